@@ -1,0 +1,41 @@
+/* Strings: a growing text, and interned names. */
+#ifndef SN_IR_BASE_STR_H
+#define SN_IR_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ir/base/arena.h"
+
+/* A text under construction; `at` is always terminated. */
+typedef struct sn_text {
+  sn_arena *arena;
+  char *at;
+  int count, capacity; /* bytes without / with the terminator */
+} sn_text;
+
+sn_text sn_text_begin(sn_arena *arena);
+void sn_text_add(sn_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sn_text_char(sn_text *t, char c);
+void sn_text_bytes(sn_text *t, const char *bytes, size_t count);
+/* The shortest decimal that reads back as the same double; "inf", "-inf", "nan". */
+void sn_text_number(sn_text *t, double x);
+/* A string literal with \" \\ \n \t \xHH escapes, quotes included. */
+void sn_text_quoted(sn_text *t, const char *s);
+
+/* Interned strings: equal texts are equal pointers. */
+typedef struct sn_names sn_names;
+sn_names *sn_names_create(sn_arena *arena);
+const char *sn_name(sn_names *n, const char *s);
+
+/* Bits of 64 that depend on every byte (FNV-1a, finished by a mixer): ids and hash tables, not
+ * checksums of files. */
+uint64_t sn_hash_bytes(const void *data, size_t bytes, uint64_t seed);
+
+/* `*` any text, `|` or, leading `-` except: does `name` match `pattern`? ("*.lora_*|head") */
+bool sn_pattern_match(const char *pattern, const char *name);
+/* The entry nearest to `name` by edit distance, or NULL if none is near: for "did you mean". */
+const char *sn_nearest(const char *name, const char *const *entries, int count);
+
+#endif

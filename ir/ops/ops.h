@@ -1,0 +1,101 @@
+/* The rules of every op: the only place for op semantics.
+ * Each op has one block (ir/ops/<family>.c) with its rules and one row in the table that they form. */
+#ifndef SN_IR_OPS_OPS_H
+#define SN_IR_OPS_OPS_H
+
+#include "ir/graph/graph.h"
+
+/* ---- building -------------------------------------------------------------------------------- */
+
+/* Emits nodes into a function with inferred types. Sticky: after the first error every call returns 0
+ * and adds nothing. The origin is given to every node emitted until it is changed. */
+typedef struct sn_build {
+  sn_func *func;
+  sn_diags *diags;
+  sn_origin origin;
+  sn_code failed;
+} sn_build;
+
+sn_build sn_build_begin(sn_func *f, sn_diags *diags);
+
+/* One node of `op`: infers and checks its types. attrs: as op.def lists, or NULL.
+ * LEAF ops need `type`; the others ignore it. -> first result, 0 after an error. */
+sn_val sn_emit(sn_build *b, sn_op op, int arg_count, const sn_val *arg, const sn_attr *attr,
+               const sn_type *type);
+
+/* Shorthands over sn_emit, for rules, passes and the DSL. Operands of elementwise ops must have one shape. */
+sn_val sn_g1(sn_build *b, sn_op op, sn_val x);
+sn_val sn_g2(sn_build *b, sn_op op, sn_val x, sn_val y);
+sn_val sn_g3(sn_build *b, sn_op op, sn_val x, sn_val y, sn_val z);
+sn_val sn_g_const(sn_build *b, const sn_type *type, double value);
+sn_val sn_g_const_like(sn_build *b, sn_val like, double value); /* same type as `like` */
+sn_val sn_g_const_elem(sn_build *b, sn_val like, sn_elem e, double value); /* shape of `like`, element type e */
+sn_val sn_g_iota(sn_build *b, const sn_type *type, int axis);
+sn_val sn_g_cast(sn_build *b, sn_val x, sn_elem to);              /* x itself when it has that type */
+sn_val sn_g_dim(sn_build *b, const sn_dimx *d);                   /* i32[] */
+sn_val sn_g_reshape(sn_build *b, sn_val x, int rank, const sn_dimx *const *shape);
+sn_val sn_g_transpose(sn_build *b, sn_val x, const int64_t *perm);
+sn_val sn_g_broadcast(sn_build *b, sn_val x, int rank, const sn_dimx *const *shape, const int64_t *axes);
+/* numpy broadcasting of x to `type`'s shape: axes aligned at the right, extent 1 repeats. */
+sn_val sn_g_expand_to(sn_build *b, sn_val x, const sn_type *type);
+sn_val sn_g_slice(sn_build *b, sn_val x, const sn_dimx *const *start, const sn_dimx *const *shape);
+sn_val sn_g_slice_axis(sn_build *b, sn_val x, int axis, const sn_dimx *start, const sn_dimx *count);
+sn_val sn_g_concat(sn_build *b, int axis, int count, const sn_val *x);
+sn_val sn_g_sum(sn_build *b, sn_val x, int axis_count, const int64_t *axes);
+sn_val sn_g_amax(sn_build *b, sn_val x, int axis_count, const int64_t *axes);
+/* The reduced x with its axes put back as extent 1 and broadcast to the shape of `like`. */
+sn_val sn_g_unreduce(sn_build *b, sn_val reduced, sn_val like, int axis_count, const int64_t *axes);
+sn_val sn_g_contract(sn_build *b, const char *spec, sn_val x, sn_val y);
+sn_val sn_g_region_call(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, int result); /* inlines the body */
+
+static inline const sn_type *sn_g_type(const sn_build *b, sn_val v) { return sn_val_type(b->func, v); }
+
+/* ---- rules ------------------------------------------------------------------------------------ */
+
+typedef struct sn_infer {  /* in: what is applied; out: the result types */
+  sn_module *module;
+  sn_diags *diags;
+  sn_loc loc;
+  int arg_count;
+  const sn_type *arg[64];      /* more operands than 64 (concat, call): errors */
+  const sn_attr *attr;
+  int result_count;            /* out */
+  const sn_type *result[64];   /* out */
+} sn_infer;
+
+/* Gradient rule: given d result (0 where none flows) adds nodes and sets d_arg[i] (leave 0 for none). */
+typedef struct sn_grad_rule {
+  sn_build *b;                 /* function being built; holds forward nodes under the ids below */
+  const sn_node *node;         /* forward node, operands mapped into b->func */
+  const sn_val *arg;           /* operands in b->func */
+  const sn_val *result;        /* forward results in b->func */
+  const sn_val *d_result;
+  sn_val *d_arg;
+} sn_grad_rule;
+
+typedef struct sn_op_rules {
+  /* Checks operands, sets result types. On failure leaves a diagnostic with expected and found. */
+  sn_code (*infer)(sn_infer *in);
+  /* NULL: no gradient; `why_no_grad` says why. EXPAND ops: NULL means through the expansion. */
+  void (*grad)(sn_grad_rule *g);
+  const char *why_no_grad;
+  /* EXPAND ops: the same values in terms of other ops. */
+  sn_val (*expand)(sn_build *b, const sn_node *n, const sn_val *arg);
+  const char *doc;             /* one line of reference documentation */
+} sn_op_rules;
+
+const sn_op_rules *sn_op_rules_of(sn_op op);
+
+/* Re-infers every type of a function and its regions and compares with what is stated (parsed text). */
+SN_MUST sn_code sn_ops_check(const sn_func *f, sn_diags *diags);
+
+/* Spec of a contraction: letters of each operand and result, checked. */
+typedef struct sn_contract_spec {
+  int a_count, b_count, out_count;
+  char a[SN_RANK_MAX + 1], b[SN_RANK_MAX + 1], out[SN_RANK_MAX + 1];
+} sn_contract_spec;
+/* errors: SN_ERR_INPUT without diagnostic when malformed: letters repeat within an operand, an output letter
+ * is in neither operand, or a letter of one operand only is missing from the result. */
+SN_MUST sn_code sn_contract_parse(const char *spec, sn_contract_spec *out);
+
+#endif

@@ -1,0 +1,31 @@
+/* Graph interpreter: the oracle. f64 arithmetic, and per element a running error bound for an execution in the declared
+ * types (any order of summation, fused or not). Executes any function, before or after any pass. */
+#ifndef SN_IR_REF_INTERP_H
+#define SN_IR_REF_INTERP_H
+
+#include "ir/graph/graph.h"
+#include "ir/ref/tensor.h"
+
+typedef struct sn_binding { const char *name; const sn_tensor *tensor; } sn_binding;
+
+typedef struct sn_interp {
+  sn_arena *arena;             /* results live here */
+  sn_diags *diags;
+  const int64_t *dims;         /* value of each symbol of the module */
+  int leaf_count;
+  const sn_binding *leaf;      /* inputs, parameters, states by name; a scalar input may be left to its default */
+  bool no_bounds;              /* values only: faster */
+  bool find_nonfinite;         /* stop at the first node with a NaN or a magnitude above its type's maximum */
+  const sn_node *nonfinite;    /* out: that node */
+  void (*on_node)(void *user, const sn_func *f, const sn_node *n, sn_tensor *const *results); /* NULL: none */
+  void *user;
+} sn_interp;
+
+/* Runs a graph. values[v] for every value id of f is set (array allocated in the arena).
+ * errors: SN_ERR_INPUT missing or misshapen leaf, gather index out of range (at the node's line);
+ *         SN_ERR_NUMERIC with find_nonfinite. */
+SN_MUST sn_code sn_interp_run(sn_interp *in, const sn_func *f, sn_tensor ***values);
+/* Runs a body on arguments; results in order. */
+SN_MUST sn_code sn_interp_call(sn_interp *in, const sn_func *body, int arg_count, sn_tensor *const *args, sn_tensor **results);
+
+#endif

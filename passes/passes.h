@@ -1,0 +1,56 @@
+/* The passes over graphs and the pipeline that orders them. A pass replaces functions of the module by
+ * transformed ones of the same name; old functions are never changed. */
+#ifndef SN_PASSES_PASSES_H
+#define SN_PASSES_PASSES_H
+
+#include "ir/graph/graph.h"
+#include "ir/types/target.h"
+
+typedef struct sn_pass_env {
+  sn_arena *arena;          /* scratch and results */
+  sn_diags *diags;
+  const sn_target *target;
+  const char *disabled;     /* rules switched off, comma separated "pass.rule" or "pass": "canon.add_concat,cse"; NULL: none */
+  const char *fuse;         /* "all", "none" or kinds "map,rows,contract,attend"; NULL: all */
+  int rule_hits;            /* out: rewrites done by the pass that ran last */
+} sn_pass_env;
+
+typedef sn_code (*sn_pass_fn)(sn_module *m, sn_pass_env *env);
+
+SN_MUST sn_code sn_pass_inline(sn_module *m, sn_pass_env *env); /* call -> its body, with layer names */
+SN_MUST sn_code sn_pass_grad(sn_module *m, sn_pass_env *env);   /* grad -> derivative nodes */
+SN_MUST sn_code sn_pass_expand(sn_module *m, sn_pass_env *env); /* EXPAND ops -> primitives */
+SN_MUST sn_code sn_pass_canon(sn_module *m, sn_pass_env *env);
+SN_MUST sn_code sn_pass_fold(sn_module *m, sn_pass_env *env);
+SN_MUST sn_code sn_pass_cse(sn_module *m, sn_pass_env *env);
+SN_MUST sn_code sn_pass_dce(sn_module *m, sn_pass_env *env);
+SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env);   /* groups -> fused nodes, with reasons */
+
+/* Is "pass.rule" allowed? A rule counts its hits by calling this only when it applies. */
+bool sn_rule_enabled(const sn_pass_env *env, const char *rule);
+
+/* What holds of every graph function. Rows of the pipeline say what they need, give and break. */
+enum {
+  SN_FACT_FLAT = 1,       /* no call */
+  SN_FACT_NO_GRAD = 2,    /* no grad */
+  SN_FACT_PRIMITIVE = 4,  /* no EXPAND op, no stop */
+  SN_FACT_FUSED = 8,      /* every node outside of leaves and views is `fused` */
+};
+
+typedef struct sn_pass {
+  const char *name;
+  sn_pass_fn run;
+  int needs, gives, breaks; /* SN_FACT_* */
+} sn_pass;
+
+/* The pipeline, in order; terminated by a NULL name. */
+extern const sn_pass sn_pipeline[];
+
+/* Runs the pipeline on every graph function, verifying before and after each pass. Stops after the pass called `stop_after`
+ * (NULL: all). `after` (may be NULL) is called after each pass: dumps, timing, bisection.
+ * errors: those of passes; SN_ERR_FAIL when a pass breaks an invariant, naming it. */
+SN_MUST sn_code sn_pipeline_run(sn_module *m, sn_pass_env *env, const char *stop_after,
+                                void (*after)(void *user, const char *pass, const sn_module *m, double ms),
+                                void *user);
+
+#endif
