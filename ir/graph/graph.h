@@ -69,7 +69,7 @@ struct sn_func {
   sn_arena *arena;
   int node_count, node_capacity;
   const sn_node **node;          /* in topological order */
-  int value_count, value_capacity;
+  int value_count, value_capacity; /* ids are 1 .. value_count - 1: side arrays have value_count entries */
   const sn_node **node_of;       /* by value id; [0] is NULL */
   int result_count, result_capacity;
   sn_val *result;                /* BODY: returned values */
@@ -87,6 +87,7 @@ struct sn_module {
   sn_names *names;
   int func_count, func_capacity;
   sn_func **func;                /* in order of creation */
+  sn_map *suffix;                /* next number tried to make a name unique, by name */
 };
 
 sn_module *sn_module_create(sn_arena *arena);
@@ -122,6 +123,10 @@ sn_val sn_func_copy_node(sn_func *to, const sn_node *n, const sn_val *arg);
  * gives the same numbers however it was built. Inputs named in the signature survive. -> a new function that takes the
  * name and place of `f` in the module. */
 sn_func *sn_func_finish(sn_func *f);
+/* Where a pass builds: a new, empty function of the kind and name of `f` that the module does not list. */
+sn_func *sn_func_successor(const sn_func *f);
+/* Finishes `fresh` and lists it in place of `old`, under the name of `old`.  -> the finished function. */
+sn_func *sn_func_replace(sn_func *old, sn_func *fresh);
 /* Structural equality, up to names of the functions and origins. */
 bool sn_func_equal(const sn_func *a, const sn_func *b);
 
