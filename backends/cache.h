@@ -1,0 +1,17 @@
+/* Object cache on disk: code blobs by the complete text of what decides them. */
+#ifndef SN_BACKENDS_CACHE_H
+#define SN_BACKENDS_CACHE_H
+
+#include "ir/plan/plan.h"
+
+typedef struct sn_cache sn_cache;
+
+/* Opens (makes, mode 0700) the cache folder; NULL when `dir` is "" or the folder cannot be used (another owner, not writable):
+ * then nothing is cached and *why says so. dir NULL: $XDG_CACHE_HOME/sinter, ~/.cache/sinter. */
+sn_cache *sn_cache_open(sn_arena *arena, const char *dir, const char **why);
+/* The blob stored under exactly this key, checked against its checksum; false when there is none. Thread-safe. */
+bool sn_cache_get(const sn_cache *c, const char *key, size_t key_bytes, sn_arena *arena, sn_code_blob *out);
+/* Stores a blob atomically; failures are ignored (a cache may be full). Thread-safe. */
+void sn_cache_put(const sn_cache *c, const char *key, size_t key_bytes, const sn_code_blob *blob);
+
+#endif

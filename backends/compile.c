@@ -1,0 +1,274 @@
+/* The driver: module -> passes -> kernels -> code (in parallel, through the cache) -> plan. */
+#include "backends/compile.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backends/cache.h"
+#include "backends/ref.h"
+#include "ir/ref/kinterp.h"
+#if SN_HAVE_LLVM
+#include "backends/llvm/llvm_backend.h"
+#endif
+
+static double now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* ---- target ----------------------------------------------------------------------------------- */
+
+static sn_code cap_isa(const char *name, sn_diags *diags, sn_target *t) {
+  for (int isa = SN_ISA_BASELINE; isa <= SN_ISA_AMX; isa++) {
+    if (strcmp(name, sn_isa_name((sn_isa)isa))) continue;
+    if ((int)t->isa > isa) {
+      sn_target capped = sn_target_cpu((sn_isa)isa);
+      capped.l1_bytes = t->l1_bytes, capped.l2_bytes = t->l2_bytes, capped.l3_bytes = t->l3_bytes;
+      *t = capped;
+    }
+    return SN_OK;
+  }
+  return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown feature level %s: baseline, avx2, avx512 or amx", name);
+}
+
+static sn_code cpu_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *t, const sn_backend **backend) {
+#if SN_HAVE_LLVM
+  *backend = sn_backend_llvm();
+  SN_TRY(sn_llvm_host_target(t));
+  return opt->isa ? cap_isa(opt->isa, diags, t) : SN_OK;
+#else
+  (void)opt, (void)t, (void)backend, (void)cap_isa;
+  return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0},
+                 "target cpu: this build has no code generator (LLVM was not found when it was configured); use --target ref or template");
+#endif
+}
+
+sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *t, const sn_backend **backend) {
+  const char *name = opt->target ? opt->target : "cpu";
+  *backend = NULL;
+  if (!strcmp(name, "cpu")) return cpu_target(opt, diags, t, backend);
+  *t = sn_target_cpu(SN_ISA_BASELINE);
+  snprintf(t->name, sizeof t->name, "%s", name);
+  if (!strcmp(name, "ref")) return SN_OK;
+  if (!strcmp(name, "template")) {
+    *backend = sn_backend_template();
+    return SN_OK;
+  }
+  if (!strcmp(name, "vulkan"))
+    return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "target vulkan: this build has no Vulkan device; use --target cpu");
+  return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown target %s: cpu, template or ref", name);
+}
+
+/* ---- code generation ---------------------------------------------------------------------------- */
+
+typedef struct jobs {
+  const sn_target *target;
+  const sn_backend *backend;
+  const sn_cache *cache;
+  sn_kernel **kernel;
+  sn_plan *plan;
+  sn_arena **arena;   /* per job: its blob */
+  sn_diags **diags;   /* per job */
+  sn_code *code;      /* per job */
+  bool *hit;          /* per job */
+  int count, next;
+  pthread_mutex_t lock;
+} jobs;
+
+static void cache_key(const jobs *j, const sn_kernel *k, sn_text *key) {
+  sn_text_add(key, "%s %s\n%s %s\n", j->backend->name, j->backend->version, j->target->name, j->target->features);
+  sn_kernel_print(key, k);
+}
+
+typedef struct job {
+  jobs *all;
+  int i;
+} job;
+
+static int run_job(void *arg) {
+  job *x = arg;
+  jobs *j = x->all;
+  sn_arena *arena = j->arena[x->i];
+  sn_text key = sn_text_begin(arena);
+  sn_code_blob *blob = &j->plan->code[x->i];
+  const char *why = NULL;
+  cache_key(j, j->kernel[x->i], &key);
+  j->hit[x->i] = j->cache && sn_cache_get(j->cache, key.at, (size_t)key.count, arena, blob);
+  if (j->hit[x->i]) return SN_OK;
+  if (!j->backend->supports(j->target, j->kernel[x->i], arena, &why))
+    return sn_fail(j->diags[x->i], SN_ERR_DEVICE, (sn_loc){0}, "target %s cannot run kernel %s: %s", j->target->name,
+                   j->kernel[x->i]->name, why ? why : "no emission rule");
+  SN_TRY(j->backend->emit(j->target, j->kernel[x->i], arena, j->diags[x->i], blob));
+  if (j->cache) sn_cache_put(j->cache, key.at, (size_t)key.count, blob);
+  return SN_OK;
+}
+
+static void *worker(void *arg) {
+  jobs *j = arg;
+  for (;;) {
+    pthread_mutex_lock(&j->lock);
+    int i = j->next < j->count ? j->next++ : -1;
+    pthread_mutex_unlock(&j->lock);
+    if (i < 0) return NULL;
+    job x = {j, i};
+    const char *name = j->plan->code[i].name;
+    j->code[i] = (sn_code)sn_protect(run_job, &x);
+    j->plan->code[i].name = name;
+  }
+}
+
+static void run_workers(jobs *j, int threads) {
+  pthread_t thread[64];
+  int started = 0;
+  if (threads <= 0) threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
+  if (threads > 64) threads = 64;
+  while (started < threads - 1 && started < j->count - 1 && !pthread_create(&thread[started], NULL, worker, j)) started++;
+  worker(j);
+  for (int i = 0; i < started; i++) pthread_join(thread[i], NULL);
+}
+
+/* Copies a job's blob into the plan's arena; its first diagnostic into the caller's list. */
+static void collect(jobs *j, int i, sn_arena *arena) {
+  sn_code_blob *b = &j->plan->code[i];
+  if (b->bytes) b->bytes = sn_arena_copy(arena, b->bytes, (size_t)b->byte_count);
+  b->features = b->features ? sn_arena_strdup(arena, b->features) : "";
+}
+
+static sn_code first_failure(const jobs *j, sn_diags *diags) {
+  for (int i = 0; i < j->count; i++) {
+    if (!j->code[i]) continue;
+    const sn_diags *d = j->diags[i];
+    if (!d->count) return sn_fail(diags, j->code[i], (sn_loc){0}, "kernel %s: code generation failed", j->kernel[i]->name);
+    return sn_fail(diags, j->code[i], d->at[0].loc, "%s", d->at[0].message);
+  }
+  return SN_OK;
+}
+
+static sn_code generate(sn_compiled *c, const sn_compile_opt *opt, sn_diags *diags) {
+  int n = c->kernel_count;
+  const char *why;
+  jobs j = {.target = &c->target, .backend = c->backend, .cache = sn_cache_open(c->arena, opt->cache_dir, &why),
+            .kernel = c->kernel, .plan = c->plan, .count = n};
+  j.arena = SN_ARRAY(c->arena, n + 1, sn_arena *);
+  j.diags = SN_ARRAY(c->arena, n + 1, sn_diags *);
+  j.code = SN_ARRAY(c->arena, n + 1, sn_code);
+  j.hit = SN_ARRAY(c->arena, n + 1, bool);
+  for (int i = 0; i < n; i++) j.arena[i] = sn_arena_create(), j.diags[i] = sn_diags_create();
+  pthread_mutex_init(&j.lock, NULL);
+  run_workers(&j, opt->threads);
+  pthread_mutex_destroy(&j.lock);
+  for (int i = 0; i < n; i++) {
+    collect(&j, i, c->arena);
+    c->cache_hits += j.hit[i];
+    c->cache_misses += !j.hit[i];
+  }
+  sn_code code = first_failure(&j, diags);
+  for (int i = 0; i < n; i++) sn_arena_destroy(j.arena[i]), sn_diags_destroy(j.diags[i]);
+  return code;
+}
+
+/* ---- driver ---------------------------------------------------------------------------------------- */
+
+/* A module that shares types and names, with the graphs as they are now: later passes replace functions of `m` only. */
+static sn_module *snapshot(const sn_module *m, sn_arena *arena) {
+  sn_module *copy = SN_NEW(arena, sn_module);
+  *copy = *m;
+  copy->func = SN_ARRAY(arena, m->func_count + 1, sn_func *);
+  copy->func_capacity = m->func_count + 1;
+  memcpy(copy->func, m->func, (size_t)m->func_count * sizeof *m->func);
+  return copy;
+}
+
+typedef struct watch {
+  const sn_compile_opt *opt;
+  sn_compiled *c;
+} watch;
+
+static void after_pass(void *user, const char *pass, const sn_module *m, double ms) {
+  watch *w = user;
+  w->c->pass_ms += ms;
+  if (!strcmp(pass, "grad")) w->c->flat = snapshot(m, w->c->arena);
+  if (w->opt->after) w->opt->after(w->opt->user, pass, m, ms);
+}
+
+static const char *target_text(const sn_compiled *c) { return sn_arena_printf(c->arena, "%s %s", c->target.name, c->target.features); }
+
+static sn_code compile_ref(sn_module *m, sn_pass_env *env, watch *w) {
+  SN_TRY(sn_pipeline_run(m, env, "grad", after_pass, w));
+  return sn_ref_plan(m, w->c->arena, &w->c->plan);
+}
+
+static sn_code compile_device(sn_module *m, sn_pass_env *env, watch *w) {
+  sn_compiled *c = w->c;
+  SN_TRY(sn_pipeline_run(m, env, NULL, after_pass, w));
+  double start = now_ms();
+  sn_lowered lowered;
+  SN_TRY(sn_lower(m, env, &lowered));
+  c->plan = lowered.plan;
+  c->kernel = lowered.kernel;
+  c->kernel_count = lowered.kernel_count;
+  c->lower_ms = now_ms() - start;
+  start = now_ms();
+  SN_TRY(generate(c, w->opt, env->diags));
+  c->code_ms = now_ms() - start;
+  return SN_OK;
+}
+
+sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_diags *diags, sn_compiled *out) {
+  sn_compiled *c = out;
+  *c = (sn_compiled){.arena = arena};
+  SN_TRY(sn_compile_target(opt, diags, &c->target, &c->backend));
+  sn_pass_env env = {.arena = arena, .diags = diags, .target = &c->target, .disabled = opt->disabled, .fuse = opt->fuse};
+  watch w = {opt, c};
+  SN_TRY(c->backend ? compile_device(m, &env, &w) : compile_ref(m, &env, &w));
+  c->plan->model = opt->model ? opt->model : "";
+  c->plan->settings = opt->settings ? opt->settings : "";
+  c->plan->target = target_text(c);
+  SN_TRY(sn_plan_verify(c->plan, diags));
+  return sn_plan_check_hazards(c->plan, diags);
+}
+
+/* ---- hooks for the runtime ----------------------------------------------------------------------------- */
+
+static int kernel_of(const sn_compiled *c, const sn_code_blob *blob) {
+  ptrdiff_t i = blob - c->plan->code;
+  return i >= 0 && i < c->kernel_count ? (int)i : -1;
+}
+
+/* Kernel text blobs are run by the kernel interpreter; blobs of other plans are parsed. */
+static sn_code run_kernel_text(void *user, const sn_code_blob *blob, const void *args, int64_t lo, int64_t hi, sn_diags *diags) {
+  sn_compiled *c = user;
+  int i = kernel_of(c, blob);
+  sn_kinterp in = {.diags = diags, .args = args, .round = true, .lo = lo, .hi = hi};
+  if (i >= 0) return sn_kinterp_run(&in, c->kernel[i]);
+  sn_arena *arena = sn_arena_create();
+  sn_kernel *k;
+  sn_code code = sn_kernel_parse(arena, diags, blob->name, (const char *)blob->bytes, (size_t)blob->byte_count, &k);
+  if (!code) code = sn_kinterp_run(&in, k);
+  sn_arena_destroy(arena);
+  return code;
+}
+
+sn_runtime_opt sn_compile_runtime_opt(sn_compiled *c, int threads) {
+  return (sn_runtime_opt){.threads = threads, .host = sn_ref_host, .kernel_text = run_kernel_text, .user = c};
+}
+
+sn_code sn_compile_blame(sn_compiled *c, const char *graph, const int64_t *dims, void *const *slot_data, sn_diags *diags) {
+  sn_func *f = sn_module_find(c->flat, graph);
+  sn_arena *arena = sn_arena_create();
+  if (!f || !arena) {
+    sn_arena_destroy(arena);
+    return SN_OK;
+  }
+  sn_interp in = {.arena = arena, .diags = diags, .no_bounds = true, .find_nonfinite = true};
+  sn_tensor **values;
+  sn_code code = sn_ref_bind(c->plan, sn_plan_find_graph(c->plan, graph), f, dims, slot_data, arena, &in);
+  if (!code) code = sn_interp_run(&in, f, &values);
+  sn_arena_destroy(arena);
+  return code;
+}

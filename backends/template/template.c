@@ -1,0 +1,38 @@
+/* The smallest backend: kernel -> its own text, which the kernel interpreter runs. Copy this folder to start a new one:
+ *   1. facts     fill an sn_target with numbers (lanes, tile sizes, what operands may look like);
+ *   2. supports  say which instructions have no emission rule, before anything is emitted;
+ *   3. emit      walk the blocks once, one table from tile op to instruction, and fill the blob;
+ *   4. done when tests/compile passes whole with --target of the new name. */
+#include "backends/backend.h"
+#include "ir/ref/kinterp.h"
+
+/* The interpreter runs every op that the verifier accepts. */
+static bool supports(const sn_target *t, const sn_kernel *k, sn_arena *arena, const char **why) {
+  (void)t, (void)k, (void)arena;
+  *why = NULL;
+  return true;
+}
+
+static sn_code emit(const sn_target *t, const sn_kernel *k, sn_arena *arena, sn_diags *diags, sn_code_blob *out) {
+  (void)t;
+  SN_TRY(sn_kernel_verify(k, diags));
+  sn_text text = sn_text_begin(arena);
+  sn_kernel_print(&text, k);
+  *out = (sn_code_blob){.kind = SN_CODE_KERNEL_TEXT,
+                        .name = k->name,
+                        .bytes = (const unsigned char *)text.at,
+                        .byte_count = text.count,
+                        .features = ""};
+  return SN_OK;
+}
+
+static sn_code show(const sn_target *t, const sn_kernel *k, const char *what, sn_text *out, sn_diags *diags) {
+  (void)t, (void)what, (void)diags;
+  sn_kernel_print(out, k);
+  return SN_OK;
+}
+
+const sn_backend *sn_backend_template(void) {
+  static const sn_backend backend = {"template", "1", supports, emit, show};
+  return &backend;
+}
