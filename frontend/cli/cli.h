@@ -1,0 +1,84 @@
+/* The command: shared by its subcommands. Messages go to stderr, results to stdout. */
+#ifndef SN_FRONTEND_CLI_CLI_H
+#define SN_FRONTEND_CLI_CLI_H
+
+#include "backends/compile.h"
+#include "frontend/build.h"
+#include "ir/base/status.h"
+#include "ir/graph/graph.h"
+
+typedef enum cli_option {
+#define OPT(id, name, argument, many, commands, help) CLI_##id,
+#include "frontend/cli/options.def"
+#undef OPT
+  CLI_OPTION_COUNT
+} cli_option;
+
+typedef struct cli_values {
+  int count, capacity;
+  const char **at;
+} cli_values;
+
+/* One call of the command. */
+typedef struct cli {
+  sn_arena *arena;
+  sn_diags *diags;
+  const char *command;                 /* "train" */
+  cli_values word;                     /* positional arguments */
+  cli_values value[CLI_OPTION_COUNT];  /* of each option; flags: "" */
+  const char *self;                    /* folder of the executable */
+} cli;
+
+static inline bool cli_has(const cli *c, cli_option o) { return c->value[o].count > 0; }
+/* The last value given, or `otherwise`. */
+const char *cli_get(const cli *c, cli_option o, const char *otherwise);
+/* Numbers: errors name the option, what it takes and what was found. */
+SN_MUST sn_code cli_int(cli *c, cli_option o, int64_t otherwise, int64_t min, int64_t max, int64_t *out);
+SN_MUST sn_code cli_real(cli *c, cli_option o, double otherwise, double min, double max, double *out);
+/* Splits "NAME=REST". */
+SN_MUST sn_code cli_pair(cli *c, cli_option o, const char *text, const char **name, const char **rest);
+/* The single positional argument, called `what` in messages. */
+SN_MUST sn_code cli_word(cli *c, const char *what, const char **out);
+SN_MUST sn_code cli_usage_error(cli *c, const char *format, ...) SN_PRINTF(2, 3);
+
+/* A model file (.c) or a graph text (.sn) as a module; `graphs` as in sn_model_opt, extra_set: one more setting or NULL. */
+typedef struct cli_source {
+  const char *path;
+  const char *name;       /* of the model: file name without folder and suffix */
+  sn_model_file *file;    /* NULL for .sn */
+  sn_module *module;
+  const char *settings;
+} cli_source;
+SN_MUST sn_code cli_load(cli *c, const char *path, const char *graphs, int set_count, const char *const *set, cli_source *out);
+bool cli_declares(const cli_source *s, const char *setting);
+void cli_unload(cli_source *s);
+
+/* Compiler options from the flags. */
+sn_compile_opt cli_compile_opt(cli *c, const cli_source *s);
+/* Value of every symbol: --dim, else B = 12 and T = the setting `context` or the maximum, else the maximum. */
+SN_MUST sn_code cli_dims(cli *c, const sn_types *types, const char *settings, int64_t **out);
+/* The graph named by --graph, else the only one, else `train`. */
+SN_MUST sn_code cli_graph(cli *c, const sn_plan *p, int *out);
+
+/* JSON text. */
+void cli_json_string(sn_text *t, const char *s);
+/* 1234567 -> "1.2 M" */
+const char *cli_human(sn_arena *arena, double x, const char *unit);
+SN_MUST sn_code cli_write_file(cli *c, const char *path, const void *data, size_t bytes);
+
+/* Kernels, plan, LLVM IR or assembly of the compiled graphs, as text. */
+SN_MUST sn_code cli_emit_text(cli *c, const cli_source *s, const char *what, sn_text *t);
+
+/* Subcommands. */
+sn_code cli_train(cli *c);
+sn_code cli_generate(cli *c);
+sn_code cli_build(cli *c);
+sn_code cli_run(cli *c);
+sn_code cli_explain(cli *c);
+sn_code cli_bench(cli *c);
+sn_code cli_dump(cli *c);
+sn_code cli_opt(cli *c);
+sn_code cli_inspect(cli *c);
+sn_code cli_doctor(cli *c);
+
+#endif

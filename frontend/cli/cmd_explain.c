@@ -1,0 +1,128 @@
+/* sinter explain: the plan report. One entry per launch in plan order, refused fusions with reasons, buffers. */
+#include <stdio.h>
+#include <string.h>
+
+#include "frontend/cli/cli.h"
+
+typedef struct report {
+  const sn_plan *plan;
+  int graph;
+  const int64_t *dims;
+} report;
+
+static int64_t value_of(const sn_dimx *d, const int64_t *dims) {
+  int64_t n = 0;
+  if (d && sn_dimx_eval(d, dims, &n)) n = -1;
+  return n;
+}
+
+/* Does the slot have storage of its own in this graph? */
+static bool in_graph(const report *r, int slot) {
+  const sn_slot *s = &r->plan->slot[slot];
+  return s->role == SN_SLOT_TEMP && s->graph == r->graph && s->alias < 0;
+}
+
+static int64_t slot_bytes(const report *r, const sn_slot *s) {
+  return value_of(s->elements, r->dims) * (int64_t)sn_elem_bytes(s->type->elem);
+}
+
+static void json_step(sn_text *t, const report *r, const sn_step *s, bool first) {
+  const char *name = s->kind == SN_STEP_LAUNCH ? r->plan->code[s->code].name : s->kind_name;
+  sn_text_add(t, "%s\n    {\"name\": ", first ? "" : ",");
+  cli_json_string(t, name ? name : "");
+  sn_text_add(t, ", \"kind\": ");
+  cli_json_string(t, s->kind_name ? s->kind_name : "copy");
+  sn_text_add(t, ", \"ops\": ");
+  cli_json_string(t, s->ops ? s->ops : "");
+  sn_text_add(t, ", \"where\": ");
+  cli_json_string(t, s->where ? s->where : "");
+  sn_text_add(t, ", \"flops\": %lld, \"bytes_read\": %lld, \"bytes_written\": %lld}", (long long)value_of(s->flops, r->dims),
+              (long long)value_of(s->bytes_read, r->dims), (long long)value_of(s->bytes_written, r->dims));
+}
+
+static bool is_launch(const sn_step *s) { return s->kind == SN_STEP_LAUNCH || s->kind == SN_STEP_COPY; }
+
+static void json_report(sn_text *t, const report *r, int64_t peak) {
+  const sn_plan_graph *g = &r->plan->graph[r->graph];
+  bool first = true;
+  sn_text_add(t, "{\"graph\": ");
+  cli_json_string(t, g->name);
+  sn_text_add(t, ",\n  \"kernels\": [");
+  for (int i = 0; i < g->step_count; i++)
+    if (is_launch(&g->step[i])) json_step(t, r, &g->step[i], first), first = false;
+  sn_text_add(t, "],\n  \"refused\": [");
+  for (int i = 0; i < g->refusal_count; i++) {
+    sn_text_add(t, "%s\n    {\"ops\": ", i ? "," : "");
+    cli_json_string(t, g->refusal[i].ops);
+    sn_text_add(t, ", \"reason\": ");
+    cli_json_string(t, g->refusal[i].reason);
+    sn_text_char(t, '}');
+  }
+  sn_text_add(t, "],\n  \"buffers\": [");
+  first = true;
+  for (int i = 0; i < r->plan->slot_count; i++) {
+    if (!in_graph(r, i)) continue;
+    sn_text_add(t, "%s\n    {\"name\": ", first ? "" : ",");
+    cli_json_string(t, r->plan->slot[i].name);
+    sn_text_add(t, ", \"bytes\": %lld}", (long long)slot_bytes(r, &r->plan->slot[i]));
+    first = false;
+  }
+  sn_text_add(t, "],\n  \"peak_bytes\": %lld}\n", (long long)peak);
+}
+
+static void text_steps(cli *c, sn_text *t, const report *r) {
+  const sn_plan_graph *g = &r->plan->graph[r->graph];
+  int64_t flops = 0, read = 0, written = 0;
+  int kernels = 0;
+  sn_text_add(t, "%4s %-9s %10s %10s %10s  %s\n", "", "kind", "flop", "read", "written", "ops");
+  for (int i = 0; i < g->step_count; i++) {
+    const sn_step *s = &g->step[i];
+    if (!is_launch(s)) continue;
+    int64_t f = value_of(s->flops, r->dims), a = value_of(s->bytes_read, r->dims), b = value_of(s->bytes_written, r->dims);
+    flops += f, read += a, written += b;
+    sn_text_add(t, "%4d %-9s %10s %10s %10s  %s%s%s\n", ++kernels, s->kind_name, cli_human(c->arena, (double)f, ""),
+                cli_human(c->arena, (double)a, "B"), cli_human(c->arena, (double)b, "B"), s->ops ? s->ops : "",
+                s->where ? "   @ " : "", s->where ? s->where : "");
+  }
+  sn_text_add(t, "%4d kernels   %10s %10s %10s  in all\n", kernels, cli_human(c->arena, (double)flops, ""),
+              cli_human(c->arena, (double)read, "B"), cli_human(c->arena, (double)written, "B"));
+}
+
+static void text_report(cli *c, sn_text *t, const report *r, int64_t peak) {
+  const sn_plan_graph *g = &r->plan->graph[r->graph];
+  sn_text_add(t, "graph %s, target %s", g->name, r->plan->target);
+  for (int i = 0; i < sn_types_symbol_count(r->plan->types); i++)
+    sn_text_add(t, ", %s = %lld", sn_dimx_symbol_name(sn_types_symbol(r->plan->types, i)), (long long)r->dims[i]);
+  sn_text_add(t, "\n\n");
+  text_steps(c, t, r);
+  if (g->refusal_count) sn_text_add(t, "\nnot fused:\n");
+  for (int i = 0; i < g->refusal_count; i++) sn_text_add(t, "  %s: %s\n", g->refusal[i].ops, g->refusal[i].reason);
+  int buffers = 0;
+  int64_t bytes = 0;
+  for (int i = 0; i < r->plan->slot_count; i++)
+    if (in_graph(r, i)) buffers++, bytes += slot_bytes(r, &r->plan->slot[i]);
+  sn_text_add(t, "\n%d temporary buffers, %s in all, %s at once\n", buffers, cli_human(c->arena, (double)bytes, "B"),
+              cli_human(c->arena, (double)peak, "B"));
+}
+
+sn_code cli_explain(cli *c) {
+  const char *path;
+  cli_source s;
+  sn_compiled compiled;
+  report r;
+  int64_t peak, *dims;
+  SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
+  SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, NULL), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
+  sn_compile_opt opt = cli_compile_opt(c, &s);
+  SN_TRY(sn_compile(s.module, &opt, c->arena, c->diags, &compiled));
+  SN_TRY(cli_dims(c, compiled.plan->types, s.settings, &dims));
+  r = (report){.plan = compiled.plan, .dims = dims};
+  SN_TRY(cli_graph(c, r.plan, &r.graph));
+  SN_TRY(sn_plan_peak_bytes(r.plan, r.graph, dims, &peak));
+  sn_text t = sn_text_begin(c->arena);
+  if (cli_has(c, CLI_JSON)) json_report(&t, &r, peak);
+  else text_report(c, &t, &r, peak);
+  fputs(t.at, stdout);
+  cli_unload(&s);
+  return SN_OK;
+}

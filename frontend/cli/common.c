@@ -1,0 +1,166 @@
+/* What the subcommands share: loading a model or graph text, compiler options, dims, JSON text, files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "frontend/cli/cli.h"
+#include "frontend/sinter.h"
+#include "ir/graph/text.h"
+#include "ir/ops/ops.h"
+
+static bool ends_with(const char *s, const char *suffix) {
+  size_t n = strlen(s), m = strlen(suffix);
+  return n >= m && !strcmp(s + n - m, suffix);
+}
+
+static const char *stem_of(cli *c, const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *name = sn_arena_strdup(c->arena, slash ? slash + 1 : path), *dot = strrchr(name, '.');
+  if (dot && dot != name) *dot = 0;
+  return name;
+}
+
+static sn_code read_text(cli *c, const char *path, char **out, size_t *out_bytes) {
+  FILE *f = fopen(path, "rb");
+  if (!f) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s cannot be read: %s", path, strerror(errno));
+  size_t count = 0, room = 1 << 16;
+  char *at = sn_arena_alloc(c->arena, room);
+  for (size_t n; (n = fread(at + count, 1, room - count, f)) > 0;) {
+    count += n;
+    if (count < room) continue;
+    char *more = sn_arena_alloc(c->arena, room *= 2);
+    at = memcpy(more, at, count);
+  }
+  bool failed = ferror(f) || count > (size_t)1 << 30;
+  fclose(f);
+  if (failed) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s cannot be read: %s", path, strerror(EIO));
+  *out = at;
+  *out_bytes = count;
+  return SN_OK;
+}
+
+static sn_code load_text(cli *c, const char *path, cli_source *out) {
+  char *text;
+  size_t bytes;
+  SN_TRY(read_text(c, path, &text, &bytes));
+  SN_TRY(sn_module_parse(c->arena, c->diags, path, text, bytes, &out->module));
+  for (int i = 0; i < out->module->func_count; i++) {
+    SN_TRY(sn_func_verify(out->module->func[i], c->diags));
+    SN_TRY(sn_ops_check(out->module->func[i], c->diags));
+  }
+  out->settings = "";
+  return SN_OK;
+}
+
+static sn_code load_model(cli *c, const char *path, const char *graphs, int set_count, const char *const *set, cli_source *out) {
+  if (access(path, R_OK)) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s cannot be read: %s", path, strerror(errno));
+  SN_TRY(sn_model_load(path, NULL, c->diags, &out->file));
+  sn_model_opt opt = {.set_count = set_count, .set = set, .graphs = graphs, .real = SN_ELEM_F32};
+  SN_TRY(sn_model_settings(sn_model_of(out->file), &opt, c->arena, c->diags, &out->settings));
+  return sn_model_build(sn_model_of(out->file), &opt, c->arena, c->diags, &out->module);
+}
+
+sn_code cli_load(cli *c, const char *path, const char *graphs, int set_count, const char *const *set, cli_source *out) {
+  *out = (cli_source){.path = path, .name = stem_of(c, path)};
+  if (ends_with(path, ".sn")) return load_text(c, path, out);
+  if (ends_with(path, ".c")) return load_model(c, path, graphs, set_count, set, out);
+  return cli_usage_error(c, "%s: expected a model (.c) or a graph text (.sn)", path);
+}
+
+bool cli_declares(const cli_source *s, const char *setting) {
+  if (!s->file) return false;
+  for (const sn_setting *x = sn_model_of(s->file)->settings; x->name; x++)
+    if (!strcmp(x->name, setting)) return true;
+  return false;
+}
+
+void cli_unload(cli_source *s) {
+  if (s->file) sn_model_unload(s->file);
+  s->file = NULL;
+}
+
+sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {
+  return (sn_compile_opt){.target = cli_get(c, CLI_TARGET, "cpu"),
+                          .isa = cli_get(c, CLI_ISA, NULL),
+                          .disabled = cli_get(c, CLI_DISABLE, NULL),
+                          .fuse = cli_get(c, CLI_FUSE, NULL),
+                          .model = s->name,
+                          .settings = s->settings,
+                          .cache_dir = cli_has(c, CLI_NO_CACHE) ? "" : NULL};
+}
+
+/* "context=64" in the settings text. */
+static int64_t setting_value(const char *settings, const char *name) {
+  size_t n = strlen(name);
+  for (const char *p = settings; p && *p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
+    if (!strncmp(p, name, n) && p[n] == '=') return atoll(p + n + 1);
+  return 0;
+}
+
+static int64_t default_dim(const sn_dimx *symbol, const char *settings) {
+  const char *name = sn_dimx_symbol_name(symbol);
+  int64_t max = sn_dimx_max_value(symbol), context = setting_value(settings, "context");
+  if (!strcmp(name, "B")) return max < 12 ? max : 12;
+  if (!strcmp(name, "T") && context && context <= max) return context;
+  return max;
+}
+
+sn_code cli_dims(cli *c, const sn_types *types, const char *settings, int64_t **out) {
+  int count = sn_types_symbol_count(types);
+  int64_t *value = SN_ARRAY(c->arena, count + 1, int64_t);
+  for (int i = 0; i < count; i++) value[i] = default_dim(sn_types_symbol(types, i), settings);
+  for (int i = 0; i < c->value[CLI_DIM].count; i++) {
+    const char *name, *rest;
+    char *end;
+    SN_TRY(cli_pair(c, CLI_DIM, c->value[CLI_DIM].at[i], &name, &rest));
+    const sn_dimx *d = sn_dimx_find_symbol(types, name);
+    if (!d) return cli_usage_error(c, "--dim %s: the model has no dim of that name", name);
+    int64_t n = strtoll(rest, &end, 10);
+    if (*end || n < sn_dimx_min_value(d) || n > sn_dimx_max_value(d))
+      return cli_usage_error(c, "--dim %s takes a whole number from %lld to %lld, found \"%s\"", name,
+                             (long long)sn_dimx_min_value(d), (long long)sn_dimx_max_value(d), rest);
+    value[sn_dimx_symbol_index(d)] = n;
+  }
+  *out = value;
+  return SN_OK;
+}
+
+sn_code cli_graph(cli *c, const sn_plan *p, int *out) {
+  const char *name = cli_get(c, CLI_GRAPH, p->graph_count == 1 ? p->graph[0].name : "train");
+  *out = sn_plan_find_graph(p, name);
+  if (*out >= 0) return SN_OK;
+  sn_text list = sn_text_begin(c->arena);
+  for (int i = 0; i < p->graph_count; i++) sn_text_add(&list, " %s", p->graph[i].name);
+  return cli_usage_error(c, "--graph %s: no graph of that name; there are:%s", name, list.at);
+}
+
+void cli_json_string(sn_text *t, const char *s) {
+  sn_text_char(t, '"');
+  for (; *s; s++) {
+    unsigned char b = (unsigned char)*s;
+    if (b == '"' || b == '\\') sn_text_add(t, "\\%c", b);
+    else if (b < 0x20) sn_text_add(t, "\\u%04x", b);
+    else sn_text_char(t, (char)b);
+  }
+  sn_text_char(t, '"');
+}
+
+const char *cli_human(sn_arena *arena, double x, const char *unit) {
+  static const char prefix[] = " kMGT";
+  int i = 0;
+  for (; x >= 1000 && i < 4; i++) x /= 1000;
+  bool whole = x >= 100 || x == (double)(int64_t)x;
+  return sn_arena_printf(arena, "%.*f %.*s%s", whole ? 0 : 2, x, i > 0, &prefix[i], unit);
+}
+
+sn_code cli_write_file(cli *c, const char *path, const void *data, size_t bytes) {
+  FILE *f = fopen(path, "wb");
+  bool ok = f && fwrite(data, 1, bytes, f) == bytes;
+  int error = errno;
+  if (f && fclose(f)) ok = false;
+  return ok ? SN_OK : sn_fail(c->diags, SN_ERR_LIMIT, (sn_loc){0}, "%s cannot be written: %s", path, strerror(error));
+}

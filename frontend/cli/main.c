@@ -1,0 +1,253 @@
+/* The `sinter` command: finds the subcommand, reads its options from the one table, prints diagnostics, exits. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/cli/cli.h"
+
+enum { TRAIN = 1, GENERATE = 2, BUILD = 4, RUN = 8, EXPLAIN = 16, BENCH = 32, DUMP = 64, OPTC = 128, INSPECT = 256, DOCTOR = 512, ANY = 1023 };
+
+typedef struct option {
+  const char *name, *argument;
+  char many;
+  int commands;
+  const char *help;
+} option;
+
+static const option options[] = {
+#define OPT(id, name, argument, many, commands, help) {name, argument, many, commands, help},
+#include "frontend/cli/options.def"
+#undef OPT
+};
+
+typedef struct command {
+  const char *name;
+  int bit;
+  sn_code (*run)(cli *c);
+  const char *words, *help, *examples;
+} command;
+
+/* clang-format off */
+static const command commands[] = {
+  {"train",    TRAIN,    cli_train,    "MODEL.c",       "train the graph `train` of a model on text",
+   "  sinter train models/gpt.c --steps 200 --out run\n  sinter train models/gpt.c --data book.txt --tokenizer char --set layers=6 --lr 6e-4 --out run --force\n"},
+  {"generate", GENERATE, cli_generate, "DIR",           "continue a prompt with a trained model",
+   "  sinter generate run --prompt 'static int' --tokens 100\n  sinter generate run --prompt 'To be' --temperature 0 --json\n"},
+  {"build",    BUILD,    cli_build,    "MODEL.c|DIR",   "write a native executable, object with header, plan, or any stage as text",
+   "  sinter build run -o gpt && ./gpt --prompt 'static int'\n  sinter build models/gpt.c --emit kernel --graph eval -o gpt.kernels\n"},
+  {"run",      RUN,      cli_run,      "MODEL.c|FILE.sn", "run one graph on .npy files, optionally with gradients",
+   "  sinter run models/mlp.sn --graph train --in x=x.npy --in y=y.npy --out loss=loss.npy\n  sinter run models/gpt.c --graph eval --in tokens=t.npy --in targets=u.npy --grad loss --wrt wte.weight --out grad.wte.weight=g.npy\n"},
+  {"explain",  EXPLAIN,  cli_explain,  "MODEL.c|FILE.sn", "what each kernel fuses, reads, writes and computes, and what was not fused and why",
+   "  sinter explain models/gpt.c --graph train\n  sinter explain models/gpt.c --graph eval --dim B=1 --dim T=64 --json\n"},
+  {"bench",    BENCH,    cli_bench,    "MODEL.c|FILE.sn", "time a graph, or a ladder from nothing fused to everything fused",
+   "  sinter bench models/gpt.c --ladder\n  sinter bench models/gpt.c --graph eval --dim B=4 --threads 1 --json\n"},
+  {"dump",     DUMP,     cli_dump,     "MODEL.c|FILE.sn", "print the graphs, after all passes or after one",
+   "  sinter dump models/gpt.c --graph decode --pass inline\n  sinter dump models/gpt.c --emit kernel --graph eval\n"},
+  {"opt",      OPTC,     cli_opt,      "FILE.sn",       "read a graph text, run passes, print it again",
+   "  sinter opt models/mlp.sn --pass grad\n  sinter opt models/mlp.sn --disable canon\n"},
+  {"inspect",  INSPECT,  cli_inspect,  "FILE|DIR",      "say what a file is and what it holds (.safetensors .npy .sn plan checkpoint run folder)",
+   "  sinter inspect run/model.safetensors\n  sinter inspect run\n"},
+  {"doctor",   DOCTOR,   cli_doctor,   "",              "say what this machine and this build can do",
+   "  sinter doctor\n  sinter doctor --json\n"},
+};
+/* clang-format on */
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static void print_commands(FILE *to) {
+  fputs("sinter - a dataflow-graph compiler for language models\n\nusage: sinter COMMAND ...\n\n", to);
+  for (int i = 0; i < COMMAND_COUNT; i++) fprintf(to, "  %-9s %-16s %s\n", commands[i].name, commands[i].words, commands[i].help);
+  fputs("\n`sinter COMMAND --help` lists the options of one, with examples.\n"
+        "exit codes: 0 ok, 1 failure, 2 usage, 3 bad model or file, 4 resource limit, 5 device, 6 numerical,\n"
+        "            7 interrupted and checkpointed (a second SIGINT: 130)\n", to);
+}
+
+static void print_help(const command *k) {
+  printf("usage: sinter %s %s [options]\n\n%s\n\n", k->name, k->words, k->help);
+  for (int i = 0; i < CLI_OPTION_COUNT; i++) {
+    const option *o = &options[i];
+    if (!(o->commands & k->bit)) continue;
+    char left[64];
+    snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+    printf("  %-28s %s%s\n", left, o->help, o->many == '+' ? " (may be repeated)" : "");
+  }
+  printf("\nexamples:\n%s", k->examples);
+}
+
+/* ---- parsing -------------------------------------------------------------------------------------- */
+
+static void add(cli *c, cli_values *v, const char *s) {
+  SN_GROW(c->arena, v->at, v->count, v->capacity);
+  v->at[v->count++] = s;
+}
+
+/* The option called `name` (of `length` bytes) that the command knows. */
+static int find_option(const command *k, const char *name, size_t length) {
+  for (int i = 0; i < CLI_OPTION_COUNT; i++)
+    if ((options[i].commands & k->bit) && strlen(options[i].name) == length && !memcmp(options[i].name, name, length)) return i;
+  return -1;
+}
+
+static sn_code unknown_option(cli *c, const command *k, const char *word) {
+  const char *known[CLI_OPTION_COUNT];
+  int count = 0;
+  for (int i = 0; i < CLI_OPTION_COUNT; i++)
+    if (options[i].commands & k->bit) known[count++] = options[i].name;
+  const char *near = sn_nearest(word + strspn(word, "-"), known, count);
+  if (near) return cli_usage_error(c, "%s: unknown option; did you mean --%s?", word, near);
+  return cli_usage_error(c, "%s: unknown option; `sinter %s --help` lists those it has", word, k->name);
+}
+
+static bool is_option(const char *word) { return word[0] == '-' && word[1] && !strchr("0123456789.", word[1]); }
+
+/* Reads the option at argv[*i], advances over its values. */
+static sn_code read_option(cli *c, const command *k, int argc, char **argv, int *i) {
+  const char *word = argv[*i], *name = word + 2, *equals = strchr(word, '=');
+  int o = -1;
+  if (!strcmp(word, "-o")) o = find_option(k, "output", 6);
+  else if (!strcmp(word, "-h")) o = CLI_HELP;
+  else if (word[1] == '-') o = find_option(k, name, equals ? (size_t)(equals - name) : strlen(name));
+  if (o < 0) return unknown_option(c, k, word);
+  if (!options[o].argument) {
+    if (equals) return cli_usage_error(c, "--%s takes no value", options[o].name);
+    add(c, &c->value[o], "");
+    return SN_OK;
+  }
+  if (equals && word[1] == '-') {
+    add(c, &c->value[o], equals + 1);
+    return SN_OK;
+  }
+  if (*i + 1 >= argc) return cli_usage_error(c, "--%s needs %s", options[o].name, options[o].argument);
+  add(c, &c->value[o], argv[++*i]);
+  while (options[o].many == '*' && *i + 1 < argc && !is_option(argv[*i + 1])) add(c, &c->value[o], argv[++*i]);
+  return SN_OK;
+}
+
+static sn_code read_words(cli *c, const command *k, int argc, char **argv) {
+  for (int i = 2; i < argc; i++) {
+    if (is_option(argv[i])) SN_TRY(read_option(c, k, argc, argv, &i));
+    else add(c, &c->word, argv[i]);
+  }
+  return SN_OK;
+}
+
+/* ---- values, for the subcommands ------------------------------------------------------------------- */
+
+sn_code cli_usage_error(cli *c, const char *format, ...) {
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  return sn_fail(c->diags, SN_ERR_USAGE, (sn_loc){0}, "%s", text);
+}
+
+const char *cli_get(const cli *c, cli_option o, const char *otherwise) {
+  const cli_values *v = &c->value[o];
+  return v->count ? v->at[v->count - 1] : otherwise;
+}
+
+sn_code cli_real(cli *c, cli_option o, double otherwise, double min, double max, double *out) {
+  const char *s = cli_get(c, o, NULL);
+  *out = otherwise;
+  if (!s) return SN_OK;
+  char *end;
+  *out = strtod(s, &end);
+  if (end == s || *end || !(*out >= min && *out <= max))
+    return cli_usage_error(c, "--%s takes a number from %g to %g, found \"%s\"", options[o].name, min, max, s);
+  return SN_OK;
+}
+
+sn_code cli_int(cli *c, cli_option o, int64_t otherwise, int64_t min, int64_t max, int64_t *out) {
+  const char *s = cli_get(c, o, NULL);
+  *out = otherwise;
+  if (!s) return SN_OK;
+  char *end;
+  *out = strtoll(s, &end, 10);
+  if (end == s || *end || *out < min || *out > max)
+    return cli_usage_error(c, "--%s takes a whole number from %lld to %lld, found \"%s\"", options[o].name, (long long)min,
+                           (long long)max, s);
+  return SN_OK;
+}
+
+sn_code cli_pair(cli *c, cli_option o, const char *text, const char **name, const char **rest) {
+  const char *equals = strchr(text, '=');
+  if (!equals || equals == text || !equals[1])
+    return cli_usage_error(c, "--%s takes %s, found \"%s\"", options[o].name, options[o].argument, text);
+  char *copy = sn_arena_strdup(c->arena, text);
+  copy[equals - text] = 0;
+  *name = copy;
+  *rest = copy + (equals - text) + 1;
+  return SN_OK;
+}
+
+sn_code cli_word(cli *c, const char *what, const char **out) {
+  if (c->word.count == 1) {
+    *out = c->word.at[0];
+    return SN_OK;
+  }
+  if (!c->word.count) return cli_usage_error(c, "sinter %s needs %s", c->command, what);
+  return cli_usage_error(c, "sinter %s takes one %s, found \"%s\" as well", c->command, what, c->word.at[1]);
+}
+
+/* ---- main -------------------------------------------------------------------------------------------- */
+
+typedef struct call {
+  const command *k;
+  int argc;
+  char **argv;
+  cli c;
+} call;
+
+static int run_call(void *arg) {
+  call *x = arg;
+  sn_code code = read_words(&x->c, x->k, x->argc, x->argv);
+  if (!code && cli_has(&x->c, CLI_HELP)) {
+    print_help(x->k);
+    return SN_OK;
+  }
+  return code ? code : x->k->run(&x->c);
+}
+
+static const char *folder_of_self(sn_arena *arena) {
+  char path[4096];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (n <= 0) return ".";
+  path[n] = 0;
+  char *slash = strrchr(path, '/');
+  if (slash) *slash = 0;
+  return sn_arena_strdup(arena, path);
+}
+
+static int run_command(const command *k, int argc, char **argv) {
+  call x = {.k = k, .argc = argc, .argv = argv, .c = {.command = k->name}};
+  x.c.arena = sn_arena_create();
+  x.c.diags = sn_diags_create();
+  if (!x.c.arena || !x.c.diags) {
+    fputs("sinter: out of memory\n", stderr);
+    return SN_ERR_LIMIT;
+  }
+  x.c.self = folder_of_self(x.c.arena);
+  int code = sn_protect(run_call, &x);
+  fflush(stdout);
+  if (x.c.diags->count) fputs(sn_diags_print(x.c.diags, x.c.arena), stderr);
+  else if (code == SN_ERR_LIMIT) fputs("sinter: out of memory\n", stderr);
+  sn_diags_destroy(x.c.diags);
+  sn_arena_destroy(x.c.arena);
+  return code;
+}
+
+int main(int argc, char **argv) {
+  const char *name = argc > 1 ? argv[1] : "help";
+  if (!strcmp(name, "--version") || !strcmp(name, "version")) return puts("sinter " SN_VERSION) < 0;
+  if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) return print_commands(argc > 1 ? stdout : stderr), argc > 1 ? 0 : SN_ERR_USAGE;
+  const char *names[COMMAND_COUNT];
+  for (int i = 0; i < COMMAND_COUNT; i++) {
+    names[i] = commands[i].name;
+    if (!strcmp(name, names[i])) return run_command(&commands[i], argc, argv);
+  }
+  const char *near = sn_nearest(name, names, COMMAND_COUNT);
+  fprintf(stderr, "sinter: unknown command \"%s\"%s%s%s; `sinter help` lists them\n", name, near ? "; did you mean \"" : "",
+          near ? near : "", near ? "\"?" : "");
+  return SN_ERR_USAGE;
+}

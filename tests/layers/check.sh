@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# The rooms of docs/ARCHITECTURE.md: which folder may include which; heavy headers stay behind their fence; sizes of files.
+# usage: tests/layers/check.sh [TREE]   prints every violation, exit 1 if there is one
+set -uo pipefail
+cd "${1:-$(dirname "$0")/../..}"
+bad=0
+complain() { echo "$1"; bad=1; }
+
+# room: folders it may include from, itself first
+allowed() {
+  local ir="ir/base ir/types ir/graph ir/kernel ir/plan ir/ops ir/ref"
+  case "$1" in
+    ir/base) echo "ir/base" ;;
+    ir/types) echo "ir/types ir/base" ;;
+    ir/graph | ir/kernel | ir/plan) echo "$1 ir/types ir/base" ;;
+    ir/ops) echo "ir/ops ir/graph ir/kernel ir/plan ir/types ir/base" ;;
+    ir/ref) echo "$ir" ;;
+    frontend) echo "frontend ir/base ir/types ir/graph ir/ops" ;;
+    passes | passes/*) echo "passes passes/graph passes/lower passes/kernel passes/plan $ir" ;;
+    runtime | runtime/*) echo "runtime runtime/cpu runtime/io runtime/loop ir/base ir/types ir/plan" ;;
+    backends/llvm) echo "backends/llvm backends ir/base ir/types ir/kernel ir/plan" ;;
+    backends/template) echo "backends/template backends ir/base ir/types ir/kernel ir/plan ir/ref" ;;
+    backends) echo "backends backends/llvm $ir passes passes/lower passes/kernel runtime runtime/io" ;;
+    frontend/cli) echo "any" ;;
+    models) echo "frontend backends runtime" ;;
+    *) echo "any" ;;
+  esac
+}
+
+check_includes() { # FILE
+  local room rooms target
+  room=$(dirname "$1")
+  rooms=$(allowed "$room")
+  [ "$rooms" = any ] && return
+  while read -r target; do
+    case " $rooms " in
+      *" $(dirname "$target") "*) ;;
+      *) complain "$1: $room may not include $target" ;;
+    esac
+  done < <(sed -n 's/^ *# *include "\([^"]*\/[^"]*\)".*/\1/p' "$1")
+}
+
+check_fences() { # FILE
+  local room; room=$(dirname "$1")
+  grep -q -E '# *include <llvm-c/' "$1" && [ "$room" != backends/llvm ] && complain "$1: LLVM headers belong in backends/llvm"
+  grep -q -E '# *include <(vulkan/|volk)' "$1" && [ "$room" != runtime/vulkan ] && complain "$1: Vulkan headers belong in runtime/vulkan"
+  grep -q -E '# *include <omp.h>|# *pragma omp' "$1" && [ "$room" != runtime/cpu ] && complain "$1: OpenMP belongs in runtime/cpu"
+  grep -q -E '# *include <(jansson|xxhash|pcre2|utf8proc|zstd)' "$1" && [ "$room" != runtime/io ] && complain "$1: file-format libraries belong in runtime/io"
+  case "$room" in
+    ir/* | passes* | runtime* | backends* | frontend)
+      grep -n -E '[^a-z_.>](abort|exit|printf) ?\(' "$1" | grep -v -E 'sn_|/\*' | grep -q . && complain "$1: library code neither prints, exits nor aborts: $(grep -n -E '[^a-z_.>](abort|exit|printf) ?\(' "$1" | grep -v sn_ | head -n 1)" ;;
+  esac
+}
+
+check_size() { # FILE
+  local lines; lines=$(wc -l < "$1")
+  [ "$lines" -gt 600 ] && complain "$1: $lines lines; 600 is the limit"
+}
+
+list() { if [ -d .git ]; then git ls-files "$@"; else find . -name '*.[ch]' | sed 's|^\./||'; fi; }
+while read -r f; do
+  case "$f" in tests/* | build*) continue ;; esac
+  check_includes "$f"
+  check_fences "$f"
+  check_size "$f"
+done < <(list '*.c' '*.h')
+
+# Every header compiles alone.
+if [ "${SN_CHECK_HEADERS:-1}" = 1 ]; then
+  while read -r f; do
+    case "$f" in frontend/sinter.h) continue ;; esac
+    printf '#include "%s"\n' "$f" | ${CC:-cc} -std=c17 -D_GNU_SOURCE -DSN_HAVE_LLVM=0 -I. $(ls -d /usr/lib/llvm-*/include 2>/dev/null | tail -n 1 | sed 's/^/-I/') -fsyntax-only -x c - 2>/dev/null ||
+      complain "$f: does not compile alone"
+  done < <(list 'ir/*.h' 'passes/*.h' 'runtime/*.h' 'frontend/*.h' 'backends/*.h')
+fi
+exit $bad
