@@ -2,6 +2,7 @@
 #ifndef SN_IR_BASE_STR_H
 #define SN_IR_BASE_STR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,10 +18,13 @@ typedef struct sn_text {
 
 sn_text sn_text_begin(sn_arena *arena);
 void sn_text_add(sn_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sn_text_add_list(sn_text *t, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 void sn_text_char(sn_text *t, char c);
 void sn_text_bytes(sn_text *t, const char *bytes, size_t count);
 /* The shortest decimal that reads back as the same double; "inf", "-inf", "nan". */
 void sn_text_number(sn_text *t, double x);
+/* Reads a decimal as sn_text_number writes it, whatever the locale of the process. */
+double sn_number_read(const char *s);
 /* A string literal with \" \\ \n \t \xHH escapes, quotes included. */
 void sn_text_quoted(sn_text *t, const char *s);
 

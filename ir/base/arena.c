@@ -1,0 +1,150 @@
+/* Arena: chunked bump allocation, and the escape that turns a failed allocation into SN_ERR_LIMIT. Below everything
+ * else. */
+#include "ir/base/arena.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/base/status.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SN_ARENA_GUARDED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SN_ARENA_GUARDED 1
+#endif
+#endif
+
+/* With the address sanitizer every block is followed by bytes that may not be touched. */
+#ifdef SN_ARENA_GUARDED
+#include <sanitizer/asan_interface.h>
+enum { GUARD = 16 };
+static void guard(void *at, size_t bytes) { __asan_poison_memory_region(at, bytes); }
+static void unguard(void *at, size_t bytes) { __asan_unpoison_memory_region(at, bytes); }
+#else
+enum { GUARD = 0 };
+static void guard(void *at, size_t bytes) { (void)at, (void)bytes; }
+static void unguard(void *at, size_t bytes) { (void)at, (void)bytes; }
+#endif
+
+enum { ALIGN = 16, CHUNK_FIRST = 4096, CHUNK_LAST = 16 << 20 };
+
+typedef struct chunk {
+  _Alignas(ALIGN) struct chunk *next; /* older */
+  size_t used, capacity;              /* bytes after the header */
+} chunk;
+
+struct sn_arena {
+  chunk *newest;
+  size_t next_capacity; /* bytes of the next chunk */
+  size_t bytes;         /* handed out */
+};
+
+typedef struct frame {
+  struct frame *outer;
+  jmp_buf jump;
+} frame;
+
+/* The innermost sn_protect of each thread. */
+static _Thread_local frame *innermost;
+
+static _Noreturn void out_of_memory(void) {
+  if (innermost) longjmp(innermost->jump, 1);
+  abort();
+}
+
+static unsigned char *chunk_data(chunk *c) { return (unsigned char *)(c + 1); }
+
+static void chunk_add(sn_arena *a, size_t bytes) {
+  size_t capacity = a->next_capacity;
+  if (a->next_capacity < CHUNK_LAST) a->next_capacity *= 2;
+  if (capacity < bytes) capacity = bytes;
+  chunk *c = calloc(1, sizeof *c + capacity);
+  if (!c) out_of_memory();
+  c->capacity = capacity;
+  c->next = a->newest;
+  a->newest = c;
+  guard(chunk_data(c), capacity);
+}
+
+sn_arena *sn_arena_create(void) {
+  sn_arena *a = calloc(1, sizeof *a);
+  if (a) a->next_capacity = CHUNK_FIRST;
+  return a;
+}
+
+void sn_arena_destroy(sn_arena *a) {
+  if (!a) return;
+  for (chunk *c = a->newest; c;) {
+    chunk *next = c->next;
+    unguard(chunk_data(c), c->capacity);
+    free(c);
+    c = next;
+  }
+  free(a);
+}
+
+void *sn_arena_alloc(sn_arena *a, size_t bytes) {
+  if (bytes > PTRDIFF_MAX / 2) out_of_memory();
+  size_t need = (bytes + (bytes == 0) + ALIGN - 1) / ALIGN * ALIGN;
+  if (!a->newest || a->newest->capacity - a->newest->used < need + GUARD) chunk_add(a, need + GUARD);
+  chunk *c = a->newest;
+  void *at = chunk_data(c) + c->used;
+  unguard(at, bytes);
+  c->used += need + GUARD;
+  a->bytes += need;
+  return at;
+}
+
+void *sn_arena_array(sn_arena *a, size_t count, size_t bytes) {
+  if (bytes && count > SIZE_MAX / bytes) out_of_memory();
+  return sn_arena_alloc(a, count * bytes);
+}
+
+void *sn_arena_copy(sn_arena *a, const void *data, size_t bytes) {
+  void *at = sn_arena_alloc(a, bytes);
+  if (bytes) memcpy(at, data, bytes);
+  return at;
+}
+
+char *sn_arena_strdup(sn_arena *a, const char *s) { return sn_arena_copy(a, s, strlen(s) + 1); }
+
+char *sn_arena_printf(sn_arena *a, const char *format, ...) {
+  va_list args, again;
+  va_start(args, format);
+  va_copy(again, args);
+  int count = vsnprintf(NULL, 0, format, args);
+  char *at = sn_arena_alloc(a, count < 0 ? 1 : (size_t)count + 1);
+  if (count >= 0) vsnprintf(at, (size_t)count + 1, format, again);
+  va_end(again);
+  va_end(args);
+  return at;
+}
+
+size_t sn_arena_bytes(const sn_arena *a) { return a->bytes; }
+
+void *sn_arena_grow(sn_arena *a, void *at, size_t count, int *capacity, size_t element_bytes) {
+  if (count < (size_t)*capacity) return at;
+  if (count > INT32_MAX / 2) out_of_memory();
+  size_t grown = count < 4 ? 8 : count * 2;
+  void *to = sn_arena_array(a, grown, element_bytes);
+  if (count) memcpy(to, at, count * element_bytes);
+  *capacity = (int)grown;
+  return to;
+}
+
+int sn_protect(int (*fn)(void *arg), void *arg) {
+  frame here = {.outer = innermost};
+  if (setjmp(here.jump)) {
+    innermost = here.outer;
+    return SN_ERR_LIMIT;
+  }
+  innermost = &here;
+  int code = fn(arg);
+  innermost = here.outer;
+  return code;
+}
