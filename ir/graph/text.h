@@ -1,4 +1,26 @@
-/* Text form of graphs (.sn): prints, and parses back to an equal module. */
+/* Text form of graphs (.sn): prints, and parses back to an equal module.
+ *
+ *   sinter 1
+ *   dims { B: 1..64, T: 1..64 step 8 }
+ *   body @h.score {                                   // bodies stand above their users
+ *     %1 = arg index 0 : f32[]
+ *     return %1
+ *   }
+ *   graph @train {
+ *     %1 = input name "tokens" : i32[B, T]
+ *     %2 = param name "wte.weight" init "normal" a 0.02 : f32[256, 128]
+ *     %9 = add %3, %4 : f32[B, T, 128] layer "h.0" group "softmax#3"  @ "gpt.c":41 "gpt.c":57:8
+ *     %10, %11 = attention %5, %6, %7 scale 0.125 mask @causal : f32[B, T, 4, 32], f32[B, 4, T]
+ *     output "loss" = %9
+ *     update %2 = %33
+ *     guard %77
+ *   }
+ *
+ * A statement is: values, `=`, op, operands, attributes, `:`, a type per value, then where they are known layer, group and
+ * source lines (after @; `none` when locations are printed and there are none). Printed values are the ids of the function;
+ * a parsed text may use any %names. Attributes are `name value`, printed in the order of op.def, those not set are left out;
+ * a value is by kind: i 12, f 0.02 (reads back to the same bits), s "text", e f32, d 4*T, I [1, 2], D [B, 4*T], R @name
+ * (@"any text" when it is not a plain name). Comments run from // to the end of the line. */
 #ifndef SN_IR_GRAPH_TEXT_H
 #define SN_IR_GRAPH_TEXT_H
 
