@@ -20,19 +20,18 @@ sn_build sn_build_begin(sn_func *f, sn_diags *diags);
 
 /* One node of `op`: infers and checks its types. attrs: as op.def lists, or NULL.
  * LEAF ops need `type`; the others ignore it. -> first result, 0 after an error. */
-sn_val sn_emit(sn_build *b, sn_op op, int arg_count, const sn_val *arg, const sn_attr *attr,
-               const sn_type *type);
+sn_val sn_emit(sn_build *b, sn_op op, int arg_count, const sn_val *arg, const sn_attr *attr, const sn_type *type);
 
 /* Shorthands over sn_emit, for rules, passes and the DSL. Operands of elementwise ops must have one shape. */
 sn_val sn_g1(sn_build *b, sn_op op, sn_val x);
 sn_val sn_g2(sn_build *b, sn_op op, sn_val x, sn_val y);
 sn_val sn_g3(sn_build *b, sn_op op, sn_val x, sn_val y, sn_val z);
 sn_val sn_g_const(sn_build *b, const sn_type *type, double value);
-sn_val sn_g_const_like(sn_build *b, sn_val like, double value); /* same type as `like` */
+sn_val sn_g_const_like(sn_build *b, sn_val like, double value);            /* same type as `like` */
 sn_val sn_g_const_elem(sn_build *b, sn_val like, sn_elem e, double value); /* shape of `like`, element type e */
 sn_val sn_g_iota(sn_build *b, const sn_type *type, int axis);
-sn_val sn_g_cast(sn_build *b, sn_val x, sn_elem to);              /* x itself when it has that type */
-sn_val sn_g_dim(sn_build *b, const sn_dimx *d);                   /* i32[] */
+sn_val sn_g_cast(sn_build *b, sn_val x, sn_elem to); /* x itself when it has that type */
+sn_val sn_g_dim(sn_build *b, const sn_dimx *d);      /* i32[] */
 sn_val sn_g_reshape(sn_build *b, sn_val x, int rank, const sn_dimx *const *shape);
 sn_val sn_g_transpose(sn_build *b, sn_val x, const int64_t *perm);
 sn_val sn_g_broadcast(sn_build *b, sn_val x, int rank, const sn_dimx *const *shape, const int64_t *axes);
@@ -46,30 +45,35 @@ sn_val sn_g_amax(sn_build *b, sn_val x, int axis_count, const int64_t *axes);
 /* The reduced x with its axes put back as extent 1 and broadcast to the shape of `like`. */
 sn_val sn_g_unreduce(sn_build *b, sn_val reduced, sn_val like, int axis_count, const int64_t *axes);
 sn_val sn_g_contract(sn_build *b, const char *spec, sn_val x, sn_val y);
-sn_val sn_g_region_call(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, int result); /* inlines the body */
+sn_val sn_g_region_call(sn_build *b, const sn_func *body, int arg_count, const sn_val *args,
+                        int result); /* inlines the body */
 
 static inline const sn_type *sn_g_type(const sn_build *b, sn_val v) { return sn_val_type(b->func, v); }
 
 /* ---- rules ------------------------------------------------------------------------------------ */
 
-typedef struct sn_infer {  /* in: what is applied; out: the result types */
+typedef struct sn_infer { /* in: what is applied; out: the result types */
   sn_module *module;
   sn_diags *diags;
+  sn_op op;
   sn_loc loc;
   int arg_count;
-  const sn_type *arg[64];      /* more operands than 64 (concat, call): errors */
-  const sn_attr *attr;
-  int result_count;            /* out */
-  const sn_type *result[64];   /* out */
+  const sn_type *const *arg; /* type of each operand */
+  const sn_attr *attr;       /* as many as op.def lists */
+  const sn_type *leaf;       /* LEAF ops: the stated type; NULL for the others */
+  int result_count;          /* out */
+  const sn_type **result;    /* out: types of the results; room, or an array of the types' arena */
+  const sn_type *room[4];
 } sn_infer;
 
 /* Gradient rule: given d result (0 where none flows) adds nodes and sets d_arg[i] (leave 0 for none). */
 typedef struct sn_grad_rule {
-  sn_build *b;                 /* function being built; holds forward nodes under the ids below */
-  const sn_node *node;         /* forward node, operands mapped into b->func */
-  const sn_val *arg;           /* operands in b->func */
-  const sn_val *result;        /* forward results in b->func */
+  sn_build *b;          /* function being built; holds forward nodes under the ids below */
+  const sn_node *node;  /* forward node, operands mapped into b->func */
+  const sn_val *arg;    /* operands in b->func */
+  const sn_val *result; /* forward results in b->func */
   const sn_val *d_result;
+  const bool *need; /* per operand: does anybody want its gradient */
   sn_val *d_arg;
 } sn_grad_rule;
 
@@ -79,12 +83,52 @@ typedef struct sn_op_rules {
   /* NULL: no gradient; `why_no_grad` says why. EXPAND ops: NULL means through the expansion. */
   void (*grad)(sn_grad_rule *g);
   const char *why_no_grad;
-  /* EXPAND ops: the same values in terms of other ops. */
+  /* EXPAND ops: the same values in ops that are not EXPAND. */
   sn_val (*expand)(sn_build *b, const sn_node *n, const sn_val *arg);
-  const char *doc;             /* one line of reference documentation */
+  const char *doc; /* one line of reference documentation */
 } sn_op_rules;
 
 const sn_op_rules *sn_op_rules_of(sn_op op);
+
+/* Types of what `op` makes of the operands. The in-part of `in` is set, except room.
+ * errors: SN_ERR_INPUT with a diagnostic: expected and found. */
+SN_MUST sn_code sn_op_infer(sn_infer *in);
+
+/* ---- rewriting --------------------------------------------------------------------------------- */
+
+/* The expansion of an EXPAND node, with its lines and layer, and the group "softmax#12" (12: its value id).
+ * arg: its operands in b->func. */
+sn_val sn_emit_expansion(sn_build *b, const sn_node *n, const sn_val *arg);
+
+/* Attention in terms of other ops over a [B, H, T, S] tensor of scores. Rows without a visible key give y = 0, lse =
+ * -inf.
+ * -> y; *lse (may be NULL) the second result. */
+sn_val sn_attention_expand(sn_build *b, const sn_node *n, const sn_val *arg);
+sn_val sn_attention_expand_lse(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *lse);
+
+/* The score region on `raw` [B, H, T, S] (scale q.k); *mask: what the mask region lets through, 0 when there is none.
+ * arg: operands of the attention or attention_grad node; the start is added to the query index. */
+sn_val sn_attention_scores(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val *mask);
+
+/* Operand layout of attention and attention_grad: captures, and the index of start (-1: none). */
+typedef struct sn_attention_layout {
+  int first_capture, capture_count, start;
+} sn_attention_layout;
+sn_attention_layout sn_attention_layout_of(const sn_node *n);
+
+/* A scalar region applied to each element of tensors of one shape. lifted[i]: argument i is a tensor of type `shape`'s
+ * extents standing for a scalar; the others are passed whole. Results are tensors of that shape.
+ * errors: b->failed with a diagnostic for ops that cannot be lifted (rows of a varying tensor). */
+sn_val sn_region_lift(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, const bool *lifted,
+                      const sn_type *shape, int result);
+
+/* Reverse mode: adds to b->func nodes for sum_i <d_out[i], d out[i] / d wrt[j]> -> d_wrt[j], 0 where nothing flows.
+ * Forward nodes are those of b->func when called: no call, grad or EXPAND op without a gradient rule may lie on a path.
+ * errors: SN_ERR_INPUT at the node that cannot be differentiated, with the ends of the path. */
+SN_MUST sn_code sn_derive(sn_build *b, int out_count, const sn_val *out, const sn_val *d_out, int wrt_count,
+                          const sn_val *wrt, sn_val *d_wrt);
+/* Does a gradient flow through values of this node to its operands (no constant for gradients)? */
+bool sn_op_passes_gradient(sn_op op);
 
 /* Re-infers every type of a function and its regions and compares with what is stated (parsed text). */
 SN_MUST sn_code sn_ops_check(const sn_func *f, sn_diags *diags);

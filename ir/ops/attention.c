@@ -1,0 +1,238 @@
+/* Rules of attention and its backward op: types, gradient, and the expansion over a tensor of scores.
+ *
+ *   q [B,T,H,d], k [B,S,G,d], v [B,S,G,e] -> y [B,T,H,e], lse [B,H,T]; query head h reads head h / (H/G) of k and v
+ *   s = score(scale q.k, batch, head, start + t, s, captures..), y = softmax(s where mask) v, lse = log sum exp s
+ * Scores and lse are f32, or f64 when q is. */
+#include "ir/ops/rules.h"
+
+#include <math.h>
+
+/* ---- types ---- */
+
+sn_attention_layout sn_attention_layout_of(const sn_node *n) {
+  sn_attention_layout l = {.first_capture = n->op == SN_OP_ATTENTION ? 3 : 6, .start = -1};
+  l.capture_count = n->arg_count - l.first_capture;
+  if (sn_node_attr(n, "start")->i) {
+    l.start = n->arg_count - 1;
+    l.capture_count--;
+  }
+  return l;
+}
+
+/* One argument of a region: which type it must have, NULL if the region has no such argument. */
+static const sn_type *region_arg(sn_infer *in, const sn_attention_layout *l, int site, int k) {
+  sn_types *types = sn_infer_types(in);
+  if (k < site) return sn_type_scalar(types, sn_acc_elem(in->arg[0]->elem));
+  if (k < site + 4) return sn_type_scalar(types, SN_ELEM_I32);
+  return k < site + 4 + l->capture_count ? in->arg[l->first_capture + k - site - 4] : NULL;
+}
+
+static sn_code check_region(sn_infer *in, const sn_attention_layout *l, const char *name, sn_elem result) {
+  const sn_func *body = sn_infer_attr(in, name)->region;
+  int site = name[0] == 's'; /* arguments before the site: the score */
+  if (!body) return SN_OK;
+  for (int i = 0; i < body->node_count; i++) {
+    const sn_node *n = body->node[i];
+    if (n->op != SN_OP_ARG) continue;
+    int64_t k = sn_node_attr(n, "index")->i;
+    const sn_type *want = k >= 0 && k < 64 ? region_arg(in, l, site, (int)k) : NULL;
+    if (want == n->type[0]) continue;
+    sn_code code = sn_infer_fail(in, "argument %lld of the %s region does not fit", (long long)k, name);
+    sn_fail_expected(in->diags, "%s", want ? sn_infer_text(in, want) : "no such argument");
+    sn_fail_found(in->diags, "%s", sn_infer_text(in, n->type[0]));
+    return code;
+  }
+  const sn_type *want = sn_type_scalar(sn_infer_types(in), result);
+  if (body->result_count != 1 || sn_val_type(body, body->result[0]) != want)
+    return sn_infer_fail(in, "the %s region must give one %s", name, sn_infer_text(in, want));
+  return SN_OK;
+}
+
+static sn_code check_start(sn_infer *in, int k) {
+  const sn_type *s = in->arg[k];
+  if (s->elem != SN_ELEM_I32 || s->rank > 1 || (s->rank == 1 && s->dim[0] != in->arg[0]->dim[0]))
+    return sn_infer_want(in, k, "i32[], or i32 with an entry per batch row, the start");
+  return SN_OK;
+}
+
+/* q, k, v, regions, start. */
+static sn_code check_common(sn_infer *in, int first_capture) {
+  sn_types *types = sn_infer_types(in);
+  bool start = sn_infer_attr(in, "start")->i != 0;
+  if (in->arg_count < first_capture + start)
+    return sn_infer_fail(in, "takes at least %d operands", first_capture + start);
+  const sn_type *q = in->arg[0], *k = in->arg[1], *v = in->arg[2];
+  if (!sn_elem_is_float(q->elem) || q->rank != 4) return sn_infer_want(in, 0, "floats [B, T, H, d]");
+  if (k->elem != q->elem || k->rank != 4 || k->dim[0] != q->dim[0] || k->dim[3] != q->dim[3])
+    return sn_infer_want(in, 1, "[B, S, G, d] for queries %s", sn_infer_text(in, q));
+  if (v->elem != q->elem || v->rank != 4 || v->dim[0] != k->dim[0] || v->dim[1] != k->dim[1] || v->dim[2] != k->dim[2])
+    return sn_infer_want(in, 2, "[B, S, G, e] for keys %s", sn_infer_text(in, k));
+  if (!sn_dimx_exact_div(types, q->dim[2], k->dim[2]))
+    return sn_infer_want(in, 1, "a number of heads (axis 2) that divides the heads of %s", sn_infer_text(in, q));
+  sn_attention_layout l = {first_capture, in->arg_count - first_capture - start, start ? in->arg_count - 1 : -1};
+  if (start) SN_TRY(check_start(in, l.start));
+  SN_TRY(check_region(in, &l, "score", sn_acc_elem(q->elem)));
+  return check_region(in, &l, "mask", SN_ELEM_BOOL);
+}
+
+static const sn_type *y_type(sn_infer *in) {
+  const sn_type *q = in->arg[0];
+  const sn_dimx *dim[4] = {q->dim[0], q->dim[1], q->dim[2], in->arg[2]->dim[3]};
+  return sn_type_of(sn_infer_types(in), q->elem, 4, dim);
+}
+
+static const sn_type *lse_type(sn_infer *in) {
+  const sn_type *q = in->arg[0];
+  const sn_dimx *dim[3] = {q->dim[0], q->dim[2], q->dim[1]};
+  return sn_type_of(sn_infer_types(in), sn_acc_elem(q->elem), 3, dim);
+}
+
+static sn_code infer_attention(sn_infer *in) {
+  SN_TRY(check_common(in, 3));
+  sn_infer_results(in, 2);
+  in->result[0] = y_type(in);
+  in->result[1] = lse_type(in);
+  return SN_OK;
+}
+
+static sn_code infer_attention_grad(sn_infer *in) {
+  SN_TRY(check_common(in, 6));
+  if (in->arg[3] != y_type(in))
+    return sn_infer_want(in, 3, "%s, the result of attention", sn_infer_text(in, y_type(in)));
+  if (in->arg[4] != lse_type(in)) return sn_infer_want(in, 4, "%s, its second result", sn_infer_text(in, lse_type(in)));
+  if (in->arg[5] != in->arg[3]) return sn_infer_want(in, 5, "%s, as operand 4", sn_infer_text(in, in->arg[3]));
+  sn_infer_results(in, 3);
+  for (int i = 0; i < 3; i++) in->result[i] = in->arg[i];
+  return SN_OK;
+}
+
+/* ---- gradient ---- */
+
+static void grad_attention(sn_grad_rule *g) {
+  sn_attention_layout l = sn_attention_layout_of(g->node);
+  for (int i = 0; i < l.capture_count; i++)
+    if (g->need[3 + i]) {
+      sn_b_fail(g->b, "gradients to captured tensors need the expansion of attention");
+      return;
+    }
+  if (g->d_result[1]) {
+    sn_b_fail(g->b, "gradients through the second result of attention (lse) need its expansion");
+    return;
+  }
+  int n = g->node->arg_count + 3;
+  sn_val *arg = SN_ARRAY(g->b->func->arena, n, sn_val);
+  for (int i = 0; i < 3; i++) arg[i] = g->arg[i];
+  arg[3] = g->result[0];
+  arg[4] = g->result[1];
+  arg[5] = g->d_result[0];
+  for (int i = 3; i < g->node->arg_count; i++) arg[i + 3] = g->arg[i];
+  sn_val d = sn_emit(g->b, SN_OP_ATTENTION_GRAD, n, arg, g->node->attr, NULL);
+  if (!d) return;
+  for (int i = 0; i < 3; i++) g->d_arg[i] = d + (sn_val)i;
+}
+
+/* ---- expansion ---- */
+
+/* q.k * scale -> [B, H, T, S] in the type of scores; heads of k repeat in groups of H / G. */
+static sn_val raw_scores(sn_build *b, sn_val q, sn_val k, double scale, const sn_type *shape) {
+  const sn_type *tq = sn_g_type(b, q), *tk = sn_g_type(b, k);
+  const sn_dimx *g = tk->dim[2], *r = sn_dimx_exact_div(sn_b_types(b), tq->dim[2], g);
+  const sn_dimx *split[5] = {tq->dim[0], tq->dim[1], g, r, tq->dim[3]};
+  sn_elem acc = sn_acc_elem(tq->elem);
+  sn_val q5 = sn_g_reshape(b, sn_g_cast(b, q, acc), 5, split);
+  sn_val s = sn_g_contract(b, "btgrd,bsgd->bgrts", q5, sn_g_cast(b, k, acc));
+  return sn_b_scale(b, sn_g_reshape(b, s, 4, shape->dim), scale);
+}
+
+/* p [B,H,T,S] times v [B,S,G,e] -> [B,T,H,e] */
+static sn_val weighted(sn_build *b, sn_val p, sn_val v, const sn_type *tq) {
+  const sn_type *tv = sn_g_type(b, v), *tp = sn_g_type(b, p);
+  const sn_dimx *g = tv->dim[2], *r = sn_dimx_exact_div(sn_b_types(b), tq->dim[2], g);
+  const sn_dimx *split[5] = {tp->dim[0], g, r, tp->dim[2], tp->dim[3]};
+  const sn_dimx *y[4] = {tq->dim[0], tq->dim[1], tq->dim[2], tv->dim[3]};
+  sn_val p5 = sn_g_reshape(b, p, 5, split);
+  sn_val o = sn_g_contract(b, "bgrts,bsge->btgre", p5, sn_g_cast(b, v, tp->elem));
+  return sn_g_cast(b, sn_g_reshape(b, o, 4, y), tq->elem);
+}
+
+typedef struct sites { /* i32 tensors over [B, H, T, S], then captures */
+  int count;
+  sn_val *at; /* [1 + 4 + captures]; entry 0 is kept for the score */
+  bool *lifted;
+} sites;
+
+static sites make_sites(sn_build *b, const sn_node *n, const sn_val *arg, const sn_type *shape) {
+  sn_attention_layout l = sn_attention_layout_of(n);
+  const sn_type *it = sn_type_with_elem(sn_b_types(b), shape, SN_ELEM_I32);
+  sites s = {.count = 5 + l.capture_count};
+  s.at = SN_ARRAY(b->func->arena, s.count, sn_val);
+  s.lifted = SN_ARRAY(b->func->arena, s.count, bool);
+  for (int i = 0; i < 4; i++) s.at[1 + i] = sn_g_iota(b, it, i);
+  if (l.start >= 0) {
+    const int64_t axes[1] = {0};
+    sn_val start = sn_g_broadcast(b, arg[l.start], 4, it->dim, axes);
+    s.at[3] = sn_g2(b, SN_OP_ADD, s.at[3], start);
+  }
+  for (int i = 0; i < 5; i++) s.lifted[i] = true;
+  for (int i = 0; i < l.capture_count; i++) s.at[5 + i] = arg[l.first_capture + i];
+  return s;
+}
+
+sn_val sn_attention_scores(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val *mask) {
+  const sn_func *score = sn_node_attr(n, "score")->region, *visible = sn_node_attr(n, "mask")->region;
+  *mask = 0;
+  if (b->failed) return 0;
+  const sn_type *shape = sn_g_type(b, raw);
+  sites s = make_sites(b, n, arg, shape);
+  s.at[0] = raw;
+  if (visible) *mask = sn_region_lift(b, visible, s.count - 1, s.at + 1, s.lifted + 1, shape, 0);
+  return score ? sn_region_lift(b, score, s.count, s.at, s.lifted, shape, 0) : raw;
+}
+
+static sn_val masked(sn_build *b, sn_val mask, sn_val x, double other) {
+  return mask ? sn_g3(b, SN_OP_SELECT, mask, x, sn_g_const_like(b, x, other)) : x;
+}
+
+/* 1. masked scores and their maximum (a finite number where nothing is visible)
+ * 2. weights exp(s - max), 0 where masked   3. their sum, 1 instead of 0   4. y, lse */
+static sn_val expand(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *lse) {
+  const sn_type *tq = sn_g_type(b, arg[0]), *tk = sn_g_type(b, arg[1]);
+  const sn_dimx *dim[4] = {tq->dim[0], tq->dim[2], tq->dim[1], tk->dim[1]};
+  const sn_type *shape = sn_type_of(sn_b_types(b), sn_acc_elem(tq->elem), 4, dim);
+  const int64_t axes[1] = {3};
+  sn_val mask, raw = raw_scores(b, arg[0], arg[1], sn_node_attr(n, "scale")->f, shape);
+  sn_val s = masked(b, 0, sn_attention_scores(b, n, arg, raw, &mask), 0);
+  if (b->failed) return 0;
+  sn_val m = sn_g1(b, SN_OP_STOP, sn_g_amax(b, masked(b, mask, s, -3e38), 1, axes));
+  sn_val z = masked(b, mask, sn_g2(b, SN_OP_SUB, s, sn_g_unreduce(b, m, s, 1, axes)), 0);
+  sn_val e = masked(b, mask, sn_g1(b, SN_OP_EXP, z), 0);
+  sn_val l = sn_g_sum(b, e, 1, axes);
+  if (b->failed) return 0;
+  sn_val none = sn_g2(b, SN_OP_EQ, l, sn_b_zeros(b, l));
+  sn_val safe = sn_g3(b, SN_OP_SELECT, none, sn_g_const_like(b, l, 1), l);
+  if (lse)
+    *lse = sn_g3(b, SN_OP_SELECT, none, sn_g_const_like(b, l, -INFINITY),
+                 sn_g2(b, SN_OP_ADD, m, sn_g1(b, SN_OP_LOG, safe)));
+  sn_val p = sn_g2(b, SN_OP_DIV, e, sn_g_unreduce(b, safe, e, 1, axes));
+  return b->failed ? 0 : weighted(b, p, arg[2], tq);
+}
+
+sn_val sn_attention_expand_lse(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *lse) {
+  sn_origin saved = b->origin;
+  b->origin = n->origin;
+  b->origin.group = sn_arena_printf(b->func->arena, "attention#%u", n->first);
+  sn_val v = b->failed ? 0 : expand(b, n, arg, lse);
+  b->origin = saved;
+  return v;
+}
+
+sn_val sn_attention_expand(sn_build *b, const sn_node *n, const sn_val *arg) {
+  return sn_attention_expand_lse(b, n, arg, NULL);
+}
+
+const sn_op_rules sn_rules_ATTENTION = {
+    infer_attention, grad_attention,
+    .doc = "softmax(score(scale q.k)) v over keys that mask lets through; captures go to both regions"};
+const sn_op_rules sn_rules_ATTENTION_GRAD = {infer_attention_grad,
+                                             .why_no_grad = "second derivatives go through the expansion of attention",
+                                             .doc = "gradients of q, k, v of attention from q, k, v, y, lse, dy"};

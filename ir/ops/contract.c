@@ -1,0 +1,88 @@
+/* Rules of contraction: a two-operand sum of products, one letter an axis. */
+#include "ir/ops/rules.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Letters up to a stop character, distinct. -> their number, -1 when malformed */
+static int read_letters(const char **at, const char *stop, char *out) {
+  int n = 0;
+  size_t stop_bytes = strlen(stop);
+  while (strncmp(*at, stop, stop_bytes ? stop_bytes : 1)) {
+    char c = *(*at)++;
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (!letter || n == SN_RANK_MAX || memchr(out, c, (size_t)n)) return -1;
+    out[n++] = c;
+  }
+  *at += stop_bytes;
+  out[n] = 0;
+  return n;
+}
+
+sn_code sn_contract_parse(const char *spec, sn_contract_spec *out) {
+  sn_contract_spec s = {0};
+  if ((s.a_count = read_letters(&spec, ",", s.a)) < 0) return SN_ERR_INPUT;
+  if ((s.b_count = read_letters(&spec, "->", s.b)) < 0) return SN_ERR_INPUT;
+  if ((s.out_count = read_letters(&spec, "", s.out)) < 0) return SN_ERR_INPUT;
+  for (int i = 0; i < s.out_count; i++)
+    if (!strchr(s.a, s.out[i]) && !strchr(s.b, s.out[i])) return SN_ERR_INPUT;
+  for (int i = 0; i < s.a_count; i++)
+    if (!strchr(s.out, s.a[i]) && !strchr(s.b, s.a[i])) return SN_ERR_INPUT;
+  for (int i = 0; i < s.b_count; i++)
+    if (!strchr(s.out, s.b[i]) && !strchr(s.a, s.b[i])) return SN_ERR_INPUT;
+  *out = s;
+  return SN_OK;
+}
+
+static sn_code infer_elem(sn_infer *in, sn_elem *out) {
+  sn_elem e = in->arg[0]->elem;
+  if (e == SN_ELEM_BOOL) return sn_infer_want(in, 0, "numbers");
+  if (in->arg[1]->elem != e) return sn_infer_want(in, 1, "elements of %s, as in operand 1", sn_elem_name(e));
+  *out = e == SN_ELEM_I8 || e == SN_ELEM_U8 ? SN_ELEM_I32 : e;
+  return SN_OK;
+}
+
+static sn_code infer_contract(sn_infer *in) {
+  const char *spec = sn_infer_attr(in, "spec")->s;
+  sn_contract_spec s;
+  if (sn_contract_parse(spec, &s)) {
+    sn_code code = sn_infer_fail(in, "malformed spec \"%s\"", spec);
+    sn_fail_expected(in->diags, "\"ab,bc->ac\": distinct letters; a letter that is summed stands in both operands");
+    return code;
+  }
+  if (in->arg[0]->rank != s.a_count) return sn_infer_want(in, 0, "rank %d for \"%s\"", s.a_count, s.a);
+  if (in->arg[1]->rank != s.b_count) return sn_infer_want(in, 1, "rank %d for \"%s\"", s.b_count, s.b);
+  sn_elem e;
+  SN_TRY(infer_elem(in, &e));
+  const sn_dimx *dim[SN_RANK_MAX];
+  for (int i = 0; i < s.a_count; i++) {
+    const char *p = strchr(s.b, s.a[i]);
+    if (p && in->arg[1]->dim[p - s.b] != in->arg[0]->dim[i])
+      return sn_infer_want(in, 1, "axis %c with the extent that it has in %s (spec \"%s\")", s.a[i],
+                           sn_infer_text(in, in->arg[0]), spec);
+  }
+  for (int i = 0; i < s.out_count; i++) {
+    const char *p = strchr(s.a, s.out[i]);
+    dim[i] = p ? in->arg[0]->dim[p - s.a] : in->arg[1]->dim[strchr(s.b, s.out[i]) - s.b];
+  }
+  return sn_infer_one(in, sn_type_of(sn_infer_types(in), e, s.out_count, dim));
+}
+
+/* Every letter of an operand stands in the result or in the other operand: each gradient is one contraction. */
+static void grad_contract(sn_grad_rule *g) {
+  sn_contract_spec s;
+  char spec[3 * SN_RANK_MAX + 8];
+  if (sn_contract_parse(sn_node_attr(g->node, "spec")->s, &s)) return;
+  if (g->need[0]) {
+    snprintf(spec, sizeof spec, "%s,%s->%s", s.out, s.b, s.a);
+    g->d_arg[0] = sn_g_contract(g->b, spec, g->d_result[0], g->arg[1]);
+  }
+  if (g->need[1]) {
+    snprintf(spec, sizeof spec, "%s,%s->%s", s.a, s.out, s.b);
+    g->d_arg[1] = sn_g_contract(g->b, spec, g->arg[0], g->d_result[0]);
+  }
+}
+
+const sn_op_rules sn_rules_CONTRACT = {
+    infer_contract, grad_contract,
+    .doc = "sum of products, a letter an axis (\"btd,dv->btv\"); sums in f32 or wider, i8 and u8 give i32"};
