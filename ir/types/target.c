@@ -1,0 +1,46 @@
+/* Targets: the facts of generic CPUs, one row per feature level. */
+#include "ir/types/target.h"
+
+#include <string.h>
+
+typedef struct row {
+  const char *name, *features;
+  int lanes, bm, bn;
+} row;
+
+/* Tiles: the largest register blocks without spills, times whole rows of A. source: KERNEL_IR B6 and measurement. */
+static const row rows[] = {
+    [SN_ISA_BASELINE] = {"baseline", "baseline", 4, 32, 16},
+    [SN_ISA_AVX2] = {"avx2", "avx2,fma,f16c", 8, 48, 32},
+    [SN_ISA_AVX512] = {"avx512", "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c", 16, 64, 48},
+    [SN_ISA_AMX] = {"amx", "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx", 16, 64, 48},
+};
+
+static const row *row_of(sn_isa isa) { return &rows[(unsigned)isa <= SN_ISA_AMX ? isa : SN_ISA_BASELINE]; }
+
+const char *sn_isa_name(sn_isa isa) { return row_of(isa)->name; }
+
+sn_target sn_target_cpu(sn_isa isa) {
+  const row *r = row_of(isa);
+  sn_target t = {
+      .name = "cpu",
+      .isa = isa,
+      .lanes = r->lanes,
+      .threads = 1,
+      .l1_bytes = isa >= SN_ISA_AVX512 ? 48 << 10 : 32 << 10,
+      .l2_bytes = 1 << 20,
+      .l3_bytes = 8 << 20,
+      .bm = r->bm,
+      .bn = r->bn,
+      .bk = 0,
+      .bq = 64,
+      .bkv = 64,
+      .rows = 4,
+      .cols = 256,
+      .scores_keys_major = true,
+      .packed_b = true,
+      .vnni = isa == SN_ISA_AMX,
+  };
+  strncpy(t.features, r->features, sizeof t.features - 1);
+  return t;
+}
