@@ -19,6 +19,7 @@ typedef struct check {
   sn_diags *diags;
   const sn_node *node; /* looked at now; NULL: the function itself */
   sn_map *scratch;     /* leaf and output names seen, and depth of regions by address */
+  sn_code code;        /* of the next mistake */
 } check;
 
 static sn_code bad(const check *c, const char *format, ...) SN_PRINTF(2, 3);
@@ -31,11 +32,11 @@ static sn_code bad(const check *c, const char *format, ...) {
   vsnprintf(what, sizeof what, format, list);
   va_end(list);
   const char *kind = c->f->kind == SN_FUNC_BODY ? "body" : "graph";
-  if (!c->node) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s @%s: %s", kind, c->f->name, what);
+  if (!c->node) return sn_fail(c->diags, c->code, (sn_loc){0}, "%s @%s: %s", kind, c->f->name, what);
   const sn_origin *o = &c->node->origin;
   sn_text text = sn_text_begin(c->f->arena);
   sn_node_print(&text, c->f, c->node, (sn_print_opt){0});
-  return sn_fail(c->diags, SN_ERR_INPUT, o->loc_count ? o->locs[0] : (sn_loc){0}, "%s @%s: `%s`: %s", kind, c->f->name,
+  return sn_fail(c->diags, c->code, o->loc_count ? o->locs[0] : (sn_loc){0}, "%s @%s: `%s`: %s", kind, c->f->name,
                  text.at, what);
 }
 
@@ -205,6 +206,7 @@ static sn_code check_depth(check *c, const sn_func *f, int *out_depth) {
       if (inner >= deepest) deepest = inner + 1;
     }
   }
+  if (deepest > MAX_NESTED) c->code = SN_ERR_LIMIT;
   if (deepest > MAX_NESTED) return bad(c, "bodies are nested deeper than %d", MAX_NESTED);
   *out_depth = *depth = deepest;
   return SN_OK;
@@ -271,7 +273,7 @@ static sn_code check_results(const check *c) {
 }
 
 sn_code sn_func_verify(const sn_func *f, sn_diags *diags) {
-  check c = {.f = f, .diags = diags, .scratch = sn_map_create(f->arena)};
+  check c = {.f = f, .diags = diags, .scratch = sn_map_create(f->arena), .code = SN_ERR_INPUT};
   int args = 0, depth = 0;
   SN_TRY(check_tables(&c));
   for (int i = 0; i < f->node_count; i++) {
