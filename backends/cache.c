@@ -44,7 +44,8 @@ sn_cache *sn_cache_open(sn_arena *arena, const char *dir, const char **why) {
   sn_cache *c = SN_NEW(arena, sn_cache);
   *why = NULL;
   if (dir && !dir[0]) return NULL;
-  bool fits = dir ? snprintf(c->dir, sizeof c->dir, "%s", dir) < (int)sizeof c->dir : default_dir(c->dir, sizeof c->dir);
+  bool fits =
+      dir ? snprintf(c->dir, sizeof c->dir, "%s", dir) < (int)sizeof c->dir : default_dir(c->dir, sizeof c->dir);
   if (!fits) {
     *why = "no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path";
     return NULL;
@@ -133,8 +134,12 @@ void sn_cache_put(const sn_cache *c, const char *key, size_t key_bytes, const sn
   memcpy(p, key, key_bytes);
   memcpy(p + key_bytes, blob->features, features_bytes);
   memcpy(p + key_bytes + features_bytes, blob->bytes, (size_t)blob->byte_count);
-  header h = {.key_bytes = key_bytes, .code_bytes = (uint64_t)blob->byte_count, .checksum = sn_hash_bytes(p, bytes, 3),
-              .entry = blob->entry, .workspace_bytes = blob->workspace_bytes, .kind = (uint32_t)blob->kind,
+  header h = {.key_bytes = key_bytes,
+              .code_bytes = (uint64_t)blob->byte_count,
+              .checksum = sn_hash_bytes(p, bytes, 3),
+              .entry = blob->entry,
+              .workspace_bytes = blob->workspace_bytes,
+              .kind = (uint32_t)blob->kind,
               .features_bytes = (uint32_t)features_bytes};
   memcpy(h.magic, MAGIC, 8);
   char path[4200], tmp[4240];

@@ -6,8 +6,8 @@
 
 typedef struct sn_cache sn_cache;
 
-/* Opens (makes, mode 0700) the cache folder; NULL when `dir` is "" or the folder cannot be used (another owner, not writable):
- * then nothing is cached and *why says so. dir NULL: $XDG_CACHE_HOME/sinter, ~/.cache/sinter. */
+/* Opens (makes, mode 0700) the cache folder; NULL when `dir` is "" or the folder cannot be used (another owner, not
+ * writable): then nothing is cached and *why says so. dir NULL: $XDG_CACHE_HOME/sinter, ~/.cache/sinter. */
 sn_cache *sn_cache_open(sn_arena *arena, const char *dir, const char **why);
 /* The blob stored under exactly this key, checked against its checksum; false when there is none. Thread-safe. */
 bool sn_cache_get(const sn_cache *c, const char *key, size_t key_bytes, sn_arena *arena, sn_code_blob *out);

@@ -44,7 +44,8 @@ static sn_code cpu_target(const sn_compile_opt *opt, sn_diags *diags, sn_target 
 #else
   (void)opt, (void)t, (void)backend, (void)cap_isa;
   return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0},
-                 "target cpu: this build has no code generator (LLVM was not found when it was configured); use --target ref or template");
+                 "target cpu: this build has no code generator (LLVM was not found when it was configured); use "
+                 "--target ref or template");
 #endif
 }
 
@@ -60,7 +61,8 @@ sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn_target 
     return SN_OK;
   }
   if (!strcmp(name, "vulkan"))
-    return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "target vulkan: this build has no Vulkan device; use --target cpu");
+    return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0},
+                   "target vulkan: this build has no Vulkan device; use --target cpu");
   return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown target %s: cpu, template or ref", name);
 }
 
@@ -72,10 +74,10 @@ typedef struct jobs {
   const sn_cache *cache;
   sn_kernel **kernel;
   sn_plan *plan;
-  sn_arena **arena;   /* per job: its blob */
-  sn_diags **diags;   /* per job */
-  sn_code *code;      /* per job */
-  bool *hit;          /* per job */
+  sn_arena **arena; /* per job: its blob */
+  sn_diags **diags; /* per job */
+  sn_code *code;    /* per job */
+  bool *hit;        /* per job */
   int count, next;
   pthread_mutex_t lock;
 } jobs;
@@ -127,7 +129,8 @@ static void run_workers(jobs *j, int threads) {
   int started = 0;
   if (threads <= 0) threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
   if (threads > 64) threads = 64;
-  while (started < threads - 1 && started < j->count - 1 && !pthread_create(&thread[started], NULL, worker, j)) started++;
+  while (started < threads - 1 && started < j->count - 1 && !pthread_create(&thread[started], NULL, worker, j))
+    started++;
   worker(j);
   for (int i = 0; i < started; i++) pthread_join(thread[i], NULL);
 }
@@ -143,7 +146,8 @@ static sn_code first_failure(const jobs *j, sn_diags *diags) {
   for (int i = 0; i < j->count; i++) {
     if (!j->code[i]) continue;
     const sn_diags *d = j->diags[i];
-    if (!d->count) return sn_fail(diags, j->code[i], (sn_loc){0}, "kernel %s: code generation failed", j->kernel[i]->name);
+    if (!d->count)
+      return sn_fail(diags, j->code[i], (sn_loc){0}, "kernel %s: code generation failed", j->kernel[i]->name);
     return sn_fail(diags, j->code[i], d->at[0].loc, "%s", d->at[0].message);
   }
   return SN_OK;
@@ -152,8 +156,12 @@ static sn_code first_failure(const jobs *j, sn_diags *diags) {
 static sn_code generate(sn_compiled *c, const sn_compile_opt *opt, sn_diags *diags) {
   int n = c->kernel_count;
   const char *why;
-  jobs j = {.target = &c->target, .backend = c->backend, .cache = sn_cache_open(c->arena, opt->cache_dir, &why),
-            .kernel = c->kernel, .plan = c->plan, .count = n};
+  jobs j = {.target = &c->target,
+            .backend = c->backend,
+            .cache = sn_cache_open(c->arena, opt->cache_dir, &why),
+            .kernel = c->kernel,
+            .plan = c->plan,
+            .count = n};
   j.arena = SN_ARRAY(c->arena, n + 1, sn_arena *);
   j.diags = SN_ARRAY(c->arena, n + 1, sn_diags *);
   j.code = SN_ARRAY(c->arena, n + 1, sn_code);
@@ -196,7 +204,9 @@ static void after_pass(void *user, const char *pass, const sn_module *m, double 
   if (w->opt->after) w->opt->after(w->opt->user, pass, m, ms);
 }
 
-static const char *target_text(const sn_compiled *c) { return sn_arena_printf(c->arena, "%s %s", c->target.name, c->target.features); }
+static const char *target_text(const sn_compiled *c) {
+  return sn_arena_printf(c->arena, "%s %s", c->target.name, c->target.features);
+}
 
 static sn_code compile_ref(sn_module *m, sn_pass_env *env, watch *w) {
   SN_TRY(sn_pipeline_run(m, env, "grad", after_pass, w));
@@ -223,7 +233,8 @@ sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_
   sn_compiled *c = out;
   *c = (sn_compiled){.arena = arena};
   SN_TRY(sn_compile_target(opt, diags, &c->target, &c->backend));
-  sn_pass_env env = {.arena = arena, .diags = diags, .target = &c->target, .disabled = opt->disabled, .fuse = opt->fuse};
+  sn_pass_env env = {
+      .arena = arena, .diags = diags, .target = &c->target, .disabled = opt->disabled, .fuse = opt->fuse};
   watch w = {opt, c};
   SN_TRY(c->backend ? compile_device(m, &env, &w) : compile_ref(m, &env, &w));
   c->plan->model = opt->model ? opt->model : "";
@@ -241,7 +252,8 @@ static int kernel_of(const sn_compiled *c, const sn_code_blob *blob) {
 }
 
 /* Kernel text blobs are run by the kernel interpreter; blobs of other plans are parsed. */
-static sn_code run_kernel_text(void *user, const sn_code_blob *blob, const void *args, int64_t lo, int64_t hi, sn_diags *diags) {
+static sn_code run_kernel_text(void *user, const sn_code_blob *blob, const void *args, int64_t lo, int64_t hi,
+                               sn_diags *diags) {
   sn_compiled *c = user;
   int i = kernel_of(c, blob);
   sn_kinterp in = {.diags = diags, .args = args, .round = true, .lo = lo, .hi = hi};
@@ -258,7 +270,8 @@ sn_runtime_opt sn_compile_runtime_opt(sn_compiled *c, int threads) {
   return (sn_runtime_opt){.threads = threads, .host = sn_ref_host, .kernel_text = run_kernel_text, .user = c};
 }
 
-sn_code sn_compile_blame(sn_compiled *c, const char *graph, const int64_t *dims, void *const *slot_data, sn_diags *diags) {
+sn_code sn_compile_blame(sn_compiled *c, const char *graph, const int64_t *dims, void *const *slot_data,
+                         sn_diags *diags) {
   sn_func *f = sn_module_find(c->flat, graph);
   sn_arena *arena = sn_arena_create();
   if (!f || !arena) {

@@ -9,14 +9,14 @@
 #include "runtime/runtime.h"
 
 typedef struct sn_compile_opt {
-  const char *target;     /* "cpu" (default), "template", "ref" */
-  const char *isa;        /* "baseline", "avx2", "avx512", "amx": at most this; NULL: what the host has */
-  const char *disabled;   /* as sn_pass_env.disabled */
-  const char *fuse;       /* as sn_pass_env.fuse */
-  const char *model;      /* recorded in the plan */
-  const char *settings;   /* recorded in the plan */
-  const char *cache_dir;  /* object cache; NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter; "": no cache */
-  int threads;            /* of code generation; 0: all cores */
+  const char *target;    /* "cpu" (default), "template", "ref" */
+  const char *isa;       /* "baseline", "avx2", "avx512", "amx": at most this; NULL: what the host has */
+  const char *disabled;  /* as sn_pass_env.disabled */
+  const char *fuse;      /* as sn_pass_env.fuse */
+  const char *model;     /* recorded in the plan */
+  const char *settings;  /* recorded in the plan */
+  const char *cache_dir; /* object cache; NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter; "": no cache */
+  int threads;           /* of code generation; 0: all cores */
   /* Called after each pass (dumps); NULL: none. */
   void (*after)(void *user, const char *pass, const sn_module *m, double ms);
   void *user;
@@ -26,25 +26,29 @@ typedef struct sn_compiled {
   sn_arena *arena;
   sn_plan *plan;
   sn_target target;
-  const sn_backend *backend;  /* NULL for ref */
-  sn_module *flat;            /* graphs without call and grad: what the interpreter runs (ref target, blame) */
+  const sn_backend *backend; /* NULL for ref */
+  sn_module *flat;           /* graphs without call and grad: what the interpreter runs (ref target, blame) */
   int kernel_count;
-  sn_kernel **kernel;         /* of plan->code[i]; none for ref */
+  sn_kernel **kernel; /* of plan->code[i]; none for ref */
   int cache_hits, cache_misses;
   double pass_ms, lower_ms, code_ms;
 } sn_compiled;
 
 /* Facts of the device called opt->target. errors: SN_ERR_DEVICE with the reason (unknown, built without LLVM). */
-SN_MUST sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *target, const sn_backend **backend);
+SN_MUST sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *target,
+                                  const sn_backend **backend);
 
-/* Compiles every graph of the module (which is consumed: its functions are replaced). owns: everything lives in `arena`. */
+/* Compiles every graph of the module (which is consumed: its functions are replaced). owns: everything lives in
+ * `arena`. */
 SN_MUST sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_diags *diags, sn_compiled *out);
 
 /* Runtime options with the hooks that `c` needs (host steps, kernel text). keeps: c. */
 sn_runtime_opt sn_compile_runtime_opt(sn_compiled *c, int threads);
 
-/* Names the first node that gives NaN or Inf when `graph` runs on these data, at the user's line. Data of every slot of the plan
- * that is an input, parameter or state of the graph; dims by symbol. -> SN_ERR_NUMERIC with the diagnostic, SN_OK if none does. */
-SN_MUST sn_code sn_compile_blame(sn_compiled *c, const char *graph, const int64_t *dims, void *const *slot_data, sn_diags *diags);
+/* Names the first node that gives NaN or Inf when `graph` runs on these data, at the user's line. Data of every slot of
+ * the plan that is an input, parameter or state of the graph; dims by symbol. -> SN_ERR_NUMERIC with the diagnostic,
+ * SN_OK if none does. */
+SN_MUST sn_code sn_compile_blame(sn_compiled *c, const char *graph, const int64_t *dims, void *const *slot_data,
+                                 sn_diags *diags);
 
 #endif

@@ -1,4 +1,5 @@
-/* Plan + prelinked runtime object -> relocatable object: an editor of ELF files that adds one section and renames symbols. */
+/* Plan + prelinked runtime object -> relocatable object: an editor of ELF files that adds one section and renames
+ * symbols. */
 #include "backends/object.h"
 
 #include <ctype.h>
@@ -23,7 +24,9 @@ typedef struct object {
   const Elf64_Shdr *symbols, *strings;
 } object;
 
-static bool inside(const object *o, uint64_t offset, uint64_t bytes) { return offset <= o->bytes && bytes <= o->bytes - offset; }
+static bool inside(const object *o, uint64_t offset, uint64_t bytes) {
+  return offset <= o->bytes && bytes <= o->bytes - offset;
+}
 
 static bool open_object(object *o, const void *data, size_t bytes) {
   *o = (object){.at = data, .bytes = bytes, .header = data};
@@ -93,8 +96,12 @@ static void write_sections(const object *o, unsigned char *file, const layout *l
   const char *titles = (const char *)o->at + o->section[o->header->e_shstrndx].sh_offset;
   for (int i = 1; i < n; i++)
     if (!strcmp(titles + section[i].sh_name, ".rodata")) title = section[i].sh_name;
-  section[n] = (Elf64_Shdr){.sh_name = title, .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC, .sh_offset = l->model,
-                            .sh_size = model_bytes, .sh_addralign = 64};
+  section[n] = (Elf64_Shdr){.sh_name = title,
+                            .sh_type = SHT_PROGBITS,
+                            .sh_flags = SHF_ALLOC,
+                            .sh_offset = l->model,
+                            .sh_size = model_bytes,
+                            .sh_addralign = 64};
   Elf64_Ehdr *header = (Elf64_Ehdr *)file;
   header->e_shoff = l->sections;
   header->e_shnum++;

@@ -11,8 +11,15 @@ static sn_init_kind init_kind(const char *name) {
 }
 
 static sn_slot slot_new(sn_types *t, const char *name, sn_slot_role role, const sn_type *type, int graph) {
-  return (sn_slot){.name = name, .role = role, .type = type, .elements = sn_type_count(t, type), .graph = graph,
-                   .first = 0, .last = 0, .alias = -1, .buddy = -1};
+  return (sn_slot){.name = name,
+                   .role = role,
+                   .type = type,
+                   .elements = sn_type_count(t, type),
+                   .graph = graph,
+                   .first = 0,
+                   .last = 0,
+                   .alias = -1,
+                   .buddy = -1};
 }
 
 typedef struct slots {
@@ -45,9 +52,7 @@ static void add_leaf(slots *s, sn_types *t, const sn_node *n, int graph) {
   add_slot(s, slot);
 }
 
-static bool is_leaf(const sn_node *n) {
-  return n->op == SN_OP_INPUT || n->op == SN_OP_PARAM || n->op == SN_OP_STATE;
-}
+static bool is_leaf(const sn_node *n) { return n->op == SN_OP_INPUT || n->op == SN_OP_PARAM || n->op == SN_OP_STATE; }
 
 static void add_graph(slots *s, sn_types *t, const sn_func *f, int graph) {
   for (int i = 0; i < f->node_count; i++)
@@ -69,7 +74,8 @@ sn_code sn_ref_plan(sn_module *m, sn_arena *arena, sn_plan **out) {
     g->name = m->func[i]->name;
     g->step_count = 1;
     g->step = SN_NEW(arena, sn_step);
-    *g->step = (sn_step){.kind = SN_STEP_HOST, .code = -1, .from = -1, .to = -1, .kind_name = "host", .ops = "interpreter"};
+    *g->step =
+        (sn_step){.kind = SN_STEP_HOST, .code = -1, .from = -1, .to = -1, .kind_name = "host", .ops = "interpreter"};
   }
   p->slot = s.at;
   p->slot_count = s.count;
@@ -123,7 +129,8 @@ static void write_states(const sn_plan *p, int graph, const sn_func *f, sn_tenso
   }
 }
 
-sn_code sn_ref_host(void *user, const sn_plan *p, int graph, const int64_t *dims, void *const *slot_data, sn_diags *diags) {
+sn_code sn_ref_host(void *user, const sn_plan *p, int graph, const int64_t *dims, void *const *slot_data,
+                    sn_diags *diags) {
   sn_compiled *c = user;
   sn_func *f = sn_module_find(c->flat, p->graph[graph].name);
   sn_arena *arena = sn_arena_create();
@@ -137,8 +144,10 @@ sn_code sn_ref_host(void *user, const sn_plan *p, int graph, const int64_t *dims
   if (!code) code = sn_interp_run(&in, f, &values);
   if (!code) {
     write_results(p, graph, f, values, slot_data);
-    if (f->guard && values[f->guard]->value[0] == 0) code = SN_ERR_NUMERIC;
-    else write_states(p, graph, f, values, slot_data);
+    if (f->guard && values[f->guard]->value[0] == 0)
+      code = SN_ERR_NUMERIC;
+    else
+      write_states(p, graph, f, values, slot_data);
   }
   sn_arena_destroy(arena);
   return code;

@@ -1,11 +1,13 @@
-/* Prints docs/ops.md: the reference of graph and kernel ops, from their tables. A test compares it with the file in the tree. */
+/* Prints docs/ops.md: the reference of graph and kernel ops, from their tables. A test compares it with the file in the
+ * tree. */
 #include <stdio.h>
 
 #include "ir/kernel/kernel.h"
 #include "ir/ops/ops.h"
 
 static const char *const class_title[] = {
-    "Leaves", "Elementwise", "Views", "Reductions", "Contraction", "Indexing", "Random numbers", "Structured", "Expansions",
+    "Leaves",   "Elementwise",    "Views",      "Reductions", "Contraction",
+    "Indexing", "Random numbers", "Structured", "Expansions",
 };
 
 static const char *kind_text(char kind) {
@@ -23,13 +25,16 @@ static const char *kind_text(char kind) {
 
 static void print_attributes(const sn_op_info *info) {
   for (int i = 0; i < info->attr_count; i++)
-    printf("%s`%s` %s%s", i ? ", " : "", info->attr[i].name, kind_text(info->attr[i].kind), info->attr[i].optional ? "?" : "");
+    printf("%s`%s` %s%s", i ? ", " : "", info->attr[i].name, kind_text(info->attr[i].kind),
+           info->attr[i].optional ? "?" : "");
   if (!info->attr_count) printf("–");
 }
 
 static void print_count(int n) {
-  if (n < 0) printf("any");
-  else printf("%d", n);
+  if (n < 0)
+    printf("any");
+  else
+    printf("%d", n);
 }
 
 static void print_op(sn_op op) {
@@ -41,12 +46,18 @@ static void print_op(sn_op op) {
   print_count(info->results);
   printf(" | ");
   print_attributes(info);
-  printf(" | %s | %s |\n", rules->grad ? "yes" : rules->why_no_grad ? rules->why_no_grad : "through its expansion", rules->doc ? rules->doc : "");
+  printf(" | %s | %s |\n",
+         rules->grad          ? "yes"
+         : rules->why_no_grad ? rules->why_no_grad
+                              : "through its expansion",
+         rules->doc ? rules->doc : "");
 }
 
 static void print_kernel_ops(void) {
-  static const char *const title[] = {"index", "memory", "source", "unary", "binary", "compare", "ternary", "shape", "product", "control"};
-  printf("\n## Kernel ops\n\nThe tile-program IR; meanings are in `ir/kernel/kop.def`.\n\n| class | ops |\n|---|---|\n");
+  static const char *const title[] = {"index",   "memory",  "source", "unary",   "binary",
+                                      "compare", "ternary", "shape",  "product", "control"};
+  printf(
+      "\n## Kernel ops\n\nThe tile-program IR; meanings are in `ir/kernel/kop.def`.\n\n| class | ops |\n|---|---|\n");
   for (int cls = 0; cls <= SN_KCLASS_CTL; cls++) {
     printf("| %s |", title[cls]);
     for (int op = 1; op < SN_K_COUNT; op++)
@@ -56,10 +67,13 @@ static void print_kernel_ops(void) {
 }
 
 int main(void) {
-  printf("# Ops\n\nGenerated from `ir/types/op.def`, the rules in `ir/ops` and `ir/kernel/kop.def` by `docs/gen/ops.c`; do not edit.\n"
-         "Operands of elementwise ops have one shape: broadcasting is an op of its own, and costs nothing.\n");
+  printf(
+      "# Ops\n\nGenerated from `ir/types/op.def`, the rules in `ir/ops` and `ir/kernel/kop.def` by `docs/gen/ops.c`; "
+      "do not edit.\n"
+      "Operands of elementwise ops have one shape: broadcasting is an op of its own, and costs nothing.\n");
   for (int cls = SN_CLASS_LEAF; cls <= SN_CLASS_EXPAND; cls++) {
-    printf("\n## %s\n\n| op | operands → results | attributes | gradient | meaning |\n|---|---|---|---|---|\n", class_title[cls]);
+    printf("\n## %s\n\n| op | operands → results | attributes | gradient | meaning |\n|---|---|---|---|---|\n",
+           class_title[cls]);
     for (int op = 1; op < SN_OP_COUNT; op++)
       if ((int)sn_op_get((sn_op)op)->cls == cls) print_op((sn_op)op);
   }

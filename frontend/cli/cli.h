@@ -23,10 +23,10 @@ typedef struct cli_values {
 typedef struct cli {
   sn_arena *arena;
   sn_diags *diags;
-  const char *command;                 /* "train" */
-  cli_values word;                     /* positional arguments */
-  cli_values value[CLI_OPTION_COUNT];  /* of each option; flags: "" */
-  const char *self;                    /* folder of the executable */
+  const char *command;                /* "train" */
+  cli_values word;                    /* positional arguments */
+  cli_values value[CLI_OPTION_COUNT]; /* of each option; flags: "" */
+  const char *self;                   /* folder of the executable */
 } cli;
 
 static inline bool cli_has(const cli *c, cli_option o) { return c->value[o].count > 0; }
@@ -41,15 +41,17 @@ SN_MUST sn_code cli_pair(cli *c, cli_option o, const char *text, const char **na
 SN_MUST sn_code cli_word(cli *c, const char *what, const char **out);
 SN_MUST sn_code cli_usage_error(cli *c, const char *format, ...) SN_PRINTF(2, 3);
 
-/* A model file (.c) or a graph text (.sn) as a module; `graphs` as in sn_model_opt, extra_set: one more setting or NULL. */
+/* A model file (.c) or a graph text (.sn) as a module; `graphs` as in sn_model_opt, extra_set: one more setting or
+ * NULL. */
 typedef struct cli_source {
   const char *path;
-  const char *name;       /* of the model: file name without folder and suffix */
-  sn_model_file *file;    /* NULL for .sn */
+  const char *name;    /* of the model: file name without folder and suffix */
+  sn_model_file *file; /* NULL for .sn */
   sn_module *module;
   const char *settings;
 } cli_source;
-SN_MUST sn_code cli_load(cli *c, const char *path, const char *graphs, int set_count, const char *const *set, cli_source *out);
+SN_MUST sn_code cli_load(cli *c, const char *path, const char *graphs, int set_count, const char *const *set,
+                         cli_source *out);
 bool cli_declares(const cli_source *s, const char *setting);
 void cli_unload(cli_source *s);
 

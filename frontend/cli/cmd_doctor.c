@@ -24,7 +24,8 @@ static const char *memory_text(cli *c) {
   double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
   struct rlimit limit;
   if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY && (double)limit.rlim_cur < bytes)
-    return sn_arena_printf(c->arena, "%s (limited to %s)", cli_human(c->arena, bytes, "B"), cli_human(c->arena, (double)limit.rlim_cur, "B"));
+    return sn_arena_printf(c->arena, "%s (limited to %s)", cli_human(c->arena, bytes, "B"),
+                           cli_human(c->arena, (double)limit.rlim_cur, "B"));
   return cli_human(c->arena, bytes, "B");
 }
 
@@ -40,8 +41,9 @@ static void add_cpu(facts *f) {
     add(f, "target cpu", sn_arena_printf(c->arena, "yes: %s", backend->version));
     add(f, "feature level", sn_isa_name(t.isa));
     add(f, "features", sn_arena_strdup(c->arena, t.features));
-    add(f, "caches", sn_arena_printf(c->arena, "L1 %s, L2 %s, L3 %s", cli_human(c->arena, (double)t.l1_bytes, "B"),
-                                     cli_human(c->arena, (double)t.l2_bytes, "B"), cli_human(c->arena, (double)t.l3_bytes, "B")));
+    add(f, "caches",
+        sn_arena_printf(c->arena, "L1 %s, L2 %s, L3 %s", cli_human(c->arena, (double)t.l1_bytes, "B"),
+                        cli_human(c->arena, (double)t.l2_bytes, "B"), cli_human(c->arena, (double)t.l3_bytes, "B")));
   }
   sn_diags_destroy(quiet);
 }
@@ -52,9 +54,14 @@ static void add_places(facts *f) {
   add(f, "object cache", sn_cache_open(c->arena, NULL, &why) ? "usable" : why ? why : "off");
   cc = cc && *cc ? cc : "cc";
   bool have = !system(sn_arena_printf(c->arena, "command -v %s >/dev/null 2>&1", cc));
-  add(f, "C compiler for models", have ? cc : sn_arena_printf(c->arena, "%s not found: models in C cannot be compiled, .sn files and trained folders work", cc));
+  add(f, "C compiler for models",
+      have ? cc
+           : sn_arena_printf(c->arena,
+                             "%s not found: models in C cannot be compiled, .sn files and trained folders work", cc));
   const char *runner = sn_arena_printf(c->arena, "%s/sinter-run", c->self);
-  add(f, "executables", access(runner, R_OK) ? sn_arena_printf(c->arena, "%s is missing: build --emit exe does not work", runner) : "yes");
+  add(f, "executables",
+      access(runner, R_OK) ? sn_arena_printf(c->arena, "%s is missing: build --emit exe does not work", runner)
+                           : "yes");
 }
 
 sn_code cli_doctor(cli *c) {

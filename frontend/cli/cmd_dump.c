@@ -24,7 +24,10 @@ static sn_code run_passes(cli *c, sn_module *m, const char *stop_after) {
   sn_target target;
   const sn_backend *backend;
   SN_TRY(sn_compile_target(&opt, c->diags, &target, &backend));
-  sn_pass_env env = {.arena = c->arena, .diags = c->diags, .target = &target, .disabled = cli_get(c, CLI_DISABLE, NULL),
+  sn_pass_env env = {.arena = c->arena,
+                     .diags = c->diags,
+                     .target = &target,
+                     .disabled = cli_get(c, CLI_DISABLE, NULL),
                      .fuse = cli_get(c, CLI_FUSE, NULL)};
   bool known = !strcmp(stop_after, "none");
   for (const sn_pass *p = sn_pipeline; p->name; p++) known |= !strcmp(p->name, stop_after);
@@ -46,8 +49,10 @@ sn_code cli_emit_text(cli *c, const cli_source *s, const char *what, sn_text *t)
     return SN_OK;
   }
   for (int i = 0; i < compiled.kernel_count; i++) {
-    if (!strcmp(what, "kernel")) sn_kernel_print(t, compiled.kernel[i]);
-    else SN_TRY(compiled.backend->show(&compiled.target, compiled.kernel[i], what, t, c->diags));
+    if (!strcmp(what, "kernel"))
+      sn_kernel_print(t, compiled.kernel[i]);
+    else
+      SN_TRY(compiled.backend->show(&compiled.target, compiled.kernel[i], what, t, c->diags));
     sn_text_char(t, '\n');
   }
   return SN_OK;

@@ -36,8 +36,9 @@ static void json_step(sn_text *t, const report *r, const sn_step *s, bool first)
   cli_json_string(t, s->ops ? s->ops : "");
   sn_text_add(t, ", \"where\": ");
   cli_json_string(t, s->where ? s->where : "");
-  sn_text_add(t, ", \"flops\": %lld, \"bytes_read\": %lld, \"bytes_written\": %lld}", (long long)value_of(s->flops, r->dims),
-              (long long)value_of(s->bytes_read, r->dims), (long long)value_of(s->bytes_written, r->dims));
+  sn_text_add(t, ", \"flops\": %lld, \"bytes_read\": %lld, \"bytes_written\": %lld}",
+              (long long)value_of(s->flops, r->dims), (long long)value_of(s->bytes_read, r->dims),
+              (long long)value_of(s->bytes_written, r->dims));
 }
 
 static bool is_launch(const sn_step *s) { return s->kind == SN_STEP_LAUNCH || s->kind == SN_STEP_COPY; }
@@ -78,7 +79,8 @@ static void text_steps(cli *c, sn_text *t, const report *r) {
   for (int i = 0; i < g->step_count; i++) {
     const sn_step *s = &g->step[i];
     if (!is_launch(s)) continue;
-    int64_t f = value_of(s->flops, r->dims), a = value_of(s->bytes_read, r->dims), b = value_of(s->bytes_written, r->dims);
+    int64_t f = value_of(s->flops, r->dims), a = value_of(s->bytes_read, r->dims),
+            b = value_of(s->bytes_written, r->dims);
     flops += f, read += a, written += b;
     sn_text_add(t, "%4d %-9s %10s %10s %10s  %s%s%s\n", ++kernels, s->kind_name, cli_human(c->arena, (double)f, ""),
                 cli_human(c->arena, (double)a, "B"), cli_human(c->arena, (double)b, "B"), s->ops ? s->ops : "",
@@ -120,8 +122,10 @@ sn_code cli_explain(cli *c) {
   SN_TRY(cli_graph(c, r.plan, &r.graph));
   SN_TRY(sn_plan_peak_bytes(r.plan, r.graph, dims, &peak));
   sn_text t = sn_text_begin(c->arena);
-  if (cli_has(c, CLI_JSON)) json_report(&t, &r, peak);
-  else text_report(c, &t, &r, peak);
+  if (cli_has(c, CLI_JSON))
+    json_report(&t, &r, peak);
+  else
+    text_report(c, &t, &r, peak);
   fputs(t.at, stdout);
   cli_unload(&s);
   return SN_OK;

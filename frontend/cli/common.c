@@ -56,8 +56,10 @@ static sn_code load_text(cli *c, const char *path, cli_source *out) {
   return SN_OK;
 }
 
-static sn_code load_model(cli *c, const char *path, const char *graphs, int set_count, const char *const *set, cli_source *out) {
-  if (access(path, R_OK)) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s cannot be read: %s", path, strerror(errno));
+static sn_code load_model(cli *c, const char *path, const char *graphs, int set_count, const char *const *set,
+                          cli_source *out) {
+  if (access(path, R_OK))
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s cannot be read: %s", path, strerror(errno));
   SN_TRY(sn_model_load(path, NULL, c->diags, &out->file));
   sn_model_opt opt = {.set_count = set_count, .set = set, .graphs = graphs, .real = SN_ELEM_F32};
   SN_TRY(sn_model_settings(sn_model_of(out->file), &opt, c->arena, c->diags, &out->settings));
@@ -142,9 +144,12 @@ void cli_json_string(sn_text *t, const char *s) {
   sn_text_char(t, '"');
   for (; *s; s++) {
     unsigned char b = (unsigned char)*s;
-    if (b == '"' || b == '\\') sn_text_add(t, "\\%c", b);
-    else if (b < 0x20) sn_text_add(t, "\\u%04x", b);
-    else sn_text_char(t, (char)b);
+    if (b == '"' || b == '\\')
+      sn_text_add(t, "\\%c", b);
+    else if (b < 0x20)
+      sn_text_add(t, "\\u%04x", b);
+    else
+      sn_text_char(t, (char)b);
   }
   sn_text_char(t, '"');
 }

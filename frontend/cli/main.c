@@ -6,7 +6,19 @@
 
 #include "frontend/cli/cli.h"
 
-enum { TRAIN = 1, GENERATE = 2, BUILD = 4, RUN = 8, EXPLAIN = 16, BENCH = 32, DUMP = 64, OPTC = 128, INSPECT = 256, DOCTOR = 512, ANY = 1023 };
+enum {
+  TRAIN = 1,
+  GENERATE = 2,
+  BUILD = 4,
+  RUN = 8,
+  EXPLAIN = 16,
+  BENCH = 32,
+  DUMP = 64,
+  OPTC = 128,
+  INSPECT = 256,
+  DOCTOR = 512,
+  ANY = 1023
+};
 
 typedef struct option {
   const char *name, *argument;
@@ -56,10 +68,13 @@ enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static void print_commands(FILE *to) {
   fputs("sinter - a dataflow-graph compiler for language models\n\nusage: sinter COMMAND ...\n\n", to);
-  for (int i = 0; i < COMMAND_COUNT; i++) fprintf(to, "  %-9s %-16s %s\n", commands[i].name, commands[i].words, commands[i].help);
-  fputs("\n`sinter COMMAND --help` lists the options of one, with examples.\n"
-        "exit codes: 0 ok, 1 failure, 2 usage, 3 bad model or file, 4 resource limit, 5 device, 6 numerical,\n"
-        "            7 interrupted and checkpointed (a second SIGINT: 130)\n", to);
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    fprintf(to, "  %-9s %-16s %s\n", commands[i].name, commands[i].words, commands[i].help);
+  fputs(
+      "\n`sinter COMMAND --help` lists the options of one, with examples.\n"
+      "exit codes: 0 ok, 1 failure, 2 usage, 3 bad model or file, 4 resource limit, 5 device, 6 numerical,\n"
+      "            7 interrupted and checkpointed (a second SIGINT: 130)\n",
+      to);
 }
 
 static void print_help(const command *k) {
@@ -84,7 +99,8 @@ static void add(cli *c, cli_values *v, const char *s) {
 /* The option called `name` (of `length` bytes) that the command knows. */
 static int find_option(const command *k, const char *name, size_t length) {
   for (int i = 0; i < CLI_OPTION_COUNT; i++)
-    if ((options[i].commands & k->bit) && strlen(options[i].name) == length && !memcmp(options[i].name, name, length)) return i;
+    if ((options[i].commands & k->bit) && strlen(options[i].name) == length && !memcmp(options[i].name, name, length))
+      return i;
   return -1;
 }
 
@@ -104,9 +120,12 @@ static bool is_option(const char *word) { return word[0] == '-' && word[1] && !s
 static sn_code read_option(cli *c, const command *k, int argc, char **argv, int *i) {
   const char *word = argv[*i], *name = word + 2, *equals = strchr(word, '=');
   int o = -1;
-  if (!strcmp(word, "-o")) o = find_option(k, "output", 6);
-  else if (!strcmp(word, "-h")) o = CLI_HELP;
-  else if (word[1] == '-') o = find_option(k, name, equals ? (size_t)(equals - name) : strlen(name));
+  if (!strcmp(word, "-o"))
+    o = find_option(k, "output", 6);
+  else if (!strcmp(word, "-h"))
+    o = CLI_HELP;
+  else if (word[1] == '-')
+    o = find_option(k, name, equals ? (size_t)(equals - name) : strlen(name));
   if (o < 0) return unknown_option(c, k, word);
   if (!options[o].argument) {
     if (equals) return cli_usage_error(c, "--%s takes no value", options[o].name);
@@ -125,8 +144,10 @@ static sn_code read_option(cli *c, const command *k, int argc, char **argv, int 
 
 static sn_code read_words(cli *c, const command *k, int argc, char **argv) {
   for (int i = 2; i < argc; i++) {
-    if (is_option(argv[i])) SN_TRY(read_option(c, k, argc, argv, &i));
-    else add(c, &c->word, argv[i]);
+    if (is_option(argv[i]))
+      SN_TRY(read_option(c, k, argc, argv, &i));
+    else
+      add(c, &c->word, argv[i]);
   }
   return SN_OK;
 }
@@ -165,8 +186,8 @@ sn_code cli_int(cli *c, cli_option o, int64_t otherwise, int64_t min, int64_t ma
   char *end;
   *out = strtoll(s, &end, 10);
   if (end == s || *end || *out < min || *out > max)
-    return cli_usage_error(c, "--%s takes a whole number from %lld to %lld, found \"%s\"", options[o].name, (long long)min,
-                           (long long)max, s);
+    return cli_usage_error(c, "--%s takes a whole number from %lld to %lld, found \"%s\"", options[o].name,
+                           (long long)min, (long long)max, s);
   return SN_OK;
 }
 
@@ -230,8 +251,10 @@ static int run_command(const command *k, int argc, char **argv) {
   x.c.self = folder_of_self(x.c.arena);
   int code = sn_protect(run_call, &x);
   fflush(stdout);
-  if (x.c.diags->count) fputs(sn_diags_print(x.c.diags, x.c.arena), stderr);
-  else if (code == SN_ERR_LIMIT) fputs("sinter: out of memory\n", stderr);
+  if (x.c.diags->count)
+    fputs(sn_diags_print(x.c.diags, x.c.arena), stderr);
+  else if (code == SN_ERR_LIMIT)
+    fputs("sinter: out of memory\n", stderr);
   sn_diags_destroy(x.c.diags);
   sn_arena_destroy(x.c.arena);
   return code;
@@ -240,14 +263,15 @@ static int run_command(const command *k, int argc, char **argv) {
 int main(int argc, char **argv) {
   const char *name = argc > 1 ? argv[1] : "help";
   if (!strcmp(name, "--version") || !strcmp(name, "version")) return puts("sinter " SN_VERSION) < 0;
-  if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) return print_commands(argc > 1 ? stdout : stderr), argc > 1 ? 0 : SN_ERR_USAGE;
+  if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
+    return print_commands(argc > 1 ? stdout : stderr), argc > 1 ? 0 : SN_ERR_USAGE;
   const char *names[COMMAND_COUNT];
   for (int i = 0; i < COMMAND_COUNT; i++) {
     names[i] = commands[i].name;
     if (!strcmp(name, names[i])) return run_command(&commands[i], argc, argv);
   }
   const char *near = sn_nearest(name, names, COMMAND_COUNT);
-  fprintf(stderr, "sinter: unknown command \"%s\"%s%s%s; `sinter help` lists them\n", name, near ? "; did you mean \"" : "",
-          near ? near : "", near ? "\"?" : "");
+  fprintf(stderr, "sinter: unknown command \"%s\"%s%s%s; `sinter help` lists them\n", name,
+          near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
   return SN_ERR_USAGE;
 }

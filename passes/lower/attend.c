@@ -1,0 +1,158 @@
+/* Schedule writer of `attend`, forward: online softmax over blocks of keys, nothing of size T x S in memory.
+ * One instance owns a block of queries of one head.
+ *   source: Milakov & Gimelshein 2018; Dao et al. 2022, algorithm 1 (one pass, rescaled accumulator) */
+#include "passes/lower/attend.h"
+
+#include <math.h>
+
+#define LOG2E 1.44269504088896340736
+#define LN2 0.69314718055994530942
+#define LOWEST (-1e30) /* start of the running maximum */
+
+/* Carried over the key blocks: running maximum and sum per query, accumulator of outputs. */
+typedef struct forward {
+  sn_site_block s;
+  sn_kv q; /* block of queries, scaled; transposed if keys_major */
+  sn_kv kv_head;
+} forward;
+
+static sn_kv stat_const(const forward *f, double x) {
+  int n = f->s.bq;
+  return f->s.keys_major ? sn_k_const(f->s.b->k, SN_ELEM_F32, 1, n, x) : sn_k_const(f->s.b->k, SN_ELEM_F32, n, 1, x);
+}
+
+static sn_kv products(const forward *f, sn_kv keys) {
+  sn_kernel *k = f->s.b->k;
+  if (f->s.keys_major) return sn_k_mma(k, sn_k_const(k, SN_ELEM_F32, f->s.bk, f->s.bq, 0), keys, f->q, 0);
+  return sn_k_mma(k, sn_k_const(k, SN_ELEM_F32, f->s.bq, f->s.bk, 0), f->q, keys, SN_K_TB);
+}
+
+/* One block of keys at s.k0. */
+static sn_code step(forward *f, bool masked, sn_kv carry[3]) {
+  const sn_attend *a = f->s.a;
+  sn_build_kernel *b = f->s.b;
+  sn_kernel *k = b->k;
+  int axis = f->s.keys_major ? 0 : 1; /* over keys */
+  sn_kv keys = sn_attend_rows(a, b, &a->k, f->s.batch, f->s.k0, f->kv_head, f->s.bk, a->d, a->S), score;
+  SN_TRY(sn_attend_scores(&f->s, products(f, keys), masked, &score));
+  sn_kv m = sn_k_bin(k, SN_K_MAX, carry[0], sn_k_reduce(k, SN_K_RMAX, axis, score));
+  sn_kv alpha = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, carry[0], m));
+  sn_kv p = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, score, m));
+  sn_kv values = sn_attend_rows(a, b, &a->v, f->s.batch, f->s.k0, f->kv_head, f->s.bk, a->e, a->S);
+  sn_kv acc = sn_k_rescale(k, carry[2], alpha);
+  carry[0] = m;
+  carry[1] = sn_k_fma(k, carry[1], alpha, sn_k_reduce(k, SN_K_RSUM, axis, p));
+  carry[2] = f->s.keys_major ? sn_k_mma(k, acc, values, p, SN_K_TA) : sn_k_mma(k, acc, p, values, 0);
+  return SN_OK;
+}
+
+static sn_code loop(forward *f, sn_kv lo, sn_kv hi, bool masked, sn_kv carry[3]) {
+  f->s.k0 = sn_k_for(f->s.b->k, lo, hi, f->s.bk, 3, carry);
+  sn_code code = step(f, masked, carry);
+  sn_k_end_for(f->s.b->k, 3, carry);
+  return code;
+}
+
+static sn_code all_keys(forward *f, sn_kv carry[3]) {
+  sn_mask_range r = sn_attend_range(&f->s, false);
+  if (r.has_low) SN_TRY(loop(f, r.lo, r.mid0, true, carry));
+  if (r.has_full) SN_TRY(loop(f, r.mid0, r.mid1, false, carry));
+  return loop(f, r.has_full ? r.mid1 : r.lo, r.hi, true, carry);
+}
+
+/* ---- sinks: a result may be stored in several places -------------------------------------------------------- */
+
+typedef struct sinks {
+  sn_operand at[4];
+  int count;
+} sinks;
+
+static sinks sinks_of(const sn_lower_ctx *c, sn_val v) {
+  sinks s = {0};
+  while (s.count < 4 && sn_lower_sink(c, v, s.count, &s.at[s.count].slot, &s.at[s.count].view)) s.count++;
+  return s;
+}
+
+static void store_stat(const forward *f, const sn_operand *o, sn_kv tile) {
+  sn_build_kernel *b = f->s.b;
+  sn_kv at[SN_VIEW_RANK] = {f->s.batch, f->s.head, f->s.q0}, limit = sn_build_limit(b, f->s.a->T, f->s.bq, f->s.q0);
+  sn_kv stride = sn_build_dim(b, o->view.stride[2]);
+  sn_kwin w = {.buf = sn_build_buffer(b, o->slot), .off = sn_build_address(b, &o->view, at)};
+  if (f->s.keys_major)
+    w.cs = stride, w.nc = limit;
+  else
+    w.rs = stride, w.nr = limit;
+  sn_k_store(b->k, w, tile);
+}
+
+/* Rows without a live key give 0 and -inf. */
+static void finish(const forward *f, const sn_kv carry[3], const sinks *y, const sinks *lse) {
+  sn_build_kernel *b = f->s.b;
+  sn_kernel *k = b->k;
+  sn_kv some = sn_k_bin(k, SN_K_LT, stat_const(f, 0), carry[1]);
+  sn_kv scale = sn_k_select(k, some, sn_k_un(k, SN_K_RECIP, carry[1]), stat_const(f, 0));
+  sn_kv out = sn_k_bin(k, SN_K_MUL, carry[2], scale);
+  if (f->s.keys_major) out = sn_k_trans(k, out);
+  for (int i = 0; i < y->count; i++)
+    sn_attend_store(f->s.a, b, &y->at[i], f->s.batch, f->s.q0, f->s.head, f->s.a->T, out);
+  if (!lse->count) return;
+  sn_kv sum = sn_k_bin(k, SN_K_ADD, carry[0], sn_k_un(k, SN_K_LOG2, carry[1]));
+  sn_kv natural = sn_k_select(k, some, sn_k_binc(k, SN_K_MUL, sum, LN2), stat_const(f, -INFINITY));
+  for (int i = 0; i < lse->count; i++) store_stat(f, &lse->at[i], natural);
+}
+
+static const sn_dimx *bytes_of(sn_types *t, const sn_type *type) {
+  return sn_dimx_mul(t, sn_type_count(t, type), sn_dimx_const(t, (int64_t)sn_elem_bytes(type->elem)));
+}
+
+/* Elements of the operands times their size; 2 flops per pair and head element of each product. */
+sn_report sn_attend_report(const sn_attend *a, int from, int to, int products_d, int products_e) {
+  sn_types *t = a->c->types;
+  sn_report r = {.bytes_read = sn_dimx_const(t, 0)};
+  for (int i = from; i < to; i++)
+    r.bytes_read = sn_dimx_add(t, r.bytes_read, bytes_of(t, sn_val_type(a->c->body, a->node->arg[i])));
+  const sn_dimx *pairs = sn_dimx_mul(t, sn_dimx_mul(t, a->B, a->H), sn_dimx_mul(t, a->T, a->S));
+  r.flops = sn_dimx_mul(t, pairs, sn_dimx_const(t, 2 * ((int64_t)products_d * a->d + (int64_t)products_e * a->e)));
+  return r;
+}
+
+static sn_code lower_forward(sn_attend *a) {
+  sn_types *t = a->c->types;
+  sinks y = sinks_of(a->c, a->node->first), lse = sinks_of(a->c, a->node->first + 1);
+  sn_buffer_use out[8];
+  int count = 0;
+  for (int i = 0; i < y.count; i++) out[count++] = (sn_buffer_use){y.at[i].slot, SN_K_OUT};
+  for (int i = 0; i < lse.count; i++) out[count++] = (sn_buffer_use){lse.at[i].slot, SN_K_OUT};
+  sn_build_kernel *b = sn_attend_kernel(a, "attend", count, out);
+  sn_kernel *k = b->k;
+  sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, a->T, sn_dimx_const(t, a->bq)));
+  forward f = {
+      .s = {.a = a, .b = b, .keys_major = a->c->target->scores_keys_major && a->bq > 1, .bq = a->bq, .bk = a->bk}};
+  f.s.batch = sn_k_gid(k, 0), f.s.head = sn_k_gid(k, 1), f.s.q0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bq);
+  f.kv_head = a->group == 1 ? f.s.head : sn_k_ibin(k, SN_K_IDIV, f.s.head, sn_k_i(k, a->group));
+  f.s.start = sn_attend_start(&f.s);
+  f.q = sn_attend_rows(a, b, &a->q, f.s.batch, f.s.q0, f.s.head, a->bq, a->d, a->T);
+  f.q = sn_k_binc(k, SN_K_MUL, f.q, a->score ? a->scale : a->scale * LOG2E);
+  if (f.s.keys_major) f.q = sn_k_trans(k, f.q);
+  int r = f.s.keys_major ? a->e : a->bq, c = f.s.keys_major ? a->bq : a->e;
+  sn_kv carry[3] = {stat_const(&f, LOWEST), stat_const(&f, 0), sn_k_const(k, SN_ELEM_F32, r, c, 0)};
+  SN_TRY(all_keys(&f, carry));
+  finish(&f, carry, &y, &lse);
+  sn_report report = sn_attend_report(a, 0, a->node->arg_count, 1, 1);
+  report.bytes_written = sn_dimx_const(t, 0);
+  for (int i = 0; i < y.count + lse.count; i++)
+    report.bytes_written =
+        sn_dimx_add(t, report.bytes_written, bytes_of(t, sn_val_type(a->c->body, a->node->first + (i >= y.count))));
+  return sn_build_kernel_end(b, &report);
+}
+
+sn_code sn_lower_attend(sn_lower_ctx *c, const sn_node *fused) {
+  sn_attend a = {0};
+  (void)fused;
+  for (int i = 0; i < c->body->node_count; i++)
+    if (c->body->node[i]->op == SN_OP_ATTENTION || c->body->node[i]->op == SN_OP_ATTENTION_GRAD)
+      a.node = c->body->node[i];
+  if (!a.node) return sn_lower_fail(c, "attend: the group holds no attention");
+  SN_TRY(sn_attend_read(c, &a));
+  return a.backward ? sn_attend_backward(&a) : lower_forward(&a);
+}

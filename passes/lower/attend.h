@@ -1,0 +1,84 @@
+/* Shared by the attention schedules: operands, the site of a score, mask analysis. */
+#ifndef SN_PASSES_LOWER_ATTEND_H
+#define SN_PASSES_LOWER_ATTEND_H
+
+#include "passes/lower/internal.h"
+
+enum { SN_ATTEND_CAPTURES = 16 };
+
+/* A tensor that a kernel reads or writes, over the axes of its type. */
+typedef struct sn_operand {
+  int slot;
+  sn_view view;
+} sn_operand;
+
+/* What both directions know of the node. Symbols: B batch, T queries, S keys, H query heads, G key heads, d, e head
+ * sizes. */
+typedef struct sn_attend {
+  sn_lower_ctx *c;
+  const sn_node *node;
+  bool backward;
+  sn_operand q, k, v, y, lse, dy, start;
+  sn_operand capture[SN_ATTEND_CAPTURES];
+  int capture_count;
+  bool has_start;
+  const sn_func *score, *mask, *dscore; /* dscore: derivative of score by its first argument; NULL: 1 */
+  const sn_dimx *B, *T, *S, *H, *G;
+  int d, e;   /* static head sizes */
+  int group;  /* H / G */
+  int bq, bk; /* queries and keys of a block */
+  double scale;
+} sn_attend;
+
+/* Where a block of scores stands. keys_major: tiles are [keys, queries], else [queries, keys]. */
+typedef struct sn_site_block {
+  const sn_attend *a;
+  sn_build_kernel *b;
+  bool keys_major;
+  int bq, bk;        /* extents of the tile */
+  sn_kv batch, head; /* index values; head: of the query */
+  sn_kv q0, k0;      /* first row of the block */
+  sn_kv start;       /* index value added to q0 for the position; 0: none */
+} sn_site_block;
+
+/* Reads the node. errors: what no schedule covers, at the user's line. */
+SN_MUST sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a);
+
+/* A kernel with every operand that scores need, then `count` more buffers. */
+sn_build_kernel *sn_attend_kernel(const sn_attend *a, const char *name, int count, const sn_buffer_use *more);
+/* rows [row0, row0 + rows) of head `head` as an f32 tile [rows, cols]; `extent`: how many rows exist. */
+sn_kv sn_attend_rows(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,
+                     int rows, int cols, const sn_dimx *extent);
+void sn_attend_store(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,
+                     const sn_dimx *extent, sn_kv tile);
+/* A statistic [B, H, T] of one block of queries as [1, bq] (keys_major) or [bq, 1]. */
+sn_kv sn_attend_stat(const sn_site_block *s, const sn_operand *o, double pad);
+
+/* The number added to rows of queries for their position, as an index value; 0: none. Batch must be set. */
+sn_kv sn_attend_start(const sn_site_block *s);
+
+/* Scores in units of log 2 from products that are scaled already: score region, times log2(e), masked entries -3e38.
+ * `products` in natural units; *raw gets the argument of the score region. masked: apply mask region and the end of the
+ * keys. */
+SN_MUST sn_code sn_attend_scores(const sn_site_block *s, sn_kv products, bool masked, sn_kv *out);
+/* ds of the score's argument from ds of its result. */
+SN_MUST sn_code sn_attend_dscores(const sn_site_block *s, sn_kv products, sn_kv ds, sn_kv *out);
+
+/* Blocks of one index, given a block of the other: [lo, mid0) partial, [mid0, mid1) full, [mid1, hi) partial. */
+typedef struct sn_mask_range {
+  sn_kv lo, mid0, mid1, hi;
+  bool has_low;  /* [lo, mid0) may be non-empty */
+  bool has_full; /* [mid0, mid1) may be non-empty */
+} sn_mask_range;
+/* Live key blocks of the queries [q0, q0 + bq), or (over_queries) live query blocks of the keys [k0, k0 + bk):
+ * positions of rows, not of the site. By interval analysis of the mask region: comparisons affine in q and k, joined by
+ * `and`. */
+sn_mask_range sn_attend_range(const sn_site_block *s, bool over_queries);
+
+/* Report of a launch that reads operands [from, to) of the node and does that many products over d and over e. */
+sn_report sn_attend_report(const sn_attend *a, int from, int to, int products_d, int products_e);
+
+/* dq, dk, dv of ATTENTION_GRAD: three or fewer kernels. */
+SN_MUST sn_code sn_attend_backward(sn_attend *a);
+
+#endif

@@ -1,0 +1,245 @@
+/* Schedule writer of `attend`, backward: probabilities are computed again from the saved log-sum-exp.
+ *   delta   sum of dy * y per query
+ *   dk, dv  one instance owns a block of keys of one key head and walks the queries of every head that shares it
+ *   dq      one instance owns a block of queries and walks the keys
+ * With p = exp(score - lse):  dv = p' dy,  ds = p (dy v' - delta),  dq = scale ds k,  dk = scale ds' q.
+ *   source: Dao et al. 2022, appendix B.4 */
+#include "passes/lower/attend.h"
+
+#define LOG2E 1.44269504088896340736
+
+typedef struct backward {
+  sn_site_block s;
+  sn_operand delta;
+  sn_kv kv_head;
+  sn_kv fixed, dfixed; /* dk, dv: keys and values transposed; dq: queries and dy */
+} backward;
+
+static sn_operand operand_of(sn_types *t, int slot, const sn_type *type) {
+  sn_shape shape = sn_shape_of(type);
+  return (sn_operand){slot, sn_view_of(t, &shape)};
+}
+
+static sn_kv rows_of(const backward *w, const sn_operand *o, sn_kv row0, sn_kv head, int rows, int cols,
+                     const sn_dimx *extent) {
+  return sn_attend_rows(w->s.a, w->s.b, o, w->s.batch, row0, head, rows, cols, extent);
+}
+
+static sn_kv zero(const backward *w, int r, int c) { return sn_k_const(w->s.b->k, SN_ELEM_F32, r, c, 0); }
+
+/* Log-sum-exp in units of log 2; rows without a live key (and rows past the end) get +1e30, so that p is 0. */
+static sn_kv log_sum(const backward *w) {
+  sn_kernel *k = w->s.b->k;
+  sn_kv lse = sn_attend_stat(&w->s, &w->s.a->lse, 1e30);
+  sn_ktype type = sn_k_type(k, lse);
+  sn_kv live = sn_k_bin(k, SN_K_LT, sn_k_const(k, SN_ELEM_F32, type.r, type.c, -1e30), lse);
+  return sn_k_select(k, live, sn_k_binc(k, SN_K_MUL, lse, LOG2E), sn_k_const(k, SN_ELEM_F32, type.r, type.c, 1e30));
+}
+
+/* p and ds of one block from q.k and dy.v */
+static sn_code probabilities(const backward *w, sn_kv qk, sn_kv dp, bool masked, sn_kv *p, sn_kv *ds) {
+  const sn_attend *a = w->s.a;
+  sn_kernel *k = w->s.b->k;
+  sn_kv score, products = sn_k_binc(k, SN_K_MUL, qk, a->score ? a->scale : a->scale * LOG2E);
+  SN_TRY(sn_attend_scores(&w->s, products, masked, &score));
+  *p = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, score, log_sum(w)));
+  sn_kv delta = sn_attend_stat(&w->s, &w->delta, 0);
+  sn_kv d = sn_k_bin(k, SN_K_MUL, *p, sn_k_bin(k, SN_K_SUB, dp, delta));
+  return sn_attend_dscores(&w->s, products, d, ds);
+}
+
+/* ---- delta ----------------------------------------------------------------------------------------------------- */
+
+static sn_code lower_delta(sn_attend *a, sn_operand *out) {
+  sn_types *t = a->c->types;
+  const sn_type *type = sn_type_of(t, SN_ELEM_F32, 3, (const sn_dimx *[]){a->B, a->H, a->T});
+  int slot = sn_lower_temp(a->c, "delta", type, sn_type_count(t, type)), rows = a->bq;
+  sn_buffer_use use[] = {{a->y.slot, SN_K_IN}, {a->dy.slot, SN_K_IN}, {slot, SN_K_OUT}};
+  if (a->y.slot == a->dy.slot) use[1] = use[2];
+  sn_build_kernel *b = sn_build_kernel_begin(a->c, "attend_delta", a->y.slot == a->dy.slot ? 2 : 3, use);
+  sn_kernel *k = b->k;
+  *out = operand_of(t, slot, type);
+  sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, a->T, sn_dimx_const(t, rows)));
+  sn_kv batch = sn_k_gid(k, 0), head = sn_k_gid(k, 1), row0 = sn_k_imulc(k, sn_k_gid(k, 2), rows);
+  sn_kv y = sn_attend_rows(a, b, &a->y, batch, row0, head, rows, a->e, a->T);
+  sn_kv dy = sn_attend_rows(a, b, &a->dy, batch, row0, head, rows, a->e, a->T);
+  sn_kv sum = sn_k_reduce(k, SN_K_RSUM, 1, sn_k_bin(k, SN_K_MUL, y, dy)), at[SN_VIEW_RANK] = {batch, head, row0};
+  sn_kwin w = {.buf = sn_build_buffer(b, slot),
+               .off = sn_build_address(b, &out->view, at),
+               .rs = sn_k_i(k, 1),
+               .nr = sn_build_limit(b, a->T, rows, row0)};
+  sn_k_store(k, w, sum);
+  const sn_dimx *elements = sn_type_count(t, sn_val_type(a->c->body, a->node->arg[5]));
+  sn_report r = {
+      .kind = "attend",
+      .ops = "attention_grad.delta",
+      .flops = sn_dimx_mul(t, elements, sn_dimx_const(t, 2)),
+      .bytes_read = sn_dimx_mul(
+          t, elements, sn_dimx_const(t, 2 * (int64_t)sn_elem_bytes(sn_lower_slot_type(a->c, a->y.slot)->elem))),
+      .bytes_written = sn_dimx_mul(t, sn_type_count(t, type), sn_dimx_const(t, 4))};
+  return sn_build_kernel_end(b, &r);
+}
+
+/* ---- dk, dv ------------------------------------------------------------------------------------------------------ */
+
+/* One block of queries at s.q0. */
+static sn_code keys_step(backward *w, bool masked, sn_kv carry[2]) {
+  const sn_attend *a = w->s.a;
+  sn_kernel *k = w->s.b->k;
+  sn_kv q = rows_of(w, &a->q, w->s.q0, w->s.head, w->s.bq, a->d, a->T), p, ds;
+  sn_kv dy = rows_of(w, &a->dy, w->s.q0, w->s.head, w->s.bq, a->e, a->T);
+  sn_kv qk = sn_k_mma(k, zero(w, w->s.bq, w->s.bk), q, w->fixed, 0),
+        dp = sn_k_mma(k, zero(w, w->s.bq, w->s.bk), dy, w->dfixed, 0);
+  SN_TRY(probabilities(w, qk, dp, masked, &p, &ds));
+  carry[0] = sn_k_mma(k, carry[0], ds, q, SN_K_TA);
+  carry[1] = sn_k_mma(k, carry[1], p, dy, SN_K_TA);
+  return SN_OK;
+}
+
+static sn_code keys_loop(backward *w, sn_kv lo, sn_kv hi, bool masked, sn_kv carry[2]) {
+  w->s.q0 = sn_k_for(w->s.b->k, lo, hi, w->s.bq, 2, carry);
+  sn_code code = keys_step(w, masked, carry);
+  sn_k_end_for(w->s.b->k, 2, carry);
+  return code;
+}
+
+static sn_code all_queries(backward *w, sn_kv carry[2]) {
+  sn_mask_range r = sn_attend_range(&w->s, true);
+  bool tail = sn_dimx_divisor(w->s.a->S) % w->s.bk != 0; /* the last block of keys has rows past the end: never full */
+  if (tail) {
+    sn_kernel *k = w->s.b->k;
+    sn_kv past = sn_k_ibin(k, SN_K_ILT, sn_build_dim(w->s.b, w->s.a->S), sn_k_iadd(k, w->s.k0, sn_k_i(k, w->s.bk)));
+    /* a partial block: [mid0, mid1) is empty */
+    r.mid1 = sn_k_iadd(k, sn_k_imul(k, past, r.mid0), sn_k_imul(k, sn_k_isub(k, sn_k_i(k, 1), past), r.mid1));
+  }
+  if (r.has_low) SN_TRY(keys_loop(w, r.lo, r.mid0, true, carry));
+  if (r.has_full) SN_TRY(keys_loop(w, r.mid0, r.mid1, false, carry));
+  return keys_loop(w, r.has_full ? r.mid1 : r.lo, r.hi, true, carry);
+}
+
+/* Every query head of the group, in order: the sum has one order. */
+static sn_code all_heads(backward *w, sn_kv carry[2]) {
+  sn_kernel *k = w->s.b->k;
+  int group = w->s.a->group;
+  w->s.head = w->kv_head;
+  if (group == 1) return all_queries(w, carry);
+  sn_kv first = sn_k_imulc(k, w->kv_head, group), i = sn_k_for(k, sn_k_i(k, 0), sn_k_i(k, group), 1, 2, carry);
+  w->s.head = sn_k_iadd(k, first, i);
+  sn_code code = all_queries(w, carry);
+  sn_k_end_for(k, 2, carry);
+  return code;
+}
+
+static int add_sink(const sn_attend *a, int result, sn_operand *out, sn_buffer_use *use, int count) {
+  out->slot = -1;
+  if (!sn_lower_sink(a->c, a->node->first + (sn_val)result, 0, &out->slot, &out->view))
+    out->slot = -1;
+  else
+    use[count++] = (sn_buffer_use){out->slot, SN_K_OUT};
+  return count;
+}
+
+static int more_uses(const sn_attend *a, const sn_operand *delta, sn_buffer_use *use) {
+  use[0] = (sn_buffer_use){a->lse.slot, SN_K_IN};
+  use[1] = (sn_buffer_use){a->dy.slot, SN_K_IN};
+  use[2] = (sn_buffer_use){delta->slot, SN_K_IN};
+  return 3;
+}
+
+static const sn_dimx *written(const sn_attend *a, int result, const sn_operand *o) {
+  sn_types *t = a->c->types;
+  if (o->slot < 0) return sn_dimx_const(t, 0);
+  const sn_type *type = sn_val_type(a->c->body, a->node->first + (sn_val)result);
+  return sn_dimx_mul(t, sn_type_count(t, type), sn_dimx_const(t, (int64_t)sn_elem_bytes(type->elem)));
+}
+
+static sn_code lower_keys(sn_attend *a, const sn_operand *delta) {
+  sn_types *t = a->c->types;
+  sn_operand dk, dv;
+  sn_buffer_use use[8];
+  int count = more_uses(a, delta, use), before = count;
+  count = add_sink(a, 1, &dk, use, count);
+  count = add_sink(a, 2, &dv, use, count);
+  if (count == before) return SN_OK;
+  sn_build_kernel *b = sn_attend_kernel(a, "attend_dkv", count, use);
+  sn_kernel *k = b->k;
+  sn_build_grid(b, 3, a->B, a->G, sn_dimx_ceildiv(t, a->S, sn_dimx_const(t, a->bk)));
+  backward w = {.s = {.a = a, .b = b, .keys_major = false, .bq = a->bq, .bk = a->bk}, .delta = *delta};
+  w.s.batch = sn_k_gid(k, 0), w.kv_head = sn_k_gid(k, 1), w.s.k0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bk);
+  w.s.start = sn_attend_start(&w.s);
+  w.fixed = sn_k_trans(k, rows_of(&w, &a->k, w.s.k0, w.kv_head, a->bk, a->d, a->S));
+  w.dfixed = sn_k_trans(k, rows_of(&w, &a->v, w.s.k0, w.kv_head, a->bk, a->e, a->S));
+  sn_kv carry[2] = {zero(&w, a->bk, a->d), zero(&w, a->bk, a->e)};
+  SN_TRY(all_heads(&w, carry));
+  if (dk.slot >= 0)
+    sn_attend_store(a, b, &dk, w.s.batch, w.s.k0, w.kv_head, a->S, sn_k_binc(k, SN_K_MUL, carry[0], a->scale));
+  if (dv.slot >= 0) sn_attend_store(a, b, &dv, w.s.batch, w.s.k0, w.kv_head, a->S, carry[1]);
+  sn_report r = sn_attend_report(a, 0, a->node->arg_count, 2, 2);
+  r.ops = "attention_grad.dk_dv";
+  r.bytes_written = sn_dimx_add(t, written(a, 1, &dk), written(a, 2, &dv));
+  return sn_build_kernel_end(b, &r);
+}
+
+/* ---- dq -------------------------------------------------------------------------------------------------------------
+ */
+
+static sn_code queries_step(backward *w, bool masked, sn_kv *dq) {
+  const sn_attend *a = w->s.a;
+  sn_kernel *k = w->s.b->k;
+  int bq = w->s.bq, bk = w->s.bk;
+  sn_kv keys = rows_of(w, &a->k, w->s.k0, w->kv_head, bk, a->d, a->S), qk, dp, p, ds;
+  sn_kv values = rows_of(w, &a->v, w->s.k0, w->kv_head, bk, a->e, a->S);
+  if (w->s.keys_major) {
+    qk = sn_k_mma(k, zero(w, bk, bq), keys, w->fixed, 0);
+    dp = sn_k_mma(k, zero(w, bk, bq), values, w->dfixed, 0);
+  } else {
+    qk = sn_k_mma(k, zero(w, bq, bk), w->fixed, keys, SN_K_TB);
+    dp = sn_k_mma(k, zero(w, bq, bk), w->dfixed, values, SN_K_TB);
+  }
+  SN_TRY(probabilities(w, qk, dp, masked, &p, &ds));
+  *dq = sn_k_mma(k, *dq, ds, keys, w->s.keys_major ? SN_K_TA : 0);
+  return SN_OK;
+}
+
+static sn_code queries_loop(backward *w, sn_kv lo, sn_kv hi, bool masked, sn_kv *dq) {
+  w->s.k0 = sn_k_for(w->s.b->k, lo, hi, w->s.bk, 1, dq);
+  sn_code code = queries_step(w, masked, dq);
+  sn_k_end_for(w->s.b->k, 1, dq);
+  return code;
+}
+
+static sn_code lower_queries(sn_attend *a, const sn_operand *delta) {
+  sn_operand to;
+  sn_buffer_use use[8];
+  int count = more_uses(a, delta, use), before = count;
+  count = add_sink(a, 0, &to, use, count);
+  if (count == before) return SN_OK;
+  sn_build_kernel *b = sn_attend_kernel(a, "attend_dq", count, use);
+  sn_kernel *k = b->k;
+  sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(a->c->types, a->T, sn_dimx_const(a->c->types, a->bq)));
+  backward w = {.s = {.a = a, .b = b, .keys_major = a->c->target->scores_keys_major, .bq = a->bq, .bk = a->bk},
+                .delta = *delta};
+  w.s.batch = sn_k_gid(k, 0), w.s.head = sn_k_gid(k, 1), w.s.q0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bq);
+  w.kv_head = a->group == 1 ? w.s.head : sn_k_ibin(k, SN_K_IDIV, w.s.head, sn_k_i(k, a->group));
+  w.s.start = sn_attend_start(&w.s);
+  w.fixed = rows_of(&w, &a->q, w.s.q0, w.s.head, a->bq, a->d, a->T);
+  w.dfixed = rows_of(&w, &a->dy, w.s.q0, w.s.head, a->bq, a->e, a->T);
+  if (w.s.keys_major) w.fixed = sn_k_trans(k, w.fixed), w.dfixed = sn_k_trans(k, w.dfixed);
+  sn_mask_range r = sn_attend_range(&w.s, false);
+  sn_kv dq = zero(&w, a->bq, a->d);
+  if (r.has_low) SN_TRY(queries_loop(&w, r.lo, r.mid0, true, &dq));
+  if (r.has_full) SN_TRY(queries_loop(&w, r.mid0, r.mid1, false, &dq));
+  SN_TRY(queries_loop(&w, r.has_full ? r.mid1 : r.lo, r.hi, true, &dq));
+  sn_attend_store(a, b, &to, w.s.batch, w.s.q0, w.s.head, a->T, sn_k_binc(k, SN_K_MUL, dq, a->scale));
+  sn_report report = sn_attend_report(a, 0, a->node->arg_count, 2, 1);
+  report.ops = "attention_grad.dq";
+  report.bytes_written = written(a, 0, &to);
+  return sn_build_kernel_end(b, &report);
+}
+
+sn_code sn_attend_backward(sn_attend *a) {
+  sn_operand delta;
+  SN_TRY(lower_delta(a, &delta));
+  SN_TRY(lower_keys(a, &delta));
+  return lower_queries(a, &delta);
+}

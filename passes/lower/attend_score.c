@@ -1,0 +1,209 @@
+/* Attention, shared by forward and backward: reading the node, windows of heads, scores with the user's regions inlined
+ * on tiles. */
+#include <math.h>
+
+#include "passes/lower/attend.h"
+#include "passes/lower/derive.h"
+
+#define LOG2E 1.44269504088896340736
+#define MASKED \
+  (-3e38) /* far below the start value of the running maximum, so that masked entries weigh 0 even in empty rows */
+
+static bool read_operand(sn_lower_ctx *c, sn_val v, sn_operand *out) {
+  return sn_lower_source(c, v, &out->slot, &out->view);
+}
+
+static bool static_extent(const sn_dimx *d, int *out) {
+  int64_t n;
+  if (!sn_dimx_is_const(d, &n) || n < 1 || n > 1024) return false;
+  *out = (int)n;
+  return true;
+}
+
+static sn_code read_shapes(sn_lower_ctx *c, sn_attend *a) {
+  const sn_type *q = sn_val_type(c->body, a->node->arg[0]), *k = sn_val_type(c->body, a->node->arg[1]);
+  const sn_type *v = sn_val_type(c->body, a->node->arg[2]);
+  int64_t group;
+  a->B = q->dim[0], a->T = q->dim[1], a->H = q->dim[2], a->S = k->dim[1], a->G = k->dim[2];
+  if (!static_extent(q->dim[3], &a->d) || !static_extent(v->dim[3], &a->e))
+    return sn_lower_fail(c, "attention: head sizes must be numbers from 1 to 1024");
+  const sn_dimx *ratio = sn_dimx_exact_div(c->types, a->H, a->G);
+  if (!ratio || !sn_dimx_is_const(ratio, &group))
+    return sn_lower_fail(c, "attention: key heads must divide query heads");
+  a->group = (int)group;
+  return SN_OK;
+}
+
+/* Blocks of the target, clipped to what can occur. */
+static int clip_block(int block, const sn_dimx *extent) {
+  int64_t max = sn_dimx_max_value(extent);
+  while (block > 1 && block / 2 >= max) block /= 2;
+  return block;
+}
+
+sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a) {
+  *a = (sn_attend){.c = c, .node = a->node, .backward = a->node->op == SN_OP_ATTENTION_GRAD};
+  const sn_node *n = a->node;
+  const sn_attr *start = sn_node_attr(n, "start");
+  int fixed = a->backward ? 6 : 3;
+  a->has_start = start->set && start->i;
+  a->capture_count = n->arg_count - fixed - a->has_start;
+  if (a->capture_count > SN_ATTEND_CAPTURES)
+    return sn_lower_fail(c, "attention: more than %d captured tensors", SN_ATTEND_CAPTURES);
+  sn_operand *to[] = {&a->q, &a->k, &a->v, &a->y, &a->lse, &a->dy};
+  bool ok = true;
+  for (int i = 0; i < fixed; i++) ok &= read_operand(c, n->arg[i], to[i]);
+  for (int i = 0; i < a->capture_count; i++) ok &= read_operand(c, n->arg[fixed + i], &a->capture[i]);
+  if (a->has_start) ok &= read_operand(c, n->arg[n->arg_count - 1], &a->start);
+  if (!ok) return sn_lower_fail(c, "attention: an operand is not a strided view of a buffer");
+  SN_TRY(read_shapes(c, a));
+  a->scale = sn_node_attr(n, "scale")->f;
+  a->score = sn_node_attr(n, "score")->region;
+  a->mask = sn_node_attr(n, "mask")->region;
+  a->bq = clip_block(c->target->bq, a->T);
+  a->bk = clip_block(c->target->bkv, a->S);
+  if (a->backward && a->score) SN_TRY(sn_derive_first(c, a->score, &a->dscore));
+  return SN_OK;
+}
+
+static void use(sn_buffer_use *list, int *count, const sn_operand *o) {
+  list[(*count)++] = (sn_buffer_use){o->slot, SN_K_IN};
+}
+
+static int uses_of(const sn_attend *a, sn_buffer_use *list) {
+  int count = 0;
+  use(list, &count, &a->q), use(list, &count, &a->k), use(list, &count, &a->v);
+  for (int i = 0; i < a->capture_count; i++) use(list, &count, &a->capture[i]);
+  if (a->has_start) use(list, &count, &a->start);
+  return count;
+}
+
+/* Slots may repeat (q, k and v of one product): each is one buffer. */
+static int without_repeats(sn_buffer_use *list, int count) {
+  int kept = 0;
+  for (int i = 0; i < count; i++) {
+    bool seen = false;
+    for (int j = 0; j < kept; j++) seen |= list[j].slot == list[i].slot && list[j].role == list[i].role;
+    if (!seen) list[kept++] = list[i];
+  }
+  return kept;
+}
+
+sn_build_kernel *sn_attend_kernel(const sn_attend *a, const char *name, int count, const sn_buffer_use *more) {
+  sn_buffer_use list[SN_LOWER_BUFFERS];
+  int n = uses_of(a, list);
+  for (int i = 0; i < count; i++) list[n++] = more[i];
+  return sn_build_kernel_begin(a->c, name, without_repeats(list, n), list);
+}
+
+static sn_kwin window(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head, sn_kv limit) {
+  sn_kv at[SN_VIEW_RANK] = {batch, row0, head, 0};
+  return (sn_kwin){.buf = sn_build_buffer(b, o->slot),
+                   .off = sn_build_address(b, &o->view, at),
+                   .rs = sn_build_dim(b, o->view.stride[1]),
+                   .cs = sn_build_dim(b, o->view.stride[3]),
+                   .nr = limit};
+}
+
+sn_kv sn_attend_rows(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,
+                     int rows, int cols, const sn_dimx *extent) {
+  (void)a;
+  sn_kwin w = window(b, o, batch, row0, head, sn_build_limit(b, extent, rows, row0));
+  return sn_k_cast(b->k, SN_ELEM_F32, sn_k_load(b->k, rows, cols, w, 0));
+}
+
+void sn_attend_store(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,
+                     const sn_dimx *extent, sn_kv tile) {
+  int rows = sn_k_type(b->k, tile).r;
+  sn_elem elem = sn_lower_slot_type(a->c, o->slot)->elem;
+  sn_kwin w = window(b, o, batch, row0, head, sn_build_limit(b, extent, rows, row0));
+  sn_k_store(b->k, w, sn_k_cast(b->k, elem, tile));
+}
+
+sn_kv sn_attend_stat(const sn_site_block *s, const sn_operand *o, double pad) {
+  sn_build_kernel *b = s->b;
+  sn_kv at[SN_VIEW_RANK] = {s->batch, s->head, s->q0}, limit = sn_build_limit(b, s->a->T, s->bq, s->q0);
+  sn_kwin w = {.buf = sn_build_buffer(b, o->slot), .off = sn_build_address(b, &o->view, at)};
+  sn_kv stride = sn_build_dim(b, o->view.stride[2]);
+  if (s->keys_major) {
+    w.cs = stride, w.nc = limit;
+    return sn_k_load(b->k, 1, s->bq, w, pad);
+  }
+  w.rs = stride, w.nr = limit;
+  return sn_k_load(b->k, s->bq, 1, w, pad);
+}
+
+sn_kv sn_attend_start(const sn_site_block *s) {
+  const sn_attend *a = s->a;
+  if (!a->has_start) return 0;
+  sn_kv at[SN_VIEW_RANK] = {a->start.view.rank ? s->batch : 0};
+  return sn_k_iload(s->b->k, sn_build_buffer(s->b, a->start.slot), sn_build_address(s->b, &a->start.view, at));
+}
+
+/* ---- the site ------------------------------------------------------------------------------------------------ */
+
+static sn_kv key_tile(const sn_site_block *s) {
+  return s->keys_major ? sn_k_iota(s->b->k, s->bk, 1, 0, s->k0) : sn_k_iota(s->b->k, 1, s->bk, 1, s->k0);
+}
+
+static sn_kv query_tile(const sn_site_block *s) {
+  sn_kv base = s->start ? sn_k_iadd(s->b->k, s->q0, s->start) : s->q0;
+  return s->keys_major ? sn_k_iota(s->b->k, 1, s->bq, 1, base) : sn_k_iota(s->b->k, s->bq, 1, 0, base);
+}
+
+/* Arguments of a region from `first` on: batch, head, q, k, captures. */
+static int site_args(const sn_site_block *s, sn_region_arg *arg, int first) {
+  sn_kernel *k = s->b->k;
+  int n = first;
+  arg[n++] = (sn_region_arg){.tile = sn_k_isplat(k, 1, 1, s->batch), .slot = -1};
+  arg[n++] = (sn_region_arg){.tile = sn_k_isplat(k, 1, 1, s->head), .slot = -1};
+  arg[n++] = (sn_region_arg){.tile = query_tile(s), .slot = -1};
+  arg[n++] = (sn_region_arg){.tile = key_tile(s), .slot = -1};
+  for (int i = 0; i < s->a->capture_count; i++)
+    arg[n++] = (sn_region_arg){.slot = s->a->capture[i].slot, .view = s->a->capture[i].view};
+  return n;
+}
+
+static sn_kv mask_out(const sn_site_block *s, sn_kv live, sn_kv score) {
+  return sn_k_select(s->b->k, live, score, sn_k_const(s->b->k, SN_ELEM_F32, 1, 1, MASKED));
+}
+
+static sn_code apply_mask(const sn_site_block *s, sn_kv *score) {
+  const sn_attend *a = s->a;
+  sn_kernel *k = s->b->k;
+  sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
+  if (a->mask) {
+    sn_kv live;
+    SN_TRY(sn_region_emit(s->b, a->mask, site_args(s, arg, 0), arg, &live));
+    *score = mask_out(s, live, *score);
+  }
+  if (sn_dimx_divisor(a->S) % s->bk) {
+    sn_kv end = sn_k_isplat(k, 1, 1, sn_build_dim(s->b, a->S));
+    *score = mask_out(s, sn_k_bin(k, SN_K_LT, key_tile(s), end), *score);
+  }
+  return SN_OK;
+}
+
+sn_code sn_attend_scores(const sn_site_block *s, sn_kv products, bool masked, sn_kv *out) {
+  sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
+  sn_kv score = products;
+  if (s->a->score) {
+    arg[0] = (sn_region_arg){.tile = products, .slot = -1};
+    SN_TRY(sn_region_emit(s->b, s->a->score, site_args(s, arg, 1), arg, &score));
+    score = sn_k_binc(s->b->k, SN_K_MUL, score, LOG2E);
+  }
+  if (masked) SN_TRY(apply_mask(s, &score));
+  *out = score;
+  return SN_OK;
+}
+
+sn_code sn_attend_dscores(const sn_site_block *s, sn_kv products, sn_kv ds, sn_kv *out) {
+  sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
+  sn_kv slope;
+  *out = ds;
+  if (!s->a->dscore) return SN_OK;
+  arg[0] = (sn_region_arg){.tile = products, .slot = -1};
+  SN_TRY(sn_region_emit(s->b, s->a->dscore, site_args(s, arg, 1), arg, &slope));
+  *out = sn_k_bin(s->b->k, SN_K_MUL, ds, slope);
+  return SN_OK;
+}
