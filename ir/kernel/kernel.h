@@ -84,6 +84,9 @@ typedef struct sn_kernel {
   sn_kblock *body;
   sn_kblock *at[SN_K_DEPTH];  /* builder: insertion stack */
   int depth;
+  sn_kv *table;             /* builder: hash of index values */
+  int table_count, table_capacity;
+  const char *broken;       /* builder: first limit that was exceeded (verify reports it); NULL: none */
 } sn_kernel;
 
 /* ---- build: operand mistakes are compiler mistakes (sn_kernel_verify finds them) ------------------- */
@@ -140,12 +143,15 @@ void sn_k_end_if(sn_kernel *k, int count, sn_kv *yield);         /* results on r
 const char *sn_kop_name(sn_kop op);
 sn_kclass sn_kop_class(sn_kop op);
 sn_kop sn_kop_find(const char *name); /* SN_K_NONE: unknown */
+/* The pointer is valid until the next instruction is built. */
 static inline const sn_kins *sn_k_ins(const sn_kernel *k, sn_kv v) { return &k->ins[v]; }
 static inline sn_ktype sn_k_type(const sn_kernel *k, sn_kv v) { return k->ins[v].type; }
 bool sn_k_is_const(const sn_kernel *k, sn_kv index, int64_t *out);
 /* Facts of an index value from the parameters' bounds and divisors. */
 int64_t sn_k_divisor(const sn_kernel *k, sn_kv index);           /* 0 for the constant 0 */
 void sn_k_bounds(const sn_kernel *k, sn_kv index, int64_t *min, int64_t *max);
+/* The line that defines v as sn_kernel_print shows it (for v of a FOR or IF: its first line), without indentation: for messages. */
+const char *sn_k_text(const sn_kernel *k, sn_kv v, sn_arena *arena);
 
 /* Scope, types, roles, shapes, yields, restrictions of the head comment. Names the instruction. */
 SN_MUST sn_code sn_kernel_verify(const sn_kernel *k, sn_diags *diags);
@@ -157,5 +163,7 @@ SN_MUST sn_code sn_kernel_parse(sn_arena *arena, sn_diags *diags, const char *fi
                                 const char *text, size_t bytes, sn_kernel **out);
 /* Renumbers in program order and drops unused instructions: the form that is printed, hashed and deduplicated. */
 sn_kernel *sn_kernel_finish(sn_arena *arena, const sn_kernel *k);
+/* Do they print the same bytes? */
+bool sn_kernel_equal(const sn_kernel *a, const sn_kernel *b, sn_arena *scratch);
 
 #endif

@@ -1,0 +1,403 @@
+/* The rules that a kernel obeys. One message per kernel: the rule and the instruction as printed. */
+#include <string.h>
+
+#include "ir/kernel/internal.h"
+
+typedef struct verifier {
+  const sn_kernel *k;
+  sn_diags *diags;
+  unsigned char *visible; /* per value: defined and in scope here */
+  unsigned char *listed;  /* per value: met in a block */
+  int depth;
+} verifier;
+
+static const sn_kins *at(const verifier *v, sn_kv x) { return sn_k_ins(v->k, x); }
+
+static sn_code fail(verifier *v, sn_kv x, const char *why) {
+  (void)sn_fail(v->diags, SN_ERR_FAIL, (sn_loc){0}, "kernel %s: %s", v->k->name, why);
+  if (sn_k_valid(v->k, x) && v->diags) sn_fail_found(v->diags, "%s", sn_k_text(v->k, x, v->diags->arena));
+  return SN_ERR_FAIL;
+}
+
+static bool same_shape(sn_ktype a, sn_ktype b) { return a.r == b.r && a.c == b.c; }
+static bool same(sn_ktype a, sn_ktype b) { return a.elem == b.elem && same_shape(a, b); }
+
+/* ---- element types ---- */
+
+static bool is_compute_float(sn_elem e) { return e == SN_ELEM_F32 || e == SN_ELEM_F64; }
+static bool is_number(sn_elem e) { return is_compute_float(e) || e == SN_ELEM_I32; }
+
+/* May the operands of an elementwise op (not the condition of select) have elements e? */
+static bool computes_in(sn_kop op, sn_elem e) { /* table */
+  switch (op) {
+    case SN_K_NEG:
+    case SN_K_ABS:
+    case SN_K_DIV:
+    case SN_K_MIN:
+    case SN_K_MAX: return is_number(e);
+    case SN_K_ADD:
+    case SN_K_SUB:
+    case SN_K_MUL:
+    case SN_K_LT:
+    case SN_K_LE:
+    case SN_K_EQ:
+    case SN_K_NE: return is_number(e) || e == SN_ELEM_I64;
+    case SN_K_AND:
+    case SN_K_OR:
+    case SN_K_XOR: return e == SN_ELEM_BOOL || e == SN_ELEM_I32;
+    case SN_K_MOD:
+    case SN_K_SHL:
+    case SN_K_SHR:
+    case SN_K_SAR:
+    case SN_K_MULHI: return e == SN_ELEM_I32;
+    case SN_K_NOT: return e == SN_ELEM_BOOL;
+    case SN_K_BITCAST: return e == SN_ELEM_F32 || e == SN_ELEM_I32;
+    case SN_K_CAST:
+    case SN_K_SELECT: return true;
+    default: return is_compute_float(e);
+  }
+}
+
+/* ---- index values ---- */
+
+static bool is_index(const verifier *v, sn_kv x) {
+  if (!sn_k_valid(v->k, x)) return false;
+  const sn_kins *i = at(v, x);
+  if (i->op == SN_K_PARAM) return v->k->param[i->i].role == SN_K_SIZE;
+  return i->op == SN_K_IV || (sn_kop_class(i->op) == SN_KCLASS_IDX);
+}
+
+static sn_code iload_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  if (!sn_k_valid(v->k, i->a[0])) return fail(v, x, "iload without a buffer");
+  const sn_kins *b = at(v, i->a[0]);
+  bool ok = b->op == SN_K_PARAM && v->k->param[b->i].role == SN_K_IN && b->type.elem == SN_ELEM_I32;
+  return ok ? SN_OK : fail(v, x, "iload needs an `in` buffer of i32");
+}
+
+/* Built of sizes, grid ids (unless it is a grid extent) and loop variables in scope. `user` is named in messages. */
+static sn_code index_ok(verifier *v, sn_kv user, sn_kv x, bool in_grid) {
+  int64_t d;
+  if (!is_index(v, x)) return fail(v, user, "an operand is not an index value");
+  const sn_kins *i = at(v, x);
+  switch (i->op) {
+    case SN_K_ICONST:
+    case SN_K_PARAM: return SN_OK;
+    case SN_K_GID: return !in_grid && i->i < v->k->grid_count ? SN_OK : fail(v, user, "no such grid dimension here");
+    case SN_K_IV: return v->visible[x] ? SN_OK : fail(v, user, "a loop variable is used outside of its loop");
+    default: break;
+  }
+  if (i->count != 2 || i->a[0] >= x || i->a[1] >= x) return fail(v, user, "a malformed index value");
+  if (i->op == SN_K_ILOAD && in_grid) return fail(v, user, "iload in a grid extent");
+  if (i->op == SN_K_ILOAD)
+    SN_TRY(iload_ok(v, x));
+  else
+    SN_TRY(index_ok(v, user, i->a[0], in_grid));
+  SN_TRY(index_ok(v, user, i->a[1], in_grid));
+  if ((i->op == SN_K_IDIV || i->op == SN_K_IMOD) && sn_k_is_const(v->k, i->a[1], &d) && d <= 0)
+    return fail(v, user, "division by a constant that is not positive");
+  return SN_OK;
+}
+
+/* ---- tiles ---- */
+
+static sn_code tile_ok(verifier *v, sn_kv user, sn_kv x) {
+  if (!sn_k_valid(v->k, x) || at(v, x)->type.r < 1) return fail(v, user, "an operand is not a tile");
+  return v->visible[x] ? SN_OK : fail(v, user, "an operand is not in scope");
+}
+
+static sn_code type_ok(verifier *v, sn_kv x) {
+  sn_ktype t = at(v, x)->type;
+  bool ok = t.elem > SN_ELEM_NONE && t.elem < SN_ELEM_COUNT && t.r >= 1 && t.c >= 1 && t.r <= SN_K_EXTENT_MAX &&
+            t.c <= SN_K_EXTENT_MAX && (int64_t)t.r * t.c <= SN_K_TILE_MAX;
+  return ok ? SN_OK : fail(v, x, "the type of the result");
+}
+
+static sn_code buffer_ok(verifier *v, sn_kv x, sn_krole *role) {
+  sn_kv b = at(v, x)->a[0];
+  if (!sn_k_valid(v->k, b)) return fail(v, x, "the first operand is not a buffer");
+  const sn_kins *i = at(v, b);
+  if (i->op == SN_K_LOCAL) {
+    *role = SN_K_INOUT;
+    return v->visible[b] ? SN_OK : fail(v, x, "a local buffer is used outside of its block");
+  }
+  if (i->op != SN_K_PARAM || v->k->param[i->i].role == SN_K_SIZE)
+    return fail(v, x, "the first operand is not a buffer");
+  *role = v->k->param[i->i].role;
+  return SN_OK;
+}
+
+static sn_code window_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  bool stores = i->op == SN_K_STORE;
+  sn_krole role;
+  if (i->count != (i->op == SN_K_LOAD ? 6 : 7)) return fail(v, x, "number of operands");
+  SN_TRY(buffer_ok(v, x, &role));
+  for (int j = 1; j < 6; j++)
+    if (i->a[j] || j < 4) SN_TRY(index_ok(v, x, i->a[j], false));
+  if (stores) SN_TRY(tile_ok(v, x, i->a[6]));
+  sn_ktype t = stores ? at(v, i->a[6])->type : i->type;
+  if (at(v, i->a[0])->type.elem != t.elem) return fail(v, x, "the element type differs from the buffer's");
+  if (!stores && role == SN_K_OUT) return fail(v, x, "loads from an `out` buffer");
+  if (stores && role == SN_K_IN) return fail(v, x, "stores to an `in` buffer");
+  if (i->op != SN_K_GATHER) return SN_OK;
+  SN_TRY(tile_ok(v, x, i->a[6]));
+  sn_ktype rows = at(v, i->a[6])->type;
+  bool ok = rows.elem == SN_ELEM_I32 && rows.r == t.r && (rows.c == 1 || rows.c == t.c);
+  return ok ? SN_OK : fail(v, x, "rows must be i32 of [R,1] or [R,C]");
+}
+
+static sn_code mma_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  sn_ktype c = i->type, a = at(v, i->a[1])->type, b = at(v, i->a[2])->type;
+  int m = i->i & SN_K_TA ? a.c : a.r, ka = i->i & SN_K_TA ? a.r : a.c;
+  int n = i->i & SN_K_TB ? b.r : b.c, kb = i->i & SN_K_TB ? b.c : b.r;
+  bool vnni = i->i & SN_K_VNNI;
+  if (vnni && (b.elem != SN_ELEM_BF16 || i->i & SN_K_TB || n % 2)) return fail(v, x, "vnni needs b of bf16 [K/2, 2N]");
+  if (vnni) n /= 2, kb *= 2;
+  if (m != c.r || n != c.c || ka != kb) return fail(v, x, "the shapes do not multiply");
+  if (a.elem != b.elem || !same(c, at(v, i->a[0])->type)) return fail(v, x, "types of accumulator and operands");
+  sn_elem want = a.elem == SN_ELEM_I8 ? SN_ELEM_I32 : a.elem == SN_ELEM_F64 ? SN_ELEM_F64 : SN_ELEM_F32;
+  bool ok = (sn_elem_is_float(a.elem) || a.elem == SN_ELEM_I8) && c.elem == want;
+  return ok ? SN_OK : fail(v, x, "element types of a product");
+}
+
+static sn_code reduce_ok(verifier *v, sn_kv x, sn_ktype t) {
+  const sn_kins *i = at(v, x);
+  sn_ktype want = t;
+  if (!is_number(t.elem)) return fail(v, x, "reduces f32, f64 or i32 only: cast first");
+  if (i->i != 0 && i->i != 1) return fail(v, x, "axis is 0 or 1");
+  if (i->op == SN_K_RARGMAX && i->i != 1) return fail(v, x, "rargmax has axis 1 only");
+  if (i->op == SN_K_RARGMAX) want.elem = SN_ELEM_I32;
+  if (i->i)
+    want.c = 1;
+  else
+    want.r = 1;
+  return same(want, i->type) ? SN_OK : fail(v, x, "the type of the result");
+}
+
+static sn_code shape_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  sn_ktype t = at(v, i->a[0])->type, stat;
+  bool ok;
+  switch (i->op) {
+    case SN_K_BCAST:
+      ok = t.elem == i->type.elem && (t.r == i->type.r || t.r == 1) && (t.c == i->type.c || t.c == 1);
+      return ok ? SN_OK : fail(v, x, "source extents of a broadcast must be 1 or equal");
+    case SN_K_TRANS:
+      ok = t.elem == i->type.elem && t.r == i->type.c && t.c == i->type.r;
+      return ok ? SN_OK : fail(v, x, "the type of the result");
+    case SN_K_RESCALE:
+      stat = at(v, i->a[1])->type;
+      ok = is_compute_float(t.elem) && same(t, i->type) && stat.elem == t.elem && (stat.r == t.r || stat.r == 1) &&
+           (stat.c == t.c || stat.c == 1) && (stat.r == 1 || stat.c == 1);
+      return ok ? SN_OK : fail(v, x, "needs an accumulator and a row or column of its type");
+    default: return reduce_ok(v, x, t);
+  }
+}
+
+static sn_code elementwise_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  sn_elem e = at(v, i->a[i->count - 1])->type.elem;
+  for (int j = 0; j < i->count; j++) {
+    sn_ktype t = at(v, i->a[j])->type;
+    if (!same_shape(t, i->type)) return fail(v, x, "the shape of an operand (broadcast is explicit)");
+    bool cond = i->op == SN_K_SELECT && j == 0;
+    if (t.elem != (cond ? SN_ELEM_BOOL : e)) return fail(v, x, "the element type of an operand");
+  }
+  if (!computes_in(i->op, e)) return fail(v, x, "does not compute in this element type: cast first");
+  sn_elem want = sn_kop_class(i->op) == SN_KCLASS_CMP ? SN_ELEM_BOOL : e;
+  if (i->op == SN_K_BITCAST) want = e == SN_ELEM_F32 ? SN_ELEM_I32 : SN_ELEM_F32;
+  if (i->op == SN_K_CAST) return i->type.elem != SN_ELEM_BOOL ? SN_OK : fail(v, x, "cast to bool: compare with zero");
+  return i->type.elem == want ? SN_OK : fail(v, x, "the element type of the result");
+}
+
+static int operands_of(const sn_kins *i) { /* of ops whose operands are all tiles; -1: others */
+  switch (sn_kop_class(i->op)) {
+    case SN_KCLASS_UN: return 1;
+    case SN_KCLASS_BIN:
+    case SN_KCLASS_CMP: return 2;
+    case SN_KCLASS_TER:
+    case SN_KCLASS_MMA: return 3;
+    case SN_KCLASS_SHAPE: return i->op == SN_K_RESCALE ? 2 : 1;
+    default: return -1;
+  }
+}
+
+static sn_code compute_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  if (i->count != operands_of(i)) return fail(v, x, "number of operands");
+  SN_TRY(type_ok(v, x));
+  for (int j = 0; j < i->count; j++) SN_TRY(tile_ok(v, x, i->a[j]));
+  if (i->op == SN_K_MMA) return mma_ok(v, x);
+  return sn_kop_class(i->op) == SN_KCLASS_SHAPE ? shape_ok(v, x) : elementwise_ok(v, x);
+}
+
+static sn_code source_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  SN_TRY(type_ok(v, x));
+  if (i->op == SN_K_CONST) return i->count == 0 ? SN_OK : fail(v, x, "number of operands");
+  if (i->count != 1) return fail(v, x, "number of operands");
+  if (i->type.elem != SN_ELEM_I32) return fail(v, x, "the element type of the result is i32");
+  if (i->i != 0 && i->i != 1) return fail(v, x, "axis is 0 or 1");
+  return index_ok(v, x, i->a[0], false);
+}
+
+/* ---- control ---- */
+
+static sn_code block_ok(verifier *v, const sn_kblock *b);
+
+static sn_code for_head_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  int64_t step;
+  if (i->count < 3 || i->count - 3 != i->body[0]->yield_count)
+    return fail(v, x, "yields differ in number from the carried values");
+  for (int j = 0; j < 3; j++) SN_TRY(index_ok(v, x, i->a[j], false));
+  if (!sn_k_is_const(v->k, i->a[2], &step) || step <= 0) return fail(v, x, "step must be a positive constant");
+  if (!sn_k_valid(v->k, i->iv) || at(v, i->iv)->op != SN_K_IV || at(v, i->iv)->a[0] != x)
+    return fail(v, x, "its loop variable");
+  for (int j = 0; j < i->count - 3; j++) {
+    SN_TRY(tile_ok(v, x, i->a[3 + j]));
+    sn_kv c = i->in[j];
+    bool ok = sn_k_valid(v->k, c) && at(v, c)->op == SN_K_CARRY && at(v, c)->a[0] == x && at(v, c)->i == j;
+    if (!ok || !same(at(v, c)->type, at(v, i->a[3 + j])->type)) return fail(v, x, "the type of a carried value");
+  }
+  return SN_OK;
+}
+
+static sn_code results_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  for (int j = 0; j < i->body[0]->yield_count; j++) {
+    sn_kv r = i->out[j];
+    bool ok = sn_k_valid(v->k, r) && at(v, r)->op == SN_K_RESULT && at(v, r)->a[0] == x && at(v, r)->i == j;
+    for (int side = 0; ok && side < 2 && i->body[side]; side++) {
+      sn_kv y = i->body[side]->yield[j];
+      ok = sn_k_valid(v->k, y) && same(at(v, y)->type, at(v, r)->type);
+    }
+    if (ok && i->op == SN_K_FOR) ok = same(at(v, r)->type, at(v, i->in[j])->type);
+    if (!ok) return fail(v, x, "the type of a yielded value");
+  }
+  return SN_OK;
+}
+
+static void show_carries(verifier *v, const sn_kins *i, unsigned char visible) {
+  v->visible[i->iv] = visible;
+  for (int j = 0; j < i->count - 3; j++) v->visible[i->in[j]] = visible;
+}
+
+static sn_code control_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  bool loop = i->op == SN_K_FOR;
+  if (!i->body[0] || !i->body[1] != loop) return fail(v, x, "bodies of a statement");
+  if (v->depth + 1 >= SN_K_DEPTH) return fail(v, x, "nests too deep");
+  if (loop)
+    SN_TRY(for_head_ok(v, x));
+  else
+    SN_TRY(i->count == 1 ? index_ok(v, x, i->a[0], false) : fail(v, x, "number of operands"));
+  if (!loop && i->body[0]->yield_count != i->body[1]->yield_count)
+    return fail(v, x, "the branches yield different numbers of values");
+  SN_TRY(results_ok(v, x));
+  v->depth++;
+  if (loop) show_carries(v, i, 1);
+  for (int side = 0; side < 2 && i->body[side]; side++) SN_TRY(block_ok(v, i->body[side]));
+  if (loop) show_carries(v, i, 0);
+  v->depth--;
+  for (int j = 0; j < i->body[0]->yield_count; j++) v->visible[i->out[j]] = 1;
+  return SN_OK;
+}
+
+static sn_code local_ok(verifier *v, sn_kv x) {
+  const sn_kins *i = at(v, x);
+  bool ok = i->type.elem > SN_ELEM_NONE && i->type.elem < SN_ELEM_COUNT && i->i >= 1 && i->i <= SN_K_TILE_MAX;
+  return ok ? SN_OK : fail(v, x, "type or size of a local buffer");
+}
+
+static sn_code instruction_ok(verifier *v, sn_kv x) {
+  switch (at(v, x)->op) {
+    case SN_K_LOAD:
+    case SN_K_GATHER: SN_TRY(type_ok(v, x)); return window_ok(v, x);
+    case SN_K_STORE: return window_ok(v, x);
+    case SN_K_LOCAL: return local_ok(v, x);
+    case SN_K_FOR:
+    case SN_K_IF: return control_ok(v, x);
+    case SN_K_CONST:
+    case SN_K_ISPLAT:
+    case SN_K_IOTA: return source_ok(v, x);
+    default: return operands_of(at(v, x)) < 0 ? fail(v, x, "does not belong in a block") : compute_ok(v, x);
+  }
+}
+
+static void hide(verifier *v, const sn_kblock *b) {
+  for (int j = 0; j < b->count; j++) {
+    const sn_kins *i = at(v, b->ins[j]);
+    v->visible[b->ins[j]] = 0;
+    for (int r = 0; i->body[0] && r < i->body[0]->yield_count; r++) v->visible[i->out[r]] = 0;
+  }
+}
+
+static sn_code block_ok(verifier *v, const sn_kblock *b) {
+  for (int j = 0; j < b->count; j++) {
+    sn_kv x = b->ins[j];
+    if (!sn_k_valid(v->k, x)) return fail(v, 0, "a block lists what does not exist");
+    if (v->listed[x]++) return fail(v, x, "is listed twice");
+    SN_TRY(instruction_ok(v, x));
+    v->visible[x] = 1;
+  }
+  for (int j = 0; j < b->yield_count; j++)
+    if (!v->visible[b->yield[j]]) return fail(v, b->yield[j], "yields what is not in scope");
+  hide(v, b);
+  return SN_OK;
+}
+
+/* ---- head ---- */
+
+static bool is_name(const char *s) {
+  for (int j = 0; s[j]; j++) {
+    char c = s[j];
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    if (!letter && !(j && (c == '.' || (c >= '0' && c <= '9')))) return false;
+  }
+  return s[0];
+}
+
+/* g0, i12: names of grid ids and loop variables */
+static bool is_reserved(const char *s) {
+  return (s[0] == 'g' || s[0] == 'i') && s[1] && strspn(s + 1, "0123456789") == strlen(s + 1);
+}
+
+static sn_code params_ok(verifier *v) {
+  const sn_kernel *k = v->k;
+  for (int j = 0; j < k->param_count; j++) {
+    const sn_kparam *p = &k->param[j];
+    bool size = p->role == SN_K_SIZE;
+    if (!is_name(p->name) || (size && is_reserved(p->name))) return fail(v, 0, "the name of a parameter");
+    for (int other = 0; other < j; other++)
+      if (!strcmp(p->name, k->param[other].name)) return fail(v, 0, "two parameters of one name");
+    if (size && (p->min > p->max || p->divisor < 1)) return fail(v, 0, "bounds or divisor of a size");
+    if (!size && (p->elem <= SN_ELEM_NONE || p->elem >= SN_ELEM_COUNT || p->divisor < 1))
+      return fail(v, 0, "element type or alignment of a buffer");
+  }
+  return SN_OK;
+}
+
+static sn_code kernel_ok(verifier *v) {
+  const sn_kernel *k = v->k;
+  if (k->broken) return fail(v, 0, k->broken);
+  if (!is_name(k->name)) return fail(v, 0, "the name of a kernel");
+  if (k->depth) return fail(v, 0, "a statement is not closed");
+  SN_TRY(params_ok(v));
+  if (k->grid_count < 1 || k->grid_count > 3) return fail(v, 0, "a grid has 1 to 3 extents");
+  for (int d = 0; d < k->grid_count; d++) SN_TRY(index_ok(v, k->grid[d], k->grid[d], true));
+  return block_ok(v, k->body);
+}
+
+sn_code sn_kernel_verify(const sn_kernel *k, sn_diags *diags) {
+  sn_arena *scratch = sn_arena_create(); /* not the kernel's: kernels of one arena are verified by several threads */
+  if (!scratch) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
+  verifier v = {.k = k, .diags = diags};
+  v.visible = SN_ARRAY(scratch, k->ins_count, unsigned char);
+  v.listed = SN_ARRAY(scratch, k->ins_count, unsigned char);
+  sn_code code = kernel_ok(&v);
+  sn_arena_destroy(scratch);
+  return code;
+}
