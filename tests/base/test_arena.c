@@ -1,0 +1,120 @@
+/* Arena, protected calls and maps. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ir/base/arena.h"
+#include "ir/base/map.h"
+#include "ir/base/rng.h"
+#include "ir/base/status.h"
+
+static void blocks_are_apart(void **state) {
+  (void)state;
+  sn_arena *a = sn_arena_create();
+  unsigned char *block[600];
+  sn_rng r = {.seed = 1};
+  size_t bytes[600];
+  for (int i = 0; i < 600; i++) {
+    bytes[i] = (size_t)sn_rng_below(&r, i % 50 == 0 ? 100000 : 300);
+    block[i] = sn_arena_alloc(a, bytes[i]);
+    assert_int_equal((uintptr_t)block[i] % 16, 0);
+    for (size_t k = 0; k < bytes[i]; k++) assert_int_equal(block[i][k], 0);
+    memset(block[i], i & 255, bytes[i]);
+  }
+  for (int i = 0; i < 600; i++) {
+    for (size_t k = 0; k < bytes[i]; k++) assert_int_equal(block[i][k], i & 255);
+  }
+  assert_true(sn_arena_bytes(a) > 600 * 100);
+  sn_arena_destroy(a);
+  sn_arena_destroy(NULL);
+}
+
+static void helpers(void **state) {
+  (void)state;
+  sn_arena *a = sn_arena_create();
+  assert_string_equal(sn_arena_strdup(a, "abc"), "abc");
+  assert_string_equal(sn_arena_printf(a, "%d-%s", 5, "x"), "5-x");
+  int *at = NULL, count = 0, capacity = 0;
+  for (int i = 0; i < 1000; i++) {
+    SN_GROW(a, at, count, capacity);
+    at[count++] = i;
+  }
+  for (int i = 0; i < 1000; i++) assert_int_equal(at[i], i);
+  sn_arena_destroy(a);
+}
+
+typedef struct request {
+  sn_arena *arena;
+  size_t count, bytes;
+  int returns;
+} request;
+
+static int allocate(void *arg) {
+  request *q = arg;
+  sn_arena_array(q->arena, q->count, q->bytes);
+  return q->returns;
+}
+
+static int nested(void *arg) {
+  request *q = arg;
+  int inner = sn_protect(allocate, q);
+  q->count = 1;
+  return inner == SN_ERR_LIMIT ? sn_protect(allocate, q) : SN_ERR_FAIL;
+}
+
+static void out_of_memory(void **state) {
+  (void)state;
+  sn_arena *a = sn_arena_create();
+  assert_int_equal(sn_protect(allocate, &(request){a, 10, 10, 7}), 7);
+  assert_int_equal(sn_protect(allocate, &(request){a, 1, SIZE_MAX / 2, 0}), SN_ERR_LIMIT);
+  assert_int_equal(sn_protect(allocate, &(request){a, SIZE_MAX / 2, 3, 0}), SN_ERR_LIMIT);
+  assert_int_equal(sn_protect(allocate, &(request){a, SIZE_MAX, SIZE_MAX, 0}), SN_ERR_LIMIT);
+  assert_int_equal(sn_protect(nested, &(request){a, SIZE_MAX / 2, 1, 0}), SN_OK);
+  assert_non_null(sn_arena_alloc(a, 16)); /* still usable */
+  sn_arena_destroy(a);
+}
+
+static void maps(void **state) {
+  (void)state;
+  sn_arena *a = sn_arena_create();
+  sn_map *m = sn_map_create(a);
+  static int value[2000];
+  char name[32];
+  assert_null(sn_map_get(m, 0));
+  assert_null(sn_map_get_str(m, ""));
+  for (int i = 0; i < 1000; i++) {
+    snprintf(name, sizeof name, "key%d", i);
+    sn_map_put(m, (uint64_t)i * 1024, &value[2 * i]);
+    sn_map_put_str(m, name, &value[2 * i + 1]);
+  }
+  for (int i = 0; i < 1000; i++) {
+    const char *key = "";
+    snprintf(name, sizeof name, "key%d", i);
+    assert_ptr_equal(sn_map_get(m, (uint64_t)i * 1024), &value[2 * i]);
+    assert_ptr_equal(sn_map_get_str(m, name), &value[2 * i + 1]);
+    assert_null(sn_map_get(m, (uint64_t)i * 1024 + 1));
+    assert_ptr_equal(sn_map_at(m, 2 * i, &key), &value[2 * i]);
+    assert_null(key);
+    assert_ptr_equal(sn_map_at(m, 2 * i + 1, &key), &value[2 * i + 1]);
+    assert_string_equal(key, name);
+  }
+  sn_map_put(m, 0, &value[5]);
+  assert_ptr_equal(sn_map_get(m, 0), &value[5]);
+  assert_int_equal(sn_map_count(m), 2000);
+  sn_arena_destroy(a);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(blocks_are_apart),
+      cmocka_unit_test(helpers),
+      cmocka_unit_test(out_of_memory),
+      cmocka_unit_test(maps),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

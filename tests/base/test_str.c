@@ -1,0 +1,148 @@
+/* Texts, numbers as text, interned names, patterns and near names. */
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ir/base/rng.h"
+#include "ir/base/str.h"
+
+static sn_arena *arena;
+
+static int setup(void **state) {
+  (void)state;
+  arena = sn_arena_create();
+  return arena == NULL;
+}
+
+static int teardown(void **state) {
+  (void)state;
+  sn_arena_destroy(arena);
+  return 0;
+}
+
+static const char *number(double x) {
+  sn_text t = sn_text_begin(arena);
+  sn_text_number(&t, x);
+  return t.at;
+}
+
+static void texts(void **state) {
+  (void)state;
+  sn_text t = sn_text_begin(arena);
+  assert_string_equal(t.at, "");
+  for (int i = 0; i < 500; i++) sn_text_add(&t, "%d,", i);
+  assert_int_equal(t.count, strlen(t.at));
+  assert_memory_equal(t.at, "0,1,2,3,", 8);
+  t = sn_text_begin(arena);
+  sn_text_quoted(&t, "a\"b\\c\nd\te\x01\x7f\xc3\xa9");
+  assert_string_equal(t.at, "\"a\\\"b\\\\c\\nd\\te\\x01\\x7f\xc3\xa9\"");
+  t = sn_text_begin(arena);
+  char long_text[5000];
+  memset(long_text, 'x', sizeof long_text);
+  sn_text_add(&t, "%.*s", (int)sizeof long_text, long_text);
+  assert_int_equal(t.count, sizeof long_text);
+}
+
+static void numbers(void **state) {
+  (void)state;
+  static const struct {
+    double x;
+    const char *text;
+  } cases[] = {{0, "0"},
+               {-0.0, "-0"},
+               {1, "1"},
+               {-3, "-3"},
+               {0.1, "0.1"},
+               {1e20, "1e20"},
+               {1e-5, "1e-5"},
+               {1.5e-300, "1.5e-300"},
+               {1e6, "1000000"},
+               {INFINITY, "inf"},
+               {-INFINITY, "-inf"},
+               {NAN, "nan"},
+               {DBL_MIN / 3, NULL},
+               {DBL_MAX, NULL},
+               {M_PI, NULL}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const char *text = number(cases[i].x);
+    if (cases[i].text) assert_string_equal(text, cases[i].text);
+    double back = sn_number_read(text);
+    assert_true(memcmp(&back, &cases[i].x, 8) == 0 || isnan(cases[i].x));
+  }
+  sn_rng r = {.seed = 2};
+  for (int i = 0; i < 20000; i++) {
+    uint64_t bits = (uint64_t)sn_rng_u32(&r) << 32 | sn_rng_u32(&r);
+    double x, back;
+    memcpy(&x, &bits, 8);
+    back = sn_number_read(number(x));
+    assert_true(isnan(x) ? isnan(back) : memcmp(&x, &back, 8) == 0);
+  }
+}
+
+static void names(void **state) {
+  (void)state;
+  sn_names *n = sn_names_create(arena);
+  char copy[] = "abc";
+  const char *first = sn_name(n, "abc");
+  assert_ptr_equal(first, sn_name(n, copy));
+  assert_ptr_not_equal(first, sn_name(n, "abd"));
+  assert_string_equal(first, "abc");
+}
+
+static void patterns(void **state) {
+  (void)state;
+  assert_true(sn_pattern_match("*", ""));
+  assert_true(sn_pattern_match("*.lora_*|head", "h.0.lora_a"));
+  assert_true(sn_pattern_match("*.lora_*|head", "head"));
+  assert_false(sn_pattern_match("*.lora_*|head", "heads"));
+  assert_false(sn_pattern_match("*.lora_*|head", "h.0.fc"));
+  assert_true(sn_pattern_match("*|-*.bias", "fc.weight"));
+  assert_false(sn_pattern_match("*|-*.bias", "fc.bias"));
+  assert_true(sn_pattern_match("-*.bias", "fc.weight"));
+  assert_false(sn_pattern_match("-*.bias", "fc.bias"));
+  assert_false(sn_pattern_match("a*b*c", "aXbY"));
+  assert_true(sn_pattern_match("a*b*c", "aXbYbZc"));
+  assert_false(sn_pattern_match("", "a"));
+  assert_true(sn_pattern_match("", ""));
+}
+
+static void nearest(void **state) {
+  (void)state;
+  static const char *const entries[] = {"gelu", "relu", "softmax", "silu"};
+  assert_string_equal(sn_nearest("gleu", entries, 4), "gelu");
+  assert_string_equal(sn_nearest("softmx", entries, 4), "softmax");
+  assert_null(sn_nearest("attention", entries, 4));
+  assert_null(sn_nearest("", entries, 4));
+}
+
+static void hashes(void **state) {
+  (void)state;
+  unsigned char data[64] = {0};
+  uint64_t base = sn_hash_bytes(data, sizeof data, 0);
+  assert_true(base != sn_hash_bytes(data, sizeof data, 1));
+  assert_true(base != sn_hash_bytes(data, sizeof data - 1, 0));
+  for (int bit = 0; bit < 512; bit++) {
+    data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+    uint64_t h = sn_hash_bytes(data, sizeof data, 0);
+    assert_true(h != base && __builtin_popcountll(h ^ base) > 8);
+    data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(texts, setup, teardown),
+      cmocka_unit_test_setup_teardown(numbers, setup, teardown),
+      cmocka_unit_test_setup_teardown(names, setup, teardown),
+      cmocka_unit_test(patterns),
+      cmocka_unit_test(nearest),
+      cmocka_unit_test(hashes),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
