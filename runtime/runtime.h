@@ -28,6 +28,7 @@ typedef struct sn_runtime_opt {
   sn_code (*kernel_text)(void *user, const sn_code_blob *blob, const void *args, int64_t lo, int64_t hi, sn_diags *diags);
   /* Profiling: called after each step with nanoseconds; runs are serialised per step. NULL: off. */
   void (*on_step)(void *user, int graph, int step, double ns);
+  void *step_user;                    /* of on_step */
   int64_t memory_limit;               /* bytes; 0: none. A bind that needs more is refused with SN_ERR_LIMIT before it starts */
 } sn_runtime_opt;
 
