@@ -1,0 +1,21 @@
+/* Measuring one compiled graph: shared by `bench` and its ladder. */
+#ifndef SN_FRONTEND_CLI_BENCH_H
+#define SN_FRONTEND_CLI_BENCH_H
+
+#include "frontend/cli/cli.h"
+
+typedef struct cli_measure {
+  const char *label;         /* "none", "map", ... "all" */
+  int kernels;
+  double bytes;              /* read + written, as planned */
+  double flops;
+  int64_t peak_bytes;        /* temporaries */
+  double median_ms;          /* whole run */
+  double contract_ms, other_ms; /* by kernel kind, from a profiled run: median of each step, summed */
+  double compile_ms;
+} cli_measure;
+
+/* Compiles and times a graph. fuse: as --fuse. without_optimiser: gradients are outputs and nothing is updated. */
+SN_MUST sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool without_optimiser, cli_measure *out);
+
+#endif

@@ -1,0 +1,91 @@
+/* sinter bench: time of one graph, or the ladder: the same graph with more and more fusion, as table, SVG and JSON. */
+#include <stdio.h>
+#include <string.h>
+
+#include "frontend/cli/bench.h"
+#include "runtime/io/svg.h"
+
+static const char *const rungs[] = {"none", "map", "map,rows", "map,rows,contract", "all"};
+enum { RUNGS = sizeof rungs / sizeof rungs[0] };
+
+static void json_row(sn_text *t, const cli_measure *m, bool without) {
+  sn_text_add(t, "{\"fuse\": ");
+  cli_json_string(t, m->label);
+  sn_text_add(t, ", \"optimiser\": %s, \"kernels\": %d, \"bytes\": %.0f, \"flops\": %.0f, \"peak_bytes\": %lld", without ? "false" : "true",
+              m->kernels, m->bytes, m->flops, (long long)m->peak_bytes);
+  sn_text_add(t, ", \"median_ms\": %.6g, \"contract_ms\": %.6g, \"other_ms\": %.6g, \"compile_ms\": %.6g}", m->median_ms,
+              m->contract_ms, m->other_ms, m->compile_ms);
+}
+
+static void text_row(cli *c, sn_text *t, const cli_measure *m) {
+  sn_text_add(t, "  %-18s %8d %10s %10s %10.3f %10.3f %10.3f\n", m->label, m->kernels, cli_human(c->arena, m->bytes, "B"),
+              cli_human(c->arena, (double)m->peak_bytes, "B"), m->median_ms, m->contract_ms, m->other_ms);
+}
+
+static void text_ratio(sn_text *t, const cli_measure *low, const cli_measure *high) {
+  sn_text_add(t, "  all against none   %7.2fx %9.2fx %9.2fx %9.2fx %9.2fx %9.2fx\n", (double)low->kernels / high->kernels,
+              low->bytes / high->bytes, (double)low->peak_bytes / (double)(high->peak_bytes ? high->peak_bytes : 1),
+              low->median_ms / high->median_ms, low->contract_ms / high->contract_ms, low->other_ms / high->other_ms);
+}
+
+static void text_head(sn_text *t, const char *title) {
+  sn_text_add(t, "%s\n  %-18s %8s %10s %10s %10s %10s %10s\n", title, "fused", "kernels", "bytes", "peak", "ms", "products ms", "other ms");
+}
+
+static sn_code ladder(cli *c, const char *path, bool without, bool first, sn_text *t, cli_measure row[RUNGS]) {
+  bool json = cli_has(c, CLI_JSON);
+  if (!json) text_head(t, without ? "\nwithout the optimiser" : "whole graph");
+  for (int i = 0; i < RUNGS; i++) {
+    SN_TRY(cli_measure_graph(c, path, rungs[i], without, &row[i]));
+    if (json) {
+      sn_text_add(t, "%s\n  ", first && !i ? "" : ",");
+      json_row(t, &row[i], without);
+    } else {
+      text_row(c, t, &row[i]);
+    }
+    if (!json) fprintf(stderr, "measured: %s%s\n", rungs[i], without ? ", without the optimiser" : "");
+  }
+  if (!json) text_ratio(t, &row[0], &row[RUNGS - 1]);
+  return SN_OK;
+}
+
+static sn_code write_svg(cli *c, const char *path, const cli_measure row[RUNGS]) {
+  double value[RUNGS];
+  const char *label[RUNGS];
+  for (int i = 0; i < RUNGS; i++) value[i] = row[i].median_ms, label[i] = row[i].label;
+  sn_text svg = sn_text_begin(c->arena);
+  sn_svg_bars(&svg, "time of one run, by what is fused", "ms", RUNGS, label, value);
+  return cli_write_file(c, path, svg.at, (size_t)svg.count);
+}
+
+static sn_code bench_ladder(cli *c, const char *path, sn_text *t) {
+  cli_measure row[RUNGS], without[RUNGS];
+  bool train = !strcmp(cli_get(c, CLI_GRAPH, "train"), "train");
+  if (cli_has(c, CLI_JSON)) sn_text_add(t, "[");
+  SN_TRY(ladder(c, path, false, true, t, row));
+  if (train) SN_TRY(ladder(c, path, true, false, t, without));
+  if (cli_has(c, CLI_JSON)) sn_text_add(t, "]\n");
+  return cli_has(c, CLI_SVG) ? write_svg(c, cli_get(c, CLI_SVG, ""), row) : SN_OK;
+}
+
+sn_code cli_bench(cli *c) {
+  const char *path;
+  sn_text t = sn_text_begin(c->arena);
+  SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
+  if (cli_has(c, CLI_LADDER)) {
+    SN_TRY(bench_ladder(c, path, &t));
+  } else {
+    cli_measure m;
+    SN_TRY(cli_measure_graph(c, path, cli_get(c, CLI_FUSE, "all"), false, &m));
+    if (cli_has(c, CLI_JSON)) {
+      json_row(&t, &m, false);
+      sn_text_char(&t, '\n');
+    } else {
+      text_head(&t, cli_get(c, CLI_GRAPH, "train"));
+      text_row(c, &t, &m);
+      sn_text_add(&t, "  %s/s\n", cli_human(c->arena, m.flops / (m.median_ms * 1e-3), "flop"));
+    }
+  }
+  fputs(t.at, stdout);
+  return SN_OK;
+}

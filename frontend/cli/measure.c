@@ -1,0 +1,193 @@
+/* Timing of one graph: random inputs, median of interleavable runs, time by kernel kind from profiled runs. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "frontend/cli/bench.h"
+#include "ir/base/half.h"
+#include "ir/base/rng.h"
+
+static double now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median(double *x, int count) {
+  qsort(x, (size_t)count, sizeof *x, compare_doubles);
+  return count % 2 ? x[count / 2] : (x[count / 2 - 1] + x[count / 2]) / 2;
+}
+
+/* ---- without the optimiser: gradients become outputs ------------------------------------------------------ */
+
+static sn_code drop_optimiser(cli *c, sn_module *m, const char *graph) {
+  sn_func *f = sn_module_find(m, graph);
+  if (!f || !f->update_count) return cli_usage_error(c, "graph %s updates nothing: there is no optimiser to leave out", graph);
+  int grads = 0;
+  for (int i = 0; i < f->node_count; i++) {
+    const sn_node *n = f->node[i];
+    if (n->op != SN_OP_GRAD) continue;
+    for (int r = 0; r < n->result_count; r++)
+      sn_func_output(f, sn_name(m->names, sn_arena_printf(c->arena, "grad.%d", grads++)), n->first + (sn_val)r);
+  }
+  f->update_count = 0;
+  f->guard = 0;
+  sn_func_finish(f);
+  return SN_OK;
+}
+
+/* ---- inputs --------------------------------------------------------------------------------------------------- */
+
+static int64_t vocabulary(const char *settings) {
+  const char *v = settings ? strstr(settings, "vocab=") : NULL;
+  int64_t n = v ? atoll(v + 6) : 0;
+  return n > 0 ? n : 2;
+}
+
+static void fill(void *data, sn_elem e, int64_t count, sn_rng *rng, int64_t vocab) {
+  for (int64_t i = 0; i < count; i++) {
+    switch (e) {
+      case SN_ELEM_F64: ((double *)data)[i] = sn_rng_normal(rng); break;
+      case SN_ELEM_F32: ((float *)data)[i] = (float)sn_rng_normal(rng); break;
+      case SN_ELEM_BF16: ((uint16_t *)data)[i] = sn_bf16_from_f32((float)sn_rng_normal(rng)); break;
+      case SN_ELEM_I64: ((int64_t *)data)[i] = (int64_t)sn_rng_below(rng, (uint64_t)vocab); break;
+      case SN_ELEM_I32: ((int32_t *)data)[i] = (int32_t)sn_rng_below(rng, (uint64_t)vocab); break;
+      default: ((uint8_t *)data)[i] = (uint8_t)sn_rng_below(rng, 2); break;
+    }
+  }
+}
+
+typedef struct bindings {
+  int count;
+  sn_buffer *at;
+} bindings;
+
+static sn_code bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims, const char *settings, bindings *out) {
+  const sn_plan *p = k->plan;
+  sn_rng rng = {.seed = 7};
+  out->at = SN_ARRAY(c->arena, p->slot_count + 1, sn_buffer);
+  for (int i = 0; i < p->slot_count; i++) {
+    const sn_slot *s = &p->slot[i];
+    bool input = s->role == SN_SLOT_INPUT && !s->optional;
+    if (s->graph != graph || !(input || s->role == SN_SLOT_OUTPUT)) continue;
+    sn_buffer *b = &out->at[out->count++];
+    int64_t count = 1;
+    *b = (sn_buffer){.name = s->name, .rank = s->type->rank};
+    for (int d = 0; d < b->rank; d++) {
+      SN_TRY(sn_dimx_eval(s->type->dim[d], dims, &b->extent[d]));
+      count *= b->extent[d];
+    }
+    b->data = sn_arena_array(c->arena, (size_t)count + 16, sn_elem_bytes(s->type->elem));
+    if (input) fill(b->data, s->type->elem, count, &rng, strcmp(s->name, "start") ? vocabulary(settings) : 1);
+  }
+  return SN_OK;
+}
+
+/* ---- timing -------------------------------------------------------------------------------------------------------- */
+
+typedef struct profile {
+  int graph, step_count, run, runs;
+  double *ns; /* [step][run] */
+} profile;
+
+static void on_step(void *user, int graph, int step, double ns) {
+  profile *p = user;
+  if (p->ns && graph == p->graph && step < p->step_count) p->ns[step * p->runs + p->run] = ns;
+}
+
+static void by_kind(const sn_plan_graph *g, profile *p, cli_measure *out) {
+  for (int i = 0; i < g->step_count; i++) {
+    double ms = median(&p->ns[i * p->runs], p->runs) * 1e-6;
+    bool contract = g->step[i].kind_name && (!strcmp(g->step[i].kind_name, "contract") || !strcmp(g->step[i].kind_name, "attend"));
+    *(contract ? &out->contract_ms : &out->other_ms) += ms;
+  }
+}
+
+static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, const char *graph, int index, const bindings *in,
+                            cli_measure *out) {
+  const sn_plan_graph *g = &k->plan->graph[index];
+  profile p = {.graph = index, .step_count = g->step_count, .runs = 5};
+  sn_runtime_opt opt = *base;
+  sn_runtime *r;
+  sn_store *s;
+  p.ns = NULL;
+  opt.on_step = on_step;
+  opt.step_user = &p;
+  SN_TRY(sn_runtime_create(k->plan, &opt, c->diags, &r));
+  sn_code code = sn_store_create(r, 1, NULL, c->diags, &s);
+  if (!code) code = sn_run(r, s, graph, in->count, in->at, c->diags);
+  p.ns = SN_ARRAY(c->arena, g->step_count * p.runs, double);
+  for (p.run = 0; !code && p.run < p.runs; p.run++) code = sn_run(r, s, graph, in->count, in->at, c->diags);
+  if (!code) by_kind(g, &p, out);
+  sn_store_destroy(s);
+  sn_runtime_destroy(r);
+  return code;
+}
+
+static sn_code run_timed(cli *c, sn_compiled *k, const sn_runtime_opt *opt, const char *graph, int repeats, const bindings *in,
+                         cli_measure *out) {
+  sn_runtime *r;
+  sn_store *s;
+  double *ms = SN_ARRAY(c->arena, repeats, double);
+  SN_TRY(sn_runtime_create(k->plan, opt, c->diags, &r));
+  sn_code code = sn_store_create(r, 1, NULL, c->diags, &s);
+  for (int i = -2; !code && i < repeats; i++) {
+    double start = now_ms();
+    code = sn_run(r, s, graph, in->count, in->at, c->diags);
+    if (i >= 0) ms[i] = now_ms() - start;
+  }
+  out->median_ms = code ? 0 : median(ms, repeats);
+  sn_store_destroy(s);
+  sn_runtime_destroy(r);
+  return code;
+}
+
+static sn_code totals(const sn_plan *p, int graph, const int64_t *dims, cli_measure *out) {
+  const sn_plan_graph *g = &p->graph[graph];
+  for (int i = 0; i < g->step_count; i++) {
+    const sn_step *s = &g->step[i];
+    int64_t read = 0, written = 0, flops = 0;
+    if (s->kind != SN_STEP_LAUNCH && s->kind != SN_STEP_COPY) continue;
+    if (s->bytes_read) SN_TRY(sn_dimx_eval(s->bytes_read, dims, &read));
+    if (s->bytes_written) SN_TRY(sn_dimx_eval(s->bytes_written, dims, &written));
+    if (s->flops) SN_TRY(sn_dimx_eval(s->flops, dims, &flops));
+    out->kernels++;
+    out->bytes += (double)read + (double)written;
+    out->flops += (double)flops;
+  }
+  return sn_plan_peak_bytes(p, graph, dims, &out->peak_bytes);
+}
+
+sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool without_optimiser, cli_measure *out) {
+  const char *graph = cli_get(c, CLI_GRAPH, "train");
+  cli_source s;
+  sn_compiled k;
+  bindings in = {0};
+  int64_t threads, repeats, *dims;
+  *out = (cli_measure){.label = fuse};
+  SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
+  SN_TRY(cli_int(c, CLI_REPEAT, 9, 1, 10000, &repeats));
+  SN_TRY(cli_load(c, path, graph, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
+  if (without_optimiser) SN_TRY(drop_optimiser(c, s.module, graph));
+  sn_compile_opt opt = cli_compile_opt(c, &s);
+  opt.fuse = fuse;
+  double start = now_ms();
+  SN_TRY(sn_compile(s.module, &opt, c->arena, c->diags, &k));
+  out->compile_ms = now_ms() - start;
+  SN_TRY(cli_dims(c, k.plan->types, s.settings, &dims));
+  int index = sn_plan_find_graph(k.plan, graph);
+  if (index < 0) return cli_usage_error(c, "--graph %s: no graph of that name", graph);
+  SN_TRY(totals(k.plan, index, dims, out));
+  SN_TRY(bind(c, &k, index, dims, s.settings, &in));
+  sn_runtime_opt run = sn_compile_runtime_opt(&k, (int)threads);
+  SN_TRY(run_timed(c, &k, &run, graph, (int)repeats, &in, out));
+  SN_TRY(run_profiled(c, &k, &run, graph, index, &in, out));
+  cli_unload(&s);
+  return SN_OK;
+}
