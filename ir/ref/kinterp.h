@@ -15,6 +15,12 @@ typedef struct sn_kinterp {
   bool check;               /* bounds, roles, races, undefined reads */
   int64_t lo, hi;           /* linear range of instances; hi < 0: all */
   int64_t bytes_read, bytes_written; /* out, with check: distinct bytes per buffer, summed */
+  /* For tests that compare two ways of computing; zero when not wanted. */
+  int64_t *const *writer;   /* per parameter: instance + 1 that stored each element, kept from call to call; entries may be NULL */
+  bool watch;
+  uint64_t trace;           /* out, with watch: hash of every integer and bool tile computed */
+  int64_t fragile;          /* out, with watch: decisions (compare, float -> int, floor, argmax) on computed floats that a relative
+                               change of 1e-5 would turn */
 } sn_kinterp;
 
 /* errors: SN_ERR_FAIL with the instruction, the instance and the access that went wrong. */
