@@ -95,37 +95,50 @@ typedef struct sn_group_output {
   bool reduced; /* lives on the kept axes only */
 } sn_group_output;
 
+typedef struct sn_place {
+  sn_val value;
+  const sn_chain *chain;
+} sn_place;
+
 typedef struct sn_group {
   sn_arena *arena;
   sn_chains chains;
   const sn_func *f;
-  const bool *member;        /* by value id; NULL: every node but ARG leaves */
-  const bool *stored;        /* by value id: view nodes whose result lies in memory; NULL: none */
-  sn_shape space;            /* after group_merge: merged axes */
-  bool reduce[SN_VIEW_RANK]; /* axes that reductions run over */
-  sn_val anchor;             /* the value whose shape the space is */
+  int node_count;
+  const sn_node *const *node; /* the members and the views between them, in topological order */
+  const bool *member;         /* by value id: computed here; NULL: every node that is not ARG */
+  const bool *stored;         /* by value id: view nodes whose result lies in memory; NULL: none */
+  sn_shape space;             /* after sn_group_merge: sorted and merged axes */
+  bool reduce[SN_VIEW_RANK];  /* axes that reductions run over */
+  sn_val anchor;              /* the value whose shape the space was at first */
   int access_count, access_capacity;
   sn_access *access;
-  int output_count, output_capacity;
-  sn_group_output *output;
-  const sn_chain **placed; /* by value id: chain to the space, where known */
-  bool *is_placed;
+  int output_count;
+  sn_group_output *output; /* as given */
+  int place_count, place_capacity;
+  sn_place *place; /* values with a known way to the space */
+  int seen_count, seen_capacity;
+  sn_place *seen;   /* walked already */
   int reduce_count; /* reductions inside */
   sn_val contract;  /* the contraction inside, 0: none */
   const char *why;  /* reason when it is not one kernel */
 } sn_group;
 
-/* Finds the space and every access of the nodes that are members and are needed for the outputs.
+/* Finds the space of the nodes and every access that the outputs need.
  * -> false with g->why when they do not fit one kernel. */
-bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, const bool *member, const bool *stored,
-                    int output_count, const sn_val *output);
-/* Merges neighbouring axes of the space wherever every access and store allows it. */
+bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
+                    const bool *member, const bool *stored, int output_count, const sn_val *output);
+/* The group of a whole body. */
+bool sn_group_of_body(sn_group *g, sn_arena *arena, const sn_func *body);
+/* Sorts axes by the strides of the first store and merges neighbours wherever every access and store allows it. */
 void sn_group_merge(sn_group *g);
+/* The way of a value to the space; false: not known. */
+bool sn_group_placed(const sn_group *g, sn_val v, const sn_chain **out);
 const sn_access *sn_group_access(const sn_group *g, sn_access_kind kind, sn_val value, const sn_chain *chain);
 
 /* ---- lowering of one function ------------------------------------------------------------------------------ */
 
-typedef struct sn_plan_build sn_plan_build; /* plan under construction, lower.c */
+typedef struct sn_plan_build sn_plan_build; /* plan under construction, passes/plan/assemble.h */
 
 typedef struct sn_lower_ctx {
   sn_arena *arena; /* scratch */
@@ -164,7 +177,7 @@ typedef struct sn_build_kernel {
   sn_kernel *k;
   int buffer_count;
   struct {
-    int slot;
+    int slot; /* maybe + SN_LOWER_WORDS */
     sn_kv value;
     sn_krole role;
   } buffer[SN_LOWER_BUFFERS];
@@ -174,6 +187,8 @@ typedef struct sn_build_kernel {
   int grid_count;
 } sn_build_kernel;
 
+/* slot + SN_LOWER_WORDS: an i64 slot seen as i32 words, the low one first. */
+enum { SN_LOWER_WORDS = 1 << 24 };
 typedef struct sn_buffer_use {
   int slot;
   sn_krole role;
@@ -182,7 +197,7 @@ typedef struct sn_buffer_use {
 /* Starts a kernel with these buffers (a slot used twice becomes one `inout` buffer), then every symbol that the
  * body's types or `extra` dims mention. Names: buffers b0, b1, ..; sizes as their symbols. */
 sn_build_kernel *sn_build_kernel_begin(sn_lower_ctx *c, const char *name, int count, const sn_buffer_use *use);
-sn_kv sn_build_buffer(const sn_build_kernel *b, int slot);
+sn_kv sn_build_buffer(const sn_build_kernel *b, int slot); /* 0: not declared */
 /* A dim as an index value. */
 sn_kv sn_build_dim(sn_build_kernel *b, const sn_dimx *d);
 void sn_build_grid(sn_build_kernel *b, int count, const sn_dimx *e0, const sn_dimx *e1, const sn_dimx *e2);
@@ -196,6 +211,7 @@ typedef struct sn_report {
   const char *kind;                                  /* "map", "rows", .. ; NULL: that of the fused node */
   const char *ops;                                   /* NULL: those of the body */
   const sn_dimx *flops, *bytes_read, *bytes_written; /* distinct bytes; NULL: 0 */
+  bool prepare;                                      /* run once after parameters were loaded */
 } sn_report;
 
 /* Finishes the kernel (equal kernels become one) and appends the launch to the steps of the graph. */
@@ -230,11 +246,12 @@ SN_MUST sn_code sn_region_emit(sn_build_kernel *b, const sn_func *region, int ar
 /* One tile of a group's space. Axes other than row and col have one coordinate. */
 typedef struct sn_tile {
   sn_build_kernel *b;
-  const sn_group *g;
+  sn_group *g;
   sn_kv at[SN_VIEW_RANK];     /* first coordinate of each axis */
   int row, col;               /* axes along the tile's rows and columns; -1: none */
   int r, c;                   /* extents */
   sn_kv row_limit, col_limit; /* elements that exist from `at`; 0: all */
+  double pad;                 /* what loads give beyond the limits */
   struct sn_tile_memo *memo;  /* values that were emitted where this tile can see them */
   /* a reduction or contraction inside the group: its tile, or 0 */
   sn_kv (*inner)(struct sn_tile *t, sn_val v, void *user);
@@ -243,9 +260,36 @@ typedef struct sn_tile {
 
 /* Tile of value v of the body seen through `chain`: its natural extent, 1 where it does not vary. */
 sn_kv sn_tile_value(sn_tile *t, sn_val v, const sn_chain *chain);
-/* Stores an output of the group. */
-void sn_tile_store(sn_tile *t, const sn_group_output *o, sn_kv value);
+/* Stores a value of an output of the group. */
+void sn_tile_store(sn_tile *t, const sn_group_output *o, sn_kv value, int slot);
+/* Says which tile a value is, for values that the schedule makes itself. */
+void sn_tile_remember(sn_tile *t, sn_val v, const sn_chain *chain, sn_kv tile);
 struct sn_tile_memo *sn_tile_memo_new(sn_arena *arena, struct sn_tile_memo *outer);
+
+/* ---- what the schedules of groups share -------------------------------------------------------------------------- */
+
+typedef struct sn_axis_block {
+  int axis, block;
+  const sn_dimx *blocks; /* set by sn_tile_grid */
+} sn_axis_block;
+
+/* Makes a grid of the blocks of these axes (the last one fastest) and sets t->at of each; 0 where there is one block.
+ */
+void sn_tile_grid(sn_tile *t, int count, sn_axis_block *a);
+/* Limits of the tile from its coordinates. */
+void sn_tile_limits(sn_tile *t);
+/* Evaluates the outputs marked in `which` (NULL: all), then stores them to the slots of the results. */
+void sn_tile_outputs(sn_tile *t, const bool *which);
+/* A block near `wanted` that divides the extent where possible; the extent itself when it is small. */
+int sn_block_of(const sn_dimx *extent, int wanted);
+/* Appends the buffers that a group reads; that the results go to.  -> new count; at most SN_LOWER_BUFFERS */
+int sn_group_buffers(const sn_lower_ctx *c, const sn_group *g, sn_buffer_use *list, int count);
+int sn_result_buffers(const sn_lower_ctx *c, sn_buffer_use *list, int count);
+const sn_dimx *sn_group_bytes_read(const sn_lower_ctx *c, const sn_group *g);
+const sn_dimx *sn_result_bytes(const sn_lower_ctx *c);
+const sn_dimx *sn_body_flops(const sn_lower_ctx *c); /* elementwise and reductions */
+/* "map_mul_add": kind and the first ops of the body. */
+const char *sn_kernel_name_of(const sn_lower_ctx *c, const char *kind);
 
 /* ---- schedule writers: one fused node -> steps ------------------------------------------------------------------ */
 

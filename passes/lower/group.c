@@ -1,0 +1,488 @@
+/* What one kernel covers: nodes -> the space it iterates over, and each access to memory as a strided view over that
+ * space.
+ *
+ *   1. A value whose shape is to be the space is chosen: the result of a contraction, the operand of a reduction, an
+ * output; then shapes of other values of the group, finer ones first.
+ *   2. place: the way of every value to the space, over elementwise nodes, views and their inverses.
+ *   3. walk: from each output down to memory; views on the way make the chain under which an operand is seen.
+ * Elementwise nodes may be seen in any way; a reduction or contraction only in the one in which it was placed. */
+#include "passes/lower/internal.h"
+
+#include <string.h>
+
+/* ---- facts of nodes ---------------------------------------------------------------------------------------- */
+
+static bool is_view(const sn_group *g, const sn_node *n) {
+  return sn_op_get(n->op)->cls == SN_CLASS_VIEW && !(g->stored && g->stored[n->first] && !g->member[n->first]);
+}
+
+static bool is_inside(const sn_group *g, const sn_node *n) {
+  return g->member ? g->member[n->first] : n->op != SN_OP_ARG;
+}
+
+static bool is_reduction(const sn_node *n) {
+  return n->op == SN_OP_SUM || n->op == SN_OP_AMAX || n->op == SN_OP_ARGMAX;
+}
+
+static bool fail(sn_group *g, const char *why) {
+  g->why = why;
+  return false;
+}
+
+static sn_shape shape_of(const sn_group *g, sn_val v) { return sn_shape_of(sn_val_type(g->f, v)); }
+
+static const sn_dimx *count_of(const sn_group *g, sn_val v) {
+  return sn_type_count(g->f->module->types, sn_val_type(g->f, v));
+}
+
+/* The step that puts the reduced axes of a reduction back, repeating. */
+static sn_step_map unreduce(const sn_group *g, const sn_node *n) {
+  sn_step_map m = {.op = SN_OP_BROADCAST, .from = shape_of(g, n->first), .to = shape_of(g, n->arg[0])};
+  const sn_attr *axes = n->op == SN_OP_ARGMAX ? NULL : sn_node_attr(n, "axes");
+  int k = 0, count = 0;
+  for (int i = 0; i < m.to.rank; i++) {
+    bool gone = axes ? k < axes->count && axes->ints[k] == i : sn_node_attr(n, "axis")->i == i;
+    k += gone;
+    if (!gone) m.at[count++] = i;
+  }
+  return m;
+}
+
+/* A scalar or leading axes repeated over the shape of `like`. */
+static sn_step_map spread(const sn_group *g, sn_val v, const sn_shape *like, int first_axis) {
+  sn_step_map m = {.op = SN_OP_BROADCAST, .from = shape_of(g, v), .to = *like};
+  for (int i = 0; i < m.from.rank; i++) m.at[i] = first_axis + i;
+  return m;
+}
+
+/* ---- placement ------------------------------------------------------------------------------------------------ */
+
+bool sn_group_placed(const sn_group *g, sn_val v, const sn_chain **out) {
+  for (int i = 0; i < g->place_count; i++)
+    if (g->place[i].value == v) {
+      *out = g->place[i].chain;
+      return true;
+    }
+  return false;
+}
+
+static bool put(sn_group *g, sn_val v, const sn_chain *chain) {
+  const sn_chain *known;
+  if (sn_group_placed(g, v, &known)) return false;
+  SN_GROW(g->arena, g->place, g->place_count, g->place_capacity);
+  g->place[g->place_count++] = (sn_place){v, chain};
+  return true;
+}
+
+static bool place_view(sn_group *g, const sn_node *n, bool narrowing) {
+  const sn_chain *c;
+  sn_step_map m;
+  bool two_way = n->op == SN_OP_RESHAPE || n->op == SN_OP_TRANSPOSE;
+  if (sn_group_placed(g, n->first, &c) && (two_way || narrowing) && sn_step_of(g->f, n, false, &m))
+    return put(g, n->arg[0], sn_chain_add(&g->chains, &m, c));
+  if (two_way && sn_group_placed(g, n->arg[0], &c) && sn_step_of(g->f, n, true, &m))
+    return put(g, n->first, sn_chain_add(&g->chains, &m, c));
+  return false;
+}
+
+/* All operands from `skip` on and the result lie alike. */
+static bool place_alike(sn_group *g, const sn_node *n, int skip) {
+  const sn_chain *c;
+  bool known = sn_group_placed(g, n->first, &c), news = false;
+  for (int i = skip; i < n->arg_count && !known; i++) known = sn_group_placed(g, n->arg[i], &c);
+  if (!known) return false;
+  news = put(g, n->first, c);
+  for (int i = skip; i < n->arg_count; i++) news = put(g, n->arg[i], c) || news;
+  return news;
+}
+
+static bool place_node(sn_group *g, const sn_node *n, bool narrowing) {
+  const sn_chain *c;
+  if (is_view(g, n)) return place_view(g, n, narrowing);
+  if (!is_inside(g, n)) return false;
+  if (sn_op_get(n->op)->cls == SN_CLASS_POINT) return place_alike(g, n, 0);
+  if (n->op == SN_OP_INDEX) return place_alike(g, n, 1);
+  if (is_reduction(n) && sn_group_placed(g, n->arg[0], &c)) {
+    sn_step_map m = unreduce(g, n);
+    return put(g, n->first, sn_chain_add(&g->chains, &m, c));
+  }
+  return false;
+}
+
+static void place_all(sn_group *g) {
+  for (int narrowing = 0; narrowing < 2; narrowing++)
+    for (bool news = true; news;) {
+      news = false;
+      for (int i = 0; i < g->node_count; i++) news = place_node(g, g->node[i], narrowing) || news;
+      for (int i = g->node_count - 1; i >= 0; i--) news = place_node(g, g->node[i], narrowing) || news;
+    }
+}
+
+/* ---- the walk --------------------------------------------------------------------------------------------------- */
+
+static bool walk(sn_group *g, sn_val v, const sn_chain *chain);
+
+const sn_access *sn_group_access(const sn_group *g, sn_access_kind kind, sn_val value, const sn_chain *chain) {
+  for (int i = 0; i < g->access_count; i++) {
+    const sn_access *a = &g->access[i];
+    if (a->kind == kind && a->value == value && a->chain == chain) return a;
+  }
+  return NULL;
+}
+
+static bool add_access(sn_group *g, const sn_access *a) {
+  sn_access x = *a;
+  if (sn_group_access(g, a->kind, a->value, a->chain)) return true;
+  if (!sn_view_chain(g->f->module->types, &x.view, x.chain)) return fail(g, "not a strided view");
+  SN_GROW(g->arena, g->access, g->access_count, g->access_capacity);
+  g->access[g->access_count++] = x;
+  return true;
+}
+
+static bool walk_through(sn_group *g, sn_val v, const sn_step_map *m, const sn_chain *chain) {
+  return walk(g, v, sn_chain_add(&g->chains, m, chain));
+}
+
+static bool walk_leaf(sn_group *g, sn_val v, const sn_chain *chain, sn_access_kind kind) {
+  sn_shape s = shape_of(g, v);
+  sn_types *t = g->f->module->types;
+  sn_access a = {.kind = kind, .value = v, .chain = chain, .view = sn_view_of(t, &s)};
+  if (kind == SN_ACCESS_IOTA) {
+    int axis = (int)sn_node_attr(sn_node_of(g->f, v), "axis")->i;
+    for (int i = 0; i < s.rank; i++) a.view.stride[i] = sn_dimx_const(t, i == axis && !sn_dimx_is_one(s.extent[i]));
+  }
+  return add_access(g, &a);
+}
+
+/* The table of an indexing node must lie in memory. */
+static bool table_view(sn_group *g, sn_val table, sn_access *a) {
+  const sn_node *n = sn_node_of(g->f, table);
+  if (is_view(g, n)) {
+    if (!table_view(g, n->arg[0], a)) return false;
+    return sn_view_through(g->f->module->types, &a->view, g->f, n) || fail(g, "not a strided view");
+  }
+  if (is_inside(g, n) || n->op == SN_OP_CONST || n->op == SN_OP_IOTA || n->op == SN_OP_DIM)
+    return fail(g, "indexes a value that is computed in the same kernel");
+  sn_shape s = shape_of(g, table);
+  a->base = table;
+  a->view = sn_view_of(g->f->module->types, &s);
+  return true;
+}
+
+/* gather: the axes of the result are batch.., index.., rest.. */
+static bool walk_gather(sn_group *g, const sn_node *n, const sn_chain *chain) {
+  sn_access a = {.kind = SN_ACCESS_GATHER, .value = n->first, .chain = chain};
+  if (!table_view(g, n->arg[0], &a)) return false;
+  int batch = (int)sn_node_attr(n, "batch")->i, indices = sn_val_type(g->f, n->arg[1])->rank;
+  sn_view table = a.view;
+  sn_shape out = shape_of(g, n->first);
+  a.row[0] = table.stride[batch];
+  a.rows[0] = table.extent[batch];
+  a.view.rank = out.rank;
+  for (int i = 0; i < out.rank; i++) {
+    a.view.extent[i] = out.extent[i];
+    a.view.stride[i] = i < batch     ? table.stride[i]
+                       : i < indices ? sn_dimx_const(g->f->module->types, 0)
+                                     : table.stride[i - indices + batch + 1];
+  }
+  sn_step_map m = spread(g, n->arg[1], &out, 0);
+  return add_access(g, &a) && walk_through(g, n->arg[1], &m, chain);
+}
+
+static bool walk_index(sn_group *g, const sn_node *n, const sn_chain *chain) {
+  sn_access a = {.kind = SN_ACCESS_GATHER, .value = n->first, .chain = chain};
+  if (!table_view(g, n->arg[0], &a)) return false;
+  sn_view table = a.view;
+  sn_shape out = shape_of(g, n->first);
+  a.view.rank = out.rank;
+  for (int i = 0; i < out.rank; i++) {
+    a.view.extent[i] = out.extent[i];
+    a.view.stride[i] = sn_dimx_const(g->f->module->types, 0);
+  }
+  for (int k = 0; k < table.rank; k++) {
+    a.row[k] = table.stride[k];
+    a.rows[k] = table.extent[k];
+    if (!walk(g, n->arg[k + 1], chain)) return false;
+  }
+  return add_access(g, &a);
+}
+
+static bool walk_dyn_slice(sn_group *g, const sn_node *n, const sn_chain *chain) {
+  sn_access a = {.kind = SN_ACCESS_GATHER, .value = n->first, .chain = chain};
+  if (!table_view(g, n->arg[0], &a)) return false;
+  int axis = (int)sn_node_attr(n, "axis")->i;
+  sn_shape out = shape_of(g, n->first);
+  sn_types *t = g->f->module->types;
+  a.row[0] = a.view.stride[axis];
+  /* start may be 0 .. extent - count */
+  a.rows[0] = sn_dimx_add(t, sn_dimx_sub(t, a.view.extent[axis], out.extent[axis]), sn_dimx_const(t, 1));
+  for (int i = 0; i < out.rank; i++) {
+    a.view.extent[i] = out.extent[i];
+    if (sn_dimx_is_one(out.extent[i])) a.view.stride[i] = sn_dimx_const(t, 0);
+  }
+  sn_step_map m = spread(g, n->arg[1], &out, 0);
+  return add_access(g, &a) && walk_through(g, n->arg[1], &m, chain);
+}
+
+static bool walk_uniform(sn_group *g, const sn_node *n, const sn_chain *chain) {
+  sn_shape out = shape_of(g, n->first);
+  sn_step_map m = spread(g, n->arg[0], &out, 0);
+  return walk_leaf(g, n->first, chain, SN_ACCESS_UNIFORM) && walk_through(g, n->arg[0], &m, chain) &&
+         walk_through(g, n->arg[1], &m, chain);
+}
+
+/* Is a result seen through `chain` the one at its own place? */
+static bool at_home(sn_group *g, sn_val v, const sn_chain *chain) {
+  const sn_chain *home;
+  sn_types *t = g->f->module->types;
+  if (!sn_group_placed(g, v, &home)) return fail(g, "value needed by two kernels of different shape");
+  if (home == chain) return true;
+  sn_shape s = shape_of(g, v);
+  sn_view a = sn_view_of(t, &s), b = a;
+  if (!sn_view_chain(t, &a, home) || !sn_view_chain(t, &b, chain)) return fail(g, "not a strided view");
+  for (int i = 0; i < a.rank; i++)
+    if (a.stride[i] != b.stride[i] || a.offset != b.offset)
+      return fail(g, "value needed by two kernels of different shape");
+  return true;
+}
+
+/* The axes of the space that a reduction runs over: those along which its result repeats. */
+static bool reduced_axes(sn_group *g, const sn_node *n) {
+  const sn_chain *home;
+  sn_types *t = g->f->module->types;
+  sn_shape s = shape_of(g, n->first);
+  sn_view v = sn_view_of(t, &s);
+  if (!sn_group_placed(g, n->first, &home) || !sn_view_chain(t, &v, home))
+    return fail(g, "reduction over another axis");
+  for (int i = 0; i < g->space.rank; i++) {
+    bool along = sn_dimx_is_zero(v.stride[i]) && !sn_dimx_is_one(v.extent[i]);
+    if (g->reduce_count && along != g->reduce[i]) return fail(g, "reduction over another axis");
+    g->reduce[i] = along;
+  }
+  g->reduce_count++;
+  return true;
+}
+
+static bool walk_result(sn_group *g, const sn_node *n, const sn_chain *chain) {
+  const sn_chain *home = NULL;
+  if (!at_home(g, n->first, chain)) return false;
+  sn_group_placed(g, n->first, &home);
+  if (sn_group_access(g, SN_ACCESS_RESULT, n->first, home)) return true;
+  sn_access a = {.kind = SN_ACCESS_RESULT, .value = n->first, .chain = home};
+  SN_GROW(g->arena, g->access, g->access_count, g->access_capacity);
+  g->access[g->access_count++] = a;
+  if (n->op == SN_OP_CONTRACT) {
+    if (g->contract) return fail(g, "two contractions");
+    g->contract = n->first;
+    return true;
+  }
+  const sn_chain *operand;
+  if (!sn_group_placed(g, n->arg[0], &operand)) return fail(g, "reduction over another axis");
+  return reduced_axes(g, n) && walk(g, n->arg[0], operand);
+}
+
+static bool seen_before(sn_group *g, sn_val v, const sn_chain *chain) {
+  for (int i = 0; i < g->seen_count; i++)
+    if (g->seen[i].value == v && g->seen[i].chain == chain) return true;
+  SN_GROW(g->arena, g->seen, g->seen_count, g->seen_capacity);
+  g->seen[g->seen_count++] = (sn_place){v, chain};
+  return false;
+}
+
+static bool walk_point(sn_group *g, const sn_node *n, const sn_chain *chain) {
+  for (int i = 0; i < n->arg_count; i++)
+    if (!walk(g, n->arg[i], chain)) return false;
+  return true;
+}
+
+static bool walk(sn_group *g, sn_val v, const sn_chain *chain) { /* table */
+  const sn_node *n = sn_node_of(g->f, v);
+  sn_step_map m;
+  if (seen_before(g, v, chain)) return true;
+  if (is_view(g, n)) return sn_step_of(g->f, n, false, &m) && walk_through(g, n->arg[0], &m, chain);
+  switch (n->op) {
+    case SN_OP_CONST:
+    case SN_OP_DIM: return true;
+    case SN_OP_IOTA: return walk_leaf(g, v, chain, SN_ACCESS_IOTA);
+    default: break;
+  }
+  if (!is_inside(g, n) || sn_op_get(n->op)->cls == SN_CLASS_LEAF) return walk_leaf(g, v, chain, SN_ACCESS_BUFFER);
+  switch (n->op) {
+    case SN_OP_UNIFORM: return walk_uniform(g, n, chain);
+    case SN_OP_GATHER: return walk_gather(g, n, chain);
+    case SN_OP_INDEX: return walk_index(g, n, chain);
+    case SN_OP_DYN_SLICE: return walk_dyn_slice(g, n, chain);
+    case SN_OP_SUM:
+    case SN_OP_AMAX:
+    case SN_OP_ARGMAX:
+    case SN_OP_CONTRACT: return walk_result(g, n, chain);
+    default: break;
+  }
+  if (sn_op_get(n->op)->cls == SN_CLASS_POINT) return walk_point(g, n, chain);
+  return fail(g, "an op that is a kernel of its own");
+}
+
+/* ---- outputs ------------------------------------------------------------------------------------------------------
+ */
+
+static bool store_view(sn_group *g, sn_group_output *o) {
+  sn_types *t = g->f->module->types;
+  sn_shape s = shape_of(g, o->value);
+  if (!sn_group_placed(g, o->value, &o->chain)) return fail(g, "value needed by two kernels of different shape");
+  o->view = sn_view_of(t, &s);
+  return sn_view_chain(t, &o->view, o->chain) || fail(g, "not a strided view");
+}
+
+/* Every element is stored once: strides everywhere, or nowhere along the reduced axes. */
+static bool covers(sn_group *g, sn_group_output *o) {
+  const sn_dimx *stored = sn_dimx_const(g->f->module->types, 1);
+  bool all = true, kept = true;
+  for (int i = 0; i < g->space.rank; i++) {
+    bool zero = sn_dimx_is_zero(o->view.stride[i]) && !sn_dimx_is_one(o->view.extent[i]);
+    if (!zero) stored = sn_dimx_mul(g->f->module->types, stored, o->view.extent[i]);
+    all = all && !zero;
+    kept = kept && zero == (g->reduce[i] && !sn_dimx_is_one(o->view.extent[i]));
+  }
+  o->reduced = !all;
+  if ((!all && !(kept && g->reduce_count)) || stored != count_of(g, o->value))
+    return fail(g, "value needed by two kernels of different shape");
+  return true;
+}
+
+static bool try_anchor(sn_group *g, sn_val anchor) {
+  g->anchor = anchor;
+  g->space = shape_of(g, anchor);
+  g->place_count = g->access_count = g->reduce_count = g->seen_count = 0;
+  g->contract = 0;
+  g->why = NULL;
+  memset(g->reduce, 0, sizeof g->reduce);
+  put(g, anchor, NULL);
+  place_all(g);
+  for (int i = 0; i < g->output_count; i++)
+    if (!store_view(g, &g->output[i])) return false;
+  for (int i = 0; i < g->output_count; i++)
+    if (!walk(g, g->output[i].value, g->output[i].chain)) return false;
+  for (int i = 0; i < g->output_count; i++)
+    if (!covers(g, &g->output[i])) return false;
+  return true;
+}
+
+/* The value whose shape the space must refine: contraction, operand of a reduction, the largest output. */
+static sn_val main_value(const sn_group *g) {
+  sn_val best = g->output[0].value;
+  for (int i = 0; i < g->node_count; i++) {
+    const sn_node *n = g->node[i];
+    if (n->op == SN_OP_CONTRACT && is_inside(g, n)) return n->first;
+    if (is_reduction(n) && is_inside(g, n)) return n->arg[0];
+  }
+  return best;
+}
+
+bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
+                    const bool *member, const bool *stored, int output_count, const sn_val *output) {
+  *g = (sn_group){.arena = arena,
+                  .chains = {.arena = arena, .types = f->module->types},
+                  .f = f,
+                  .node_count = node_count,
+                  .node = node,
+                  .member = member,
+                  .stored = stored,
+                  .output_count = output_count};
+  g->output = SN_ARRAY(arena, output_count, sn_group_output);
+  for (int i = 0; i < output_count; i++) g->output[i].value = output[i];
+  sn_val first = main_value(g);
+  if (try_anchor(g, first)) return true;
+  const char *why = g->why;
+  if (sn_node_of(f, first)->op == SN_OP_CONTRACT) return false;
+  sn_shape tried[6] = {shape_of(g, first)};
+  for (int tries = 1; tries < 6; tries++) {
+    sn_val best = 0;
+    for (int i = 0; i < node_count; i++) {
+      sn_val v = node[i]->first;
+      sn_shape s = shape_of(g, v);
+      bool new_shape = count_of(g, v) == count_of(g, first);
+      for (int k = 0; k < tries; k++) new_shape = new_shape && !sn_shape_equal(&tried[k], &s);
+      if (new_shape && (!best || s.rank > sn_val_type(f, best)->rank)) best = v;
+    }
+    if (!best) break;
+    if (try_anchor(g, best)) return true;
+    tried[tries] = shape_of(g, best);
+  }
+  return fail(g, why);
+}
+
+bool sn_group_of_body(sn_group *g, sn_arena *arena, const sn_func *body) {
+  return sn_group_build(g, arena, body, body->node_count, body->node, NULL, NULL, body->result_count, body->result);
+}
+
+/* ---- merging axes
+ * ---------------------------------------------------------------------------------------------------- */
+
+static sn_view *view_at(sn_group *g, int i) {
+  if (i < g->output_count) return &g->output[i].view;
+  sn_access *a = &g->access[i - g->output_count];
+  return a->kind == SN_ACCESS_RESULT ? NULL : &a->view;
+}
+
+static int view_total(const sn_group *g) { return g->output_count + g->access_count; }
+
+static void swap_axes(sn_group *g, int i) {
+  for (int k = 0; k < view_total(g); k++) {
+    sn_view *v = view_at(g, k);
+    if (!v) continue;
+    const sn_dimx *s = v->stride[i], *e = v->extent[i];
+    v->stride[i] = v->stride[i + 1], v->extent[i] = v->extent[i + 1];
+    v->stride[i + 1] = s, v->extent[i + 1] = e;
+  }
+  const sn_dimx *e = g->space.extent[i];
+  g->space.extent[i] = g->space.extent[i + 1], g->space.extent[i + 1] = e;
+  bool r = g->reduce[i];
+  g->reduce[i] = g->reduce[i + 1], g->reduce[i + 1] = r;
+}
+
+static void merge_axes(sn_group *g, int i) {
+  sn_types *t = g->f->module->types;
+  for (int k = 0; k < view_total(g); k++)
+    if (view_at(g, k)) sn_view_merge(t, view_at(g, k), i);
+  g->space.extent[i] = sn_dimx_mul(t, g->space.extent[i], g->space.extent[i + 1]);
+  g->reduce[i] = g->reduce[i] || g->reduce[i + 1];
+  for (int k = i + 1; k + 1 < g->space.rank; k++) {
+    g->space.extent[k] = g->space.extent[k + 1];
+    g->reduce[k] = g->reduce[k + 1];
+  }
+  g->space.rank--;
+}
+
+static bool may_merge(sn_group *g, int i) {
+  sn_types *t = g->f->module->types;
+  if (sn_dimx_is_one(g->space.extent[i]) || sn_dimx_is_one(g->space.extent[i + 1])) return true;
+  if (g->reduce[i] != g->reduce[i + 1]) return false;
+  for (int k = 0; k < view_total(g); k++) {
+    sn_view *v = view_at(g, k);
+    if (v && v->stride[i] != sn_dimx_mul(t, v->stride[i + 1], v->extent[i + 1])) return false;
+  }
+  return true;
+}
+
+/* Does axis i + 1 of the first store (or read, when all stores are of kept axes only) have the larger stride? */
+static bool out_of_order(sn_group *g, int i) {
+  sn_types *t = g->f->module->types;
+  const sn_view *v = NULL;
+  for (int k = 0; k < view_total(g) && !v; k++) {
+    v = view_at(g, k);
+    if (v && k < g->output_count && g->output[k].reduced) v = NULL;
+  }
+  if (!v || sn_dimx_is_zero(v->stride[i]) || sn_dimx_is_zero(v->stride[i + 1]) || v->stride[i] == v->stride[i + 1])
+    return false;
+  return sn_dimx_exact_div(t, v->stride[i + 1], v->stride[i]) != NULL;
+}
+
+void sn_group_merge(sn_group *g) {
+  for (int i = g->space.rank - 2; i >= 0; i--)
+    if (sn_dimx_is_one(g->space.extent[i]) || sn_dimx_is_one(g->space.extent[i + 1])) merge_axes(g, i);
+  for (int pass = 0; pass < g->space.rank; pass++)
+    for (int i = 0; i + 1 < g->space.rank; i++)
+      if (out_of_order(g, i)) swap_axes(g, i);
+  for (int i = g->space.rank - 2; i >= 0; i--)
+    if (may_merge(g, i)) merge_axes(g, i);
+}
