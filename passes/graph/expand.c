@@ -1,0 +1,36 @@
+/* graph -> graph: softmax, norms, losses and the like become primitives by the rule of each op; the new nodes carry the
+ * group "softmax#12", so that later stages still see what they came from. Where no grad is left to be expanded, `stop`
+ * goes too: it is the identity. Bodies keep their stops, because score regions are differentiated when they are
+ * lowered.
+ *
+ * Terminates: an expansion holds no op that is expanded, and removing a stop adds nothing. */
+#include "passes/graph/rewrite.h"
+
+/* Facts of the function in the sweep. */
+typedef struct state {
+  bool keeps_stop;
+} state;
+
+static void begin_func(sn_rewriter *r, const sn_func *f) {
+  state *s = r->data;
+  s->keeps_stop = f->kind == SN_FUNC_BODY;
+  for (int i = 0; i < f->node_count; i++) s->keeps_stop |= f->node[i]->op == SN_OP_GRAD;
+}
+
+static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
+  const state *s = r->data;
+  if (n->op == SN_OP_STOP && !s->keeps_stop && sn_rule_enabled(r->env, "expand.stop")) {
+    out[0] = arg[0];
+    return true;
+  }
+  if (sn_op_get(n->op)->cls != SN_CLASS_EXPAND || !sn_rule_enabled(r->env, "expand.op")) return false;
+  out[0] = sn_emit_expansion(b, n, arg);
+  return true;
+}
+
+sn_code sn_pass_expand(sn_module *m, sn_pass_env *env) {
+  state s = {0};
+  sn_rewriter r = {.env = env, .pass = "expand", .node = expand_node, .begin = begin_func, .data = &s};
+  env->rule_hits = 0;
+  return sn_rewrite_module(m, &r);
+}
