@@ -52,7 +52,7 @@ static sn_code infer_contract(sn_infer *in) {
   }
   if (in->arg[0]->rank != s.a_count) return sn_infer_want(in, 0, "rank %d for \"%s\"", s.a_count, s.a);
   if (in->arg[1]->rank != s.b_count) return sn_infer_want(in, 1, "rank %d for \"%s\"", s.b_count, s.b);
-  sn_elem e;
+  sn_elem e = SN_ELEM_NONE;
   SN_TRY(infer_elem(in, &e));
   const sn_dimx *dim[SN_RANK_MAX];
   for (int i = 0; i < s.a_count; i++) {

@@ -3,22 +3,31 @@
 #ifndef SN_IR_REF_INTERP_H
 #define SN_IR_REF_INTERP_H
 
+#include "ir/base/rng.h"
 #include "ir/graph/graph.h"
 #include "ir/ref/tensor.h"
 
-typedef struct sn_binding { const char *name; const sn_tensor *tensor; } sn_binding;
+typedef struct sn_binding {
+  const char *name;
+  const sn_tensor *tensor;
+} sn_binding;
 
 typedef struct sn_interp {
-  sn_arena *arena;             /* results live here */
+  sn_arena *arena; /* results live here */
   sn_diags *diags;
-  const int64_t *dims;         /* value of each symbol of the module */
+  const int64_t *dims; /* value of each symbol of the module */
   int leaf_count;
-  const sn_binding *leaf;      /* inputs, parameters, states by name; a scalar input may be left to its default */
-  bool no_bounds;              /* values only: faster */
-  bool find_nonfinite;         /* stop at the first node with a NaN or a magnitude above its type's maximum */
-  const sn_node *nonfinite;    /* out: that node */
+  const sn_binding *leaf;   /* inputs, parameters, states by name; a scalar input may be left to its default */
+  bool no_bounds;           /* values only: faster */
+  bool round;               /* no bounds; instead an execution in the declared types: every result is rounded to its */
+                            /* type, sums run in a shuffled order: to test that bounds hold */
+  sn_rng shuffle;           /* with round: where orders of summation come from */
+  bool find_nonfinite;      /* stop at the first node with a NaN or a magnitude above its type's maximum */
+  const sn_node *nonfinite; /* out: that node */
   void (*on_node)(void *user, const sn_func *f, const sn_node *n, sn_tensor *const *results); /* NULL: none */
   void *user;
+  sn_map *cache; /* private, NULL at first: bodies of expansions by node, kept for further runs */
+  int depth;     /* private, 0 at first: bodies being run */
 } sn_interp;
 
 /* Runs a graph. values[v] for every value id of f is set (array allocated in the arena).
@@ -26,6 +35,7 @@ typedef struct sn_interp {
  *         SN_ERR_NUMERIC with find_nonfinite. */
 SN_MUST sn_code sn_interp_run(sn_interp *in, const sn_func *f, sn_tensor ***values);
 /* Runs a body on arguments; results in order. */
-SN_MUST sn_code sn_interp_call(sn_interp *in, const sn_func *body, int arg_count, sn_tensor *const *args, sn_tensor **results);
+SN_MUST sn_code sn_interp_call(sn_interp *in, const sn_func *body, int arg_count, sn_tensor *const *args,
+                               sn_tensor **results);
 
 #endif

@@ -12,10 +12,11 @@ typedef struct sn_tensor {
   sn_elem elem;
   int rank;
   int64_t extent[SN_RANK_MAX];
-  int64_t count;      /* elements */
-  double *value;      /* [count]; integers and bools as exact doubles, i64 beyond 2^53 in `wide` */
-  double *bound;      /* [count] absolute error bound of an execution in `elem`; INFINITY: beyond a discontinuity; NULL: exact */
-  int64_t *wide;      /* [count], only for i64; NULL otherwise */
+  int64_t count; /* elements */
+  double *value; /* [count]; integers and bools as exact doubles, i64 beyond 2^53 in `wide` */
+  double *
+      bound; /* [count] absolute error bound of an execution in `elem`; INFINITY: beyond a discontinuity; NULL: exact */
+  int64_t *wide; /* [count], only for i64; NULL otherwise */
 } sn_tensor;
 
 /* owns: arena. Zero filled, exact. errors: SN_ERR_LIMIT when the product overflows. */
@@ -25,12 +26,12 @@ void sn_tensor_load(sn_tensor *t, const void *data);
 void sn_tensor_store(const sn_tensor *t, void *data);
 
 typedef struct sn_mismatch {
-  int64_t count;      /* elements outside their bound */
-  int64_t excluded;   /* elements whose bound is infinite */
+  int64_t count;    /* elements outside their bound */
+  int64_t excluded; /* elements whose bound is infinite */
   int64_t total;
-  int64_t first;      /* linear index of the first mismatch, -1: none */
+  int64_t first;                 /* linear index of the first mismatch, -1: none */
   double expected, found, bound; /* of the first mismatch */
-  double worst;       /* largest |found - expected| / bound */
+  double worst;                  /* largest |found - expected| / bound */
 } sn_mismatch;
 
 /* Compares what was found (stored as t->elem) with the oracle within its bound, times `factor` (1 normally).

@@ -1,0 +1,310 @@
+/* Attention and its gradient in the graph interpreter, row by row from the definition; regions are applied to the whole
+ * [B, H, T, S] tensor of scores at once.
+ *
+ * 1. raw scores and their bounds   2. score and mask regions (and d score / d s for the gradient), as a body
+ * 3. per query row: softmax, weighted sum; for the gradient dp = dy.v, ds = p (dp - dy.y) score', then dq, dk, dv
+ *
+ * Bounds: an error d of a score changes its weight by the factor e^d; executions may use exp2 with a folded scale and
+ * rescale running sums, which SLACK roundoffs cover. */
+#include "ir/ref/eval.h"
+
+#define SLACK 64
+
+typedef struct heads { /* extents, tensors, and regions applied */
+  sn_eval *e;
+  int64_t B, T, S, H, G, D, E;
+  const sn_tensor *q, *k, *v;
+  const sn_tensor *s, *mask, *slope; /* [B, H, T, S]; mask, slope may be NULL */
+  double scale, u, u_store;          /* roundoff of sums; of weights stored in the type of q (0: none) */
+} heads;
+
+typedef struct spot {
+  int64_t b, h, t;
+} spot;
+
+static int64_t q_at(const heads *a, spot p) { return ((p.b * a->T + p.t) * a->H + p.h) * a->D; }
+static int64_t y_at(const heads *a, spot p) { return ((p.b * a->T + p.t) * a->H + p.h) * a->E; }
+static int64_t kv_at(const heads *a, spot p, int64_t s, int64_t width) {
+  return ((p.b * a->S + s) * a->G + p.h / (a->H / a->G)) * width;
+}
+static int64_t row_at(const heads *a, spot p) { return (p.b * a->H + p.h) * a->T + p.t; }
+
+/* Value and bound of a dot product. */
+typedef struct num {
+  double v, e, size;
+} num;
+
+static num dot(const heads *a, const sn_tensor *x, int64_t i, const sn_tensor *y, int64_t k, int64_t n) {
+  num r = {0};
+  for (int64_t j = 0; j < n; j++) r.v += x->value[i + j] * y->value[k + j];
+  if (!a->e->bounds) return r;
+  for (int64_t j = 0; j < n; j++) {
+    double xv = fabs(x->value[i + j]), yv = fabs(y->value[k + j]), xe = x->bound[i + j], ye = y->bound[k + j];
+    r.size += xv * yv;
+    r.e += sn_times(xv, ye) + sn_times(yv, xe) + sn_times(xe, ye);
+  }
+  r.e += sn_gamma((double)n + 2, a->u) * r.size;
+  return r;
+}
+
+static sn_code raw_scores(heads *a, sn_tensor **out) {
+  const int64_t extent[4] = {a->B, a->H, a->T, a->S};
+  SN_TRY(sn_eval_tensor(a->e, sn_acc_of(a->q->elem), 4, extent, out));
+  for (int64_t r = 0; r < a->B * a->H * a->T; r++) {
+    spot p = {r / (a->H * a->T), r / a->T % a->H, r % a->T};
+    for (int64_t s = 0; s < a->S; s++) {
+      num x = dot(a, a->q, q_at(a, p), a->k, kv_at(a, p, s, a->D), a->D);
+      (*out)->value[r * a->S + s] = x.v * a->scale;
+      if (a->e->bounds) (*out)->bound[r * a->S + s] = fabs(a->scale) * (x.e + 2 * a->u * fabs(x.v));
+    }
+  }
+  return SN_OK;
+}
+
+/* ---- regions ---- */
+
+/* Results: scores, mask (the scores again without one), and for the gradient d score / d raw. */
+static void make_regions(sn_build *b, const sn_node *n, const sn_val *arg, const sn_val *extra) {
+  sn_val mask, s = sn_attention_scores(b, n, arg, extra[0], &mask);
+  if (b->failed) return;
+  sn_func_return(b->func, s);
+  sn_func_return(b->func, mask ? mask : s);
+  if (n->op != SN_OP_ATTENTION_GRAD) return;
+  sn_val one = sn_g_const_like(b, s, 1), slope = 0;
+  if (b->failed || sn_derive(b, 1, &s, &one, 1, extra, &slope)) return;
+  sn_func_return(b->func, slope ? slope : sn_g_const_like(b, s, 0));
+}
+
+static const sn_type *score_type(sn_eval *e) {
+  const sn_type *q = sn_val_type(e->f, e->n->arg[0]), *k = sn_val_type(e->f, e->n->arg[1]);
+  const sn_dimx *dim[4] = {q->dim[0], q->dim[2], q->dim[1], k->dim[1]};
+  return sn_type_of(e->f->module->types, sn_acc_of(q->elem), 4, dim);
+}
+
+static sn_code apply_regions(heads *a, sn_tensor *raw) {
+  sn_eval *e = a->e;
+  const sn_type *extra = score_type(e);
+  const sn_func *body;
+  int n = e->n->arg_count;
+  sn_tensor *result[3], **args = SN_ARRAY(e->in->arena, n + 1, sn_tensor *);
+  SN_TRY(sn_eval_body(e, 0, 1, &extra, make_regions, &body));
+  for (int i = 0; i < n; i++) args[i] = e->arg[i];
+  args[n] = raw;
+  SN_TRY(sn_eval_quietly(e, body, n + 1, args, result));
+  a->s = result[0];
+  a->mask = sn_node_attr(e->n, "mask")->region ? result[1] : NULL;
+  a->slope = e->n->op == SN_OP_ATTENTION_GRAD ? result[2] : NULL;
+  return SN_OK;
+}
+
+static sn_code begin(sn_eval *e, heads *a) {
+  const sn_tensor *q = e->arg[0], *k = e->arg[1], *v = e->arg[2];
+  *a = (heads){.e = e,
+               .B = q->extent[0],
+               .T = q->extent[1],
+               .H = q->extent[2],
+               .D = q->extent[3],
+               .S = k->extent[1],
+               .G = k->extent[2],
+               .E = v->extent[3],
+               .q = q,
+               .k = k,
+               .v = v};
+  a->scale = sn_node_attr(e->n, "scale")->f;
+  a->u = sn_unit(sn_acc_of(q->elem));
+  a->u_store = q->elem == sn_acc_of(q->elem) ? 0 : sn_unit(q->elem);
+  sn_tensor *raw;
+  SN_TRY(raw_scores(a, &raw));
+  return apply_regions(a, raw);
+}
+
+static bool visible(const heads *a, int64_t at) { return !a->mask || a->mask->value[at] != 0; }
+static bool mask_doubt(const heads *a, int64_t at) { return a->mask && a->mask->bound[at] > 0; }
+
+/* ---- forward ---- */
+
+/* Relative error of a weight e^s. */
+static double weight_error(const heads *a, int64_t at, double m) {
+  return expm1(a->s->bound[at] + 4 * a->u * (fabs(a->s->value[at]) + fabs(m)) + SLACK * a->u);
+}
+
+typedef struct softmax_stats {
+  double m, sum, doubt;
+  int64_t seen;
+} softmax_stats; /* doubt: weighted mean of the relative errors */
+
+static softmax_stats softmax_row(const heads *a, int64_t base, double *p) {
+  softmax_stats r = {.m = -INFINITY};
+  bool unsure = false;
+  for (int64_t s = 0; s < a->S; s++) {
+    if (a->e->bounds) unsure |= mask_doubt(a, base + s);
+    if (!visible(a, base + s)) continue;
+    r.m = fmax(r.m, a->s->value[base + s]);
+    r.seen++;
+  }
+  for (int64_t s = 0; s < a->S; s++) {
+    p[s] = visible(a, base + s) ? exp(a->s->value[base + s] - r.m) : 0;
+    r.sum += p[s];
+  }
+  for (int64_t s = 0; s < a->S && r.seen; s++) {
+    p[s] /= r.sum;
+    if (a->e->bounds && visible(a, base + s)) r.doubt += p[s] * weight_error(a, base + s, r.m);
+  }
+  if (unsure) r.doubt = INFINITY;
+  return r;
+}
+
+/* Bound of y[j] = sum p v: weights move towards and away from the mean, sums round, stored weights round. */
+static double y_bound(const heads *a, const softmax_stats *r, spot p, const double *w, int64_t base, int64_t j,
+                      double y) {
+  double spread = 0, own = 0, size = 0;
+  for (int64_t s = 0; s < a->S; s++) {
+    if (!visible(a, base + s)) continue;
+    int64_t at = kv_at(a, p, s, a->E) + j;
+    double v = fabs(a->v->value[at]), d = weight_error(a, base + s, r->m);
+    spread += w[s] * d * fabs(a->v->value[at] - y);
+    own += sn_times(w[s] * (1 + d), a->v->bound[at]);
+    size += w[s] * (v + a->v->bound[at]);
+  }
+  double slack = r->doubt < 1 ? 1 / (1 - r->doubt) : INFINITY;
+  double e = slack * (spread + own + (2 * sn_gamma((double)r->seen + 8, a->u) + a->u_store) * size);
+  return e + sn_rounding(a->q->elem, sn_unit(a->q->elem), y, e, 2);
+}
+
+static void forward_row(const heads *a, spot p, double *w) {
+  sn_tensor *y = a->e->out[0], *lse = a->e->out[1];
+  int64_t at = row_at(a, p), base = at * a->S;
+  softmax_stats r = softmax_row(a, base, w);
+  lse->value[at] = r.seen ? r.m + log(r.sum) : -INFINITY;
+  if (a->e->bounds)
+    lse->bound[at] = isinf(r.doubt) ? INFINITY
+                     : !r.seen      ? 0
+                                    : sn_settle(lse->elem, lse->value[at],
+                                                -log1p(-fmin(r.doubt, 0.999)) + sn_gamma((double)r.seen + 8, a->u) +
+                                                    16 * a->u * (1 + fabs(r.m) + fabs(lse->value[at])));
+  for (int64_t j = 0; j < a->E; j++) {
+    double s = 0;
+    for (int64_t i = 0; i < a->S && r.seen; i++)
+      if (w[i] != 0) s += w[i] * a->v->value[kv_at(a, p, i, a->E) + j];
+    y->value[y_at(a, p) + j] = s;
+    if (a->e->bounds)
+      y->bound[y_at(a, p) + j] = isinf(r.doubt) ? INFINITY
+                                 : !r.seen      ? 0
+                                                : sn_settle(y->elem, s, y_bound(a, &r, p, w, base, j, s));
+  }
+}
+
+static sn_code forward(sn_eval *e) {
+  heads a;
+  SN_TRY(begin(e, &a));
+  double *w = SN_ARRAY(e->in->arena, a.S + 1, double);
+  for (int64_t r = 0; r < a.B * a.H * a.T; r++) forward_row(&a, (spot){r / (a.H * a.T), r / a.T % a.H, r % a.T}, w);
+  return SN_OK;
+}
+
+/* ---- backward ---- */
+
+typedef struct back { /* operands of the gradient, and sums of sizes for the rounding of the results */
+  const sn_tensor *y, *lse, *dy;
+  double *size[3]; /* per element of dq, dk, dv */
+} back;
+
+static num weight(const heads *a, const back *g, int64_t at, int64_t row) {
+  double lse = g->lse->value[row];
+  if (!visible(a, at) || isinf(lse))
+    return (num){0, a->e->bounds && (mask_doubt(a, at) || g->lse->bound[row] > 0) ? INFINITY : 0, 0};
+  num p = {exp(a->s->value[at] - lse), 0, 0};
+  if (!a->e->bounds) return p;
+  double d =
+      expm1(a->s->bound[at] + g->lse->bound[row] + 4 * a->u * (fabs(a->s->value[at]) + fabs(lse)) + SLACK * a->u);
+  p.e = mask_doubt(a, at) ? INFINITY : sn_times(p.v, d);
+  return p;
+}
+
+/* p (dp - delta) slope scale */
+static num score_gradient(const heads *a, num p, num dp, num delta, int64_t at) {
+  double f = dp.v - delta.v, fe = dp.e + delta.e + a->u * fabs(f);
+  double k = a->slope->value[at] * a->scale, ke = a->e->bounds ? a->slope->bound[at] * fabs(a->scale) : 0;
+  if (p.v == 0 && p.e == 0) return (num){0};
+  num r = {p.v * f * k, 0, 0};
+  if (!a->e->bounds) return r;
+  double pf = fabs(p.v * f), pfe = sn_times(p.v, fe) + sn_times(p.e, fabs(f)) + sn_times(p.e, fe);
+  r.e = sn_times(pf, ke) + sn_times(pfe, fabs(k)) + sn_times(pfe, ke) + 4 * a->u * fabs(r.v);
+  return r;
+}
+
+/* out[i ..] += x * y[k ..] with bounds; the rounding of a stored x counts. */
+static void add_row(const heads *a, sn_tensor *out, double *size, int64_t i, num x, const sn_tensor *y, int64_t k,
+                    int64_t n) {
+  if (x.v == 0 && x.e == 0) return;
+  double xe = x.e + a->u_store * (fabs(x.v) + x.e);
+  for (int64_t j = 0; j < n; j++) out->value[i + j] += x.v * y->value[k + j];
+  for (int64_t j = 0; a->e->bounds && j < n; j++) {
+    double yv = fabs(y->value[k + j]), ye = y->bound[k + j];
+    out->bound[i + j] += sn_times(fabs(x.v), ye) + sn_times(xe, yv) + sn_times(xe, ye);
+    size[i + j] += fabs(x.v) * yv;
+  }
+}
+
+static void backward_row(const heads *a, const back *g, spot p) {
+  int64_t row = row_at(a, p), base = row * a->S;
+  num delta = dot(a, g->dy, y_at(a, p), g->y, y_at(a, p), a->E);
+  for (int64_t s = 0; s < a->S; s++) {
+    int64_t k = kv_at(a, p, s, a->D), v = kv_at(a, p, s, a->E);
+    num w = weight(a, g, base + s, row);
+    num ds = score_gradient(a, w, dot(a, g->dy, y_at(a, p), a->v, v, a->E), delta, base + s);
+    add_row(a, a->e->out[0], g->size[0], q_at(a, p), ds, a->k, k, a->D);
+    add_row(a, a->e->out[1], g->size[1], k, ds, a->q, q_at(a, p), a->D);
+    add_row(a, a->e->out[2], g->size[2], v, w, g->dy, y_at(a, p), a->E);
+  }
+}
+
+/* Rounding of sums of n products. */
+static void settle_sums(const heads *a, sn_tensor *t, const double *size, int64_t n) {
+  for (int64_t i = 0; a->e->bounds && i < t->count; i++) {
+    double e = t->bound[i] + sn_gamma((double)n + 4, a->u) * size[i];
+    e += sn_rounding(t->elem, sn_unit(t->elem), t->value[i], e, 1);
+    t->bound[i] = sn_settle(t->elem, t->value[i], e);
+  }
+}
+
+static sn_code backward(sn_eval *e) {
+  heads a;
+  back g = {e->arg[3], e->arg[4], e->arg[5], {NULL}};
+  SN_TRY(begin(e, &a));
+  for (int i = 0; i < 3; i++) g.size[i] = SN_ARRAY(e->in->arena, e->out[i]->count + 1, double);
+  for (int64_t r = 0; r < a.B * a.H * a.T; r++) backward_row(&a, &g, (spot){r / (a.H * a.T), r / a.T % a.H, r % a.T});
+  settle_sums(&a, e->out[0], g.size[0], a.S);
+  for (int i = 1; i < 3; i++) settle_sums(&a, e->out[i], g.size[i], a.T * (a.H / a.G));
+  return SN_OK;
+}
+
+/* ---- executions in the declared types: through the expansion and its derivative ---- */
+
+static void make_forward(sn_build *b, const sn_node *n, const sn_val *arg, const sn_val *extra) {
+  (void)extra;
+  sn_val lse = 0, y = sn_attention_expand_lse(b, n, arg, &lse);
+  if (b->failed) return;
+  sn_func_return(b->func, y);
+  sn_func_return(b->func, lse);
+}
+
+/* attention_grad has y, lse and dy between v and the captures; the expansion reads operands by its layout, q, k, v
+ * first. */
+static void make_backward(sn_build *b, const sn_node *n, const sn_val *arg, const sn_val *extra) {
+  (void)extra;
+  sn_val y = sn_attention_expand(b, n, arg), d[3] = {0};
+  if (b->failed || sn_derive(b, 1, &y, &arg[5], 3, arg, d)) return;
+  for (int i = 0; i < 3; i++) sn_func_return(b->func, d[i] ? d[i] : sn_g_const_like(b, arg[i], 0));
+}
+
+static sn_code rounded(sn_eval *e) {
+  const sn_func *body;
+  SN_TRY(sn_eval_body(e, 1, 0, NULL, e->n->op == SN_OP_ATTENTION ? make_forward : make_backward, &body));
+  return sn_eval_quietly(e, body, e->n->arg_count, e->arg, e->out);
+}
+
+sn_code sn_eval_attention(sn_eval *e) {
+  if (e->in->round) return rounded(e);
+  return e->n->op == SN_OP_ATTENTION ? forward(e) : backward(e);
+}
