@@ -1,0 +1,103 @@
+/* graph -> graph: each grad becomes the nodes of its derivatives (reverse mode, ir/ops/derive.c). Functions are flat
+ * here.
+ *
+ * Inner grads come first, by order of nodes, so that an outer one differentiates what the inner one left. On paths from
+ * what is differentiated by to a loss, ops without a gradient rule of their own are replaced by their expansions:
+ *   - EXPAND ops whose rule says "through the expansion"
+ *   - attention when a captured tensor or its lse takes part, or when its gradient is differentiated again
+ *
+ * Terminates: a sweep leaves no grad, and rules of gradients add none. */
+#include "passes/graph/rewrite.h"
+
+/* Facts of the function in the sweep, by value id. */
+typedef struct paths {
+  const sn_func *f;
+  bool *depends; /* on what some grad differentiates by, through floats */
+  bool *reaches; /* some loss */
+  bool *again;   /* some loss whose gradient reaches a loss */
+} paths;
+
+static bool carries(const paths *p, sn_val v) { return p->depends[v] && sn_elem_is_float(sn_val_type(p->f, v)->elem); }
+
+static void mark_depends(paths *p) {
+  const sn_func *f = p->f;
+  for (int i = 0; i < f->node_count; i++) {
+    const sn_node *n = f->node[i];
+    for (int k = 1; n->op == SN_OP_GRAD && k < n->arg_count; k++) p->depends[n->arg[k]] = true;
+  }
+  for (int i = 0; i < f->node_count; i++) {
+    const sn_node *n = f->node[i];
+    bool any = false;
+    for (int k = 0; k < n->arg_count && !any; k++) any = carries(p, n->arg[k]);
+    if (!any || !sn_op_passes_gradient(n->op)) continue;
+    for (int k = 0; k < n->result_count; k++) p->depends[n->first + (sn_val)k] = true;
+  }
+}
+
+static bool any_result(const sn_node *n, const bool *mark) {
+  for (int k = 0; k < n->result_count; k++)
+    if (mark[n->first + (sn_val)k]) return true;
+  return false;
+}
+
+/* Backwards from the losses: of all grads, or of those whose results reach a loss. */
+static void mark_reaches(const paths *p, bool *mark, bool nested) {
+  const sn_func *f = p->f;
+  for (int i = f->node_count; i-- > 0;) {
+    const sn_node *n = f->node[i];
+    bool on = any_result(n, mark);
+    if (n->op == SN_OP_GRAD && (!nested || any_result(n, p->reaches))) mark[n->arg[0]] = true;
+    for (int k = 0; on && k < n->arg_count; k++) mark[n->arg[k]] = true;
+  }
+}
+
+static void begin_func(sn_rewriter *r, const sn_func *f) {
+  paths *p = r->data;
+  sn_arena *arena = r->env->arena;
+  *p = (paths){.f = f};
+  p->depends = SN_ARRAY(arena, f->value_count, bool);
+  p->reaches = SN_ARRAY(arena, f->value_count, bool);
+  p->again = SN_ARRAY(arena, f->value_count, bool);
+  mark_depends(p);
+  mark_reaches(p, p->reaches, false);
+  mark_reaches(p, p->again, true);
+}
+
+static bool on_path(const paths *p, sn_val v) { return p->reaches[v] && p->depends[v]; }
+
+static bool attention_expands(const paths *p, const sn_node *n) {
+  if (!on_path(p, n->first) && !on_path(p, n->first + 1)) return false;
+  sn_attention_layout l = sn_attention_layout_of(n);
+  for (int i = 0; i < l.capture_count; i++)
+    if (carries(p, n->arg[l.first_capture + i])) return true;
+  return p->reaches[n->first + 1] || p->again[n->first];
+}
+
+static bool derive(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
+  int count = n->arg_count - 1;
+  sn_val one = sn_g_const_like(b, arg[0], 1);
+  if (b->failed || sn_derive(b, 1, arg, &one, count, arg + 1, out)) return true;
+  for (int i = 0; i < count; i++)
+    if (!out[i]) out[i] = sn_g_const_like(b, arg[i + 1], 0);
+  return true;
+}
+
+static bool grad_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
+  const paths *p = r->data;
+  if (n->op == SN_OP_GRAD) return sn_rule_enabled(r->env, "grad.derive") && derive(b, n, arg, out);
+  if (n->op == SN_OP_ATTENTION && attention_expands(p, n) && sn_rule_enabled(r->env, "grad.attention")) {
+    out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
+    return true;
+  }
+  if (sn_op_get(n->op)->cls != SN_CLASS_EXPAND || sn_op_rules_of(n->op)->grad || !on_path(p, n->first)) return false;
+  if (!sn_rule_enabled(r->env, "grad.expand")) return false;
+  out[0] = sn_emit_expansion(b, n, arg);
+  return true;
+}
+
+sn_code sn_pass_grad(sn_module *m, sn_pass_env *env) {
+  paths p = {0};
+  sn_rewriter r = {.env = env, .pass = "grad", .node = grad_node, .begin = begin_func, .data = &p};
+  env->rule_hits = 0;
+  return sn_rewrite_module(m, &r);
+}
