@@ -7,7 +7,7 @@
 typedef struct sn_runtime sn_runtime; /* a plan bound to code and threads */
 typedef struct sn_store sn_store;     /* storage of parameters and states of one model instance */
 
-typedef struct sn_buffer {            /* caller's memory for an input or output */
+typedef struct sn_buffer { /* caller's memory for an input or output */
   const char *name;
   void *data;
   int rank;
@@ -16,28 +16,38 @@ typedef struct sn_buffer {            /* caller's memory for an input or output 
 
 typedef struct sn_run_error {
   sn_code code;
-  int step;                           /* step of the graph that failed, -1: none */
+  int step; /* step of the graph that failed, -1: none */
 } sn_run_error;
 
 typedef struct sn_runtime_opt {
-  int threads;                        /* 0: all cores */
+  int threads; /* 0: all cores */
   /* Host steps (ref target): called with the graph, the values of the symbols and data of every slot. */
-  sn_code (*host)(void *user, const sn_plan *p, int graph, const int64_t *dims, void *const *slot_data, sn_diags *diags);
+  sn_code (*host)(void *user, const sn_plan *p, int graph, const int64_t *dims, void *const *slot_data,
+                  sn_diags *diags);
   void *user;
   /* Kernel text blobs (template target): runs one instance range. NULL: refused with SN_ERR_DEVICE. */
-  sn_code (*kernel_text)(void *user, const sn_code_blob *blob, const void *args, int64_t lo, int64_t hi, sn_diags *diags);
+  sn_code (*kernel_text)(void *user, const sn_code_blob *blob, const void *args, int64_t lo, int64_t hi,
+                         sn_diags *diags);
   /* Profiling: called after each step with nanoseconds; runs are serialised per step. NULL: off. */
   void (*on_step)(void *user, int graph, int step, double ns);
-  void *step_user;                    /* of on_step */
-  int64_t memory_limit;               /* bytes; 0: none. A bind that needs more is refused with SN_ERR_LIMIT before it starts */
+  void *step_user;      /* of on_step */
+  int64_t memory_limit; /* bytes; 0: none. A bind that needs more is refused with SN_ERR_LIMIT before it starts */
 } sn_runtime_opt;
 
-/* keeps: the plan, until destroyed. errors: SN_ERR_DEVICE when the host lacks a feature that the code needs, naming it. */
+/* keeps: the plan, until destroyed. errors: SN_ERR_DEVICE when the host lacks a feature that the code needs, naming it.
+ */
 SN_MUST sn_code sn_runtime_create(const sn_plan *p, const sn_runtime_opt *opt, sn_diags *diags, sn_runtime **out);
 void sn_runtime_destroy(sn_runtime *r);
+const sn_plan *sn_runtime_plan(const sn_runtime *r);
+int sn_runtime_threads(const sn_runtime *r);
+/* Of the newest run: value of each symbol, and data of every slot (NULL: not of that graph). After SN_ERR_NUMERIC
+ * inputs, parameters and states are as they were before the run. Valid until the next run, while the caller's buffers
+ * are. */
+const int64_t *sn_runtime_dims(const sn_runtime *r);
+void *const *sn_runtime_slots(const sn_runtime *r);
 
-/* A store with initial values: seed and name of a tensor decide its values (the same on every device and build). State extents
- * that depend on symbols (caches of B rows) are allocated for `dims` (NULL: maxima). */
+/* A store with initial values: seed and name of a tensor decide its values (the same on every device and build). State
+ * extents that depend on symbols (caches of B rows) are allocated for `dims` (NULL: maxima). */
 SN_MUST sn_code sn_store_create(sn_runtime *r, uint64_t seed, const int64_t *dims, sn_diags *diags, sn_store **out);
 void sn_store_destroy(sn_store *s);
 /* Raw row-major data of a parameter or state, in its slot's type. */
@@ -48,9 +58,11 @@ void sn_store_touch(sn_store *s);
 void sn_store_reset(sn_store *s, const char *pattern);
 
 /* Runs one graph once. Symbols are bound from the extents of inputs; buffers of unused outputs may be left out.
- * errors: SN_ERR_USAGE unknown or missing input; SN_ERR_INPUT shape outside bounds (expected and found); SN_ERR_LIMIT memory;
- *         SN_ERR_NUMERIC a check failed: no state was written. */
-SN_MUST sn_code sn_run(sn_runtime *r, sn_store *s, const char *graph, int buffer_count, const sn_buffer *buffers, sn_diags *diags);
+ * Inputs are only read. Data aligned to 64 bytes is used in place, other data is copied.
+ * errors: SN_ERR_USAGE unknown or missing input; SN_ERR_INPUT shape outside bounds (expected and found); SN_ERR_LIMIT
+ * memory; SN_ERR_NUMERIC a check failed: no state was written. */
+SN_MUST sn_code sn_run(sn_runtime *r, sn_store *s, const char *graph, int buffer_count, const sn_buffer *buffers,
+                       sn_diags *diags);
 
 /* Peak bytes of temporaries of a graph under `dims`, as the planner lays them out. */
 SN_MUST sn_code sn_plan_peak_bytes(const sn_plan *p, int graph, const int64_t *dims, int64_t *out);

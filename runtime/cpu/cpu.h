@@ -1,0 +1,51 @@
+/* Workers of the CPU: runs a list of tasks, each split over threads, in one parallel region. */
+#ifndef SN_RUNTIME_CPU_CPU_H
+#define SN_RUNTIME_CPU_CPU_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef union sn_rt_arg {
+  void *p;
+  int64_t i;
+} sn_rt_arg; /* an argument of a compiled kernel; the kernel ABI */
+
+/* A compiled kernel: instances lo..hi of its linear grid. ws: workspace of the thread, aligned to 64 bytes. */
+typedef void (*sn_rt_kernel)(const sn_rt_arg *args, void *ws, int64_t lo, int64_t hi);
+
+typedef enum sn_cpu_kind {
+  SN_CPU_LAUNCH, /* kernel on 0..count, split over the threads */
+  SN_CPU_COPY,   /* count bytes from args[1] to args[0], split over the threads */
+  SN_CPU_CALL,   /* `call` of the job, on the first thread, in the caller's floating-point mode; may stop the job */
+} sn_cpu_kind;
+
+typedef struct sn_cpu_task {
+  sn_cpu_kind kind;
+  bool serial;           /* on the first thread */
+  sn_rt_kernel kernel;   /* LAUNCH */
+  const sn_rt_arg *args; /* LAUNCH, COPY */
+  int64_t count;         /* LAUNCH: instances; COPY: bytes */
+} sn_cpu_task;
+
+typedef struct sn_cpu_job {
+  int threads;
+  int task_count;
+  const sn_cpu_task *task;
+  char *workspace;         /* threads * workspace_bytes, aligned to 64 */
+  int64_t workspace_bytes; /* per thread */
+  /* CALL: returns false to stop the job after this task. */
+  bool (*call)(void *user, int task);
+  /* After each task, with nanoseconds; NULL: no timing and no barriers beyond what results need. */
+  void (*on_task)(void *user, int task, double ns);
+  void *user;
+  atomic_int stop; /* private: the task after which the job ends */
+} sn_cpu_job;
+
+/* Runs the tasks in order. Each task sees the results of those before it. Denormals are flushed while kernels run; the
+ * floating-point mode of every thread is restored. */
+void sn_cpu_run(sn_cpu_job *job);
+/* Threads that the process may use. */
+int sn_cpu_threads(void);
+
+#endif

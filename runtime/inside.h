@@ -1,0 +1,110 @@
+/* Private to the runtime: what a bound plan, a store and one run consist of. */
+#ifndef SN_RUNTIME_INSIDE_H
+#define SN_RUNTIME_INSIDE_H
+
+#include "runtime/cpu/cpu.h"
+#include "runtime/cpu/image.h"
+#include "runtime/runtime.h"
+
+enum {
+  SN_RT_ALIGN = 64,  /* of every storage, bytes */
+  SN_RT_SLACK = 64,  /* readable bytes behind every storage */
+  SN_RT_BOUNDS = 32, /* bindings kept per runtime */
+};
+
+/* One step of a graph under bound dims. */
+typedef struct sn_bound_step {
+  int64_t instances; /* LAUNCH: product of the grid extents */
+  bool serial;       /* runs on one thread */
+  int first_arg;     /* LAUNCH: position of its arguments in the flat list */
+} sn_bound_step;
+
+/* One graph (or the prepare steps: graph -1) under one tuple of dims. */
+typedef struct sn_bound {
+  struct sn_bound *next;
+  int graph;
+  int64_t *dims;       /* value of each symbol */
+  int64_t *bytes;      /* of each slot of the graph and of the persistent ones; 0 for others */
+  int64_t *offset;     /* of each TEMP that is a root: place in the pool; -1 for others */
+  int64_t pool_bytes;  /* all temporaries */
+  int arg_count;       /* of all steps together */
+  sn_bound_step *step; /* one per step */
+} sn_bound;
+
+/* How an extent of an input gives the value of a symbol. */
+typedef struct sn_extent_rule {
+  int lone;  /* the extent is this symbol, -1: it is not a lone symbol */
+  int solve; /* the only symbol in the expression, -1: none or several */
+} sn_extent_rule;
+
+typedef struct sn_stage { /* storage of an input or output that the caller's memory does not serve */
+  void *data;
+  int64_t bytes;
+} sn_stage;
+
+struct sn_runtime {
+  const sn_plan *plan;
+  sn_runtime_opt opt;
+  int threads;
+  int symbol_count;
+  int *root;            /* per slot: the slot whose storage it shares, itself when its own */
+  sn_extent_rule *rule; /* slot * SN_RANK_MAX + axis, of inputs */
+  sn_image *image;      /* code of the CPU blobs, NULL when there are none */
+  sn_bound *bound;      /* newest first */
+  void *pool;           /* temporaries */
+  int64_t pool_bytes;
+  void *workspace;         /* threads * workspace_bytes */
+  int64_t workspace_bytes; /* per thread, a multiple of SN_RT_ALIGN */
+  sn_stage *stage;         /* per slot */
+  int64_t stage_bytes;     /* sum over slots */
+  void **data;             /* per slot: its storage in the current run */
+  int64_t *dims;           /* values of the symbols in the current run */
+  sn_rt_arg *arg;          /* of the current run */
+  int arg_capacity;
+  sn_cpu_task *task;
+  int task_capacity;
+  bool running; /* a host step may not run graphs of the same runtime */
+};
+
+struct sn_store {
+  sn_runtime *runtime;
+  uint64_t seed;
+  int64_t *dims;  /* value of each symbol that sized the states */
+  void **data;    /* per slot: PARAM, STATE, PACKED; NULL for others */
+  int64_t *bytes; /* per slot, without slack */
+  int64_t total_bytes;
+  bool prepared; /* PACKED slots are up to date */
+};
+
+/* Zeroed aligned storage with slack; NULL when out of memory. Freed with free. */
+void *sn_rt_alloc(int64_t bytes);
+/* Bytes of `elements` of a type under dims. errors: SN_ERR_LIMIT on overflow. */
+SN_MUST sn_code sn_rt_bytes(const sn_slot *slot, const int64_t *dims, int64_t *out);
+bool sn_rt_persistent(sn_slot_role role);
+/* Writes `count` elements of value x, converted to the element type. */
+void sn_rt_fill(void *data, sn_elem elem, int64_t count, double x);
+void sn_rt_set(void *data, sn_elem elem, int64_t i, double x);
+
+/* Values of the symbols from the extents of the caller's buffers; symbols that no input names take the store's.
+ *   errors: SN_ERR_USAGE unknown buffer, SN_ERR_INPUT extents that do not fit (expected, found) */
+SN_MUST sn_code sn_bind_dims(const sn_runtime *r, const sn_store *s, int graph, int buffer_count,
+                             const sn_buffer *buffers, sn_diags *diags, int64_t *out_dims);
+/* The binding of a graph (-1: prepare steps) under dims, from the cache or new. owns: the runtime. */
+SN_MUST sn_code sn_bind_graph(sn_runtime *r, int graph, const int64_t *dims, sn_diags *diags, const sn_bound **out);
+void sn_bound_destroy(sn_bound *b);
+/* Slot `name` of a graph or shared by all; -1: none. */
+int sn_bind_slot(const sn_plan *p, int graph, const char *name);
+/* Is the slot part of this graph (-1: prepare)? */
+bool sn_bind_uses(const sn_slot *slot, int graph);
+
+/* Places temporaries: first fit over lifetimes. bytes, root: per slot; offset: -1 except for TEMP roots of the graph.
+ */
+SN_MUST sn_code sn_layout(const sn_plan *p, int graph, const int *root, const int64_t *bytes, int64_t *offset,
+                          int64_t *out_pool_bytes);
+/* Roots of aliases. errors: SN_ERR_INPUT for a cycle. */
+SN_MUST sn_code sn_layout_roots(const sn_plan *p, int *root);
+
+/* Steps of a bound graph on r->data. */
+SN_MUST sn_code sn_exec(sn_runtime *r, sn_store *s, const sn_bound *b, sn_diags *diags);
+
+#endif
