@@ -46,10 +46,10 @@ typedef struct sn_code_blob {
   const char *features;    /* what the code needs, as sn_target.features */
 } sn_code_blob;
 
-/* An argument of a launch: a slot (with an element offset) or a symbol of the plan. */
+/* An argument of a launch: a slot or a symbol of the plan. */
 typedef struct sn_plan_arg {
   bool is_slot;
-  int index;               /* slot, or position in plan->sizes: an i64 size */
+  int index;               /* slot, or symbol of plan->types: an i64 size */
 } sn_plan_arg;
 
 typedef enum sn_step_kind {
@@ -65,6 +65,7 @@ typedef struct sn_step {
   int code;                /* LAUNCH: blob */
   int arg_count;
   const sn_plan_arg *arg;
+  uint64_t writes;         /* LAUNCH: bit i: the kernel stores to argument i (roles OUT and INOUT); at most 64 arguments */
   const sn_dimx *grid[3];  /* LAUNCH: extents, last fastest; missing ones are NULL */
   int from, to;            /* COPY, CHECK, SWAP */
   /* report */

@@ -1,0 +1,143 @@
+/* Plan hazards: storage shared by slots that live at once, and states written before the last check of a run. */
+#include <limits.h>
+
+#include "ir/plan/internal.h"
+
+typedef struct life {
+  int slot, root;
+  int first, last; /* steps; an untouched slot has first > last */
+} life;
+
+typedef struct scan {
+  const sn_plan *p;
+  sn_diags *diags;
+  sn_arena *scratch;
+  int graph;
+  life *life; /* one per slot */
+} scan;
+
+#define FAIL(s, ...) sn_fail((s)->diags, SN_ERR_FAIL, (sn_loc){0}, __VA_ARGS__)
+
+static void touch(scan *s, int slot, int step) {
+  life *l = &s->life[slot];
+  if (step < l->first) l->first = step;
+  if (step > l->last) l->last = step;
+}
+
+static void touch_all(scan *s, int step, const sn_step *one) {
+  switch (one->kind) {
+    case SN_STEP_LAUNCH:
+      for (int i = 0; i < one->arg_count; i++) {
+        if (one->arg[i].is_slot) touch(s, one->arg[i].index, step);
+      }
+      return;
+    case SN_STEP_COPY:
+    case SN_STEP_SWAP: touch(s, one->to, step); /* fall through */
+    case SN_STEP_CHECK: touch(s, one->from, step); return;
+    default: return;
+  }
+}
+
+/* What lives longer than its uses: outputs to the end, persistent slots and inputs throughout. An output that no step
+ * touches has no life of its own: it keeps the slot it stands for alive to the end. */
+static void extend_lives(scan *s, int steps) {
+  const sn_plan *p = s->p;
+  for (int i = 0; i < p->slot_count; i++) {
+    const sn_slot *slot = &p->slot[i];
+    life *l = &s->life[i];
+    if (slot->role == SN_SLOT_TEMP || (slot->graph != -1 && slot->graph != s->graph)) continue;
+    if (slot->role == SN_SLOT_OUTPUT && slot->alias >= 0 && l->first > l->last) {
+      touch(s, slot->alias, steps);
+    } else {
+      touch(s, i, slot->role == SN_SLOT_OUTPUT && l->first <= l->last ? l->first : 0);
+      touch(s, i, steps);
+    }
+  }
+}
+
+static void find_lives(scan *s) {
+  const sn_plan_graph *g = &s->p->graph[s->graph];
+  for (int i = 0; i < s->p->slot_count; i++) s->life[i] = (life){i, sn_plan_root(s->p, i), INT_MAX, -1};
+  for (int i = 0; i < g->step_count; i++) touch_all(s, i, &g->step[i]);
+  extend_lives(s, g->step_count);
+}
+
+/* Of the slots that share with others: sorted by storage, then by first step. Insertion from the back: few are shared.
+ */
+static int sharing_lives(const scan *s, life *out) {
+  int count = 0;
+  signed char *shared = SN_ARRAY(s->scratch, s->p->slot_count, signed char);
+  for (int i = 0; i < s->p->slot_count; i++) {
+    if (s->p->slot[i].alias >= 0 && s->life[i].first <= s->life[i].last) shared[i] = shared[s->life[i].root] = 1;
+  }
+  for (int i = 0; i < s->p->slot_count; i++) {
+    life l = s->life[i];
+    if (!shared[i] || l.first > l.last) continue;
+    int at = count++;
+    for (; at > 0 && (out[at - 1].root > l.root || (out[at - 1].root == l.root && out[at - 1].first > l.first)); at--) {
+      out[at] = out[at - 1];
+    }
+    out[at] = l;
+  }
+  return count;
+}
+
+static sn_code check_sharing(scan *s) {
+  life *lives = SN_ARRAY(s->scratch, s->p->slot_count, life);
+  int count = sharing_lives(s, lives);
+  for (int i = 1; i < count; i++) {
+    const life *a = &lives[i - 1], *b = &lives[i];
+    if (a->root != b->root || a->last < b->first) continue;
+    return FAIL(s, "plan: graph '%.64s': slots %d and %d share storage and are both alive at step %d",
+                s->p->graph[s->graph].name, a->slot, b->slot, b->first);
+  }
+  return SN_OK;
+}
+
+static bool is_kept(const scan *s, int slot) {
+  sn_slot_role role = s->p->slot[sn_plan_root(s->p, slot)].role;
+  return role == SN_SLOT_STATE || role == SN_SLOT_PARAM;
+}
+
+/* A slot in which the step changes what outlives the run; -1: none. */
+static int kept_write(const scan *s, const sn_step *one) {
+  if (one->kind == SN_STEP_COPY || one->kind == SN_STEP_SWAP) return is_kept(s, one->to) ? one->to : -1;
+  if (one->kind != SN_STEP_LAUNCH) return -1;
+  for (int i = 0; i < one->arg_count; i++) {
+    if ((one->writes >> i & 1) && is_kept(s, one->arg[i].index)) return one->arg[i].index;
+  }
+  return -1;
+}
+
+static sn_code check_order(const scan *s) {
+  const sn_plan_graph *g = &s->p->graph[s->graph];
+  int last_check = -1;
+  for (int i = 0; i < g->step_count; i++) last_check = g->step[i].kind == SN_STEP_CHECK ? i : last_check;
+  for (int i = 0; i < last_check; i++) {
+    int slot = kept_write(s, &g->step[i]);
+    if (slot < 0) continue;
+    return FAIL(s, "plan: graph '%.64s': step %d writes '%.64s' before the check at step %d", g->name, i,
+                s->p->slot[slot].name, last_check);
+  }
+  return SN_OK;
+}
+
+static int hazards_protected(void *arg) {
+  scan *s = arg;
+  s->life = SN_ARRAY(s->scratch, s->p->slot_count, life);
+  for (s->graph = 0; s->graph < s->p->graph_count; s->graph++) {
+    find_lives(s);
+    SN_TRY(check_sharing(s));
+    SN_TRY(check_order(s));
+  }
+  return SN_OK;
+}
+
+sn_code sn_plan_check_hazards(const sn_plan *p, sn_diags *diags) {
+  SN_TRY(sn_plan_verify(p, diags));
+  scan s = {.p = p, .diags = diags, .scratch = sn_arena_create()};
+  if (!s.scratch) return SN_ERR_LIMIT;
+  sn_code code = (sn_code)sn_protect(hazards_protected, &s);
+  sn_arena_destroy(s.scratch);
+  return code;
+}
