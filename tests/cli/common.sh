@@ -1,0 +1,27 @@
+# Sourced by the tests of the command: SINTER, TREE, a scratch folder that goes away, and checks that stop the test.
+set -uo pipefail
+SINTER=$1
+TREE=$2
+export TREE
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export XDG_CACHE_HOME=${XDG_CACHE_HOME:-$scratch/cache}
+
+die() { echo "FAILED: $*" >&2; exit 1; }
+
+# expect CODE COMMAND...: runs it, output in $scratch/stdout and $scratch/stderr
+expect() {
+  local wanted=$1 found=0
+  shift
+  "$@" >"$scratch/stdout" 2>"$scratch/stderr" </dev/null || found=$?
+  [ "$found" = "$wanted" ] || die "exit code $found instead of $wanted: $*
+$(tail -n 20 "$scratch/stderr")"
+}
+
+# says TEXT: the last expect wrote TEXT to stderr;  prints TEXT: to stdout
+says() { grep -qF -- "$1" "$scratch/stderr" || die "stderr lacks \"$1\": $(cat "$scratch/stderr")"; }
+prints() { grep -qF -- "$1" "$scratch/stdout" || die "stdout lacks \"$1\": $(head -c 2000 "$scratch/stdout")"; }
+
+skip_without_cpu() { "$SINTER" doctor | grep -q '^target cpu *yes' || { echo "skipped: this build has no code generator"; exit 77; }; }
+# The best target of this build.
+target() { if "$SINTER" doctor | grep -q '^target cpu *yes'; then echo cpu; else echo ref; fi; }

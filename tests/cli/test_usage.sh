@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Help, usage errors and exit codes.
+. "$(dirname "$0")/common.sh"
+commands="train generate build run explain bench dump opt inspect doctor"
+for c in $commands; do
+  expect 0 "$SINTER" "$c" --help
+  prints "usage: sinter $c"
+  prints "examples:"
+done
+expect 0 "$SINTER" help
+for c in $commands; do prints "$c"; done
+expect 0 "$SINTER" --version
+expect 2 "$SINTER"
+expect 2 "$SINTER" trian
+says 'did you mean "train"?'
+expect 2 "$SINTER" train --stesp 3
+says "did you mean --steps?"
+expect 2 "$SINTER" train
+says "needs"
+expect 2 "$SINTER" train "$TREE/models/gpt.c" --steps many
+says 'found "many"'
+expect 2 "$SINTER" train "$TREE/models/gpt.c" --steps
+says "--steps needs N"
+expect 2 "$SINTER" explain "$TREE/models/gpt.c" --set layer=3
+says "layers"
+expect 2 "$SINTER" explain "$TREE/models/gpt.c" --graph nothing
+says "nothing"
+expect 2 "$SINTER" dump "$TREE/models/gpt.c" --pass nothing --graph eval
+says "there are: none inline"
+expect 3 "$SINTER" explain "$scratch/missing.c"
+says "cannot be read"
+expect 5 "$SINTER" explain "$TREE/models/gpt.c" --target vulkan --graph eval
+says "vulkan"
+expect 0 "$SINTER" doctor
+prints "cores"
+expect 0 "$SINTER" doctor --json
