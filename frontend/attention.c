@@ -1,0 +1,192 @@
+/* Attention: the user's score and mask are traced into regions; caches of keys and values, and positions in them.
+ *
+ * With a cache of N rows whose newest rows are start .. start + T - 1, the mask also excludes what is not written:
+ *   plain: slot k holds position k, written when k < start + T
+ *   ring:  slot s holds position p - (p - s) mod N with p = start + T - 1, the newest position; written when >= 0;
+ *          score and mask see this position as at.k */
+#include "frontend/trace.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- regions --------------------------------------------------------------------------------------------------- */
+
+/* A region being traced: its site, and the score when it is one. */
+typedef struct region {
+  sn_fn *fn;
+  sn_site at;
+  sn_t score;
+} region;
+
+static region open_region(sn_call *c, const char *name, const sn_type *score) {
+  region r = {.fn = sn_fn_open(c->trace, c->fn, name, SN_FUNC_BODY, c->here)};
+  r.fn->where = sn_arena_printf(c->trace->arena, "in the %s of sn_attention at %s:%d", name, sn_base_name(c->here.file),
+                                c->here.line);
+  if (score) r.score = sn_fn_arg(r.fn, score);
+  const sn_type *index = sn_type_scalar(sn_types_of(c), SN_ELEM_I32);
+  r.at.batch = sn_fn_arg(r.fn, index);
+  r.at.head = sn_fn_arg(r.fn, index);
+  r.at.q = sn_fn_arg(r.fn, index);
+  r.at.k = sn_fn_arg(r.fn, index);
+  return r;
+}
+
+/* start + T inside the region: the end of what is written. */
+static sn_t written_end(sn_call *c, const region *r, const sn_fact *cache) {
+  int64_t rows;
+  sn_t count = sn_num(0), start = cache->start;
+  if (sn_dimx_is_const(cache->rows, &rows))
+    count = sn_num((double)rows);
+  else
+    count = (sn_t){.u.id = sn_g_dim(&r->fn->b, cache->rows), .fn = r->fn};
+  if (sn_is_number(start)) return sn_x_add(c->here, count, start);
+  const sn_arg batch = {r->at.batch};
+  if (sn_rank(start) == 1) start = sn_index_at(c->here, start, (sn_list){1, &batch});
+  return sn_x_add(c->here, start, count);
+}
+
+/* The site as the user's function sees it: slots of a ring become positions. */
+static sn_site seen_site(sn_call *c, const region *r, const sn_fact *cache) {
+  sn_site at = r->at;
+  if (!cache || !cache->ring) return at;
+  sn_t newest = sn_x_sub(c->here, written_end(c, r, cache), sn_num(1));
+  sn_t age = sn_x_mod(c->here, sn_x_sub(c->here, newest, at.k), sn_num((double)cache->cache));
+  at.k = sn_x_sub(c->here, newest, age);
+  return at;
+}
+
+/* What the function gave, as the type it must have; 0 after a mistake. */
+static sn_val checked_result(sn_call *c, const region *r, sn_t y, const sn_type *want, const char *name) {
+  sn_call inside = *c;
+  inside.fn = r->fn;
+  inside.fn->b.failed = SN_OK;
+  if (sn_is_poison(y)) return c->poison = true, 0;
+  if (sn_is_number(y)) return sn_g_const(&r->fn->b, want, y.u.num);
+  if (sn_t_type(y) != want) {
+    sn_mistake(c, sn_type_text(c->trace->arena, want), sn_describe(c, y, ""), "the %s function returns the wrong type",
+               name);
+    return 0;
+  }
+  sn_val v = sn_bring(&inside, y, "");
+  c->poison |= inside.poison;
+  return v;
+}
+
+static sn_val trace_score(sn_call *c, const sn_attention_args *a, const region *r, const sn_fact *cache) {
+  sn_t y = a->score(r->score, seen_site(c, r, cache), a->opt);
+  return checked_result(c, r, y, sn_t_type(r->score), "score");
+}
+
+static sn_val trace_mask(sn_call *c, const sn_attention_args *a, const region *r, const sn_fact *cache) {
+  sn_site at = seen_site(c, r, cache);
+  const sn_type *want = sn_type_scalar(sn_types_of(c), SN_ELEM_BOOL);
+  sn_t see = a->mask ? a->mask(at, a->opt) : sn_num(1);
+  if (a->mask && !checked_result(c, r, see, want, "mask")) return 0;
+  sn_t written = {0};
+  if (cache && cache->ring)
+    written = sn_x_le(c->here, sn_num(0), at.k);
+  else if (cache && a->mask != sn_causal)
+    written = sn_x_lt(c->here, at.k, written_end(c, r, cache));
+  if (!sn_is_number(written)) see = sn_is_number(see) && see.u.num != 0 ? written : sn_x_and(c->here, see, written);
+  return checked_result(c, r, see, want, "mask");
+}
+
+sn_t sn_causal(sn_site at, const void *opt) {
+  (void)opt;
+  sn_here here = {.text = "sn_causal"};
+  if (at.k.fn) here = (sn_here){at.k.fn->loc.file, at.k.fn->loc.line, at.k.fn->loc.text};
+  return sn_x_le(here, at.k, at.q);
+}
+
+/* ---- attention -----------------------------------------------------------------------------------------------------
+ */
+
+static bool agree(sn_call *c, const sn_t *x, int i, int ai, int k, int ak, const char *what) {
+  const sn_dimx *a = sn_t_type(x[i])->dim[ai], *b = sn_t_type(x[k])->dim[ak];
+  const char *names = "qkv";
+  if (a == b) return true;
+  sn_mistake(c, sn_texts(c, "%s, from %s", sn_dim_text(c, a), sn_describe(c, x[i], sn_spelled(c, i))),
+             sn_texts(c, "%s, from %s", sn_dim_text(c, b), sn_describe(c, x[k], sn_spelled(c, k))),
+             "%c and %c differ in %s", names[i], names[k], what);
+  return false;
+}
+
+static bool check_operands(sn_call *c, const sn_t *x) {
+  const char *const names[3] = {"q", "k", "v"};
+  for (int i = 0; i < 3; i++) {
+    const sn_type *t = sn_need(c, x[i], names[i]);
+    if (!t) return false;
+    if (t->rank == 4 && sn_elem_is_float(t->elem) && t->elem == sn_t_type(x[0])->elem) continue;
+    sn_mistake(c, i ? sn_texts(c, "%s[B, S, G, d]", sn_elem_name(sn_t_type(x[0])->elem)) : "floats [B, T, H, d]",
+               sn_describe(c, x[i], sn_spelled(c, i)), "operand %s does not fit", names[i]);
+    return false;
+  }
+  if (!agree(c, x, 0, 3, 1, 3, "head size") || !agree(c, x, 0, 0, 1, 0, "batch")) return false;
+  if (!agree(c, x, 1, 0, 2, 0, "batch") || !agree(c, x, 1, 1, 2, 1, "length")) return false;
+  if (!agree(c, x, 1, 2, 2, 2, "heads")) return false;
+  if (sn_dimx_exact_div(sn_types_of(c), sn_t_type(x[0])->dim[2], sn_t_type(x[1])->dim[2])) return true;
+  sn_mistake(c, sn_texts(c, "a divisor of the heads of %s", sn_describe(c, x[0], sn_spelled(c, 0))),
+             sn_describe(c, x[1], sn_spelled(c, 1)), "heads of k do not divide those of q");
+  return false;
+}
+
+static double scale_of(sn_call *c, const sn_attention_args *a) {
+  int64_t d = 1;
+  if (a->scale != 0) return a->scale;
+  if (!sn_dimx_is_const(sn_t_type(a->q)->dim[3], &d))
+    sn_mistake(c, "a number", sn_describe(c, a->q, sn_spelled(c, 0)), "the default scale needs a fixed head size");
+  return 1 / sqrt((double)d);
+}
+
+static bool check_start(sn_call *c, const sn_attention_args *a) {
+  const sn_type *t = sn_t_type(a->start);
+  if (sn_is_number(a->start)) return true;
+  if (t && t->elem == SN_ELEM_I32 && (t->rank == 0 || (t->rank == 1 && t->dim[0] == sn_t_type(a->q)->dim[0])))
+    return true;
+  sn_mistake(c, "i32[] or i32[B]", sn_describe(c, a->start, ".start"), "the start does not fit");
+  return false;
+}
+
+static sn_val emit_attention(sn_call *c, const sn_attention_args *a, const sn_closed body[2]) {
+  const sn_closed *any = body[0].func ? &body[0] : &body[1];
+  bool started = !sn_is_number(a->start) || a->start.u.num != 0;
+  sn_val *arg = SN_ARRAY(c->trace->arena, any->captured_count + 4, sn_val);
+  const sn_t x[3] = {a->q, a->k, a->v};
+  int n = 0;
+  for (int i = 0; i < 3; i++) arg[n++] = sn_bring(c, x[i], sn_spelled(c, i));
+  for (int i = 0; i < any->captured_count; i++) arg[n++] = any->captured[i];
+  if (started) arg[n++] = sn_start_value(c, a->start);
+  const sn_attr attr[5] = {{.set = true, .f = scale_of(c, a)},
+                           {.set = started, .i = started},
+                           {.set = body[0].func != NULL, .region = body[0].func},
+                           {.set = body[1].func != NULL, .region = body[1].func},
+                           {.set = a->name != NULL, .s = a->name}};
+  return c->poison ? 0 : sn_emit(&c->fn->b, SN_OP_ATTENTION, n, arg, attr, NULL);
+}
+
+sn_t sn_attention_at(sn_here here, sn_attention_args a) {
+  const sn_t x[4] = {a.q, a.k, a.v, a.start};
+  sn_call c = sn_call_on(here, 4, x);
+  if (!c.fn || c.poison) return sn_poison(&c);
+  sn_scope innermost = {.fn = c.trace->inner};
+  c = sn_call_in(here, innermost, 0, NULL); /* score and mask may capture what only this function has */
+  if (!check_operands(&c, x) || !check_start(&c, &a)) return sn_poison(&c);
+  const sn_fact *cache = sn_fact_of(a.k.fn, (sn_val)a.k.u.id, false);
+  if (cache && !cache->cache) cache = NULL;
+  if (cache && sn_is_number(a.start)) a.start = cache->start;
+  sn_elem acc = sn_t_type(a.q)->elem == SN_ELEM_F64 ? SN_ELEM_F64 : SN_ELEM_F32;
+  region score = {0}, mask = {0};
+  sn_val results[2] = {0};
+  if (a.score) {
+    score = open_region(&c, "score", sn_type_scalar(sn_types_of(&c), acc));
+    results[0] = trace_score(&c, &a, &score, cache);
+  }
+  if ((a.mask || cache) && !c.poison) {
+    mask = open_region(&c, "mask", NULL);
+    results[1] = trace_mask(&c, &a, &mask, cache);
+  }
+  if (c.poison || (score.fn && !results[0]) || (mask.fn && !results[1])) return sn_poison(&c);
+  sn_closed body[2];
+  sn_fn_close_pair((sn_fn *const[2]){score.fn, mask.fn}, results, body);
+  return sn_result(&c, emit_attention(&c, &a, body));
+}

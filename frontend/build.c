@@ -1,0 +1,121 @@
+/* Builds the graphs of a model: its functions are run twice, first to learn which dims and initial values the model
+ * declares, then to build with them known in an order that does not depend on how the C compiler orders calls.
+ *
+ *   1. settings are filled; the graphs asked for are built into a module that is thrown away
+ *   2. dims are declared in order of name, initial values are known: the graphs are built again
+ *   3. each graph is finished, bodies get names and an order that follow from the graphs, everything is checked */
+#include "frontend/build.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/settings.h"
+#include "frontend/trace.h"
+
+typedef struct build_job {
+  const sn_model *model;
+  const sn_model_opt *opt;
+  sn_arena *arena, *scratch;
+  sn_diags *diags;
+  void *settings;
+  sn_module *out;
+} build_job;
+
+static bool wanted(const build_job *j, const sn_graph *g) {
+  return !j->opt || !j->opt->graphs || sn_pattern_match(j->opt->graphs, g->name);
+}
+
+static sn_code check_graphs(build_job *j) {
+  sn_text all = sn_text_begin(j->scratch);
+  bool any = false;
+  for (const sn_graph *g = j->model->graphs; g->name; g++) {
+    sn_text_add(&all, "%s%s", all.count ? " " : "", g->name);
+    any |= wanted(j, g);
+  }
+  if (any) return SN_OK;
+  return sn_fail(j->diags, SN_ERR_USAGE, (sn_loc){0}, "model %s has no graph \"%s\"; it has: %s", j->model->name,
+                 j->opt->graphs, all.at);
+}
+
+static sn_trace *begin_trace(const build_job *j, sn_arena *arena) {
+  sn_trace *t = SN_NEW(arena, sn_trace);
+  *t = (sn_trace){.arena = arena, .diags = j->diags, .module = sn_module_create(arena), .model = j->model->name};
+  t->real = j->opt && j->opt->real ? j->opt->real : SN_ELEM_F32;
+  t->store = sn_map_create(arena);
+  return t;
+}
+
+/* One graph: the user's function is run. */
+static void build_graph(sn_trace *t, const build_job *j, const sn_graph *g) {
+  sn_here here = {.file = j->model->file, .text = g->name};
+  sn_fn *fn = sn_fn_open(t, NULL, g->name, SN_FUNC_GRAPH, here);
+  t->graph = t->inner = fn;
+  g->build(sn_root_scope(t, "", (sn_scope){0}), j->settings);
+  fn->closed = true;
+  if (t->mistakes) return;
+  for (int i = 0; i < fn->update_count; i++) sn_func_update(fn->b.func, fn->update[i].leaf, fn->update[i].next);
+  sn_func_finish(fn->b.func);
+}
+
+static sn_code build_all(sn_trace *t, const build_job *j) {
+  for (const sn_graph *g = j->model->graphs; g->name; g++) {
+    if (wanted(j, g)) build_graph(t, j, g);
+  }
+  return t->mistakes ? SN_ERR_INPUT : SN_OK;
+}
+
+/* ---- what the first build teaches the second ---------------------------------------------------------------- */
+
+static int symbol_order(const void *a, const void *b) {
+  return strcmp(((const struct sn_symbol_decl *)a)->name, ((const struct sn_symbol_decl *)b)->name);
+}
+
+static void teach(sn_trace *to, const sn_trace *from) {
+  if (from->symbol_count) qsort(from->symbol, (size_t)from->symbol_count, sizeof *from->symbol, symbol_order);
+  for (int i = 0; i < from->symbol_count; i++) {
+    const struct sn_symbol_decl *s = &from->symbol[i];
+    bool conflict;
+    sn_dimx_symbol(to->module->types, s->name, s->min, s->max, s->multiple, &conflict);
+  }
+  sn_map *inits = sn_map_create(to->arena);
+  for (int i = 0; i < sn_map_count(from->store); i++) {
+    const char *name;
+    const sn_leaf_decl *d = sn_map_at(from->store, i, &name);
+    sn_map_put_str(inits, name, sn_arena_copy(to->arena, &d->init, sizeof d->init));
+  }
+  to->inits = inits;
+}
+
+static sn_code check_module(const sn_module *m, sn_diags *diags) {
+  for (int i = 0; i < m->func_count; i++) {
+    SN_TRY(sn_func_verify(m->func[i], diags));
+    SN_TRY(sn_ops_check(m->func[i], diags));
+  }
+  return SN_OK;
+}
+
+static int run_build(void *arg) {
+  build_job *j = arg;
+  SN_TRY(sn_settings_fill(j->model, j->opt, j->arena, j->diags, &j->settings));
+  SN_TRY(check_graphs(j));
+  sn_trace *first = begin_trace(j, j->scratch);
+  SN_TRY(build_all(first, j));
+  sn_trace *second = begin_trace(j, j->arena);
+  teach(second, first);
+  SN_TRY(build_all(second, j));
+  sn_module_tidy(second);
+  SN_TRY(check_module(second->module, j->diags));
+  j->out = second->module;
+  return SN_OK;
+}
+
+sn_code sn_model_build(const sn_model *model, const sn_model_opt *opt, sn_arena *arena, sn_diags *diags,
+                       sn_module **out) {
+  build_job j = {.model = model, .opt = opt, .arena = arena, .diags = diags, .scratch = sn_arena_create()};
+  if (!j.scratch) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
+  sn_code code = (sn_code)sn_protect(run_build, &j);
+  sn_arena_destroy(j.scratch);
+  if (code) return code;
+  *out = j.out;
+  return SN_OK;
+}

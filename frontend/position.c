@@ -1,0 +1,140 @@
+/* Positions and what is kept of them: caches of past rows, absolute positions, rotary embedding. */
+#include "frontend/trace.h"
+
+#include <math.h>
+
+/* ---- caches ---------------------------------------------------------------------------------------------- */
+
+sn_val sn_start_value(sn_call *c, sn_t start) {
+  return sn_as(c, start, sn_is_number(start) ? sn_type_scalar(sn_types_of(c), SN_ELEM_I32) : sn_t_type(start),
+               ".start");
+}
+
+static const sn_type *cache_type(sn_call *c, const sn_type *t, int64_t rows) {
+  const sn_dimx *dim[SN_RANK_MAX];
+  for (int i = 0; i < t->rank; i++) dim[i] = i == 1 ? sn_dimx_const(sn_types_of(c), rows) : t->dim[i];
+  return sn_type_of(sn_types_of(c), t->elem, t->rank, dim);
+}
+
+sn_t sn_cache_at(sn_here here, sn_cache_args a) {
+  sn_call c = sn_call_in(here, a.m, 1, &a.x);
+  const sn_path *p = a.m.path;
+  const sn_type *t = sn_need(&c, a.x, "x");
+  if (!t) return sn_poison(&c);
+  if (!p->cache) return a.x;
+  if (t->rank < 2 || sn_dimx_max_value(t->dim[1]) > p->cache) {
+    sn_mistake(&c, sn_texts(&c, "[B, T, ..] with T up to %lld, the rows of the cache", (long long)p->cache),
+               sn_describe(&c, a.x, sn_spelled(&c, 2)), "more rows than the cache keeps");
+    return sn_poison(&c);
+  }
+  sn_t old = sn_leaf(&c, SN_OP_STATE, a.m, a.name, cache_type(&c, t, p->cache), (sn_init){0});
+  if (sn_is_poison(old)) return old;
+  const sn_val arg[3] = {sn_bring(&c, old, ""), sn_bring(&c, a.x, sn_spelled(&c, 2)), sn_start_value(&c, p->start)};
+  const sn_attr attr[2] = {{.set = true, .i = 1}, {.set = a.ring, .i = a.ring}};
+  sn_t next = sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_DYN_WRITE, 3, arg, attr, NULL));
+  if (sn_is_poison(next)) return next;
+  *sn_fact_of(next.fn, (sn_val)next.u.id, true) =
+      (sn_fact){.cache = p->cache, .ring = a.ring, .start = p->start, .rows = t->dim[1]};
+  return sn_update_at(here, old, (sn_arg){next});
+}
+
+sn_t sn_positions_at(sn_here here, sn_scope m, sn_t x) {
+  sn_call c = sn_call_in(here, m, 1, &x);
+  const sn_type *t = sn_need(&c, x, sn_spelled(&c, 1));
+  if (!t) return sn_poison(&c);
+  if (t->rank < 2) {
+    sn_mistake(&c, "[B, T, ..]", sn_describe(&c, x, sn_spelled(&c, 1)), "there is no axis of positions");
+    return sn_poison(&c);
+  }
+  sn_types *types = sn_types_of(&c);
+  sn_t start = m.path->start;
+  c.fn = m.fn;
+  m.fn->b.failed = SN_OK;
+  m.fn->loc = (sn_loc){.file = here.file, .line = here.line, .text = here.text};
+  sn_t row = sn_result(&c, sn_g_iota(&c.fn->b, sn_type_of(types, SN_ELEM_I32, 1, &t->dim[1]), 0));
+  if (!sn_is_number(start) && sn_rank(start) == 1) { /* [B] + [T] -> [B, T] */
+    sn_axes column = {.x = start, .spec = "b->b1"};
+    row = sn_x_add(here, sn_rearrange_at(here, column), row);
+  } else if (!sn_is_number(start) || start.u.num != 0) {
+    row = sn_x_add(here, row, start);
+  }
+  if (!sn_is_poison(row)) sn_fact_of(row.fn, (sn_val)row.u.id, true)->positions = t->dim[1];
+  return row;
+}
+
+/* ---- rotary positions --------------------------------------------------------------------------------------- */
+
+/* Angles [.., T, 1, n]: positions times base^(-i / n). */
+static sn_t rope_angles(sn_here h, sn_call *c, sn_t positions, double base, int64_t n) {
+  const sn_dimx *dim[1] = {sn_dimx_const(sn_types_of(c), n)};
+  sn_t i = sn_result(c, sn_g_iota(&c->fn->b, sn_type_of(sn_types_of(c), SN_ELEM_I32, 1, dim), 0));
+  sn_t frequency = sn_x_exp(h, sn_x_mul(h, sn_num(-log(base) / (double)n), i));
+  sn_axes column = {.x = positions, .spec = sn_rank(positions) == 1 ? "t->t11" : "bt->bt11"};
+  return sn_x_mul(h, sn_rearrange_at(h, column), frequency);
+}
+
+typedef struct two {
+  sn_t a, b;
+} two;
+
+static two turn(sn_here h, two x, sn_t cosine, sn_t sine) {
+  return (two){sn_x_sub(h, sn_x_mul(h, x.a, cosine), sn_x_mul(h, x.b, sine)),
+               sn_x_add(h, sn_x_mul(h, x.b, cosine), sn_x_mul(h, x.a, sine))};
+}
+
+static sn_t slice_last(sn_here h, sn_t x, int64_t from, int64_t count) {
+  return sn_slice_at(h, x, -1, (sn_arg){sn_num((double)from)}, (sn_ext){sn_dim_of(count)});
+}
+
+static sn_t concat_last(sn_here h, int count, const sn_arg *x) { return sn_concat_at(h, -1, (sn_list){count, x}); }
+
+static sn_t turn_pairs(sn_here h, sn_t x, sn_t cosine, sn_t sine) {
+  sn_t pairs = sn_rearrange_at(h, (sn_axes){.x = x, .spec = "bth(np)->bthnp", .p = 2});
+  sn_axes even = {.x = slice_last(h, pairs, 0, 1), .spec = "bthn1->bthn"};
+  sn_axes odd = {.x = slice_last(h, pairs, 1, 1), .spec = "bthn1->bthn"};
+  two y = turn(h, (two){sn_rearrange_at(h, even), sn_rearrange_at(h, odd)}, cosine, sine);
+  sn_axes a = {.x = y.a, .spec = "bthn->bthn1"}, b = {.x = y.b, .spec = "bthn->bthn1"};
+  sn_t joined = concat_last(h, 2, (const sn_arg[]){{sn_rearrange_at(h, a)}, {sn_rearrange_at(h, b)}});
+  return sn_rearrange_at(h, (sn_axes){.x = joined, .spec = "bthnp->bth(np)"});
+}
+
+sn_t sn_rope_at(sn_here here, sn_rope_args a) {
+  const sn_t both[2] = {a.x, a.positions};
+  sn_call c = sn_call_on(here, 2, both);
+  const sn_type *t = c.fn ? sn_need(&c, a.x, sn_spelled(&c, 0)) : NULL;
+  const sn_type *pt = t ? sn_need(&c, a.positions, "positions") : NULL;
+  int64_t d = 0;
+  if (!pt) return sn_poison(&c);
+  bool fits = t->rank == 4 && sn_dimx_is_const(t->dim[3], &d) && sn_elem_is_float(t->elem);
+  int64_t dims = a.dims ? a.dims : d;
+  if (!fits || dims < 2 || dims > d || dims % 2) {
+    const char *found = sn_texts(&c, "%s, %lld turned", sn_describe(&c, a.x, sn_spelled(&c, 0)), (long long)dims);
+    sn_mistake(&c, "floats [B, T, H, d], an even part of d turned", found, "x does not fit");
+    return sn_poison(&c);
+  }
+  bool aligned = (pt->rank == 1 && pt->dim[0] == t->dim[1]) ||
+                 (pt->rank == 2 && pt->dim[0] == t->dim[0] && pt->dim[1] == t->dim[1]);
+  if (!aligned || !sn_elem_is_int(pt->elem)) {
+    sn_mistake(&c, sn_texts(&c, "i32[T] or i32[B, T] for %s", sn_describe(&c, a.x, sn_spelled(&c, 0))),
+               sn_describe(&c, a.positions, sn_spelled(&c, 1)), "positions do not fit");
+    return sn_poison(&c);
+  }
+  int64_t n = dims / 2;
+  sn_call at_positions = sn_call_on(here, 1, &a.positions); /* angles are shared by the layers */
+  sn_t angle = rope_angles(here, &at_positions, a.positions, a.base > 0 ? a.base : 1e4, n);
+  angle = sn_cast_at(here, (sn_arg){angle}, t->elem == SN_ELEM_F64 ? SN_F64 : SN_F32);
+  sn_t cosine = sn_x_cos(here, angle), sine = sn_x_sin(here, angle);
+  if (t->elem == SN_ELEM_BF16 || t->elem == SN_ELEM_F16) {
+    sn_dtype narrow = t->elem == SN_ELEM_BF16 ? SN_BF16 : SN_F16;
+    cosine = sn_cast_at(here, (sn_arg){cosine}, narrow);
+    sine = sn_cast_at(here, (sn_arg){sine}, narrow);
+  }
+  sn_t part = dims < d ? slice_last(here, a.x, 0, dims) : a.x, rest = {0};
+  if (dims < d) rest = slice_last(here, a.x, dims, d - dims);
+  if (a.interleaved) {
+    part = turn_pairs(here, part, cosine, sine);
+    return dims < d ? concat_last(here, 2, (const sn_arg[]){{part}, {rest}}) : part;
+  }
+  two y = turn(here, (two){slice_last(here, part, 0, n), slice_last(here, part, n, n)}, cosine, sine);
+  return concat_last(here, dims < d ? 3 : 2, (const sn_arg[]){{y.a}, {y.b}, {rest}});
+}
