@@ -1,0 +1,39 @@
+/* The folder of a trained model: model.safetensors, graph.sn, settings.json, tokenizer.json, model.plan, checkpoints/,
+ * metrics.jsonl, loss.svg, and a lock while a run writes it. */
+#ifndef SN_RUNTIME_IO_DIR_H
+#define SN_RUNTIME_IO_DIR_H
+
+#include "ir/base/str.h"
+#include "ir/base/status.h"
+
+typedef struct sn_dir {
+  const char *path;
+  const char *weights, *graph, *settings, *tokenizer, *plan, *checkpoints, *metrics, *curve; /* paths below it */
+} sn_dir;
+
+/* Names only; nothing is opened. owns: arena. */
+sn_dir sn_dir_of(sn_arena *arena, const char *path);
+
+typedef enum sn_dir_mode {
+  SN_DIR_NEW,    /* must not exist (an empty folder is fine) */
+  SN_DIR_RESUME, /* must exist */
+  SN_DIR_FORCE,  /* may exist: a former run's files are removed, others stay */
+} sn_dir_mode;
+
+/* Makes or opens the folder for a run and locks it against a second one until the lock is released or the process ends.
+ * errors: SN_ERR_USAGE it exists (NEW), is missing (RESUME), or is no folder; SN_ERR_FAIL cannot be made, or another
+ * run holds it. */
+SN_MUST sn_code sn_dir_open(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, int *out_lock);
+void sn_dir_release(int lock);
+
+/* settings.json: flat object of strings and numbers, in order. */
+typedef struct sn_setting_value {
+  const char *name;
+  const char *text; /* a string; NULL: number */
+  double number;
+} sn_setting_value;
+SN_MUST sn_code sn_dir_write_settings(const sn_dir *d, int count, const sn_setting_value *v, sn_diags *diags);
+SN_MUST sn_code sn_dir_read_settings(const sn_dir *d, sn_arena *arena, sn_diags *diags, int *out_count,
+                                     sn_setting_value **out);
+
+#endif

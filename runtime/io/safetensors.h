@@ -1,0 +1,42 @@
+/* safetensors: named tensors in one file. Reading trusts nothing.
+ *   source: the format page of the safetensors project: u64 header length, JSON header, data; limits in docs */
+#ifndef SN_RUNTIME_IO_SAFETENSORS_H
+#define SN_RUNTIME_IO_SAFETENSORS_H
+
+#include "ir/base/str.h"
+#include "runtime/runtime.h"
+
+typedef struct sn_tensor_entry {
+  const char *name;
+  sn_elem elem;
+  int rank;
+  int64_t extent[SN_RANK_MAX];
+  const void *data; /* row-major; of a file: as aligned as the file has it */
+  int64_t bytes;
+} sn_tensor_entry;
+
+typedef struct sn_safetensors {
+  int count;
+  sn_tensor_entry *tensor; /* in order of data */
+  int meta_count;
+  const char *(*meta)[2]; /* key, value */
+} sn_safetensors;
+
+/* Reads a file image. owns: entries in `arena`, data borrowed from the image.
+ * errors: SN_ERR_INPUT for anything that the format forbids (holes, overlap, sizes that do not match shapes, duplicate
+ * names, unknown types, names that are no UTF-8), SN_ERR_LIMIT beyond 1,000,000 tensors or 100 MB of header. */
+SN_MUST sn_code sn_safetensors_read(sn_arena *arena, sn_diags *diags, const char *file, const void *data, size_t bytes,
+                                    sn_safetensors *out);
+const sn_tensor_entry *sn_safetensors_find(const sn_safetensors *s, const char *name); /* NULL: none */
+
+/* Writes atomically, data streamed. meta: pairs, may be NULL. Same input, same bytes. */
+SN_MUST sn_code sn_safetensors_write(const char *path, int count, const sn_tensor_entry *tensor, int meta_count,
+                                     const char *const (*meta)[2], sn_diags *diags);
+
+/* Parameters of a store to a file, and back: every parameter must be there with its shape; float types are converted.
+ * Tensors that the model lacks are an error unless `partial`; with `partial` missing ones keep their values.
+ * errors: SN_ERR_INPUT missing, unknown (with the nearest name) or misshapen tensors (expected, found). */
+SN_MUST sn_code sn_store_save(sn_store *s, const sn_plan *p, const char *path, sn_diags *diags);
+SN_MUST sn_code sn_store_load(sn_store *s, const sn_plan *p, const char *path, bool partial, sn_diags *diags);
+
+#endif
