@@ -31,25 +31,26 @@ static region open_region(sn_call *c, const char *name, const sn_type *score) {
   return r;
 }
 
-/* start + T inside the region: the end of what is written. */
-static sn_t written_end(sn_call *c, const region *r, const sn_fact *cache) {
-  int64_t rows;
+/* start + T - back inside the region: back 0 is the end of what is written, 1 the newest position. */
+static sn_t written(sn_call *c, const region *r, const sn_fact *cache, int back) {
+  sn_types *types = sn_types_of(c);
+  const sn_dimx *rows = sn_dimx_sub(types, cache->rows, sn_dimx_const(types, back));
+  int64_t n;
   sn_t count = sn_num(0), start = cache->start;
-  if (sn_dimx_is_const(cache->rows, &rows))
-    count = sn_num((double)rows);
+  if (sn_dimx_is_const(rows, &n))
+    count = sn_num((double)n);
   else
-    count = (sn_t){.u.id = sn_g_dim(&r->fn->b, cache->rows), .fn = r->fn};
-  if (sn_is_number(start)) return sn_x_add(c->here, count, start);
+    count = (sn_t){.u.id = sn_g_dim(&r->fn->b, rows), .fn = r->fn};
   const sn_arg batch = {r->at.batch};
-  if (sn_rank(start) == 1) start = sn_index_at(c->here, start, (sn_list){1, &batch});
-  return sn_x_add(c->here, start, count);
+  if (!sn_is_number(start) && sn_rank(start) == 1) start = sn_index_at(c->here, start, (sn_list){1, &batch});
+  return sn_is_number(count) && count.u.num == 0 ? start : sn_x_add(c->here, start, count);
 }
 
 /* The site as the user's function sees it: slots of a ring become positions. */
 static sn_site seen_site(sn_call *c, const region *r, const sn_fact *cache) {
   sn_site at = r->at;
   if (!cache || !cache->ring) return at;
-  sn_t newest = sn_x_sub(c->here, written_end(c, r, cache), sn_num(1));
+  sn_t newest = written(c, r, cache, 1);
   sn_t age = sn_x_mod(c->here, sn_x_sub(c->here, newest, at.k), sn_num((double)cache->cache));
   at.k = sn_x_sub(c->here, newest, age);
   return at;
@@ -82,12 +83,12 @@ static sn_val trace_mask(sn_call *c, const sn_attention_args *a, const region *r
   const sn_type *want = sn_type_scalar(sn_types_of(c), SN_ELEM_BOOL);
   sn_t see = a->mask ? a->mask(at, a->opt) : sn_num(1);
   if (a->mask && !checked_result(c, r, see, want, "mask")) return 0;
-  sn_t written = {0};
+  sn_t there = {0};
   if (cache && cache->ring)
-    written = sn_x_le(c->here, sn_num(0), at.k);
+    there = sn_x_le(c->here, sn_num(0), at.k);
   else if (cache && a->mask != sn_causal)
-    written = sn_x_lt(c->here, at.k, written_end(c, r, cache));
-  if (!sn_is_number(written)) see = sn_is_number(see) && see.u.num != 0 ? written : sn_x_and(c->here, see, written);
+    there = sn_x_lt(c->here, at.k, written(c, r, cache, 0));
+  if (!sn_is_number(there)) see = sn_is_number(see) && see.u.num != 0 ? there : sn_x_and(c->here, see, there);
   return checked_result(c, r, see, want, "mask");
 }
 

@@ -151,7 +151,7 @@ static term pair(sn_call *c, term x, term y, const char *keep, const char *out) 
     }
     r.letters[n++] = *s;
   }
-  if (out) snprintf(r.letters, sizeof r.letters, "%s", out);
+  if (out) memcpy(r.letters, out, strlen(out) + 1);
   if (!x.v || !y.v) return r;
   snprintf(spec, sizeof spec, "%s,%s->%s", x.letters, y.letters, r.letters);
   r.v = summed ? sn_g_contract(&c->fn->b, spec, x.v, y.v) : multiply(c, x, y, r.letters);

@@ -1,7 +1,8 @@
-/* GPT: a decoder-only transformer with learned positions and a tied head. Radford et al. 2019; parameter names are those of
- * the published GPT-2 checkpoint. Biases only with bias=1. */
+/* GPT: a decoder-only transformer with learned positions and a tied head. Radford et al. 2019; parameter names are
+ * those of the published GPT-2 checkpoint. Biases only with bias=1. */
 #include "sinter.h"
 
+/* clang-format off */
 SN_SETTINGS(gpt,
   (int,    layers,  4,   "transformer blocks"),
   (int,    heads,   4,   "attention heads"),
@@ -10,6 +11,7 @@ SN_SETTINGS(gpt,
   (int,    vocab,   256, "tokens"),
   (double, dropout, 0,   "dropout probability"),
   (bool,   bias,    0,   "biases in linear layers and norms"));
+/* clang-format on */
 
 static sn_t linear(sn_scope m, const char *name, sn_t x, int out, double std, const gpt *c) {
   if (c->bias) return sn_affine(m, name, x, out, .init = sn_normal(std));
@@ -56,8 +58,10 @@ static sn_t ids(sn_scope m, const char *name, const gpt *c) {
 static void train(sn_scope m, const gpt *c) {
   sn_t logits = gpt_logits(sn_with(m, .train = true), ids(m, "tokens", c), c);
   sn_t loss = sn_cross_entropy(logits, ids(m, "targets", c));
-  sn_adamw_opt o = {.lr = sn_scalar(m, "lr", SN_REAL, 1e-3), .min_lr = sn_scalar(m, "min_lr", SN_REAL, 1e-4),
-                    .warmup = sn_scalar(m, "warmup", SN_I32, 100), .steps = sn_scalar(m, "steps", SN_I32, 2000),
+  sn_adamw_opt o = {.lr = sn_scalar(m, "lr", SN_REAL, 1e-3),
+                    .min_lr = sn_scalar(m, "min_lr", SN_REAL, 1e-4),
+                    .warmup = sn_scalar(m, "warmup", SN_I32, 100),
+                    .steps = sn_scalar(m, "steps", SN_I32, 2000),
                     .weight_decay = sn_scalar(m, "weight_decay", SN_REAL, .1),
                     .beta2 = sn_scalar(m, "beta2", SN_REAL, .99)};
   sn_minimize(m, loss, sn_adamw, &o, .clip = sn_scalar(m, "clip", SN_REAL, 1));
