@@ -14,7 +14,7 @@
 typedef struct world {
   sn_arena *arena;
   sn_types *types;
-  const sn_dimx *B, *T, *S;
+  const sn_dimx *B, *T, *S, *N;
 } world;
 
 static world world_create(void) {
@@ -23,6 +23,7 @@ static world world_create(void) {
   w.B = sn_dimx_symbol(w.types, "B", 1, 64, 1, NULL);
   w.T = sn_dimx_symbol(w.types, "T", 1, 1024, 1, NULL);
   w.S = sn_dimx_symbol(w.types, "S", 16, 256, 16, NULL);
+  w.N = sn_dimx_symbol(w.types, "N", -9, 6, 3, NULL);
   return w;
 }
 
@@ -129,7 +130,7 @@ static void symbols(void **state) {
   assert_false(conflict);
   assert_ptr_equal(sn_dimx_symbol(w.types, "B", 1, 65, 1, &conflict), w.B);
   assert_true(conflict);
-  assert_int_equal(sn_types_symbol_count(w.types), 3);
+  assert_int_equal(sn_types_symbol_count(w.types), 4);
   assert_ptr_equal(sn_types_symbol(w.types, 1), w.T);
   assert_ptr_equal(sn_dimx_find_symbol(w.types, "S"), w.S);
   assert_null(sn_dimx_find_symbol(w.types, "X"));
@@ -172,7 +173,7 @@ static built combine(world *w, int op, built a, built b) {
 static built random_built(world *w, sn_rng *r, const int64_t *values, int depth) {
   uint64_t kind = sn_rng_below(r, depth ? 12 : 2);
   if (kind == 0) {
-    int i = (int)sn_rng_below(r, 3);
+    int i = (int)sn_rng_below(r, 4);
     return (built){sn_types_symbol(w->types, i), true, values[i]};
   }
   if (kind == 1) {
@@ -213,8 +214,8 @@ static void random_expressions(void **state) {
   int checked = 0;
   for (int i = 0; i < 20000; i++) {
     world w = world_create();
-    int64_t values[3] = {1 + (int64_t)sn_rng_below(&r, 64), 1 + (int64_t)sn_rng_below(&r, 1024),
-                         16 * (1 + (int64_t)sn_rng_below(&r, 16))};
+    int64_t values[4] = {1 + (int64_t)sn_rng_below(&r, 64), 1 + (int64_t)sn_rng_below(&r, 1024),
+                         16 * (1 + (int64_t)sn_rng_below(&r, 16)), 3 * (int64_t)sn_rng_below(&r, 6) - 9};
     built b = random_built(&w, &r, values, 4);
     if (b.defined) {
       checked++;
@@ -230,7 +231,7 @@ static void random_expressions(void **state) {
 static void eval_errors(void **state) {
   (void)state;
   world w = world_create();
-  int64_t values[3] = {2, 1000000, 16}, value = 7;
+  int64_t values[4] = {2, 1000000, 16, 0}, value = 7;
   assert_int_equal(sn_dimx_eval(parse(&w, "T*T*T*T"), values, &value), SN_ERR_LIMIT);
   assert_int_equal(sn_dimx_eval(parse(&w, "floordiv(T, B - 2)"), values, &value), SN_ERR_LIMIT);
   assert_int_equal(sn_dimx_eval(parse(&w, "mod(T, 0)"), values, &value), SN_ERR_LIMIT);
