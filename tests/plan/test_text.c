@@ -78,8 +78,10 @@ static void damaged_texts(void **state) {
     sn_plan *p = NULL;
     size_t count = sizeof example - 1;
     memcpy(text, example, sizeof text);
-    if (i < (int)count) count = (size_t)i;
-    else text[pick(&r, (int)count)] = (char)(i % 2 ? sn_rng_u32(&r) : 32 + (unsigned)pick(&r, 95));
+    if (i < (int)count)
+      count = (size_t)i;
+    else
+      text[pick(&r, (int)count)] = (char)(i % 2 ? sn_rng_u32(&r) : 32 + (unsigned)pick(&r, 95));
     if (sn_plan_parse(arena, NULL, "t", text, count, &p) == SN_OK) assert_int_equal(sn_plan_verify(p, NULL), SN_OK);
     sn_arena_destroy(arena);
   }
