@@ -7,7 +7,6 @@
 typedef struct marker {
   const sn_kernel *k;
   unsigned char *live;
-  unsigned char *local_read; /* per LOCAL: something loads from it */
   sn_kv *parent;             /* per listed instruction: the statement around it, 0: none */
   sn_kv *work;
   int work_count;
@@ -23,17 +22,17 @@ static void scan_block(marker *m, const sn_kblock *b, sn_kv parent) {
   for (int j = 0; j < b->count; j++) {
     const sn_kins *x = sn_k_ins(m->k, b->ins[j]);
     m->parent[b->ins[j]] = parent;
-    if (x->op == SN_K_LOAD || x->op == SN_K_GATHER) m->local_read[x->a[0]] = 1;
     for (int side = 0; side < 2 && x->body[side]; side++) scan_block(m, x->body[side], b->ins[j]);
   }
 }
 
-static void mark_stores(marker *m, const sn_kblock *b) {
+/* Stores to the buffer `to`, 0: to parameters. */
+static void mark_stores(marker *m, const sn_kblock *b, sn_kv to) {
   for (int j = 0; j < b->count; j++) {
     const sn_kins *x = sn_k_ins(m->k, b->ins[j]);
     bool scratch = x->op == SN_K_STORE && sn_k_ins(m->k, x->a[0])->op == SN_K_LOCAL;
-    if (x->op == SN_K_STORE && (!scratch || m->local_read[x->a[0]])) mark(m, b->ins[j]);
-    for (int side = 0; side < 2 && x->body[side]; side++) mark_stores(m, x->body[side]);
+    if (x->op == SN_K_STORE && (to ? x->a[0] == to : !scratch)) mark(m, b->ins[j]);
+    for (int side = 0; side < 2 && x->body[side]; side++) mark_stores(m, x->body[side], to);
   }
 }
 
@@ -59,6 +58,7 @@ static void mark_operands(marker *m, sn_kv v) {
     mark_carried(m, x);
     return;
   }
+  if (x->op == SN_K_LOCAL) mark_stores(m, m->k->body, v); /* live because something loads from it */
   int count = x->op == SN_K_FOR ? 3 : x->count; /* initial values live with their carried values */
   for (int j = 0; j < count; j++) mark(m, x->a[j]);
 }
@@ -66,11 +66,10 @@ static void mark_operands(marker *m, sn_kv v) {
 sn_kernel *sn_kernel_finish(sn_arena *arena, const sn_kernel *k) {
   marker m = {.k = k};
   m.live = SN_ARRAY(arena, k->ins_count, unsigned char);
-  m.local_read = SN_ARRAY(arena, k->ins_count, unsigned char);
   m.parent = SN_ARRAY(arena, k->ins_count, sn_kv);
   m.work = SN_ARRAY(arena, k->ins_count, sn_kv);
   scan_block(&m, k->body, 0);
-  mark_stores(&m, k->body);
+  mark_stores(&m, k->body, 0);
   while (m.work_count) mark_operands(&m, m.work[--m.work_count]);
   sn_krewrite w = {.live = m.live, .inline_names = sn_k_names(k, arena).value};
   return sn_krewrite_run(&w, arena, k);
