@@ -211,8 +211,8 @@ typedef struct back { /* operands of the gradient, and sums of sizes for the rou
 
 static num weight(const heads *a, const back *g, int64_t at, int64_t row) {
   double lse = g->lse->value[row];
-  if (!visible(a, at) || isinf(lse))
-    return (num){0, a->e->bounds && (mask_doubt(a, at) || g->lse->bound[row] > 0) ? INFINITY : 0, 0};
+  if (!visible(a, at)) return (num){0, a->e->bounds && mask_doubt(a, at) ? INFINITY : 0, 0};
+  if (isinf(lse)) return (num){0, a->e->bounds ? INFINITY : 0, 0};
   num p = {exp(a->s->value[at] - lse), 0, 0};
   if (!a->e->bounds) return p;
   double d =

@@ -1,0 +1,475 @@
+/* Draws random valid uses of every op: operand types, attributes, and domains of values. */
+#include "ir/ops/sample.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ir/ops/rules.h"
+
+typedef struct draw {
+  sn_rng *rng;
+  sn_module *m;
+  sn_op op;
+  sn_sample *s;
+  sn_elem real;
+} draw;
+
+static int64_t below(draw *d, int64_t n) { return (int64_t)sn_rng_below(d->rng, (uint64_t)n); }
+static const sn_dimx *number(draw *d, int64_t n) { return sn_dimx_const(d->m->types, n); }
+
+/* A constant from 1 to 5, or now and then a symbol that cannot be 0. */
+static const sn_dimx *extent(draw *d) {
+  int n = sn_types_symbol_count(d->m->types);
+  if (n && below(d, 3) == 0) {
+    const sn_dimx *s = sn_types_symbol(d->m->types, (int)below(d, n));
+    if (sn_dimx_min_value(s) >= 1) return s;
+  }
+  return number(d, 1 + below(d, 5));
+}
+
+static const sn_type *shaped(draw *d, sn_elem e, int rank) {
+  const sn_dimx *dim[SN_RANK_MAX];
+  for (int i = 0; i < rank; i++) dim[i] = extent(d);
+  return sn_type_of(d->m->types, e, rank, dim);
+}
+
+static const sn_type *any_shape(draw *d, sn_elem e, int min_rank) {
+  return shaped(d, e, min_rank + (int)below(d, 4 - min_rank));
+}
+
+static void arg(draw *d, const sn_type *t, double lo, double hi, double gap) {
+  d->s->domain[d->s->arg_count] = (sn_sample_domain){.lo = lo, .hi = hi, .gap = gap};
+  d->s->arg[d->s->arg_count++] = t;
+}
+
+static void float_arg(draw *d, const sn_type *t) { arg(d, t, -2, 2, 0); }
+
+static void index_arg(draw *d, const sn_type *t, const sn_dimx *limit) {
+  arg(d, t, 0, 0, 0);
+  d->s->domain[d->s->arg_count - 1].below = limit;
+}
+
+static sn_attr *attr(draw *d, const char *name) {
+  sn_attr *a = &d->s->attr[sn_op_attr(d->op, name)];
+  a->set = true;
+  return a;
+}
+
+static void set_ints(draw *d, const char *name, int count, const int64_t *ints) {
+  sn_attr *a = attr(d, name);
+  a->count = count;
+  a->ints = sn_arena_copy(d->m->arena, ints, (size_t)count * sizeof *ints);
+}
+
+static void set_dims(draw *d, const char *name, int count, const sn_dimx *const *dims) {
+  sn_attr *a = attr(d, name);
+  a->count = count;
+  a->dims = sn_arena_copy(d->m->arena, dims, (size_t)count * sizeof *dims);
+}
+
+static const sn_type *with_elem(draw *d, const sn_type *t, sn_elem e) { return sn_type_with_elem(d->m->types, t, e); }
+
+/* ---- elementwise ---- */
+
+static void draw_unary(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 0);
+  switch (d->op) {
+    case SN_OP_LOG:
+    case SN_OP_SQRT:
+    case SN_OP_RSQRT: arg(d, t, 0.2, 4, 0); break;
+    case SN_OP_ABS:
+    case SN_OP_SIGN:
+    case SN_OP_RELU: arg(d, t, -2, 2, 0.01); break;
+    case SN_OP_NOT: arg(d, with_elem(d, t, SN_ELEM_BOOL), 0, 2, 0); break;
+    default: float_arg(d, t); break;
+  }
+}
+
+static void draw_cast(draw *d) {
+  static const sn_elem to[] = {SN_ELEM_F32, SN_ELEM_F64, SN_ELEM_BF16, SN_ELEM_I32, SN_ELEM_I8, SN_ELEM_BOOL};
+  static const sn_elem to_wide[] = {SN_ELEM_F64, SN_ELEM_F64};
+  bool exact = d->real == SN_ELEM_F64; /* roundings hide derivatives */
+  attr(d, "to")->i = exact ? to_wide[below(d, 2)] : to[below(d, 6)];
+  float_arg(d, any_shape(d, d->real, 0));
+}
+
+static void draw_binary(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 0);
+  bool logic = d->op == SN_OP_AND || d->op == SN_OP_OR;
+  if (logic) t = with_elem(d, t, SN_ELEM_BOOL);
+  if (d->op == SN_OP_MOD || (!logic && d->op != SN_OP_POW && below(d, 4) == 0)) t = with_elem(d, t, SN_ELEM_I32);
+  if (logic) {
+    arg(d, t, 0, 2, 0);
+    arg(d, t, 0, 2, 0);
+  } else if (t->elem == SN_ELEM_I32) {
+    bool divides = d->op == SN_OP_MOD || d->op == SN_OP_DIV;
+    arg(d, t, -20, 20, 0);
+    arg(d, t, divides ? 1 : -20, 20, 0);
+  } else {
+    arg(d, t, d->op == SN_OP_POW ? 0.2 : -2, 3, 0);
+    arg(d, t, -2, 2, d->op == SN_OP_DIV ? 0.3 : 0);
+  }
+}
+
+static void draw_select(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 0);
+  arg(d, with_elem(d, t, SN_ELEM_BOOL), 0, 2, 0);
+  float_arg(d, t);
+  float_arg(d, t);
+}
+
+/* ---- leaves ---- */
+
+static void draw_leaf(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 1);
+  if (d->op == SN_OP_DIM) {
+    attr(d, "dim")->d = extent(d);
+    t = sn_type_scalar(d->m->types, SN_ELEM_I32);
+  } else if (d->op == SN_OP_IOTA) {
+    attr(d, "axis")->i = below(d, t->rank);
+    t = with_elem(d, t, SN_ELEM_I32);
+  } else if (d->op == SN_OP_CONST) {
+    attr(d, "value")->f = sn_rng_f64(d->rng) * 4 - 2;
+  } else if (d->op == SN_OP_ARG) {
+    attr(d, "index")->i = 0;
+  } else {
+    attr(d, "name")->s = "leaf";
+    if (d->op != SN_OP_INPUT) attr(d, "init")->s = "zeros";
+  }
+  d->s->leaf = t;
+}
+
+/* ---- views ---- */
+
+static void draw_reshape(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 1);
+  const sn_dimx *dim[SN_RANK_MAX];
+  int n = 0;
+  for (int i = 0; i < t->rank; i++) { /* axes are merged, or an axis of 1 is put in */
+    if (n && below(d, 2)) {
+      dim[n - 1] = sn_dimx_mul(d->m->types, dim[n - 1], t->dim[i]);
+    } else {
+      if (below(d, 3) == 0) dim[n++] = number(d, 1);
+      dim[n++] = t->dim[i];
+    }
+  }
+  set_dims(d, "shape", n, dim);
+  float_arg(d, t);
+}
+
+static void draw_transpose(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 1);
+  int64_t perm[SN_RANK_MAX];
+  for (int i = 0; i < t->rank; i++) perm[i] = i;
+  for (int i = t->rank - 1; i > 0; i--) {
+    int64_t k = below(d, i + 1), p = perm[i];
+    perm[i] = perm[k];
+    perm[k] = p;
+  }
+  set_ints(d, "perm", t->rank, perm);
+  float_arg(d, t);
+}
+
+static void draw_broadcast(draw *d) {
+  const sn_type *t = shaped(d, d->real, 1 + (int)below(d, 3));
+  const sn_dimx *dim[SN_RANK_MAX];
+  int64_t axes[SN_RANK_MAX];
+  int n = 0;
+  for (int i = 0; i < t->rank; i++) {
+    dim[i] = t->dim[i];
+    if (below(d, 2)) continue;
+    axes[n] = i;
+    dim[n++] = below(d, 3) ? t->dim[i] : number(d, 1);
+  }
+  set_dims(d, "shape", t->rank, t->dim);
+  set_ints(d, "axes", n, axes);
+  float_arg(d, sn_type_of(d->m->types, d->real, n, dim));
+}
+
+static void draw_slice(draw *d) {
+  const sn_dimx *dim[SN_RANK_MAX], *start[SN_RANK_MAX], *shape[SN_RANK_MAX];
+  int rank = 1 + (int)below(d, 3);
+  for (int i = 0; i < rank; i++) { /* extent = start + shape + rest */
+    shape[i] = extent(d);
+    start[i] = number(d, below(d, 3));
+    dim[i] = sn_dimx_add(d->m->types, sn_dimx_add(d->m->types, shape[i], start[i]), number(d, below(d, 3)));
+  }
+  set_dims(d, "start", rank, start);
+  set_dims(d, "shape", rank, shape);
+  float_arg(d, sn_type_of(d->m->types, d->real, rank, dim));
+}
+
+static void draw_concat(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 1);
+  int64_t axis = below(d, t->rank), count = 1 + below(d, 3);
+  attr(d, "axis")->i = axis;
+  for (int64_t k = 0; k < count; k++) {
+    const sn_dimx *dim[SN_RANK_MAX];
+    for (int i = 0; i < t->rank; i++) dim[i] = i == axis ? extent(d) : t->dim[i];
+    float_arg(d, sn_type_of(d->m->types, d->real, t->rank, dim));
+  }
+}
+
+/* ---- reductions, contraction ---- */
+
+static void draw_reduce(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 1);
+  int64_t axes[SN_RANK_MAX];
+  int n = 0;
+  for (int i = 0; i < t->rank; i++)
+    if (below(d, 2)) axes[n++] = i;
+  if (n == 0) axes[n++] = 0;
+  if (d->op == SN_OP_ARGMAX)
+    attr(d, "axis")->i = axes[0];
+  else
+    set_ints(d, "axes", n, axes);
+  float_arg(d, t);
+}
+
+/* Each of up to five letters is batch, of one operand only, or summed. */
+static void draw_contract(draw *d) {
+  char a[SN_RANK_MAX + 1] = "", b[SN_RANK_MAX + 1] = "", out[SN_RANK_MAX + 1] = "";
+  const sn_dimx *da[SN_RANK_MAX], *db[SN_RANK_MAX];
+  int na = 0, nb = 0, no = 0, letters = 1 + (int)below(d, 5);
+  for (int i = 0; i < letters; i++) {
+    int64_t kind = below(d, 4); /* 0 batch, 1 left, 2 right, 3 summed */
+    const sn_dimx *n = extent(d);
+    char c = (char)('a' + i);
+    if (kind != 2) da[na] = n, a[na++] = c;
+    if (kind != 1) db[nb] = n, b[nb++] = c;
+    if (kind != 3) out[no++] = c;
+  }
+  for (int i = no - 1; i > 0; i--) {
+    int64_t k = below(d, i + 1);
+    char c = out[i];
+    out[i] = out[k];
+    out[k] = c;
+  }
+  attr(d, "spec")->s = sn_name(d->m->names, sn_arena_printf(d->m->arena, "%s,%s->%s", a, b, out));
+  float_arg(d, sn_type_of(d->m->types, d->real, na, da));
+  float_arg(d, sn_type_of(d->m->types, d->real, nb, db));
+}
+
+/* ---- indexing ---- */
+
+/* batch axes, then `middle`, then trailing axes, joined. */
+static const sn_type *joined(draw *d, sn_elem e, const sn_type *x, const sn_type *y, const sn_type *z) {
+  const sn_dimx *dim[SN_RANK_MAX];
+  int n = 0;
+  for (int i = 0; i < x->rank; i++) dim[n++] = x->dim[i];
+  for (int i = 0; i < y->rank; i++) dim[n++] = y->dim[i];
+  for (int i = 0; i < z->rank; i++) dim[n++] = z->dim[i];
+  return sn_type_of(d->m->types, e, n, dim);
+}
+
+static void draw_gather(draw *d) {
+  const sn_type *batch = shaped(d, d->real, (int)below(d, 2)), *rest = shaped(d, d->real, (int)below(d, 2));
+  const sn_type *rows = shaped(d, d->real, 1), *picks = shaped(d, d->real, (int)below(d, 3));
+  const sn_type *none = sn_type_scalar(d->m->types, d->real);
+  const sn_type *idx = joined(d, SN_ELEM_I32, batch, picks, none);
+  if (batch->rank) attr(d, "batch")->i = batch->rank;
+  if (d->op == SN_OP_GATHER) {
+    float_arg(d, joined(d, d->real, batch, rows, rest));
+    index_arg(d, idx, rows->dim[0]);
+  } else {
+    attr(d, "rows")->d = rows->dim[0];
+    index_arg(d, idx, rows->dim[0]);
+    float_arg(d, joined(d, d->real, idx, rest, none));
+  }
+}
+
+static void draw_index(draw *d) {
+  const sn_type *x = shaped(d, d->real, 1 + (int)below(d, 3)), *s = any_shape(d, SN_ELEM_I32, 0);
+  if (d->op == SN_OP_INDEX) {
+    float_arg(d, x);
+  } else {
+    set_dims(d, "shape", x->rank, x->dim);
+    float_arg(d, with_elem(d, s, d->real));
+  }
+  for (int i = 0; i < x->rank; i++) index_arg(d, s, x->dim[i]);
+}
+
+static void draw_rows(draw *d) {
+  const sn_type *t = shaped(d, d->real, 1 + (int)below(d, 3));
+  int64_t axis = below(d, t->rank);
+  bool write = d->op == SN_OP_DYN_WRITE, ring = write && below(d, 2);
+  const sn_dimx *dim[SN_RANK_MAX], *slack = number(d, below(d, 3));
+  for (int i = 0; i < t->rank; i++) dim[i] = i == axis ? sn_dimx_add(d->m->types, t->dim[i], slack) : t->dim[i];
+  const sn_type *x = sn_type_of(d->m->types, d->real, t->rank, dim);
+  bool per_row = axis > 0 && below(d, 2);
+  const sn_type *start = sn_type_of(d->m->types, SN_ELEM_I32, per_row, per_row ? &x->dim[0] : NULL);
+  attr(d, "axis")->i = axis;
+  float_arg(d, x);
+  if (write)
+    float_arg(d, t);
+  else
+    attr(d, "count")->d = t->dim[axis];
+  if (ring) attr(d, "ring")->i = 1;
+  index_arg(d, start, ring ? x->dim[axis] : sn_dimx_add(d->m->types, slack, number(d, 1)));
+}
+
+static void draw_uniform(draw *d) {
+  const sn_type *t = any_shape(d, SN_ELEM_F32, 0);
+  set_dims(d, "shape", t->rank, t->dim);
+  attr(d, "stream")->s = "drop";
+  arg(d, sn_type_scalar(d->m->types, SN_ELEM_I64), 0, 1000000, 0);
+  arg(d, sn_type_scalar(d->m->types, SN_ELEM_I32), 0, 1000, 0);
+}
+
+/* ---- expansions along an axis ---- */
+
+static void draw_expansion(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 1);
+  if (sn_op_attr(d->op, "axis") >= 0) attr(d, "axis")->i = below(d, t->rank);
+  if (sn_op_attr(d->op, "eps") >= 0) attr(d, "eps")->f = 0.1;
+  if (sn_op_attr(d->op, "smooth") >= 0 && below(d, 2)) attr(d, "smooth")->f = 0.1;
+  float_arg(d, t);
+  if (d->op == SN_OP_PICK || d->op == SN_OP_CROSS_ENTROPY)
+    index_arg(d, sn_type_of(d->m->types, SN_ELEM_I32, t->rank - 1, t->dim), t->dim[t->rank - 1]);
+}
+
+/* ---- structured ---- */
+
+static sn_val body_arg(sn_build *b, int index, const sn_type *t) {
+  const sn_attr at = {.set = true, .i = index};
+  return sn_emit(b, SN_OP_ARG, 0, NULL, &at, t);
+}
+
+/* (x, y) -> x * y, x + y */
+static const sn_func *small_body(draw *d, const sn_type *t) {
+  sn_func *f = sn_func_create(d->m, "sample_body", SN_FUNC_BODY);
+  sn_build b = sn_build_begin(f, NULL);
+  sn_val x = body_arg(&b, 0, t), y = body_arg(&b, 1, t);
+  sn_func_return(f, sn_g2(&b, SN_OP_MUL, x, y));
+  sn_func_return(f, sn_g2(&b, SN_OP_ADD, x, y));
+  return f;
+}
+
+static void draw_call(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 0);
+  attr(d, "body")->region = small_body(d, t);
+  attr(d, d->op == SN_OP_CALL ? "with" : "kind")->s = d->op == SN_OP_CALL ? "h.0" : "map";
+  float_arg(d, t);
+  float_arg(d, t);
+}
+
+static void draw_grad(draw *d) {
+  float_arg(d, sn_type_scalar(d->m->types, d->real));
+  float_arg(d, any_shape(d, d->real, 0));
+}
+
+/* Every argument of a region: the site, after the score if there is one, then a captured bias if there is one. */
+static void region_args(draw *d, sn_build *b, sn_elem acc, const sn_type *bias, sn_val *out) {
+  int n = 0;
+  if (acc) out[n] = body_arg(b, n, sn_type_scalar(d->m->types, acc)), n++;
+  for (int i = 0; i < 4; i++, n++) out[n] = body_arg(b, n, sn_type_scalar(d->m->types, SN_ELEM_I32));
+  if (bias) out[n] = body_arg(b, n, bias);
+}
+
+/* tanh(s) + bias[head], or with a slope by distance */
+static const sn_func *score_region(draw *d, sn_elem acc, const sn_type *bias) {
+  sn_func *f = sn_func_create(d->m, "sample_score", SN_FUNC_BODY);
+  sn_build b = sn_build_begin(f, NULL);
+  sn_val at[6]; /* score, batch, head, query, key, bias */
+  region_args(d, &b, acc, bias, at);
+  sn_val s = sn_g1(&b, SN_OP_TANH, at[0]);
+  if (bias) {
+    const sn_val x[2] = {at[5], at[2]};
+    s = sn_g2(&b, SN_OP_ADD, s, sn_emit(&b, SN_OP_INDEX, 2, x, NULL, NULL));
+  } else {
+    sn_val gap = sn_g2(&b, SN_OP_SUB, at[3], at[4]);
+    s = sn_g2(&b, SN_OP_SUB, s, sn_b_scale(&b, sn_g_cast(&b, gap, acc), 0.25));
+  }
+  sn_func_return(f, s);
+  return f;
+}
+
+/* key <= query */
+static const sn_func *mask_region(draw *d, const sn_type *bias) {
+  sn_func *f = sn_func_create(d->m, "sample_mask", SN_FUNC_BODY);
+  sn_build b = sn_build_begin(f, NULL);
+  sn_val at[5];
+  region_args(d, &b, SN_ELEM_NONE, bias, at);
+  sn_func_return(f, sn_g2(&b, SN_OP_LE, at[3], at[2]));
+  return f;
+}
+
+static const sn_type *four(draw *d, sn_elem e, const sn_dimx *a, const sn_dimx *b, const sn_dimx *c, const sn_dimx *x) {
+  const sn_dimx *dim[4] = {a, b, c, x};
+  return sn_type_of(d->m->types, e, x ? 4 : 3, dim);
+}
+
+static void draw_attention(draw *d) {
+  const sn_dimx *B = extent(d), *T = extent(d), *S = extent(d), *G = number(d, 1 + below(d, 2)), *D = extent(d),
+                *E = extent(d), *H = sn_dimx_mul(d->m->types, G, number(d, 1 + below(d, 2)));
+  sn_elem acc = sn_acc_elem(d->real);
+  bool start = below(d, 2);
+  const sn_type *bias = below(d, 2) ? sn_type_of(d->m->types, acc, 1, &H) : NULL;
+  const sn_type *y = four(d, d->real, B, T, H, E);
+  float_arg(d, four(d, d->real, B, T, H, D));
+  float_arg(d, four(d, d->real, B, S, G, D));
+  float_arg(d, four(d, d->real, B, S, G, E));
+  if (d->op == SN_OP_ATTENTION_GRAD) {
+    float_arg(d, y);
+    float_arg(d, four(d, acc, B, H, T, NULL));
+    float_arg(d, y);
+  }
+  if (bias) float_arg(d, bias);
+  if (start) arg(d, sn_type_of(d->m->types, SN_ELEM_I32, (int)below(d, 2), &B), 0, 3, 0);
+  attr(d, "scale")->f = 0.7;
+  if (start) attr(d, "start")->i = 1;
+  if (bias || below(d, 2)) attr(d, "score")->region = score_region(d, acc, bias);
+  if (below(d, 3)) attr(d, "mask")->region = mask_region(d, bias);
+}
+
+/* ---- dispatch ---- */
+
+typedef void (*draw_fn)(draw *d);
+
+static draw_fn by_op(sn_op op) { /* table */
+  switch (op) {
+    case SN_OP_CAST: return draw_cast;
+    case SN_OP_SELECT: return draw_select;
+    case SN_OP_RESHAPE: return draw_reshape;
+    case SN_OP_TRANSPOSE: return draw_transpose;
+    case SN_OP_BROADCAST: return draw_broadcast;
+    case SN_OP_SLICE: return draw_slice;
+    case SN_OP_CONCAT: return draw_concat;
+    case SN_OP_SUM:
+    case SN_OP_AMAX:
+    case SN_OP_ARGMAX: return draw_reduce;
+    case SN_OP_CONTRACT: return draw_contract;
+    case SN_OP_GATHER:
+    case SN_OP_SCATTER: return draw_gather;
+    case SN_OP_INDEX:
+    case SN_OP_INDEX_ADD: return draw_index;
+    case SN_OP_DYN_SLICE:
+    case SN_OP_DYN_WRITE: return draw_rows;
+    case SN_OP_UNIFORM: return draw_uniform;
+    case SN_OP_CALL:
+    case SN_OP_FUSED: return draw_call;
+    case SN_OP_GRAD: return draw_grad;
+    case SN_OP_ATTENTION:
+    case SN_OP_ATTENTION_GRAD: return draw_attention;
+    default: return NULL;
+  }
+}
+
+static draw_fn by_class(sn_op op) {
+  const sn_op_info *info = sn_op_get(op);
+  if (info->cls == SN_CLASS_LEAF) return draw_leaf;
+  if (info->cls == SN_CLASS_POINT) return info->operands == 1 ? draw_unary : info->operands == 2 ? draw_binary : NULL;
+  if (info->cls == SN_CLASS_EXPAND) return info->attr_count || info->operands == 2 ? draw_expansion : draw_unary;
+  return NULL;
+}
+
+sn_code sn_op_sample(sn_rng *rng, sn_module *m, sn_op op, sn_sample *out) {
+  sn_elem real = out->real ? out->real : SN_ELEM_F32;
+  draw d = {.rng = rng, .m = m, .op = op, .s = out, .real = real};
+  *out = (sn_sample){.real = real};
+  draw_fn fn = by_op(op);
+  if (!fn) fn = by_class(op);
+  if (!fn) return SN_ERR_FAIL;
+  fn(&d);
+  return SN_OK;
+}

@@ -1,0 +1,279 @@
+/* The laws of ops, in one loop over the op table: samples are accepted and print and parse back; gradients agree with
+ * central differences; error bounds contain executions in the declared types; and a wrong rule would be noticed. */
+#include "tests/ops/support.h"
+
+#include "ir/graph/text.h"
+#include "ir/ops/sample.h"
+
+enum { SAMPLES = 12, ELEMENTS = 6, ORDERS = 3 };
+
+static world with_symbols(void) {
+  world w = world_create();
+  bool conflict = false;
+  sn_dimx_symbol(w.m->types, "B", 1, 8, 1, &conflict);
+  sn_dimx_symbol(w.m->types, "T", 1, 64, 1, &conflict);
+  w.dims[0] = 2;
+  w.dims[1] = 3;
+  return w;
+}
+
+/* A value of the domain. */
+static double draw_value(world *w, sn_rng *r, sn_elem e, const sn_sample_domain *d) {
+  int64_t hi = (int64_t)d->hi, lo = (int64_t)d->lo;
+  if (d->below) assert_int_equal(sn_dimx_eval(d->below, w->dims, &hi), SN_OK);
+  if (!sn_elem_is_float(e)) return (double)(lo + (int64_t)sn_rng_below(r, (uint64_t)(hi - lo)));
+  double v = d->lo + (d->hi - d->lo) * sn_rng_f64(r);
+  if (fabs(v) < d->gap) v = v < 0 ? v - d->gap : v + d->gap;
+  return as_elem(e, v);
+}
+
+/* A body of one node: the op on a sample. -> its first result */
+static sn_val sampled(world *w, sn_op op, sn_elem real, uint64_t seed, sn_sample *s) {
+  sn_rng r = {.seed = seed, .stream = (uint64_t)op};
+  sn_val arg[SN_SAMPLE_ARGS];
+  *s = (sn_sample){.real = real};
+  assert_int_equal(sn_op_sample(&r, w->m, op, s), SN_OK);
+  for (int i = 0; i < s->arg_count; i++) {
+    arg[i] = world_arg(w, s->arg[i]);
+    sn_tensor *t = w->arg[i];
+    for (int64_t k = 0; k < t->count; k++) set_value(t, k, draw_value(w, &r, t->elem, &s->domain[i]));
+  }
+  sn_val v = sn_emit(&w->b, op, s->arg_count, arg, s->attr, s->leaf);
+  if (!v) fail_msg("`%s`, sample %d: %s", sn_op_get(op)->name, (int)seed, world_errors(w));
+  return v;
+}
+
+static bool is_leaf(sn_op op) { return sn_op_get(op)->cls == SN_CLASS_LEAF; }
+
+/* ---- completeness ---- */
+
+static void every_op_has_its_rules(void **state) {
+  (void)state;
+  for (int op = 1; op < SN_OP_COUNT; op++) {
+    const sn_op_info *info = sn_op_get((sn_op)op);
+    const sn_op_rules *r = sn_op_rules_of((sn_op)op);
+    assert_non_null(r);
+    assert_non_null(r->infer);
+    assert_non_null(r->doc);
+    assert_int_equal(info->cls == SN_CLASS_EXPAND, r->expand != NULL);
+    if (!r->grad && !r->expand && !r->why_no_grad) fail_msg("`%s` has neither gradient nor reason", info->name);
+    if ((info->flags & SN_FLAG_NODIFF) && r->grad)
+      fail_msg("`%s` is constant for gradients but has a rule", info->name);
+  }
+}
+
+/* ---- types, text ---- */
+
+static const char *text_of(sn_arena *arena, const sn_module *m) {
+  sn_text t = sn_text_begin(arena);
+  sn_module_print(&t, m, (sn_print_opt){0});
+  return t.at;
+}
+
+static void samples_are_valid_and_print(void **state) {
+  (void)state;
+  for (int op = 1; op < SN_OP_COUNT; op++)
+    for (uint64_t i = 0; i < SAMPLES; i++) {
+      world w = with_symbols();
+      sn_sample s;
+      sn_val v = sampled(&w, (sn_op)op, SN_ELEM_F32, i, &s);
+      sn_func_return(w.b.func, v);
+      if (sn_func_verify(w.b.func, w.diags) || sn_ops_check(w.b.func, w.diags))
+        fail_msg("`%s`: %s", sn_op_get((sn_op)op)->name, world_errors(&w));
+      sn_module *back;
+      const char *text = text_of(w.arena, w.m);
+      if (sn_module_parse(w.arena, w.diags, "sample", text, strlen(text), &back))
+        fail_msg("`%s`: %s\n%s", sn_op_get((sn_op)op)->name, world_errors(&w), text);
+      assert_string_equal(text, text_of(w.arena, back));
+      sn_func *f = sn_module_find(back, w.b.func->name);
+      assert_non_null(f);
+      if (sn_ops_check(f, w.diags)) fail_msg("%s\n%s", world_errors(&w), text);
+      world_destroy(&w);
+    }
+}
+
+/* ---- gradients ---- */
+
+static bool differentiable(sn_op op) { return sn_op_rules_of(op)->grad && !is_leaf(op); }
+
+static grad_check gradient_of_sample(sn_op op, uint64_t seed, double planted) {
+  world w = with_symbols();
+  sn_sample s;
+  sn_val y = sampled(&w, op, SN_ELEM_F64, seed, &s);
+  grad_check c = {0};
+  if (sn_elem_is_float(sn_g_type(&w.b, y)->elem)) {
+    bool captures = op == SN_OP_ATTENTION; /* captured tensors go through the expansion, tested with the grad pass */
+    c = check_gradient(&w, y, captures ? 3 : s.arg_count, ELEMENTS, planted);
+  }
+  world_destroy(&w);
+  return c;
+}
+
+static void gradients_agree_with_differences(void **state) {
+  (void)state;
+  for (int op = 1; op < SN_OP_COUNT; op++) {
+    grad_check sum = {0};
+    for (uint64_t i = 0; i < SAMPLES && differentiable((sn_op)op); i++) {
+      grad_check c = gradient_of_sample((sn_op)op, i, 1);
+      if (c.wrong) fail_msg("`%s`, sample %d: %s", sn_op_get((sn_op)op)->name, (int)i, c.what);
+      sum.checked += c.checked;
+      sum.excluded += c.excluded;
+    }
+    if (!differentiable((sn_op)op)) continue;
+    if (sum.checked < 10 || sum.excluded * 50 > sum.checked)
+      fail_msg("`%s`: %d checked, %d excluded", sn_op_get((sn_op)op)->name, (int)sum.checked, (int)sum.excluded);
+  }
+}
+
+static void a_wrong_gradient_is_noticed(void **state) {
+  (void)state;
+  static const sn_op ops[] = {SN_OP_TANH, SN_OP_CONTRACT, SN_OP_SOFTMAX, SN_OP_ATTENTION};
+  for (int k = 0; k < 4; k++) {
+    int64_t wrong = 0;
+    for (uint64_t i = 0; i < SAMPLES; i++) wrong += gradient_of_sample(ops[k], i, 1.00001).wrong;
+    assert_true(wrong > 0);
+  }
+}
+
+/* ---- bounds ---- */
+
+/* Results of the op and, where it has a gradient, of that too. */
+static int make_results(world *w, sn_op op, sn_elem real, uint64_t seed) {
+  sn_sample s;
+  sn_val y = sampled(w, op, real, seed, &s), d[SN_SAMPLE_ARGS] = {0}, wrt[SN_SAMPLE_ARGS];
+  int n = 0, args = op == SN_OP_ATTENTION ? 3 : s.arg_count;
+  const sn_node *node = sn_node_of(w->b.func, y);
+  for (int i = 0; i < node->result_count; i++) sn_func_return(w->b.func, y + (sn_val)i);
+  if (!differentiable(op) || !sn_elem_is_float(sn_g_type(&w->b, y)->elem)) return w->b.func->result_count;
+  for (int i = 0; i < args; i++)
+    if (sn_elem_is_float(s.arg[i]->elem)) wrt[n++] = w->arg_val[i];
+  sn_val d_y = world_noise(w, sn_g_type(&w->b, y), seed + 5);
+  if (sn_derive(&w->b, 1, &y, &d_y, n, wrt, d)) fail_msg("%s", world_errors(w));
+  for (int i = 0; i < n; i++)
+    if (d[i]) sn_func_return(w->b.func, d[i]);
+  return w->b.func->result_count;
+}
+
+/* Leaves have no operands, grad is no op to execute, attention_grad is run through the gradient of attention. */
+static bool executable(sn_op op) { return !is_leaf(op) && op != SN_OP_GRAD && op != SN_OP_ATTENTION_GRAD; }
+
+static void bounds_contain_executions(void **state) {
+  (void)state;
+  static const sn_elem reals[] = {SN_ELEM_F32, SN_ELEM_F64, SN_ELEM_BF16};
+  for (int op = 1; op < SN_OP_COUNT; op++) {
+    int64_t total = 0, excluded = 0;
+    for (uint64_t i = 0; i < SAMPLES * 3 && executable((sn_op)op); i++) {
+      world w = with_symbols();
+      int n = make_results(&w, (sn_op)op, reals[i % 3], i);
+      for (int k = 0; k < n; k++) {
+        sn_mismatch m = check_bounds(&w, k, ORDERS, 1);
+        if (m.count)
+          fail_msg("`%s`, sample %d, result %d: oracle %.17g within %.3g, found %.17g", sn_op_get((sn_op)op)->name,
+                   (int)i, k, m.expected, m.bound, m.found);
+        total += m.total;
+        excluded += m.excluded;
+      }
+      world_destroy(&w);
+    }
+    if (excluded * 50 > total)
+      fail_msg("`%s`: %d of %d excluded", sn_op_get((sn_op)op)->name, (int)excluded, (int)total);
+  }
+}
+
+static void a_value_outside_its_bound_is_noticed(void **state) {
+  (void)state;
+  static const sn_op ops[] = {SN_OP_EXP, SN_OP_CONTRACT, SN_OP_SUM, SN_OP_LAYERNORM, SN_OP_ATTENTION};
+  for (int k = 0; k < 5; k++) {
+    int64_t count = 0;
+    for (uint64_t i = 0; i < SAMPLES; i += 2) {
+      world w = with_symbols();
+      make_results(&w, ops[k], SN_ELEM_F32, i);
+      count += check_bounds(&w, 0, ORDERS, 1 + 1e-4).count;
+      world_destroy(&w);
+    }
+    assert_true(count > 0);
+  }
+}
+
+/* ---- expansions against direct evaluation ---- */
+
+static double row_max(const double *x, int64_t n) {
+  double m = -INFINITY;
+  for (int64_t i = 0; i < n; i++) m = fmax(m, x[i]);
+  return m;
+}
+
+static double row_lse(const double *x, int64_t n) {
+  double m = row_max(x, n), s = 0;
+  for (int64_t i = 0; i < n; i++) s += exp(x[i] - m);
+  return m + log(s);
+}
+
+static double row_moment(const double *x, int64_t n, double centre, int power) {
+  double s = 0;
+  for (int64_t i = 0; i < n; i++) s += pow(x[i] - centre, power);
+  return s / (double)n;
+}
+
+/* Element k of a row; id, smooth only for those that have it. */
+static double direct(sn_op op, const double *x, int64_t n, int64_t k, int64_t id, double smooth) { /* table */
+  switch (op) {
+    case SN_OP_SQUARE: return x[k] * x[k];
+    case SN_OP_SIGMOID: return 1 / (1 + exp(-x[k]));
+    case SN_OP_RELU: return fmax(x[k], 0);
+    case SN_OP_GELU: return x[k] * 0.5 * erfc(-x[k] / sqrt(2));
+    case SN_OP_GELU_TANH: return 0.5 * x[k] * (1 + tanh(sqrt(2 / acos(-1)) * (x[k] + 0.044715 * pow(x[k], 3))));
+    case SN_OP_SILU: return x[k] / (1 + exp(-x[k]));
+    case SN_OP_SOFTMAX: return exp(x[k] - row_lse(x, n));
+    case SN_OP_LOG_SOFTMAX: return x[k] - row_lse(x, n);
+    case SN_OP_LOGSUMEXP: return row_lse(x, n);
+    case SN_OP_PICK: return x[id];
+    case SN_OP_RMSNORM: return x[k] / sqrt(row_moment(x, n, 0, 2) + 0.1);
+    case SN_OP_LAYERNORM: {
+      double mean = row_moment(x, n, 0, 1);
+      return (x[k] - mean) / sqrt(row_moment(x, n, mean, 2) + 0.1);
+    }
+    default: return row_lse(x, n) - (1 - smooth) * x[id] - smooth * row_moment(x, n, 0, 1);
+  }
+}
+
+static void check_expansion(sn_op op) {
+  static const double x[15] = {-2, -0.5, 0.25, 1, 3, 0, 0, 1e-3, -40, 35, 1, 1, 1, 1, 1};
+  static const double ids[3] = {4, 0, 2};
+  world w = world_create();
+  sn_attr attr[SN_ATTR_MAX] = {{0}};
+  bool with_ids = sn_op_get(op)->operands == 2;
+  sn_val arg[2] = {world_data(&w, typed(&w, SN_ELEM_F64, 2, 3, 5), x), 0};
+  if (with_ids) arg[1] = world_data(&w, typed(&w, SN_ELEM_I32, 1, 3), ids);
+  if (sn_op_attr(op, "axis") >= 0) attr[0] = (sn_attr){.set = true, .i = 1};
+  if (sn_op_attr(op, "eps") >= 0) attr[0] = (sn_attr){.set = true, .f = 0.1};
+  if (op == SN_OP_CROSS_ENTROPY) attr[0] = (sn_attr){.set = true, .f = 0.25};
+  const sn_tensor *y = world_value(&w, sn_emit(&w.b, op, with_ids ? 2 : 1, arg, attr, NULL), RUN_BOUNDS);
+  int64_t per_row = y->count / 3;
+  for (int64_t i = 0; i < y->count; i++) {
+    double want = direct(op, x + i / per_row * 5, 5, i % per_row, (int64_t)ids[i / per_row], 0.25);
+    if (!(fabs(y->value[i] - want) <= 1e-13 * fmax(1, fabs(want))))
+      fail_msg("`%s` element %d: direct %.17g, expansion %.17g", sn_op_get(op)->name, (int)i, want, y->value[i]);
+    assert_true(isfinite(y->bound[i]));
+  }
+  world_destroy(&w);
+}
+
+static void expansions_agree_with_direct_evaluation(void **state) {
+  (void)state;
+  for (int op = 1; op < SN_OP_COUNT; op++)
+    if (sn_op_get((sn_op)op)->cls == SN_CLASS_EXPAND) check_expansion((sn_op)op);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_op_has_its_rules),
+      cmocka_unit_test(samples_are_valid_and_print),
+      cmocka_unit_test(gradients_agree_with_differences),
+      cmocka_unit_test(a_wrong_gradient_is_noticed),
+      cmocka_unit_test(bounds_contain_executions),
+      cmocka_unit_test(a_value_outside_its_bound_is_noticed),
+      cmocka_unit_test(expansions_agree_with_direct_evaluation),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
