@@ -38,5 +38,8 @@ SN_MUST sn_code sn_safetensors_write(const char *path, int count, const sn_tenso
  * errors: SN_ERR_INPUT missing, unknown (with the nearest name) or misshapen tensors (expected, found). */
 SN_MUST sn_code sn_store_save(sn_store *s, const sn_plan *p, const char *path, sn_diags *diags);
 SN_MUST sn_code sn_store_load(sn_store *s, const sn_plan *p, const char *path, bool partial, sn_diags *diags);
+/* The same from tensors that were read already; `file` is their name in messages. */
+SN_MUST sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, const sn_safetensors *tensors, bool partial,
+                                      sn_diags *diags);
 
 #endif

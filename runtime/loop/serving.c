@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/io/weights.h"
+#include "runtime/io/safetensors.h"
 
 static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags, sn_serving *s) {
   int64_t dims[64];
@@ -20,7 +20,9 @@ static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_o
     dims[i] = strcmp(sn_dimx_symbol_name(d), "B") ? sn_dimx_max_value(d) : 1;
   }
   SN_TRY(sn_store_create(s->runtime, 0, dims, diags, &s->store));
-  return sn_weights_load(s->store, s->plan, "model.safetensors", p->part[SN_PAYLOAD_WEIGHTS].data, p->part[SN_PAYLOAD_WEIGHTS].bytes, true, diags);
+  sn_safetensors weights;
+  SN_TRY(sn_safetensors_read(s->arena, diags, "model.safetensors", p->part[SN_PAYLOAD_WEIGHTS].data, p->part[SN_PAYLOAD_WEIGHTS].bytes, &weights));
+  return sn_store_load_tensors(s->store, s->plan, "model.safetensors", &weights, false, diags);
 }
 
 sn_code sn_serving_open(const sn_payload *parts, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags, sn_serving *out) {
