@@ -172,7 +172,7 @@ static sn_code check_names(const checker *c) {
   for (int i = 0; i < c->p->slot_count; i++) {
     const sn_slot *s = &c->p->slot[i];
     if (s->role == SN_SLOT_TEMP || s->role == SN_SLOT_PACKED) continue;
-    const char *key = sn_arena_printf(c->scratch, "%d %d %s", s->graph, s->role == SN_SLOT_OUTPUT, s->name);
+    const char *key = sn_arena_printf(c->scratch, "%d %s", s->graph, s->name);
     if (sn_map_get_str(seen, key)) return FAIL(c, "plan: two slots are called '%.64s'", s->name);
     sn_map_put_str(seen, key, seen);
   }

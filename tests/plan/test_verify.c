@@ -77,6 +77,7 @@ static void refused(void **state) {
       {"life 2 2 alias 4", "life 2 2 alias 55", "plan: slot 5 cannot share the storage of slot 55"},
       {"buddy 3", "buddy 1", "plan: slot 2 has an impossible buddy 1"},
       {"\"s2\"", "\"s\"", "plan: two slots are called 's'"},
+      {"\"y\"", "\"x\"", "plan: two slots are called 'x'"},
       {"\"h\"", "\"g\"", "plan: two graphs are called 'g'"},
       {"entry 0", "entry 2", "plan: code 0 has its entry outside"},
       {"workspace 0", "workspace -1", "plan: code 0 has an impossible workspace"},
