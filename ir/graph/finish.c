@@ -16,6 +16,7 @@ typedef struct step {
 } step;
 
 typedef struct walk {
+  sn_arena *scratch;
   const sn_func *from;
   sn_func *to;
   sn_val *map; /* by value id of `from`: the value in `to`, 0 when not reached */
@@ -26,12 +27,12 @@ typedef struct walk {
 } walk;
 
 static void push(walk *w, const sn_node *n) {
-  SN_GROW(w->to->arena, w->path, w->depth, w->capacity);
+  SN_GROW(w->scratch, w->path, w->depth, w->capacity);
   w->path[w->depth++] = (step){.node = n};
 }
 
 static void copy(walk *w, const sn_node *n) {
-  while (w->args_capacity < n->arg_count) SN_GROW(w->to->arena, w->args, w->args_capacity, w->args_capacity);
+  while (w->args_capacity < n->arg_count) SN_GROW(w->scratch, w->args, w->args_capacity, w->args_capacity);
   for (int i = 0; i < n->arg_count; i++) w->args[i] = w->map[n->arg[i]];
   sn_val first = sn_func_copy_node(w->to, n, w->args);
   for (int i = 0; i < n->result_count; i++) w->map[n->first + (sn_val)i] = first + (sn_val)i;
@@ -64,7 +65,7 @@ static int signature_order(const void *a, const void *b) {
 
 static void copy_signature(walk *w) {
   const sn_func *f = w->from;
-  const sn_node **list = SN_ARRAY(f->arena, f->node_count + 1, const sn_node *);
+  const sn_node **list = SN_ARRAY(w->scratch, f->node_count + 1, const sn_node *);
   size_t count = 0;
   for (int i = 0; i < f->node_count; i++) {
     if (f->node[i]->op == SN_OP_INPUT || f->node[i]->op == SN_OP_ARG) list[count++] = f->node[i];
@@ -90,14 +91,14 @@ static void copy_outputs(walk *w) {
   const sn_func *f = w->from;
   if (!f->output_count) return;
   size_t count = (size_t)f->output_count;
-  sn_output_pair *sorted = sn_arena_copy(f->arena, f->output, count * sizeof *sorted);
+  sn_output_pair *sorted = sn_arena_copy(w->scratch, f->output, count * sizeof *sorted);
   qsort(sorted, count, sizeof *sorted, output_order);
   for (size_t i = 0; i < count; i++) sn_func_output(w->to, sorted[i].name, reach(w, sorted[i].value));
 }
 
 static void copy_updates(walk *w) {
   const sn_func *f = w->from;
-  named_update *sorted = SN_ARRAY(f->arena, f->update_count + 1, named_update);
+  named_update *sorted = SN_ARRAY(w->scratch, f->update_count + 1, named_update);
   for (int i = 0; i < f->update_count; i++) {
     const sn_node *state = f->node_of[f->update[i].state];
     const char *name = state ? sn_leaf_name(state) : NULL;
@@ -112,13 +113,15 @@ static void copy_updates(walk *w) {
 
 sn_func *sn_func_replace(sn_func *old, sn_func *fresh) {
   sn_module *m = old->module;
-  walk w = {.from = fresh, .to = sn_func_begin(m, old->name, fresh->kind)};
-  w.map = SN_ARRAY(m->arena, fresh->value_count, sn_val);
+  sn_arena *own = sn_arena_create(), *scratch = own ? own : m->arena;
+  walk w = {.scratch = scratch, .from = fresh, .to = sn_func_begin(m, m->arena, old->name, fresh->kind)};
+  w.map = SN_ARRAY(scratch, fresh->value_count, sn_val);
   copy_signature(&w);
   copy_outputs(&w);
   copy_updates(&w);
   w.to->guard = reach(&w, fresh->guard);
   for (int i = 0; i < fresh->result_count; i++) sn_func_return(w.to, reach(&w, fresh->result[i]));
+  sn_arena_destroy(own);
   for (int i = 0; i < m->func_count; i++) {
     if (m->func[i] == old) m->func[i] = w.to;
   }

@@ -35,26 +35,30 @@ static const char *unique_name(sn_module *m, const char *name) {
   return sn_name(m->names, candidate);
 }
 
-sn_func *sn_func_begin(sn_module *m, const char *name, sn_func_kind kind) {
-  sn_func *f = SN_NEW(m->arena, sn_func);
+sn_func *sn_func_begin(sn_module *m, sn_arena *arena, const char *name, sn_func_kind kind) {
+  sn_func *f = SN_NEW(arena, sn_func);
   f->module = m;
   f->name = name;
   f->kind = kind;
-  f->arena = m->arena;
-  f->interned = sn_map_create(m->arena);
+  f->arena = arena;
+  f->interned = sn_map_create(arena);
   SN_GROW(f->arena, f->node_of, f->value_count, f->value_capacity);
   f->node_of[f->value_count++] = NULL;
   return f;
 }
 
 sn_func *sn_func_create(sn_module *m, const char *name, sn_func_kind kind) {
-  sn_func *f = sn_func_begin(m, unique_name(m, name), kind);
+  sn_func *f = sn_func_begin(m, m->arena, unique_name(m, name), kind);
   SN_GROW(m->arena, m->func, m->func_count, m->func_capacity);
   m->func[m->func_count++] = f;
   return f;
 }
 
-sn_func *sn_func_successor(const sn_func *f) { return sn_func_begin(f->module, f->name, f->kind); }
+sn_func *sn_func_successor_in(const sn_func *f, sn_arena *arena) {
+  return sn_func_begin(f->module, arena, f->name, f->kind);
+}
+
+sn_func *sn_func_successor(const sn_func *f) { return sn_func_successor_in(f, f->module->arena); }
 
 void sn_module_remove(sn_module *m, const sn_func *f) {
   int kept = 0;

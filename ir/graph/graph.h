@@ -125,6 +125,8 @@ sn_val sn_func_copy_node(sn_func *to, const sn_node *n, const sn_val *arg);
 sn_func *sn_func_finish(sn_func *f);
 /* Where a pass builds: a new, empty function of the kind and name of `f` that the module does not list. */
 sn_func *sn_func_successor(const sn_func *f);
+/* The same in an arena that may be destroyed after sn_func_replace, which copies what stays. */
+sn_func *sn_func_successor_in(const sn_func *f, sn_arena *arena);
 /* Finishes `fresh` and lists it in place of `old`, under the name of `old`.  -> the finished function. */
 sn_func *sn_func_replace(sn_func *old, sn_func *fresh);
 /* Structural equality, up to names of the functions and origins. */

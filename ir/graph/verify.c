@@ -15,6 +15,7 @@
 enum { MAX_NESTED = 64 };
 
 typedef struct check {
+  sn_arena *arena; /* of the check */
   const sn_func *f;
   sn_diags *diags;
   const sn_node *node; /* looked at now; NULL: the function itself */
@@ -34,7 +35,7 @@ static sn_code bad(const check *c, const char *format, ...) {
   const char *kind = c->f->kind == SN_FUNC_BODY ? "body" : "graph";
   if (!c->node) return sn_fail(c->diags, c->code, (sn_loc){0}, "%s @%s: %s", kind, c->f->name, what);
   const sn_origin *o = &c->node->origin;
-  sn_text text = sn_text_begin(c->f->arena);
+  sn_text text = sn_text_begin(c->arena);
   sn_node_print(&text, c->f, c->node, (sn_print_opt){0});
   return sn_fail(c->diags, c->code, o->loc_count ? o->locs[0] : (sn_loc){0}, "%s @%s: `%s`: %s", kind, c->f->name,
                  text.at, what);
@@ -116,7 +117,7 @@ static sn_code check_node(const check *c) {
 
 static sn_code check_unique(const check *c, const char *what, const char *name) {
   if (!name[0]) return bad(c, "the %s has no name", what);
-  const char *key = sn_arena_printf(c->f->arena, "%s %s", what, name);
+  const char *key = sn_arena_printf(c->arena, "%s %s", what, name);
   if (sn_map_get_str(c->scratch, key)) return bad(c, "%s \"%s\" is declared twice", what, name);
   sn_map_put_str(c->scratch, key, (void *)(uintptr_t)c->f);
   return SN_OK;
@@ -126,7 +127,7 @@ static sn_code check_unique(const check *c, const char *what, const char *name) 
 static sn_code check_leaves(check *c, int *out) {
   const sn_func *f = c->f;
   int args = 0;
-  bool *seen = SN_ARRAY(f->arena, f->node_count + 1, bool);
+  bool *seen = SN_ARRAY(c->arena, f->node_count + 1, bool);
   for (int i = 0; i < f->node_count; i++) {
     c->node = f->node[i];
     const char *name = sn_leaf_name(c->node);
@@ -191,7 +192,7 @@ static sn_code check_depth(check *c, const sn_func *f, int *out_depth) {
   int *depth = sn_map_get(c->scratch, (uint64_t)(uintptr_t)f);
   if (depth && *depth < 0) return bad(c, "body @%s uses itself", f->name);
   if (depth) return *out_depth = *depth, SN_OK;
-  depth = SN_NEW(c->f->arena, int);
+  depth = SN_NEW(c->arena, int);
   *depth = -1;
   sn_map_put(c->scratch, (uint64_t)(uintptr_t)f, depth);
   int deepest = 0;
@@ -229,7 +230,7 @@ static sn_code check_outputs(const check *c) {
 
 static sn_code check_updates(check *c) {
   const sn_func *f = c->f;
-  bool *written = SN_ARRAY(f->arena, f->value_count, bool);
+  bool *written = SN_ARRAY(c->arena, f->value_count, bool);
   for (int i = 0; i < f->update_count; i++) {
     sn_val state = f->update[i].state, next = f->update[i].next;
     if (!is_value(f, state) || !is_value(f, next)) {
@@ -239,7 +240,7 @@ static sn_code check_updates(check *c) {
     if (c->node->op != SN_OP_PARAM && c->node->op != SN_OP_STATE) return bad(c, "only a param or state can be updated");
     if (written[state]) return bad(c, "it is updated twice");
     if (sn_val_type(f, state) != sn_val_type(f, next)) {
-      return bad(c, "its update %%%u is %s", (unsigned)next, sn_type_text(f->arena, sn_val_type(f, next)));
+      return bad(c, "its update %%%u is %s", (unsigned)next, sn_type_text(c->arena, sn_val_type(f, next)));
     }
     written[state] = true;
     c->node = NULL;
@@ -254,7 +255,7 @@ static sn_code check_guard(check *c) {
   const sn_type *type = sn_val_type(f, f->guard);
   c->node = f->node_of[f->guard];
   if (type->elem != SN_ELEM_BOOL || type->rank != 0)
-    return bad(c, "a guard is bool[], found %s", sn_type_text(f->arena, type));
+    return bad(c, "a guard is bool[], found %s", sn_type_text(c->arena, type));
   c->node = NULL;
   return SN_OK;
 }
@@ -272,19 +273,28 @@ static sn_code check_results(const check *c) {
   return SN_OK;
 }
 
-sn_code sn_func_verify(const sn_func *f, sn_diags *diags) {
-  check c = {.f = f, .diags = diags, .scratch = sn_map_create(f->arena), .code = SN_ERR_INPUT};
+static sn_code check_all(check *c) {
+  const sn_func *f = c->f;
   int args = 0, depth = 0;
-  SN_TRY(check_tables(&c));
+  SN_TRY(check_tables(c));
   for (int i = 0; i < f->node_count; i++) {
-    c.node = f->node[i];
-    SN_TRY(check_node(&c));
+    c->node = f->node[i];
+    SN_TRY(check_node(c));
   }
-  SN_TRY(check_leaves(&c, &args));
-  SN_TRY(check_depth(&c, f, &depth));
-  c.node = NULL;
-  SN_TRY(check_outputs(&c));
-  SN_TRY(check_updates(&c));
-  SN_TRY(check_guard(&c));
-  return check_results(&c);
+  SN_TRY(check_leaves(c, &args));
+  SN_TRY(check_depth(c, f, &depth));
+  c->node = NULL;
+  SN_TRY(check_outputs(c));
+  SN_TRY(check_updates(c));
+  SN_TRY(check_guard(c));
+  return check_results(c);
+}
+
+sn_code sn_func_verify(const sn_func *f, sn_diags *diags) {
+  sn_arena *own = sn_arena_create();
+  check c = {.arena = own ? own : f->arena, .f = f, .diags = diags, .code = SN_ERR_INPUT};
+  c.scratch = sn_map_create(c.arena);
+  sn_code code = check_all(&c);
+  sn_arena_destroy(own);
+  return code;
 }

@@ -10,6 +10,7 @@ enum { MAX_SWEEPS = 200 };
 
 /* One sweep over one function. */
 typedef struct sweep {
+  sn_arena *scratch; /* of the sweep: the function being built and the tables */
   sn_rewriter *r;
   const sn_func *from;
   sn_build b;
@@ -72,8 +73,8 @@ static sn_code check_types(const sweep *s, const sn_node *n) {
 
 static sn_code sweep_node(sweep *s, const sn_node *n) {
   sn_rewriter *r = s->r;
-  s->arg = grown(r->env->arena, s->arg, &s->arg_capacity, n->arg_count);
-  s->out = grown(r->env->arena, s->out, &s->out_capacity, n->result_count);
+  s->arg = grown(s->scratch, s->arg, &s->arg_capacity, n->arg_count);
+  s->out = grown(s->scratch, s->out, &s->out_capacity, n->result_count);
   for (int i = 0; i < n->arg_count; i++) s->arg[i] = s->map[n->arg[i]];
   s->b.origin = n->origin;
   bool replaced = r->node ? r->node(r, &s->b, n, s->arg, s->out) : r->rules && try_rules(s, n);
@@ -101,18 +102,26 @@ static void copy_interface(const sweep *s) {
   to->guard = s->map[f->guard];
 }
 
+static sn_code sweep_nodes(sweep *s) {
+  s->b = sn_build_begin(sn_func_successor_in(s->from, s->scratch), s->r->env->diags);
+  s->map = SN_ARRAY(s->scratch, s->from->value_count, sn_val);
+  for (int i = 0; i < s->from->node_count; i++) SN_TRY(sweep_node(s, s->from->node[i]));
+  return SN_OK;
+}
+
 /* One sweep; *f becomes the successor when something changed. */
 static sn_code sweep_once(sn_rewriter *r, sn_func **f, bool *changed) {
-  sn_arena *arena = r->env->arena;
   if (r->begin) r->begin(r, *f);
-  sweep s = {.r = r, .from = *f, .b = sn_build_begin(sn_func_successor(*f), r->env->diags)};
-  s.map = SN_ARRAY(arena, (*f)->value_count, sn_val);
-  for (int i = 0; i < (*f)->node_count; i++) SN_TRY(sweep_node(&s, (*f)->node[i]));
+  sn_arena *own = sn_arena_create();
+  sweep s = {.scratch = own ? own : r->env->arena, .r = r, .from = *f};
+  sn_code code = sweep_nodes(&s);
   *changed = s.changed;
-  if (!s.changed) return SN_OK;
-  copy_interface(&s);
-  *f = sn_func_replace(*f, s.b.func);
-  return SN_OK;
+  if (!code && s.changed) {
+    copy_interface(&s);
+    *f = sn_func_replace(*f, s.b.func);
+  }
+  sn_arena_destroy(own);
+  return code;
 }
 
 static sn_code rewrite_func(sn_rewriter *r, sn_func *f) {
