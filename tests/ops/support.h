@@ -89,9 +89,7 @@ static UNUSED sn_val world_noise(world *w, const sn_type *t, uint64_t seed) {
   sn_val v = world_arg(w, t);
   sn_tensor *x = w->arg[w->arg_count - 1];
   sn_rng r = {.seed = seed, .stream = 7};
-  for (int64_t i = 0; i < x->count; i++) {
-    set_value(x, i, as_elem(t->elem, sn_rng_f64(&r) * 4 - 2));
-  }
+  for (int64_t i = 0; i < x->count; i++) { set_value(x, i, as_elem(t->elem, sn_rng_f64(&r) * 4 - 2)); }
   return v;
 }
 
