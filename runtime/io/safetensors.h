@@ -39,7 +39,10 @@ SN_MUST sn_code sn_safetensors_write(const char *path, int count, const sn_tenso
 SN_MUST sn_code sn_store_save(sn_store *s, const sn_plan *p, const char *path, sn_diags *diags);
 SN_MUST sn_code sn_store_load(sn_store *s, const sn_plan *p, const char *path, bool partial, sn_diags *diags);
 /* The same from tensors that were read already; `file` is their name in messages. */
-SN_MUST sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, const sn_safetensors *tensors, bool partial,
-                                      sn_diags *diags);
+SN_MUST sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, const sn_safetensors *tensors,
+                                      bool partial, sn_diags *diags);
+/* The same from a file image in memory; `file` is its name in messages. */
+SN_MUST sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, const void *data, size_t bytes,
+                                    bool partial, sn_diags *diags);
 
 #endif

@@ -1,0 +1,185 @@
+/* Parameters of a store <-> a safetensors file. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/base/half.h"
+#include "runtime/io/file.h"
+#include "runtime/io/safetensors.h"
+
+static bool is_parameter(const sn_plan *p, int slot) { return p->slot[slot].role == SN_SLOT_PARAM; }
+
+static const char *shape_text(sn_arena *arena, sn_elem elem, int rank, const int64_t *extent) {
+  sn_text t = sn_text_begin(arena);
+  sn_text_add(&t, "%s[", sn_elem_name(elem));
+  for (int i = 0; i < rank; i++) sn_text_add(&t, i ? ", %" PRId64 : "%" PRId64, extent[i]);
+  sn_text_char(&t, ']');
+  return t.at;
+}
+
+/* A parameter of the store; its extents are numbers. */
+static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, sn_diags *diags, sn_tensor_entry *out) {
+  const sn_slot *t = &p->slot[slot];
+  sn_tensor_entry e = {.name = t->name, .elem = t->type->elem, .rank = t->type->rank};
+  e.bytes = (int64_t)sn_elem_bytes(e.elem);
+  for (int i = 0; i < e.rank; i++) {
+    if (!sn_dimx_is_const(t->type->dim[i], &e.extent[i]))
+      return sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "parameter %s has an extent that is no number", t->name);
+    e.bytes *= e.extent[i];
+  }
+  int64_t stored;
+  e.data = sn_store_data(s, slot, &stored);
+  if (!e.data || stored < e.bytes)
+    return sn_fail(diags, SN_ERR_FAIL, (sn_loc){0}, "parameter %s has no storage", t->name);
+  *out = e;
+  return SN_OK;
+}
+
+/* ---- saving ------------------------------------------------------------------------------------------------------ */
+
+static sn_code save(sn_store *s, const sn_plan *p, const char *path, sn_tensor_entry *list, sn_diags *diags) {
+  int count = 0;
+  for (int i = 0; i < p->slot_count; i++)
+    if (is_parameter(p, i)) SN_TRY(entry_of(s, p, i, diags, &list[count++]));
+  const char *const meta[][2] = {{"format", "pt"}, {"model", p->model}, {"settings", p->settings}};
+  return sn_safetensors_write(path, count, list, 3, meta, diags);
+}
+
+sn_code sn_store_save(sn_store *s, const sn_plan *p, const char *path, sn_diags *diags) {
+  sn_tensor_entry *list = calloc((size_t)p->slot_count + 1, sizeof *list);
+  if (!list) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = path}, "out of memory");
+  sn_code code = save(s, p, path, list, diags);
+  free(list);
+  return code;
+}
+
+/* ---- loading ------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct loader {
+  sn_store *s;
+  const sn_plan *p;
+  sn_arena *arena;
+  sn_diags *diags;
+  const char *path;
+  bool partial;
+} loader;
+
+#define FAIL(l, ...) sn_fail((l)->diags, SN_ERR_INPUT, (sn_loc){.file = (l)->path}, __VA_ARGS__)
+
+static double element(const void *data, sn_elem elem, int64_t i) {
+  const char *at = (const char *)data + (size_t)i * sn_elem_bytes(elem);
+  double f64;
+  float f32;
+  uint16_t half;
+  switch (elem) {
+    case SN_ELEM_F64: memcpy(&f64, at, 8); return f64;
+    case SN_ELEM_F32: memcpy(&f32, at, 4); return (double)f32;
+    case SN_ELEM_BF16: memcpy(&half, at, 2); return (double)sn_f32_from_bf16(half);
+    default: memcpy(&half, at, 2); return (double)sn_f32_from_f16(half);
+  }
+}
+
+static void set_element(void *data, sn_elem elem, int64_t i, double x) {
+  switch (elem) {
+    case SN_ELEM_F64: ((double *)data)[i] = x; break;
+    case SN_ELEM_F32: ((float *)data)[i] = (float)x; break;
+    case SN_ELEM_BF16: ((uint16_t *)data)[i] = sn_bf16_from_f32((float)x); break;
+    default: ((uint16_t *)data)[i] = sn_f16_from_f32((float)x); break;
+  }
+}
+
+static void copy_tensor(const sn_tensor_entry *from, const sn_tensor_entry *to) {
+  void *data = (void *)to->data;
+  if (from->elem == to->elem) {
+    if (to->bytes) memcpy(data, from->data, (size_t)to->bytes);
+    return;
+  }
+  int64_t count = to->bytes / (int64_t)sn_elem_bytes(to->elem);
+  for (int64_t i = 0; i < count; i++) set_element(data, to->elem, i, element(from->data, from->elem, i));
+}
+
+static bool matches(const sn_tensor_entry *a, const sn_tensor_entry *b) {
+  bool same = a->elem == b->elem || (sn_elem_is_float(a->elem) && sn_elem_is_float(b->elem));
+  return same && a->rank == b->rank && !memcmp(a->extent, b->extent, (size_t)a->rank * sizeof *a->extent);
+}
+
+static sn_code misfit(const loader *l, const sn_tensor_entry *have, const sn_tensor_entry *want) {
+  FAIL(l, "tensor %s does not fit the model", want->name);
+  sn_fail_expected(l->diags, "%s", shape_text(l->arena, want->elem, want->rank, want->extent));
+  sn_fail_found(l->diags, "%s", shape_text(l->arena, have->elem, have->rank, have->extent));
+  return SN_ERR_INPUT;
+}
+
+static int by_name(const void *x, const void *y) {
+  return strcmp(((const sn_tensor_entry *)x)->name, ((const sn_tensor_entry *)y)->name);
+}
+
+/* Tensors of the file that the model has no place for. */
+static sn_code check_unknown(const loader *l, const sn_safetensors *f) {
+  int count = 0;
+  const char **names = SN_ARRAY(l->arena, l->p->slot_count + 1, const char *);
+  for (int i = 0; i < l->p->slot_count; i++)
+    if (is_parameter(l->p, i)) names[count++] = l->p->slot[i].name;
+  for (int i = 0; i < f->count; i++) {
+    bool known = false;
+    for (int k = 0; k < count && !known; k++) known = !strcmp(names[k], f->tensor[i].name);
+    if (known) continue;
+    const char *near = sn_nearest(f->tensor[i].name, names, count);
+    FAIL(l, "the model has no parameter %s", f->tensor[i].name);
+    if (near) sn_fail_note(l->diags, "did you mean %s?", near);
+    return SN_ERR_INPUT;
+  }
+  return SN_OK;
+}
+
+/* Pairs of parameter and tensor; nothing is written before all of them fit. */
+static sn_code match_all(const loader *l, const sn_safetensors *f, sn_tensor_entry *want, const sn_tensor_entry **have,
+                         int *out_count) {
+  int count = 0;
+  for (int i = 0; i < l->p->slot_count; i++) {
+    if (!is_parameter(l->p, i)) continue;
+    SN_TRY(entry_of(l->s, l->p, i, l->diags, &want[count]));
+    have[count] = bsearch(&want[count], f->tensor, (size_t)f->count, sizeof *f->tensor, by_name);
+    if (have[count] && !matches(have[count], &want[count])) return misfit(l, have[count], &want[count]);
+    if (!have[count] && !l->partial) {
+      FAIL(l, "the file has no tensor %s", want[count].name);
+      sn_fail_expected(l->diags, "%s", shape_text(l->arena, want[count].elem, want[count].rank, want[count].extent));
+      return SN_ERR_INPUT;
+    }
+    count += have[count] != NULL;
+  }
+  *out_count = count;
+  return l->partial ? SN_OK : check_unknown(l, f);
+}
+
+static sn_code load(const loader *l, const void *data, size_t bytes) {
+  sn_safetensors f;
+  int count;
+  SN_TRY(sn_safetensors_read(l->arena, l->diags, l->path, data, bytes, &f));
+  qsort(f.tensor, (size_t)f.count, sizeof *f.tensor, by_name);
+  sn_tensor_entry *want = SN_ARRAY(l->arena, l->p->slot_count + 1, sn_tensor_entry);
+  const sn_tensor_entry **have = SN_ARRAY(l->arena, l->p->slot_count + 1, const sn_tensor_entry *);
+  SN_TRY(match_all(l, &f, want, have, &count));
+  for (int i = 0; i < count; i++) copy_tensor(have[i], &want[i]);
+  sn_store_touch(l->s);
+  return SN_OK;
+}
+
+sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, const void *data, size_t bytes,
+                            bool partial, sn_diags *diags) {
+  loader l = {.s = s, .p = p, .arena = sn_arena_create(), .diags = diags, .path = file, .partial = partial};
+  if (!l.arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
+  sn_code code = load(&l, data, bytes);
+  sn_arena_destroy(l.arena);
+  return code;
+}
+
+sn_code sn_store_load(sn_store *s, const sn_plan *p, const char *path, bool partial, sn_diags *diags) {
+  char *data; /* read, not mapped: a file that shrinks under a map ends the process */
+  size_t bytes;
+  SN_TRY(sn_file_read(path, SIZE_MAX / 4, diags, &data, &bytes));
+  sn_code code = sn_store_load_image(s, p, path, data, bytes, partial, diags);
+  free(data);
+  return code;
+}
