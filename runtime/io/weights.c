@@ -153,25 +153,36 @@ static sn_code match_all(const loader *l, const sn_safetensors *f, sn_tensor_ent
   return l->partial ? SN_OK : check_unknown(l, f);
 }
 
-static sn_code load(const loader *l, const void *data, size_t bytes) {
-  sn_safetensors f;
+static sn_code load(const loader *l, const sn_safetensors *f) {
   int count;
-  SN_TRY(sn_safetensors_read(l->arena, l->diags, l->path, data, bytes, &f));
-  qsort(f.tensor, (size_t)f.count, sizeof *f.tensor, by_name);
+  sn_safetensors sorted = {.count = f->count, .tensor = SN_ARRAY(l->arena, f->count + 1, sn_tensor_entry)};
+  if (f->count) memcpy(sorted.tensor, f->tensor, (size_t)f->count * sizeof *f->tensor);
+  qsort(sorted.tensor, (size_t)f->count, sizeof *f->tensor, by_name);
   sn_tensor_entry *want = SN_ARRAY(l->arena, l->p->slot_count + 1, sn_tensor_entry);
   const sn_tensor_entry **have = SN_ARRAY(l->arena, l->p->slot_count + 1, const sn_tensor_entry *);
-  SN_TRY(match_all(l, &f, want, have, &count));
+  SN_TRY(match_all(l, &sorted, want, have, &count));
   for (int i = 0; i < count; i++) copy_tensor(have[i], &want[i]);
   sn_store_touch(l->s);
   return SN_OK;
 }
 
-sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, const void *data, size_t bytes,
-                            bool partial, sn_diags *diags) {
+sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, const sn_safetensors *tensors,
+                              bool partial, sn_diags *diags) {
   loader l = {.s = s, .p = p, .arena = sn_arena_create(), .diags = diags, .path = file, .partial = partial};
   if (!l.arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
-  sn_code code = load(&l, data, bytes);
+  sn_code code = load(&l, tensors);
   sn_arena_destroy(l.arena);
+  return code;
+}
+
+sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, const void *data, size_t bytes,
+                            bool partial, sn_diags *diags) {
+  sn_arena *arena = sn_arena_create();
+  if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
+  sn_safetensors f;
+  sn_code code = sn_safetensors_read(arena, diags, file, data, bytes, &f);
+  if (!code) code = sn_store_load_tensors(s, p, file, &f, partial, diags);
+  sn_arena_destroy(arena);
   return code;
 }
 
