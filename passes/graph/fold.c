@@ -27,6 +27,7 @@ static sn_val fold_const(sn_build *b, const sn_node *n, const sn_val *arg) {
   if (sn_op_get(n->op)->cls != SN_CLASS_POINT || n->arg_count > 3) return 0;
   for (int i = 0; i < n->arg_count; i++) {
     if (!is_const(b, arg[i], &x[i])) return 0;
+    if (!sn_scalar_round(elem_of(b, arg[i]), x[i], &x[i])) return 0; /* what a constant of this type holds */
   }
   if (!sn_scalar_eval(n->op, elem_of(b, arg[n->op == SN_OP_SELECT]), n->type[0]->elem, x, &y)) return 0;
   return sn_g_const(b, n->type[0], y);

@@ -77,7 +77,8 @@ static inline sn_tensor **golden_execute(golden_run *g, const sn_module *m, cons
   sn_binding *leaf = SN_ARRAY(g->arena, 4096, sn_binding);
   int count = 0;
   for (int i = 0; i < m->func_count; i++) {
-    for (int k = 0; k < m->func[i]->node_count; k++) {
+    bool other = m->func[i] != f && m->func[i]->kind == SN_FUNC_GRAPH;
+    for (int k = 0; k < m->func[i]->node_count && !other; k++) {
       const sn_node *n = m->func[i]->node[k];
       if (!sn_leaf_name(n) || count == 4096) continue;
       leaf[count++] = (sn_binding){.name = sn_leaf_name(n), .tensor = golden_leaf(g, n, dims)};
