@@ -1,0 +1,233 @@
+/* Attention of the DSL: scores, masks and captures against sums written by hand; caches and rotary positions. */
+#include "support.h"
+
+#include <math.h>
+
+SN_SETTINGS(opts, (int, heads, 2, "query heads"), (int, head, 4, "head size"), (int, window, 2, "keys seen"));
+
+enum { B = 2, T = 3, H = 2, D = 4 };
+
+typedef struct {
+  sn_t q, k, v;
+} qkv;
+static qkv inputs(sn_scope m, const opts *c) {
+  return (qkv){sn_input(m, "q", SN_REAL, (B, T, c->heads, c->head)),
+               sn_input(m, "k", SN_REAL, (B, T, c->heads, c->head)),
+               sn_input(m, "v", SN_REAL, (B, T, c->heads, c->head))};
+}
+
+static sn_t alibi(sn_t s, sn_site at, const void *opt) {
+  const opts *o = opt;
+  return sn_sub(s, sn_mul(sn_alibi_slope(at.head, o->heads), sn_sub(at.q, at.k)));
+}
+static sn_t window(sn_site at, const void *opt) {
+  const opts *o = opt;
+  return sn_within(sn_sub(at.q, at.k), 0, o->window);
+}
+static void alibi_window(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .score = alibi, .mask = window, .opt = c, .name = "alibi"));
+}
+
+/* Two captures, one of the score and one of the mask. Scores are taken where the mask is false, too. */
+typedef struct {
+  sn_t bias, doc;
+} captured;
+static sn_t add_bias(sn_t s, sn_site at, const void *opt) {
+  const captured *o = opt;
+  return sn_add(s, sn_index(o->bias, at.head, sn_max(sn_sub(at.q, at.k), 0)));
+}
+static sn_t same_doc(sn_site at, const void *opt) {
+  sn_t doc = ((const captured *)opt)->doc;
+  return sn_and(sn_causal(at, NULL), sn_eq(sn_index(doc, at.batch, at.q), sn_index(doc, at.batch, at.k)));
+}
+static void captures(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  captured o = {sn_input(m, "bias", SN_REAL, (c->heads, T)), sn_input(m, "doc", SN_I32, (B, T))};
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .score = add_bias, .mask = same_doc, .opt = &o, .scale = 1));
+}
+
+static sn_t softcap(sn_t s, sn_site at, const void *opt) {
+  return (void)at, (void)opt, sn_mul(5, sn_tanh(sn_div(s, 5)));
+}
+static void capped(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .score = softcap));
+}
+
+/* A capture inside a layer: the attention stands in the layer's body though q, k, v are of the graph. */
+static void in_layer(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_t x = sn_zeros(m, SN_REAL, (B, T, c->heads, c->head));
+  sn_layers(h, m, "h", 2, &x) {
+    captured o = {sn_param(h, "bias", (c->heads, T), .init = sn_fill(.25)), sn_input(m, "doc", SN_I32, (B, T))};
+    x = sn_add(x, sn_attention(i.q, i.k, i.v, .score = add_bias, .mask = same_doc, .opt = &o, .scale = 1));
+  }
+  sn_output(m, "y", x);
+}
+
+static void grouped(sn_scope m, const opts *c) {
+  sn_t q = sn_input(m, "q", SN_REAL, (B, T, c->heads, c->head));
+  sn_t k = sn_input(m, "k1", SN_REAL, (B, T, 1, c->head)), v = sn_input(m, "v1", SN_REAL, (B, T, 1, c->head));
+  sn_output(m, "y", sn_attention(q, k, v, .mask = sn_causal, .start = sn_input(m, "start", SN_I32, (B))));
+}
+
+static void ropes(sn_scope m, const opts *c) {
+  sn_t q = sn_input(m, "q", SN_REAL, (B, T, c->heads, c->head));
+  sn_t start = sn_input(m, "start", SN_I32, (B));
+  sn_t pos = sn_positions(sn_with(m, .start = start), q);
+  sn_output(m, "positions", pos);
+  sn_output(m, "half", sn_rope(q, pos, .base = 100));
+  sn_output(m, "pairs", sn_rope(q, pos, .base = 100, .interleaved = true));
+  sn_output(m, "part", sn_rope(q, sn_positions(m, q), .dims = 2));
+}
+
+SN_MODEL(variants, opts, alibi_window, captures, capped, in_layer, grouped, ropes);
+
+/* ---- by hand ---------------------------------------------------------------------------------------------- */
+
+static double at4(const sn_tensor *t, int b, int i, int h, int d) {
+  return t->value[((b * t->extent[1] + i) * t->extent[2] + h) * t->extent[3] + d];
+}
+
+typedef double (*score_fn)(const bench *b, double s, int batch, int head, int q, int k);
+typedef bool (*mask_fn)(const bench *b, int batch, int head, int q, int k);
+
+static void check_attention(const bench *b, const char *k_name, const char *v_name, double scale, score_fn score,
+                            mask_fn mask, double times) {
+  const sn_tensor *q = bench_bound(b, "q"), *k = bench_bound(b, k_name), *v = bench_bound(b, v_name);
+  const sn_tensor *y = bench_output(b, "y");
+  for (int n = 0; n < B * T * H; n++) {
+    int bi = n / (T * H), t = n / H % T, h = n % H, g = (int)(h * k->extent[2] / H);
+    double p[T], sum = 0;
+    for (int s = 0; s < T; s++) {
+      double dot = 0;
+      for (int d = 0; d < D; d++) dot += at4(q, bi, t, h, d) * at4(k, bi, s, g, d);
+      p[s] = mask(b, bi, h, t, s) ? exp(score(b, dot * scale, bi, h, t, s)) : 0;
+      sum += p[s];
+    }
+    for (int d = 0; d < D; d++) {
+      double want = 0;
+      for (int s = 0; s < T; s++) want += sum > 0 ? p[s] / sum * at4(v, bi, s, g, d) : 0;
+      assert_float_equal(at4(y, bi, t, h, d), times * want, 1e-6);
+    }
+  }
+}
+
+static double score_alibi(const bench *b, double s, int batch, int head, int q, int k) {
+  (void)b, (void)batch;
+  return s - pow(2, -8. * (head + 1) / H) * (q - k);
+}
+static bool mask_window(const bench *b, int batch, int head, int q, int k) {
+  (void)b, (void)batch, (void)head;
+  return q - k >= 0 && q - k < 2;
+}
+static double score_plain(const bench *b, double s, int batch, int head, int q, int k) {
+  return (void)b, (void)batch, (void)head, (void)q, (void)k, s;
+}
+static double score_cap(const bench *b, double s, int batch, int head, int q, int k) {
+  return (void)b, (void)batch, (void)head, (void)q, (void)k, 5 * tanh(s / 5);
+}
+static bool mask_none(const bench *b, int batch, int head, int q, int k) {
+  return (void)b, (void)batch, (void)head, (void)q, (void)k, true;
+}
+static double score_bias(const bench *b, double s, int batch, int head, int q, int k) {
+  (void)batch;
+  return s + bench_bound(b, "bias")->value[head * T + q - k];
+}
+static double score_quarter(const bench *b, double s, int batch, int head, int q, int k) {
+  return (void)b, (void)batch, (void)head, (void)q, (void)k, s + .25;
+}
+static bool mask_doc(const bench *b, int batch, int head, int q, int k) {
+  (void)head;
+  const sn_tensor *doc = bench_bound(b, "doc");
+  return k <= q && doc->value[batch * T + q] == doc->value[batch * T + k];
+}
+static bool mask_started(const bench *b, int batch, int head, int q, int k) {
+  (void)head;
+  return k <= q + (int)bench_bound(b, "start")->value[batch];
+}
+
+static bench *begin(const char *graph) { return bench_begin(&sn_model_variants, graph, NULL, SN_ELEM_F32); }
+
+static void test_alibi_window(void **state) {
+  (void)state;
+  bench *b = begin("alibi_window");
+  bench_run(b, "alibi_window");
+  check_attention(b, "k", "v", .5, score_alibi, mask_window, 1);
+  sn_text t = sn_text_begin(b->arena);
+  sn_func_print(&t, b->func, (sn_print_opt){0});
+  assert_non_null(strstr(t.at, "variant \"alibi\""));
+  bench_end(b);
+}
+
+static void test_captures(void **state) {
+  (void)state;
+  bench *b = begin("captures");
+  GIVE(b, "doc", 0, 0, 1, 0, 1, 1);
+  bench_run(b, "captures");
+  check_attention(b, "k", "v", 1, score_bias, mask_doc, 1);
+  bench_end(b);
+}
+
+static void test_capped(void **state) {
+  (void)state;
+  bench *b = begin("capped");
+  bench_run(b, "capped");
+  check_attention(b, "k", "v", .5, score_cap, mask_none, 1);
+  bench_end(b);
+}
+
+static void test_in_layer(void **state) {
+  (void)state;
+  bench *b = begin("in_layer");
+  GIVE(b, "doc", 0, 0, 1, 0, 1, 1);
+  bench_run(b, "in_layer");
+  check_attention(b, "k", "v", 1, score_quarter, mask_doc, 2);
+  bench_end(b);
+}
+
+static void test_grouped(void **state) {
+  (void)state;
+  bench *b = begin("grouped");
+  GIVE(b, "start", 0, 1);
+  bench_run(b, "grouped");
+  check_attention(b, "k1", "v1", .5, score_plain, mask_started, 1);
+  bench_end(b);
+}
+
+/* One turned pair against its angle. */
+static void check_pair(const bench *b, const char *name, int first, int second, double angle, int bi, int t) {
+  const sn_tensor *x = bench_bound(b, "q"), *y = bench_output(b, name);
+  for (int h = 0; h < H; h++) {
+    double u = at4(x, bi, t, h, first), v = at4(x, bi, t, h, second);
+    assert_float_equal(at4(y, bi, t, h, first), u * cos(angle) - v * sin(angle), 1e-5);
+    assert_float_equal(at4(y, bi, t, h, second), v * cos(angle) + u * sin(angle), 1e-5);
+  }
+}
+
+static void test_ropes(void **state) {
+  (void)state;
+  bench *b = begin("ropes");
+  GIVE(b, "start", 0, 5);
+  bench_run(b, "ropes");
+  EXPECT(b, "positions", 0, 1, 2, 5, 6, 7);
+  for (int n = 0; n < B * T; n++) {
+    int bi = n / T, t = n % T, p = t + 5 * bi;
+    check_pair(b, "half", 0, 2, p, bi, t); /* frequencies 1 and 100^(-1/2) */
+    check_pair(b, "half", 1, 3, p * .1, bi, t);
+    check_pair(b, "pairs", 0, 1, p, bi, t);
+    check_pair(b, "pairs", 2, 3, p * .1, bi, t);
+    check_pair(b, "part", 0, 1, t, bi, t);
+    assert_float_equal(at4(bench_output(b, "part"), bi, t, 1, 3), at4(bench_bound(b, "q"), bi, t, 1, 3), 0);
+  }
+  bench_end(b);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_alibi_window), cmocka_unit_test(test_captures), cmocka_unit_test(test_capped),
+      cmocka_unit_test(test_in_layer),     cmocka_unit_test(test_grouped),  cmocka_unit_test(test_ropes),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
