@@ -1,30 +1,48 @@
 /* graph -> graph: softmax, norms, losses and the like become primitives by the rule of each op; the new nodes carry the
- * group "softmax#12", so that later stages still see what they came from. Where no grad is left to be expanded, `stop`
- * goes too: it is the identity. Bodies keep their stops, because score regions are differentiated when they are
- * lowered.
+ * group "softmax#3", so that later stages still see what they came from; its number is new in the function. Where no
+ * grad is left to be expanded, `stop` goes too: it is the identity. Bodies keep their stops, because score regions are
+ * differentiated when they are lowered.
  *
  * Terminates: an expansion holds no op that is expanded, and removing a stop adds nothing. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "passes/graph/rewrite.h"
+
+enum { MAX_GROUP = 1 << 30 }; /* written numbers above this are not ours */
 
 /* Facts of the function in the sweep. */
 typedef struct state {
   bool keeps_stop;
+  int next_group; /* above the numbers of all groups that are there */
 } state;
+
+static int number_of_group(const char *group) {
+  const char *mark = group ? strchr(group, '#') : NULL;
+  long number = mark ? strtol(mark + 1, NULL, 10) : 0;
+  return number > 0 && number < MAX_GROUP ? (int)number : 0;
+}
 
 static void begin_func(sn_rewriter *r, const sn_func *f) {
   state *s = r->data;
   s->keeps_stop = f->kind == SN_FUNC_BODY;
-  for (int i = 0; i < f->node_count; i++) s->keeps_stop |= f->node[i]->op == SN_OP_GRAD;
+  s->next_group = 1;
+  for (int i = 0; i < f->node_count; i++) {
+    int number = number_of_group(f->node[i]->origin.group);
+    if (number >= s->next_group) s->next_group = number + 1;
+    s->keeps_stop |= f->node[i]->op == SN_OP_GRAD;
+  }
 }
 
 static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
-  const state *s = r->data;
+  state *s = r->data;
   if (n->op == SN_OP_STOP && !s->keeps_stop && sn_rule_enabled(r->env, "expand.stop")) {
     out[0] = arg[0];
     return true;
   }
   if (sn_op_get(n->op)->cls != SN_CLASS_EXPAND || !sn_rule_enabled(r->env, "expand.op")) return false;
-  out[0] = sn_emit_expansion(b, n, arg);
+  b->origin.group = sn_arena_printf(b->func->arena, "%s#%d", sn_op_get(n->op)->name, s->next_group++);
+  out[0] = sn_op_rules_of(n->op)->expand(b, n, arg);
   return true;
 }
 
