@@ -6,6 +6,9 @@
 #include "ir/graph/graph.h"
 #include "ir/types/target.h"
 
+/* A fusion that was not made. */
+typedef struct sn_fuse_refusal { const char *graph, *ops, *reason; } sn_fuse_refusal;
+
 typedef struct sn_pass_env {
   sn_arena *arena;          /* scratch and results */
   sn_diags *diags;
@@ -13,6 +16,8 @@ typedef struct sn_pass_env {
   const char *disabled;     /* rules switched off, comma separated "pass.rule" or "pass": "canon.add_concat,cse"; NULL: none */
   const char *fuse;         /* "all", "none" or kinds "map,rows,contract,attend"; NULL: all */
   int rule_hits;            /* out: rewrites done by the pass that ran last */
+  int refusal_count, refusal_capacity;
+  sn_fuse_refusal *refusal; /* out: what fuse refused, in order; lowering writes it into the plan */
 } sn_pass_env;
 
 typedef sn_code (*sn_pass_fn)(sn_module *m, sn_pass_env *env);

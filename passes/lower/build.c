@@ -180,6 +180,8 @@ sn_code sn_build_kernel_end(sn_build_kernel *b, const sn_report *report) {
   sn_step s = {.kind = SN_STEP_LAUNCH, .arg_count = b->k->param_count, .from = -1, .to = -1};
   sn_plan_arg arg[SN_K_PARAMS];
   for (int i = 0; i < s.arg_count; i++) arg[i] = arg_of(b, i);
+  for (int i = 0; i < b->buffer_count; i++)
+    if (b->buffer[i].role != SN_K_IN) s.writes |= UINT64_C(1) << i;
   s.arg = arg;
   memcpy(s.grid, b->grid, sizeof s.grid);
   s.kind_name = report->kind ? report->kind : sn_node_attr(c->fused, "kind")->s;

@@ -108,27 +108,42 @@ static const sn_dimx *gathered(sn_types *t, const sn_group *g, const sn_access *
   return sn_dimx_min(t, sn_type_count(t, sn_val_type(g->f, a->value)), whole);
 }
 
-const sn_dimx *sn_group_bytes_read(const sn_lower_ctx *c, const sn_group *g) {
-  sn_types *t = c->types;
-  const sn_dimx *sum = sn_dimx_const(t, 0);
-  for (int i = 0; i < c->arg_count; i++) {
-    const sn_view *view[64];
-    int views = 0;
-    const sn_type *type = NULL;
-    const sn_dimx *elements = NULL;
-    for (int k = 0; k < g->access_count; k++) {
-      const sn_access *a = &g->access[k];
+/* Elements of argument i that the groups read; NULL: none. */
+static const sn_dimx *elements_read(sn_types *t, int count, sn_group *const *g, int i, const sn_type **type) {
+  const sn_view *view[64];
+  int views = 0;
+  const sn_dimx *rows = NULL;
+  *type = NULL;
+  for (int n = 0; n < count; n++)
+    for (int k = 0; k < g[n]->access_count; k++) {
+      const sn_access *a = &g[n]->access[k];
       bool table = a->kind == SN_ACCESS_GATHER;
-      if ((a->kind != SN_ACCESS_BUFFER && !table) || arg_index(g, table ? a->base : a->value) != i) continue;
-      type = sn_val_type(g->f, table ? a->base : a->value);
+      sn_val v = table ? a->base : a->value;
+      if (!a->used || (a->kind != SN_ACCESS_BUFFER && !table) || arg_index(g[n], v) != i) continue;
+      *type = sn_val_type(g[n]->f, v);
       if (table)
-        elements = gathered(t, g, a, sn_type_count(t, type));
+        rows = gathered(t, g[n], a, sn_type_count(t, *type));
       else if (views < 64)
         view[views++] = &a->view;
     }
-    if (!type) continue;
-    if (views) elements = sn_footprint(t, views, view, sn_type_count(t, type));
-    sum = sn_dimx_add(t, sum, bytes_of(t, elements, type->elem));
+  return views ? sn_footprint(t, views, view, sn_type_count(t, *type)) : rows;
+}
+
+const sn_dimx *sn_groups_bytes_read(const sn_lower_ctx *c, int count, sn_group *const *g) {
+  const sn_dimx *sum = sn_dimx_const(c->types, 0);
+  const sn_type *type;
+  for (int i = 0; i < c->arg_count; i++) {
+    const sn_dimx *elements = elements_read(c->types, count, g, i, &type);
+    if (elements) sum = sn_dimx_add(c->types, sum, bytes_of(c->types, elements, type->elem));
+  }
+  return sum;
+}
+
+const sn_dimx *sn_outputs_bytes(const sn_lower_ctx *c, const sn_group *g) {
+  const sn_dimx *sum = sn_dimx_const(c->types, 0);
+  for (int i = 0; i < g->output_count; i++) {
+    const sn_type *type = sn_val_type(g->f, g->output[i].value);
+    sum = sn_dimx_add(c->types, sum, bytes_of(c->types, sn_type_count(c->types, type), type->elem));
   }
   return sum;
 }

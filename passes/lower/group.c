@@ -122,9 +122,9 @@ static void place_all(sn_group *g) {
 
 static bool walk(sn_group *g, sn_val v, const sn_chain *chain);
 
-const sn_access *sn_group_access(const sn_group *g, sn_access_kind kind, sn_val value, const sn_chain *chain) {
+sn_access *sn_group_access(const sn_group *g, sn_access_kind kind, sn_val value, const sn_chain *chain) {
   for (int i = 0; i < g->access_count; i++) {
-    const sn_access *a = &g->access[i];
+    sn_access *a = &g->access[i];
     if (a->kind == kind && a->value == value && a->chain == chain) return a;
   }
   return NULL;
@@ -378,8 +378,8 @@ static sn_val main_value(const sn_group *g) {
   return best;
 }
 
-bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
-                    const bool *member, const bool *stored, int output_count, const sn_val *output) {
+static void begin(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
+                  const bool *member, const bool *stored, int output_count, const sn_val *output) {
   *g = (sn_group){.arena = arena,
                   .chains = {.arena = arena, .types = f->module->types},
                   .f = f,
@@ -390,6 +390,17 @@ bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, int node_cou
                   .output_count = output_count};
   g->output = SN_ARRAY(arena, output_count, sn_group_output);
   for (int i = 0; i < output_count; i++) g->output[i].value = output[i];
+}
+
+bool sn_group_build_at(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
+                       const bool *member, const bool *stored, sn_val anchor, int output_count, const sn_val *output) {
+  begin(g, arena, f, node_count, node, member, stored, output_count, output);
+  return try_anchor(g, anchor);
+}
+
+bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
+                    const bool *member, const bool *stored, int output_count, const sn_val *output) {
+  begin(g, arena, f, node_count, node, member, stored, output_count, output);
   sn_val first = main_value(g);
   if (try_anchor(g, first)) return true;
   const char *why = g->why;
@@ -418,7 +429,7 @@ bool sn_group_of_body(sn_group *g, sn_arena *arena, const sn_func *body) {
 /* ---- merging axes
  * ---------------------------------------------------------------------------------------------------- */
 
-static sn_view *view_at(sn_group *g, int i) {
+static sn_view *view_at(const sn_group *g, int i) {
   if (i < g->output_count) return &g->output[i].view;
   sn_access *a = &g->access[i - g->output_count];
   return a->kind == SN_ACCESS_RESULT ? NULL : &a->view;
@@ -440,7 +451,7 @@ static void swap_axes(sn_group *g, int i) {
   g->reduce[i] = g->reduce[i + 1], g->reduce[i + 1] = r;
 }
 
-static void merge_axes(sn_group *g, int i) {
+void sn_group_join(sn_group *g, int i) {
   sn_types *t = g->f->module->types;
   for (int k = 0; k < view_total(g); k++)
     if (view_at(g, k)) sn_view_merge(t, view_at(g, k), i);
@@ -453,7 +464,7 @@ static void merge_axes(sn_group *g, int i) {
   g->space.rank--;
 }
 
-static bool may_merge(sn_group *g, int i) {
+bool sn_group_may_join(const sn_group *g, int i) {
   sn_types *t = g->f->module->types;
   if (sn_dimx_is_one(g->space.extent[i]) || sn_dimx_is_one(g->space.extent[i + 1])) return true;
   if (g->reduce[i] != g->reduce[i + 1]) return false;
@@ -479,10 +490,30 @@ static bool out_of_order(sn_group *g, int i) {
 
 void sn_group_merge(sn_group *g) {
   for (int i = g->space.rank - 2; i >= 0; i--)
-    if (sn_dimx_is_one(g->space.extent[i]) || sn_dimx_is_one(g->space.extent[i + 1])) merge_axes(g, i);
+    if (sn_dimx_is_one(g->space.extent[i]) || sn_dimx_is_one(g->space.extent[i + 1])) sn_group_join(g, i);
   for (int pass = 0; pass < g->space.rank; pass++)
     for (int i = 0; i + 1 < g->space.rank; i++)
       if (out_of_order(g, i)) swap_axes(g, i);
   for (int i = g->space.rank - 2; i >= 0; i--)
-    if (may_merge(g, i)) merge_axes(g, i);
+    if (sn_group_may_join(g, i)) sn_group_join(g, i);
+}
+
+void sn_group_remap(sn_group *g, const sn_shape *space, const int *axis_of) {
+  const sn_dimx *zero = sn_dimx_const(g->f->module->types, 0);
+  bool reduce[SN_VIEW_RANK] = {0};
+  for (int k = 0; k < view_total(g); k++) {
+    sn_view *v = view_at(g, k);
+    if (!v) continue;
+    sn_view old = *v;
+    v->rank = space->rank;
+    for (int i = 0; i < space->rank; i++) v->extent[i] = space->extent[i], v->stride[i] = zero;
+    for (int i = 0; i < old.rank; i++) v->stride[axis_of[i]] = old.stride[i];
+  }
+  for (int i = 0; i < g->space.rank; i++) reduce[axis_of[i]] = g->reduce[i];
+  memcpy(g->reduce, reduce, sizeof reduce);
+  g->space = *space;
+}
+
+void sn_group_forget(sn_group *g) {
+  for (int i = 0; i < g->access_count; i++) g->access[i].used = false;
 }

@@ -86,6 +86,7 @@ typedef struct sn_access {
   const sn_dimx *row[SN_RANK_MAX];  /* GATHER: stride of each index operand */
   const sn_dimx *rows[SN_RANK_MAX]; /* GATHER: extent of each indexed axis */
   sn_view view;                     /* over the axes of the space, merged like it */
+  bool used;                        /* emitted in the kernel being built */
 } sn_access;
 
 typedef struct sn_group_output {
@@ -93,6 +94,7 @@ typedef struct sn_group_output {
   const sn_chain *chain;
   sn_view view; /* where it is stored, over the space */
   bool reduced; /* lives on the kept axes only */
+  int slot;     /* where to; set by sn_group_slots */
 } sn_group_output;
 
 typedef struct sn_place {
@@ -128,13 +130,21 @@ typedef struct sn_group {
  * -> false with g->why when they do not fit one kernel. */
 bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
                     const bool *member, const bool *stored, int output_count, const sn_val *output);
+/* The same with a given anchor. */
+bool sn_group_build_at(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
+                       const bool *member, const bool *stored, sn_val anchor, int output_count, const sn_val *output);
+/* Makes the space have these extents; old axis i becomes axis_of[i], every view repeats along the others. */
+void sn_group_remap(sn_group *g, const sn_shape *space, const int *axis_of);
+/* May axes i and i + 1 be one? Makes them one. */
+bool sn_group_may_join(const sn_group *g, int i);
+void sn_group_join(sn_group *g, int i);
 /* The group of a whole body. */
 bool sn_group_of_body(sn_group *g, sn_arena *arena, const sn_func *body);
 /* Sorts axes by the strides of the first store and merges neighbours wherever every access and store allows it. */
 void sn_group_merge(sn_group *g);
 /* The way of a value to the space; false: not known. */
 bool sn_group_placed(const sn_group *g, sn_val v, const sn_chain **out);
-const sn_access *sn_group_access(const sn_group *g, sn_access_kind kind, sn_val value, const sn_chain *chain);
+sn_access *sn_group_access(const sn_group *g, sn_access_kind kind, sn_val value, const sn_chain *chain);
 
 /* ---- lowering of one function ------------------------------------------------------------------------------ */
 
@@ -252,6 +262,7 @@ typedef struct sn_tile {
   int r, c;                   /* extents */
   sn_kv row_limit, col_limit; /* elements that exist from `at`; 0: all */
   double pad;                 /* what loads give beyond the limits */
+  bool narrow;                /* loads keep narrow element types */
   struct sn_tile_memo *memo;  /* values that were emitted where this tile can see them */
   /* a reduction or contraction inside the group: its tile, or 0 */
   sn_kv (*inner)(struct sn_tile *t, sn_val v, void *user);
@@ -260,8 +271,8 @@ typedef struct sn_tile {
 
 /* Tile of value v of the body seen through `chain`: its natural extent, 1 where it does not vary. */
 sn_kv sn_tile_value(sn_tile *t, sn_val v, const sn_chain *chain);
-/* Stores a value of an output of the group. */
-void sn_tile_store(sn_tile *t, const sn_group_output *o, sn_kv value, int slot);
+/* Stores a value of an output of the group to its slot. */
+void sn_tile_store(sn_tile *t, const sn_group_output *o, sn_kv value);
 /* Says which tile a value is, for values that the schedule makes itself. */
 void sn_tile_remember(sn_tile *t, sn_val v, const sn_chain *chain, sn_kv tile);
 struct sn_tile_memo *sn_tile_memo_new(sn_arena *arena, struct sn_tile_memo *outer);
@@ -278,6 +289,10 @@ typedef struct sn_axis_block {
 void sn_tile_grid(sn_tile *t, int count, sn_axis_block *a);
 /* Limits of the tile from its coordinates. */
 void sn_tile_limits(sn_tile *t);
+/* Output i goes to the slot of result i. */
+void sn_group_slots(const sn_lower_ctx *c, sn_group *g);
+/* A map kernel of a group whose outputs have slots. */
+SN_MUST sn_code sn_map_emit(sn_lower_ctx *c, sn_group *g, const char *name, const sn_report *report);
 /* Evaluates the outputs marked in `which` (NULL: all), then stores them to the slots of the results. */
 void sn_tile_outputs(sn_tile *t, const bool *which);
 /* A block near `wanted` that divides the extent where possible; the extent itself when it is small. */
@@ -285,8 +300,11 @@ int sn_block_of(const sn_dimx *extent, int wanted);
 /* Appends the buffers that a group reads; that the results go to.  -> new count; at most SN_LOWER_BUFFERS */
 int sn_group_buffers(const sn_lower_ctx *c, const sn_group *g, sn_buffer_use *list, int count);
 int sn_result_buffers(const sn_lower_ctx *c, sn_buffer_use *list, int count);
-const sn_dimx *sn_group_bytes_read(const sn_lower_ctx *c, const sn_group *g);
+/* Distinct bytes that the tiles emitted since sn_group_forget read. */
+const sn_dimx *sn_groups_bytes_read(const sn_lower_ctx *c, int count, sn_group *const *g);
+void sn_group_forget(sn_group *g);
 const sn_dimx *sn_result_bytes(const sn_lower_ctx *c);
+const sn_dimx *sn_outputs_bytes(const sn_lower_ctx *c, const sn_group *g);
 const sn_dimx *sn_body_flops(const sn_lower_ctx *c); /* elementwise and reductions */
 /* "map_mul_add": kind and the first ops of the body. */
 const char *sn_kernel_name_of(const sn_lower_ctx *c, const char *kind);
@@ -297,6 +315,9 @@ SN_MUST sn_code sn_lower_map(sn_lower_ctx *c, const sn_node *fused);
 SN_MUST sn_code sn_lower_rows(sn_lower_ctx *c, const sn_node *fused);
 SN_MUST sn_code sn_lower_contract(sn_lower_ctx *c, const sn_node *fused);
 SN_MUST sn_code sn_lower_index(sn_lower_ctx *c, const sn_node *fused);
+/* Can members with the contraction `contract` be one kernel? *why: reason when not. */
+bool sn_contract_fits(sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node, const bool *member,
+                      const bool *stored, int output_count, const sn_val *output, const char **why);
 /* The body holds one ATTENTION or ATTENTION_GRAD node, views of its operands, and returns its results (or views of
  * them). */
 SN_MUST sn_code sn_lower_attend(sn_lower_ctx *c, const sn_node *fused);

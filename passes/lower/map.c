@@ -51,7 +51,29 @@ void sn_tile_outputs(sn_tile *t, const bool *which) {
   for (int i = 0; i < g->output_count; i++)
     if (!which || which[i]) value[i] = sn_tile_value(t, g->output[i].value, g->output[i].chain);
   for (int i = 0; i < g->output_count; i++)
-    if (!which || which[i]) sn_tile_store(t, &g->output[i], value[i], t->b->c->result_slot[i]);
+    if (!which || which[i]) sn_tile_store(t, &g->output[i], value[i]);
+}
+
+void sn_group_slots(const sn_lower_ctx *c, sn_group *g) {
+  for (int i = 0; i < g->output_count; i++) g->output[i].slot = c->result_slot[i];
+}
+
+sn_code sn_map_emit(sn_lower_ctx *c, sn_group *g, const char *name, const sn_report *report) {
+  sn_buffer_use use[SN_LOWER_BUFFERS];
+  int count = sn_group_buffers(c, g, use, 0);
+  for (int i = 0; i < g->output_count && count < SN_LOWER_BUFFERS; i++)
+    use[count++] = (sn_buffer_use){g->output[i].slot, SN_K_OUT};
+  sn_build_kernel *b = sn_build_kernel_begin(c, name, count, use);
+  sn_tile t = {.b = b, .g = g, .memo = sn_tile_memo_new(c->arena, NULL)};
+  sn_group_forget(g);
+  choose_tile(&t, c->target);
+  set_grid(&t);
+  sn_tile_limits(&t);
+  sn_tile_outputs(&t, NULL);
+  sn_report full = *report;
+  full.bytes_read = sn_groups_bytes_read(c, 1, &g);
+  full.bytes_written = sn_outputs_bytes(c, g);
+  return sn_build_kernel_end(b, &full);
 }
 
 sn_code sn_lower_map(sn_lower_ctx *c, const sn_node *fused) {
@@ -59,15 +81,7 @@ sn_code sn_lower_map(sn_lower_ctx *c, const sn_node *fused) {
   (void)fused;
   if (!sn_group_of_body(&g, c->arena, c->body)) return sn_lower_fail(c, "no map kernel: %s", g.why);
   sn_group_merge(&g);
-  sn_buffer_use use[SN_LOWER_BUFFERS];
-  int count = sn_result_buffers(c, use, sn_group_buffers(c, &g, use, 0));
-  sn_build_kernel *b = sn_build_kernel_begin(c, sn_kernel_name_of(c, "map"), count, use);
-  sn_tile t = {.b = b, .g = &g, .memo = sn_tile_memo_new(c->arena, NULL)};
-  choose_tile(&t, c->target);
-  set_grid(&t);
-  sn_tile_limits(&t);
-  sn_tile_outputs(&t, NULL);
-  sn_report report = {
-      .flops = sn_body_flops(c), .bytes_read = sn_group_bytes_read(c, &g), .bytes_written = sn_result_bytes(c)};
-  return sn_build_kernel_end(b, &report);
+  sn_group_slots(c, &g);
+  sn_report report = {.flops = sn_body_flops(c)};
+  return sn_map_emit(c, &g, sn_kernel_name_of(c, "map"), &report);
 }

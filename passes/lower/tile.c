@@ -76,6 +76,7 @@ static int slot_of_arg(const sn_tile *t, sn_val v) {
 }
 
 static sn_kv compute_type(sn_tile *t, sn_kv v) {
+  if (t->narrow) return v;
   return sn_k_cast(t->b->k, sn_compute_elem(sn_k_type(t->b->k, v).elem), v);
 }
 
@@ -87,11 +88,11 @@ static sn_kv load(sn_tile *t, const sn_view *v, sn_kv buffer) {
   return compute_type(t, sn_k_load(k, r, c, w, t->pad));
 }
 
-void sn_tile_store(sn_tile *t, const sn_group_output *o, sn_kv value, int slot) {
+void sn_tile_store(sn_tile *t, const sn_group_output *o, sn_kv value) {
   int r, c;
   sn_kernel *k = t->b->k;
-  sn_kwin w = window(t, &o->view, sn_build_buffer(t->b, slot), &r, &c);
-  value = sn_k_cast(k, sn_lower_slot_type(t->b->c, slot)->elem, sn_k_bcast(k, r, c, value));
+  sn_kwin w = window(t, &o->view, sn_build_buffer(t->b, o->slot), &r, &c);
+  value = sn_k_cast(k, sn_lower_slot_type(t->b->c, o->slot)->elem, sn_k_bcast(k, r, c, value));
   if (is_turned(t, &o->view, r, c))
     sn_k_store(k, turned(w), sn_k_trans(k, value));
   else
@@ -169,6 +170,7 @@ static sn_kv emit_uniform(sn_tile *t, const sn_node *n, const sn_access *a, cons
                     ? sn_build_buffer(t->b, slot_of_arg(t, n->arg[0]) | SN_LOWER_WORDS)
                     : 0;
   if (words) {
+    sn_group_access(t->g, SN_ACCESS_BUFFER, n->arg[0], scalar)->used = true;
     seed_low = load_word(t, words, 0);
     seed_high = load_word(t, words, 1);
   } else {
@@ -191,10 +193,13 @@ static sn_kv clamped(sn_tile *t, sn_kv x, const sn_dimx *extent) {
   return sn_k_binc(k, SN_K_MAX, x, 0);
 }
 
-static sn_kv table_buffer(sn_tile *t, const sn_access *a) { return sn_build_buffer(t->b, slot_of_arg(t, a->base)); }
+static sn_kv table_buffer(sn_tile *t, sn_access *a) {
+  a->used = true;
+  return sn_build_buffer(t->b, slot_of_arg(t, a->base));
+}
 
 /* One index per row of the tile: rows of a table. */
-static sn_kv gather_rows(sn_tile *t, const sn_access *a, sn_kv index, int r) {
+static sn_kv gather_rows(sn_tile *t, sn_access *a, sn_kv index, int r) {
   sn_kernel *k = t->b->k;
   int unused, c;
   sn_kwin w = window(t, &a->view, table_buffer(t, a), &unused, &c);
@@ -204,7 +209,7 @@ static sn_kv gather_rows(sn_tile *t, const sn_access *a, sn_kv index, int r) {
 }
 
 /* An address per element. */
-static sn_kv gather_points(sn_tile *t, const sn_access *a, int count, const sn_kv *index) {
+static sn_kv gather_points(sn_tile *t, sn_access *a, int count, const sn_kv *index) {
   sn_kernel *k = t->b->k;
   sn_kv address = address_steps(t, &a->view);
   for (int i = 0; i < count; i++) {
@@ -223,16 +228,17 @@ static sn_kv gather_points(sn_tile *t, const sn_access *a, int count, const sn_k
 
 /* A start that the kernel can load as an index makes a plain window. */
 static sn_kv uniform_start(sn_tile *t, sn_val v, const sn_chain *chain) {
-  const sn_access *a = sn_group_access(t->g, SN_ACCESS_BUFFER, v, chain);
+  sn_access *a = sn_group_access(t->g, SN_ACCESS_BUFFER, v, chain);
   if (!a || sn_val_type(t->g->f, v)->elem != SN_ELEM_I32 || varies(row_stride(t, &a->view)) ||
       varies(col_stride(t, &a->view)))
     return 0;
   sn_kv buffer = sn_build_buffer(t->b, slot_of_arg(t, v));
   if (t->b->k->param[sn_k_ins(t->b->k, buffer)->i].role != SN_K_IN) return 0;
+  a->used = true;
   return sn_k_iload(t->b->k, buffer, sn_build_address(t->b, &a->view, t->at));
 }
 
-static sn_kv load_at_start(sn_tile *t, const sn_access *a, sn_kv start) {
+static sn_kv load_at_start(sn_tile *t, sn_access *a, sn_kv start) {
   sn_kernel *k = t->b->k;
   int r, c;
   sn_kwin w = window(t, &a->view, table_buffer(t, a), &r, &c);
@@ -243,7 +249,7 @@ static sn_kv load_at_start(sn_tile *t, const sn_access *a, sn_kv start) {
   return compute_type(t, sn_k_load(k, r, c, w, t->pad));
 }
 
-static sn_kv emit_gather(sn_tile *t, const sn_node *n, const sn_access *a, const sn_chain *chain) {
+static sn_kv emit_gather(sn_tile *t, const sn_node *n, sn_access *a, const sn_chain *chain) {
   sn_kv index[SN_RANK_MAX];
   sn_shape out = sn_shape_of(n->type[0]);
   int count = n->op == SN_OP_INDEX ? n->arg_count - 1 : 1;
@@ -269,6 +275,11 @@ static sn_kv emit_point(sn_tile *t, const sn_node *n, const sn_chain *chain) {
   return sn_point_emit(t->b, t->g->f, n, arg);
 }
 
+static sn_kv emit_arg(sn_tile *t, sn_val v, sn_access *a) {
+  a->used = true;
+  return load(t, &a->view, sn_build_buffer(t->b, slot_of_arg(t, v)));
+}
+
 static sn_kv emit_value(sn_tile *t, const sn_node *n, sn_val v, const sn_chain *chain) { /* table */
   sn_kernel *k = t->b->k;
   sn_elem e = sn_compute_elem(sn_val_type(t->g->f, v)->elem);
@@ -276,9 +287,7 @@ static sn_kv emit_value(sn_tile *t, const sn_node *n, sn_val v, const sn_chain *
     case SN_OP_CONST: return sn_k_const(k, e, 1, 1, sn_node_attr(n, "value")->f);
     case SN_OP_DIM: return sn_k_cast(k, e, sn_k_isplat(k, 1, 1, sn_build_dim(t->b, sn_node_attr(n, "dim")->d)));
     case SN_OP_IOTA: return emit_iota(t, sn_group_access(t->g, SN_ACCESS_IOTA, v, chain));
-    case SN_OP_ARG:
-      return load(t, &sn_group_access(t->g, SN_ACCESS_BUFFER, v, chain)->view,
-                  sn_build_buffer(t->b, slot_of_arg(t, v)));
+    case SN_OP_ARG: return emit_arg(t, v, sn_group_access(t->g, SN_ACCESS_BUFFER, v, chain));
     case SN_OP_UNIFORM: return emit_uniform(t, n, sn_group_access(t->g, SN_ACCESS_UNIFORM, v, chain), chain);
     case SN_OP_GATHER:
     case SN_OP_INDEX:

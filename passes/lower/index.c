@@ -1,0 +1,333 @@
+/* fused "index" -> kernels that store to places known at run time, or to parts of a result: concat, dynamic_write,
+ * scatter_add, index_add. Sums are deterministic: the instance that owns an element adds to it in order. */
+#include "passes/lower/internal.h"
+
+#include <string.h>
+
+#include "passes/plan/assemble.h"
+
+typedef struct indexing {
+  sn_lower_ctx *c;
+  const sn_node *n; /* the op */
+  int slot;         /* of the result */
+  sn_view result;   /* where its elements lie */
+} indexing;
+
+static sn_group *group_at(indexing *x, sn_val v) {
+  sn_group *g = SN_NEW(x->c->arena, sn_group);
+  const sn_func *f = x->c->body;
+  if (sn_group_build_at(g, x->c->arena, f, f->node_count, f->node, NULL, NULL, v, 1, &v)) return g;
+  if (!x->c->failed) x->c->failed = sn_lower_fail(x->c, "no index kernel: %s", g->why);
+  return NULL;
+}
+
+/* ---- concat ----------------------------------------------------------------------------------------------- */
+
+static sn_code lower_part(indexing *x, int k, const sn_dimx *start, int axis) {
+  sn_types *t = x->c->types;
+  const sn_type *part = sn_val_type(x->c->body, x->n->arg[k]);
+  if (sn_dimx_max_value(part->dim[axis]) == 0) return SN_OK;
+  sn_step_map m = {.op = SN_OP_SLICE, .from = sn_shape_of(x->n->type[0]), .to = sn_shape_of(part)};
+  for (int i = 0; i < part->rank; i++) m.start[i] = i == axis ? start : sn_dimx_const(t, 0);
+  sn_group *g = group_at(x, x->n->arg[k]);
+  if (!g) return x->c->failed;
+  g->output[0].view = x->result;
+  g->output[0].slot = x->slot;
+  if (!sn_view_step(t, &g->output[0].view, &m)) return sn_lower_fail(x->c, "no index kernel: not a strided view");
+  sn_group_merge(g);
+  sn_report report = {.kind = "index"};
+  return sn_map_emit(x->c, g, sn_kernel_name_of(x->c, "part"), &report);
+}
+
+static sn_code lower_concat(indexing *x) {
+  int axis = (int)sn_node_attr(x->n, "axis")->i;
+  const sn_dimx *start = sn_dimx_const(x->c->types, 0);
+  for (int k = 0; k < x->n->arg_count; k++) {
+    SN_TRY(lower_part(x, k, start, axis));
+    start = sn_dimx_add(x->c->types, start, sn_val_type(x->c->body, x->n->arg[k])->dim[axis]);
+  }
+  return SN_OK;
+}
+
+/* ---- numbers from memory ------------------------------------------------------------------------------------- */
+
+/* A tensor of indices that kernels load one by one. i64 is seen as words of i32. */
+typedef struct numbers {
+  int slot;      /* as a buffer of the kernel */
+  int64_t scale; /* words per number */
+  sn_view view;
+} numbers;
+
+static sn_code find_numbers(indexing *x, sn_val v, numbers *out) {
+  if (!sn_lower_source(x->c, v, &out->slot, &out->view)) return sn_lower_fail(x->c, "indices must lie in memory");
+  bool wide = sn_val_type(x->c->body, v)->elem == SN_ELEM_I64;
+  out->scale = wide ? 2 : 1;
+  if (wide) out->slot |= SN_LOWER_WORDS;
+  return SN_OK;
+}
+
+static sn_kv load_number(sn_build_kernel *b, const numbers *x, const sn_kv *at) {
+  sn_kv address = sn_k_imulc(b->k, sn_build_address(b, &x->view, at), x->scale);
+  return sn_k_iload(b->k, sn_build_buffer(b, x->slot), address);
+}
+
+/* min(max(i, 0), extent - count) */
+static sn_kv clamped(sn_build_kernel *b, sn_kv i, const sn_dimx *extent, const sn_dimx *count) {
+  sn_kv last = sn_k_isub(b->k, sn_build_dim(b, extent), sn_build_dim(b, count));
+  return sn_k_ibin(b->k, SN_K_IMAX, sn_k_ibin(b->k, SN_K_IMIN, i, last), sn_k_i(b->k, 0));
+}
+
+/* ---- dynamic_write --------------------------------------------------------------------------------------------- */
+
+/* The old rows into the result, unless they are there already. */
+static sn_code copy_old(indexing *x) {
+  int slot;
+  sn_view view;
+  if (sn_lower_source(x->c, x->n->arg[0], &slot, &view) && slot == x->slot) return SN_OK;
+  sn_group *g = group_at(x, x->n->arg[0]);
+  if (!g) return x->c->failed;
+  g->output[0].view = x->result;
+  g->output[0].slot = x->slot;
+  sn_group_merge(g);
+  sn_report report = {.kind = "copy", .ops = "copy"};
+  return sn_map_emit(x->c, g, "copy", &report);
+}
+
+/* Grid over all axes but the last one or two, which the tile spans; the written axis is never a row of the tile. */
+static void write_tile(indexing *x, sn_tile *t, int axis) {
+  sn_axis_block a[SN_VIEW_RANK];
+  const sn_shape *s = &t->g->space;
+  int n = 0;
+  bool starts = sn_val_type(x->c->body, x->n->arg[2])->rank == 1; /* one per row of axis 0 */
+  t->col = s->rank - 1 == axis ? -1 : s->rank - 1;
+  t->row = s->rank >= 2 && s->rank - 2 != axis && !(starts && s->rank == 2) && t->col >= 0 ? s->rank - 2 : -1;
+  t->c = t->col < 0 ? 1 : sn_block_of(s->extent[t->col], 256);
+  t->r = t->row < 0 ? 1 : sn_block_of(s->extent[t->row], 8);
+  for (int i = 0; i < s->rank; i++)
+    a[n++] = (sn_axis_block){.axis = i, .block = i == t->col ? t->c : i == t->row ? t->r : 1};
+  sn_tile_grid(t, n, a);
+  sn_tile_limits(t);
+}
+
+static sn_code lower_write(indexing *x) {
+  int axis = (int)sn_node_attr(x->n, "axis")->i;
+  bool ring = sn_node_attr(x->n, "ring")->i;
+  const sn_type *dst = x->n->type[0], *src = sn_val_type(x->c->body, x->n->arg[1]);
+  numbers start;
+  SN_TRY(copy_old(x));
+  SN_TRY(find_numbers(x, x->n->arg[2], &start));
+  sn_group *g = group_at(x, x->n->arg[1]);
+  if (!g) return x->c->failed;
+  sn_buffer_use use[SN_LOWER_BUFFERS];
+  int count = sn_group_buffers(x->c, g, use, 0);
+  use[count++] = (sn_buffer_use){start.slot, SN_K_IN};
+  use[count++] = (sn_buffer_use){x->slot, SN_K_OUT};
+  sn_build_kernel *b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, ring ? "ring" : "write"), count, use);
+  sn_tile t = {.b = b, .g = g, .memo = sn_tile_memo_new(x->c->arena, NULL)};
+  write_tile(x, &t, axis);
+  sn_kv value = sn_tile_value(&t, g->output[0].value, g->output[0].chain);
+  sn_kv row_of_start[SN_VIEW_RANK] = {t.at[0]};
+  sn_kv first = load_number(b, &start, row_of_start);
+  if (!ring)
+    first = clamped(b, first, dst->dim[axis], src->dim[axis]);
+  else
+    first = sn_k_ibin(b->k, SN_K_IMAX, first, sn_k_i(b->k, 0));
+  sn_kv at = t.at[axis] ? sn_k_iadd(b->k, first, t.at[axis]) : first;
+  t.at[axis] = ring ? sn_k_ibin(b->k, SN_K_IMOD, at, sn_build_dim(b, dst->dim[axis])) : at;
+  g->output[0].slot = x->slot;
+  for (int i = 0; i < src->rank; i++)
+    g->output[0].view.stride[i] =
+        sn_dimx_is_one(src->dim[i]) && i != axis ? g->output[0].view.stride[i] : x->result.stride[i];
+  g->output[0].view.offset = x->result.offset;
+  sn_tile_store(&t, &g->output[0], value);
+  sn_report report = {.kind = "index", .bytes_written = sn_outputs_bytes(x->c, g)};
+  const sn_dimx *number = sn_dimx_mul(x->c->types, sn_type_count(x->c->types, sn_val_type(x->c->body, x->n->arg[2])),
+                                      sn_dimx_const(x->c->types, 4));
+  report.bytes_read = sn_dimx_add(x->c->types, sn_groups_bytes_read(x->c, 1, &g), number);
+  return sn_build_kernel_end(b, &report);
+}
+
+/* ---- scatter_add ----------------------------------------------------------------------------------------------------
+ */
+
+typedef struct scatter {
+  indexing *x;
+  sn_build_kernel *b;
+  numbers index;
+  sn_tile t;          /* of the updates: one row of columns */
+  int batch, indices; /* axes: batch.., numbered.., rest.. of the updates */
+  int rows_axis;      /* of the result */
+} scatter;
+
+/* Window of the result: row `row` at the tile's columns. */
+static sn_kwin result_window(scatter *s, sn_kv row) {
+  sn_kv at[SN_VIEW_RANK] = {0};
+  const sn_view *v = &s->x->result;
+  for (int i = 0; i < v->rank; i++)
+    at[i] = i < s->rows_axis ? s->t.at[i] : i == s->rows_axis ? row : s->t.at[i - s->rows_axis - 1 + s->indices];
+  sn_kwin w = {.buf = sn_build_buffer(s->b, s->x->slot), .off = sn_build_address(s->b, v, at)};
+  if (s->t.col >= 0) {
+    w.cs = sn_build_dim(s->b, v->stride[s->t.col - s->indices + s->rows_axis + 1]);
+    w.nc = s->t.col_limit;
+  }
+  return w;
+}
+
+static void zero_columns(scatter *s, sn_elem e) {
+  sn_kernel *k = s->b->k;
+  sn_kv rows = sn_build_dim(s->b, s->x->result.extent[s->rows_axis]);
+  sn_kv row = sn_k_for(k, sn_k_i(k, 0), rows, 1, 0, NULL);
+  sn_kwin w = result_window(s, row);
+  sn_k_store(k, w, sn_k_const(k, e, 1, s->t.c, 0));
+  sn_k_end_for(k, 0, NULL);
+}
+
+static void add_rows(scatter *s, int axis, sn_elem e) {
+  sn_kernel *k = s->b->k;
+  if (axis < s->indices) {
+    s->t.at[axis] = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(s->b, s->t.g->space.extent[axis]), 1, 0, NULL);
+    add_rows(s, axis + 1, e);
+    sn_k_end_for(k, 0, NULL);
+    return;
+  }
+  s->t.memo = sn_tile_memo_new(s->x->c->arena, NULL);
+  sn_kv row = load_number(s->b, &s->index, s->t.at);
+  row = clamped(s->b, row, s->x->result.extent[s->rows_axis], sn_dimx_const(s->x->c->types, 1));
+  sn_kwin w = result_window(s, row);
+  sn_kv old = sn_k_load(k, 1, s->t.c, w, 0);
+  sn_kv u = sn_tile_value(&s->t, s->t.g->output[0].value, s->t.g->output[0].chain);
+  sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, e, sn_k_bcast(k, 1, s->t.c, u))));
+}
+
+/* The columns of the tile: the last axis of the rest, in narrow blocks so that there are several instances. */
+static void scatter_tile(scatter *s) {
+  sn_axis_block a[SN_VIEW_RANK];
+  const sn_shape *space = &s->t.g->space;
+  int n = 0;
+  s->t.row = -1, s->t.r = 1;
+  s->t.col = space->rank > s->indices ? space->rank - 1 : -1;
+  int64_t columns = s->t.col < 0 ? 1 : sn_dimx_max_value(space->extent[s->t.col]) / 8;
+  s->t.c = s->t.col < 0 ? 1
+                        : sn_block_of(space->extent[s->t.col], columns < 16    ? 16
+                                                               : columns > 128 ? 128
+                                                                               : (int)columns);
+  for (int i = 0; i < space->rank; i++)
+    if (i < s->batch || i >= s->indices) a[n++] = (sn_axis_block){.axis = i, .block = i == s->t.col ? s->t.c : 1};
+  sn_tile_grid(&s->t, n, a);
+  sn_tile_limits(&s->t);
+}
+
+static sn_code emit_scatter(indexing *x, sn_group *g) {
+  scatter s = {.x = x};
+  sn_types *t = x->c->types;
+  s.batch = s.rows_axis = (int)sn_node_attr(x->n, "batch")->i;
+  s.indices = sn_val_type(x->c->body, x->n->arg[0])->rank;
+  SN_TRY(find_numbers(x, x->n->arg[0], &s.index));
+  sn_buffer_use use[SN_LOWER_BUFFERS];
+  int count = sn_group_buffers(x->c, g, use, 0);
+  use[count++] = (sn_buffer_use){s.index.slot, SN_K_IN};
+  use[count++] = (sn_buffer_use){x->slot, SN_K_INOUT};
+  s.b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, "scatter"), count, use);
+  s.t = (sn_tile){.b = s.b, .g = g};
+  sn_elem e = sn_lower_slot_type(x->c, x->slot)->elem;
+  scatter_tile(&s);
+  zero_columns(&s, e);
+  add_rows(&s, s.batch, e);
+  const sn_dimx *size = sn_dimx_const(t, (int64_t)sn_elem_bytes(e));
+  sn_report report = {.kind = "index", .flops = sn_type_count(t, sn_val_type(x->c->body, x->n->arg[1]))};
+  report.bytes_written = sn_dimx_mul(t, sn_type_count(t, x->n->type[0]), size);
+  const sn_type *index = sn_val_type(x->c->body, x->n->arg[0]);
+  const sn_dimx *touched = sn_dimx_mul(t, sn_dimx_min(t, sn_type_count(t, x->n->type[0]), report.flops), size);
+  report.bytes_read = sn_dimx_add(t, sn_groups_bytes_read(x->c, 1, &g), touched);
+  report.bytes_read = sn_dimx_add(t, report.bytes_read, sn_dimx_mul(t, sn_type_count(t, index), sn_dimx_const(t, 4)));
+  return sn_build_kernel_end(s.b, &report);
+}
+
+static bool is_computed(sn_elem e) { return sn_compute_elem(e) == e && e != SN_ELEM_BOOL && e != SN_ELEM_I64; }
+
+static sn_code lower_scatter(indexing *x) {
+  if (!is_computed(x->n->type[0]->elem))
+    return sn_lower_fail(x->c, "`%s` of %s is not supported: cast to f32 first", sn_op_get(x->n->op)->name,
+                         sn_elem_name(x->n->type[0]->elem));
+  sn_group *g = group_at(x, x->n->arg[1]);
+  return g ? emit_scatter(x, g) : x->c->failed;
+}
+
+/* ---- index_add
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void zero_all(indexing *x, sn_build_kernel *b, sn_elem e) {
+  sn_kernel *k = b->k;
+  const sn_dimx *count = sn_type_count(x->c->types, x->n->type[0]);
+  int block = sn_block_of(count, 256);
+  sn_kv at = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(b, count), block, 0, NULL);
+  sn_kwin w = {.buf = sn_build_buffer(b, x->slot), .off = at, .nc = sn_build_limit(b, count, block, at)};
+  sn_k_store(k, w, sn_k_const(k, e, 1, block, 0));
+  sn_k_end_for(k, 0, NULL);
+}
+
+static void add_points(indexing *x, sn_build_kernel *b, sn_tile *t, const numbers *index, int axis, sn_elem e) {
+  sn_kernel *k = b->k;
+  if (axis < t->g->space.rank) {
+    t->at[axis] = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(b, t->g->space.extent[axis]), 1, 0, NULL);
+    add_points(x, b, t, index, axis + 1, e);
+    sn_k_end_for(k, 0, NULL);
+    return;
+  }
+  sn_kv at[SN_VIEW_RANK] = {0};
+  t->memo = sn_tile_memo_new(x->c->arena, NULL);
+  for (int i = 0; i < x->result.rank; i++)
+    at[i] = clamped(b, load_number(b, &index[i], t->at), x->result.extent[i], sn_dimx_const(x->c->types, 1));
+  sn_kwin w = {.buf = sn_build_buffer(b, x->slot), .off = sn_build_address(b, &x->result, at)};
+  sn_kv old = sn_k_load(k, 1, 1, w, 0);
+  sn_kv u = sn_tile_value(t, t->g->output[0].value, t->g->output[0].chain);
+  sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, e, u)));
+}
+
+/* One instance adds element by element. */
+static sn_code lower_index_add(indexing *x) {
+  numbers index[SN_RANK_MAX];
+  sn_elem e = x->n->type[0]->elem;
+  sn_types *t = x->c->types;
+  if (!is_computed(e))
+    return sn_lower_fail(x->c, "`index_add` of %s is not supported: cast to f32 first", sn_elem_name(e));
+  sn_group *g = group_at(x, x->n->arg[0]);
+  if (!g) return x->c->failed;
+  sn_buffer_use use[SN_LOWER_BUFFERS];
+  int count = sn_group_buffers(x->c, g, use, 0);
+  for (int i = 0; i + 1 < x->n->arg_count; i++) {
+    SN_TRY(find_numbers(x, x->n->arg[i + 1], &index[i]));
+    use[count++] = (sn_buffer_use){index[i].slot, SN_K_IN};
+  }
+  use[count++] = (sn_buffer_use){x->slot, SN_K_INOUT};
+  sn_build_kernel *b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, "points"), count, use);
+  sn_tile tile = {.b = b, .g = g, .row = -1, .col = -1, .r = 1, .c = 1};
+  sn_build_grid(b, 1, sn_dimx_const(t, 1), NULL, NULL);
+  zero_all(x, b, e);
+  add_points(x, b, &tile, index, 0, e);
+  sn_report report = {.kind = "index", .bytes_written = sn_outputs_bytes(x->c, g)};
+  report.bytes_written = sn_dimx_mul(t, sn_type_count(t, x->n->type[0]), sn_dimx_const(t, (int64_t)sn_elem_bytes(e)));
+  report.bytes_read = sn_groups_bytes_read(x->c, 1, &g);
+  return sn_build_kernel_end(b, &report);
+}
+
+/* ---- the writer
+ * -------------------------------------------------------------------------------------------------------- */
+
+sn_code sn_lower_index(sn_lower_ctx *c, const sn_node *fused) {
+  indexing x = {.c = c};
+  (void)fused;
+  for (int i = 0; i < c->body->node_count; i++) {
+    sn_op op = c->body->node[i]->op;
+    if (op == SN_OP_CONCAT || op == SN_OP_DYN_WRITE || op == SN_OP_SCATTER || op == SN_OP_INDEX_ADD)
+      x.n = c->body->node[i];
+  }
+  if (!x.n || !sn_lower_sink(c, x.n->first, 0, &x.slot, &x.result))
+    return sn_lower_fail(c, "an index group without its op");
+  switch (x.n->op) {
+    case SN_OP_CONCAT: return lower_concat(&x);
+    case SN_OP_DYN_WRITE: return lower_write(&x);
+    case SN_OP_SCATTER: return lower_scatter(&x);
+    default: return lower_index_add(&x);
+  }
+}

@@ -1,0 +1,315 @@
+/* Module of fused graphs -> plan and kernels: slots of leaves, order, one schedule writer per fused node, then the
+ * copies and the check that the order asks for. */
+#include "passes/lower/lower.h"
+
+#include <string.h>
+
+#include "passes/lower/internal.h"
+#include "passes/plan/assemble.h"
+#include "passes/plan/order.h"
+
+typedef struct lowering {
+  sn_pass_env *env;
+  sn_plan_build plan;
+  sn_map *shared;   /* "param NAME" or "state NAME" -> slot */
+  const sn_func *f; /* the graph being lowered */
+  sn_arena *scratch;
+  int *slot_of; /* by value id: its slot, -1: none */
+  sn_order order;
+} lowering;
+
+/* ---- slots of leaves --------------------------------------------------------------------------------------- */
+
+static sn_init_kind init_of(const char *name) {
+  if (!strcmp(name, "normal")) return SN_INITIAL_NORMAL;
+  return strcmp(name, "uniform") ? SN_INITIAL_FILL : SN_INITIAL_UNIFORM;
+}
+
+static sn_slot leaf_slot(lowering *l, const sn_node *n) {
+  sn_slot s = {
+      .name = sn_leaf_name(n), .type = n->type[0], .graph = -1, .first = -1, .last = -1, .alias = -1, .buddy = -1};
+  s.elements = sn_type_count(l->plan.types, s.type);
+  if (n->op == SN_OP_INPUT) {
+    const sn_attr *d = sn_node_attr(n, "default");
+    s.role = SN_SLOT_INPUT;
+    s.graph = l->plan.graph_count;
+    s.optional = d->set;
+    s.init = d->set ? SN_INITIAL_FILL : SN_INITIAL_NONE;
+    s.init_a = d->set ? d->f : 0;
+    return s;
+  }
+  s.role = n->op == SN_OP_PARAM ? SN_SLOT_PARAM : SN_SLOT_STATE;
+  s.init = init_of(sn_node_attr(n, "init")->s);
+  s.init_a = sn_node_attr(n, "a")->f;
+  s.frozen = s.role == SN_SLOT_PARAM; /* until an update is seen */
+  return s;
+}
+
+static int slot_of_leaf(lowering *l, const sn_node *n) {
+  if (n->op == SN_OP_INPUT) {
+    sn_slot s = leaf_slot(l, n);
+    return sn_assemble_slot(&l->plan, &s);
+  }
+  const char *key = sn_arena_printf(l->scratch, "%s %s", sn_op_get(n->op)->name, sn_leaf_name(n));
+  const int *known = sn_map_get_str(l->shared, key);
+  if (known) return *known;
+  sn_slot s = leaf_slot(l, n);
+  int slot = sn_assemble_slot(&l->plan, &s);
+  sn_map_put_str(l->shared, key, sn_arena_copy(l->env->arena, &slot, sizeof slot));
+  return slot;
+}
+
+static bool is_named_leaf(const sn_node *n) {
+  return n->op == SN_OP_INPUT || n->op == SN_OP_PARAM || n->op == SN_OP_STATE;
+}
+
+/* Slots of every leaf of every graph first: a parameter is frozen only when no graph updates it. */
+static void find_leaves(lowering *l, const sn_func *f) {
+  for (int i = 0; i < f->node_count; i++)
+    if (is_named_leaf(f->node[i]) && f->node[i]->op != SN_OP_INPUT) slot_of_leaf(l, f->node[i]);
+  for (int i = 0; i < f->update_count; i++)
+    l->plan.slot[slot_of_leaf(l, sn_node_of(f, f->update[i].state))].frozen = false;
+}
+
+/* ---- results ------------------------------------------------------------------------------------------------- */
+
+static sn_slot new_slot(const lowering *l, const char *name, sn_slot_role role, const sn_type *type) {
+  return (sn_slot){.name = name,
+                   .role = role,
+                   .type = type,
+                   .elements = sn_type_count(l->plan.types, type),
+                   .graph = l->plan.graph_count,
+                   .first = -1,
+                   .last = -1,
+                   .alias = -1,
+                   .buddy = -1};
+}
+
+/* The first output that is this value, or a reshape of it; -1: none. */
+static int output_of(const lowering *l, sn_val v) {
+  for (int i = 0; i < l->f->output_count; i++)
+    if (sn_order_base(l->f, l->f->output[i].value) == v) return i;
+  return -1;
+}
+
+static int slot_of_result(lowering *l, const sn_node *n, int r) {
+  sn_val v = n->first + (sn_val)r;
+  if (l->order.state[v]) return l->slot_of[l->order.state[v]];
+  int out = output_of(l, v);
+  if (out >= 0) {
+    sn_slot s = new_slot(l, l->f->output[out].name, SN_SLOT_OUTPUT, sn_val_type(l->f, l->f->output[out].value));
+    return sn_assemble_slot(&l->plan, &s);
+  }
+  const sn_func *body = sn_node_attr(n, "body")->region;
+  const char *name = sn_op_get(sn_node_of(body, body->result[r])->op)->name;
+  return sn_assemble_temp(&l->plan, name, n->type[r], sn_type_count(l->plan.types, n->type[r]));
+}
+
+/* ---- one fused node -------------------------------------------------------------------------------------------- */
+
+static sn_code dispatch(sn_lower_ctx *c) {
+  const char *kind = sn_node_attr(c->fused, "kind")->s;
+  if (!strcmp(kind, "map") || !strcmp(kind, "copy")) return sn_lower_map(c, c->fused);
+  if (!strcmp(kind, "rows")) return sn_lower_rows(c, c->fused);
+  if (!strcmp(kind, "contract")) return sn_lower_contract(c, c->fused);
+  if (!strcmp(kind, "attend")) return sn_lower_attend(c, c->fused);
+  if (!strcmp(kind, "index")) return sn_lower_index(c, c->fused);
+  return sn_lower_fail(c, "no schedule for groups of kind `%s`", kind);
+}
+
+static sn_code lower_node(lowering *l, const sn_node *n) {
+  if (n->op != SN_OP_FUSED)
+    return sn_fail(l->env->diags, SN_ERR_FAIL, n->origin.loc_count ? n->origin.locs[0] : (sn_loc){0},
+                   "`%s` was not fused", sn_op_get(n->op)->name);
+  int *arg = SN_ARRAY(l->scratch, n->arg_count, int), *result = SN_ARRAY(l->scratch, n->result_count, int);
+  sn_lower_ctx c = {.arena = l->scratch,
+                    .diags = l->env->diags,
+                    .target = l->env->target,
+                    .types = l->plan.types,
+                    .plan = &l->plan,
+                    .graph = l->f,
+                    .fused = n,
+                    .body = sn_node_attr(n, "body")->region,
+                    .arg_count = n->arg_count,
+                    .result_count = n->result_count,
+                    .arg_slot = arg,
+                    .result_slot = result};
+  for (int i = 0; i < n->arg_count; i++) arg[i] = l->slot_of[sn_order_base(l->f, n->arg[i])];
+  for (int r = 0; r < n->result_count; r++) {
+    sn_val v = n->first + (sn_val)r;
+    result[r] = l->slot_of[v] = slot_of_result(l, n, r);
+    c.in_place = c.in_place || l->order.state[v];
+  }
+  SN_TRY(dispatch(&c));
+  return c.failed;
+}
+
+/* ---- in place? --------------------------------------------------------------------------------------------------- */
+
+static bool same_place(const sn_view *a, const sn_view *b) {
+  if (a->rank != b->rank || a->offset != b->offset) return false;
+  for (int i = 0; i < a->rank; i++)
+    if (a->stride[i] != b->stride[i]) return false;
+  return true;
+}
+
+static bool is_operand_of(const sn_func *f, sn_val v, sn_op op, int from) {
+  for (int i = 0; i < f->node_count; i++) {
+    if (f->node[i]->op != op) continue;
+    for (int k = from; k < f->node[i]->arg_count; k++) {
+      sn_val base;
+      sn_view view;
+      if (!sn_view_resolve(f, f->node[i]->arg[k], &base, &view) || base == v) return true;
+    }
+  }
+  return false;
+}
+
+/* dynamic_write into its first operand: nothing else of the body may read that. */
+static bool may_write_rows(const sn_func *body, sn_val result, sn_val arg) {
+  const sn_node *n = sn_node_of(body, result);
+  if (n->op != SN_OP_DYN_WRITE || n->arg[0] != arg || is_operand_of(body, arg, SN_OP_DYN_WRITE, 1)) return false;
+  int uses = 0;
+  for (int i = 0; i < body->node_count; i++)
+    for (int k = 0; k < body->node[i]->arg_count; k++) uses += body->node[i]->arg[k] == arg;
+  return uses == 1;
+}
+
+static bool may_write(void *user, const sn_node *n, int result, sn_val state) {
+  lowering *l = user;
+  const sn_func *body = sn_node_attr(n, "body")->region;
+  if (n->op != SN_OP_FUSED || n->type[result] != sn_val_type(l->f, state)) return false;
+  sn_val arg = 0;
+  int reads = 0;
+  for (int i = 0; i < n->arg_count; i++)
+    if (sn_order_base(l->f, n->arg[i]) == state) {
+      reads++;
+      for (int k = 0; k < body->node_count; k++)
+        if (body->node[k]->op == SN_OP_ARG && sn_node_attr(body->node[k], "index")->i == i) arg = body->node[k]->first;
+    }
+  if (!reads) return strcmp(sn_node_attr(n, "kind")->s, "index") != 0;
+  if (reads > 1 || !arg) return reads == 1;
+  if (!strcmp(sn_node_attr(n, "kind")->s, "index")) return may_write_rows(body, body->result[result], arg);
+  sn_group g;
+  if (is_operand_of(body, arg, SN_OP_CONTRACT, 0) || is_operand_of(body, arg, SN_OP_ATTENTION, 0)) return false;
+  if (!sn_group_of_body(&g, l->scratch, body)) return false;
+  for (int i = 0; i < g.access_count; i++) {
+    const sn_access *a = &g.access[i];
+    if (a->kind == SN_ACCESS_GATHER && a->base == arg) return false;
+    if (a->kind == SN_ACCESS_BUFFER && a->value == arg && !same_place(&a->view, &g.output[result].view)) return false;
+  }
+  return true;
+}
+
+/* ---- copies, check --------------------------------------------------------------------------------------------------
+ */
+
+static void add_copy(lowering *l, int from, int to) {
+  const sn_slot *s = &l->plan.slot[from];
+  sn_step step = {.kind = SN_STEP_COPY, .from = from, .to = to, .kind_name = "copy", .ops = "copy"};
+  const sn_dimx *size = sn_dimx_const(l->plan.types, (int64_t)sn_elem_bytes(s->type->elem));
+  step.flops = sn_dimx_const(l->plan.types, 0);
+  step.bytes_read = step.bytes_written = sn_dimx_mul(l->plan.types, sn_type_count(l->plan.types, s->type), size);
+  sn_assemble_step(&l->plan, &step, false);
+}
+
+static void add_check(lowering *l, int slot) {
+  const sn_dimx *zero = sn_dimx_const(l->plan.types, 0), *one = sn_dimx_const(l->plan.types, 1);
+  sn_step step = {.kind = SN_STEP_CHECK,
+                  .from = slot,
+                  .to = -1,
+                  .kind_name = "check",
+                  .ops = "check",
+                  .flops = zero,
+                  .bytes_read = one,
+                  .bytes_written = zero};
+  sn_assemble_step(&l->plan, &step, false);
+}
+
+/* Outputs that no kernel wrote: leaves, states that were updated, second names of one value. */
+static void copy_outputs(lowering *l, bool of_states) {
+  for (int i = 0; i < l->f->output_count; i++) {
+    const sn_output_pair *o = &l->f->output[i];
+    sn_val v = sn_order_base(l->f, o->value);
+    bool old_state = is_named_leaf(sn_node_of(l->f, v));
+    bool written = !old_state && !l->order.state[v] && output_of(l, v) == i;
+    if (written || old_state != of_states) continue;
+    sn_slot s = new_slot(l, o->name, SN_SLOT_OUTPUT, sn_val_type(l->f, o->value));
+    int slot = sn_assemble_slot(&l->plan, &s);
+    add_copy(l, l->slot_of[v], slot);
+  }
+}
+
+/* Updates that were not made in place. Values that are old states are saved before any state is written. */
+static void copy_updates(lowering *l, int *saved) {
+  for (int i = 0; i < l->f->update_count; i++) {
+    const sn_state_pair *u = &l->f->update[i];
+    sn_val v = sn_order_base(l->f, u->next);
+    if (l->order.state[v] == u->state || v == u->state) continue;
+    add_copy(l, saved[i] >= 0 ? saved[i] : l->slot_of[v], l->slot_of[u->state]);
+  }
+}
+
+static int *save_leaves(lowering *l) {
+  int *saved = SN_ARRAY(l->scratch, l->f->update_count, int);
+  for (int i = 0; i < l->f->update_count; i++) {
+    const sn_state_pair *u = &l->f->update[i];
+    sn_val v = sn_order_base(l->f, u->next);
+    sn_op op = sn_node_of(l->f, v)->op;
+    saved[i] = -1;
+    if ((op != SN_OP_PARAM && op != SN_OP_STATE) || v == u->state) continue;
+    const sn_type *type = sn_val_type(l->f, v);
+    saved[i] = sn_assemble_temp(&l->plan, "old", type, sn_type_count(l->plan.types, type));
+    add_copy(l, l->slot_of[v], saved[i]);
+  }
+  return saved;
+}
+
+static sn_code lower_graph(lowering *l, const sn_func *f) {
+  l->f = f;
+  l->slot_of = SN_ARRAY(l->scratch, f->value_count, int);
+  for (int v = 0; v < f->value_count; v++) l->slot_of[v] = -1;
+  for (int i = 0; i < f->node_count; i++)
+    if (is_named_leaf(f->node[i])) l->slot_of[f->node[i]->first] = slot_of_leaf(l, f->node[i]);
+  l->order = sn_order_find(l->scratch, f, may_write, l);
+  copy_outputs(l, true);
+  int *saved = save_leaves(l);
+  for (int i = 0; i < l->order.count; i++) {
+    if (l->order.at[i] == SN_ORDER_CHECK)
+      add_check(l, l->slot_of[sn_order_base(f, f->guard)]);
+    else
+      SN_TRY(lower_node(l, f->node[l->order.at[i]]));
+  }
+  copy_outputs(l, false);
+  copy_updates(l, saved);
+  return SN_OK;
+}
+
+static void close_graph(lowering *l, const sn_func *f) {
+  sn_refusal *list = SN_ARRAY(l->env->arena, l->env->refusal_count, sn_refusal);
+  int count = 0;
+  for (int i = 0; i < l->env->refusal_count; i++)
+    if (!strcmp(l->env->refusal[i].graph, f->name))
+      list[count++] = (sn_refusal){l->env->refusal[i].ops, l->env->refusal[i].reason};
+  sn_assemble_graph(&l->plan, f->name, count, list);
+}
+
+sn_code sn_lower(sn_module *m, sn_pass_env *env, sn_lowered *out) {
+  lowering l = {.env = env};
+  sn_code code = SN_OK;
+  sn_assemble_begin(&l.plan, env->arena, env->diags, env->target, m->types);
+  l.shared = sn_map_create(env->arena);
+  l.scratch = env->arena;
+  for (int i = 0; i < m->func_count; i++)
+    if (m->func[i]->kind == SN_FUNC_GRAPH) find_leaves(&l, m->func[i]);
+  for (int i = 0; i < m->func_count && !code; i++) {
+    if (m->func[i]->kind != SN_FUNC_GRAPH) continue;
+    code = lower_graph(&l, m->func[i]);
+    close_graph(&l, m->func[i]);
+  }
+  if (code) return code;
+  out->plan = sn_assemble_end(&l.plan);
+  out->kernel_count = l.plan.kernel_count;
+  out->kernel = l.plan.kernel;
+  return SN_OK;
+}
