@@ -1,0 +1,126 @@
+/* State shared by the files that emit one kernel.
+ *   kernel.c       entry function, index values, blocks, loops, branches
+ *   window.c       loads and stores of windows, slots of the workspace
+ *   convert.c      element types      elementwise.c   operations on vectors     reduce.c  reductions
+ *   rows.c         row clusters       rows_wide.c     their form for long rows
+ *   move.c         copies of values   transpose.c     transposition
+ *   mma*.c         products */
+#ifndef SN_BACKENDS_LLVM_CG_H
+#define SN_BACKENDS_LLVM_CG_H
+
+#include "backends/llvm/ll.h"
+#include "backends/llvm/plan.h"
+
+enum { CG_FLIGHT = 4 }; /* most rows whose phases overlap */
+
+typedef struct cg_uk cg_uk; /* microkernels, mma.h */
+
+typedef struct cg {
+  ll g;
+  const sn_kernel *k;
+  sn_arena *arena;
+  sn_diags *diags;
+  sn_code code; /* sticky: the first failure */
+  cg_plan p;
+  ll_v ws, param[SN_K_PARAMS], gid[3];
+  ll_v *iv;                 /* per value: loop variables */
+  int64_t ws_bytes, ws_top; /* most and current bytes of the workspace */
+  int64_t spare;            /* 64 bytes that anything may be written to */
+  /* the row being emitted */
+  const cg_step *rows; /* open cluster; NULL: none */
+  int flight;          /* which of the rows in flight */
+  ll_v row;            /* its number, i64 */
+  ll_v row_of[CG_FLIGHT];
+  ll_v col;       /* first column of the vector group; NULL: 0 */
+  ll_v col_end;   /* columns end here instead of at the tile's edge; NULL: at the edge */
+  bool inside;    /* all columns of the group are known to be valid */
+  bool unlimited; /* column limits are known not to bite */
+  int phase;      /* of the wide form */
+  int64_t *least; /* per index value: proven lower bound, INT64_MAX: not asked yet */
+  int64_t *spill; /* per value: workspace offset of what later phases read again, CG_SPILL_* */
+  /* products */
+  cg_uk *uk;
+  ll_v transpose[9]; /* function by element bytes */
+} cg;
+
+enum { CG_SPILL_NONE = -1, CG_SPILL_SLOT = -2 };
+
+static inline const sn_kins *cg_ins(const cg *c, sn_kv v) { return &c->k->ins[v]; }
+static inline sn_ktype cg_type(const cg *c, sn_kv v) { return c->k->ins[v].type; }
+/* Records a failure that names the instruction; emission goes on with harmless values. */
+void cg_fail(cg *c, sn_kv v, const char *what);
+
+/* kernel.c */
+ll_v cg_index(cg *c, sn_kv v);
+ll_v cg_ws_at(cg *c, int64_t offset);
+int64_t cg_temp(cg *c, int64_t bytes); /* workspace until the end of the step */
+ll_v cg_slot(cg *c, sn_kv v);
+ll_v cg_buffer(cg *c, sn_kv buffer);
+bool cg_limit_holds(const cg *c, sn_kv limit, int64_t extent); /* limit >= extent, proven */
+ll_v cg_clamp(cg *c, ll_v v, int64_t lo, int64_t hi);
+
+/* window.c */
+ll_t cg_reg(cg *c, sn_elem e); /* element type in vectors: bool i1, bf16 and f16 as bits */
+ll_t cg_mem(cg *c, sn_elem e); /* in memory: bool i8 */
+ll_v cg_splat_const(cg *c, sn_elem e, double v);
+ll_v cg_load_window(cg *c, sn_kv v, int j);
+void cg_store_window(cg *c, sn_kv store, ll_v value, int j);
+ll_v cg_slot_load(cg *c, ll_v base, sn_ktype t, int ld, int j);
+void cg_slot_store(cg *c, ll_v value, ll_v base, sn_ktype t, int ld, int j);
+ll_v cg_row_number(cg *c, sn_ktype t);
+ll_v cg_column_numbers(cg *c, int j); /* i32 */
+ll_v cg_limit32(cg *c, ll_v limit);
+
+/* convert.c */
+ll_v cg_cast(cg *c, ll_v x, sn_elem from, sn_elem to);
+ll_v cg_widen_f32(cg *c, ll_v x, sn_elem from);
+
+/* elementwise.c: a: operands; from: element type of the last operand */
+ll_v cg_apply(cg *c, const sn_kins *x, sn_elem from, ll_v *a);
+ll_v cg_max(cg *c, sn_elem e, ll_v a, ll_v b);
+
+/* reduce.c: a reduction in steps; the first value of acc is the running result, the second its column */
+int cg_red_parts(const sn_kins *x);
+void cg_red_init(cg *c, const sn_kins *x, ll_v *acc);
+void cg_red_step(cg *c, const sn_kins *x, ll_v *acc, ll_v v, ll_v columns);
+void cg_red_join(cg *c, const sn_kins *x, ll_v *acc, const ll_v *other);
+ll_v cg_red_finish(cg *c, const sn_kins *x, ll_v *acc); /* in every lane */
+ll_v cg_red_input(cg *c, const sn_kins *x, int j);      /* vector j of the operand; lanes past the edge are neutral */
+
+/* rows.c */
+ll_v cg_get(cg *c, sn_kv v, int j); /* vector j of v in the current row */
+void cg_in_flight(cg *c, int r);
+void cg_rows(cg *c, const cg_step *s);
+int cg_windows(const cg *c, const cg_step *s, sn_kv *out, int most); /* loads and stores that the cluster evaluates */
+static inline int cg_vecs(const cg *c, sn_ktype t) { return cg_vectors(t.c, c->g.lanes); }
+/* rows_wide.c */
+void cg_wide_prepare(cg *c);
+int cg_wide_flights(const cg *c, const cg_step *s);
+void cg_wide_rows(cg *c, int flights);
+
+/* move.c */
+typedef struct cg_part { /* part of a value, copied to memory */
+  ll_v row0, rows;       /* first row and number of rows; NULL: all */
+  ll_v col0;             /* first column; NULL: 0 */
+  ll_v col_end;          /* columns of the value end here; NULL: at its edge */
+  int cols;              /* columns to write, rounded up to vectors */
+  sn_elem elem;          /* written as */
+} cg_part;
+void cg_copy(cg *c, sn_kv v, ll_v dst, int ld, cg_part part);
+void cg_move(cg *c, sn_kv dst, sn_kv src);                          /* whole value into the slot of dst */
+void cg_move_all(cg *c, int n, const sn_kv *dst, const sn_kv *src); /* as if at once */
+
+/* transpose.c */
+void cg_transpose(cg *c, sn_kv v);
+/* dst[j][i] = src[i][j], i < rows, j < cols */
+void cg_transpose_mem(cg *c, sn_elem e, ll_v src, ll_v src_ld, ll_v rows, ll_v cols, ll_v dst, ll_v dst_ld);
+
+/* mma.c */
+void cg_mma(cg *c, sn_kv v);
+/* Products with what surrounds them: the product loop of a `for`, and a store straight into its destination. Returns
+ * the number of steps that were emitted, 0 when the step is not such a product. */
+int cg_mma_fused(cg *c, int block, const cg_step *s, const cg_step *next);
+void cg_amx_begin(cg *c);
+void cg_amx_end(cg *c);
+
+#endif

@@ -1,0 +1,108 @@
+/* Conversions between element types on vectors. bf16 and f16 are held as bit patterns; where the level has no
+ * instruction they are rounded here, so that no library call is left. */
+#include "backends/llvm/cg.h"
+
+static ll_v shl(ll *g, ll_v a, int n) { return LLVMBuildShl(g->b, a, ll_iconst(g, g->i32, n), ""); }
+static ll_v shr(ll *g, ll_v a, int n) { return LLVMBuildLShr(g->b, a, ll_iconst(g, g->i32, n), ""); }
+static ll_v and32(ll *g, ll_v a, int64_t m) { return ll_and(g, a, ll_iconst(g, g->i32, m)); }
+static ll_v or32(ll *g, ll_v a, ll_v b) { return LLVMBuildOr(g->b, a, b, ""); }
+static ll_v add32(ll *g, ll_v a, int64_t n) { return ll_add(g, a, ll_iconst(g, g->i32, n)); }
+static ll_v bits_of(ll *g, ll_v f) { return ll_bits(g, f, ll_vec(g, g->i32)); }
+static ll_v float_of(ll *g, ll_v bits) { return ll_bits(g, bits, ll_vec(g, g->f32)); }
+static ll_v narrow16(ll *g, ll_v v) { return LLVMBuildTrunc(g->b, v, ll_vec(g, g->i16), ""); }
+static ll_v wide32(ll *g, ll_v v) { return LLVMBuildZExt(g->b, v, ll_vec(g, g->i32), ""); }
+
+/* ---- bf16 ------------------------------------------------------------------------------------------- */
+
+static ll_v f32_to_bf16(ll *g, ll_v x) {
+  if (g->isa.bf16) return ll_bits(g, LLVMBuildFPTrunc(g->b, x, ll_vec(g, g->bf16), ""), ll_vec(g, g->i16));
+  ll_v u = bits_of(g, x), odd = and32(g, shr(g, u, 16), 1);
+  ll_v rounded = shr(g, ll_add(g, add32(g, u, 0x7fff), odd), 16);
+  ll_v quiet = or32(g, shr(g, u, 16), ll_iconst(g, g->i32, 0x40));
+  return narrow16(g, ll_select(g, ll_fcmp(g, LLVMRealUNO, x, x), quiet, rounded));
+}
+static ll_v bf16_to_f32(ll *g, ll_v x) { return float_of(g, shl(g, wide32(g, x), 16)); }
+
+/* ---- f16 -------------------------------------------------------------------------------------------- */
+
+/* source: F. Giesen, "float->half variants", rounding to nearest even */
+static ll_v f32_to_f16(ll *g, ll_v x) {
+  if (g->isa.f16c) return ll_bits(g, LLVMBuildFPTrunc(g->b, x, ll_vec(g, g->f16), ""), ll_vec(g, g->i16));
+  ll_v u = bits_of(g, x), sign = and32(g, u, (int64_t)0x80000000), magnitude = and32(g, u, 0x7fffffff);
+  ll_v huge = ll_icmp(g, LLVMIntUGE, magnitude, ll_iconst(g, g->i32, (127 + 16) << 23));
+  ll_v nan = ll_icmp(g, LLVMIntUGT, magnitude, ll_iconst(g, g->i32, 0x7f800000));
+  ll_v special = ll_select(g, nan, ll_iconst(g, g->i32, 0x7e00), ll_iconst(g, g->i32, 0x7c00));
+  int64_t magic = ((127 - 15) + (23 - 10) + 1) << 23; /* adding it rounds a denormal result in the last place */
+  ll_v shifted = LLVMBuildFAdd(g->b, float_of(g, magnitude), float_of(g, ll_iconst(g, g->i32, magic)), "");
+  ll_v denormal = add32(g, bits_of(g, shifted), -magic);
+  ll_v odd = and32(g, shr(g, magnitude, 13), 1);
+  ll_v normal = shr(g, ll_add(g, add32(g, magnitude, ((int64_t)(15 - 127) * (1 << 23)) + 0xfff), odd), 13);
+  ll_v small = ll_icmp(g, LLVMIntULT, magnitude, ll_iconst(g, g->i32, 113 << 23));
+  ll_v r = ll_select(g, huge, special, ll_select(g, small, denormal, normal));
+  return narrow16(g, or32(g, r, shr(g, sign, 16)));
+}
+
+static ll_v f16_to_f32(ll *g, ll_v x) {
+  if (g->isa.f16c) return LLVMBuildFPExt(g->b, ll_bits(g, x, ll_vec(g, g->f16)), ll_vec(g, g->f32), "");
+  ll_v h = wide32(g, x), exponent = and32(g, h, 0x7c00), body = shl(g, and32(g, h, 0x7fff), 13);
+  ll_v special = add32(g, body, 224 << 23), normal = add32(g, body, 112 << 23);
+  ll_v mantissa = LLVMBuildSIToFP(g->b, and32(g, h, 0x3ff), ll_vec(g, g->f32), "");
+  ll_v denormal = bits_of(g, LLVMBuildFMul(g->b, mantissa, ll_fconst(g, g->f32, 0x1p-24), ""));
+  ll_v r = ll_select(g, ll_icmp(g, LLVMIntEQ, exponent, ll_iconst(g, g->i32, 0x7c00)), special, normal);
+  r = ll_select(g, ll_icmp(g, LLVMIntEQ, exponent, ll_iconst(g, g->i32, 0)), denormal, r);
+  return float_of(g, or32(g, r, shl(g, and32(g, h, 0x8000), 16)));
+}
+
+/* ---- all types --------------------------------------------------------------------------------------- */
+
+static bool is_float(sn_elem e) { return e == SN_ELEM_F32 || e == SN_ELEM_F64; }
+
+/* narrow types to the one they compute in: f32 for floats, i32 for integers and bool */
+static ll_v widen(cg *c, ll_v x, sn_elem *e) {
+  ll *g = &c->g;
+  ll_t i32 = ll_vec(g, g->i32);
+  switch (*e) {
+    case SN_ELEM_BF16: *e = SN_ELEM_F32; return bf16_to_f32(g, x);
+    case SN_ELEM_F16: *e = SN_ELEM_F32; return f16_to_f32(g, x);
+    case SN_ELEM_I8: *e = SN_ELEM_I32; return LLVMBuildSExt(g->b, x, i32, "");
+    case SN_ELEM_U8:
+    case SN_ELEM_BOOL: *e = SN_ELEM_I32; return LLVMBuildZExt(g->b, x, i32, "");
+    default: return x;
+  }
+}
+
+/* to a number of f32, f64 */
+static ll_v to_float(cg *c, ll_v x, sn_elem from, sn_elem to) {
+  LLVMBuilderRef b = c->g.b;
+  ll_t t = ll_vec(&c->g, cg_reg(c, to));
+  if (!is_float(from)) return LLVMBuildSIToFP(b, x, t, "");
+  if (from == to) return x;
+  return from == SN_ELEM_F32 ? LLVMBuildFPExt(b, x, t, "") : LLVMBuildFPTrunc(b, x, t, "");
+}
+
+/* to i64, i32, i8, u8: floats saturate and NaN gives 0, integers wrap */
+static ll_v to_integer(cg *c, ll_v x, sn_elem from, sn_elem to) {
+  ll *g = &c->g;
+  ll_t over[2] = {ll_vec(g, cg_reg(c, to)), LLVMTypeOf(x)};
+  if (is_float(from)) return ll_call(g, to == SN_ELEM_U8 ? "llvm.fptoui.sat" : "llvm.fptosi.sat", 2, over, 1, &x);
+  return LLVMBuildIntCast2(g->b, x, over[0], 1, "");
+}
+
+ll_v cg_cast(cg *c, ll_v x, sn_elem from, sn_elem to) {
+  ll *g = &c->g;
+  if (from == to) return x;
+  x = widen(c, x, &from);
+  switch (to) {
+    case SN_ELEM_F64:
+    case SN_ELEM_F32: return to_float(c, x, from, to);
+    case SN_ELEM_BF16: return f32_to_bf16(g, to_float(c, x, from, SN_ELEM_F32));
+    case SN_ELEM_F16: return f32_to_f16(g, to_float(c, x, from, SN_ELEM_F32));
+    case SN_ELEM_BOOL: {
+      ll_v zero = LLVMConstNull(LLVMTypeOf(x));
+      return is_float(from) ? ll_fcmp(g, LLVMRealUNE, x, zero) : ll_icmp(g, LLVMIntNE, x, zero);
+    }
+    default: return from == to ? x : to_integer(c, x, from, to);
+  }
+}
+
+ll_v cg_widen_f32(cg *c, ll_v x, sn_elem from) { return cg_cast(c, x, from, SN_ELEM_F32); }

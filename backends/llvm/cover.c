@@ -1,0 +1,56 @@
+/* One walk over a kernel: is there an emission rule for every instruction? Everything in kop.def is covered except the
+ * elementary functions, which are expanded before, and products of packed bf16 pairs outside of their hardware's
+ * shapes. */
+#include "backends/llvm/cover.h"
+
+static bool is_elementary(sn_kop op) {
+  switch (op) {
+    case SN_K_EXP2:
+    case SN_K_LOG2:
+    case SN_K_EXP:
+    case SN_K_LOG:
+    case SN_K_SIN:
+    case SN_K_COS:
+    case SN_K_TANH:
+    case SN_K_ERF: return true;
+    default: return false;
+  }
+}
+
+/* is the operand a window that tile loads can read where it is? */
+static bool plain_window(const sn_kernel *k, sn_kv v) {
+  const sn_kins *x = sn_k_ins(k, v);
+  int64_t cs, least, most;
+  if (x->op != SN_K_LOAD || !sn_k_is_const(k, x->a[3], &cs) || cs != 1) return false;
+  const sn_kins *b = sn_k_ins(k, x->a[0]);
+  if (b->op != SN_K_PARAM || k->param[b->i].role != SN_K_IN || x->f != 0) return false;
+  if (!x->a[5]) return true;
+  sn_k_bounds(k, x->a[5], &least, &most);
+  return least >= x->type.c;
+}
+
+static const char *packed_product(const sn_kernel *k, const sn_kins *x, const cg_isa *isa) {
+  sn_ktype a = sn_k_type(k, x->a[1]);
+  if (!isa->amx) return "packed bf16 pairs need AMX tiles";
+  if (x->i & SN_K_TA) return "packed bf16 pairs with a transposed first operand";
+  if (a.c % 32 || x->type.r % 32 || x->type.c % 32) return "packed bf16 pairs need extents that 32 divides";
+  if (!plain_window(k, x->a[1]) || !plain_window(k, x->a[2]))
+    return "packed bf16 pairs must come from plain windows of `in` buffers";
+  if (sn_k_ins(k, x->a[2])->a[4]) return "packed bf16 pairs with a row limit";
+  return NULL;
+}
+
+static const char *uncovered(const sn_kernel *k, sn_kv v, const cg_isa *isa) {
+  const sn_kins *x = sn_k_ins(k, v);
+  if (is_elementary(x->op)) return "is an elementary function, which passes/kernel/math expands first";
+  if (x->op == SN_K_MMA && x->i & SN_K_VNNI) return packed_product(k, x, isa);
+  return NULL;
+}
+
+const char *cg_uncovered(const sn_kernel *k, const cg_isa *isa, sn_arena *arena) {
+  for (sn_kv v = 1; v < k->ins_count; v++) {
+    const char *why = uncovered(k, v, isa);
+    if (why) return sn_arena_printf(arena, "%%%d %s: %s", v, sn_kop_name(sn_k_ins(k, v)->op), why);
+  }
+  return NULL;
+}

@@ -1,0 +1,244 @@
+/* Recognises products and what surrounds them.
+ *
+ * 1. `for k { acc = mma(acc, load, load) }` whose windows advance exactly with k is one product over the whole extent:
+ * the accumulators stay in registers whatever step the schedule wrote
+ * 2. a product from zero whose only use is a store of all of it accumulates in the destination
+ * 3. limits: along k they shorten k, on rows of a they leave out row blocks, on columns see mma_operand.c */
+#include "backends/llvm/mma.h"
+
+/* ---- description of one product ----------------------------------------------------------------------------- */
+
+typedef struct request {
+  sn_kv v, result, acc; /* the mma; whose slot receives it; what it starts from */
+  ll_v k_total;         /* run-time extent of k, NULL: the tile's */
+  int64_t k_const;      /* when it is known, else 0 */
+  bool k_quad;          /* known to be a positive multiple of 4 */
+  sn_kv direct;         /* store whose window receives it, 0: the slot */
+  sn_kv holds, fails;   /* a limit known to hold / to fail */
+} request;
+
+static bool starts_from_zero(const cg *c, sn_kv acc) {
+  const sn_kins *x = cg_ins(c, cg_source(&c->p, acc));
+  return x->op == SN_K_CONST && x->f == 0;
+}
+
+static void limit_k(cg_product *p, const cg_operand *o) {
+  ll *g = &p->c->g;
+  int64_t divisor;
+  if (!o->k_limit || !o->pad_zero) return;
+  divisor = sn_k_divisor(p->c->k, o->k_limit);
+  if (divisor % 4 || !cg_limit_holds(p->c, o->k_limit, 1)) p->any_k = true;
+  ll_v limit = ll_imax(g, cg_index(p->c, o->k_limit), ll_i(g, 0));
+  p->k = ll_imin(g, p->k, limit);
+}
+
+static void describe(cg *c, const request *r, cg_product *p) {
+  ll *g = &c->g;
+  const sn_kins *x = cg_ins(c, r->v);
+  sn_ktype a = cg_type(c, x->a[1]);
+  int k = x->i & SN_K_TA ? a.r : a.c;
+  *p = (cg_product){.c = c, .v = r->v, .elem = x->type.elem, .elem_a = x->type.elem, .m = x->type.r, .n = x->type.c};
+  p->amx = x->i & SN_K_VNNI;
+  if (p->amx) p->elem_a = SN_ELEM_BF16;
+  p->holds = r->holds, p->fails = r->fails;
+  p->k = r->k_total ? r->k_total : ll_i(g, k);
+  p->k_most = r->k_total ? r->k_const : k;
+  p->any_k = r->k_total ? !r->k_quad : k % 4 != 0;
+  p->a = cg_operand_of(c, x->a[1], x->i & SN_K_TA);
+  p->b = cg_operand_of(c, x->a[2], !(x->i & SN_K_TB));
+  limit_k(p, &p->a);
+  limit_k(p, &p->b);
+  if (p->a.limit && p->a.pad_zero && !p->amx) p->valid = cg_clamp(c, cg_index(c, p->a.limit), 0, p->m);
+}
+
+static void run(cg *c, const request *r) {
+  cg_product p;
+  describe(c, r, &p);
+  p.beta = !starts_from_zero(c, r->acc);
+  if (r->direct) {
+    const sn_kins *st = cg_ins(c, r->direct);
+    p.d = cg_window_mat(c, st);
+    p.keep_rows = st->a[4] && !cg_limit_holds(c, st->a[4], p.m);
+  } else {
+    int ld = cg_ld(&c->p, cg_type(c, r->v));
+    p.d = (cg_mat){cg_slot(c, r->result), ll_i(&c->g, ld), ld};
+    if (p.beta) cg_move(c, r->result, r->acc);
+  }
+  cg_run_product(&p);
+}
+
+void cg_mma(cg *c, sn_kv v) {
+  int64_t top = c->ws_top;
+  run(c, &(request){.v = v, .result = v, .acc = cg_ins(c, v)->a[0]});
+  c->ws_top = top;
+}
+
+/* ---- a loop over k --------------------------------------------------------------------------------------------- */
+
+/* e = *coefficient * iv + rest? */
+static bool linear(const sn_kernel *k, sn_kv e, sn_kv iv, int64_t *coefficient) {
+  const sn_kins *x = &k->ins[e];
+  int64_t a = 0, b = 0, f;
+  *coefficient = e == iv;
+  if (e == iv || x->op == SN_K_IV || x->count == 0) return true;
+  if (x->op == SN_K_ILOAD) return linear(k, x->a[1], iv, &b) && b == 0;
+  if (!linear(k, x->a[0], iv, &a) || (x->count > 1 && !linear(k, x->a[1], iv, &b))) return false;
+  if (x->op == SN_K_IADD) return *coefficient = a + b, true;
+  if (x->op == SN_K_ISUB) return *coefficient = a - b, true;
+  if (x->op == SN_K_IMUL && a && !b && sn_k_is_const(k, x->a[1], &f)) return *coefficient = a * f, true;
+  if (x->op == SN_K_IMUL && b && !a && sn_k_is_const(k, x->a[0], &f)) return *coefficient = b * f, true;
+  return a == 0 && b == 0;
+}
+
+/* does off gain `stride` per step of iv? also for strides that are no constants: off = (iv + rest) * stride + rest */
+static bool advances(const sn_kernel *k, sn_kv off, sn_kv iv, sn_kv stride) {
+  int64_t c, s;
+  const sn_kins *x = &k->ins[off];
+  if (sn_k_is_const(k, stride, &s)) return linear(k, off, iv, &c) && c == s;
+  for (int j = 0; j < 2 && x->count == 2; j++) {
+    sn_kv one = x->a[j], other = x->a[1 - j];
+    if (x->op == SN_K_IMUL && one == stride && linear(k, other, iv, &c) && c == 1) return true;
+    if (x->op == SN_K_IADD && linear(k, other, iv, &c) && c == 0 && advances(k, one, iv, stride)) return true;
+  }
+  return x->op == SN_K_ISUB && linear(k, x->a[1], iv, &c) && c == 0 && advances(k, x->a[0], iv, stride);
+}
+
+/* the window moves along k by its stride, and its limit along k shrinks with iv */
+static bool sweeps(const cg *c, const sn_kins *x, sn_kv iv, bool k_rows) {
+  int64_t n;
+  sn_kv along = x->a[k_rows ? 4 : 5], across = x->a[k_rows ? 5 : 4];
+  for (int j = 2; j < 4; j++)
+    if (!linear(c->k, x->a[j], iv, &n) || n) return false;
+  if (!advances(c->k, x->a[1], iv, x->a[k_rows ? 2 : 3])) return false;
+  if (along && (!linear(c->k, along, iv, &n) || n != -1)) return false;
+  return !across || (linear(c->k, across, iv, &n) && n == 0);
+}
+
+static const sn_kins *swept_window(const cg *c, sn_kv v, bool *k_rows) {
+  while (cg_ins(c, v)->op == SN_K_TRANS && c->p.virt[v]) v = cg_ins(c, v)->a[0], *k_rows = !*k_rows;
+  return cg_is_window(c, v) ? cg_ins(c, v) : NULL;
+}
+
+typedef struct k_loop {
+  const sn_kins *f;
+  int count;              /* products in the body */
+  sn_kv mma[SN_K_YIELDS]; /* by carry */
+  bool once;              /* known to run exactly once */
+  int64_t lo, hi;         /* when both are known */
+  bool known;
+} k_loop;
+
+static bool product_of_carry(const cg *c, const k_loop *l, sn_kv v, sn_kv carry) {
+  const sn_kins *x = cg_ins(c, v);
+  int64_t step;
+  if (x->op != SN_K_MMA || x->a[0] != carry) return false;
+  bool ka = x->i & SN_K_TA, kb = !(x->i & SN_K_TB);
+  const sn_kins *a = swept_window(c, x->a[1], &ka), *b = swept_window(c, x->a[2], &kb);
+  if (!a || !b || !sn_k_is_const(c->k, l->f->a[2], &step)) return false;
+  if (l->once) return true;
+  if (x->i & SN_K_VNNI || step == 1) return false; /* a window of one row or column cannot be read beyond it */
+  return (ka ? a->type.r : a->type.c) == step && sweeps(c, a, l->f->iv, ka) && sweeps(c, b, l->f->iv, kb);
+}
+
+static bool is_k_loop(const cg *c, const cg_step *s, k_loop *l) {
+  if (s->kind != CG_FOR) return false;
+  const sn_kins *f = cg_ins(c, s->v);
+  const sn_kblock *b = f->body[0];
+  const cg_block *steps = cg_block_of(&c->p, b);
+  int64_t step;
+  *l = (k_loop){.f = f, .count = b->yield_count};
+  if (!l->count || steps->count != l->count || !sn_k_is_const(c->k, f->a[2], &step)) return false;
+  l->known = sn_k_is_const(c->k, f->a[0], &l->lo) && sn_k_is_const(c->k, f->a[1], &l->hi);
+  l->once = l->known && l->hi > l->lo && l->hi - l->lo <= step;
+  for (int j = 0; j < l->count; j++) {
+    l->mma[j] = b->yield[j];
+    if (steps->step[j].kind != CG_MMA || !product_of_carry(c, l, b->yield[j], f->in[j])) return false;
+    for (int q = 0; q < j; q++)
+      if (l->mma[q] == l->mma[j]) return false;
+  }
+  return true;
+}
+
+/* the extent of k that the loop covers */
+static void loop_extent(cg *c, const k_loop *l, request *r) {
+  ll *g = &c->g;
+  int64_t step = cg_ins(c, l->f->a[2])->i, least, most;
+  c->iv[l->f->iv] = cg_index(c, l->f->a[0]);
+  if (l->once) return;
+  if (l->known) {
+    r->k_const = l->hi > l->lo ? (l->hi - l->lo + step - 1) / step * step : 0;
+    r->k_total = ll_i(g, r->k_const);
+    r->k_quad = r->k_const > 0 && step % 4 == 0;
+    return;
+  }
+  ll_v span = ll_imax(g, ll_sub(g, cg_index(c, l->f->a[1]), cg_index(c, l->f->a[0])), ll_i(g, 0));
+  ll_v trips = LLVMBuildUDiv(g->b, ll_add(g, span, ll_i(g, step - 1)), ll_i(g, step), "");
+  r->k_total = ll_mul(g, trips, ll_i(g, step));
+  sn_k_bounds(c->k, l->f->a[1], &least, &most);
+  int64_t lo_most, lo_least;
+  sn_k_bounds(c->k, l->f->a[0], &lo_least, &lo_most);
+  r->k_quad = step % 4 == 0 && lo_most != INT64_MAX && least > lo_most;
+}
+
+/* ---- a store straight into its destination ---------------------------------------------------------------------- */
+
+static int uses_of(const cg *c, sn_kv v) {
+  int n = 0;
+  for (sn_kv u = 1; u < c->k->ins_count; u++) {
+    const sn_kins *x = cg_ins(c, u);
+    for (int j = 0; j < x->count && x->op != SN_K_RESULT; j++) n += x->a[j] == v;
+  }
+  for (int j = 0; j < c->p.block_count; j++)
+    for (int q = 0; q < c->p.block[j].b->yield_count; q++) n += c->p.block[j].b->yield[q] == v;
+  return n;
+}
+
+/* can `next` be the place of the product? *condition: a column limit that must hold for it, 0: none */
+static sn_kv direct_store(cg *c, const request *r, const cg_step *next, sn_kv *condition) {
+  int64_t cs;
+  if (!next || next->kind != CG_ROWS || next->count != 1 || !starts_from_zero(c, r->acc)) return 0;
+  const sn_kins *st = cg_ins(c, next->ops[0]), *x = cg_ins(c, r->v);
+  sn_ktype t = x->type;
+  bool stores_it = st->op == SN_K_STORE && st->a[6] == r->result && cg_type(c, st->a[0]).elem == t.elem;
+  if (!stores_it || !sn_k_is_const(c->k, st->a[3], &cs) || cs != 1 || uses_of(c, r->result) != 1) return 0;
+  cg_operand a = cg_operand_of(c, x->a[1], x->i & SN_K_TA);
+  bool same_rows = a.limit && a.pad_zero && st->a[4] == a.limit && !(x->i & SN_K_VNNI);
+  if (st->a[4] && !cg_limit_holds(c, st->a[4], t.r) && !same_rows) return 0;
+  *condition = st->a[5] && !cg_limit_holds(c, st->a[5], t.c) ? st->a[5] : 0;
+  return next->ops[0];
+}
+
+static void run_direct(cg *c, request r, const cg_step *next, sn_kv store, sn_kv condition) {
+  ll *g = &c->g;
+  ll_branch br;
+  if (condition) ll_if(g, &br, ll_icmp(g, LLVMIntSGE, cg_index(c, condition), ll_i(g, cg_type(c, r.v).c)));
+  r.direct = store, r.holds = condition;
+  run(c, &r);
+  if (!condition) return;
+  ll_else(g, &br);
+  r.direct = 0, r.holds = 0, r.fails = condition;
+  run(c, &r);
+  cg_rows(c, next);
+  ll_endif(g, &br);
+}
+
+int cg_mma_fused(cg *c, int block, const cg_step *s, const cg_step *next) {
+  k_loop l = {0};
+  (void)block;
+  bool loop = is_k_loop(c, s, &l);
+  if (!loop && s->kind != CG_MMA) return 0;
+  int count = loop ? l.count : 1;
+  for (int j = 0; j < count; j++) {
+    request r = {.v = s->v, .result = s->v};
+    if (loop) r.v = l.mma[j], r.result = l.f->out[j];
+    r.acc = loop ? l.f->a[3 + j] : cg_ins(c, s->v)->a[0];
+    if (loop) loop_extent(c, &l, &r);
+    sn_kv condition = 0, store = count == 1 ? direct_store(c, &r, next, &condition) : 0;
+    if (store) {
+      run_direct(c, r, next, store, condition);
+      return 2;
+    }
+    run(c, &r);
+  }
+  return 1;
+}

@@ -1,0 +1,79 @@
+/* Products: what the files mma*.c share.
+ *   mma.c          recognises products with what surrounds them and describes one
+ *   mma_operand.c  where operands lie, and the copies that bring them into a form that microkernels read
+ *   mma_blocks.c   macro tile -> calls of microkernels
+ *   mma_kernels.c  microkernels      mma_amx.c  the bf16 tile form */
+#ifndef SN_BACKENDS_LLVM_MMA_H
+#define SN_BACKENDS_LLVM_MMA_H
+
+#include "backends/llvm/cg.h"
+
+/* Rows of memory: pointer and row stride in elements; ld_const 0: not known here. */
+typedef struct cg_mat {
+  ll_v p, ld;
+  int64_t ld_const;
+} cg_mat;
+
+/* What distinguishes microkernels: C[rows, vectors*lanes] (+)= A * B. */
+typedef struct cg_uk_key {
+  int rows, vectors;
+  int tail;         /* valid lanes of the last vector; 0: all */
+  int elem, elem_b; /* of accumulator and a; of b in memory */
+  int ta;           /* a is [k][m] */
+  int beta;         /* adds to C, else writes it */
+  int any_k;        /* k may be 0 or no multiple of 4 */
+  int amx;
+  int64_t lda, ldb, ldc; /* elements; 0: run-time argument */
+} cg_uk_key;
+
+typedef struct cg_uk_entry {
+  cg_uk_key key;
+  ll_v fn;
+} cg_uk_entry;
+struct cg_uk {
+  cg_uk_entry *at;
+  int count, capacity;
+};
+
+/* One operand in the tile's orientation. */
+typedef struct cg_operand {
+  sn_kv v;
+  cg_mat mem;      /* in place */
+  sn_elem elem;    /* in memory */
+  bool in_place;   /* else only by copy */
+  bool k_rows;     /* rows of the tile run along k */
+  bool mem_k_rows; /* rows of memory run along k */
+  bool pad_zero;
+  sn_kv k_limit, limit; /* window limits along k and across; 0: none or proven */
+} cg_operand;
+
+typedef struct cg_product {
+  cg *c;
+  sn_kv v; /* the mma instruction */
+  cg_operand a, b;
+  cg_mat pa, pb, d;             /* as microkernels read them; d: the accumulator */
+  sn_elem elem, elem_a, elem_b; /* accumulator, operands as microkernels read them */
+  int m, n;
+  bool ta, beta, any_k, amx;
+  ll_v k;
+  int64_t k_most;     /* upper bound of k when it is a constant, else 0 */
+  ll_v valid;         /* rows of a that exist; NULL: all */
+  bool keep_rows;     /* rows beyond `valid` are not to be written */
+  sn_kv holds, fails; /* a column limit known to hold / not to hold here */
+} cg_product;
+
+/* mma_operand.c */
+cg_operand cg_operand_of(cg *c, sn_kv v, bool k_rows);
+cg_mat cg_window_mat(cg *c, const sn_kins *x);
+bool cg_is_window(const cg *c, sn_kv v);
+bool cg_direct_b(const cg_product *p, sn_elem e); /* can microkernels read b of this type? */
+void cg_run_product(cg_product *p);
+/* mma_blocks.c */
+void cg_emit_blocks(const cg_product *p);
+void cg_zero(const cg_product *p, ll_v from, ll_v to); /* rows [from, to) of the accumulator */
+/* mma_kernels.c */
+ll_v cg_microkernel(cg *c, cg_uk_key key);
+/* mma_amx.c */
+ll_v cg_amx_microkernel(cg *c, const cg_uk_key *key, const char *name);
+
+#endif

@@ -1,0 +1,161 @@
+/* Register-tiled microkernels: C[rows, vectors] stays in registers over all of k, which is unrolled by 4. Every element
+ * of C is one chain of fused multiply-adds in the order of k, whatever the tile: its bits do not depend on the position
+ * in a block. */
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/llvm/mma.h"
+
+enum { UNROLL = 4, GROUP = 3, PREFETCH_BYTES = 1024 };
+
+typedef struct micro {
+  cg *c;
+  const cg_uk_key *key;
+  ll_v a, b, d, lda, ldb, ldc; /* strides in bytes */
+  int pointers;                /* to a: one per GROUP rows when its row stride is not known */
+  ll_t vector;                 /* of the accumulator */
+} micro;
+
+static int bytes_of(int e) { return (int)sn_elem_bytes((sn_elem)e); }
+static bool grouped(const cg_uk_key *key) { return !key->ta && !key->lda; }
+
+static ll_v last_mask(const micro *u, int j) { /* NULL: all lanes */
+  return u->key->tail && j == u->key->vectors - 1 ? ll_first_lanes(&u->c->g, u->key->tail) : NULL;
+}
+
+static ll_v load_vector(const micro *u, int e, ll_v p, int j) {
+  ll *g = &u->c->g;
+  ll_t t = ll_vec(g, cg_reg(u->c, (sn_elem)e));
+  ll_v mask = last_mask(u, j);
+  return mask ? ll_masked_load(g, t, p, bytes_of(e), mask, LLVMConstNull(t)) : ll_load(g, t, p, bytes_of(e));
+}
+
+static void store_vector(const micro *u, ll_v v, ll_v p, int j) {
+  ll_v mask = last_mask(u, j);
+  if (mask)
+    ll_masked_store(&u->c->g, v, p, bytes_of(u->key->elem), mask);
+  else
+    ll_store(&u->c->g, v, p, bytes_of(u->key->elem));
+}
+
+static ll_v multiply_add(const micro *u, ll_v a, ll_v b, ll_v c) {
+  ll *g = &u->c->g;
+  return u->key->elem == SN_ELEM_I32 ? ll_add(g, ll_mul(g, a, b), c) : ll_fma(g, a, b, c);
+}
+
+/* address of element (row i, k = at) of a; a[]: row groups, already advanced to `at` when the stride along k is not 1
+ */
+static ll_v a_address(const micro *u, const ll_v *a, int i, int at) {
+  ll *g = &u->c->g;
+  int bytes = bytes_of(u->key->elem);
+  if (u->key->ta) return ll_gep(g, a[0], ll_i(g, (int64_t)i * bytes));
+  ll_v row = grouped(u->key) ? ll_gep(g, a[i / GROUP], ll_mul(g, u->lda, ll_i(g, i % GROUP)))
+                             : ll_gep(g, a[0], ll_mul(g, u->lda, ll_i(g, i)));
+  return ll_gep(g, row, ll_i(g, (int64_t)at * bytes));
+}
+
+static void prefetch_row(const micro *u,
+                         ll_v row) { /* of a panel; also keeps loads of later steps from being hoisted */
+  ll *g = &u->c->g;
+  if (u->key->ldb != u->key->vectors * g->lanes) return;
+  int64_t bytes = (int64_t)u->key->vectors * g->lanes * bytes_of(u->key->elem_b);
+  for (int64_t at = 0; at < bytes; at += 64) ll_prefetch(g, ll_gep(g, row, ll_i(g, PREFETCH_BYTES + at)));
+}
+
+static void k_step(const micro *u, const ll_v *a, ll_v row, int at, ll_v *acc) {
+  ll *g = &u->c->g;
+  const cg_uk_key *key = u->key;
+  ll_v b[CG_MAX_VECTORS * 2];
+  for (int j = 0; j < key->vectors; j++) {
+    ll_v p = ll_gep(g, row, ll_i(g, (int64_t)j * g->lanes * bytes_of(key->elem_b)));
+    b[j] = cg_cast(u->c, load_vector(u, key->elem_b, p, j), (sn_elem)key->elem_b, (sn_elem)key->elem);
+  }
+  prefetch_row(u, row);
+  for (int i = 0; i < key->rows; i++) {
+    ll_v s = ll_splat(g, ll_load(g, cg_reg(u->c, (sn_elem)key->elem), a_address(u, a, i, at), bytes_of(key->elem)));
+    for (int j = 0; j < key->vectors; j++) {
+      ll_v *to = &acc[i * key->vectors + j];
+      *to = multiply_add(u, s, b[j], *to);
+    }
+  }
+}
+
+/* state: accumulators, pointers to a, pointer to b */
+static void k_loop(const micro *u, ll_v lo, ll_v hi, int unroll, bool guard, ll_v *state) {
+  ll *g = &u->c->g;
+  int n = u->key->rows * u->key->vectors, total = n + u->pointers + 1;
+  ll_loop l;
+  ll_loop_begin(g, &l, lo, hi, ll_i(g, unroll), total, state, guard);
+  memcpy(state, l.phi, (size_t)total * sizeof *state);
+  ll_v a[LL_LANES], b = state[total - 1];
+  memcpy(a, state + n, (size_t)u->pointers * sizeof *a);
+  for (int at = 0; at < unroll; at++) {
+    k_step(u, a, b, at, state);
+    b = ll_gep(g, b, u->ldb);
+    if (u->key->ta) a[0] = ll_gep(g, a[0], u->lda);
+  }
+  for (int q = 0; q < u->pointers; q++)
+    state[n + q] = u->key->ta ? a[0] : ll_gep(g, l.phi[n + q], ll_i(g, (int64_t)unroll * bytes_of(u->key->elem)));
+  state[total - 1] = b;
+  ll_loop_end(g, &l, state);
+  memcpy(state, l.out, (size_t)total * sizeof *state);
+}
+
+static ll_v c_address(const micro *u, int i, int j) {
+  ll *g = &u->c->g;
+  int64_t column = (int64_t)j * g->lanes * bytes_of(u->key->elem);
+  return ll_gep(g, u->d, ll_add(g, ll_mul(g, u->ldc, ll_i(g, i)), ll_i(g, column)));
+}
+
+static void body(micro *u, ll_v k) {
+  ll *g = &u->c->g;
+  const cg_uk_key *key = u->key;
+  ll_v state[LL_CARRY];
+  int n = key->rows * key->vectors;
+  for (int q = 0; q < n; q++) {
+    int j = q % key->vectors;
+    state[q] = key->beta ? load_vector(u, key->elem, c_address(u, q / key->vectors, j), j) : LLVMConstNull(u->vector);
+  }
+  for (int q = 0; q < u->pointers; q++)
+    state[n + q] = q ? ll_gep(g, state[n + q - 1], ll_mul(g, u->lda, ll_i(g, GROUP))) : u->a;
+  state[n + u->pointers] = u->b;
+  ll_v whole = key->any_k ? ll_and(g, k, ll_i(g, -UNROLL)) : k;
+  k_loop(u, ll_i(g, 0), whole, UNROLL, key->any_k, state);
+  if (key->any_k) k_loop(u, whole, k, 1, true, state);
+  for (int q = 0; q < n; q++)
+    store_vector(u, state[q], c_address(u, q / key->vectors, q % key->vectors), q % key->vectors);
+}
+
+static ll_v build(cg *c, const cg_uk_key *key, const char *name) {
+  ll *g = &c->g;
+  ll_t args[] = {g->ptr, g->ptr, g->ptr, g->i64, g->i64, g->i64, g->i64};
+  ll_v f = ll_function(g, name, 7, args, true);
+  ll_v ld[3] = {key->lda ? ll_i(g, key->lda) : LLVMGetParam(f, 4), key->ldb ? ll_i(g, key->ldb) : LLVMGetParam(f, 5),
+                key->ldc ? ll_i(g, key->ldc) : LLVMGetParam(f, 6)};
+  micro u = {.c = c, .key = key, .a = LLVMGetParam(f, 0), .b = LLVMGetParam(f, 1), .d = LLVMGetParam(f, 2)};
+  u.lda = ll_mul(g, ld[0], ll_i(g, bytes_of(key->elem)));
+  u.ldb = ll_mul(g, ld[1], ll_i(g, bytes_of(key->elem_b)));
+  u.ldc = ll_mul(g, ld[2], ll_i(g, bytes_of(key->elem)));
+  u.pointers = grouped(key) ? (key->rows + GROUP - 1) / GROUP : 1;
+  u.vector = ll_vec(g, cg_reg(c, (sn_elem)key->elem));
+  body(&u, LLVMGetParam(f, 3));
+  LLVMBuildRetVoid(g->b);
+  return f;
+}
+
+ll_v cg_microkernel(cg *c, cg_uk_key key) {
+  ll *g = &c->g;
+  if (!c->uk) c->uk = SN_NEW(c->arena, cg_uk);
+  for (int i = 0; i < c->uk->count; i++)
+    if (!memcmp(&c->uk->at[i].key, &key, sizeof key)) return c->uk->at[i].fn;
+  LLVMBasicBlockRef back = LLVMGetInsertBlock(g->b);
+  ll_v caller = g->fn;
+  char name[48];
+  snprintf(name, sizeof name, "micro%d_%dx%d", c->uk->count, key.rows, key.vectors * g->lanes);
+  ll_v fn = key.amx ? cg_amx_microkernel(c, &key, name) : build(c, &key, name);
+  g->fn = caller;
+  LLVMPositionBuilderAtEnd(g->b, back);
+  SN_GROW(c->arena, c->uk->at, c->uk->count, c->uk->capacity);
+  c->uk->at[c->uk->count++] = (cg_uk_entry){key, fn};
+  return fn;
+}

@@ -1,0 +1,214 @@
+/* Operands of products: windows and slots are read in place; what microkernels cannot read is copied to the workspace,
+ * in chunks along k, with its padding and in the element type of the product.
+ *
+ *   b with a column limit that bites   copied in those instances only, decided at run time
+ *   b whose rows meet in cache sets    (row stride a multiple of 4 KB) copied when its rows are used often enough
+ *   b with k along memory rows         transposed in registers on the way */
+#include "backends/llvm/mma.h"
+
+enum { CHUNK = 256, WHOLE = 512, ALIAS_BYTES = 4096, ALIAS_ROWS = 48 };
+
+static int64_t bytes_of(sn_elem e) { return (int64_t)sn_elem_bytes(e); }
+
+bool cg_is_window(const cg *c, sn_kv v) { return cg_ins(c, v)->op == SN_K_LOAD && c->p.virt[v]; }
+
+static bool is_one(const cg *c, sn_kv index) {
+  int64_t n;
+  return sn_k_is_const(c->k, index, &n) && n == 1;
+}
+
+/* ---- description -------------------------------------------------------------------------------------- */
+
+static ll_v window_start(cg *c, const sn_kins *x) {
+  ll *g = &c->g;
+  return ll_gep(g, cg_buffer(c, x->a[0]), ll_mul(g, cg_index(c, x->a[1]), ll_i(g, bytes_of(cg_type(c, x->a[0]).elem))));
+}
+
+static cg_mat strided(cg *c, ll_v p, sn_kv stride) {
+  cg_mat m = {p, cg_index(c, stride), 0};
+  (void)sn_k_is_const(c->k, stride, &m.ld_const);
+  return m;
+}
+
+cg_mat cg_window_mat(cg *c, const sn_kins *x) { return strided(c, window_start(c, x), x->a[2]); }
+
+static void window_operand(cg *c, cg_operand *o) {
+  const sn_kins *x = cg_ins(c, o->v);
+  sn_ktype t = x->type;
+  sn_kv rows = x->a[4] && !cg_limit_holds(c, x->a[4], t.r) ? x->a[4] : 0;
+  sn_kv cols = x->a[5] && !cg_limit_holds(c, x->a[5], t.c) ? x->a[5] : 0;
+  o->k_limit = o->k_rows ? rows : cols;
+  o->limit = o->k_rows ? cols : rows;
+  o->pad_zero = x->f == 0;
+  bool along_columns = is_one(c, x->a[3]) || t.c == 1, along_rows = is_one(c, x->a[2]) || t.r == 1;
+  o->in_place = (along_columns || along_rows) && (o->pad_zero || (!rows && !cols));
+  o->mem_k_rows = along_columns ? o->k_rows : !o->k_rows;
+  if (o->in_place) o->mem = strided(c, window_start(c, x), x->a[along_columns ? 2 : 3]);
+}
+
+cg_operand cg_operand_of(cg *c, sn_kv v, bool k_rows) {
+  while (cg_ins(c, v)->op == SN_K_TRANS && c->p.virt[v]) v = cg_ins(c, v)->a[0], k_rows = !k_rows;
+  sn_ktype t = cg_type(c, v);
+  cg_operand o = {.v = v, .elem = t.elem, .k_rows = k_rows, .mem_k_rows = k_rows, .pad_zero = true};
+  if (cg_is_window(c, v)) {
+    window_operand(c, &o);
+  } else if (!c->p.virt[v]) {
+    int ld = cg_ld(&c->p, t);
+    o.in_place = true;
+    o.mem = (cg_mat){cg_slot(c, v), ll_i(&c->g, ld), ld};
+  }
+  return o;
+}
+
+bool cg_direct_b(const cg_product *p, sn_elem e) {
+  if (e == p->elem) return true;
+  if (p->elem == SN_ELEM_I32) return e == SN_ELEM_I8;
+  return p->elem == SN_ELEM_F32 && (e == SN_ELEM_BF16 || (e == SN_ELEM_F16 && p->c->g.isa.f16c));
+}
+
+/* ---- one chunk of k ------------------------------------------------------------------------------------- */
+
+typedef struct piece {
+  ll_v k0, count; /* first k, NULL: 0; how many */
+  int most;       /* upper bound of count */
+  bool copy_a, copy_b;
+} piece;
+
+static int rounded(const cg *c, int n) { return cg_vectors(n, c->g.lanes) * c->g.lanes; }
+
+static cg_mat scratch(cg *c, int rows, int ld, sn_elem e) {
+  return (cg_mat){cg_ws_at(c, cg_temp(c, (int64_t)rows * ld * bytes_of(e))), ll_i(&c->g, ld), ld};
+}
+
+/* a copy in the tile's orientation; across: extent of the other dimension, rows: how many of it exist (NULL: all) */
+static cg_mat copied(cg *c, const cg_operand *o, const piece *k, int across, ll_v rows, sn_elem e) {
+  ll *g = &c->g;
+  int ld = rounded(c, o->k_rows ? across : k->most);
+  cg_mat m = scratch(c, o->k_rows ? k->most : across, ld, e);
+  cg_part part = {.elem = e, .cols = o->k_rows ? across : k->most};
+  if (o->k_rows)
+    part.row0 = k->k0, part.rows = k->count;
+  else
+    part.rows = rows, part.col0 = k->k0, part.col_end = k->k0 ? ll_add(g, k->k0, k->count) : k->count;
+  cg_copy(c, o->v, m.p, ld, part);
+  return m;
+}
+
+/* the operand in place, from k0 on */
+static cg_mat advanced(cg *c, const cg_operand *o, ll_v k0, int64_t bytes) {
+  ll *g = &c->g;
+  cg_mat m = o->mem;
+  if (k0) m.p = ll_gep(g, m.p, ll_mul(g, o->mem_k_rows ? ll_mul(g, k0, m.ld) : k0, ll_i(g, bytes)));
+  return m;
+}
+
+static void place_a(cg_product *p, const piece *k) {
+  cg *c = p->c;
+  p->ta = k->copy_a ? p->a.k_rows : p->a.mem_k_rows;
+  if (k->copy_a)
+    p->pa = copied(c, &p->a, k, p->m, p->valid, p->elem_a);
+  else
+    p->pa = advanced(c, &p->a, k->k0, bytes_of(p->elem_a));
+}
+
+static void place_b(cg_product *p, const piece *k) {
+  cg *c = p->c;
+  ll *g = &c->g;
+  sn_elem direct = cg_direct_b(p, p->b.elem) ? p->b.elem : p->elem;
+  bool k_rows = k->copy_b ? p->b.k_rows : p->b.mem_k_rows;
+  p->elem_b = direct;
+  if (p->amx) { /* rows hold pairs of k */
+    p->pb = p->b.mem;
+    if (k->k0) p->pb.p = ll_gep(g, p->pb.p, ll_mul(g, k->k0, p->pb.ld));
+    return;
+  }
+  cg_mat m = k->copy_b ? copied(c, &p->b, k, p->n, NULL, direct) : advanced(c, &p->b, k->k0, bytes_of(p->b.elem));
+  p->pb = m;
+  if (k_rows) return;
+  p->pb = scratch(c, k->most, rounded(c, p->n), direct);
+  cg_transpose_mem(c, direct, m.p, m.ld, ll_i(g, p->n), k->count, p->pb.p, p->pb.ld);
+}
+
+static void emit_piece(cg_product *p, const piece *k) {
+  place_a(p, k);
+  place_b(p, k);
+  cg_emit_blocks(p);
+}
+
+/* ---- all of k --------------------------------------------------------------------------------------------- */
+
+static void emit_chunks(const cg_product *whole, bool copy_a, bool copy_b) {
+  cg_product p = *whole;
+  ll *g = &p.c->g;
+  int64_t top = p.c->ws_top;
+  piece k = {.copy_a = copy_a, .copy_b = copy_b, .count = p.k, .most = (int)p.k_most};
+  if (p.k_most && p.k_most <= WHOLE) {
+    emit_piece(&p, &k);
+  } else {
+    if (!p.beta) cg_zero(&p, ll_i(g, 0), p.keep_rows && p.valid ? p.valid : ll_i(g, p.m));
+    ll_loop l;
+    ll_loop_begin(g, &l, ll_i(g, 0), whole->k, ll_i(g, CHUNK), 0, NULL, true);
+    p.beta = p.any_k = true;
+    k.k0 = l.iv, k.most = CHUNK;
+    p.k = k.count = ll_imin(g, ll_i(g, CHUNK), ll_sub(g, whole->k, l.iv));
+    emit_piece(&p, &k);
+    ll_loop_end(g, &l, NULL);
+  }
+  p.c->ws_top = top;
+}
+
+static void emit_product(const cg_product *whole, bool copy_a, bool copy_b) {
+  bool turned = whole->b.in_place && !copy_b && !whole->b.mem_k_rows && !whole->amx;
+  if (copy_a || copy_b || turned) {
+    emit_chunks(whole, copy_a, copy_b);
+    return;
+  }
+  cg_product p = *whole;
+  emit_piece(&p, &(piece){.count = p.k});
+}
+
+static ll_v both(ll *g, ll_v a, ll_v b) { return a && b ? ll_and(g, a, b) : a ? a : b; }
+
+/* Can b be read in place? NULL and *always set: known now; else a condition for run time. */
+static ll_v b_in_place(const cg_product *p, bool *always) {
+  cg *c = p->c;
+  ll *g = &c->g;
+  const cg_operand *b = &p->b;
+  ll_v condition = NULL;
+  *always = b->in_place && (cg_direct_b(p, b->elem) || p->amx);
+  if (!*always) return NULL;
+  if (b->limit && b->limit == p->fails) *always = false;
+  if (b->limit && b->limit != p->holds && *always)
+    condition = ll_icmp(g, LLVMIntSGE, cg_index(c, b->limit), ll_i(g, p->n));
+  if (!cg_is_window(c, b->v) || !b->mem_k_rows || p->m < ALIAS_ROWS || p->amx || !*always) return condition;
+  const sn_kins *x = cg_ins(c, b->v);
+  sn_kv stride = x->a[b->mem_k_rows == b->k_rows ? 2 : 3];
+  int64_t known, bytes = bytes_of(b->elem);
+  if (sn_k_divisor(c->k, stride) * bytes % ALIAS_BYTES == 0) *always = false;
+  if (!*always || sn_k_is_const(c->k, stride, &known)) return *always ? condition : NULL;
+  ll_v low = ll_and(g, ll_mul(g, b->mem.ld, ll_i(g, bytes)), ll_i(g, ALIAS_BYTES - 1));
+  return both(g, condition, ll_icmp(g, LLVMIntNE, low, ll_i(g, 0)));
+}
+
+/* edge instances of tile products read a padded copy of a */
+static ll_v a_in_place(const cg_product *p) {
+  if (!p->amx || !p->a.limit) return NULL;
+  return ll_icmp(&p->c->g, LLVMIntSGE, cg_index(p->c, p->a.limit), ll_i(&p->c->g, p->m));
+}
+
+void cg_run_product(cg_product *p) {
+  ll *g = &p->c->g;
+  bool direct_b, copy_a = !p->a.in_place || p->a.elem != p->elem_a;
+  ll_v condition = b_in_place(p, &direct_b), whole_a = copy_a ? NULL : a_in_place(p);
+  ll_branch br;
+  condition = both(g, condition, whole_a);
+  if (!condition) {
+    emit_product(p, copy_a, !direct_b);
+    return;
+  }
+  ll_if(g, &br, condition);
+  emit_product(p, copy_a, !direct_b);
+  ll_else(g, &br);
+  emit_product(p, copy_a || whole_a, !p->amx);
+  ll_endif(g, &br);
+}
