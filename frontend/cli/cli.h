@@ -30,6 +30,7 @@ typedef struct cli {
 } cli;
 
 static inline bool cli_has(const cli *c, cli_option o) { return c->value[o].count > 0; }
+const char *cli_option_name(cli_option o);
 /* The last value given, or `otherwise`. */
 const char *cli_get(const cli *c, cli_option o, const char *otherwise);
 /* Numbers: errors name the option, what it takes and what was found. */

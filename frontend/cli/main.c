@@ -163,6 +163,8 @@ sn_code cli_usage_error(cli *c, const char *format, ...) {
   return sn_fail(c->diags, SN_ERR_USAGE, (sn_loc){0}, "%s", text);
 }
 
+const char *cli_option_name(cli_option o) { return options[o].name; }
+
 const char *cli_get(const cli *c, cli_option o, const char *otherwise) {
   const cli_values *v = &c->value[o];
   return v->count ? v->at[v->count - 1] : otherwise;

@@ -1,0 +1,240 @@
+/* sinter run: one graph on .npy files; with --grad, gradients of an output as further outputs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "frontend/cli/cli.h"
+#include "ir/ops/ops.h"
+#include "runtime/io/file.h"
+#include "runtime/io/npy.h"
+#include "runtime/io/safetensors.h"
+
+/* ---- --grad LOSS --wrt a,b: outputs grad.a, grad.b ------------------------------------------------------------- */
+
+static sn_val find_leaf(const sn_func *f, const char *name) {
+  static const sn_op ops[] = {SN_OP_PARAM, SN_OP_INPUT, SN_OP_STATE};
+  sn_val v = 0;
+  for (int i = 0; i < 3 && !v; i++) v = sn_func_leaf(f, ops[i], name);
+  return v;
+}
+
+static sn_val find_output(const sn_func *f, const char *name) {
+  for (int i = 0; i < f->output_count; i++)
+    if (!strcmp(f->output[i].name, name)) return f->output[i].value;
+  return 0;
+}
+
+static sn_code add_gradients(cli *c, sn_module *m, sn_func *f) {
+  const char *loss = cli_get(c, CLI_GRAD, NULL), *wrt = cli_get(c, CLI_WRT, NULL), *names[63];
+  sn_val arg[64] = {0};
+  int count = 0;
+  if (!loss && !wrt) return SN_OK;
+  if (!loss || !wrt) return cli_usage_error(c, "--grad and --wrt go together");
+  if (!(arg[0] = find_output(f, loss))) return cli_usage_error(c, "--grad %s: the graph has no output of that name", loss);
+  char *list = sn_arena_strdup(c->arena, wrt);
+  for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+    if (count == 63) return cli_usage_error(c, "--wrt takes at most 63 names");
+    if (!(arg[count + 1] = find_leaf(f, name))) return cli_usage_error(c, "--wrt %s: the graph has no input, parameter or state of that name", name);
+    names[count++] = name;
+  }
+  sn_build b = sn_build_begin(f, c->diags);
+  sn_val first = sn_emit(&b, SN_OP_GRAD, count + 1, arg, NULL, NULL);
+  if (b.failed) return b.failed;
+  for (int i = 0; i < count; i++)
+    sn_func_output(f, sn_name(m->names, sn_arena_printf(c->arena, "grad.%s", names[i])), first + (sn_val)i);
+  return SN_OK;
+}
+
+/* ---- binding ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct job {
+  cli *c;
+  sn_compiled k;
+  const sn_plan *plan;
+  int graph;
+  sn_runtime *runtime;
+  sn_store *store;
+  int64_t *dims;      /* -1: not bound yet */
+  void **data;        /* by slot */
+  sn_buffer *buffer;
+  int buffer_count;
+  sn_npy *array;      /* by slot: what --in gave; data NULL: nothing */
+  const char **file;  /* by slot */
+} job;
+
+static int slot_of(const job *j, const char *name) {
+  int slot = sn_plan_find_slot(j->plan, j->graph, name);
+  return slot >= 0 ? slot : sn_plan_find_slot(j->plan, -1, name);
+}
+
+static sn_code read_inputs(job *j) {
+  cli *c = j->c;
+  for (int i = 0; i < c->value[CLI_IN].count; i++) {
+    const char *name, *path;
+    char *image;
+    size_t bytes;
+    SN_TRY(cli_pair(c, CLI_IN, c->value[CLI_IN].at[i], &name, &path));
+    int slot = slot_of(j, name);
+    if (slot < 0 || j->plan->slot[slot].role == SN_SLOT_OUTPUT)
+      return cli_usage_error(c, "--in %s: graph %s has no input, parameter or state of that name", name, j->plan->graph[j->graph].name);
+    SN_TRY(sn_file_read(path, (size_t)1 << 40, c->diags, &image, &bytes));
+    SN_TRY(sn_npy_read(c->diags, path, image, bytes, &j->array[slot]));
+    j->file[slot] = path;
+  }
+  return SN_OK;
+}
+
+/* Symbols from extents that are lone symbols, then from --dim. */
+static sn_code find_dims(job *j) {
+  cli *c = j->c;
+  int count = sn_types_symbol_count(j->plan->types);
+  SN_TRY(cli_dims(c, j->plan->types, j->plan->settings, &j->dims));
+  bool *given = SN_ARRAY(c->arena, count + 1, bool);
+  for (int i = 0; i < c->value[CLI_DIM].count; i++) {
+    const char *name, *rest;
+    SN_TRY(cli_pair(c, CLI_DIM, c->value[CLI_DIM].at[i], &name, &rest));
+    given[sn_dimx_symbol_index(sn_dimx_find_symbol(j->plan->types, name))] = true;
+  }
+  for (int s = 0; s < j->plan->slot_count; s++) {
+    const sn_type *t = j->plan->slot[s].type;
+    for (int d = 0; j->array[s].data && d < t->rank && t->rank == j->array[s].rank; d++) {
+      int symbol = sn_dimx_symbol_index(t->dim[d]);
+      if (symbol < 0) continue;
+      if (given[symbol] && j->dims[symbol] != j->array[s].extent[d]) {
+        sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = j->file[s]}, "dim %s has two values", sn_dimx_symbol_name(t->dim[d]));
+        sn_fail_expected(c->diags, "%lld", (long long)j->dims[symbol]);
+        sn_fail_found(c->diags, "%lld", (long long)j->array[s].extent[d]);
+        return SN_ERR_INPUT;
+      }
+      j->dims[symbol] = j->array[s].extent[d];
+      given[symbol] = true;
+    }
+  }
+  return SN_OK;
+}
+
+static sn_code misshapen(job *j, int s) {
+  sn_text found = sn_text_begin(j->c->arena);
+  for (int d = 0; d < j->array[s].rank; d++) sn_text_add(&found, "%s%lld", d ? ", " : "", (long long)j->array[s].extent[d]);
+  sn_fail(j->c->diags, SN_ERR_INPUT, (sn_loc){.file = j->file[s]}, "the array does not fit %s", j->plan->slot[s].name);
+  sn_fail_expected(j->c->diags, "%s", sn_type_text(j->c->arena, j->plan->slot[s].type));
+  sn_fail_found(j->c->diags, "[%s]", found.at);
+  return SN_ERR_INPUT;
+}
+
+static sn_code bind_slot(job *j, int s) {
+  cli *c = j->c;
+  const sn_slot *slot = &j->plan->slot[s];
+  sn_buffer b = {.name = slot->name, .rank = slot->type->rank};
+  int64_t count = 1, bytes;
+  for (int d = 0; d < b.rank; d++) {
+    SN_TRY(sn_dimx_eval(slot->type->dim[d], j->dims, &b.extent[d]));
+    count *= b.extent[d];
+    if (j->array[s].data && (j->array[s].rank != b.rank || j->array[s].extent[d] != b.extent[d])) return misshapen(j, s);
+  }
+  if (j->array[s].data && j->array[s].rank != b.rank) return misshapen(j, s);
+  bool persistent = slot->role == SN_SLOT_PARAM || slot->role == SN_SLOT_STATE;
+  if (persistent) j->data[s] = sn_store_data(j->store, s, &bytes);
+  if (persistent && j->array[s].data) return sn_npy_convert(&j->array[s], j->file[s], slot->type->elem, j->data[s], c->diags);
+  if (persistent || slot->graph != j->graph || (slot->role != SN_SLOT_INPUT && slot->role != SN_SLOT_OUTPUT)) return SN_OK;
+  if (slot->role == SN_SLOT_INPUT && !j->array[s].data) {
+    if (slot->optional) return SN_OK;
+    return cli_usage_error(c, "input %s of graph %s is missing: --in %s=FILE.npy with %s", slot->name, j->plan->graph[j->graph].name, slot->name,
+                           sn_type_text(c->arena, slot->type));
+  }
+  j->data[s] = b.data = sn_arena_array(c->arena, (size_t)count + 8, sn_elem_bytes(slot->type->elem));
+  if (slot->role == SN_SLOT_INPUT) SN_TRY(sn_npy_convert(&j->array[s], j->file[s], slot->type->elem, b.data, c->diags));
+  j->buffer[j->buffer_count++] = b;
+  return SN_OK;
+}
+
+/* ---- results ------------------------------------------------------------------------------------------------------------ */
+
+static sn_code write_outputs(job *j) {
+  cli *c = j->c;
+  for (int i = 0; i < c->value[CLI_OUT].count; i++) {
+    const char *name, *path;
+    int64_t extent[SN_RANK_MAX];
+    SN_TRY(cli_pair(c, CLI_OUT, c->value[CLI_OUT].at[i], &name, &path));
+    int s = slot_of(j, name);
+    if (s < 0 || !j->data[s]) return cli_usage_error(c, "--out %s: graph %s has no output, parameter or state of that name", name, j->plan->graph[j->graph].name);
+    const sn_type *t = j->plan->slot[s].type;
+    for (int d = 0; d < t->rank; d++) SN_TRY(sn_dimx_eval(t->dim[d], j->dims, &extent[d]));
+    SN_TRY(sn_npy_write(path, t->elem, t->rank, extent, j->data[s], c->diags));
+  }
+  return SN_OK;
+}
+
+static double first_value(sn_elem e, const void *data) {
+  switch (e) {
+    case SN_ELEM_F64: return *(const double *)data;
+    case SN_ELEM_F32: return *(const float *)data;
+    case SN_ELEM_I64: return (double)*(const int64_t *)data;
+    case SN_ELEM_I32: return *(const int32_t *)data;
+    default: return *(const uint8_t *)data;
+  }
+}
+
+/* Scalars with their value, tensors with their type. */
+static void print_outputs(job *j) {
+  bool json = cli_has(j->c, CLI_JSON), first = true;
+  sn_text t = sn_text_begin(j->c->arena);
+  if (json) sn_text_char(&t, '{');
+  for (int s = 0; s < j->plan->slot_count; s++) {
+    const sn_slot *slot = &j->plan->slot[s];
+    if (slot->graph != j->graph || slot->role != SN_SLOT_OUTPUT) continue;
+    if (json && !first) sn_text_add(&t, ", ");
+    if (json) cli_json_string(&t, slot->name), sn_text_add(&t, ": ");
+    else sn_text_add(&t, "%s = ", slot->name);
+    if (!slot->type->rank) sn_text_add(&t, "%.9g", first_value(slot->type->elem, j->data[s]));
+    else if (json) cli_json_string(&t, sn_type_text(j->c->arena, slot->type));
+    else sn_type_print(&t, slot->type);
+    if (!json) sn_text_char(&t, '\n');
+    first = false;
+  }
+  if (json) sn_text_add(&t, "}\n");
+  fputs(t.at, stdout);
+}
+
+static sn_code run_job(job *j) {
+  cli *c = j->c;
+  int64_t seed;
+  SN_TRY(cli_int(c, CLI_SEED, 1, INT64_MIN, INT64_MAX, &seed));
+  SN_TRY(read_inputs(j));
+  SN_TRY(find_dims(j));
+  SN_TRY(sn_store_create(j->runtime, (uint64_t)seed, j->dims, c->diags, &j->store));
+  if (cli_has(c, CLI_INIT)) SN_TRY(sn_store_load(j->store, j->plan, cli_get(c, CLI_INIT, NULL), false, c->diags));
+  for (int s = 0; s < j->plan->slot_count; s++) SN_TRY(bind_slot(j, s));
+  sn_store_touch(j->store);
+  SN_TRY(sn_run(j->runtime, j->store, j->plan->graph[j->graph].name, j->buffer_count, j->buffer, c->diags));
+  SN_TRY(write_outputs(j));
+  print_outputs(j);
+  return SN_OK;
+}
+
+sn_code cli_run(cli *c) {
+  const char *path, *graph = cli_get(c, CLI_GRAPH, NULL);
+  cli_source s;
+  job j = {.c = c};
+  int64_t threads;
+  SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
+  SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
+  SN_TRY(cli_load(c, path, graph, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
+  sn_func *f = sn_module_find(s.module, graph ? graph : "train");
+  for (int i = 0; !f && i < s.module->func_count; i++)
+    if (s.module->func[i]->kind == SN_FUNC_GRAPH) f = s.module->func[i];
+  if (f) SN_TRY(add_gradients(c, s.module, f));
+  sn_compile_opt opt = cli_compile_opt(c, &s);
+  SN_TRY(sn_compile(s.module, &opt, c->arena, c->diags, &j.k));
+  j.plan = j.k.plan;
+  SN_TRY(cli_graph(c, j.plan, &j.graph));
+  int n = j.plan->slot_count + 1;
+  j.data = SN_ARRAY(c->arena, n, void *), j.buffer = SN_ARRAY(c->arena, n, sn_buffer);
+  j.array = SN_ARRAY(c->arena, n, sn_npy), j.file = SN_ARRAY(c->arena, n, const char *);
+  sn_runtime_opt ro = sn_compile_runtime_opt(&j.k, (int)threads);
+  SN_TRY(sn_runtime_create(j.plan, &ro, c->diags, &j.runtime));
+  sn_code code = run_job(&j);
+  sn_store_destroy(j.store);
+  sn_runtime_destroy(j.runtime);
+  cli_unload(&s);
+  return code;
+}

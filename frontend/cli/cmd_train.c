@@ -1,0 +1,229 @@
+/* sinter train: text -> tokens -> a trained model in a run folder. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "frontend/cli/corpus.h"
+#include "frontend/cli/rundir.h"
+#include "frontend/cli/train.h"
+#include "frontend/sinter.h"
+#include "ir/graph/text.h"
+#include "runtime/io/file.h"
+#include "runtime/io/safetensors.h"
+
+/* ---- data ---------------------------------------------------------------------------------------------------- */
+
+static sn_code read_parts(cli *c, cli_training *t) {
+  const cli_values *v = &c->value[CLI_DATA];
+  if (!v->count) {
+    t->parts = SN_NEW(c->arena, sn_dataset_part);
+    *t->parts = (sn_dataset_part){"the embedded corpus", sn_corpus, (size_t)sn_corpus_bytes};
+    t->part_count = 1;
+    return SN_OK;
+  }
+  t->parts = SN_ARRAY(c->arena, v->count, sn_dataset_part);
+  for (int i = 0; i < v->count; i++) {
+    char *text;
+    size_t bytes;
+    SN_TRY(sn_file_read(v->at[i], (size_t)1 << 40, c->diags, &text, &bytes));
+    t->parts[t->part_count++] = (sn_dataset_part){v->at[i], text, bytes};
+  }
+  return SN_OK;
+}
+
+static sn_code make_tokenizer(cli *c, cli_training *t) {
+  const char *kind = cli_get(c, CLI_TOKENIZER, "byte");
+  if (!strcmp(kind, "byte")) {
+    t->tokenizer = sn_tokenizer_byte(c->arena);
+    return SN_OK;
+  }
+  if (strcmp(kind, "char")) return cli_usage_error(c, "--tokenizer takes byte or char, found \"%s\"", kind);
+  sn_text all = sn_text_begin(c->arena);
+  for (int i = 0; i < t->part_count; i++) sn_text_bytes(&all, t->parts[i].text, t->parts[i].bytes);
+  return sn_tokenizer_char(c->arena, c->diags, all.at, (size_t)all.count, &t->tokenizer);
+}
+
+/* The vocabulary of the tokenizer becomes the setting `vocab`, unless --set says otherwise. */
+static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_source *out) {
+  const cli_values *v = &c->value[CLI_SET];
+  const char **set = SN_ARRAY(c->arena, v->count + 1, const char *);
+  int count = 0;
+  bool has_vocab = false;
+  for (int i = 0; i < v->count; i++) {
+    has_vocab |= !strncmp(v->at[i], "vocab=", 6);
+    set[count++] = v->at[i];
+  }
+  if (!has_vocab) set[count++] = sn_arena_printf(c->arena, "vocab=%d", sn_tokenizer_vocab(t->tokenizer));
+  sn_code code = cli_load(c, t->path, graphs, count, set, out);
+  if (code && !has_vocab && out->file && !cli_declares(out, "vocab")) { /* a model without that setting has its own idea of ids */
+    cli_unload(out);
+    c->diags->count = 0;
+    return cli_load(c, t->path, graphs, v->count, v->at, out);
+  }
+  return code;
+}
+
+/* ---- scalars --------------------------------------------------------------------------------------------------- */
+
+static sn_code add_scalar(cli *c, cli_training *t, cli_option o, const char *name) {
+  double x;
+  if (!cli_has(c, o)) return SN_OK;
+  SN_TRY(cli_real(c, o, 0, -1e300, 1e300, &x));
+  int graph = sn_plan_find_graph(t->compiled.plan, "train"), slot = sn_plan_find_slot(t->compiled.plan, graph, name);
+  if (slot < 0) return cli_usage_error(c, "--%s: the graph train of %s has no scalar called %s", cli_option_name(o), t->source.name, name);
+  t->scalar[t->scalar_count++] = (sn_scalar_value){name, x};
+  return SN_OK;
+}
+
+static sn_code read_scalars(cli *c, cli_training *t) {
+  SN_TRY(add_scalar(c, t, CLI_LR, "lr"));
+  SN_TRY(add_scalar(c, t, CLI_MIN_LR, "min_lr"));
+  SN_TRY(add_scalar(c, t, CLI_WARMUP, "warmup"));
+  SN_TRY(add_scalar(c, t, CLI_CLIP, "clip"));
+  SN_TRY(add_scalar(c, t, CLI_WEIGHT_DECAY, "weight_decay"));
+  SN_TRY(add_scalar(c, t, CLI_BETA2, "beta2"));
+  int graph = sn_plan_find_graph(t->compiled.plan, "train"), slot = sn_plan_find_slot(t->compiled.plan, graph, "steps");
+  if (cli_has(c, CLI_STEPS)) SN_TRY(cli_int(c, CLI_STEPS, 0, 1, INT64_C(1) << 40, &t->steps));
+  else t->steps = slot >= 0 && t->compiled.plan->slot[slot].optional ? (int64_t)t->compiled.plan->slot[slot].init_a : 1000;
+  if (slot >= 0) t->scalar[t->scalar_count++] = (sn_scalar_value){"steps", (double)t->steps};
+  return SN_OK;
+}
+
+/* ---- options ------------------------------------------------------------------------------------------------------ */
+
+static sn_code read_numbers(cli *c, cli_training *t) {
+  int64_t seed, threads;
+  SN_TRY(cli_int(c, CLI_BATCH, 12, 1, 1 << 20, &t->batch));
+  SN_TRY(cli_int(c, CLI_SEED, 1, 0, INT64_MAX, &seed));
+  SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
+  SN_TRY(cli_real(c, CLI_VAL_FRACTION, 0.1, 0, 0.9, &t->val_fraction));
+  const char *batches = cli_get(c, CLI_EVAL_BATCHES, "20");
+  t->eval_batches = -1;
+  if (strcmp(batches, "all")) SN_TRY(cli_int(c, CLI_EVAL_BATCHES, 20, 1, INT64_C(1) << 40, &t->eval_batches));
+  const char *precision = cli_get(c, CLI_PRECISION, "f32");
+  if (strcmp(precision, "f32"))
+    return sn_fail(c->diags, strcmp(precision, "bf16") ? SN_ERR_USAGE : SN_ERR_DEVICE, (sn_loc){0},
+                   "--precision %s: this build trains in f32", precision);
+  t->seed = (uint64_t)seed;
+  t->threads = (int)threads;
+  t->dir_path = cli_get(c, CLI_OUT_DIR, "out");
+  if (cli_has(c, CLI_RESUME) && cli_has(c, CLI_FORCE)) return cli_usage_error(c, "--resume and --force exclude each other");
+  return SN_OK;
+}
+
+static sn_code read_intervals(cli *c, cli_training *t) {
+  int64_t tenth = t->steps >= 10 ? t->steps / 10 : 1;
+  SN_TRY(cli_int(c, CLI_EVAL_EVERY, tenth, 1, INT64_C(1) << 40, &t->eval_every));
+  return cli_int(c, CLI_CHECKPOINT, t->eval_every, 1, INT64_C(1) << 40, &t->checkpoint_every);
+}
+
+static bool serves(const cli_source *s) {
+  return sn_module_find(s->module, "prefill") && sn_module_find(s->module, "decode");
+}
+
+/* Do the caches of the graph decode wrap? */
+static bool has_ring(const sn_module *m) {
+  for (int i = 0; i < m->func_count; i++)
+    for (int k = 0; k < m->func[i]->node_count; k++) {
+      const sn_node *n = m->func[i]->node[k];
+      if (n->op == SN_OP_DYN_WRITE && sn_node_attr(n, "ring")->set && sn_node_attr(n, "ring")->i) return true;
+    }
+  return false;
+}
+
+/* ---- the folder ---------------------------------------------------------------------------------------------------- */
+
+/* Everything but weights and checkpoints: written before the first step, so that a run that is killed can be used. */
+static sn_code write_description(cli *c, cli_training *t) {
+  cli_source all;
+  sn_compiled serving;
+  unsigned char *plan = NULL;
+  size_t plan_bytes = 0;
+  sn_text graph = sn_text_begin(c->arena), settings = sn_text_begin(c->arena), tokenizer = sn_text_begin(c->arena);
+  SN_TRY(load_model(c, t, NULL, &all));
+  sn_run_settings rs = {all.name, all.settings, t->path, has_ring(all.module), (int64_t)t->seed};
+  sn_module_print(&graph, all.module, (sn_print_opt){.locations = true});
+  sn_run_settings_print(&settings, &rs);
+  sn_tokenizer_print(&tokenizer, t->tokenizer);
+  if (serves(&all) && t->compiled.backend) {
+    sn_compile_opt opt = cli_compile_opt(c, &all);
+    opt.fuse = opt.disabled = NULL;
+    SN_TRY(cli_compile_serving(c, all.module, &opt, &serving));
+    SN_TRY(sn_plan_write(c->arena, serving.plan, &plan, &plan_bytes));
+  }
+  SN_TRY(sn_file_write_all(t->dir.graph, graph.at, (size_t)graph.count, c->diags));
+  SN_TRY(sn_file_write_all(t->dir.settings, settings.at, (size_t)settings.count, c->diags));
+  SN_TRY(sn_file_write_all(t->dir.tokenizer, tokenizer.at, (size_t)tokenizer.count, c->diags));
+  cli_unload(&all);
+  return sn_file_write_all(t->dir.plan, plan, plan_bytes, c->diags);
+}
+
+static sn_code compile_training(cli *c, cli_training *t) {
+  SN_TRY(load_model(c, t, "train|eval", &t->source));
+  if (!sn_module_find(t->source.module, "train"))
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path}, "the model has no graph called train (tokens, targets) -> loss");
+  sn_compile_opt opt = cli_compile_opt(c, &t->source);
+  return sn_compile(t->source.module, &opt, c->arena, c->diags, &t->compiled);
+}
+
+/* T of a step: the longest that the graph takes. */
+static sn_code find_window(cli *c, cli_training *t) {
+  const sn_plan *p = t->compiled.plan;
+  int slot = sn_plan_find_slot(p, sn_plan_find_graph(p, "train"), "tokens");
+  if (slot < 0 || p->slot[slot].type->rank != 2)
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path}, "the graph train needs the inputs tokens and targets i32[B, T]");
+  t->window = sn_dimx_max_value(p->slot[slot].type->dim[1]);
+  if (t->window < 1 || t->window > 1 << 20)
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path}, "dim T of the graph train has no usable maximum: sn_sym(m, \"T\", .max = ...)");
+  return SN_OK;
+}
+
+/* Ids that the embedding covers: rows of the setting vocab, else of the tokenizer. */
+static int64_t model_vocab(const cli_training *t) {
+  const char *v = strstr(t->source.settings, "vocab=");
+  return v ? atoll(v + 6) : sn_tokenizer_vocab(t->tokenizer);
+}
+
+static sn_code initial_weights(cli *c, cli_training *t) {
+  const char *init = cli_get(c, CLI_INIT, NULL);
+  struct stat st;
+  if (!init) return SN_OK;
+  if (!stat(init, &st) && S_ISDIR(st.st_mode)) init = sn_dir_of(c->arena, init).weights;
+  return sn_store_load(t->store, t->compiled.plan, init, false, c->diags);
+}
+
+static sn_code prepare(cli *c, cli_training *t) {
+  SN_TRY(cli_word(c, "MODEL.c", &t->path));
+  SN_TRY(read_numbers(c, t));
+  SN_TRY(read_parts(c, t));
+  SN_TRY(make_tokenizer(c, t));
+  SN_TRY(compile_training(c, t));
+  SN_TRY(read_scalars(c, t));
+  SN_TRY(read_intervals(c, t));
+  SN_TRY(find_window(c, t));
+  SN_TRY(sn_dataset_create(c->diags, t->tokenizer, t->part_count, t->parts, t->val_fraction, t->window, model_vocab(t), &t->data));
+  t->dir = sn_dir_of(c->arena, t->dir_path);
+  sn_dir_mode mode = cli_has(c, CLI_RESUME) ? SN_DIR_RESUME : cli_has(c, CLI_FORCE) ? SN_DIR_FORCE : SN_DIR_NEW;
+  SN_TRY(sn_dir_open(&t->dir, mode, c->diags, &t->lock));
+  sn_runtime_opt ro = sn_compile_runtime_opt(&t->compiled, t->threads);
+  SN_TRY(sn_runtime_create(t->compiled.plan, &ro, c->diags, &t->runtime));
+  SN_TRY(sn_store_create(t->runtime, t->seed, NULL, c->diags, &t->store));
+  SN_TRY(initial_weights(c, t));
+  return write_description(c, t);
+}
+
+sn_code cli_train(cli *c) {
+  cli_training t = {.c = c, .lock = -1};
+  sn_code code = prepare(c, &t);
+  if (!code) code = cli_training_run(&t);
+  sn_metrics_close(t.metrics);
+  sn_store_destroy(t.store);
+  sn_runtime_destroy(t.runtime);
+  sn_dataset_destroy(t.data);
+  if (t.lock >= 0) sn_dir_release(t.lock);
+  cli_unload(&t.source);
+  return code;
+}

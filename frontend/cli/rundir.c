@@ -1,0 +1,77 @@
+/* Run folder -> parts. */
+#include "frontend/cli/rundir.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ir/graph/text.h"
+#include "ir/ops/ops.h"
+#include "runtime/io/file.h"
+
+/* Drops every graph that serving does not need. */
+static void keep_serving(sn_module *m) {
+  for (int i = m->func_count - 1; i >= 0; i--) {
+    const sn_func *f = m->func[i];
+    if (f->kind == SN_FUNC_GRAPH && strcmp(f->name, "prefill") && strcmp(f->name, "decode") && strcmp(f->name, "logits")) sn_module_remove(m, f);
+  }
+}
+
+sn_code cli_compile_serving(cli *c, sn_module *m, const sn_compile_opt *opt, sn_compiled *out) {
+  keep_serving(m);
+  return sn_compile(m, opt, c->arena, c->diags, out);
+}
+
+static sn_code read_part(cli *c, sn_payload *p, sn_payload_part part, const char *path) {
+  char *data;
+  size_t bytes;
+  SN_TRY(sn_file_read(path, (size_t)1 << 40, c->diags, &data, &bytes));
+  p->part[part].data = data;
+  p->part[part].bytes = bytes;
+  return SN_OK;
+}
+
+/* Is the stored plan for the wanted target? Its hash of code is checked when it is read. */
+static bool plan_fits(cli *c, const cli_rundir *r) {
+  sn_plan *p;
+  sn_target t;
+  const sn_backend *backend;
+  sn_diags *quiet = sn_diags_create();
+  sn_compile_opt opt = {.target = cli_get(c, CLI_TARGET, "cpu"), .isa = cli_get(c, CLI_ISA, NULL)};
+  bool fits = !strcmp(opt.target, "cpu") &&
+              !sn_plan_read(c->arena, quiet, "plan", r->parts.part[SN_PAYLOAD_PLAN].data, r->parts.part[SN_PAYLOAD_PLAN].bytes, &p) &&
+              !sn_compile_target(&opt, quiet, &t, &backend) &&
+              !strcmp(p->target, sn_arena_printf(c->arena, "%s %s", t.name, t.features));
+  if (!SN_HAVE_LLVM && !strcmp(opt.target, "cpu")) fits = r->parts.part[SN_PAYLOAD_PLAN].bytes > 0; /* the runtime says what is missing */
+  sn_diags_destroy(quiet);
+  return fits;
+}
+
+static sn_code compile_again(cli *c, const sn_dir *d, cli_rundir *r) {
+  char *text;
+  size_t bytes;
+  sn_module *m;
+  SN_TRY(sn_file_read(d->graph, (size_t)1 << 30, c->diags, &text, &bytes));
+  SN_TRY(sn_module_parse(c->arena, c->diags, d->graph, text, bytes, &m));
+  for (int i = 0; i < m->func_count; i++) {
+    SN_TRY(sn_func_verify(m->func[i], c->diags));
+    SN_TRY(sn_ops_check(m->func[i], c->diags));
+  }
+  cli_source s = {.name = r->settings.model, .settings = r->settings.settings};
+  sn_compile_opt opt = cli_compile_opt(c, &s);
+  r->compiled = SN_NEW(c->arena, sn_compiled);
+  return cli_compile_serving(c, m, &opt, r->compiled);
+}
+
+sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *r) {
+  struct stat st;
+  sn_dir d = sn_dir_of(c->arena, path);
+  *r = (cli_rundir){0};
+  if (stat(path, &st) || !S_ISDIR(st.st_mode)) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s is no folder of a trained model", path);
+  SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_SETTINGS, d.settings));
+  SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_TOKENIZER, d.tokenizer));
+  SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_WEIGHTS, d.weights));
+  SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_PLAN, d.plan));
+  SN_TRY(sn_run_settings_parse(c->arena, c->diags, d.settings, r->parts.part[SN_PAYLOAD_SETTINGS].data, r->parts.part[SN_PAYLOAD_SETTINGS].bytes, &r->settings));
+  if (plan_fits(c, r)) return SN_OK;
+  return compile_again(c, &d, r);
+}

@@ -1,0 +1,25 @@
+/* A run folder as the command uses it: written by train, read by generate and build. */
+#ifndef SN_FRONTEND_CLI_RUNDIR_H
+#define SN_FRONTEND_CLI_RUNDIR_H
+
+#include "frontend/cli/cli.h"
+#include "runtime/io/dir.h"
+#include "runtime/io/payload.h"
+#include "runtime/io/settings.h"
+
+/* Graphs that a trained model is used with. */
+#define CLI_SERVING_GRAPHS "decode|logits|prefill"
+
+/* Compiles the serving graphs of a module (a fresh one) for `opt`; parameters that nothing updates may be packed. */
+SN_MUST sn_code cli_compile_serving(cli *c, sn_module *m, const sn_compile_opt *opt, sn_compiled *out);
+
+/* Reads a run folder: parts as an executable would carry them. The plan is the stored one if it was compiled for this target and runs here;
+ * otherwise graph.sn is compiled again (compiled->plan is set then, and for targets that need hooks). */
+typedef struct cli_rundir {
+  sn_payload parts;
+  sn_run_settings settings;
+  sn_compiled *compiled;
+} cli_rundir;
+SN_MUST sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *out);
+
+#endif
