@@ -5,12 +5,12 @@
 #include "frontend/cli/cli.h"
 
 typedef struct cli_measure {
-  const char *label;         /* "none", "map", ... "all" */
+  const char *label; /* "none", "map", ... "all" */
   int kernels;
-  double bytes;              /* read + written, as planned */
+  double bytes; /* read + written, as planned */
   double flops;
-  int64_t peak_bytes;        /* temporaries */
-  double median_ms;          /* whole run */
+  int64_t peak_bytes;           /* temporaries */
+  double median_ms;             /* whole run */
   double contract_ms, other_ms; /* by kernel kind, from a profiled run: median of each step, summed */
   double compile_ms;
 } cli_measure;

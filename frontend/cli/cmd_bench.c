@@ -11,25 +11,28 @@ enum { RUNGS = sizeof rungs / sizeof rungs[0] };
 static void json_row(sn_text *t, const cli_measure *m, bool without) {
   sn_text_add(t, "{\"fuse\": ");
   cli_json_string(t, m->label);
-  sn_text_add(t, ", \"optimiser\": %s, \"kernels\": %d, \"bytes\": %.0f, \"flops\": %.0f, \"peak_bytes\": %lld", without ? "false" : "true",
-              m->kernels, m->bytes, m->flops, (long long)m->peak_bytes);
-  sn_text_add(t, ", \"median_ms\": %.6g, \"contract_ms\": %.6g, \"other_ms\": %.6g, \"compile_ms\": %.6g}", m->median_ms,
-              m->contract_ms, m->other_ms, m->compile_ms);
+  sn_text_add(t, ", \"optimiser\": %s, \"kernels\": %d, \"bytes\": %.0f, \"flops\": %.0f, \"peak_bytes\": %lld",
+              without ? "false" : "true", m->kernels, m->bytes, m->flops, (long long)m->peak_bytes);
+  sn_text_add(t, ", \"median_ms\": %.6g, \"contract_ms\": %.6g, \"other_ms\": %.6g, \"compile_ms\": %.6g}",
+              m->median_ms, m->contract_ms, m->other_ms, m->compile_ms);
 }
 
 static void text_row(cli *c, sn_text *t, const cli_measure *m) {
-  sn_text_add(t, "  %-18s %8d %10s %10s %10.3f %10.3f %10.3f\n", m->label, m->kernels, cli_human(c->arena, m->bytes, "B"),
-              cli_human(c->arena, (double)m->peak_bytes, "B"), m->median_ms, m->contract_ms, m->other_ms);
+  sn_text_add(t, "  %-18s %8d %10s %10s %10.3f %10.3f %10.3f\n", m->label, m->kernels,
+              cli_human(c->arena, m->bytes, "B"), cli_human(c->arena, (double)m->peak_bytes, "B"), m->median_ms,
+              m->contract_ms, m->other_ms);
 }
 
 static void text_ratio(sn_text *t, const cli_measure *low, const cli_measure *high) {
-  sn_text_add(t, "  all against none   %7.2fx %9.2fx %9.2fx %9.2fx %9.2fx %9.2fx\n", (double)low->kernels / high->kernels,
-              low->bytes / high->bytes, (double)low->peak_bytes / (double)(high->peak_bytes ? high->peak_bytes : 1),
+  sn_text_add(t, "  all against none   %7.2fx %9.2fx %9.2fx %9.2fx %9.2fx %9.2fx\n",
+              (double)low->kernels / high->kernels, low->bytes / high->bytes,
+              (double)low->peak_bytes / (double)(high->peak_bytes ? high->peak_bytes : 1),
               low->median_ms / high->median_ms, low->contract_ms / high->contract_ms, low->other_ms / high->other_ms);
 }
 
 static void text_head(sn_text *t, const char *title) {
-  sn_text_add(t, "%s\n  %-18s %8s %10s %10s %10s %10s %10s\n", title, "fused", "kernels", "bytes", "peak", "ms", "products ms", "other ms");
+  sn_text_add(t, "%s\n  %-18s %8s %10s %10s %10s %10s %10s\n", title, "fused", "kernels", "bytes", "peak", "ms",
+              "products ms", "other ms");
 }
 
 static sn_code ladder(cli *c, const char *path, bool without, bool first, sn_text *t, cli_measure row[RUNGS]) {

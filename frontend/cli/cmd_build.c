@@ -10,7 +10,9 @@
 
 static const char *output_path(cli *c) { return cli_get(c, CLI_OUTPUT, NULL); }
 
-static sn_code write_text(cli *c, const sn_text *t) { return sn_file_write_all(output_path(c), t->at, (size_t)t->count, c->diags); }
+static sn_code write_text(cli *c, const sn_text *t) {
+  return sn_file_write_all(output_path(c), t->at, (size_t)t->count, c->diags);
+}
 
 /* The plan of a run folder, stored or compiled again. */
 static sn_code plan_of(cli *c, const cli_rundir *r, sn_plan **out) {
@@ -18,7 +20,8 @@ static sn_code plan_of(cli *c, const cli_rundir *r, sn_plan **out) {
     *out = r->compiled->plan;
     return SN_OK;
   }
-  return sn_plan_read(c->arena, c->diags, "plan", r->parts.part[SN_PAYLOAD_PLAN].data, r->parts.part[SN_PAYLOAD_PLAN].bytes, out);
+  return sn_plan_read(c->arena, c->diags, "plan", r->parts.part[SN_PAYLOAD_PLAN].data,
+                      r->parts.part[SN_PAYLOAD_PLAN].bytes, out);
 }
 
 static sn_code build_executable(cli *c, const char *path) {
@@ -31,7 +34,8 @@ static sn_code build_executable(cli *c, const char *path) {
     unsigned char *plan;
     size_t plan_bytes;
     if (!r.compiled->backend || strcmp(r.compiled->target.name, "cpu"))
-      return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0}, "--emit exe: target %s has no native code", r.compiled->target.name);
+      return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0}, "--emit exe: target %s has no native code",
+                     r.compiled->target.name);
     SN_TRY(sn_plan_write(c->arena, r.compiled->plan, &plan, &plan_bytes));
     r.parts.part[SN_PAYLOAD_PLAN].data = plan;
     r.parts.part[SN_PAYLOAD_PLAN].bytes = plan_bytes;
@@ -42,13 +46,15 @@ static sn_code build_executable(cli *c, const char *path) {
 
 /* X.o and X.h of a plan. */
 static sn_code write_object(cli *c, const sn_plan *p) {
-  const char *out = output_path(c), *slash = strrchr(out, '/'), *name = sn_object_identifier(c->arena, slash ? slash + 1 : out);
+  const char *out = output_path(c), *slash = strrchr(out, '/'),
+             *name = sn_object_identifier(c->arena, slash ? slash + 1 : out);
   unsigned char *plan, *object;
   char *runtime;
   size_t plan_bytes, object_bytes, runtime_bytes;
   sn_text header = sn_text_begin(c->arena);
   SN_TRY(sn_plan_write(c->arena, p, &plan, &plan_bytes));
-  SN_TRY(sn_file_read(sn_arena_printf(c->arena, "%s/sinter-rt.o", c->self), (size_t)1 << 30, c->diags, &runtime, &runtime_bytes));
+  SN_TRY(sn_file_read(sn_arena_printf(c->arena, "%s/sinter-rt.o", c->self), (size_t)1 << 30, c->diags, &runtime,
+                      &runtime_bytes));
   SN_TRY(sn_object_write(c->arena, c->diags, name, runtime, runtime_bytes, plan, plan_bytes, &object, &object_bytes));
   SN_TRY(sn_file_write_all(sn_arena_printf(c->arena, "%s.o", out), object, object_bytes, c->diags));
   sn_object_header(&header, name, p);
@@ -62,7 +68,9 @@ static sn_code write_plan(cli *c, const sn_plan *p) {
   return sn_file_write_all(output_path(c), data, bytes, c->diags);
 }
 
-static sn_code emit_plan(cli *c, const char *kind, const sn_plan *p) { return strcmp(kind, "obj") ? write_plan(c, p) : write_object(c, p); }
+static sn_code emit_plan(cli *c, const char *kind, const sn_plan *p) {
+  return strcmp(kind, "obj") ? write_plan(c, p) : write_object(c, p);
+}
 
 static sn_code build_folder(cli *c, const char *kind, const char *path) {
   cli_rundir r;
@@ -76,8 +84,10 @@ static sn_code build_folder(cli *c, const char *kind, const char *path) {
   cli_source s;
   sn_text t = sn_text_begin(c->arena);
   SN_TRY(cli_load(c, sn_arena_printf(c->arena, "%s/graph.sn", path), NULL, 0, NULL, &s));
-  if (!strcmp(kind, "graph")) sn_module_print(&t, s.module, (sn_print_opt){.locations = true});
-  else SN_TRY(cli_emit_text(c, &s, kind, &t));
+  if (!strcmp(kind, "graph"))
+    sn_module_print(&t, s.module, (sn_print_opt){.locations = true});
+  else
+    SN_TRY(cli_emit_text(c, &s, kind, &t));
   return write_text(c, &t);
 }
 
@@ -107,9 +117,11 @@ sn_code cli_build(cli *c) {
   SN_TRY(cli_word(c, "MODEL.c or DIR", &path));
   if (!output_path(c)) return cli_usage_error(c, "sinter build needs -o OUT");
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) known |= !strcmp(kind, kinds[i]);
-  if (!strcmp(kind, "spirv")) return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0}, "--emit spirv: this build has no Vulkan backend");
+  if (!strcmp(kind, "spirv"))
+    return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0}, "--emit spirv: this build has no Vulkan backend");
   if (!known) return cli_usage_error(c, "--emit %s: exe, obj, plan, llvm, asm, kernel or graph", kind);
   if (!stat(path, &st) && S_ISDIR(st.st_mode)) return build_folder(c, kind, path);
   if (strcmp(kind, "exe")) return build_model(c, kind, path);
-  return cli_usage_error(c, "--emit exe packs a trained model: give the folder that `sinter train --out DIR` wrote, found %s", path);
+  return cli_usage_error(
+      c, "--emit exe packs a trained model: give the folder that `sinter train --out DIR` wrote, found %s", path);
 }

@@ -45,7 +45,8 @@ static void print_json(cli *c, const output *out, const sn_continue_opt *o, doub
   cli_json_string(&t, o->prompt);
   sn_text_add(&t, ", \"text\": ");
   cli_json_string(&t, out->text.at);
-  sn_text_add(&t, ", \"tokens\": %lld, \"tokens_per_s\": %.6g}\n", (long long)out->count, seconds > 0 ? (double)out->count / seconds : 0);
+  sn_text_add(&t, ", \"tokens\": %lld, \"tokens_per_s\": %.6g}\n", (long long)out->count,
+              seconds > 0 ? (double)out->count / seconds : 0);
   fputs(t.at, stdout);
 }
 

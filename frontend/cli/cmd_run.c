@@ -29,11 +29,13 @@ static sn_code add_gradients(cli *c, sn_module *m, sn_func *f) {
   int count = 0;
   if (!loss && !wrt) return SN_OK;
   if (!loss || !wrt) return cli_usage_error(c, "--grad and --wrt go together");
-  if (!(arg[0] = find_output(f, loss))) return cli_usage_error(c, "--grad %s: the graph has no output of that name", loss);
+  if (!(arg[0] = find_output(f, loss)))
+    return cli_usage_error(c, "--grad %s: the graph has no output of that name", loss);
   char *list = sn_arena_strdup(c->arena, wrt);
   for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
     if (count == 63) return cli_usage_error(c, "--wrt takes at most 63 names");
-    if (!(arg[count + 1] = find_leaf(f, name))) return cli_usage_error(c, "--wrt %s: the graph has no input, parameter or state of that name", name);
+    if (!(arg[count + 1] = find_leaf(f, name)))
+      return cli_usage_error(c, "--wrt %s: the graph has no input, parameter or state of that name", name);
     names[count++] = name;
   }
   sn_build b = sn_build_begin(f, c->diags);
@@ -44,7 +46,8 @@ static sn_code add_gradients(cli *c, sn_module *m, sn_func *f) {
   return SN_OK;
 }
 
-/* ---- binding ---------------------------------------------------------------------------------------------------------- */
+/* ---- binding
+ * ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct job {
   cli *c;
@@ -53,12 +56,12 @@ typedef struct job {
   int graph;
   sn_runtime *runtime;
   sn_store *store;
-  int64_t *dims;      /* -1: not bound yet */
-  void **data;        /* by slot */
+  int64_t *dims; /* -1: not bound yet */
+  void **data;   /* by slot */
   sn_buffer *buffer;
   int buffer_count;
-  sn_npy *array;      /* by slot: what --in gave; data NULL: nothing */
-  const char **file;  /* by slot */
+  sn_npy *array;     /* by slot: what --in gave; data NULL: nothing */
+  const char **file; /* by slot */
 } job;
 
 static int slot_of(const job *j, const char *name) {
@@ -75,7 +78,8 @@ static sn_code read_inputs(job *j) {
     SN_TRY(cli_pair(c, CLI_IN, c->value[CLI_IN].at[i], &name, &path));
     int slot = slot_of(j, name);
     if (slot < 0 || j->plan->slot[slot].role == SN_SLOT_OUTPUT)
-      return cli_usage_error(c, "--in %s: graph %s has no input, parameter or state of that name", name, j->plan->graph[j->graph].name);
+      return cli_usage_error(c, "--in %s: graph %s has no input, parameter or state of that name", name,
+                             j->plan->graph[j->graph].name);
     SN_TRY(sn_file_read(path, (size_t)1 << 40, c->diags, &image, &bytes));
     SN_TRY(sn_npy_read(c->diags, path, image, bytes, &j->array[slot]));
     j->file[slot] = path;
@@ -100,7 +104,8 @@ static sn_code find_dims(job *j) {
       int symbol = sn_dimx_symbol_index(t->dim[d]);
       if (symbol < 0) continue;
       if (given[symbol] && j->dims[symbol] != j->array[s].extent[d]) {
-        sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = j->file[s]}, "dim %s has two values", sn_dimx_symbol_name(t->dim[d]));
+        sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = j->file[s]}, "dim %s has two values",
+                sn_dimx_symbol_name(t->dim[d]));
         sn_fail_expected(c->diags, "%lld", (long long)j->dims[symbol]);
         sn_fail_found(c->diags, "%lld", (long long)j->array[s].extent[d]);
         return SN_ERR_INPUT;
@@ -114,7 +119,8 @@ static sn_code find_dims(job *j) {
 
 static sn_code misshapen(job *j, int s) {
   sn_text found = sn_text_begin(j->c->arena);
-  for (int d = 0; d < j->array[s].rank; d++) sn_text_add(&found, "%s%lld", d ? ", " : "", (long long)j->array[s].extent[d]);
+  for (int d = 0; d < j->array[s].rank; d++)
+    sn_text_add(&found, "%s%lld", d ? ", " : "", (long long)j->array[s].extent[d]);
   sn_fail(j->c->diags, SN_ERR_INPUT, (sn_loc){.file = j->file[s]}, "the array does not fit %s", j->plan->slot[s].name);
   sn_fail_expected(j->c->diags, "%s", sn_type_text(j->c->arena, j->plan->slot[s].type));
   sn_fail_found(j->c->diags, "[%s]", found.at);
@@ -129,17 +135,20 @@ static sn_code bind_slot(job *j, int s) {
   for (int d = 0; d < b.rank; d++) {
     SN_TRY(sn_dimx_eval(slot->type->dim[d], j->dims, &b.extent[d]));
     count *= b.extent[d];
-    if (j->array[s].data && (j->array[s].rank != b.rank || j->array[s].extent[d] != b.extent[d])) return misshapen(j, s);
+    if (j->array[s].data && (j->array[s].rank != b.rank || j->array[s].extent[d] != b.extent[d]))
+      return misshapen(j, s);
   }
   if (j->array[s].data && j->array[s].rank != b.rank) return misshapen(j, s);
   bool persistent = slot->role == SN_SLOT_PARAM || slot->role == SN_SLOT_STATE;
   if (persistent) j->data[s] = sn_store_data(j->store, s, &bytes);
-  if (persistent && j->array[s].data) return sn_npy_convert(&j->array[s], j->file[s], slot->type->elem, j->data[s], c->diags);
-  if (persistent || slot->graph != j->graph || (slot->role != SN_SLOT_INPUT && slot->role != SN_SLOT_OUTPUT)) return SN_OK;
+  if (persistent && j->array[s].data)
+    return sn_npy_convert(&j->array[s], j->file[s], slot->type->elem, j->data[s], c->diags);
+  if (persistent || slot->graph != j->graph || (slot->role != SN_SLOT_INPUT && slot->role != SN_SLOT_OUTPUT))
+    return SN_OK;
   if (slot->role == SN_SLOT_INPUT && !j->array[s].data) {
     if (slot->optional) return SN_OK;
-    return cli_usage_error(c, "input %s of graph %s is missing: --in %s=FILE.npy with %s", slot->name, j->plan->graph[j->graph].name, slot->name,
-                           sn_type_text(c->arena, slot->type));
+    return cli_usage_error(c, "input %s of graph %s is missing: --in %s=FILE.npy with %s", slot->name,
+                           j->plan->graph[j->graph].name, slot->name, sn_type_text(c->arena, slot->type));
   }
   j->data[s] = b.data = sn_arena_array(c->arena, (size_t)count + 8, sn_elem_bytes(slot->type->elem));
   if (slot->role == SN_SLOT_INPUT) SN_TRY(sn_npy_convert(&j->array[s], j->file[s], slot->type->elem, b.data, c->diags));
@@ -147,7 +156,8 @@ static sn_code bind_slot(job *j, int s) {
   return SN_OK;
 }
 
-/* ---- results ------------------------------------------------------------------------------------------------------------ */
+/* ---- results
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static sn_code write_outputs(job *j) {
   cli *c = j->c;
@@ -156,7 +166,9 @@ static sn_code write_outputs(job *j) {
     int64_t extent[SN_RANK_MAX];
     SN_TRY(cli_pair(c, CLI_OUT, c->value[CLI_OUT].at[i], &name, &path));
     int s = slot_of(j, name);
-    if (s < 0 || !j->data[s]) return cli_usage_error(c, "--out %s: graph %s has no output, parameter or state of that name", name, j->plan->graph[j->graph].name);
+    if (s < 0 || !j->data[s])
+      return cli_usage_error(c, "--out %s: graph %s has no output, parameter or state of that name", name,
+                             j->plan->graph[j->graph].name);
     const sn_type *t = j->plan->slot[s].type;
     for (int d = 0; d < t->rank; d++) SN_TRY(sn_dimx_eval(t->dim[d], j->dims, &extent[d]));
     SN_TRY(sn_npy_write(path, t->elem, t->rank, extent, j->data[s], c->diags));
@@ -183,11 +195,16 @@ static void print_outputs(job *j) {
     const sn_slot *slot = &j->plan->slot[s];
     if (slot->graph != j->graph || slot->role != SN_SLOT_OUTPUT) continue;
     if (json && !first) sn_text_add(&t, ", ");
-    if (json) cli_json_string(&t, slot->name), sn_text_add(&t, ": ");
-    else sn_text_add(&t, "%s = ", slot->name);
-    if (!slot->type->rank) sn_text_add(&t, "%.9g", first_value(slot->type->elem, j->data[s]));
-    else if (json) cli_json_string(&t, sn_type_text(j->c->arena, slot->type));
-    else sn_type_print(&t, slot->type);
+    if (json)
+      cli_json_string(&t, slot->name), sn_text_add(&t, ": ");
+    else
+      sn_text_add(&t, "%s = ", slot->name);
+    if (!slot->type->rank)
+      sn_text_add(&t, "%.9g", first_value(slot->type->elem, j->data[s]));
+    else if (json)
+      cli_json_string(&t, sn_type_text(j->c->arena, slot->type));
+    else
+      sn_type_print(&t, slot->type);
     if (!json) sn_text_char(&t, '\n');
     first = false;
   }

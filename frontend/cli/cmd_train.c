@@ -58,7 +58,8 @@ static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_sourc
   }
   if (!has_vocab) set[count++] = sn_arena_printf(c->arena, "vocab=%d", sn_tokenizer_vocab(t->tokenizer));
   sn_code code = cli_load(c, t->path, graphs, count, set, out);
-  if (code && !has_vocab && out->file && !cli_declares(out, "vocab")) { /* a model without that setting has its own idea of ids */
+  if (code && !has_vocab && out->file &&
+      !cli_declares(out, "vocab")) { /* a model without that setting has its own idea of ids */
     cli_unload(out);
     c->diags->count = 0;
     return cli_load(c, t->path, graphs, v->count, v->at, out);
@@ -73,7 +74,9 @@ static sn_code add_scalar(cli *c, cli_training *t, cli_option o, const char *nam
   if (!cli_has(c, o)) return SN_OK;
   SN_TRY(cli_real(c, o, 0, -1e300, 1e300, &x));
   int graph = sn_plan_find_graph(t->compiled.plan, "train"), slot = sn_plan_find_slot(t->compiled.plan, graph, name);
-  if (slot < 0) return cli_usage_error(c, "--%s: the graph train of %s has no scalar called %s", cli_option_name(o), t->source.name, name);
+  if (slot < 0)
+    return cli_usage_error(c, "--%s: the graph train of %s has no scalar called %s", cli_option_name(o), t->source.name,
+                           name);
   t->scalar[t->scalar_count++] = (sn_scalar_value){name, x};
   return SN_OK;
 }
@@ -86,13 +89,16 @@ static sn_code read_scalars(cli *c, cli_training *t) {
   SN_TRY(add_scalar(c, t, CLI_WEIGHT_DECAY, "weight_decay"));
   SN_TRY(add_scalar(c, t, CLI_BETA2, "beta2"));
   int graph = sn_plan_find_graph(t->compiled.plan, "train"), slot = sn_plan_find_slot(t->compiled.plan, graph, "steps");
-  if (cli_has(c, CLI_STEPS)) SN_TRY(cli_int(c, CLI_STEPS, 0, 1, INT64_C(1) << 40, &t->steps));
-  else t->steps = slot >= 0 && t->compiled.plan->slot[slot].optional ? (int64_t)t->compiled.plan->slot[slot].init_a : 1000;
+  if (cli_has(c, CLI_STEPS))
+    SN_TRY(cli_int(c, CLI_STEPS, 0, 1, INT64_C(1) << 40, &t->steps));
+  else
+    t->steps = slot >= 0 && t->compiled.plan->slot[slot].optional ? (int64_t)t->compiled.plan->slot[slot].init_a : 1000;
   if (slot >= 0) t->scalar[t->scalar_count++] = (sn_scalar_value){"steps", (double)t->steps};
   return SN_OK;
 }
 
-/* ---- options ------------------------------------------------------------------------------------------------------ */
+/* ---- options ------------------------------------------------------------------------------------------------------
+ */
 
 static sn_code read_numbers(cli *c, cli_training *t) {
   int64_t seed, threads;
@@ -110,7 +116,8 @@ static sn_code read_numbers(cli *c, cli_training *t) {
   t->seed = (uint64_t)seed;
   t->threads = (int)threads;
   t->dir_path = cli_get(c, CLI_OUT_DIR, "out");
-  if (cli_has(c, CLI_RESUME) && cli_has(c, CLI_FORCE)) return cli_usage_error(c, "--resume and --force exclude each other");
+  if (cli_has(c, CLI_RESUME) && cli_has(c, CLI_FORCE))
+    return cli_usage_error(c, "--resume and --force exclude each other");
   return SN_OK;
 }
 
@@ -134,7 +141,8 @@ static bool has_ring(const sn_module *m) {
   return false;
 }
 
-/* ---- the folder ---------------------------------------------------------------------------------------------------- */
+/* ---- the folder ----------------------------------------------------------------------------------------------------
+ */
 
 /* Everything but weights and checkpoints: written before the first step, so that a run that is killed can be used. */
 static sn_code write_description(cli *c, cli_training *t) {
@@ -164,7 +172,8 @@ static sn_code write_description(cli *c, cli_training *t) {
 static sn_code compile_training(cli *c, cli_training *t) {
   SN_TRY(load_model(c, t, "train|eval", &t->source));
   if (!sn_module_find(t->source.module, "train"))
-    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path}, "the model has no graph called train (tokens, targets) -> loss");
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
+                   "the model has no graph called train (tokens, targets) -> loss");
   sn_compile_opt opt = cli_compile_opt(c, &t->source);
   return sn_compile(t->source.module, &opt, c->arena, c->diags, &t->compiled);
 }
@@ -174,10 +183,12 @@ static sn_code find_window(cli *c, cli_training *t) {
   const sn_plan *p = t->compiled.plan;
   int slot = sn_plan_find_slot(p, sn_plan_find_graph(p, "train"), "tokens");
   if (slot < 0 || p->slot[slot].type->rank != 2)
-    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path}, "the graph train needs the inputs tokens and targets i32[B, T]");
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
+                   "the graph train needs the inputs tokens and targets i32[B, T]");
   t->window = sn_dimx_max_value(p->slot[slot].type->dim[1]);
   if (t->window < 1 || t->window > 1 << 20)
-    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path}, "dim T of the graph train has no usable maximum: sn_sym(m, \"T\", .max = ...)");
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
+                   "dim T of the graph train has no usable maximum: sn_sym(m, \"T\", .max = ...)");
   return SN_OK;
 }
 
@@ -204,7 +215,8 @@ static sn_code prepare(cli *c, cli_training *t) {
   SN_TRY(read_scalars(c, t));
   SN_TRY(read_intervals(c, t));
   SN_TRY(find_window(c, t));
-  SN_TRY(sn_dataset_create(c->diags, t->tokenizer, t->part_count, t->parts, t->val_fraction, t->window, model_vocab(t), &t->data));
+  SN_TRY(sn_dataset_create(c->diags, t->tokenizer, t->part_count, t->parts, t->val_fraction, t->window, model_vocab(t),
+                           &t->data));
   t->dir = sn_dir_of(c->arena, t->dir_path);
   sn_dir_mode mode = cli_has(c, CLI_RESUME) ? SN_DIR_RESUME : cli_has(c, CLI_FORCE) ? SN_DIR_FORCE : SN_DIR_NEW;
   SN_TRY(sn_dir_open(&t->dir, mode, c->diags, &t->lock));

@@ -28,7 +28,8 @@ static double median(double *x, int count) {
 
 static sn_code drop_optimiser(cli *c, sn_module *m, const char *graph) {
   sn_func *f = sn_module_find(m, graph);
-  if (!f || !f->update_count) return cli_usage_error(c, "graph %s updates nothing: there is no optimiser to leave out", graph);
+  if (!f || !f->update_count)
+    return cli_usage_error(c, "graph %s updates nothing: there is no optimiser to leave out", graph);
   int grads = 0;
   for (int i = 0; i < f->node_count; i++) {
     const sn_node *n = f->node[i];
@@ -89,7 +90,8 @@ static sn_code bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims
   return SN_OK;
 }
 
-/* ---- timing -------------------------------------------------------------------------------------------------------- */
+/* ---- timing --------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct profile {
   int graph, step_count, run, runs;
@@ -104,13 +106,14 @@ static void on_step(void *user, int graph, int step, double ns) {
 static void by_kind(const sn_plan_graph *g, profile *p, cli_measure *out) {
   for (int i = 0; i < g->step_count; i++) {
     double ms = median(&p->ns[i * p->runs], p->runs) * 1e-6;
-    bool contract = g->step[i].kind_name && (!strcmp(g->step[i].kind_name, "contract") || !strcmp(g->step[i].kind_name, "attend"));
+    bool contract =
+        g->step[i].kind_name && (!strcmp(g->step[i].kind_name, "contract") || !strcmp(g->step[i].kind_name, "attend"));
     *(contract ? &out->contract_ms : &out->other_ms) += ms;
   }
 }
 
-static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, const char *graph, int index, const bindings *in,
-                            cli_measure *out) {
+static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, const char *graph, int index,
+                            const bindings *in, cli_measure *out) {
   const sn_plan_graph *g = &k->plan->graph[index];
   profile p = {.graph = index, .step_count = g->step_count, .runs = 5};
   sn_runtime_opt opt = *base;
@@ -130,8 +133,8 @@ static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, 
   return code;
 }
 
-static sn_code run_timed(cli *c, sn_compiled *k, const sn_runtime_opt *opt, const char *graph, int repeats, const bindings *in,
-                         cli_measure *out) {
+static sn_code run_timed(cli *c, sn_compiled *k, const sn_runtime_opt *opt, const char *graph, int repeats,
+                         const bindings *in, cli_measure *out) {
   sn_runtime *r;
   sn_store *s;
   double *ms = SN_ARRAY(c->arena, repeats, double);

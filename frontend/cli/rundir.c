@@ -12,7 +12,9 @@
 static void keep_serving(sn_module *m) {
   for (int i = m->func_count - 1; i >= 0; i--) {
     const sn_func *f = m->func[i];
-    if (f->kind == SN_FUNC_GRAPH && strcmp(f->name, "prefill") && strcmp(f->name, "decode") && strcmp(f->name, "logits")) sn_module_remove(m, f);
+    if (f->kind == SN_FUNC_GRAPH && strcmp(f->name, "prefill") && strcmp(f->name, "decode") &&
+        strcmp(f->name, "logits"))
+      sn_module_remove(m, f);
   }
 }
 
@@ -38,10 +40,12 @@ static bool plan_fits(cli *c, const cli_rundir *r) {
   sn_diags *quiet = sn_diags_create();
   sn_compile_opt opt = {.target = cli_get(c, CLI_TARGET, "cpu"), .isa = cli_get(c, CLI_ISA, NULL)};
   bool fits = !strcmp(opt.target, "cpu") &&
-              !sn_plan_read(c->arena, quiet, "plan", r->parts.part[SN_PAYLOAD_PLAN].data, r->parts.part[SN_PAYLOAD_PLAN].bytes, &p) &&
+              !sn_plan_read(c->arena, quiet, "plan", r->parts.part[SN_PAYLOAD_PLAN].data,
+                            r->parts.part[SN_PAYLOAD_PLAN].bytes, &p) &&
               !sn_compile_target(&opt, quiet, &t, &backend) &&
               !strcmp(p->target, sn_arena_printf(c->arena, "%s %s", t.name, t.features));
-  if (!SN_HAVE_LLVM && !strcmp(opt.target, "cpu")) fits = r->parts.part[SN_PAYLOAD_PLAN].bytes > 0; /* the runtime says what is missing */
+  if (!SN_HAVE_LLVM && !strcmp(opt.target, "cpu"))
+    fits = r->parts.part[SN_PAYLOAD_PLAN].bytes > 0; /* the runtime says what is missing */
   sn_diags_destroy(quiet);
   return fits;
 }
@@ -66,12 +70,14 @@ sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *r) {
   struct stat st;
   sn_dir d = sn_dir_of(c->arena, path);
   *r = (cli_rundir){0};
-  if (stat(path, &st) || !S_ISDIR(st.st_mode)) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s is no folder of a trained model", path);
+  if (stat(path, &st) || !S_ISDIR(st.st_mode))
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s is no folder of a trained model", path);
   SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_SETTINGS, d.settings));
   SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_TOKENIZER, d.tokenizer));
   SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_WEIGHTS, d.weights));
   SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_PLAN, d.plan));
-  SN_TRY(sn_run_settings_parse(c->arena, c->diags, d.settings, r->parts.part[SN_PAYLOAD_SETTINGS].data, r->parts.part[SN_PAYLOAD_SETTINGS].bytes, &r->settings));
+  SN_TRY(sn_run_settings_parse(c->arena, c->diags, d.settings, r->parts.part[SN_PAYLOAD_SETTINGS].data,
+                               r->parts.part[SN_PAYLOAD_SETTINGS].bytes, &r->settings));
   if (plan_fits(c, r)) return SN_OK;
   return compile_again(c, &d, r);
 }

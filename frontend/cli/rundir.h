@@ -13,8 +13,9 @@
 /* Compiles the serving graphs of a module (a fresh one) for `opt`; parameters that nothing updates may be packed. */
 SN_MUST sn_code cli_compile_serving(cli *c, sn_module *m, const sn_compile_opt *opt, sn_compiled *out);
 
-/* Reads a run folder: parts as an executable would carry them. The plan is the stored one if it was compiled for this target and runs here;
- * otherwise graph.sn is compiled again (compiled->plan is set then, and for targets that need hooks). */
+/* Reads a run folder: parts as an executable would carry them. The plan is the stored one if it was compiled for this
+ * target and runs here; otherwise graph.sn is compiled again (compiled->plan is set then, and for targets that need
+ * hooks). */
 typedef struct cli_rundir {
   sn_payload parts;
   sn_run_settings settings;

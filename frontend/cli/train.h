@@ -9,9 +9,9 @@
 
 typedef struct cli_training {
   cli *c;
-  const char *path;                 /* of the model */
+  const char *path; /* of the model */
   cli_source source;
-  sn_compiled compiled;             /* train and eval */
+  sn_compiled compiled; /* train and eval */
   int part_count;
   sn_dataset_part *parts;
   sn_tokenizer *tokenizer;
@@ -28,7 +28,7 @@ typedef struct cli_training {
   sn_runtime *runtime;
   sn_store *store;
   sn_metrics *metrics;
-  double last_line;                 /* when the progress line was printed */
+  double last_line; /* when the progress line was printed */
   bool tty;
 } cli_training;
 

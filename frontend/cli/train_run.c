@@ -37,8 +37,13 @@ static double now(void) {
 /* ---- checkpoints ------------------------------------------------------------------------------------------------ */
 
 static sn_checkpoint_info info_of(const cli_training *t, int64_t step) {
-  sn_checkpoint_info i = {.step = step, .seed = t->seed, .data_hash = sn_dataset_hash(t->data), .model = t->source.name,
-                          .settings = t->source.settings, .batch = t->batch, .window = t->window};
+  sn_checkpoint_info i = {.step = step,
+                          .seed = t->seed,
+                          .data_hash = sn_dataset_hash(t->data),
+                          .model = t->source.name,
+                          .settings = t->source.settings,
+                          .batch = t->batch,
+                          .window = t->window};
   sn_plan_hash(t->compiled.plan, i.plan_hash);
   return i;
 }
@@ -70,12 +75,15 @@ static sn_code resume(cli_training *t, int64_t *first) {
   return SN_OK;
 }
 
-/* ---- progress ------------------------------------------------------------------------------------------------------ */
+/* ---- progress ------------------------------------------------------------------------------------------------------
+ */
 
 static void duration(char *out, size_t bytes, double seconds) {
   int64_t s = (int64_t)(seconds + 0.5);
-  if (s < 3600) snprintf(out, bytes, "%lld:%02lld", (long long)(s / 60), (long long)(s % 60));
-  else snprintf(out, bytes, "%lld:%02lld:%02lld", (long long)(s / 3600), (long long)(s / 60 % 60), (long long)(s % 60));
+  if (s < 3600)
+    snprintf(out, bytes, "%lld:%02lld", (long long)(s / 60), (long long)(s % 60));
+  else
+    snprintf(out, bytes, "%lld:%02lld:%02lld", (long long)(s / 3600), (long long)(s / 60 % 60), (long long)(s % 60));
 }
 
 static void progress_line(cli_training *t, const sn_train_event *e) {
@@ -84,15 +92,18 @@ static void progress_line(cli_training *t, const sn_train_event *e) {
   if (!keep && (!t->tty || now() - t->last_line < 0.2)) return;
   t->last_line = now();
   duration(eta, sizeof eta, e->eta_s);
-  fprintf(stderr, "%sstep %lld/%lld  loss %.4f", t->tty ? "\r\033[K" : "", (long long)e->step, (long long)e->steps, isfinite(e->train_loss) ? e->train_loss : e->loss);
+  fprintf(stderr, "%sstep %lld/%lld  loss %.4f", t->tty ? "\r\033[K" : "", (long long)e->step, (long long)e->steps,
+          isfinite(e->train_loss) ? e->train_loss : e->loss);
   if (isfinite(e->val_loss)) fprintf(stderr, "  val %.4f", e->val_loss);
   fprintf(stderr, "  %s tok/s  eta %s%s", cli_human(t->c->arena, floor(e->tokens_per_s), ""), eta, keep ? "\n" : "");
   fflush(stderr);
 }
 
 static void json_number(sn_text *t, const char *name, double x) {
-  if (isfinite(x)) sn_text_add(t, ", \"%s\": %.9g", name, x);
-  else sn_text_add(t, ", \"%s\": null", name);
+  if (isfinite(x))
+    sn_text_add(t, ", \"%s\": %.9g", name, x);
+  else
+    sn_text_add(t, ", \"%s\": null", name);
 }
 
 static void json_line(cli_training *t, const sn_train_event *e) {
@@ -110,8 +121,13 @@ static void on_event(void *user, const sn_train_event *e) {
   progress_line(t, e);
   if (!e->evaluation) return;
   if (cli_has(t->c, CLI_JSON)) json_line(t, e);
-  sn_metric m[] = {{"step", (double)e->step}, {"train_loss", e->train_loss}, {"val_loss", e->val_loss}, {"tokens_per_s", e->tokens_per_s}, {"seconds", e->seconds}};
-  if (!sn_metrics_add(t->metrics, 5, m)) fprintf(stderr, "sinter: warning: %s cannot be written; training goes on\n", t->dir.metrics);
+  sn_metric m[] = {{"step", (double)e->step},
+                   {"train_loss", e->train_loss},
+                   {"val_loss", e->val_loss},
+                   {"tokens_per_s", e->tokens_per_s},
+                   {"seconds", e->seconds}};
+  if (!sn_metrics_add(t->metrics, 5, m))
+    fprintf(stderr, "sinter: warning: %s cannot be written; training goes on\n", t->dir.metrics);
 }
 
 static void on_warning(void *user, const char *message) {
@@ -119,7 +135,8 @@ static void on_warning(void *user, const char *message) {
   fprintf(stderr, "%ssinter: warning: %s; training goes on\n", t->tty ? "\r\033[K" : "", message);
 }
 
-/* Replays the step on the untouched state in the interpreter, which names the first op that leaves the finite numbers. */
+/* Replays the step on the untouched state in the interpreter, which names the first op that leaves the finite numbers.
+ */
 static void on_nonfinite(void *user, int64_t step, int count, const sn_buffer *buffers, sn_diags *diags) {
   cli_training *t = user;
   cli *c = t->c;
@@ -129,18 +146,27 @@ static void on_nonfinite(void *user, int64_t step, int count, const sn_buffer *b
   void **data = SN_ARRAY(c->arena, p->slot_count + 1, void *);
   for (int i = 0; i < sn_types_symbol_count(p->types); i++) {
     const char *name = sn_dimx_symbol_name(sn_types_symbol(p->types, i));
-    dims[i] = !strcmp(name, "B") ? t->batch : !strcmp(name, "T") ? t->window : sn_dimx_max_value(sn_types_symbol(p->types, i));
+    dims[i] = !strcmp(name, "B")   ? t->batch
+              : !strcmp(name, "T") ? t->window
+                                   : sn_dimx_max_value(sn_types_symbol(p->types, i));
   }
   for (int i = 0; i < p->slot_count; i++) {
-    if (p->slot[i].role == SN_SLOT_PARAM || p->slot[i].role == SN_SLOT_STATE) data[i] = sn_store_data(t->store, i, &bytes);
+    if (p->slot[i].role == SN_SLOT_PARAM || p->slot[i].role == SN_SLOT_STATE)
+      data[i] = sn_store_data(t->store, i, &bytes);
     for (int k = 0; k < count && p->slot[i].graph == graph; k++)
       if (!strcmp(p->slot[i].name, buffers[k].name) && p->slot[i].role == SN_SLOT_INPUT) data[i] = buffers[k].data;
   }
-  if (sn_compile_blame(&t->compiled, "train", dims, data, diags)) sn_fail_note(diags, "in step %lld; the weights are those of the step before", (long long)step + 1);
-  else sn_fail(diags, SN_ERR_NUMERIC, (sn_loc){0}, "the loss or a gradient of step %lld is not finite in f32 arithmetic; the weights are those of the step before", (long long)step + 1);
+  if (sn_compile_blame(&t->compiled, "train", dims, data, diags))
+    sn_fail_note(diags, "in step %lld; the weights are those of the step before", (long long)step + 1);
+  else
+    sn_fail(
+        diags, SN_ERR_NUMERIC, (sn_loc){0},
+        "the loss or a gradient of step %lld is not finite in f32 arithmetic; the weights are those of the step before",
+        (long long)step + 1);
 }
 
-/* ---- results -------------------------------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------------------------------
+ */
 
 static sn_code write_curve(cli_training *t) {
   cli *c = t->c;
@@ -160,7 +186,10 @@ static sn_code write_curve(cli_training *t) {
 static void report(cli_training *t, const sn_train_event *e) {
   cli *c = t->c;
   if (!cli_has(c, CLI_JSON)) {
-    fprintf(stderr, "wrote %s: model.safetensors, graph.sn, settings.json, tokenizer.json, model.plan, checkpoints/, metrics.jsonl, loss.svg\n", t->dir_path);
+    fprintf(stderr,
+            "wrote %s: model.safetensors, graph.sn, settings.json, tokenizer.json, model.plan, checkpoints/, "
+            "metrics.jsonl, loss.svg\n",
+            t->dir_path);
     return;
   }
   sn_text x = sn_text_begin(c->arena);
@@ -176,10 +205,14 @@ static void say_start(cli_training *t) {
   cli *c = t->c;
   int64_t weights = 0, n;
   for (int i = 0; i < t->compiled.plan->slot_count; i++)
-    if (t->compiled.plan->slot[i].role == SN_SLOT_PARAM && sn_dimx_is_const(t->compiled.plan->slot[i].elements, &n)) weights += n;
-  fprintf(stderr, "%s: %s parameters, %d kernels (%d from the cache), compiled in %.2f s; %s training and %s validation tokens, batch %lld x %lld\n",
+    if (t->compiled.plan->slot[i].role == SN_SLOT_PARAM && sn_dimx_is_const(t->compiled.plan->slot[i].elements, &n))
+      weights += n;
+  fprintf(stderr,
+          "%s: %s parameters, %d kernels (%d from the cache), compiled in %.2f s; %s training and %s validation "
+          "tokens, batch %lld x %lld\n",
           t->source.name, cli_human(c->arena, (double)weights, ""), t->compiled.kernel_count, t->compiled.cache_hits,
-          (t->compiled.pass_ms + t->compiled.lower_ms + t->compiled.code_ms) * 1e-3, cli_human(c->arena, (double)sn_dataset_train_count(t->data), ""),
+          (t->compiled.pass_ms + t->compiled.lower_ms + t->compiled.code_ms) * 1e-3,
+          cli_human(c->arena, (double)sn_dataset_train_count(t->data), ""),
           cli_human(c->arena, (double)sn_dataset_val_count(t->data), ""), (long long)t->batch, (long long)t->window);
 }
 
@@ -193,12 +226,30 @@ sn_code cli_training_run(cli_training *t) {
   say_start(t);
   stop_asked = 0;
   catch_signals();
-  sn_train_opt o = {.runtime = t->runtime, .plan = t->compiled.plan, .store = t->store, .data = t->data, .batch = t->batch, .window = t->window,
-                    .first = first, .steps = t->steps, .eval_every = t->eval_every, .eval_batches = t->eval_batches,
-                    .checkpoint_every = t->checkpoint_every, .seed = t->seed, .scalar_count = t->scalar_count, .scalar = t->scalar,
-                    .stop = &stop_asked, .on_event = on_event, .save = save, .on_warning = on_warning, .on_nonfinite = on_nonfinite, .user = t};
+  sn_train_opt o = {.runtime = t->runtime,
+                    .plan = t->compiled.plan,
+                    .store = t->store,
+                    .data = t->data,
+                    .batch = t->batch,
+                    .window = t->window,
+                    .first = first,
+                    .steps = t->steps,
+                    .eval_every = t->eval_every,
+                    .eval_batches = t->eval_batches,
+                    .checkpoint_every = t->checkpoint_every,
+                    .seed = t->seed,
+                    .scalar_count = t->scalar_count,
+                    .scalar = t->scalar,
+                    .stop = &stop_asked,
+                    .on_event = on_event,
+                    .save = save,
+                    .on_warning = on_warning,
+                    .on_nonfinite = on_nonfinite,
+                    .user = t};
   sn_code code = sn_train(&o, c->diags, &last);
-  if (code == SN_ERR_INTERRUPTED) fprintf(stderr, "sinter: interrupted after step %lld; checkpoint written, go on with --resume\n", (long long)last.step);
+  if (code == SN_ERR_INTERRUPTED)
+    fprintf(stderr, "sinter: interrupted after step %lld; checkpoint written, go on with --resume\n",
+            (long long)last.step);
   if (code && code != SN_ERR_INTERRUPTED) return code;
   SN_TRY(write_curve(t));
   if (!code) report(t, &last);

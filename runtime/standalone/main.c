@@ -1,5 +1,5 @@
-/* A native executable of a trained model: this program with the model appended (runtime/io/payload.h). Generates text; needs no compiler,
- * no LLVM, no file beside it and no environment. */
+/* A native executable of a trained model: this program with the model appended (runtime/io/payload.h). Generates text;
+ * needs no compiler, no LLVM, no file beside it and no environment. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,11 +62,16 @@ static int usage(const char *self, const char *what, const char *word) {
 
 static int read_options(int argc, char **argv, options *o) {
   for (int i = 1; i < argc; i++) {
-    if (!strcmp(argv[i], "--json")) o->json = true;
-    else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) o->help = true;
-    else if (i + 1 >= argc || strncmp(argv[i], "--", 2)) return usage(argv[0], "unexpected or incomplete: ", argv[i]);
-    else if (!set_option(o, argv[i], argv[i + 1])) return usage(argv[0], "unknown option or bad value: ", argv[i]);
-    else i++;
+    if (!strcmp(argv[i], "--json"))
+      o->json = true;
+    else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+      o->help = true;
+    else if (i + 1 >= argc || strncmp(argv[i], "--", 2))
+      return usage(argv[0], "unexpected or incomplete: ", argv[i]);
+    else if (!set_option(o, argv[i], argv[i + 1]))
+      return usage(argv[0], "unknown option or bad value: ", argv[i]);
+    else
+      i++;
   }
   return o->help || o->run.prompt ? SN_OK : usage(argv[0], "--prompt is needed", "");
 }
@@ -100,7 +105,8 @@ static void print_json(const output *out, const options *o, double seconds, sn_a
   sn_json_quote(&t, o->run.prompt);
   sn_text_add(&t, ", \"text\": ");
   sn_json_quote(&t, out->text.at);
-  sn_text_add(&t, ", \"tokens\": %lld, \"tokens_per_s\": %.6g}\n", (long long)out->count, seconds > 0 ? (double)out->count / seconds : 0);
+  sn_text_add(&t, ", \"tokens\": %lld, \"tokens_per_s\": %.6g}\n", (long long)out->count,
+              seconds > 0 ? (double)out->count / seconds : 0);
   fputs(t.at, stdout);
 }
 

@@ -1,5 +1,5 @@
-/* The C functions behind an emitted object: linked into one relocatable file with the runtime, then renamed for each model
- * (backends/object.h). sn_object_model: length (u64), padding to 64 bytes, plan. */
+/* The C functions behind an emitted object: linked into one relocatable file with the runtime, then renamed for each
+ * model (backends/object.h). sn_object_model: length (u64), padding to 64 bytes, plan. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,7 +62,9 @@ int sn_object_open(sn_object **out, const char *weights, uint64_t seed, int thre
   return report(s, sn_protect(open_all, &o));
 }
 
-int sn_object_save(sn_object *s, const char *path) { return report(s, sn_store_save(s->store, s->plan, path, s->diags)); }
+int sn_object_save(sn_object *s, const char *path) {
+  return report(s, sn_store_save(s->store, s->plan, path, s->diags));
+}
 const char *sn_object_error(const sn_object *s) { return s && s->error ? s->error : ""; }
 
 void sn_object_close(sn_object *s) {

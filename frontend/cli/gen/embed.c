@@ -5,10 +5,14 @@
 
 static void put(FILE *out, int c, long *column) {
   if (!*column) fputs("  \"", out);
-  if (c == '\n') fputs("\\n", out);
-  else if (c == '"' || c == '\\') fprintf(out, "\\%c", c);
-  else if (c == '?' || c < 32 || c > 126) fprintf(out, "\\%03o", c);
-  else fputc(c, out);
+  if (c == '\n')
+    fputs("\\n", out);
+  else if (c == '"' || c == '\\')
+    fprintf(out, "\\%c", c);
+  else if (c == '?' || c < 32 || c > 126)
+    fprintf(out, "\\%03o", c);
+  else
+    fputc(c, out);
   if (++*column == 100 || c == '\n') fputs("\"\n", out), *column = 0;
 }
 
