@@ -8,7 +8,7 @@
 
 typedef struct sn_dir {
   const char *path;
-  const char *weights, *graph, *settings, *tokenizer, *plan, *checkpoints, *metrics, *curve; /* paths below it */
+  const char *weights, *graph, *settings, *tokenizer, *plan, *checkpoints, *metrics, *curve, *lock; /* paths below it */
 } sn_dir;
 
 /* Names only; nothing is opened. owns: arena. */
@@ -25,15 +25,5 @@ typedef enum sn_dir_mode {
  * run holds it. */
 SN_MUST sn_code sn_dir_open(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, int *out_lock);
 void sn_dir_release(int lock);
-
-/* settings.json: flat object of strings and numbers, in order. */
-typedef struct sn_setting_value {
-  const char *name;
-  const char *text; /* a string; NULL: number */
-  double number;
-} sn_setting_value;
-SN_MUST sn_code sn_dir_write_settings(const sn_dir *d, int count, const sn_setting_value *v, sn_diags *diags);
-SN_MUST sn_code sn_dir_read_settings(const sn_dir *d, sn_arena *arena, sn_diags *diags, int *out_count,
-                                     sn_setting_value **out);
 
 #endif
