@@ -268,11 +268,29 @@ static sn_code check_finite(sn_eval *e) {
   return SN_OK;
 }
 
-/* An execution in the declared types. */
+/* How many roundoffs an execution may differ by in one op: sums of n terms by about sqrt(n). */
+static double op_noise(const sn_eval *e) {
+  sn_op_class c = sn_op_get(e->n->op)->cls;
+  if (c == SN_CLASS_VIEW || c == SN_CLASS_INDEX || e->n->op == SN_OP_STOP) return 0;
+  double terms = e->out[0]->count ? (double)e->arg[0]->count / (double)e->out[0]->count : 1;
+  return c == SN_CLASS_REDUCE ? e->in->noise * fmax(1, sqrt(terms)) : e->in->noise;
+}
+
+/* Cheap noise in -1 .. 1: one multiplication per element. */
+static double jitter(uint64_t *state) {
+  *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return (double)(int32_t)(*state >> 32) * 0x1p-31;
+}
+
+/* An execution in the declared types: rounded, and moved at random when that is asked for. */
 static void round_results(sn_eval *e) {
+  double noise = e->in->noise > 0 && e->n->arg_count > 0 ? op_noise(e) : 0;
   for (int i = 0; i < e->n->result_count; i++) {
     sn_tensor *t = e->out[i];
-    if (!sn_elem_is_float(t->elem) || t->elem == SN_ELEM_F64) continue;
+    if (!sn_elem_is_float(t->elem)) continue;
+    double u = noise * sn_unit(t->elem);
+    uint64_t state = u > 0 ? sn_rng_u32(&e->in->shuffle) : 0;
+    for (int64_t k = 0; u > 0 && k < t->count; k++) t->value[k] *= 1 + u * jitter(&state);
     for (int64_t k = 0; k < t->count; k++) t->value[k] = sn_elem_round(t->elem, t->value[k]);
   }
 }
@@ -296,7 +314,7 @@ static sn_code eval_node(sn_interp *in, const sn_func *f, const sn_node *n, sn_t
     SN_TRY(sn_eval_tensor(&e, n->type[i]->elem, n->type[i]->rank, extent, &e.out[i]));
   }
   SN_TRY(rule_of(n->op)(&e));
-  if (in->round && !leaf) round_results(&e);
+  if (in->round && !leaf && !body) round_results(&e);
   if (in->on_node) in->on_node(in->user, f, n, e.out);
   return in->find_nonfinite ? check_finite(&e) : SN_OK;
 }

@@ -21,6 +21,7 @@ typedef struct sn_interp {
   bool no_bounds;           /* values only: faster */
   bool round;               /* no bounds; instead an execution in the declared types: every result is rounded to its */
                             /* type, sums run in a shuffled order: to test that bounds hold */
+  double noise;             /* with round: results also move by up to this many roundoffs at random; 0: none */
   sn_rng shuffle;           /* with round: where orders of summation come from */
   bool find_nonfinite;      /* stop at the first node with a NaN or a magnitude above its type's maximum */
   const sn_node *nonfinite; /* out: that node */
@@ -34,6 +35,11 @@ typedef struct sn_interp {
  * errors: SN_ERR_INPUT missing or misshapen leaf, gather index out of range (at the node's line);
  *         SN_ERR_NUMERIC with find_nonfinite. */
 SN_MUST sn_code sn_interp_run(sn_interp *in, const sn_func *f, sn_tensor ***values);
+/* Like sn_interp_run, with estimated bounds: 8 times the largest deviation among `runs` executions in the declared
+ * types with random roundings and orders, plus the rounding of the last operation. An estimate, not a proof; for whole
+ * models, where proven bounds multiply with every layer. What differs in kind between executions (integers, bools, NaN)
+ * has an infinite bound. runs: 4 or more. Needs no more memory than two runs. */
+SN_MUST sn_code sn_interp_run_spread(sn_interp *in, const sn_func *f, int runs, sn_tensor ***values);
 /* Runs a body on arguments; results in order. */
 SN_MUST sn_code sn_interp_call(sn_interp *in, const sn_func *body, int arg_count, sn_tensor *const *args,
                                sn_tensor **results);

@@ -129,15 +129,22 @@ static void careful_bounds(product *p) {
     }
 }
 
-/* Products in the declared type, summed in a drawn order. */
+/* c += a b for one k, in f32. */
+static void add_outer(const product *p, int64_t k, float *c) {
+  for (int64_t i = 0; i < p->m; i++) {
+    float a = (float)p->a[i * p->k + k], *restrict row = c + i * p->n;
+    const double *restrict b = p->b + k * p->n;
+    for (int64_t j = 0; j < p->n; j++) row[j] += a * (float)b[j];
+  }
+}
+
+/* Sums in f32 over K in a drawn order: forwards, backwards, or even and odd positions apart. */
 static void multiply_rounded(sn_eval *e, product *p) {
-  sn_elem elem = e->out[0]->elem, acc = sn_acc_of(elem);
-  double *term = SN_ARRAY(e->in->arena, p->k + 1, double);
-  for (int64_t i = 0; i < p->m; i++)
-    for (int64_t j = 0; j < p->n; j++) {
-      for (int64_t k = 0; k < p->k; k++) term[k] = sn_elem_round(acc, p->a[i * p->k + k] * p->b[k * p->n + j]);
-      p->c[i * p->n + j] = sn_eval_shuffled(e, elem, term, p->k);
-    }
+  uint32_t order = sn_rng_u32(&e->in->shuffle) % 3;
+  int64_t cells = p->m * p->n;
+  float *c = SN_ARRAY(e->in->arena, 2 * cells + 1, float);
+  for (int64_t k = 0; k < p->k; k++) add_outer(p, order == 1 ? p->k - 1 - k : k, c + (order == 2 ? k % 2 * cells : 0));
+  for (int64_t i = 0; i < cells; i++) p->c[i] = (double)(float)(c[i] + c[cells + i]);
 }
 
 static double settle_one(const product *p, sn_elem elem, double v, double ec) {
@@ -190,7 +197,7 @@ sn_code sn_eval_contract(sn_eval *e) {
     pack(p.b, b->value, at_b, p.k, bk, p.n, bn);
     if (e->bounds) pack(p.ea, a->bound, at_a, p.m, am, p.k, ak);
     if (e->bounds) pack(p.eb, b->bound, at_b, p.k, bk, p.n, bn);
-    if (e->in->round && sn_elem_is_float(out->elem))
+    if (e->in->round && sn_elem_is_float(out->elem) && out->elem != SN_ELEM_F64)
       multiply_rounded(e, &p);
     else
       multiply(&p);

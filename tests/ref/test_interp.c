@@ -341,6 +341,34 @@ static void outcomes_that_may_flip_are_uncertain(void **state) {
   world_destroy(&w);
 }
 
+/* Eight layers: proven bounds have multiplied to nothing of use, estimated ones hold and are tight. */
+static void spread_gives_usable_bounds_in_depth(void **state) {
+  (void)state;
+  world w = world_create();
+  sn_build b = sn_build_begin(sn_func_create(w.m, "deep", SN_FUNC_GRAPH), w.diags);
+  sn_val weight = world_noise(&w, typed(&w, F32, 2, 16, 16), 1), x = world_noise(&w, typed(&w, F32, 2, 4, 16), 2);
+  const sn_attr name[2][4] = {{{.set = true, .s = "w"}, {.set = true, .s = "zeros"}}, {{.set = true, .s = "x"}}};
+  weight = sn_emit(&b, SN_OP_PARAM, 0, NULL, name[0], sn_g_type(&w.b, weight));
+  x = sn_emit(&b, SN_OP_INPUT, 0, NULL, name[1], sn_g_type(&w.b, x));
+  for (int i = 0; i < 8; i++) x = sn_g1(&b, SN_OP_SIN, sn_g_contract(&b, "bi,io->bo", x, weight));
+  assert_int_equal(b.failed, SN_OK);
+  const sn_binding leaf[2] = {{"w", w.arg[0]}, {"x", w.arg[1]}};
+  sn_tensor **hard, **likely, **found;
+  sn_interp in = world_interp(&w, RUN_BOUNDS, 1), round = world_interp(&w, RUN_ROUND, 77);
+  in.leaf = round.leaf = leaf;
+  in.leaf_count = round.leaf_count = 2;
+  assert_int_equal(sn_interp_run(&in, b.func, &hard), SN_OK);
+  assert_int_equal(sn_interp_run_spread(&in, b.func, 8, &likely), SN_OK);
+  assert_int_equal(sn_interp_run(&round, b.func, &found), SN_OK);
+  float data[64];
+  sn_tensor_store(found[x], data);
+  assert_true(hard[x]->bound[0] > 1 && likely[x]->bound[0] < 0.05);
+  assert_int_equal(sn_tensor_compare(likely[x], data, 1).count, 0);
+  for (int i = 0; i < 64; i++) data[i] += 0.05f;
+  assert_true(sn_tensor_compare(likely[x], data, 1).count > 60);
+  world_destroy(&w);
+}
+
 static void compare_excludes_flushes_and_counts(void **state) {
   (void)state;
   world w = world_create();
@@ -492,6 +520,7 @@ int main(void) {
       cmocka_unit_test(attention_gradient_agrees_with_the_derived_expansion),
       cmocka_unit_test(exact_operations_have_no_bound),
       cmocka_unit_test(outcomes_that_may_flip_are_uncertain),
+      cmocka_unit_test(spread_gives_usable_bounds_in_depth),
       cmocka_unit_test(compare_excludes_flushes_and_counts),
       cmocka_unit_test(tensors_load_and_store_each_type),
       cmocka_unit_test(an_index_out_of_range_is_an_error),
