@@ -33,6 +33,8 @@ SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env);   /* groups -> fus
 
 /* Is "pass.rule" allowed? A rule counts its hits by calling this only when it applies. */
 bool sn_rule_enabled(const sn_pass_env *env, const char *rule);
+/* Does the comma separated list (or NULL) hold `rule`, or the pass that it belongs to? */
+bool sn_rule_listed(const char *list, const char *rule);
 
 /* What holds of every graph function. Rows of the pipeline say what they need, give and break. */
 enum {

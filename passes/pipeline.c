@@ -20,23 +20,6 @@ const sn_pass sn_pipeline[] = {
 };
 /* clang-format on */
 
-/* Does the comma separated list hold `rule`, or the pass it belongs to? */
-static bool listed(const char *list, const char *rule) {
-  size_t pass = strcspn(rule, ".");
-  for (const char *p = list; p && *p;) {
-    size_t n = strcspn(p, ",");
-    if ((n == strlen(rule) || n == pass) && !strncmp(p, rule, n)) return true;
-    p += n + (p[n] == ',');
-  }
-  return false;
-}
-
-bool sn_rule_enabled(const sn_pass_env *env, const char *rule) {
-  if (listed(env->disabled, rule)) return false;
-  ((sn_pass_env *)env)->rule_hits++;
-  return true;
-}
-
 static int facts_of_node(const sn_node *n, int facts) {
   sn_op_class cls = sn_op_get(n->op)->cls;
   if (n->op == SN_OP_CALL) facts &= ~SN_FACT_FLAT;
@@ -76,8 +59,7 @@ static sn_code run_pass(const sn_pass *p, sn_module *m, sn_pass_env *env) {
     return SN_ERR_FAIL;
   }
   missing = p->gives & ~facts_of(m);
-  bool off = listed(env->disabled, p->name);
-  if (missing && !off)
+  if (missing && !sn_rule_listed(env->disabled, p->name))
     return sn_fail(env->diags, SN_ERR_FAIL, (sn_loc){0}, "pass %s did not give what it promises (facts %d)", p->name,
                    missing);
   return SN_OK;

@@ -1,0 +1,21 @@
+/* Rules of passes by name: which are switched off. */
+#include <string.h>
+
+#include "passes/passes.h"
+
+/* Does the comma separated list hold `rule`, or the pass it belongs to? */
+bool sn_rule_listed(const char *list, const char *rule) {
+  size_t pass = strcspn(rule, ".");
+  for (const char *p = list; p && *p;) {
+    size_t n = strcspn(p, ",");
+    if ((n == strlen(rule) || n == pass) && !strncmp(p, rule, n)) return true;
+    p += n + (p[n] == ',');
+  }
+  return false;
+}
+
+bool sn_rule_enabled(const sn_pass_env *env, const char *rule) {
+  if (sn_rule_listed(env->disabled, rule)) return false;
+  ((sn_pass_env *)env)->rule_hits++;
+  return true;
+}
