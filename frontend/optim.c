@@ -65,13 +65,14 @@ static void reach_params(sn_arena *arena, const sn_func *f, int count, const sn_
   }
 }
 
+static int text_order(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
 static int decl_order(const void *a, const void *b) {
   return strcmp((*(const sn_leaf_decl *const *)a)->name, (*(const sn_leaf_decl *const *)b)->name);
 }
 
-/* The parameters to train, by name. *trainable: those the pattern had to choose from. */
-static int select_params(sn_call *c, sn_val loss, const char *on, const sn_leaf_decl **out, int *trainable,
-                         const char **first) {
+/* The parameters to train, by name. trainable: names the pattern had to choose from. */
+static int select_params(sn_call *c, sn_val loss, const char *on, const sn_leaf_decl **out, name_list *trainable) {
   const sn_fn *g = c->trace->graph;
   name_list reached = {0};
   int count = 0;
@@ -81,12 +82,31 @@ static int select_params(sn_call *c, sn_val loss, const char *on, const sn_leaf_
     bool used = false;
     for (int k = 0; k < reached.count && !used; k++) used = !strcmp(reached.at[k], d->name);
     if (!used || g->param[i].frozen || !sn_elem_is_float(d->type->elem)) continue;
-    if (!*first || strcmp(d->name, *first) < 0) *first = d->name;
-    (*trainable)++;
+    add_name(c->trace->arena, trainable, d->name);
     if (sn_pattern_match(on, d->name)) out[count++] = d;
   }
-  qsort(out, (size_t)count, sizeof *out, decl_order);
+  if (count) qsort(out, (size_t)count, sizeof *out, decl_order);
+  if (trainable->count) qsort(trainable->at, (size_t)trainable->count, sizeof *trainable->at, text_order);
   return count;
+}
+
+/* The start of a name up to as many points as the pattern has before its first '*'. */
+static const char *name_start(sn_call *c, const char *name, const char *on) {
+  int points = 0;
+  for (const char *s = on; *s && *s != '*' && *s != '|'; s++) points += *s == '.';
+  const char *end = name;
+  for (; *end && (*end != '.' || points-- > 1); end++) {}
+  return sn_texts(c, "%.*s", (int)(end - name), name);
+}
+
+static void nothing_selected(sn_call *c, const char *on, const name_list *trainable) {
+  const char *found = "no parameter that the loss depends on and that is not frozen";
+  if (trainable->count) found = sn_texts(c, "%d names, the first \"%s\"", trainable->count, trainable->at[0]);
+  const char **starts = SN_ARRAY(c->trace->arena, trainable->count + 1, const char *);
+  for (int i = 0; i < trainable->count; i++) starts[i] = name_start(c, trainable->at[i], on);
+  const char *near = sn_nearest(name_start(c, on, on), starts, trainable->count);
+  if (near) found = sn_texts(c, "%s; did you mean \"%s\"?", found, near);
+  sn_mistake(c, sn_texts(c, "\"%s\" to match a trainable parameter", on), found, "no parameter is selected");
 }
 
 /* ---- sn_minimize --------------------------------------------------------------------------------------------------
@@ -206,15 +226,13 @@ void sn_minimize_at(sn_here here, sn_minimize_args a) {
   sn_call c = sn_call_in(here, a.m, 3, values);
   if (!check_minimize(&c, &a)) return;
   sn_val loss = sn_bring(&c, a.loss, sn_spelled(&c, 1));
-  const char *on = a.on ? a.on : "*", *first = NULL;
-  int trainable = 0;
+  const char *on = a.on ? a.on : "*";
+  name_list trainable = {0};
   minimize m = {.c = &c, .here = here, .a = &a};
   m.decl = SN_ARRAY(c.trace->arena, c.fn->param_count + 1, const sn_leaf_decl *);
-  m.count = select_params(&c, loss, on, m.decl, &trainable, &first);
+  m.count = select_params(&c, loss, on, m.decl, &trainable);
   if (!m.count) {
-    const char *found = first ? sn_texts(&c, "%d names, the first \"%s\"", trainable, first)
-                              : "no parameter that the loss depends on and that is not frozen";
-    sn_mistake(&c, sn_texts(&c, "\"%s\" to match a trainable parameter", on), found, "no parameter is selected");
+    nothing_selected(&c, on, &trainable);
     return;
   }
   if (!take_gradients(&m, loss)) return;

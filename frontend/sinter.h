@@ -89,7 +89,7 @@ typedef struct sn_list { int count; const sn_arg *at; } sn_list;
 #define SN_MAP31(f, a, ...) f(a) SN_MAP30(f, __VA_ARGS__)
 #define SN_MAP32(f, a, ...) f(a) SN_MAP31(f, __VA_ARGS__)
 #define SN_BRACE_(x) {x},
-#define SN_SHAPE(...) ((sn_shape){SN_COUNT(__VA_ARGS__), {SN_MAP(SN_BRACE_, __VA_ARGS__)}})
+#define SN_SHAPE(...) ((sn_shape){sizeof(#__VA_ARGS__) > 1 ? SN_COUNT(__VA_ARGS__) : 0, {SN_MAP(SN_BRACE_, __VA_ARGS__)}}) /* (): a scalar */
 #define SN_LIST(...) ((sn_list){SN_COUNT(__VA_ARGS__), (const sn_arg[]){SN_MAP(SN_BRACE_, __VA_ARGS__)}})
 #define SN_REFS(...) ((sn_t *[]){__VA_ARGS__, NULL})
 
