@@ -37,6 +37,11 @@ static void print_count(int n) {
     printf("%d", n);
 }
 
+/* Text of a table cell. */
+static void print_cell(const char *s) {
+  for (; *s; s++) printf(*s == '|' ? "\\|" : "%c", *s);
+}
+
 static void print_op(sn_op op) {
   const sn_op_info *info = sn_op_get(op);
   const sn_op_rules *rules = sn_op_rules_of(op);
