@@ -51,11 +51,11 @@ static void print_op(sn_op op) {
   print_count(info->results);
   printf(" | ");
   print_attributes(info);
-  printf(" | %s | %s |\n",
-         rules->grad          ? "yes"
-         : rules->why_no_grad ? rules->why_no_grad
-                              : "through its expansion",
-         rules->doc ? rules->doc : "");
+  printf(" | ");
+  print_cell(rules->grad ? "yes" : rules->why_no_grad ? rules->why_no_grad : "through its expansion");
+  printf(" | ");
+  print_cell(rules->doc ? rules->doc : "");
+  printf(" |\n");
 }
 
 static void print_kernel_ops(void) {
