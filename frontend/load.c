@@ -64,7 +64,13 @@ static sn_code find_cache(load_job *j) {
   if (!j->cache_dir && home && *home == '/') j->cache_dir = sn_arena_printf(j->arena, "%s/.cache/sinter", home);
   if (!j->cache_dir)
     return sn_fail(j->diags, SN_ERR_LIMIT, (sn_loc){0}, "no folder for objects: set HOME or XDG_CACHE_HOME");
-  return make_dirs(j, j->cache_dir);
+  SN_TRY(make_dirs(j, j->cache_dir));
+  struct stat st;
+  if (stat(j->cache_dir, &st)) return fail(j, SN_ERR_LIMIT, "cannot be used for objects", j->cache_dir);
+  if (st.st_uid == geteuid() && !(st.st_mode & S_IWOTH)) return SN_OK;
+  sn_code code = sn_fail(j->diags, SN_ERR_LIMIT, (sn_loc){.file = j->cache_dir}, "the folder for objects is not safe");
+  sn_fail_expected(j->diags, "a folder of this user that others cannot write");
+  return code;
 }
 
 static sn_code read_file(load_job *j, const char *path, const char **text, size_t *bytes) {

@@ -132,7 +132,7 @@ static void test_accumulate(void **state) {
     bench_run(b, "sgd");
     double w = i < 2 ? 1 : i < 5 ? 1 - 2.5 / sqrt(10) : 0;
     if (i < 5) assert_float_equal(value_of(b, "w"), w, 1e-9); /* mean gradient (1, 0, 3) clipped to 2.5 */
-    double sum = i % 3 == 1 ? 1 : 0; /* 0, 0 + 1, cleared */
+    double sum = i % 3 == 1 ? 1 : 0;                          /* 0, 0 + 1, cleared */
     assert_float_equal(value_of(b, "w.grad_sum"), sum, 1e-9);
     assert_float_equal(value_of(b, "step"), i + 1, 0);
   }
