@@ -131,7 +131,7 @@ static sn_code compare_all(session *x, check_result *out) {
   sn_interp in = {.arena = x->arena, .diags = x->diags};
   sn_tensor **values;
   SN_TRY(sn_ref_bind(p, x->graph, f, x->o->dims, x->data, x->arena, &in));
-  SN_TRY(sn_interp_run(&in, f, &values));
+  SN_TRY(x->o->spread ? sn_interp_run_spread(&in, f, x->o->spread, &values) : sn_interp_run(&in, f, &values));
   for (int i = 0; i < f->output_count; i++) {
     int slot = sn_plan_find_slot(p, x->graph, f->output[i].name);
     compare(x, "output", f->output[i].name, values[f->output[i].value], x->data[slot], out);

@@ -14,6 +14,8 @@ typedef struct check_opt {
   int64_t int_limit;       /* integer inputs are in [0, int_limit); 0: 2 */
   double scale;            /* standard deviation of float inputs; 0: 1 */
   double factor;           /* of the bound; 0: 1 */
+  int spread;              /* 0: proven bounds; else bounds estimated from that many noisy executions: for whole models, where proven ones
+                              multiply with every layer */
   bool keep_store;         /* parameters and states keep their initial values */
 } check_opt;
 
