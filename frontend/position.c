@@ -98,43 +98,52 @@ static sn_t turn_pairs(sn_here h, sn_t x, sn_t cosine, sn_t sine) {
   return sn_rearrange_at(h, (sn_axes){.x = joined, .spec = "bthnp->bth(np)"});
 }
 
-sn_t sn_rope_at(sn_here here, sn_rope_args a) {
-  const sn_t both[2] = {a.x, a.positions};
-  sn_call c = sn_call_on(here, 2, both);
-  const sn_type *t = c.fn ? sn_need(&c, a.x, sn_spelled(&c, 0)) : NULL;
-  const sn_type *pt = t ? sn_need(&c, a.positions, "positions") : NULL;
+/* Types fit and an even part of d turns. -> half of it, 0 after a mistake */
+static int64_t check_rope(sn_call *c, const sn_rope_args *a) {
+  const sn_type *t = sn_need(c, a->x, sn_spelled(c, 0)), *pt = t ? sn_need(c, a->positions, "positions") : NULL;
   int64_t d = 0;
-  if (!pt) return sn_poison(&c);
+  if (!pt) return 0;
   bool fits = t->rank == 4 && sn_dimx_is_const(t->dim[3], &d) && sn_elem_is_float(t->elem);
-  int64_t dims = a.dims ? a.dims : d;
+  int64_t dims = a->dims ? a->dims : d;
   if (!fits || dims < 2 || dims > d || dims % 2) {
-    const char *found = sn_texts(&c, "%s, %lld turned", sn_describe(&c, a.x, sn_spelled(&c, 0)), (long long)dims);
-    sn_mistake(&c, "floats [B, T, H, d], an even part of d turned", found, "x does not fit");
-    return sn_poison(&c);
+    const char *found = sn_texts(c, "%s, %lld turned", sn_describe(c, a->x, sn_spelled(c, 0)), (long long)dims);
+    sn_mistake(c, "floats [B, T, H, d], an even part of d turned", found, "x does not fit");
+    return 0;
   }
   bool aligned = (pt->rank == 1 && pt->dim[0] == t->dim[1]) ||
                  (pt->rank == 2 && pt->dim[0] == t->dim[0] && pt->dim[1] == t->dim[1]);
-  if (!aligned || !sn_elem_is_int(pt->elem)) {
-    sn_mistake(&c, sn_texts(&c, "i32[T] or i32[B, T] for %s", sn_describe(&c, a.x, sn_spelled(&c, 0))),
-               sn_describe(&c, a.positions, sn_spelled(&c, 1)), "positions do not fit");
-    return sn_poison(&c);
-  }
-  int64_t n = dims / 2;
-  sn_call at_positions = sn_call_on(here, 1, &a.positions); /* angles are shared by the layers */
-  sn_t angle = rope_angles(here, &at_positions, a.positions, a.base > 0 ? a.base : 1e4, n);
-  angle = sn_cast_at(here, (sn_arg){angle}, t->elem == SN_ELEM_F64 ? SN_F64 : SN_F32);
-  sn_t cosine = sn_x_cos(here, angle), sine = sn_x_sin(here, angle);
-  if (t->elem == SN_ELEM_BF16 || t->elem == SN_ELEM_F16) {
-    sn_dtype narrow = t->elem == SN_ELEM_BF16 ? SN_BF16 : SN_F16;
-    cosine = sn_cast_at(here, (sn_arg){cosine}, narrow);
-    sine = sn_cast_at(here, (sn_arg){sine}, narrow);
-  }
-  sn_t part = dims < d ? slice_last(here, a.x, 0, dims) : a.x, rest = {0};
-  if (dims < d) rest = slice_last(here, a.x, dims, d - dims);
+  if (aligned && sn_elem_is_int(pt->elem)) return dims / 2;
+  sn_mistake(c, sn_texts(c, "i32[T] or i32[B, T] for %s", sn_describe(c, a->x, sn_spelled(c, 0))),
+             sn_describe(c, a->positions, sn_spelled(c, 1)), "positions do not fit");
+  return 0;
+}
+
+/* Cosine and sine of the angles in the type of x. Made where the positions are: layers share them. */
+static two cosine_and_sine(sn_here h, const sn_rope_args *a, int64_t n) {
+  sn_elem e = sn_t_type(a->x)->elem;
+  sn_call c = sn_call_on(h, 1, &a->positions);
+  sn_t angle = rope_angles(h, &c, a->positions, a->base > 0 ? a->base : 1e4, n);
+  angle = sn_cast_at(h, (sn_arg){angle}, e == SN_ELEM_F64 ? SN_F64 : SN_F32);
+  two r = {sn_x_cos(h, angle), sn_x_sin(h, angle)};
+  if (e == SN_ELEM_F64 || e == SN_ELEM_F32) return r;
+  sn_dtype narrow = e == SN_ELEM_BF16 ? SN_BF16 : SN_F16;
+  return (two){sn_cast_at(h, (sn_arg){r.a}, narrow), sn_cast_at(h, (sn_arg){r.b}, narrow)};
+}
+
+sn_t sn_rope_at(sn_here here, sn_rope_args a) {
+  const sn_t both[2] = {a.x, a.positions};
+  sn_call c = sn_call_on(here, 2, both);
+  int64_t n = c.fn ? check_rope(&c, &a) : 0, d;
+  if (!n) return sn_poison(&c);
+  if (!sn_dimx_is_const(sn_t_type(a.x)->dim[3], &d)) return sn_poison(&c);
+  two by = cosine_and_sine(here, &a, n);
+  bool whole = 2 * n == d;
+  sn_t part = whole ? a.x : slice_last(here, a.x, 0, 2 * n);
+  sn_t rest = whole ? sn_num(0) : slice_last(here, a.x, 2 * n, d - 2 * n);
   if (a.interleaved) {
-    part = turn_pairs(here, part, cosine, sine);
-    return dims < d ? concat_last(here, 2, (const sn_arg[]){{part}, {rest}}) : part;
+    part = turn_pairs(here, part, by.a, by.b);
+    return whole ? part : concat_last(here, 2, (const sn_arg[]){{part}, {rest}});
   }
-  two y = turn(here, (two){slice_last(here, part, 0, n), slice_last(here, part, n, n)}, cosine, sine);
-  return concat_last(here, dims < d ? 3 : 2, (const sn_arg[]){{y.a}, {y.b}, {rest}});
+  two y = turn(here, (two){slice_last(here, part, 0, n), slice_last(here, part, n, n)}, by.a, by.b);
+  return concat_last(here, whole ? 2 : 3, (const sn_arg[]){{y.a}, {y.b}, {rest}});
 }

@@ -25,6 +25,25 @@ static void sgd(sn_scope m, const opts *c) {
   sn_sgd_opt o = {.lr = 1};
   sn_minimize(m, loss_of(m), sn_sgd, &o, .clip = 2.5, .accumulate = c->every);
 }
+static void every_input(sn_scope m, const opts *c) {
+  (void)c;
+  sn_sgd_opt o = {.lr = sn_scalar(m, "lr", SN_REAL, 1)};
+  sn_minimize(m, loss_of(m), sn_sgd, &o, .clip = sn_scalar(m, "clip", SN_REAL, 2.5),
+              .accumulate = sn_scalar(m, "every", SN_I32, 3));
+}
+/* A table captured by the score of attention, and its gradient. */
+static sn_t from_table(sn_t s, sn_site at, const void *opt) {
+  return sn_add(s, sn_index(*(const sn_t *)opt, at.head, sn_max(sn_sub(at.q, at.k), 0)));
+}
+static void table(sn_scope m, const opts *c) {
+  (void)c;
+  sn_t x = sn_input(m, "q", SN_REAL, (1, 3, 2, 4)), t = sn_param(m, "table", (2, 3), .init = sn_fill(.1)), g;
+  sn_t y = sn_attention(x, x, x, .score = from_table, .mask = sn_causal, .opt = &t);
+  sn_t loss = sn_sum(sn_mul(y, sn_square(x)), "bthd->");
+  sn_output(m, "loss", loss);
+  sn_grad(loss, (t), (&g));
+  sn_output(m, "g", g);
+}
 static void chosen(sn_scope m, const opts *c) {
   (void)c;
   sn_t loss = loss_of(m);
@@ -59,7 +78,7 @@ static void noise(sn_scope m, const opts *c) {
   sn_output(m, "steps", sn_step_count(m));
 }
 
-SN_MODEL(trained, opts, adamw, plain_adamw, sgd, chosen, two, grads, noise);
+SN_MODEL(trained, opts, adamw, plain_adamw, sgd, every_input, table, chosen, two, grads, noise);
 
 static bench *begin(const char *graph, const char *settings) {
   return bench_begin(&sn_model_trained, graph, settings, SN_ELEM_F64);
@@ -124,17 +143,40 @@ static void test_clip(void **state) {
   bench_end(b);
 }
 
-static void test_accumulate(void **state) {
-  (void)state;
-  bench *b = begin("sgd", "every=3");
+static void check_accumulate(const char *graph, const char *settings) {
+  bench *b = begin(graph, settings);
   for (int i = 0; i < 6; i++) {
     GIVE(b, "x", i % 3, 0);
-    bench_run(b, "sgd");
+    bench_run(b, graph);
     double w = i < 2 ? 1 : i < 5 ? 1 - 2.5 / sqrt(10) : 0;
     if (i < 5) assert_float_equal(value_of(b, "w"), w, 1e-9); /* mean gradient (1, 0, 3) clipped to 2.5 */
     double sum = i % 3 == 1 ? 1 : 0;                          /* 0, 0 + 1, cleared */
     assert_float_equal(value_of(b, "w.grad_sum"), sum, 1e-9);
     assert_float_equal(value_of(b, "step"), i + 1, 0);
+  }
+  bench_end(b);
+}
+
+static void test_accumulate(void **state) {
+  (void)state;
+  check_accumulate("sgd", "every=3");
+  check_accumulate("every_input", NULL);
+}
+
+static void test_table(void **state) {
+  (void)state;
+  bench *b = begin("table", NULL);
+  bench_run(b, "table");
+  const sn_tensor *g = bench_output(b, "g");
+  for (int i = 0; i < 6; i++) {
+    double t[6] = {.1, .1, .1, .1, .1, .1}, loss[2];
+    for (int k = 0; k < 2; k++) {
+      t[i] = .1 + (k ? 1e-4 : -1e-4);
+      bench_give(b, "table", 6, t);
+      bench_run(b, "table");
+      loss[k] = bench_output(b, "loss")->value[0];
+    }
+    assert_float_equal(g->value[i], (loss[1] - loss[0]) / 2e-4, 1e-6);
   }
   bench_end(b);
 }
@@ -211,8 +253,9 @@ static void test_noise(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_adamw),      cmocka_unit_test(test_plain_adamw), cmocka_unit_test(test_clip),
-      cmocka_unit_test(test_accumulate), cmocka_unit_test(test_chosen),      cmocka_unit_test(test_two),
-      cmocka_unit_test(test_guard),      cmocka_unit_test(test_grads),       cmocka_unit_test(test_noise),
+      cmocka_unit_test(test_accumulate), cmocka_unit_test(test_table),       cmocka_unit_test(test_chosen),
+      cmocka_unit_test(test_two),        cmocka_unit_test(test_guard),       cmocka_unit_test(test_grads),
+      cmocka_unit_test(test_noise),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
