@@ -79,6 +79,9 @@ ll_v cg_widen_f32(cg *c, ll_v x, sn_elem from);
 ll_v cg_apply(cg *c, const sn_kins *x, sn_elem from, ll_v *a);
 ll_v cg_max(cg *c, sn_elem e, ll_v a, ll_v b);
 
+/* range.c: is every element NaN or in the range of i32? */
+bool cg_fits_i32(const cg *c, sn_kv v);
+
 /* reduce.c: a reduction in steps; the first value of acc is the running result, the second its column */
 int cg_red_parts(const sn_kins *x);
 void cg_red_init(cg *c, const sn_kins *x, ll_v *acc);

@@ -54,19 +54,40 @@ static ll_v shift_count(cg *c, ll_v n) { return ll_and(&c->g, n, ll_iconst(&c->g
 
 /* ---- minimum and maximum ------------------------------------------------------------------------------ */
 
-/* a NaN in either operand gives NaN; a NaN in `a` stays, so `a` is the running value of a reduction */
+static bool is_number(ll_v v) { /* a constant that is not NaN */
+  LLVMBool loses;
+  if (!LLVMIsConstant(v) || !LLVMGetAggregateElement(v, 0)) return false;
+  ll_v e = LLVMGetAggregateElement(v, 0);
+  if (!LLVMIsAConstantFP(e)) return false;
+  double x = LLVMConstRealGetDouble(e, &loses);
+  return x == x;
+}
+
+/* a NaN in either operand gives NaN; a NaN in `a` stays by itself, so `a` is the running value of a reduction */
 static ll_v extreme(cg *c, sn_elem e, bool max, ll_v a, ll_v b) {
   ll *g = &c->g;
+  if (LLVMIsConstant(a)) {
+    ll_v t = a;
+    a = b, b = t;
+  }
   if (e == SN_ELEM_BOOL) return max ? LLVMBuildOr(g->b, a, b, "") : ll_and(g, a, b);
   if (!is_float(e)) {
     LLVMIntPredicate p = e == SN_ELEM_U8 ? (max ? LLVMIntUGT : LLVMIntULT) : max ? LLVMIntSGT : LLVMIntSLT;
     return ll_select(g, ll_icmp(g, p, a, b), a, b);
   }
   ll_v r = ll_select(g, ll_fcmp(g, max ? LLVMRealOGT : LLVMRealOLT, b, a), b, a);
+  if (is_number(b)) return r;
   return ll_select(g, ll_fcmp(g, LLVMRealUNO, b, b), b, r);
 }
 
 ll_v cg_max(cg *c, sn_elem e, ll_v a, ll_v b) { return extreme(c, e, true, a, b); }
+
+/* f32 known to lie in the range of i32 unless it is NaN, which gives 0 */
+static ll_v truncate_small(cg *c, ll_v x) {
+  ll *g = &c->g;
+  ll_t t = ll_vec(g, g->i32);
+  return ll_select(g, ll_fcmp(g, LLVMRealORD, x, x), LLVMBuildFPToSI(g->b, x, t, ""), LLVMConstNull(t));
+}
 
 /* ---- by class --------------------------------------------------------------------------------------- */
 
@@ -84,7 +105,9 @@ static ll_v unary(cg *c, const sn_kins *x, sn_elem from, ll_v a) {
     case SN_K_RINT: return round_even(c, a, from);
     case SN_K_NOT: return LLVMBuildNot(g->b, a, "");
     case SN_K_BITCAST: return ll_bits(g, a, ll_vec(g, cg_reg(c, x->type.elem)));
-    default: return cg_cast(c, a, from, x->type.elem);
+    default:
+      if (from == SN_ELEM_F32 && x->type.elem == SN_ELEM_I32 && cg_fits_i32(c, x->a[0])) return truncate_small(c, a);
+      return cg_cast(c, a, from, x->type.elem);
   }
 }
 

@@ -1,0 +1,176 @@
+/* Speed of generated CPU kernels against the multiply-add peak of the same run. Rounds are interleaved, so that a slow
+ * phase of the machine hits all of them, and the best of all rounds counts. bench_kernels [ROUNDS] [ISA]      defaults:
+ * 12, the host's level */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xmmintrin.h>
+
+#include "tests/llvm/harness.h"
+#include "tests/llvm/harness_programs.h"
+
+/* ---- the peak: independent multiply-adds in registers --------------------------------------------------------- */
+
+static double peak_gflops(sn_isa isa) {
+  long n = 300000;
+  double t = hx_now();
+  if (isa >= SN_ISA_AVX512) {
+    __asm__ volatile(
+        "1:\n.irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23\n"
+        "vfmadd231ps %%zmm30,%%zmm31,%%zmm\\r\n.endr\n dec %0\n jnz 1b"
+        : "+r"(n)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+          "xmm12", "xmm13", "xmm14", "xmm15");
+    return 300000.0 * 24 * 32 / (hx_now() - t) * 1e-9;
+  }
+  if (isa == SN_ISA_AVX2) {
+    __asm__ volatile(
+        "1:\n.irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13\n"
+        "vfmadd231ps %%ymm14,%%ymm15,%%ymm\\r\n.endr\n dec %0\n jnz 1b"
+        : "+r"(n)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+          "xmm12", "xmm13", "xmm14", "xmm15");
+    return 300000.0 * 14 * 16 / (hx_now() - t) * 1e-9;
+  }
+  __asm__ volatile(
+      "1:\n.irp r,0,1,2,3,4,5,6\nmulps %%xmm15,%%xmm\\r\n.endr\n.irp r,7,8,9,10,11,12,13\n"
+      "addps %%xmm14,%%xmm\\r\n.endr\n dec %0\n jnz 1b"
+      : "+r"(n)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+        "xmm12", "xmm13", "xmm14", "xmm15");
+  return 300000.0 * 14 * 4 / (hx_now() - t) * 1e-9;
+}
+
+/* ---- candidates -------------------------------------------------------------------------------------------------- */
+
+typedef struct entry {
+  const char *name;
+  sn_kernel *k;
+  hx_code code;
+  sn_karg args[SN_K_PARAMS];
+  int64_t instances;
+  double flops, elements; /* of one run; elements: for kernels counted by element */
+  double build_ms, best;  /* best: seconds */
+} entry;
+
+enum { MOST = 24 };
+static entry entries[MOST];
+static int count;
+
+static void *memory(int64_t n, sn_elem e, double scale, uint64_t seed) {
+  size_t bytes = ((size_t)n * sn_elem_bytes(e) + (2 << 20)) / (2 << 20) * (2 << 20);
+  hx_buffer b = {.data = aligned_alloc(2 << 20, bytes), .elements = n, .elem = e, .bytes = bytes};
+  hx_fill(&b, seed, scale);
+  return b.data;
+}
+
+static entry *add(const char *name, const sn_target *t, sn_kernel *k) {
+  entry *x = &entries[count++];
+  double start = hx_now();
+  *x = (entry){.name = name, .k = k, .best = 1e9, .code = hx_build(t, k)};
+  x->build_ms = (hx_now() - start) * 1e3;
+  return x;
+}
+
+static void contract(sn_arena *arena, const sn_target *t, const char *name, px_contract o) {
+  entry *x = add(name, t, px_contract_kernel(arena, &o));
+  int64_t panels = (o.n + o.bn - 1) / o.bn;
+  for (int j = 0; j < x->k->param_count; j++) {
+    const char *p = x->k->param[j].name;
+    if (!strcmp(p, "M"))
+      x->args[j].i = o.m;
+    else if (!strcmp(p, "N"))
+      x->args[j].i = o.n;
+    else if (!strcmp(p, "K"))
+      x->args[j].i = o.k;
+    else if (!strcmp(p, "a"))
+      x->args[j].p = memory((int64_t)o.m * o.k, o.elem, 1, 1);
+    else if (!strcmp(p, "b"))
+      x->args[j].p = memory((panels * o.bn + 64) * o.k, o.elem, 1, 2);
+    else
+      x->args[j].p = memory((int64_t)o.m * o.n, SN_ELEM_F32, 1, 3);
+  }
+  x->flops = 2.0 * o.m * o.n * o.k;
+}
+
+static void rows(sn_arena *arena, const sn_target *t, const char *name, bool softmax, int n, int cols) {
+  entry *x =
+      add(name, t, softmax ? px_softmax(arena, n, cols, 4, false) : px_layernorm(arena, n, cols, 4, 1e-5, false));
+  for (int j = 0; j < x->k->param_count; j++) x->args[j].p = memory((int64_t)n * cols, SN_ELEM_F32, 8, 1);
+  x->elements = (double)n * cols;
+}
+
+static void attention(const sn_target *t, const char *name, sn_kernel *k, const px_attention *o, double products) {
+  entry *x = add(name, t, k);
+  for (int j = 0; j < k->param_count; j++) {
+    bool slope = !strcmp(k->param[j].name, "slope"), lse = !strcmp(k->param[j].name, "lse");
+    x->args[j].p = memory((int64_t)o->heads * o->t * o->d, SN_ELEM_F32, slope ? 0.01 : 1, (uint64_t)j);
+    for (int64_t i = 0; lse && i < (int64_t)o->heads * o->t; i++) ((float *)x->args[j].p)[i] += 20;
+  }
+  x->flops = products * o->heads * o->t * (double)o->t * o->d; /* the causal half of 2 flops each */
+}
+
+static void candidates(sn_arena *a, const sn_target *t) {
+  int bn = t->isa >= SN_ISA_AVX512 ? 64 : 32, nb = t->isa >= SN_ISA_AVX512 ? 48 : 32;
+  px_attention o = {12, 1024, 64, 64, 64, .keys_major = true, .causal = true, .scale = 0.125}, q = o;
+  q.keys_major = false;
+  contract(a, t, "contract 1024x1024x1024 packed",
+           (px_contract){1024, 1024, 1024, 64, bn, 1024, 256, true, .elem = SN_ELEM_F32});
+  contract(a, t, "contract 1024^3 packed, symbolic M",
+           (px_contract){1024, 1024, 1024, 64, bn, 1024, 256, true, .symbolic = true, .elem = SN_ELEM_F32});
+  contract(a, t, "contract 1024^3 row-major", (px_contract){1024, 1024, 1024, 256, bn, 1024, 256, .elem = SN_ELEM_F32});
+  contract(a, t, "contract 1024^3 row-major, symbolic",
+           (px_contract){1024, 1024, 1024, 256, bn, 64, 256, .symbolic = true, .elem = SN_ELEM_F32});
+  contract(a, t, "contract 256x3072x768 packed",
+           (px_contract){256, 3072, 768, 64, nb, 768, 256, true, .elem = SN_ELEM_F32});
+  contract(a, t, "contract 256x3072x768 bias gelu",
+           (px_contract){256, 3072, 768, 64, nb, 768, 256, true, .elem = SN_ELEM_F32, .bias = true, .gelu = true});
+  contract(a, t, "contract 64x768x3072 packed",
+           (px_contract){64, 768, 3072, 64, nb, 3072, 64, true, .elem = SN_ELEM_F32});
+  contract(a, t, "contract 256x3072x768 bf16 packed",
+           (px_contract){256, 3072, 768, 64, nb, 768, 256, true, .elem = SN_ELEM_BF16});
+  contract(a, t, "contract 1x3072x768 packed", (px_contract){1, 3072, 768, 1, bn, 768, 1, true, .elem = SN_ELEM_F32});
+  attention(t, "attention forward 12x1024x64 [k,q]", px_attention_forward(a, &o), &o, 2);
+  attention(t, "attention forward 12x1024x64 [q,k]", px_attention_forward(a, &q), &q, 2);
+  attention(t, "attention dk dv 12x1024x64", px_attention_dkv(a, &o), &o, 4);
+  attention(t, "attention dq 12x1024x64", px_attention_dq(a, &o), &o, 3);
+  rows(a, t, "layernorm 64x768", false, 64, 768);
+  rows(a, t, "layernorm 64x1000", false, 64, 1000);
+  rows(a, t, "softmax 64x768", true, 64, 768);
+}
+
+static void run_round(entry *x) {
+  int64_t n = sn_kernel_instances(x->k, x->args);
+  int times = x->flops > 1e8 ? 1 : 20;
+  double t = hx_now();
+  for (int i = 0; i < times; i++) x->code.fn(x->args, x->code.ws, 0, n);
+  t = (hx_now() - t) / times;
+  if (t < x->best) x->best = t;
+}
+
+int main(int argc, char **argv) {
+  int rounds = argc > 1 ? atoi(argv[1]) : 12;
+  sn_target t;
+  if (sn_llvm_host_target(&t)) return 1;
+  for (int isa = 0; argc > 2 && isa <= SN_ISA_AMX; isa++)
+    if (!strcmp(argv[2], sn_isa_name((sn_isa)isa)) && hx_can_run((sn_isa)isa)) t = sn_target_cpu((sn_isa)isa);
+  sn_arena *arena = sn_arena_create();
+  double peak = 0;
+  candidates(arena, &t);
+  _mm_setcsr(_mm_getcsr() | 0x8040); /* denormals are flushed while a plan runs */
+  for (int r = 0; r < rounds; r++) {
+    double p = peak_gflops(t.isa);
+    if (p > peak) peak = p;
+    for (int i = 0; i < count; i++) run_round(&entries[i]);
+  }
+  printf("%s, %d rounds, multiply-add peak %.1f GF/s\n", t.features, rounds, peak);
+  for (int i = 0; i < count; i++) {
+    const entry *x = &entries[i];
+    if (x->elements > 0)
+      printf("%-38s %9.4f ms  %7.3f ns/element", x->name, x->best * 1e3, x->best * 1e9 / x->elements);
+    else
+      printf("%-38s %9.4f ms  %7.1f GF/s %5.1f %% of peak", x->name, x->best * 1e3, x->flops / x->best * 1e-9,
+             x->flops / x->best * 1e-7 / peak);
+    printf("  (built in %.1f ms, %lld bytes of workspace)\n", x->build_ms, (long long)x->code.workspace_bytes);
+  }
+  sn_arena_destroy(arena);
+  return 0;
+}
