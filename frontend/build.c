@@ -39,7 +39,7 @@ static sn_code check_graphs(build_job *j) {
 
 static sn_trace *begin_trace(const build_job *j, sn_arena *arena) {
   sn_trace *t = SN_NEW(arena, sn_trace);
-  *t = (sn_trace){.arena = arena, .diags = j->diags, .module = sn_module_create(arena), .model = j->model->name};
+  *t = (sn_trace){.arena = arena, .diags = j->diags, .module = sn_module_create(arena)};
   t->real = j->opt && j->opt->real ? j->opt->real : SN_ELEM_F32;
   t->store = sn_map_create(arena);
   return t;

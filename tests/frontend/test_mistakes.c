@@ -47,7 +47,13 @@ static void test_more_mistakes(void **state) {
   check_file("mistakes_more");
 }
 
+static void test_rest(void **state) {
+  (void)state;
+  check_file("mistakes_rest");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_mistakes), cmocka_unit_test(test_more_mistakes)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_mistakes), cmocka_unit_test(test_more_mistakes),
+                                     cmocka_unit_test(test_rest)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
