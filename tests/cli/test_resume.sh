@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Killed at random moments and resumed, the run ends with the same bits; signals stop it cleanly; threads and the cache change nothing.
+. "$(dirname "$0")/common.sh"
+gpt="$TREE/models/gpt.c"
+target=$(target)
+steps=${SN_RESUME_STEPS:-60}
+cat "$TREE"/ir/base/*.c > "$scratch/text"
+train() { # OUT more...
+  local out=$1
+  shift
+  "$SINTER" train "$gpt" --data "$scratch/text" --set layers=1 --set heads=2 --set width=16 --set context=16 --set dropout=0.1 --batch 4 --eval-batches 1 \
+    --target "$target" --steps "$steps" --eval-every 20 --checkpoint-every 2 --out "$scratch/$out" "$@" </dev/null
+}
+same() { cmp -s "$scratch/$1/model.safetensors" "$scratch/$2/model.safetensors" || die "$2: other weights than $1 ($3)"; }
+
+expect 0 train whole
+for n in 1 2 3; do
+  expect 0 train "threads$n" --threads "$n" --force
+  same whole "threads$n" "$n threads"
+  cmp -s "$scratch/whole/metrics.jsonl" "$scratch/threads$n/metrics.jsonl" ||
+    diff <(sed 's/"tokens_per_s".*//' "$scratch/whole/metrics.jsonl") <(sed 's/"tokens_per_s".*//' "$scratch/threads$n/metrics.jsonl") >&2 || die "losses depend on the threads"
+done
+expect 0 train nocache --no-cache
+same whole nocache "without the cache"
+
+# kill -9
+kills=${SN_KILLS:-20}
+for i in $(seq "$kills"); do
+  rm -rf "$scratch/killed"
+  delay=$(awk -v seed="$i$RANDOM" 'BEGIN { srand(seed); printf "%.3f", 0.02 + rand() * 0.6 }')
+  train killed --force >/dev/null 2>&1 &
+  pid=$!
+  sleep "$delay"
+  kill -9 $(pgrep -P $pid) $pid 2>/dev/null
+  wait $pid 2>/dev/null
+  if [ -d "$scratch/killed" ]; then resume=--resume; else resume=--force; fi
+  expect 0 train killed $resume
+  same whole killed "kill -9 after $delay s"
+done
+
+# a damaged newest checkpoint: the one before is used, and that is said
+cp -r "$scratch/whole" "$scratch/damaged"
+newest=$(ls "$scratch"/damaged/checkpoints/*.ckpt | tail -n 1)
+head -c 200 "$newest" > "$newest.cut" && mv "$newest.cut" "$newest"
+expect 0 train damaged --resume
+says "skipped"
+same whole damaged "damaged checkpoint"
+
+# another run's checkpoint
+cp -r "$scratch/whole" "$scratch/other"
+expect 3 "$SINTER" train "$gpt" --data "$scratch/text" --set layers=1 --set heads=2 --set width=32 --set context=16 --batch 4 --target "$target" --steps 5 \
+  --out "$scratch/other" --resume
+says "width"
+
+# SIGINT and SIGTERM: checkpoint, exit 7, go on
+steps=100000
+for signal in INT TERM; do
+  rm -rf "$scratch/signal"
+  train signal --force > "$scratch/stdout" 2> "$scratch/stderr" &
+  pid=$!
+  for _ in $(seq 100); do ls "$scratch/signal/checkpoints/"*.ckpt >/dev/null 2>&1 && break; sleep 0.05; done
+  kill -$signal $(pgrep -P $pid)
+  wait $pid
+  code=$?
+  [ $code = 7 ] || die "SIG$signal: exit code $code instead of 7: $(cat "$scratch/stderr")"
+  says "--resume"
+done
+
+# two runs in one folder
+train locked --force >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 100); do ls "$scratch/locked/checkpoints/"*.ckpt >/dev/null 2>&1 && break; sleep 0.05; done
+expect 1 train locked --resume
+says "another"
+kill -9 $(pgrep -P $pid) $pid 2>/dev/null
+wait $pid 2>/dev/null
+exit 0

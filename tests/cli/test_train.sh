@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Train, generate, executable: the files, the JSON, the refusals, and equal text from all of them.
+. "$(dirname "$0")/common.sh"
+gpt="$TREE/models/gpt.c"
+small="--set layers=1 --set heads=2 --set width=16 --set context=16 --batch 4 --eval-batches 2 --target $(target)"
+cat "$TREE"/ir/base/*.c > "$scratch/text"
+
+expect 0 "$SINTER" train "$gpt" --data "$scratch/text" $small --steps 30 --eval-every 10 --out "$scratch/run" --json
+[ "$(wc -l < "$scratch/stdout")" = 4 ] || die "one JSON line per evaluation and a last one: $(cat "$scratch/stdout")"
+head -n 3 "$scratch/stdout" | grep -q '"step": 10, "train_loss": [0-9.]*, "val_loss": [0-9.]*, "tokens_per_s": ' || die "evaluation line: $(head -n 1 "$scratch/stdout")"
+tail -n 1 "$scratch/stdout" | grep -q '"done": true, "val_loss": [0-9.]*, "seconds": [0-9.]*, "out": ' || die "last line: $(tail -n 1 "$scratch/stdout")"
+for f in model.safetensors graph.sn settings.json tokenizer.json model.plan checkpoints metrics.jsonl loss.svg; do
+  [ -e "$scratch/run/$f" ] || die "$f is missing in the run folder"
+done
+grep -q '<svg' "$scratch/run/loss.svg" || die "loss.svg is no SVG"
+[ "$(wc -l < "$scratch/run/metrics.jsonl")" = 3 ] || die "metrics.jsonl: $(cat "$scratch/run/metrics.jsonl")"
+
+# an existing folder is refused, replaced, or continued
+expect 2 "$SINTER" train "$gpt" --data "$scratch/text" $small --steps 30 --out "$scratch/run"
+says "--resume"
+expect 0 "$SINTER" train "$gpt" --data "$scratch/text" $small --steps 10 --out "$scratch/run" --force
+expect 0 "$SINTER" train "$gpt" --data "$scratch/text" $small --steps 10 --out "$scratch/new" --force
+expect 2 "$SINTER" train "$gpt" --data "$scratch/text" $small --steps 10 --out "$scratch/none" --resume
+
+# generation: greedy twice the same, seeds decide, stdout is the text only
+gen="generate $scratch/run --prompt int --tokens 40 --target $(target)"
+expect 0 "$SINTER" $gen --temperature 0
+cp "$scratch/stdout" "$scratch/greedy"
+[ ! -s "$scratch/stderr" ] || die "generate writes to stderr: $(cat "$scratch/stderr")"
+expect 0 "$SINTER" $gen --temperature 0 --threads 1
+cmp -s "$scratch/stdout" "$scratch/greedy" || die "greedy text depends on the threads"
+expect 0 "$SINTER" $gen --seed 3
+cp "$scratch/stdout" "$scratch/seed3"
+expect 0 "$SINTER" $gen --seed 3 --top-k 300
+cmp -s "$scratch/stdout" "$scratch/seed3" || die "the same seed gives another text"
+expect 0 "$SINTER" $gen --json
+prints '"tokens": 40'
+expect 2 "$SINTER" generate "$scratch/run" --target "$(target)"
+says "--prompt"
+expect 2 "$SINTER" generate "$scratch/run" --prompt "" --target "$(target)"
+expect 3 "$SINTER" generate "$scratch" --prompt x
+
+# data that cannot be used
+: > "$scratch/empty"
+expect 3 "$SINTER" train "$gpt" --data "$scratch/empty" $small --steps 3 --out "$scratch/bad"
+says "empty"
+printf 'short' > "$scratch/short"
+expect 3 "$SINTER" train "$gpt" --data "$scratch/short" $small --steps 3 --out "$scratch/bad"
+says "too short"
+expect 3 "$SINTER" train "$gpt" --data "$scratch/absent" $small --steps 3 --out "$scratch/bad"
+says "absent"
+expect 3 "$SINTER" train "$gpt" --data "$scratch/text" $small --set vocab=20 --steps 3 --out "$scratch/bad"
+says "vocabulary"
+expect 2 "$SINTER" train "$gpt" --data "$scratch/text" $small --steps 3 --out "$scratch/bad" --tokenizer word
+[ ! -e "$scratch/bad" ] || die "a refused run leaves a folder"
+
+# characters
+expect 0 "$SINTER" train "$gpt" --data "$scratch/text" $small --tokenizer char --steps 3 --out "$scratch/char"
+expect 3 "$SINTER" generate "$scratch/char" --prompt "☃" --target "$(target)"
+says "U+2603"
+
+# damaged weights, settings, plan
+cp -r "$scratch/run" "$scratch/damaged"
+head -c 100 "$scratch/run/model.safetensors" > "$scratch/damaged/model.safetensors"
+expect 3 "$SINTER" generate "$scratch/damaged" --prompt x --target "$(target)"
+says "model.safetensors"
+cp "$scratch/run/model.safetensors" "$scratch/damaged/"
+echo '{' > "$scratch/damaged/settings.json"
+expect 3 "$SINTER" generate "$scratch/damaged" --prompt x --target "$(target)"
+says "settings.json"
+cp "$scratch/run/settings.json" "$scratch/damaged/"
+head -c 1000 "$scratch/run/model.plan" > "$scratch/damaged/model.plan"
+expect 0 "$SINTER" generate "$scratch/damaged" --prompt int --tokens 40 --temperature 0 --target "$(target)"
+cmp -s "$scratch/stdout" "$scratch/greedy" || die "a plan that is compiled again gives another text"
+
+# inspect
+expect 0 "$SINTER" inspect "$scratch/run"
+prints "wte.weight"
+expect 0 "$SINTER" inspect "$scratch/run/model.safetensors" --json
+expect 0 "$SINTER" inspect "$(ls "$scratch"/run/checkpoints/*.ckpt | tail -n 1)"
+prints "step 10"
+expect 3 "$SINTER" inspect "$scratch/empty"
+
+# the executable: nothing around it, the same text
+skip_without_cpu
+expect 0 "$SINTER" inspect "$scratch/run/model.plan"
+expect 0 "$SINTER" build "$scratch/run" -o "$scratch/native"
+mkdir "$scratch/nothing"
+(cd "$scratch/nothing" && env -i "$scratch/native" --prompt int --tokens 40 --temperature 0) > "$scratch/stdout" || die "the executable failed"
+cmp -s "$scratch/stdout" "$scratch/greedy" || die "the executable writes another text"
+expect 0 "$SINTER" $gen --seed 5 --tokens 256
+cp "$scratch/stdout" "$scratch/seed5"
+expect 0 "$scratch/native" --prompt int --tokens 256 --seed 5
+cmp -s "$scratch/stdout" "$scratch/seed5" || die "256 sampled tokens differ between executable and command"
+expect 0 "$scratch/native" --help
+expect 2 "$scratch/native"
+expect 2 "$scratch/native" --prompt x --tokens many
+if command -v ldd >/dev/null; then
+  ldd "$scratch/native" > "$scratch/libs"
+  grep -v -E 'linux-vdso|libc\.so|libm\.so|libgomp|libdl\.so|libpthread\.so|ld-linux|libasan|libubsan' "$scratch/libs" && die "the executable needs more than libc, libm and libgomp"
+fi
+head -c 200000 "$scratch/native" > "$scratch/cut" && chmod +x "$scratch/cut"
+"$scratch/cut" --prompt x >/dev/null 2>&1 && die "a truncated executable runs"
+exit 0
