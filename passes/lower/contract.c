@@ -31,6 +31,7 @@ typedef struct contract {
   sn_elem elem;   /* of the operands in the product */
   int packed;     /* slot of packed columns, -1: none */
   bool vnni;
+  sn_kv product; /* the tile, once it was emitted */
 } contract;
 
 /* ---- groups -------------------------------------------------------------------------------------------------- */
@@ -60,6 +61,7 @@ static bool build_groups(contract *k, sn_arena *arena, const sn_func *f, int nod
   if (sn_contract_parse(sn_node_attr(k->node, "spec")->s, &k->spec)) return fail(why, "a malformed spec");
   if (!sn_group_build(&k->out, arena, f, node_count, node, member, stored, output_count, output))
     return fail(why, k->out.why);
+  if (k->out.reduce_count) return fail(why, "reduction over whole rows of a product");
   if (!sn_group_build_at(&k->a, arena, f, node_count, node, member, stored, x, 1, &x)) return fail(why, k->a.why);
   if (!sn_group_build_at(&k->b, arena, f, node_count, node, member, stored, y, 1, &y)) return fail(why, k->b.why);
   if (!is_cheap(f, x, member) || !is_cheap(f, y, member)) return fail(why, "would recompute an expensive op");
@@ -281,10 +283,11 @@ static sn_kv sum_loops(contract *k, sn_tile *out, sn_kv *at, int axis, sn_kv acc
 static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
   contract *k = user;
   (void)v;
+  if (k->product) return k->product;
   sn_kv at[SN_VIEW_RANK];
   memcpy(at, t->at, sizeof at);
   sn_elem e = k->elem == SN_ELEM_F64 ? SN_ELEM_F64 : k->elem == SN_ELEM_I8 ? SN_ELEM_I32 : SN_ELEM_F32;
-  return sum_loops(k, t, at, 0, sn_k_const(t->b->k, e, k->bm, k->bn, 0));
+  return k->product = sum_loops(k, t, at, 0, sn_k_const(t->b->k, e, k->bm, k->bn, 0));
 }
 
 /* Rows of the first operand that stay in half of the second level cache while the panels pass. */

@@ -1,0 +1,320 @@
+/* graph -> graph: partitions a flat primitive function into groups, each of which becomes one `fused` node. It asks
+ * which intermediates must exist in memory.
+ *
+ *   1. Every op that needs a kernel is a group. Nodes of one expansion (softmax, a norm) join first: they are one
+ * kernel in every mode.
+ *   2. Groups that share an edge join, the edge that saves most bytes first, as long as the union is one kernel, no
+ * cycle arises, and the rule is on. What is refused is remembered with its reason.
+ *   3. Groups without an edge that read the same operand, or are equal in form, join.
+ *   4. Intermediates that cost more to keep than to compute again disappear (fuse_recompute.c).
+ * Terminates: every join lowers the number of groups. */
+#include "passes/graph/fuse.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct edge {
+  int from, to; /* groups; from produces what to uses */
+  double saved; /* bytes */
+} edge;
+
+/* ---- kinds and rules ----------------------------------------------------------------------------------------- */
+
+/* Is `kind` in env->fuse? */
+static bool kind_enabled(const sn_pass_env *env, const char *kind) {
+  const char *list = env->fuse ? env->fuse : "all";
+  size_t bytes = strlen(kind);
+  if (!strcmp(list, "all")) return true;
+  for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+    if (!strncmp(p, kind, bytes) && (p[bytes] == ',' || !p[bytes])) return true;
+  return false;
+}
+
+static const char *rule_of(sn_fuse_kind from, sn_fuse_kind to) { /* table */
+  if (to == SN_FUSE_INDEX) return "fuse.map_into_index";
+  if (from == SN_FUSE_CONTRACT) return "fuse.map_into_contract_epilogue";
+  if (to == SN_FUSE_CONTRACT) return "fuse.map_into_contract_prologue";
+  if (from == SN_FUSE_MAP && to == SN_FUSE_MAP) return "fuse.map_into_map";
+  if (from == SN_FUSE_MAP) return "fuse.map_into_rows";
+  return to == SN_FUSE_MAP ? "fuse.rows_into_map" : "fuse.rows_into_rows";
+}
+
+static bool rule_allows(sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to) {
+  sn_fuse_kind most = from > to ? from : to;
+  const char *kind = most == SN_FUSE_INDEX ? "map" : sn_fuse_kind_name(most);
+  return kind_enabled(s->env, kind) && sn_rule_enabled(s->env, rule_of(from, to));
+}
+
+/* ---- joining ----------------------------------------------------------------------------------------------------- */
+
+/* Does anything between the groups depend on `from` and feed `to`? Searches up from `to`. */
+static bool reaches(sn_fuse *s, int from, int to, bool direct) {
+  sn_fuse_group *g = &s->group[to];
+  int first = s->group[from].node[0];
+  if (g->mark == s->marks) return false;
+  g->mark = s->marks;
+  sn_val in[256];
+  int n = sn_fuse_inputs(s, g->count, g->node, in, 256);
+  for (int i = 0; i < n && i < 256; i++) {
+    int x = sn_fuse_group_of(s, in[i]);
+    if (x < 0 || x == to) continue;
+    if (x == from) {
+      if (!direct) return true;
+      continue;
+    }
+    const sn_fuse_group *p = &s->group[x];
+    if (p->node[p->count - 1] > first && reaches(s, from, x, false)) return true;
+  }
+  return n > 256;
+}
+
+static bool makes_cycle(sn_fuse *s, int from, int to) {
+  s->marks++;
+  return reaches(s, from, to, true);
+}
+
+static int *merged_nodes(sn_fuse *s, const sn_fuse_group *a, const sn_fuse_group *b) {
+  int *node = SN_ARRAY(s->arena, a->count + b->count, int);
+  for (int i = 0, j = 0, n = 0; i < a->count || j < b->count;)
+    node[n++] = j == b->count || (i < a->count && a->node[i] < b->node[j]) ? a->node[i++] : b->node[j++];
+  return node;
+}
+
+static const char *pair_key(sn_fuse *s, int a, int b) {
+  return sn_arena_printf(s->arena, "%d %d", s->group[a].version, s->group[b].version);
+}
+
+/* -> NULL when they are one group now, else the reason. `from` takes in `to`. */
+static const char *join(sn_fuse *s, int from, int to) {
+  sn_fuse_group *a = &s->group[from], *b = &s->group[to];
+  sn_fuse_kind kind;
+  if (makes_cycle(s, from, to)) return "needs a value that depends on it";
+  int *node = merged_nodes(s, a, b);
+  const char *why = sn_fuse_check(s, a->count + b->count, node, &kind);
+  if (why) return why;
+  for (int i = 0; i < b->count; i++) s->group_of[b->node[i]] = from;
+  *a = (sn_fuse_group){.kind = kind, .count = a->count + b->count, .node = node, .version = ++s->versions};
+  b->version = -1;
+  return NULL;
+}
+
+static bool try_join(sn_fuse *s, int from, int to) {
+  const char *key = pair_key(s, from, to);
+  if (sn_map_get_str(s->refused, key)) return false;
+  const char *why = join(s, from, to);
+  if (why)
+    sn_map_put_str(s->refused, key, (void *)(uintptr_t)why);
+  else
+    s->env->rule_hits++;
+  return !why;
+}
+
+/* ---- expansions -----------------------------------------------------------------------------------------------------
+ */
+
+static const char *expansion_of(const sn_fuse *s, const sn_fuse_group *g) {
+  const char *name = s->f->node[g->node[0]]->origin.group;
+  for (int i = 1; i < g->count && name; i++) {
+    const char *other = s->f->node[g->node[i]]->origin.group;
+    if (!other || strcmp(name, other)) return NULL;
+  }
+  return name;
+}
+
+/* Joins neighbours of one expansion, producers into users, until nothing changes. */
+static void join_expansions(sn_fuse *s) {
+  for (bool news = true; news;) {
+    news = false;
+    for (int to = 0; to < s->group_count; to++) {
+      sn_fuse_group *g = &s->group[to];
+      const char *name = g->version >= 0 ? expansion_of(s, g) : NULL;
+      if (!name) continue;
+      sn_val in[64];
+      int n = sn_fuse_inputs(s, g->count, g->node, in, 64);
+      for (int i = 0; i < n && i < 64 && g->version >= 0; i++) {
+        int from = sn_fuse_group_of(s, in[i]);
+        if (from < 0 || from == to) continue;
+        const char *other = expansion_of(s, &s->group[from]);
+        if (other && !strcmp(name, other)) news = try_join(s, from, to) || news;
+      }
+    }
+  }
+}
+
+/* ---- edges
+ * -------------------------------------------------------------------------------------------------------------- */
+
+/* Is the value used by nothing but the two groups? */
+static bool only_used_by(const sn_fuse *s, sn_val v, int a, int b) {
+  int p = sn_fuse_position(s, v);
+  if (s->kept[v]) return false;
+  for (int i = 0; i < s->users[p]; i++) {
+    int g = s->group_of[s->user[p][i]];
+    if (g != a && g != b) return false;
+  }
+  return true;
+}
+
+typedef struct edges {
+  int count, capacity;
+  edge *at;
+} edges;
+
+static void add_edge(sn_fuse *s, edges *e, int from, int to, double saved) {
+  for (int i = e->count - 1; i >= 0 && e->at[i].to == to; i--)
+    if (e->at[i].from == from) {
+      e->at[i].saved += saved;
+      return;
+    }
+  SN_GROW(s->arena, e->at, e->count, e->capacity);
+  e->at[e->count++] = (edge){from, to, saved};
+}
+
+static edges find_edges(sn_fuse *s) {
+  edges e = {0};
+  for (int to = 0; to < s->group_count; to++) {
+    const sn_fuse_group *g = &s->group[to];
+    if (g->version < 0) continue;
+    sn_val in[256];
+    int n = sn_fuse_inputs(s, g->count, g->node, in, 256);
+    for (int i = 0; i < n && i < 256; i++) {
+      int from = sn_fuse_group_of(s, in[i]);
+      if (from >= 0 && from != to)
+        add_edge(s, &e, from, to, s->bytes[in[i]] * (only_used_by(s, in[i], from, to) ? 2 : 1));
+    }
+  }
+  return e;
+}
+
+static int by_saving(const void *x, const void *y) {
+  const edge *a = x, *b = y;
+  if (a->saved != b->saved) return a->saved < b->saved ? 1 : -1;
+  return a->to != b->to ? a->to - b->to : a->from - b->from;
+}
+
+/* Sibling groups: pairs that read one value, consecutive users of it. */
+static edges find_siblings(sn_fuse *s) {
+  edges e = {0};
+  for (int p = 0; p < s->f->node_count; p++) {
+    int last = -1;
+    for (int i = 0; i < s->users[p]; i++) {
+      int g = s->group_of[s->user[p][i]];
+      if (g < 0 || g == last || g == s->group_of[p]) continue;
+      if (last >= 0) add_edge(s, &e, last < g ? last : g, last < g ? g : last, s->bytes[s->f->node[p]->first]);
+      last = g;
+    }
+  }
+  return e;
+}
+
+static bool join_edges(sn_fuse *s, edges e, bool siblings) {
+  bool news = false;
+  qsort(e.at, (size_t)e.count, sizeof *e.at, by_saving);
+  for (int i = 0; i < e.count; i++) {
+    int from = e.at[i].from, to = e.at[i].to;
+    if (from == to || s->group[from].version < 0 || s->group[to].version < 0) continue;
+    if (!rule_allows(s, s->group[from].kind, s->group[to].kind)) continue;
+    if (siblings &&
+        (s->group[from].kind > SN_FUSE_ROWS || s->group[from].kind != s->group[to].kind || makes_cycle(s, to, from)))
+      continue;
+    news = try_join(s, from, to) || news;
+  }
+  return news;
+}
+
+/* ---- groups of one form
+ * ---------------------------------------------------------------------------------------------------- */
+
+static const char *form_of(sn_fuse *s, const sn_fuse_group *g) {
+  sn_text t = sn_text_begin(s->arena);
+  for (int i = 0; i < g->count; i++) {
+    const sn_node *n = s->f->node[g->node[i]];
+    sn_text_add(&t, "%s ", sn_op_get(n->op)->name);
+    sn_type_print(&t, n->type[0]);
+  }
+  return t.at;
+}
+
+/* Does every result go to the caller or to reductions of everything: the optimiser's updates and norms? */
+static bool is_leaf_work(const sn_fuse *s, const sn_fuse_group *g) {
+  sn_val out[64];
+  int n = g->count <= 64 ? sn_fuse_outputs(s, g->count, g->node, out) : 0;
+  for (int i = 0; i < n; i++)
+    if (!s->kept[out[i]] && sn_val_type(s->f, out[i])->rank) return false;
+  return n > 0;
+}
+
+static void join_equals(sn_fuse *s) {
+  sn_map *last = sn_map_create(s->arena);
+  for (int i = 0; i < s->group_count; i++) {
+    sn_fuse_group *g = &s->group[i];
+    if (g->version < 0 || g->kind > SN_FUSE_ROWS || !is_leaf_work(s, g)) continue;
+    const char *form = form_of(s, g);
+    int *other = sn_map_get_str(last, form);
+    if (other && s->group[*other].version >= 0 && rule_allows(s, g->kind, g->kind) && !makes_cycle(s, i, *other) &&
+        try_join(s, *other, i))
+      continue;
+    if (!other) other = SN_NEW(s->arena, int);
+    *other = i;
+    sn_map_put_str(last, form, other);
+  }
+}
+
+/* ---- reasons
+ * ------------------------------------------------------------------------------------------------------------------ */
+
+static const char *group_text(sn_fuse *s, const sn_fuse_group *g) {
+  sn_text t = sn_text_begin(s->env->arena);
+  for (int i = 0; i < g->count && i < 6; i++)
+    sn_text_add(&t, "%s%s", i ? " " : "", sn_op_get(s->f->node[g->node[i]]->op)->name);
+  if (g->count > 6) sn_text_add(&t, " and %d more", g->count - 6);
+  return t.at;
+}
+
+static void add_refusal(sn_fuse *s, const char *ops, const char *reason) {
+  sn_pass_env *env = s->env;
+  for (int i = 0; i < env->refusal_count; i++) {
+    const sn_fuse_refusal *r = &env->refusal[i];
+    if (!strcmp(r->graph, s->f->name) && !strcmp(r->ops, ops) && !strcmp(r->reason, reason)) return;
+  }
+  SN_GROW(env->arena, env->refusal, env->refusal_count, env->refusal_capacity);
+  env->refusal[env->refusal_count++] = (sn_fuse_refusal){s->f->name, ops, reason};
+}
+
+static void collect_refusals(sn_fuse *s) {
+  edges e = find_edges(s);
+  for (int i = 0; i < e.count; i++) {
+    const sn_fuse_group *a = &s->group[e.at[i].from], *b = &s->group[e.at[i].to];
+    const char *why = sn_map_get_str(s->refused, pair_key(s, e.at[i].from, e.at[i].to));
+    if (!why)
+      why = rule_allows(s, a->kind, b->kind) ? "two ops that are kernels of their own" : "the rule is switched off";
+    const char *from = group_text(s, a), *to = group_text(s, b);
+    add_refusal(s, sn_arena_printf(s->env->arena, "%s -> %s", from, to), why);
+  }
+}
+
+/* ---- the pass
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
+
+static sn_code fuse_function(sn_pass_env *env, const sn_func *f) {
+  sn_fuse s;
+  sn_arena *arena = env->arena;
+  sn_fuse_begin(&s, env, arena, f, kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.inline_numbers"));
+  join_expansions(&s);
+  while (join_edges(&s, find_edges(&s), false)) continue;
+  if (sn_rule_enabled(env, "fuse.siblings"))
+    while (join_edges(&s, find_siblings(&s), true)) continue;
+  if (kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.equal_forms")) join_equals(&s);
+  if (kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.recompute")) sn_fuse_recompute(&s);
+  collect_refusals(&s);
+  return sn_fuse_build(&s);
+}
+
+sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env) {
+  env->rule_hits = 0;
+  int count = m->func_count;
+  for (int i = 0; i < count; i++)
+    if (m->func[i]->kind == SN_FUNC_GRAPH) SN_TRY(fuse_function(env, m->func[i]));
+  return SN_OK;
+}

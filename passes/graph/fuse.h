@@ -1,0 +1,67 @@
+/* Shared by the files of fuse: groups of nodes on the way to becoming fused nodes. */
+#ifndef SN_PASSES_GRAPH_FUSE_H
+#define SN_PASSES_GRAPH_FUSE_H
+
+#include "ir/graph/graph.h"
+#include "passes/passes.h"
+
+enum { SN_FUSE_INPUTS = 64 }; /* buffers that one kernel reads */
+
+typedef enum sn_fuse_kind { SN_FUSE_MAP, SN_FUSE_ROWS, SN_FUSE_CONTRACT, SN_FUSE_ATTEND, SN_FUSE_INDEX } sn_fuse_kind;
+
+typedef struct sn_fuse_group {
+  sn_fuse_kind kind;
+  int count;
+  int *node;   /* positions in f->node, ascending */
+  int version; /* changes when the group does; -1: merged into another */
+  int mark;    /* of the last search that met it */
+} sn_fuse_group;
+
+typedef struct sn_fuse {
+  sn_pass_env *env;
+  sn_arena *arena; /* of one function */
+  const sn_func *f;
+  bool *stored;       /* by value id: a view or leaf that is made in memory */
+  bool *kept;         /* by value id: output, next state or guard */
+  bool *inlined;      /* by value id: computed wherever it is used */
+  bool *member;       /* by value id: scratch of a check */
+  int *group_of;      /* by node position; -1: free (leaves, views) */
+  int **user, *users; /* by node position: positions of the nodes that use its results, and how many */
+  int group_count;
+  sn_fuse_group *group;
+  int64_t *dims; /* what symbols stand for when bytes are compared */
+  double *bytes; /* by value id */
+  int marks, versions;
+  sn_map *refused; /* "from.version to.version" -> reason */
+} sn_fuse;
+
+static inline const sn_node *sn_fuse_node(const sn_fuse *s, int i) { return s->f->node[i]; }
+/* Position of the node of a value. */
+int sn_fuse_position(const sn_fuse *s, sn_val v);
+/* Leaves and views that need no kernel. */
+bool sn_fuse_is_free(const sn_fuse *s, const sn_node *n);
+/* The value whose buffer is read for v: views that are not stored are looked through. */
+sn_val sn_fuse_base(const sn_fuse *s, sn_val v);
+/* Group of the value's node, -1: in memory anyway or inlined. */
+int sn_fuse_group_of(const sn_fuse *s, sn_val v);
+/* Finds what must lie in memory, and makes a group of every other node. */
+void sn_fuse_begin(sn_fuse *s, sn_pass_env *env, sn_arena *arena, const sn_func *f, bool inlines);
+/* Work of one element, in elementwise operations. */
+int sn_fuse_cost(const sn_node *n);
+
+/* Can these nodes (ascending positions) be one kernel? -> NULL, or the reason. *kind: what it is.
+ * outputs: values needed outside. */
+const char *sn_fuse_check(sn_fuse *s, int count, const int *node, sn_fuse_kind *kind);
+/* Values of the nodes that are needed outside of them, ascending. -> count */
+int sn_fuse_outputs(const sn_fuse *s, int count, const int *node, sn_val *out);
+/* Buffers that the nodes read, ascending. -> count; at most `most` are written */
+int sn_fuse_inputs(const sn_fuse *s, int count, const int *node, sn_val *in, int most);
+
+/* Removes intermediates from memory by computing them again in their users. */
+void sn_fuse_recompute(sn_fuse *s);
+/* Groups -> a function of fused nodes that takes the place of s->f. */
+SN_MUST sn_code sn_fuse_build(sn_fuse *s);
+
+const char *sn_fuse_kind_name(sn_fuse_kind k);
+
+#endif
