@@ -31,9 +31,9 @@ typedef struct session {
   sn_buffer buffer[SCALARS + 4];
   int buffer_count;
   double start;
-  double loss_sum;           /* since the last evaluation */
+  double loss_sum; /* since the last evaluation */
   int64_t loss_count;
-  bool unsaved;              /* a save failed: try again soon */
+  bool unsaved; /* a save failed: try again soon */
 } session;
 
 static sn_code store_scalar(scalar *s, sn_elem e, double x, sn_diags *diags, const char *name) {
@@ -42,7 +42,9 @@ static sn_code store_scalar(scalar *s, sn_elem e, double x, sn_diags *diags, con
     case SN_ELEM_F32: s->f32 = (float)x; return SN_OK;
     case SN_ELEM_I64: s->i64 = (int64_t)x; return SN_OK;
     case SN_ELEM_I32: s->i32 = (int32_t)x; return SN_OK;
-    default: return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "scalar input %s has a type that cannot be set: %s", name, sn_elem_name(e));
+    default:
+      return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "scalar input %s has a type that cannot be set: %s", name,
+                     sn_elem_name(e));
   }
 }
 
@@ -52,10 +54,20 @@ static sn_code bind_scalar(session *s, int graph, const char *name, double x, bo
     if (!required) return SN_OK;
     return sn_fail(s->diags, SN_ERR_USAGE, (sn_loc){0}, "the graph `train` has no scalar input called %s", name);
   }
-  if (s->buffer_count >= SCALARS) return sn_fail(s->diags, SN_ERR_LIMIT, (sn_loc){0}, "more than %d scalar inputs", SCALARS);
+  if (s->buffer_count >= SCALARS)
+    return sn_fail(s->diags, SN_ERR_LIMIT, (sn_loc){0}, "more than %d scalar inputs", SCALARS);
   scalar *to = &s->value[s->buffer_count];
   SN_TRY(store_scalar(to, s->o->plan->slot[slot].type->elem, x, s->diags, name));
   s->buffer[s->buffer_count++] = (sn_buffer){.name = name, .data = to};
+  return SN_OK;
+}
+
+/* All 64 bits where the input has them, else what every type can hold. */
+static sn_code bind_seed(session *s, int graph) {
+  SN_TRY(bind_scalar(s, graph, "seed", (double)(s->o->seed & 0x7fffff), false));
+  int slot = sn_plan_find_slot(s->o->plan, graph, "seed");
+  const sn_type *type = slot < 0 ? NULL : s->o->plan->slot[slot].type;
+  if (type && !type->rank && type->elem == SN_ELEM_I64) s->value[s->buffer_count - 1].i64 = (int64_t)s->o->seed;
   return SN_OK;
 }
 
@@ -64,7 +76,7 @@ static sn_code bind_train(session *s) {
   int graph = sn_plan_find_graph(o->plan, "train");
   if (graph < 0) return sn_fail(s->diags, SN_ERR_USAGE, (sn_loc){0}, "the model has no graph called train");
   for (int i = 0; i < o->scalar_count; i++) SN_TRY(bind_scalar(s, graph, o->scalar[i].name, o->scalar[i].value, true));
-  SN_TRY(bind_scalar(s, graph, "seed", (double)o->seed, false));
+  SN_TRY(bind_seed(s, graph));
   int64_t b = o->batch, t = o->window;
   s->buffer[s->buffer_count++] = (sn_buffer){"tokens", s->tokens, 2, {b, t}};
   s->buffer[s->buffer_count++] = (sn_buffer){"targets", s->targets, 2, {b, t}};
@@ -74,11 +86,15 @@ static sn_code bind_train(session *s) {
 
 /* ---- evaluation ---------------------------------------------------------------------------------------------- */
 
-static sn_code eval_rows(const sn_train_opt *o, sn_diags *diags, int32_t *ids, int64_t first, int64_t rows, double *sum) {
+static sn_code eval_rows(const sn_train_opt *o, sn_diags *diags, int32_t *ids, int64_t first, int64_t rows,
+                         double *sum) {
   int32_t *tokens = ids, *targets = ids + o->batch * o->window;
   float loss = 0;
-  for (int64_t r = 0; r < rows; r++) sn_dataset_val_row(o->data, first + r, tokens + r * o->window, targets + r * o->window);
-  sn_buffer b[] = {{"tokens", tokens, 2, {rows, o->window}}, {"targets", targets, 2, {rows, o->window}}, {.name = "loss", .data = &loss}};
+  for (int64_t r = 0; r < rows; r++)
+    sn_dataset_val_row(o->data, first + r, tokens + r * o->window, targets + r * o->window);
+  sn_buffer b[] = {{"tokens", tokens, 2, {rows, o->window}},
+                   {"targets", targets, 2, {rows, o->window}},
+                   {.name = "loss", .data = &loss}};
   SN_TRY(sn_run(o->runtime, o->store, "eval", 3, b, diags));
   *sum += (double)loss * (double)rows;
   return SN_OK;
@@ -103,7 +119,8 @@ sn_code sn_evaluate(const sn_train_opt *o, sn_diags *diags, double *out_loss) {
   return code;
 }
 
-/* ---- steps -------------------------------------------------------------------------------------------------------- */
+/* ---- steps --------------------------------------------------------------------------------------------------------
+ */
 
 static sn_code run_step(session *s, int64_t step) {
   const sn_train_opt *o = s->o;
@@ -138,7 +155,8 @@ static sn_code save(session *s, int64_t step, bool last) {
   sn_code code = o->save(o->user, step, d);
   s->unsaved = code != SN_OK;
   if (last) return code;
-  if (code && o->on_warning) o->on_warning(o->user, d && d->count ? d->at[0].message : "checkpoint could not be written");
+  if (code && o->on_warning)
+    o->on_warning(o->user, d && d->count ? d->at[0].message : "checkpoint could not be written");
   sn_diags_destroy(d);
   return SN_OK;
 }
@@ -153,7 +171,8 @@ static sn_code after_step(session *s, int64_t step, sn_train_event *e) {
     s->loss_sum = 0, s->loss_count = 0;
   }
   bool stop = o->stop && *o->stop;
-  if (e->last || stop || every(step, o->checkpoint_every) || (s->unsaved && e->evaluation)) SN_TRY(save(s, step, e->last || stop));
+  if (e->last || stop || every(step, o->checkpoint_every) || (s->unsaved && e->evaluation))
+    SN_TRY(save(s, step, e->last || stop));
   if (o->on_event) o->on_event(o->user, e);
   return stop && !e->last ? SN_ERR_INTERRUPTED : SN_OK;
 }
@@ -179,7 +198,8 @@ sn_code sn_train(const sn_train_opt *o, sn_diags *diags, sn_train_event *out) {
   size_t count = (size_t)(o->batch * o->window);
   s.tokens = malloc(count * sizeof *s.tokens);
   s.targets = malloc(count * sizeof *s.targets);
-  sn_code code = s.tokens && s.targets ? loop(&s, out) : sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for a batch");
+  sn_code code =
+      s.tokens && s.targets ? loop(&s, out) : sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for a batch");
   free(s.tokens);
   free(s.targets);
   return code;
