@@ -1,5 +1,5 @@
 /* fused "index" -> kernels that store to places known at run time, or to parts of a result: concat, dynamic_write,
- * scatter_add, index_add. Sums are deterministic: the instance that owns an element adds to it in order. */
+ * scatter_add, index_add. Sums are deterministic: the instance that owns an element adds to it in order, in scratch. */
 #include "passes/lower/internal.h"
 
 #include <string.h>
@@ -77,6 +77,21 @@ static sn_kv clamped(sn_build_kernel *b, sn_kv i, const sn_dimx *extent, const s
   return sn_k_ibin(b->k, SN_K_IMAX, sn_k_ibin(b->k, SN_K_IMIN, i, last), sn_k_i(b->k, 0));
 }
 
+static const sn_dimx *bytes_of_type(sn_types *t, const sn_type *type) {
+  return sn_dimx_mul(t, sn_type_count(t, type), sn_dimx_const(t, (int64_t)sn_elem_bytes(type->elem)));
+}
+
+/* Bytes of a tensor of indices; of i64 only the low words are read. Distinct ones: views may repeat. */
+static const sn_dimx *number_bytes(const indexing *x, sn_val v) {
+  int slot;
+  sn_view view;
+  sn_types *t = x->c->types;
+  if (!sn_lower_source(x->c, v, &slot, &view)) return sn_dimx_const(t, 0);
+  const sn_view *list[1] = {&view};
+  return sn_dimx_mul(t, sn_footprint(t, 1, list, sn_type_count(t, sn_lower_slot_type(x->c, slot))),
+                     sn_dimx_const(t, 4));
+}
+
 /* ---- dynamic_write --------------------------------------------------------------------------------------------- */
 
 /* The old rows into the result, unless they are there already. */
@@ -141,20 +156,21 @@ static sn_code lower_write(indexing *x) {
   g->output[0].view.offset = x->result.offset;
   sn_tile_store(&t, &g->output[0], value);
   sn_report report = {.kind = "index", .bytes_written = sn_outputs_bytes(x->c, g)};
-  const sn_dimx *number = sn_dimx_mul(x->c->types, sn_type_count(x->c->types, sn_val_type(x->c->body, x->n->arg[2])),
-                                      sn_dimx_const(x->c->types, 4));
-  report.bytes_read = sn_dimx_add(x->c->types, sn_groups_bytes_read(x->c, 1, &g), number);
+  report.bytes_read = sn_dimx_add(x->c->types, sn_groups_bytes_read(x->c, 1, &g), number_bytes(x, x->n->arg[2]));
   return sn_build_kernel_end(b, &report);
 }
 
 /* ---- scatter_add ----------------------------------------------------------------------------------------------------
  */
 
+enum { SCRATCH = 1 << 20 }; /* elements that an instance may own */
+
 typedef struct scatter {
   indexing *x;
   sn_build_kernel *b;
   numbers index;
   sn_tile t;          /* of the updates: one row of columns */
+  sn_kv scratch;      /* [rows][columns of the tile] */
   int batch, indices; /* axes: batch.., numbered.., rest.. of the updates */
   int rows_axis;      /* of the result */
 } scatter;
@@ -173,12 +189,22 @@ static sn_kwin result_window(scatter *s, sn_kv row) {
   return w;
 }
 
-static void zero_columns(scatter *s, sn_elem e) {
+static sn_kwin scratch_row(const scatter *s, sn_kv row) {
+  return (sn_kwin){.buf = s->scratch, .off = sn_k_imulc(s->b->k, row, s->t.c)};
+}
+
+static void zero_rows(scatter *s, sn_elem e) {
   sn_kernel *k = s->b->k;
-  sn_kv rows = sn_build_dim(s->b, s->x->result.extent[s->rows_axis]);
-  sn_kv row = sn_k_for(k, sn_k_i(k, 0), rows, 1, 0, NULL);
-  sn_kwin w = result_window(s, row);
-  sn_k_store(k, w, sn_k_const(k, e, 1, s->t.c, 0));
+  sn_kv row = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(s->b, s->x->result.extent[s->rows_axis]), 1, 0, NULL);
+  sn_k_store(k, scratch_row(s, row), sn_k_const(k, e, 1, s->t.c, 0));
+  sn_k_end_for(k, 0, NULL);
+}
+
+static void store_rows(scatter *s) {
+  sn_kernel *k = s->b->k;
+  sn_kv row = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(s->b, s->x->result.extent[s->rows_axis]), 1, 0, NULL);
+  sn_kv sum = sn_k_load(k, 1, s->t.c, scratch_row(s, row), 0);
+  sn_k_store(k, result_window(s, row), sum);
   sn_k_end_for(k, 0, NULL);
 }
 
@@ -193,10 +219,9 @@ static void add_rows(scatter *s, int axis, sn_elem e) {
   s->t.memo = sn_tile_memo_new(s->x->c->arena, NULL);
   sn_kv row = load_number(s->b, &s->index, s->t.at);
   row = clamped(s->b, row, s->x->result.extent[s->rows_axis], sn_dimx_const(s->x->c->types, 1));
-  sn_kwin w = result_window(s, row);
-  sn_kv old = sn_k_load(k, 1, s->t.c, w, 0);
+  sn_kv old = sn_k_load(k, 1, s->t.c, scratch_row(s, row), 0);
   sn_kv u = sn_tile_value(&s->t, s->t.g->output[0].value, s->t.g->output[0].chain);
-  sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, e, sn_k_bcast(k, 1, s->t.c, u))));
+  sn_k_store(k, scratch_row(s, row), sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, e, sn_k_bcast(k, 1, s->t.c, u))));
 }
 
 /* The columns of the tile: the last axis of the rest, in narrow blocks so that there are several instances. */
@@ -226,20 +251,21 @@ static sn_code emit_scatter(indexing *x, sn_group *g) {
   sn_buffer_use use[SN_LOWER_BUFFERS];
   int count = sn_group_buffers(x->c, g, use, 0);
   use[count++] = (sn_buffer_use){s.index.slot, SN_K_IN};
-  use[count++] = (sn_buffer_use){x->slot, SN_K_INOUT};
+  use[count++] = (sn_buffer_use){x->slot, SN_K_OUT};
   s.b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, "scatter"), count, use);
   s.t = (sn_tile){.b = s.b, .g = g};
   sn_elem e = sn_lower_slot_type(x->c, x->slot)->elem;
   scatter_tile(&s);
-  zero_columns(&s, e);
+  int64_t rows = sn_dimx_max_value(x->result.extent[s.rows_axis]);
+  if (rows > 4 * SCRATCH / s.t.c)
+    return sn_lower_fail(x->c, "`scatter_add` into more than %d rows is not supported", 4 * SCRATCH);
+  s.scratch = sn_k_local(s.b->k, e, rows * s.t.c);
+  zero_rows(&s, e);
   add_rows(&s, s.batch, e);
-  const sn_dimx *size = sn_dimx_const(t, (int64_t)sn_elem_bytes(e));
+  store_rows(&s);
   sn_report report = {.kind = "index", .flops = sn_type_count(t, sn_val_type(x->c->body, x->n->arg[1]))};
-  report.bytes_written = sn_dimx_mul(t, sn_type_count(t, x->n->type[0]), size);
-  const sn_type *index = sn_val_type(x->c->body, x->n->arg[0]);
-  const sn_dimx *touched = sn_dimx_mul(t, sn_dimx_min(t, sn_type_count(t, x->n->type[0]), report.flops), size);
-  report.bytes_read = sn_dimx_add(t, sn_groups_bytes_read(x->c, 1, &g), touched);
-  report.bytes_read = sn_dimx_add(t, report.bytes_read, sn_dimx_mul(t, sn_type_count(t, index), sn_dimx_const(t, 4)));
+  report.bytes_written = bytes_of_type(t, x->n->type[0]);
+  report.bytes_read = sn_dimx_add(t, sn_groups_bytes_read(x->c, 1, &g), number_bytes(x, x->n->arg[0]));
   return sn_build_kernel_end(s.b, &report);
 }
 
@@ -256,59 +282,80 @@ static sn_code lower_scatter(indexing *x) {
 /* ---- index_add
  * -------------------------------------------------------------------------------------------------------- */
 
-static void zero_all(indexing *x, sn_build_kernel *b, sn_elem e) {
-  sn_kernel *k = b->k;
-  const sn_dimx *count = sn_type_count(x->c->types, x->n->type[0]);
+typedef struct points {
+  indexing *x;
+  sn_build_kernel *b;
+  sn_tile t;
+  numbers index[SN_RANK_MAX];
+  sn_kv scratch;
+  sn_elem e;
+} points;
+
+/* Zeroes the scratch, or (out) copies it to the result. */
+static void sweep(points *p, bool out) {
+  sn_kernel *k = p->b->k;
+  const sn_dimx *count = sn_type_count(p->x->c->types, p->x->n->type[0]);
   int block = sn_block_of(count, 256);
-  sn_kv at = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(b, count), block, 0, NULL);
-  sn_kwin w = {.buf = sn_build_buffer(b, x->slot), .off = at, .nc = sn_build_limit(b, count, block, at)};
-  sn_k_store(k, w, sn_k_const(k, e, 1, block, 0));
+  sn_kv at = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(p->b, count), block, 0, NULL);
+  sn_kwin from = {.buf = p->scratch, .off = at, .nc = sn_build_limit(p->b, count, block, at)}, to = from;
+  to.buf = sn_build_buffer(p->b, p->x->slot);
+  if (out)
+    sn_k_store(k, to, sn_k_load(k, 1, block, from, 0));
+  else
+    sn_k_store(k, from, sn_k_const(k, p->e, 1, block, 0));
   sn_k_end_for(k, 0, NULL);
 }
 
-static void add_points(indexing *x, sn_build_kernel *b, sn_tile *t, const numbers *index, int axis, sn_elem e) {
-  sn_kernel *k = b->k;
+static void add_points(points *p, int axis) {
+  sn_kernel *k = p->b->k;
+  sn_tile *t = &p->t;
   if (axis < t->g->space.rank) {
-    t->at[axis] = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(b, t->g->space.extent[axis]), 1, 0, NULL);
-    add_points(x, b, t, index, axis + 1, e);
+    t->at[axis] = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(p->b, t->g->space.extent[axis]), 1, 0, NULL);
+    add_points(p, axis + 1);
     sn_k_end_for(k, 0, NULL);
     return;
   }
   sn_kv at[SN_VIEW_RANK] = {0};
-  t->memo = sn_tile_memo_new(x->c->arena, NULL);
-  for (int i = 0; i < x->result.rank; i++)
-    at[i] = clamped(b, load_number(b, &index[i], t->at), x->result.extent[i], sn_dimx_const(x->c->types, 1));
-  sn_kwin w = {.buf = sn_build_buffer(b, x->slot), .off = sn_build_address(b, &x->result, at)};
+  t->memo = sn_tile_memo_new(p->x->c->arena, NULL);
+  for (int i = 0; i < p->x->result.rank; i++)
+    at[i] =
+        clamped(p->b, load_number(p->b, &p->index[i], t->at), p->x->result.extent[i], sn_dimx_const(p->x->c->types, 1));
+  sn_kwin w = {.buf = p->scratch, .off = sn_build_address(p->b, &p->x->result, at)};
   sn_kv old = sn_k_load(k, 1, 1, w, 0);
   sn_kv u = sn_tile_value(t, t->g->output[0].value, t->g->output[0].chain);
-  sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, e, u)));
+  sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, p->e, u)));
 }
 
 /* One instance adds element by element. */
 static sn_code lower_index_add(indexing *x) {
-  numbers index[SN_RANK_MAX];
-  sn_elem e = x->n->type[0]->elem;
+  points p = {.x = x, .e = x->n->type[0]->elem};
   sn_types *t = x->c->types;
-  if (!is_computed(e))
-    return sn_lower_fail(x->c, "`index_add` of %s is not supported: cast to f32 first", sn_elem_name(e));
+  int64_t elements = sn_dimx_max_value(sn_type_count(t, x->n->type[0]));
+  if (!is_computed(p.e))
+    return sn_lower_fail(x->c, "`index_add` of %s is not supported: cast to f32 first", sn_elem_name(p.e));
+  if (elements > 4 * SCRATCH)
+    return sn_lower_fail(x->c, "`index_add` into more than %d elements is not supported", 4 * SCRATCH);
   sn_group *g = group_at(x, x->n->arg[0]);
   if (!g) return x->c->failed;
   sn_buffer_use use[SN_LOWER_BUFFERS];
+  const sn_dimx *bytes = sn_dimx_const(t, 0);
   int count = sn_group_buffers(x->c, g, use, 0);
   for (int i = 0; i + 1 < x->n->arg_count; i++) {
-    SN_TRY(find_numbers(x, x->n->arg[i + 1], &index[i]));
-    use[count++] = (sn_buffer_use){index[i].slot, SN_K_IN};
+    SN_TRY(find_numbers(x, x->n->arg[i + 1], &p.index[i]));
+    use[count++] = (sn_buffer_use){p.index[i].slot, SN_K_IN};
+    bytes = sn_dimx_add(t, bytes, number_bytes(x, x->n->arg[i + 1]));
   }
-  use[count++] = (sn_buffer_use){x->slot, SN_K_INOUT};
-  sn_build_kernel *b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, "points"), count, use);
-  sn_tile tile = {.b = b, .g = g, .row = -1, .col = -1, .r = 1, .c = 1};
-  sn_build_grid(b, 1, sn_dimx_const(t, 1), NULL, NULL);
-  zero_all(x, b, e);
-  add_points(x, b, &tile, index, 0, e);
-  sn_report report = {.kind = "index", .bytes_written = sn_outputs_bytes(x->c, g)};
-  report.bytes_written = sn_dimx_mul(t, sn_type_count(t, x->n->type[0]), sn_dimx_const(t, (int64_t)sn_elem_bytes(e)));
-  report.bytes_read = sn_groups_bytes_read(x->c, 1, &g);
-  return sn_build_kernel_end(b, &report);
+  use[count++] = (sn_buffer_use){x->slot, SN_K_OUT};
+  p.b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, "points"), count, use);
+  p.t = (sn_tile){.b = p.b, .g = g, .row = -1, .col = -1, .r = 1, .c = 1};
+  p.scratch = sn_k_local(p.b->k, p.e, elements < 1 ? 1 : elements);
+  sn_build_grid(p.b, 1, sn_dimx_const(t, 1), NULL, NULL);
+  sweep(&p, false);
+  add_points(&p, 0);
+  sweep(&p, true);
+  sn_report report = {.kind = "index", .bytes_written = bytes_of_type(t, x->n->type[0])};
+  report.bytes_read = sn_dimx_add(t, sn_groups_bytes_read(x->c, 1, &g), bytes);
+  return sn_build_kernel_end(p.b, &report);
 }
 
 /* ---- the writer
