@@ -99,7 +99,7 @@ static bool call(void *user, int i) {
 
 static void on_task(void *user, int i, double ns) {
   exec *x = user;
-  x->r->opt.on_step(x->r->opt.user, x->b->graph, i, ns);
+  x->r->opt.on_step(x->r->opt.step_user, x->b->graph, i, ns);
 }
 
 /* ---- tasks ----------------------------------------------------------------------------------------------------------

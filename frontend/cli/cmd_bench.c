@@ -71,6 +71,23 @@ static sn_code bench_ladder(cli *c, const char *path, sn_text *t) {
   return cli_has(c, CLI_SVG) ? write_svg(c, cli_get(c, CLI_SVG, ""), row) : SN_OK;
 }
 
+/* Steps by time, slowest first. */
+static void text_profile(cli *c, sn_text *t, const cli_measure *m) {
+  const sn_plan_graph *g = &m->plan->graph[m->graph];
+  bool *done = SN_ARRAY(c->arena, g->step_count + 1, bool);
+  sn_text_add(t, "\n%10s  %-10s %-28s %s\n", "ms", "kind", "kernel", "ops");
+  for (int n = 0; n < g->step_count; n++) {
+    int best = -1;
+    for (int i = 0; i < g->step_count; i++)
+      if (!done[i] && (best < 0 || m->step_ms[i] > m->step_ms[best])) best = i;
+    const sn_step *s = &g->step[best];
+    done[best] = true;
+    sn_text_add(t, "%10.4f  %-10s %-28.28s %.80s%s%s\n", m->step_ms[best], s->kind_name ? s->kind_name : "",
+                s->kind == SN_STEP_LAUNCH ? m->plan->code[s->code].name : "", s->ops ? s->ops : "",
+                s->where ? "  @ " : "", s->where ? s->where : "");
+  }
+}
+
 sn_code cli_bench(cli *c) {
   const char *path;
   sn_text t = sn_text_begin(c->arena);
@@ -86,6 +103,7 @@ sn_code cli_bench(cli *c) {
     } else {
       text_head(&t, cli_get(c, CLI_GRAPH, "train"));
       text_row(c, &t, &m);
+      if (cli_has(c, CLI_PROFILE)) text_profile(c, &t, &m);
       sn_text_add(&t, "  %s/s\n", cli_human(c->arena, m.flops / (m.median_ms * 1e-3), "flop"));
     }
   }

@@ -105,7 +105,7 @@ static void on_step(void *user, int graph, int step, double ns) {
 
 static void by_kind(const sn_plan_graph *g, profile *p, cli_measure *out) {
   for (int i = 0; i < g->step_count; i++) {
-    double ms = median(&p->ns[i * p->runs], p->runs) * 1e-6;
+    double ms = out->step_ms[i] = median(&p->ns[i * p->runs], p->runs) * 1e-6;
     bool contract =
         g->step[i].kind_name && (!strcmp(g->step[i].kind_name, "contract") || !strcmp(g->step[i].kind_name, "attend"));
     *(contract ? &out->contract_ms : &out->other_ms) += ms;
@@ -125,7 +125,9 @@ static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, 
   SN_TRY(sn_runtime_create(k->plan, &opt, c->diags, &r));
   sn_code code = sn_store_create(r, 1, NULL, c->diags, &s);
   if (!code) code = sn_run(r, s, graph, in->count, in->at, c->diags);
-  p.ns = SN_ARRAY(c->arena, g->step_count * p.runs, double);
+  out->plan = k->plan, out->graph = index;
+  out->step_ms = SN_ARRAY(c->arena, g->step_count + 1, double);
+  p.ns = SN_ARRAY(c->arena, g->step_count * p.runs + 1, double);
   for (p.run = 0; !code && p.run < p.runs; p.run++) code = sn_run(r, s, graph, in->count, in->at, c->diags);
   if (!code) by_kind(g, &p, out);
   sn_store_destroy(s);

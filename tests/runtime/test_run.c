@@ -301,7 +301,7 @@ static void host_steps_and_profiling(void **state) {
   add_twice(&w, 0, y, y, w.t, true);
   (void)x;
   calls c = {0};
-  c.r = runtime_of(&w, (sn_runtime_opt){.threads = 2, .host = host, .on_step = on_step, .user = &c});
+  c.r = runtime_of(&w, (sn_runtime_opt){.threads = 2, .host = host, .on_step = on_step, .user = &c, .step_user = &c});
   c.s = store_of(&w, c.r, 1);
   float in[3] = {1, 2, 3}, out[3];
   sn_buffer buffers[] = {{"x", in, 1, {3}}, {"y", out, 1, {3}}};
