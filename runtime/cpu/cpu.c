@@ -57,12 +57,6 @@ static double now_ns(void) {
   return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static void barrier(void) {
-#ifdef _OPENMP
-#pragma omp barrier
-#endif
-}
-
 /* First instance of thread i of n; no overflow for count < 2^62 and n < 2^15. */
 static int64_t chunk_start(int64_t count, int i, int n) { return count / n * i + count % n * i / n; }
 
@@ -104,7 +98,7 @@ static void walk(sn_cpu_job *job, int thread, int threads) {
   for (int i = 0; i < job->task_count; i++) {
     if (job->on_task && !thread) start = now_ns();
     run_task(job, i, thread, threads, mode);
-    if (needs_barrier(job, i)) barrier();
+    if (threads > 1 && needs_barrier(job, i)) sn_barrier_wait(&job->barrier);
     if (job->on_task && !thread) job->on_task(job->user, i, now_ns() - start);
     if (atomic_load_explicit(&job->stop, memory_order_relaxed) <= i) break;
   }
@@ -129,7 +123,11 @@ void sn_cpu_run(sn_cpu_job *job) {
 #ifdef _OPENMP
   if (parallel && job->threads > 1) {
 #pragma omp parallel num_threads(job->threads)
-    walk(job, omp_get_thread_num(), omp_get_num_threads());
+    {
+#pragma omp single
+      sn_barrier_begin(&job->barrier, omp_get_num_threads());
+      walk(job, omp_get_thread_num(), omp_get_num_threads());
+    }
     return;
   }
 #endif

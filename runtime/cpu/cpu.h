@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/cpu/barrier.h"
+
 typedef union sn_rt_arg {
   void *p;
   int64_t i;
@@ -39,7 +41,8 @@ typedef struct sn_cpu_job {
   /* After each task, with nanoseconds; NULL: no timing and no barriers beyond what results need. */
   void (*on_task)(void *user, int task, double ns);
   void *user;
-  atomic_int stop; /* private: the task after which the job ends */
+  sn_barrier barrier; /* private */
+  atomic_int stop;    /* private: the task after which the job ends */
 } sn_cpu_job;
 
 /* Runs the tasks in order. Each task sees the results of those before it. Denormals are flushed while kernels run; the
