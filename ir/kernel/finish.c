@@ -7,7 +7,7 @@
 typedef struct marker {
   const sn_kernel *k;
   unsigned char *live;
-  sn_kv *parent;             /* per listed instruction: the statement around it, 0: none */
+  sn_kv *parent; /* per listed instruction: the statement around it, 0: none */
   sn_kv *work;
   int work_count;
 } marker;
@@ -59,7 +59,7 @@ static void mark_operands(marker *m, sn_kv v) {
     return;
   }
   if (x->op == SN_K_LOCAL) mark_stores(m, m->k->body, v); /* live because something loads from it */
-  int count = x->op == SN_K_FOR ? 3 : x->count; /* initial values live with their carried values */
+  int count = x->op == SN_K_FOR ? 3 : x->count;           /* initial values live with their carried values */
   for (int j = 0; j < count; j++) mark(m, x->a[j]);
 }
 

@@ -38,13 +38,13 @@ static sn_kv copy_window(sn_krewrite *w, const sn_kins *x) {
   return 0;
 }
 
-static void copy_block(sn_krewrite *w, const sn_kblock *b) {
+void sn_krewrite_block(sn_krewrite *w, const sn_kblock *b) {
   for (int j = 0; j < b->count; j++) {
     sn_kv v = b->ins[j];
     if (!is_live(w, v)) continue;
     if (w->inline_names && sn_k_ins(w->from, v)->op == SN_K_CONST && !w->inline_names[v]) continue;
     sn_kv r = w->visit ? w->visit(w, v) : 0;
-    w->map[v] = r ? r : sn_krewrite_copy(w, v);
+    w->map[v] = r < 0 ? 0 : r ? r : sn_krewrite_copy(w, v);
   }
 }
 
@@ -53,7 +53,7 @@ static int copy_body(sn_krewrite *w, sn_kv statement, int side, sn_kv *yield) {
   const sn_kblock *b = sn_k_ins(w->from, statement)->body[side];
   int count = 0;
   if (w->enter) w->enter(w, statement, side);
-  copy_block(w, b);
+  sn_krewrite_block(w, b);
   for (int j = 0; j < b->yield_count; j++)
     if (is_live(w, sn_k_ins(w->from, statement)->out[j])) yield[count++] = sn_krewrite_value(w, b->yield[j]);
   if (w->leave) w->leave(w, statement, side);
@@ -116,6 +116,6 @@ sn_kernel *sn_krewrite_run(sn_krewrite *w, sn_arena *arena, const sn_kernel *fro
   sn_kv e[3] = {0};
   for (int d = 0; d < from->grid_count && d < 3; d++) e[d] = sn_krewrite_value(w, from->grid[d]);
   sn_kernel_grid(w->to, from->grid_count, e[0], e[1], e[2]);
-  copy_block(w, from->body);
+  sn_krewrite_block(w, from->body);
   return w->to;
 }

@@ -28,5 +28,15 @@ sn_kernel *sn_krewrite_run(sn_krewrite *w, sn_arena *arena, const sn_kernel *fro
 sn_kv sn_krewrite_value(sn_krewrite *w, sn_kv v);
 /* Copies one listed instruction with mapped operands; 0 for statements. */
 sn_kv sn_krewrite_copy(sn_krewrite *w, sn_kv v);
+/* Copies the instructions of a block to the insertion point; the loop variable and carried values around it must be
+ * mapped. */
+void sn_krewrite_block(sn_krewrite *w, const sn_kblock *b);
+
+/* One instruction exactly as given at the insertion point. */
+sn_kv sn_k_emit(sn_kernel *k, sn_kop op, sn_ktype t, int count, const sn_kv *a, int64_t i, double f);
+/* The value of element type e nearest to v (integers: truncated and saturated): what a constant of that type holds. */
+double sn_k_round_to(sn_elem e, double v);
+/* Least value that index a - b can have; INT64_MIN when unknown. b 0: that of a. */
+int64_t sn_k_least_difference(const sn_kernel *k, sn_kv a, sn_kv b);
 
 #endif

@@ -1,18 +1,19 @@
-/* Passes over kernels: old kernel in, new kernel out. Order: simplify, expand_math, simplify (the expansion of a constant folds,
- * equal subexpressions of two expansions are one), then ir/kernel's finish. */
+/* Passes over kernels: old kernel in, new kernel out. Order: simplify, expand_math, simplify (the expansion of a
+ * constant folds, equal subexpressions of two expansions are one), then ir/kernel's finish. */
 #ifndef SN_PASSES_KERNEL_KERNEL_PASSES_H
 #define SN_PASSES_KERNEL_KERNEL_PASSES_H
 
 #include "ir/kernel/kernel.h"
 
-/* EXP EXP2 LOG LOG2 SIN COS TANH ERF of f32 become polynomials over add, sub, mul, div, fma, rint, cast-free bit operations,
- * compare and select. f64 keeps them (the interpreter computes those). Largest errors in ulp, over all f32 arguments:
- *   exp 0.9, exp2 0.8, log 0.9, log2 0.95, erf 1.05, tanh 2.45;  sin, cos 1.7 for |x| <= 2^20.
- * Results below FLT_MIN are 0, denormal arguments may be taken as 0. NaN, infinities and -0 are right. sin and cos: up to |x| = 2^22
+/* EXP EXP2 LOG LOG2 SIN COS TANH ERF of f32 become polynomials over add, sub, mul, div, fma, rint, cast, operations on
+ * bits, compare and select. f64 keeps them (the interpreter computes those). Largest errors in ulp, over all f32
+ * arguments: exp 0.9, exp2 0.8, log 0.9, log2 0.95, erf 1.05, tanh 2.45;  sin, cos 1.7 for |x| <= 2^20. Results below
+ * FLT_MIN are 0, denormal arguments may be taken as 0. NaN, infinities and -0 are right. sin and cos: up to |x| = 2^22
  * the error is below 4e-6 absolute, beyond it the argument counts as 0; of an infinity they are NaN. */
 sn_kernel *sn_kernel_expand_math(sn_arena *arena, const sn_kernel *k);
 
-/* Normal form and cheap improvements; see simplify.c for the rules. Results stay within rounding. The result is finished. */
+/* Normal form and cheap improvements; see simplify.c for the rules. Results stay within rounding. The result is
+ * finished. */
 sn_kernel *sn_kernel_simplify(sn_arena *arena, const sn_kernel *k);
 
 #endif
