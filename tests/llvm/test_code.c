@@ -1,0 +1,223 @@
+/* The generated code itself: no spills in microkernels, tiles where they belong, refusals, isolation, human-readable
+ * forms. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/llvm/harness.h"
+#include "tests/llvm/harness_programs.h"
+
+typedef struct world {
+  sn_arena *arena;
+  sn_diags *diags;
+} world;
+
+static int setup(void **state) {
+  world *w = malloc(sizeof *w);
+  *w = (world){sn_arena_create(), sn_diags_create()};
+  *state = w;
+  return 0;
+}
+
+static int teardown(void **state) {
+  world *w = *state;
+  sn_diags_destroy(w->diags);
+  sn_arena_destroy(w->arena);
+  free(w);
+  return 0;
+}
+
+static const char *shown(world *w, const sn_target *t, const sn_kernel *k, const char *what) {
+  sn_text text = sn_text_begin(w->arena);
+  if (sn_backend_llvm()->show(t, k, what, &text, w->diags)) fail_msg("%s", sn_diags_print(w->diags, w->arena));
+  return text.at;
+}
+
+/* ---- spills -------------------------------------------------------------------------------------------------- */
+
+static bool is_spill(const char *line, size_t n) { /* a vector register to or from the stack */
+  bool stack = false, vector = false;
+  for (size_t i = 0; i + 4 < n; i++) {
+    stack |= !strncmp(line + i, "(%rsp", 5);
+    vector |= !strncmp(line + i, "%zmm", 4) || !strncmp(line + i, "%ymm", 4) || !strncmp(line + i, "%xmm", 4);
+  }
+  return stack && vector;
+}
+
+/* spills inside functions called micro*; *functions counts those */
+static int microkernel_spills(const char *assembly, int *functions) {
+  int spills = 0;
+  bool inside = false;
+  for (const char *line = assembly; *line;) {
+    size_t n = strcspn(line, "\n");
+    if (n && line[0] != '\t' && line[0] != '.' && line[0] != '#' && memchr(line, ':', n)) {
+      inside = !strncmp(line, "micro", 5);
+      *functions += inside;
+    }
+    if (inside && is_spill(line, n)) {
+      printf("%.*s\n", (int)n, line);
+      spills++;
+    }
+    line += n + (line[n] == '\n');
+  }
+  return spills;
+}
+
+static void no_spills(world *w, const sn_kernel *k) {
+  for (int isa = SN_ISA_BASELINE; isa <= SN_ISA_AVX512; isa++) {
+    sn_target t = sn_target_cpu((sn_isa)isa);
+    int functions = 0, spills = microkernel_spills(shown(w, &t, k, "asm"), &functions);
+    assert_true(functions > 0);
+    if (spills) fail_msg("%s on %s: %d accesses of the stack in microkernels", k->name, t.features, spills);
+  }
+}
+
+static void microkernels_do_not_spill(void **state) {
+  world *w = *state;
+  px_contract o[] = {
+      {1024, 1024, 1024, 64, 64, 1024, 256, .packed_b = true, .elem = SN_ELEM_F32},
+      {256, 3072, 768, 64, 48, 768, 256, .packed_b = true, .elem = SN_ELEM_F32},
+      {101, 130, 67, 64, 64, 67, 64, .elem = SN_ELEM_F32},
+      {101, 130, 67, 64, 64, 64, 64, .symbolic = true, .elem = SN_ELEM_F32},
+      {64, 96, 64, 64, 48, 64, 64, .packed_b = true, .elem = SN_ELEM_BF16},
+  };
+  px_attention a = {12, 1024, 64, 64, 64, .keys_major = true, .causal = true, .scale = 0.125};
+  for (size_t i = 0; i < sizeof o / sizeof *o; i++) no_spills(w, px_contract_kernel(w->arena, &o[i]));
+  no_spills(w, px_attention_forward(w->arena, &a));
+  no_spills(w, px_attention_dkv(w->arena, &a));
+  no_spills(w, px_attention_dq(w->arena, &a));
+}
+
+/* ---- tiles ---------------------------------------------------------------------------------------------------- */
+
+static sn_kernel *packed_bf16(world *w, int m, int k) {
+  px_contract o = {m, 80, k, 64, 32, k, 64, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true, .bias = true};
+  return px_contract_kernel(w->arena, &o);
+}
+
+static void packed_products_use_tiles(void **state) {
+  world *w = *state;
+  sn_target t = sn_target_cpu(SN_ISA_AMX);
+  const char *why = NULL;
+  const sn_kernel *k = packed_bf16(w, 100, 96);
+  assert_true(sn_backend_llvm()->supports(&t, k, w->arena, &why));
+  const char *text = shown(w, &t, k, "asm");
+  assert_non_null(strstr(text, "tdpbf16ps"));
+  assert_non_null(strstr(text, "ldtilecfg"));
+  assert_non_null(strstr(text, "tilerelease"));
+}
+
+/* Runs where the machine has tiles; c = a b + bias with b in pairs of rows. */
+static void packed_products_are_right(void **state) {
+  world *w = *state;
+  if (!hx_can_run(SN_ISA_AMX)) {
+    printf("skipped: this machine has no AMX tiles, or does not permit them\n");
+    skip();
+  }
+  sn_target t = hx_target(SN_ISA_AMX, true);
+  const sn_kernel *k = packed_bf16(w, 100, 96);
+  hx_buffer b[4] = {hx_buffer_create(SN_ELEM_BF16, 100 * 96), hx_buffer_create(SN_ELEM_BF16, 96 * 96),
+                    hx_buffer_create(SN_ELEM_F32, 100 * 80), hx_buffer_create(SN_ELEM_F32, 80)};
+  sn_karg args[4];
+  for (int i = 0; i < 4; i++) hx_fill(&b[i], (uint64_t)i, 1), args[i].p = b[i].data;
+  hx_check(&t, k, args, b, 1e-5);
+  for (int i = 0; i < 4; i++) hx_buffer_free(&b[i]);
+}
+
+/* ---- refusals --------------------------------------------------------------------------------------------------- */
+
+static void refused(world *w, sn_isa isa, const sn_kernel *k, const char *word) {
+  sn_target t = sn_target_cpu(isa);
+  const char *why = NULL;
+  sn_code_blob blob = {0};
+  assert_false(sn_backend_llvm()->supports(&t, k, w->arena, &why));
+  assert_non_null(strstr(why, word));
+  assert_int_equal(sn_backend_llvm()->emit(&t, k, w->arena, w->diags, &blob), SN_ERR_DEVICE);
+  assert_non_null(strstr(w->diags->at[w->diags->count - 1].message, word));
+  assert_non_null(strstr(w->diags->at[w->diags->count - 1].message, k->name));
+}
+
+static void what_is_not_covered_is_refused(void **state) {
+  world *w = *state;
+  refused(w, SN_ISA_AVX512, packed_bf16(w, 100, 96), "AMX");
+  refused(w, SN_ISA_AMX, packed_bf16(w, 100, 48), "32");
+  sn_kernel *k = sn_kernel_create(w->arena, "elementary");
+  sn_kv x = sn_kernel_buffer(k, "x", SN_ELEM_F32, SN_K_IN), y = sn_kernel_buffer(k, "y", SN_ELEM_F32, SN_K_OUT);
+  sn_kernel_grid(k, 1, sn_k_i(k, 1), 0, 0);
+  sn_k_store(k, (sn_kwin){.buf = y}, sn_k_un(k, SN_K_TANH, sn_k_load(k, 1, 16, (sn_kwin){.buf = x}, 0)));
+  refused(w, SN_ISA_AVX512, k, "tanh");
+}
+
+/* ---- images --------------------------------------------------------------------------------------------------- */
+
+static void images_are_self_contained(void **state) { /* external symbols would have been refused */
+  world *w = *state;
+  px_contract o = {101, 130, 67, 32, 64, 16, 64, .elem = SN_ELEM_BF16, .bias = true, .gelu = true};
+  const sn_kernel *k = px_contract_kernel(w->arena, &o);
+  for (int isa = SN_ISA_BASELINE; isa <= SN_ISA_AVX512; isa++) {
+    sn_target t = sn_target_cpu((sn_isa)isa);
+    sn_code_blob b = {0}, c = {0};
+    assert_int_equal(sn_backend_llvm()->emit(&t, k, w->arena, w->diags, &b), SN_OK);
+    assert_int_equal(b.kind, SN_CODE_CPU);
+    assert_string_equal(b.features, t.features);
+    assert_true(b.entry >= 0 && b.entry < b.byte_count && b.workspace_bytes > 0);
+    assert_int_equal(sn_backend_llvm()->emit(&t, k, w->arena, w->diags, &c), SN_OK); /* same input, same bytes */
+    assert_int_equal(b.byte_count, c.byte_count);
+    assert_memory_equal(b.bytes, c.bytes, (size_t)b.byte_count);
+    const char *text = shown(w, &t, k, "asm");
+    assert_null(strstr(text, "@PLT"));
+    assert_null(strstr(text, "@GOTPCREL"));
+  }
+}
+
+static void isolated_code_is_the_same(void **state) {
+  world *w = *state;
+  sn_kernel *k = px_layernorm(w->arena, 8, 100, 4, 1e-5, false);
+  sn_target t = sn_target_cpu(SN_ISA_AVX2);
+  sn_code_blob b = {0}, c = {0};
+  assert_int_equal(sn_llvm_emit(NULL, &t, k, w->arena, w->diags, &b), SN_OK);
+  assert_int_equal(sn_llvm_emit(&(sn_llvm_opt){.isolate = true}, &t, k, w->arena, w->diags, &c), SN_OK);
+  assert_int_equal(b.byte_count, c.byte_count);
+  assert_memory_equal(b.bytes, c.bytes, (size_t)b.byte_count);
+  assert_int_equal(b.workspace_bytes, c.workspace_bytes);
+  const sn_kernel *bad = packed_bf16(w, 100, 96);
+  assert_int_equal(sn_llvm_emit(&(sn_llvm_opt){.isolate = true}, &t, bad, w->arena, w->diags, &c), SN_ERR_DEVICE);
+  assert_non_null(strstr(w->diags->at[w->diags->count - 1].message, "AMX"));
+}
+
+static void forms_are_shown(void **state) {
+  world *w = *state;
+  const sn_kernel *k = px_softmax(w->arena, 8, 100, 4, true);
+  sn_target t = sn_target_cpu(SN_ISA_AVX512);
+  sn_text text = sn_text_begin(w->arena);
+  assert_non_null(strstr(shown(w, &t, k, "llvm"), "define void @sn_kernel"));
+  assert_non_null(strstr(shown(w, &t, k, "asm"), "sn_kernel:"));
+  assert_int_equal(sn_backend_llvm()->show(&t, k, "hex", &text, w->diags), SN_ERR_USAGE);
+}
+
+static void host_facts_are_sensible(void **state) {
+  (void)state;
+  sn_target t;
+  assert_int_equal(sn_llvm_host_target(&t), SN_OK);
+  assert_true(t.l1_bytes >= 8 << 10 && t.l2_bytes >= t.l1_bytes && t.l3_bytes > 0 && t.threads > 0 && t.lanes >= 4);
+  assert_true(strlen(t.features) > 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(microkernels_do_not_spill, setup, teardown),
+      cmocka_unit_test_setup_teardown(packed_products_use_tiles, setup, teardown),
+      cmocka_unit_test_setup_teardown(packed_products_are_right, setup, teardown),
+      cmocka_unit_test_setup_teardown(what_is_not_covered_is_refused, setup, teardown),
+      cmocka_unit_test_setup_teardown(images_are_self_contained, setup, teardown),
+      cmocka_unit_test_setup_teardown(isolated_code_is_the_same, setup, teardown),
+      cmocka_unit_test_setup_teardown(forms_are_shown, setup, teardown),
+      cmocka_unit_test(host_facts_are_sensible),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
