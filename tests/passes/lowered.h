@@ -1,5 +1,5 @@
 /* Runs a module through the pipeline and lowering, executes the plan through the kernel interpreter, and compares with
- * the graph interpreter on the module as it was written. */
+ * the graph interpreter on the module with calls inlined and gradients made. */
 #ifndef SN_TESTS_PASSES_LOWERED_H
 #define SN_TESTS_PASSES_LOWERED_H
 
@@ -124,6 +124,8 @@ static inline lowered_result lowered_compile(const lowered_case *c) {
   lowered_result r = {.arena = sn_arena_create(), .diags = sn_diags_create()};
   r.target = c->target ? *c->target : sn_target_cpu(SN_ISA_AVX2);
   r.written = lowered_parse(&r, c->text);
+  sn_pass_env inlined = {.arena = r.arena, .diags = r.diags};
+  if (sn_pass_inline(r.written, &inlined) || sn_pass_grad(r.written, &inlined)) lowered_fail(&r, "no gradients");
   r.module = lowered_parse(&r, c->text);
   for (int i = 0; i < sn_types_symbol_count(r.written->types); i++) {
     const sn_dimx *d = sn_types_symbol(r.written->types, i);

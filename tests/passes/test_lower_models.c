@@ -1,0 +1,28 @@
+/* Whole training steps, forward, backward and optimiser: fused in every way against the graph interpreter. */
+#include "tests/passes/lowered.h"
+
+static char *read_model(sn_arena *arena, const char *name) {
+  FILE *f = fopen(sn_arena_printf(arena, SN_SOURCE_DIR "/tests/passes/golden/%s", name), "rb");
+  assert_non_null(f);
+  char *text = sn_arena_alloc(arena, 1 << 20);
+  size_t n = fread(text, 1, (1 << 20) - 1, f);
+  fclose(f);
+  text[n] = 0;
+  return strchr(text, '\n') + 1; /* after "sinter 1" */
+}
+
+static void check_model(const char *name, const int64_t *dims, int int_below) {
+  sn_arena *arena = sn_arena_create();
+  lowered_check_all((lowered_case){.text = read_model(arena, name), .dims = dims, .int_below = int_below, .spread = true, .factor = 4});
+  sn_arena_destroy(arena);
+}
+
+static void gpt(void **state) {
+  (void)state;
+  check_model("gpt_train.sn", (const int64_t[]){2, 7}, 20);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(gpt)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
