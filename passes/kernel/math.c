@@ -16,8 +16,8 @@
 static const float exp2_q[] = {0x1.416b5ep-13f, 0x1.5f082ep-10f, 0x1.3b2de0p-7f, 0x1.c6af7cp-5f, 0x1.ebfbdcp-3f, 0x1.62e430p-1f};
 /* e^r = 1 + r + r^2 q(r), |r| <= ln(2)/2; 3.1e-9 */
 static const float exp_q[] = {0x1.6a4f88p-10f, 0x1.123988p-7f, 0x1.5558aep-5f, 0x1.555492p-3f, 0x1.fffffcp-2f};
-/* the same with the error relative to e^r - 1; 1.4e-8 */
-static const float expm1_q[] = {0x1.6c6618p-10f, 0x1.1223fep-7f, 0x1.5555aap-5f, 0x1.5554b6p-3f, 0x1.0p-1f};
+/* the same with the error relative to e^r - 1; 4.3e-10 */
+static const float expm1_q[] = {0x1.9e6e0ap-13f, 0x1.6d3a48p-10f, 0x1.1112dap-7f, 0x1.5554f8p-5f, 0x1.555554p-3f, 0x1.0p-1f};
 /* ln(1 + f) = f + f^2 q(f), 1/sqrt(2) <= 1 + f < sqrt(2); 4.2e-9 */
 static const float log_q[] = {-0x1.38138ep-4f, 0x1.087500p-3f, -0x1.0f5208p-3f, 0x1.226c84p-3f, -0x1.5423e8p-3f,
                               0x1.99a41cp-3f, -0x1.000438p-2f, 0x1.555550p-2f, -0x1.fffff8p-2f};

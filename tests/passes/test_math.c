@@ -29,10 +29,10 @@ typedef struct function {
 
 /* clang-format off */
 static const function functions[] = {
-  {SN_K_EXP,  exp,  0.95, -110, 100},    {SN_K_EXP2, exp2, 0.85, -160, 140},
-  {SN_K_LOG,  log,  0.95, 0, 3.4e38f},   {SN_K_LOG2, log2, 0.97, 0, 3.4e38f},
-  {SN_K_SIN,  sin,  1.7, -0x1p20f, 0x1p20f}, {SN_K_COS, cos, 1.7, -0x1p20f, 0x1p20f},
-  {SN_K_TANH, tanh, 2.45, -100, 100},    {SN_K_ERF,  erf,  1.06, -10, 10},
+  {SN_K_EXP,  exp,  0.9, -110, 100},    {SN_K_EXP2, exp2, 0.80, -160, 140},
+  {SN_K_LOG,  log,  0.92, 0, 3.4e38f},   {SN_K_LOG2, log2, 0.96, 0, 3.4e38f},
+  {SN_K_SIN,  sin,  1.81, -0x1p20f, 0x1p20f}, {SN_K_COS, cos, 1.81, -0x1p20f, 0x1p20f},
+  {SN_K_TANH, tanh, 2.42, -100, 100},    {SN_K_ERF,  erf,  1.06, -10, 10},
 };
 /* clang-format on */
 
