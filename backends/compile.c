@@ -256,7 +256,9 @@ static sn_code run_kernel_text(void *user, const sn_code_blob *blob, const void 
                                sn_diags *diags) {
   sn_compiled *c = user;
   int i = kernel_of(c, blob);
-  sn_kinterp in = {.diags = diags, .args = args, .round = true, .lo = lo, .hi = hi};
+  int64_t elements[SN_K_PARAMS]; /* the runtime knows them, the ABI does not carry them */
+  for (int k = 0; k < SN_K_PARAMS; k++) elements[k] = INT64_MAX >> 8;
+  sn_kinterp in = {.diags = diags, .args = args, .elements = elements, .round = true, .lo = lo, .hi = hi};
   if (i >= 0) return sn_kinterp_run(&in, c->kernel[i]);
   sn_arena *arena = sn_arena_create();
   sn_kernel *k;

@@ -46,7 +46,7 @@ static uint64_t check(const variant *v) {
   check_result r;
   set_dim(m, dims, "B", v->B);
   set_dim(m, dims, "T", v->T);
-  check_opt o = {.compile = {.target = v->target, .fuse = v->fuse, .isa = v->isa}, .graph = v->graph, .dims = dims, .seed = 11, .spread = 8,
+  check_opt o = {.compile = {.target = v->target, .fuse = v->fuse, .isa = v->isa}, .graph = v->graph, .dims = dims, .seed = 11, .spread = 8, .factor = 4,
                  .threads = v->threads, .int_limit = strcmp(v->graph, "prefill") && strcmp(v->graph, "decode") ? 17 : 1, .scale = 0.3};
   sn_code code = check_graph(m, &o, arena, diags, &r);
   if (code) fail_msg("%s %s %s: %s", v->model, v->graph, v->target, sn_diags_print(diags, arena));
