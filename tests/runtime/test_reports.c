@@ -1,0 +1,85 @@
+/* What people and tools look at: traces, curves, bars. */
+#include <jansson.h>
+#include <math.h>
+
+#include "runtime/io/svg.h"
+#include "runtime/trace.h"
+#include "tests/runtime/support.h"
+
+static void traces_are_json_in_order(void **state) {
+  (void)state;
+  world w = world_create(1);
+  int x = add_slot(&w, "x", SN_SLOT_INPUT, 0, SN_ELEM_F32, 1, w.t, NULL);
+  int y = add_slot(&w, "y", SN_SLOT_OUTPUT, 0, SN_ELEM_F32, 1, w.t, NULL);
+  add_twice(&w, 0, x, y, w.t, true);
+  add_move(&w, 0, SN_STEP_COPY, x, y)->where = "h.0 \"quoted\"";
+  sn_run_trace *trace = sn_run_trace_create(w.plan);
+  sn_runtime *r = runtime_of(&w, (sn_runtime_opt){.threads = 2, .on_step = sn_run_trace_step, .step_user = trace});
+  sn_store *s = store_of(&w, r, 1);
+  float data[5000] = {0};
+  sn_buffer buffers[] = {{"x", data, 1, {4096}}};
+  for (int i = 0; i < 1500; i++) assert_int_equal(sn_run(r, s, "main", 1, buffers, w.diags), SN_OK);
+  sn_text text = sn_text_begin(w.arena);
+  sn_run_trace_print(&text, trace);
+  json_t *root = json_loads(text.at, 0, NULL), *events = json_object_get(root, "traceEvents");
+  assert_int_equal(json_array_size(events), 3000);
+  assert_string_equal(json_string_value(json_object_get(json_array_get(events, 0), "name")), "twice");
+  const json_t *last = json_array_get(events, 2999), *before = json_array_get(events, 2998);
+  assert_string_equal(json_string_value(json_object_get(json_object_get(last, "args"), "where")), "h.0 \"quoted\"");
+  double end = json_number_value(json_object_get(before, "ts")) + json_number_value(json_object_get(before, "dur"));
+  assert_true(fabs(json_number_value(json_object_get(last, "ts")) - end) < 0.01); /* microseconds, 3 decimals each */
+  json_decref(root);
+  sn_run_trace_destroy(trace);
+  sn_store_destroy(s);
+  sn_runtime_destroy(r);
+  world_destroy(&w);
+}
+
+/* Tags balance, nothing is loaded from outside, no number is missing. */
+static void check_svg(const char *svg, const char *const *texts, int count) {
+  int open = 0;
+  for (const char *p = strchr(svg, '<'); p; p = strchr(p + 1, '<')) {
+    const char *end = strchr(p, '>');
+    assert_non_null(end);
+    open += p[1] == '/' ? -1 : end[-1] != '/';
+    assert_true(open >= 0);
+  }
+  assert_int_equal(open, 0);
+  assert_null(strstr(svg, "href"));
+  assert_null(strstr(svg, "<script"));
+  assert_null(strstr(svg, "nan"));
+  assert_null(strstr(svg, "inf"));
+  assert_non_null(strstr(svg, "prefers-color-scheme"));
+  for (int i = 0; i < count; i++) assert_non_null(strstr(svg, texts[i]));
+}
+
+static void curves_survive_any_numbers(void **state) {
+  (void)state;
+  sn_arena *arena = sn_arena_create();
+  double x[] = {1, 2, 3, 4}, y[] = {4.2, NAN, INFINITY, 1.9}, flat[] = {2, 2, 2, 2}, none[] = {NAN, NAN, NAN, NAN};
+  double huge[] = {1e300, -1e300, 1e-300, 0}, dense[] = {1e17, 1e17 + 16, 1e17, 1e17};
+  const double *columns[] = {y, flat, none, huge, dense};
+  for (int i = 0; i < 5; i++) {
+    for (int n = 0; n <= 4; n++) {
+      sn_text t = sn_text_begin(arena);
+      sn_series series[] = {{"train <1>", n, x, columns[i]}, {"val", n, x, flat}};
+      sn_svg_lines(&t, "loss & more", "step", "loss", 2, series);
+      check_svg(t.at, (const char *const[]){"loss &amp; more", n ? "train &lt;1&gt;" : "no values", "val"}, 3);
+    }
+  }
+  sn_text t = sn_text_begin(arena);
+  sn_svg_bars(&t, "time", "ms", 3, (const char *const[]){"none", "map", "all"}, (double[]){12.5, NAN, 0});
+  check_svg(t.at, (const char *const[]){"none", "12.5"}, 2);
+  t = sn_text_begin(arena);
+  sn_svg_bars(&t, "time", "ms", 1, (const char *const[]){"zero"}, (double[]){0});
+  check_svg(t.at, (const char *const[]){"zero"}, 1);
+  sn_arena_destroy(arena);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(traces_are_json_in_order),
+      cmocka_unit_test(curves_survive_any_numbers),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
