@@ -34,7 +34,8 @@ SN_MUST sn_code sn_safetensors_write(const char *path, int count, const sn_tenso
                                      const char *const (*meta)[2], sn_diags *diags);
 
 /* Parameters of a store to a file, and back: every parameter must be there with its shape; float types are converted.
- * Tensors that the model lacks are an error unless `partial`; with `partial` missing ones keep their values.
+ * Tensors that the model lacks are an error unless `partial` or the file says that it was saved by the same model and
+ * settings (then they belong to graphs that this plan leaves out); with `partial` missing ones keep their values.
  * errors: SN_ERR_INPUT missing, unknown (with the nearest name) or misshapen tensors (expected, found). */
 SN_MUST sn_code sn_store_save(sn_store *s, const sn_plan *p, const char *path, sn_diags *diags);
 SN_MUST sn_code sn_store_load(sn_store *s, const sn_plan *p, const char *path, bool partial, sn_diags *diags);

@@ -115,6 +115,17 @@ static int by_name(const void *x, const void *y) {
   return strcmp(((const sn_tensor_entry *)x)->name, ((const sn_tensor_entry *)y)->name);
 }
 
+static const char *meta_of(const sn_safetensors *f, const char *key) {
+  for (int i = 0; i < f->meta_count; i++)
+    if (!strcmp(f->meta[i][0], key)) return f->meta[i][1];
+  return "";
+}
+
+/* The file was written for this very model; what this plan lacks is for graphs that it leaves out. */
+static bool is_same_model(const loader *l, const sn_safetensors *f) {
+  return *l->p->model && !strcmp(meta_of(f, "model"), l->p->model) && !strcmp(meta_of(f, "settings"), l->p->settings);
+}
+
 /* Tensors of the file that the model has no place for. */
 static sn_code check_unknown(const loader *l, const sn_safetensors *f) {
   int count = 0;
@@ -150,12 +161,15 @@ static sn_code match_all(const loader *l, const sn_safetensors *f, sn_tensor_ent
     count += have[count] != NULL;
   }
   *out_count = count;
-  return l->partial ? SN_OK : check_unknown(l, f);
+  return l->partial || is_same_model(l, f) ? SN_OK : check_unknown(l, f);
 }
 
 static sn_code load(const loader *l, const sn_safetensors *f) {
   int count;
-  sn_safetensors sorted = {.count = f->count, .tensor = SN_ARRAY(l->arena, f->count + 1, sn_tensor_entry)};
+  sn_safetensors sorted = {.count = f->count,
+                           .meta_count = f->meta_count,
+                           .meta = f->meta,
+                           .tensor = SN_ARRAY(l->arena, f->count + 1, sn_tensor_entry)};
   if (f->count) memcpy(sorted.tensor, f->tensor, (size_t)f->count * sizeof *f->tensor);
   qsort(sorted.tensor, (size_t)f->count, sizeof *f->tensor, by_name);
   sn_tensor_entry *want = SN_ARRAY(l->arena, l->p->slot_count + 1, sn_tensor_entry);
