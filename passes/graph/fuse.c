@@ -47,25 +47,36 @@ static bool rule_allows(sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to) {
 
 /* ---- joining ----------------------------------------------------------------------------------------------------- */
 
+/* Positions of the nodes that the group reads, computed anew when it has changed. */
+static void find_operands(sn_fuse *s, sn_fuse_group *g) {
+  if (g->operand_version == g->version) return;
+  sn_val few[64], *in = few;
+  int n = sn_fuse_inputs(s, g->count, g->node, few, 64);
+  if (n > 64) {
+    in = SN_ARRAY(s->arena, n, sn_val);
+    n = sn_fuse_inputs(s, g->count, g->node, in, n);
+  }
+  g->operand = SN_ARRAY(s->arena, n, int);
+  g->operand_count = 0;
+  for (int i = 0; i < n; i++) {
+    int p = sn_fuse_position(s, in[i]);
+    if (s->group_of[p] >= 0) g->operand[g->operand_count++] = p;
+  }
+  g->operand_version = g->version;
+}
+
 /* Does anything between the groups depend on `from` and feed `to`? Searches up from `to`. */
 static bool reaches(sn_fuse *s, int from, int to, bool direct) {
   sn_fuse_group *g = &s->group[to];
-  int first = s->group[from].node[0];
   if (g->mark == s->marks) return false;
   g->mark = s->marks;
-  sn_val in[256];
-  int n = sn_fuse_inputs(s, g->count, g->node, in, 256);
-  for (int i = 0; i < n && i < 256; i++) {
-    int x = sn_fuse_group_of(s, in[i]);
-    if (x < 0 || x == to) continue;
-    if (x == from) {
-      if (!direct) return true;
-      continue;
-    }
-    const sn_fuse_group *p = &s->group[x];
-    if (p->node[p->count - 1] > first && reaches(s, from, x, false)) return true;
+  find_operands(s, g);
+  for (int i = 0; i < g->operand_count; i++) {
+    int x = s->group_of[g->operand[i]];
+    if (x == to || (x == from && direct)) continue;
+    if (x == from || reaches(s, from, x, false)) return true;
   }
-  return n > 256;
+  return false;
 }
 
 static bool makes_cycle(sn_fuse *s, int from, int to) {

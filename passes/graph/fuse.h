@@ -12,9 +12,12 @@ typedef enum sn_fuse_kind { SN_FUSE_MAP, SN_FUSE_ROWS, SN_FUSE_CONTRACT, SN_FUSE
 typedef struct sn_fuse_group {
   sn_fuse_kind kind;
   int count;
-  int *node;   /* positions in f->node, ascending */
-  int version; /* changes when the group does; -1: merged into another */
-  int mark;    /* of the last search that met it */
+  int *node;           /* positions in f->node, ascending */
+  int version;         /* changes when the group does; -1: merged into another */
+  int mark;            /* of the last search that met it */
+  int operand_version; /* of which the operands are known */
+  int operand_count;
+  int *operand; /* positions of nodes in groups */
 } sn_fuse_group;
 
 typedef struct sn_fuse {
