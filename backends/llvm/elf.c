@@ -5,16 +5,16 @@
 #include <elf.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, MOST_ALIGNMENT = 4096 };
 
 typedef struct object {
   const char *at;
   size_t bytes;
-  const Elf64_Shdr *section;
+  Elf64_Shdr *section; /* copies: tables of a damaged object may lie anywhere */
   int section_count;
   const char *names; /* of sections */
   size_t names_bytes;
-  const Elf64_Sym *symbol;
+  Elf64_Sym *symbol;
   size_t symbol_count;
   const char *strings; /* of symbols */
   size_t strings_bytes;
@@ -38,6 +38,10 @@ static const char *string_at(const char *table, size_t bytes, uint32_t offset) {
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
 
+static void *table_copy(const object *o, const Elf64_Shdr *s) {
+  return sn_arena_copy(o->arena, o->at + s->sh_offset, s->sh_size);
+}
+
 static sn_code read_symbols(object *o) {
   for (int i = 0; i < o->section_count; i++) {
     const Elf64_Shdr *s = &o->section[i];
@@ -46,7 +50,7 @@ static sn_code read_symbols(object *o) {
       return fail(o, "symbol table", NULL);
     const Elf64_Shdr *t = &o->section[s->sh_link];
     if (!inside(o, t->sh_offset, t->sh_size)) return fail(o, "symbol names", NULL);
-    o->symbol = (const Elf64_Sym *)(const void *)(o->at + s->sh_offset);
+    o->symbol = table_copy(o, s);
     o->symbol_count = s->sh_size / sizeof *o->symbol;
     o->strings = o->at + t->sh_offset, o->strings_bytes = t->sh_size;
     return SN_OK;
@@ -55,16 +59,17 @@ static sn_code read_symbols(object *o) {
 }
 
 static sn_code read_header(object *o) {
-  const Elf64_Ehdr *h = (const Elf64_Ehdr *)(const void *)o->at;
-  if (o->bytes < sizeof *h || memcmp(h->e_ident, ELFMAG, SELFMAG) || h->e_ident[EI_CLASS] != ELFCLASS64)
-    return fail(o, "not ELF64", NULL);
-  if (h->e_machine != EM_X86_64) return fail(o, "not for x86-64: other architectures are not supported", NULL);
-  if (h->e_shentsize != sizeof(Elf64_Shdr) || !inside(o, h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr)))
-    return fail(o, "section table", NULL);
-  o->section = (const Elf64_Shdr *)(const void *)(o->at + h->e_shoff);
-  o->section_count = h->e_shnum;
-  if (h->e_shstrndx >= h->e_shnum) return fail(o, "section names", NULL);
-  const Elf64_Shdr *n = &o->section[h->e_shstrndx];
+  Elf64_Ehdr h;
+  if (o->bytes < sizeof h) return fail(o, "not ELF64", NULL);
+  memcpy(&h, o->at, sizeof h);
+  if (memcmp(h.e_ident, ELFMAG, SELFMAG) || h.e_ident[EI_CLASS] != ELFCLASS64) return fail(o, "not ELF64", NULL);
+  if (h.e_machine != EM_X86_64) return fail(o, "not for x86-64: other architectures are not supported", NULL);
+  uint64_t table = (uint64_t)h.e_shnum * sizeof(Elf64_Shdr);
+  if (h.e_shentsize != sizeof(Elf64_Shdr) || !inside(o, h.e_shoff, table)) return fail(o, "section table", NULL);
+  o->section = sn_arena_copy(o->arena, o->at + h.e_shoff, table);
+  o->section_count = h.e_shnum;
+  if (h.e_shstrndx >= h.e_shnum) return fail(o, "section names", NULL);
+  const Elf64_Shdr *n = &o->section[h.e_shstrndx];
   if (!inside(o, n->sh_offset, n->sh_size)) return fail(o, "section names", NULL);
   o->names = o->at + n->sh_offset, o->names_bytes = n->sh_size;
   return read_symbols(o);
@@ -95,6 +100,7 @@ static sn_code lay_out(object *o, int64_t *total) {
       if (s->sh_flags & SHF_WRITE) return fail(o, "writable data in", section_name(o, i));
       if (s->sh_type != SHT_PROGBITS || !inside(o, s->sh_offset, s->sh_size))
         return fail(o, "section", section_name(o, i));
+      if (s->sh_addralign > MOST_ALIGNMENT) return fail(o, "alignment of section", section_name(o, i));
       at = aligned(at, s->sh_addralign);
       o->offset[i] = at;
       at += (int64_t)s->sh_size;
@@ -118,6 +124,7 @@ static sn_code symbol_offset(const object *o, size_t index, int64_t *out) {
   if (s->st_shndx == SHN_UNDEF) return fail(o, "generated code needs the external symbol", name);
   if (s->st_shndx >= o->section_count || o->offset[s->st_shndx] < 0)
     return fail(o, "symbol outside of the image:", name);
+  if (s->st_value >= o->section[s->st_shndx].sh_size) return fail(o, "symbol outside of its section:", name);
   *out = o->offset[s->st_shndx] + (int64_t)s->st_value;
   return SN_OK;
 }
@@ -127,7 +134,7 @@ static sn_code apply(const object *o, const cg_image *image, int64_t place, cons
   int64_t target;
   if (type == R_X86_64_NONE) return SN_OK;
   SN_TRY(symbol_offset(o, ELF64_R_SYM(r->r_info), &target));
-  int64_t value = target + r->r_addend - place;
+  int64_t value = (int64_t)((uint64_t)target + (uint64_t)r->r_addend - (uint64_t)place);
   size_t width = type == R_X86_64_PC64 ? 8 : 4;
   if (type != R_X86_64_PC32 && type != R_X86_64_PLT32 && type != R_X86_64_PC64) {
     (void)fail(o, "a relocation that is not relative", NULL);
@@ -146,7 +153,7 @@ static sn_code relocate(const object *o, const cg_image *image) {
     if (s->sh_type == SHT_REL) return fail(o, "relocations without addend", NULL);
     if (s->sh_type != SHT_RELA || s->sh_info >= (uint32_t)o->section_count || o->offset[s->sh_info] < 0) continue;
     if (!inside(o, s->sh_offset, s->sh_size)) return fail(o, "relocations", NULL);
-    const Elf64_Rela *r = (const Elf64_Rela *)(const void *)(o->at + s->sh_offset);
+    const Elf64_Rela *r = table_copy(o, s);
     for (size_t j = 0; j < s->sh_size / sizeof *r; j++) {
       if (r[j].r_offset >= o->section[s->sh_info].sh_size) return fail(o, "relocation offset", NULL);
       SN_TRY(apply(o, image, o->offset[s->sh_info] + (int64_t)r[j].r_offset, &r[j]));
