@@ -199,7 +199,7 @@ static sn_code read_tensors(const reader *r, const json_t *root, sn_checkpoint_f
 sn_code sn_checkpoint_parse(sn_arena *arena, sn_diags *diags, const char *file, const void *data, size_t bytes,
                             sn_checkpoint_file *out) {
   reader r = {.arena = arena, .diags = diags, .file = file};
-  size_t header;
+  size_t header = 0;
   SN_TRY(header_bytes(&r, data, bytes, &header));
   json_t *root;
   SN_TRY(sn_json_parse(diags, file, (const char *)data + FRAME, header, &root));

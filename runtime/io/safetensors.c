@@ -107,7 +107,7 @@ static sn_code read_span(const reader *r, const json_t *info, sn_tensor_entry *t
 }
 
 static sn_code read_tensor(const reader *r, const char *name, const json_t *info, sn_tensor_entry *t) {
-  int64_t need;
+  int64_t need = 0;
   SN_TRY(check_name(r, name));
   *t = (sn_tensor_entry){.name = sn_arena_strdup(r->arena, name)};
   if (!json_is_object(info) || json_object_size(info) != 3)
@@ -197,7 +197,7 @@ static sn_code header_bytes(const reader *r, const unsigned char *image, size_t 
 sn_code sn_safetensors_read(sn_arena *arena, sn_diags *diags, const char *file, const void *data, size_t bytes,
                             sn_safetensors *out) {
   reader r = {.arena = arena, .diags = diags, .file = file};
-  size_t header;
+  size_t header = 0;
   SN_TRY(header_bytes(&r, data, bytes, &header));
   r.data = (const unsigned char *)data + 8 + header;
   r.data_bytes = (int64_t)(bytes - 8 - header);
