@@ -113,7 +113,7 @@ static void by_kind(const sn_plan_graph *g, profile *p, cli_measure *out) {
 }
 
 static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, const char *graph, int index,
-                            const bindings *in, cli_measure *out) {
+                            const int64_t *dims, const bindings *in, cli_measure *out) {
   const sn_plan_graph *g = &k->plan->graph[index];
   profile p = {.graph = index, .step_count = g->step_count, .runs = 5};
   sn_runtime_opt opt = *base;
@@ -123,7 +123,7 @@ static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, 
   opt.on_step = on_step;
   opt.step_user = &p;
   SN_TRY(sn_runtime_create(k->plan, &opt, c->diags, &r));
-  sn_code code = sn_store_create(r, 1, NULL, c->diags, &s);
+  sn_code code = sn_store_create(r, 1, dims, c->diags, &s);
   if (!code) code = sn_run(r, s, graph, in->count, in->at, c->diags);
   out->plan = k->plan, out->graph = index;
   out->step_ms = SN_ARRAY(c->arena, g->step_count + 1, double);
@@ -136,12 +136,12 @@ static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, 
 }
 
 static sn_code run_timed(cli *c, sn_compiled *k, const sn_runtime_opt *opt, const char *graph, int repeats,
-                         const bindings *in, cli_measure *out) {
+                         const int64_t *dims, const bindings *in, cli_measure *out) {
   sn_runtime *r;
   sn_store *s;
   double *ms = SN_ARRAY(c->arena, repeats, double);
   SN_TRY(sn_runtime_create(k->plan, opt, c->diags, &r));
-  sn_code code = sn_store_create(r, 1, NULL, c->diags, &s);
+  sn_code code = sn_store_create(r, 1, dims, c->diags, &s);
   for (int i = -2; !code && i < repeats; i++) {
     double start = now_ms();
     code = sn_run(r, s, graph, in->count, in->at, c->diags);
@@ -191,8 +191,8 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   SN_TRY(totals(k.plan, index, dims, out));
   SN_TRY(bind(c, &k, index, dims, s.settings, &in));
   sn_runtime_opt run = sn_compile_runtime_opt(&k, (int)threads);
-  SN_TRY(run_timed(c, &k, &run, graph, (int)repeats, &in, out));
-  SN_TRY(run_profiled(c, &k, &run, graph, index, &in, out));
+  SN_TRY(run_timed(c, &k, &run, graph, (int)repeats, dims, &in, out));
+  SN_TRY(run_profiled(c, &k, &run, graph, index, dims, &in, out));
   cli_unload(&s);
   return SN_OK;
 }

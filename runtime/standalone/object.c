@@ -19,7 +19,7 @@ typedef struct sn_object {
 
 extern const unsigned char sn_object_model[] __attribute__((visibility("hidden")));
 
-API int sn_object_open(sn_object **out, const char *weights, uint64_t seed, int threads);
+API int sn_object_create(sn_object **out, const char *weights, uint64_t seed, int threads, const int64_t *dims);
 API int sn_object_save(sn_object *s, const char *path);
 API const char *sn_object_error(const sn_object *s);
 API void sn_object_close(sn_object *s);
@@ -36,6 +36,7 @@ typedef struct opening {
   const char *weights;
   uint64_t seed;
   int threads;
+  const int64_t *dims;
 } opening;
 
 static int open_all(void *arg) {
@@ -46,19 +47,19 @@ static int open_all(void *arg) {
   memcpy(&bytes, sn_object_model, sizeof bytes);
   SN_TRY(sn_plan_read(s->arena, s->diags, "model", sn_object_model + 64, bytes, &s->plan));
   SN_TRY(sn_runtime_create(s->plan, &opt, s->diags, &s->runtime));
-  SN_TRY(sn_store_create(s->runtime, o->seed, NULL, s->diags, &s->store));
+  SN_TRY(sn_store_create(s->runtime, o->seed, o->dims, s->diags, &s->store));
   return o->weights ? sn_store_load(s->store, s->plan, o->weights, false, s->diags) : SN_OK;
 }
 
 /* On failure *out is still set, so that its error can be read; close it in any case. */
-int sn_object_open(sn_object **out, const char *weights, uint64_t seed, int threads) {
+int sn_object_create(sn_object **out, const char *weights, uint64_t seed, int threads, const int64_t *dims) {
   sn_object *s = calloc(1, sizeof *s);
   *out = s;
   if (!s) return SN_ERR_LIMIT;
   s->arena = sn_arena_create();
   s->diags = sn_diags_create();
   if (!s->arena || !s->diags) return s->error = "out of memory", SN_ERR_LIMIT;
-  opening o = {s, weights, seed, threads};
+  opening o = {s, weights, seed, threads, dims};
   return report(s, sn_protect(open_all, &o));
 }
 
