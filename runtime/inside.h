@@ -73,6 +73,7 @@ struct sn_store {
   void **data;    /* per slot: PARAM, STATE, PACKED; NULL for others */
   int64_t *bytes; /* per slot, without slack */
   int64_t total_bytes;
+  sn_tally tally;
   bool prepared; /* PACKED slots are up to date */
 };
 

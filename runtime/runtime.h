@@ -52,6 +52,13 @@ SN_MUST sn_code sn_store_create(sn_runtime *r, uint64_t seed, const int64_t *dim
 void sn_store_destroy(sn_store *s);
 /* Raw row-major data of a parameter or state, in its slot's type. */
 void *sn_store_data(sn_store *s, int slot, int64_t *bytes);
+/* What a training loop carries from step to step beside tensors; checkpoints keep it, so that a resumed run reports the
+ * same losses. Zero at first. */
+typedef struct sn_tally {
+  double loss_sum; /* of the steps since the last evaluation */
+  int64_t loss_count;
+} sn_tally;
+sn_tally *sn_store_tally(sn_store *s);
 /* After parameters were changed from outside: prepare steps run before the next graph. */
 void sn_store_touch(sn_store *s);
 /* Initial values again for states (role STATE) whose name matches the pattern. */

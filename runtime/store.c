@@ -126,6 +126,8 @@ void *sn_store_data(sn_store *s, int slot, int64_t *bytes) {
   return there ? s->data[slot] : NULL;
 }
 
+sn_tally *sn_store_tally(sn_store *s) { return &s->tally; }
+
 void sn_store_touch(sn_store *s) { s->prepared = false; }
 
 void sn_store_reset(sn_store *s, const char *pattern) {

@@ -161,6 +161,7 @@ static sn_code apply(const resume *r, const sn_checkpoint_file *c) {
   SN_TRY(check_run(r, &c->info));
   SN_TRY(restore(r, c, false));
   SN_TRY(restore(r, c, true));
+  *sn_store_tally(r->s) = c->tally;
   sn_store_touch(r->s);
   return SN_OK;
 }

@@ -45,10 +45,18 @@ static sn_code put_padding(writer *w, int64_t bytes) {
   return put(w, zeros, padded(bytes) - bytes);
 }
 
-static void print_run(sn_text *t, const sn_checkpoint_info *c) {
+static uint64_t bits_of(double x) {
+  uint64_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+static void print_run(sn_text *t, const sn_checkpoint_info *c, const sn_tally *tally) {
   sn_text_add(t, "{\"step\":%" PRId64 ",\"batch\":%" PRId64 ",\"window\":%" PRId64, c->step, c->batch, c->window);
   sn_text_add(t, ",\"seed\":\"%016" PRIx64 "\",\"data\":\"%016" PRIx64 "\"", c->seed, c->data_hash);
   sn_text_add(t, ",\"plan0\":\"%016" PRIx64 "\",\"plan1\":\"%016" PRIx64 "\"", c->plan_hash[0], c->plan_hash[1]);
+  sn_text_add(t, ",\"loss_sum\":\"%016" PRIx64 "\",\"loss_count\":%" PRId64, bits_of(tally->loss_sum),
+              tally->loss_count);
   sn_text_add(t, ",\"model\":");
   sn_json_quote(t, c->model);
   sn_text_add(t, ",\"settings\":");
@@ -103,7 +111,7 @@ static sn_code write_parts(writer *w, const sn_text *header, sn_store *s, const 
 sn_code sn_checkpoint_write(sn_arena *arena, sn_file_out *f, sn_store *s, const sn_plan *p,
                             const sn_checkpoint_info *info, sn_diags *diags) {
   sn_text header = sn_text_begin(arena);
-  print_run(&header, info);
+  print_run(&header, info, sn_store_tally(s));
   print_tensors(&header, s, p);
   writer w = {.f = f, .diags = diags, .hash = XXH3_createState()};
   if (!w.hash) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
@@ -161,6 +169,14 @@ static sn_code read_run(const reader *r, const json_t *root, sn_checkpoint_info 
   return SN_OK;
 }
 
+static sn_code read_tally(const reader *r, const json_t *root, sn_tally *out) {
+  uint64_t bits;
+  SN_TRY(sn_json_hex(r->diags, r->file, root, "loss_sum", &bits));
+  SN_TRY(sn_json_int(r->diags, r->file, root, "loss_count", 0, INT64_MAX, &out->loss_count));
+  memcpy(&out->loss_sum, &bits, sizeof bits);
+  return SN_OK;
+}
+
 static sn_code read_tensor(const reader *r, const json_t *entry, int64_t *at, sn_checkpoint_tensor *t) {
   const char *name = json_string_value(json_array_get(entry, 0)), *elem = json_string_value(json_array_get(entry, 1));
   const json_t *bytes = json_array_get(entry, 2);
@@ -205,6 +221,7 @@ sn_code sn_checkpoint_parse(sn_arena *arena, sn_diags *diags, const char *file, 
   SN_TRY(sn_json_parse(diags, file, (const char *)data + FRAME, header, &root));
   sn_checkpoint_file c = {.count = 0};
   sn_code code = json_is_object(root) ? read_run(&r, root, &c.info) : FAIL(&r, "the header is no JSON object");
+  if (!code) code = read_tally(&r, root, &c.tally);
   if (!code) code = read_tensors(&r, root, &c);
   json_decref(root);
   if (!code) *out = c;

@@ -14,6 +14,7 @@ typedef struct sn_checkpoint_tensor {
 
 typedef struct sn_checkpoint_file {
   sn_checkpoint_info info;
+  sn_tally tally;
   int count;
   sn_checkpoint_tensor *tensor; /* by name, ascending */
 } sn_checkpoint_file;

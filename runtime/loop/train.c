@@ -31,9 +31,8 @@ typedef struct session {
   sn_buffer buffer[SCALARS + 4];
   int buffer_count;
   double start;
-  double loss_sum; /* since the last evaluation */
-  int64_t loss_count;
-  bool unsaved; /* a save failed: try again soon */
+  sn_tally *tally; /* losses since the last evaluation */
+  bool unsaved;    /* a save failed: try again soon */
 } session;
 
 static sn_code store_scalar(scalar *s, sn_elem e, double x, sn_diags *diags, const char *name) {
@@ -129,8 +128,8 @@ static sn_code run_step(session *s, int64_t step) {
   sn_code code = sn_run(o->runtime, o->store, "train", s->buffer_count, s->buffer, s->diags);
   if (code == SN_ERR_NUMERIC && o->on_nonfinite) o->on_nonfinite(o->user, step, s->buffer_count, s->buffer, s->diags);
   if (code) return code;
-  s->loss_sum += s->loss;
-  s->loss_count++;
+  s->tally->loss_sum += s->loss;
+  s->tally->loss_count++;
   return SN_OK;
 }
 
@@ -140,7 +139,7 @@ static void fill_event(session *s, int64_t step, sn_train_event *e) {
   const sn_train_opt *o = s->o;
   double seconds = now() - s->start, done = (double)(step - o->first);
   *e = (sn_train_event){.step = step, .steps = o->steps, .loss = s->loss, .val_loss = NAN, .seconds = seconds};
-  e->train_loss = s->loss_count ? s->loss_sum / (double)s->loss_count : NAN;
+  e->train_loss = s->tally->loss_count ? s->tally->loss_sum / (double)s->tally->loss_count : NAN;
   e->tokens_per_s = seconds > 0 ? done * (double)(o->batch * o->window) / seconds : 0;
   e->eta_s = done > 0 ? seconds / done * (double)(o->steps - step) : 0;
   e->last = step >= o->steps;
@@ -168,33 +167,40 @@ static sn_code after_step(session *s, int64_t step, sn_train_event *e) {
     double before = now();
     SN_TRY(sn_evaluate(o, s->diags, &e->val_loss));
     s->start += now() - before; /* the rate is that of training */
-    s->loss_sum = 0, s->loss_count = 0;
+    s->tally->loss_sum = 0, s->tally->loss_count = 0;
   }
+  if (o->on_event) o->on_event(o->user, e); /* before saving: a resumed run repeats it rather than losing it */
   bool stop = o->stop && *o->stop;
   if (e->last || stop || every(step, o->checkpoint_every) || (s->unsaved && e->evaluation))
     SN_TRY(save(s, step, e->last || stop));
-  if (o->on_event) o->on_event(o->user, e);
   return stop && !e->last ? SN_ERR_INTERRUPTED : SN_OK;
+}
+
+/* Nothing left to do: one evaluation, so that the caller has a result, and the files of the end, which a crash right
+ * after the last checkpoint may have left out. */
+static sn_code finished(session *s, sn_train_event *out) {
+  fill_event(s, s->o->first, out);
+  out->loss = NAN;
+  SN_TRY(sn_evaluate(s->o, s->diags, &out->val_loss));
+  return save(s, s->o->first, true);
 }
 
 static sn_code loop(session *s, sn_train_event *out) {
   SN_TRY(bind_train(s));
   s->start = now();
-  if (s->o->first >= s->o->steps) { /* nothing left: one evaluation, so that the caller has a result */
-    fill_event(s, s->o->first, out);
-    SN_TRY(sn_evaluate(s->o, s->diags, &out->val_loss));
-    if (s->o->on_event) s->o->on_event(s->o->user, out);
-    return SN_OK;
-  }
+  if (!s->o->first) *s->tally = (sn_tally){0};
+  if (s->o->first >= s->o->steps) return finished(s, out);
   for (int64_t step = s->o->first; step < s->o->steps; step++) {
-    SN_TRY(run_step(s, step));
+    sn_code code = run_step(s, step);
+    if (code == SN_ERR_NUMERIC) (void)save(s, step, false); /* the weights of the step before */
+    if (code) return code;
     SN_TRY(after_step(s, step + 1, out));
   }
   return SN_OK;
 }
 
 sn_code sn_train(const sn_train_opt *o, sn_diags *diags, sn_train_event *out) {
-  session s = {.o = o, .diags = diags};
+  session s = {.o = o, .diags = diags, .tally = sn_store_tally(o->store)};
   size_t count = (size_t)(o->batch * o->window);
   s.tokens = malloc(count * sizeof *s.tokens);
   s.targets = malloc(count * sizeof *s.targets);

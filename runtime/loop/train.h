@@ -13,14 +13,14 @@ typedef struct sn_scalar_value {
 } sn_scalar_value;
 
 typedef struct sn_train_event {
-  int64_t step, steps;   /* steps done, of how many */
-  double loss;           /* of the newest step */
-  double train_loss;     /* mean since the evaluation before; NAN without steps */
-  double val_loss;       /* NAN unless this is an evaluation with validation data */
-  double tokens_per_s;   /* training only, since the start */
-  double seconds;        /* since the start */
-  double eta_s;          /* until the last step */
-  bool evaluation;       /* val_loss was measured */
+  int64_t step, steps; /* steps done, of how many */
+  double loss;         /* of the newest step */
+  double train_loss;   /* mean since the evaluation before; NAN without steps */
+  double val_loss;     /* NAN unless this is an evaluation with validation data */
+  double tokens_per_s; /* training only, since the start */
+  double seconds;      /* since the start */
+  double eta_s;        /* until the last step */
+  bool evaluation;     /* val_loss was measured */
   bool last;
 } sn_train_event;
 
@@ -38,10 +38,10 @@ typedef struct sn_train_opt {
   int scalar_count;
   const sn_scalar_value *scalar;
   volatile sig_atomic_t *stop; /* set from outside: finish the step, save, return SN_ERR_INTERRUPTED; NULL: never */
-  /* After every step. */
+  /* After every step; not called when there is no step left to do. */
   void (*on_event)(void *user, const sn_train_event *e);
-  /* Saves everything after `step` steps. Its failure does not end the run: it is reported by on_warning and tried again at the next
-   * occasion; at the end it is the result. */
+  /* Saves everything after `step` steps. Its failure does not end the run: it is reported by on_warning and tried again
+   * at the next occasion; at the end it is the result. */
   sn_code (*save)(void *user, int64_t step, sn_diags *diags);
   void (*on_warning)(void *user, const char *message);
   /* A step failed its check (NaN or Inf): the state is untouched. Adds the diagnostic that names the culprit. */
@@ -49,13 +49,13 @@ typedef struct sn_train_opt {
   void *user;
 } sn_train_opt;
 
-/* Runs steps first..steps. errors: SN_ERR_NUMERIC a check failed (the weights of the step before stay); SN_ERR_INTERRUPTED; those of the
- * runtime. needs: graph `train` with inputs tokens, targets [B, T] and output loss; `eval` likewise if there is validation data.
- * out: the last event. */
+/* Runs steps first..steps. errors: SN_ERR_NUMERIC a check failed (the weights of the step before stay, and are saved);
+ * SN_ERR_INTERRUPTED; those of the runtime. needs: graph `train` with inputs tokens, targets [B, T] and output loss;
+ * `eval` likewise if there is validation data. out: the last event. */
 SN_MUST sn_code sn_train(const sn_train_opt *o, sn_diags *diags, sn_train_event *out);
 
-/* Mean loss of the graph `eval` over `batches` batches spread over the validation split (< 0: all of it, every token once).
- * NAN when there is no validation data. */
+/* Mean loss of the graph `eval` over `batches` batches spread over the validation split (< 0: all of it, every token
+ * once). NAN when there is no validation data. */
 SN_MUST sn_code sn_evaluate(const sn_train_opt *o, sn_diags *diags, double *out_loss);
 
 #endif
