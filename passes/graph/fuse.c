@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LARGE = 64 }; /* bytes: more than a few scalars */
+
 typedef struct edge {
   int from, to; /* groups; from produces what to uses */
   double saved; /* bytes */
@@ -31,6 +33,8 @@ static bool kind_enabled(const sn_pass_env *env, const char *kind) {
 }
 
 static const char *rule_of(sn_fuse_kind from, sn_fuse_kind to) { /* table */
+  if (from == SN_FUSE_ATTEND) return "fuse.attend_into_concat";
+  if (from == SN_FUSE_INDEX) return "fuse.index_into_copy";
   if (to == SN_FUSE_INDEX) return "fuse.map_into_index";
   if (from == SN_FUSE_CONTRACT) return "fuse.map_into_contract_epilogue";
   if (to == SN_FUSE_CONTRACT) return "fuse.map_into_contract_prologue";
@@ -41,6 +45,7 @@ static const char *rule_of(sn_fuse_kind from, sn_fuse_kind to) { /* table */
 
 static bool rule_allows(sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to) {
   sn_fuse_kind most = from > to ? from : to;
+  if (from == SN_FUSE_ATTEND || to == SN_FUSE_ATTEND) most = SN_FUSE_ATTEND;
   const char *kind = most == SN_FUSE_INDEX ? "map" : sn_fuse_kind_name(most);
   return kind_enabled(s->env, kind) && sn_rule_enabled(s->env, rule_of(from, to));
 }
@@ -123,8 +128,10 @@ static bool try_join(sn_fuse *s, int from, int to) {
 /* ---- expansions -----------------------------------------------------------------------------------------------------
  */
 
+/* Derivatives of an expansion are single ops. */
 static const char *expansion_of(const sn_fuse *s, const sn_fuse_group *g) {
   const char *name = s->f->node[g->node[0]]->origin.group;
+  if (g->kind > SN_FUSE_ROWS || (name && strstr(name, ".grad"))) return NULL;
   for (int i = 1; i < g->count && name; i++) {
     const char *other = s->f->node[g->node[i]]->origin.group;
     if (!other || strcmp(name, other)) return NULL;
@@ -218,12 +225,13 @@ static edges find_siblings(sn_fuse *s) {
   return e;
 }
 
-static bool join_edges(sn_fuse *s, edges e, bool siblings) {
+/* Edges that save at least `least` bytes. */
+static bool join_edges(sn_fuse *s, edges e, bool siblings, double least) {
   bool news = false;
   qsort(e.at, (size_t)e.count, sizeof *e.at, by_saving);
   for (int i = 0; i < e.count; i++) {
     int from = e.at[i].from, to = e.at[i].to;
-    if (from == to || s->group[from].version < 0 || s->group[to].version < 0) continue;
+    if (e.at[i].saved < least || from == to || s->group[from].version < 0 || s->group[to].version < 0) continue;
     if (!rule_allows(s, s->group[from].kind, s->group[to].kind)) continue;
     if (siblings &&
         (s->group[from].kind > SN_FUSE_ROWS || s->group[from].kind != s->group[to].kind || makes_cycle(s, to, from)))
@@ -292,13 +300,22 @@ static void add_refusal(sn_fuse *s, const char *ops, const char *reason) {
   env->refusal[env->refusal_count++] = (sn_fuse_refusal){s->f->name, ops, reason};
 }
 
+static const char *why_not(sn_fuse *s, int from, int to) {
+  const sn_fuse_group *a = &s->group[from], *b = &s->group[to];
+  const char *why = sn_map_get_str(s->refused, pair_key(s, from, to));
+  sn_fuse_kind kind;
+  if (why) return why;
+  if (!rule_allows(s, a->kind, b->kind)) return "the rule is switched off";
+  if (makes_cycle(s, from, to)) return "needs a value that depends on it";
+  why = sn_fuse_check(s, a->count + b->count, merged_nodes(s, a, b), &kind);
+  return why ? why : "an intermediate is computed again instead";
+}
+
 static void collect_refusals(sn_fuse *s) {
   edges e = find_edges(s);
   for (int i = 0; i < e.count; i++) {
     const sn_fuse_group *a = &s->group[e.at[i].from], *b = &s->group[e.at[i].to];
-    const char *why = sn_map_get_str(s->refused, pair_key(s, e.at[i].from, e.at[i].to));
-    if (!why)
-      why = rule_allows(s, a->kind, b->kind) ? "two ops that are kernels of their own" : "the rule is switched off";
+    const char *why = why_not(s, e.at[i].from, e.at[i].to);
     const char *from = group_text(s, a), *to = group_text(s, b);
     add_refusal(s, sn_arena_printf(s->env->arena, "%s -> %s", from, to), why);
   }
@@ -313,10 +330,11 @@ static sn_code fuse_function(sn_pass_env *env, const sn_func *f) {
   sn_arena *arena = env->arena;
   sn_fuse_begin(&s, env, arena, f, kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.inline_numbers"));
   join_expansions(&s);
-  while (join_edges(&s, find_edges(&s), false)) continue;
+  while (join_edges(&s, find_edges(&s), false, LARGE)) continue;
   if (sn_rule_enabled(env, "fuse.siblings"))
-    while (join_edges(&s, find_siblings(&s), true)) continue;
+    while (join_edges(&s, find_siblings(&s), true, LARGE)) continue;
   if (kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.equal_forms")) join_equals(&s);
+  while (join_edges(&s, find_edges(&s), false, 0)) continue; /* scalars last: they would make equal groups differ */
   if (kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.recompute")) sn_fuse_recompute(&s);
   collect_refusals(&s);
   return sn_fuse_build(&s);

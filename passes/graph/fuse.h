@@ -28,6 +28,7 @@ typedef struct sn_fuse {
   bool *kept;         /* by value id: output, next state or guard */
   bool *inlined;      /* by value id: computed wherever it is used */
   bool *member;       /* by value id: scratch of a check */
+  bool *copied;       /* by node position: scratch of a check: computed here, but another group stores it */
   int *group_of;      /* by node position; -1: free (leaves, views) */
   int **user, *users; /* by node position: positions of the nodes that use its results, and how many */
   int group_count;

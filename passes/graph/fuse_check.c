@@ -234,6 +234,7 @@ void sn_fuse_begin(sn_fuse *s, sn_pass_env *env, sn_arena *arena, const sn_func 
   s->kept = SN_ARRAY(arena, f->value_count, bool);
   s->inlined = SN_ARRAY(arena, f->value_count, bool);
   s->member = SN_ARRAY(arena, f->value_count, bool);
+  s->copied = SN_ARRAY(arena, f->node_count, bool);
   s->group_of = SN_ARRAY(arena, f->node_count, int);
   s->group = SN_ARRAY(arena, f->node_count, sn_fuse_group);
   find_stored(s);
@@ -302,6 +303,7 @@ int sn_fuse_outputs(const sn_fuse *s, int count, const int *node, sn_val *out) {
   int n = 0;
   for (int i = 0; i < count; i++) {
     const sn_node *x = s->f->node[node[i]];
+    if (s->copied[node[i]]) continue;
     for (int r = 0; r < x->result_count; r++) {
       sn_val v = x->first + (sn_val)r;
       bool needed = s->kept[v];
@@ -411,14 +413,45 @@ static bool takes_values(const sn_node *n, int k) {
   return (n->op == SN_OP_DYN_WRITE || n->op == SN_OP_SCATTER) && k == 1;
 }
 
+/* Does v only rename and join elements of the root's results, so that the root can store them at their places?
+ * view: where v lies, over its axes. */
+static bool is_place_of(const question *q, sn_val v, sn_view view, const sn_node *root) {
+  const sn_func *f = q->s->f;
+  sn_types *t = f->module->types;
+  const sn_node *n = sn_node_of(f, v);
+  sn_step_map m;
+  if (n == root) return true;
+  if (n->op == SN_OP_RESHAPE || n->op == SN_OP_TRANSPOSE)
+    return sn_step_of(f, n, true, &m) && sn_view_step(t, &view, &m) && is_place_of(q, n->arg[0], view, root);
+  if (n->op != SN_OP_CONCAT || !q->s->member[v]) return false;
+  int axis = (int)sn_node_attr(n, "axis")->i;
+  const sn_dimx *start = sn_dimx_const(t, 0);
+  for (int k = 0; k < n->arg_count; k++) {
+    const sn_type *part = sn_val_type(f, n->arg[k]);
+    m = (sn_step_map){.op = SN_OP_SLICE, .from = sn_shape_of(n->type[0]), .to = sn_shape_of(part)};
+    for (int i = 0; i < part->rank; i++) m.start[i] = i == axis ? start : sn_dimx_const(t, 0);
+    sn_view inner = view;
+    if (!sn_view_step(t, &inner, &m) || !is_place_of(q, n->arg[k], inner, root)) return false;
+    start = sn_dimx_add(t, start, part->dim[axis]);
+  }
+  return true;
+}
+
+static bool outputs_are_places(const question *q, const sn_node *root) {
+  for (int i = 0; i < q->output_count; i++) {
+    sn_shape shape = sn_shape_of(sn_val_type(q->s->f, q->output[i]));
+    if (!is_place_of(q, q->output[i], sn_view_of(q->s->f->module->types, &shape), root)) return false;
+  }
+  return true;
+}
+
 static const char *check_index(question *q, const sn_node *root) {
-  for (int i = 0; i < q->output_count; i++)
-    if (q->output[i] != root->first) return "value needed by two kernels of different shape";
+  if (q->output_count != 1 || !outputs_are_places(q, root)) return "value needed by two kernels of different shape";
   for (int k = 0; k < root->arg_count; k++) {
     sn_group g;
     if (!takes_values(root, k)) {
-      if (q->s->member[sn_fuse_base(q->s, root->arg[k])] &&
-          !is_number_leaf(sn_node_of(q->s->f, sn_fuse_base(q->s, root->arg[k]))->op))
+      sn_val base = sn_fuse_base(q->s, root->arg[k]);
+      if (q->s->member[base] && !is_number_leaf(sn_node_of(q->s->f, base)->op))
         return "indexes a value that is computed in the same kernel";
       continue;
     }
@@ -430,22 +463,37 @@ static const char *check_index(question *q, const sn_node *root) {
   return NULL;
 }
 
-static const char *check_kind(question *q, sn_fuse_kind *kind) {
-  const sn_node *root = NULL;
-  int structured = 0;
-  *kind = SN_FUSE_MAP;
+/* Attention with what joins its results: nothing else computes. */
+static const char *check_attend(question *q, const sn_node *root) {
   for (int i = 0; i < q->count; i++) {
     const sn_node *n = q->s->f->node[q->position[i]];
-    sn_fuse_kind k = kind_of(n);
-    if (k > *kind) *kind = k;
-    if (k < SN_FUSE_CONTRACT) continue;
-    structured++;
-    root = n;
+    if (n != root && n->op != SN_OP_CONCAT && n->op != SN_OP_RESHAPE && n->op != SN_OP_TRANSPOSE)
+      return "an op that is a kernel of its own";
   }
-  if (structured > 1 || (root && *kind == SN_FUSE_ATTEND && q->count > 1))
-    return "two ops that are kernels of their own";
-  if (*kind == SN_FUSE_CONTRACT) return check_contract(q);
-  return *kind == SN_FUSE_INDEX ? check_index(q, root) : *kind == SN_FUSE_ATTEND ? NULL : check_group(q);
+  return outputs_are_places(q, root) ? NULL : "not a strided view";
+}
+
+static const char *check_kind(question *q, sn_fuse_kind *kind) {
+  const sn_node *root[SN_FUSE_INDEX + 1] = {0};
+  int count[SN_FUSE_INDEX + 1] = {0};
+  for (int i = 0; i < q->count; i++) {
+    const sn_node *n = q->s->f->node[q->position[i]];
+    count[kind_of(n)]++;
+    root[kind_of(n)] = n;
+  }
+  int structured = count[SN_FUSE_CONTRACT] + count[SN_FUSE_ATTEND] + (count[SN_FUSE_ATTEND] ? 0 : count[SN_FUSE_INDEX]);
+  if (structured > 1) return "two ops that are kernels of their own";
+  *kind = count[SN_FUSE_CONTRACT] ? SN_FUSE_CONTRACT
+          : count[SN_FUSE_ATTEND] ? SN_FUSE_ATTEND
+          : count[SN_FUSE_INDEX]  ? SN_FUSE_INDEX
+          : count[SN_FUSE_ROWS]   ? SN_FUSE_ROWS
+                                  : SN_FUSE_MAP;
+  switch (*kind) {
+    case SN_FUSE_CONTRACT: return check_contract(q);
+    case SN_FUSE_ATTEND: return q->count > 1 ? check_attend(q, root[SN_FUSE_ATTEND]) : NULL;
+    case SN_FUSE_INDEX: return check_index(q, root[SN_FUSE_INDEX]);
+    default: return check_group(q);
+  }
 }
 
 const char *sn_fuse_check(sn_fuse *s, int count, const int *node, sn_fuse_kind *kind) {

@@ -1,6 +1,260 @@
-/* Fuse: intermediates that are cheaper to compute again than to keep. A group's output that is an elementwise function
- * of what is in memory anyway is copied into the groups that read it; when all of them took a copy it needs no memory.
- */
+/* Fuse: intermediates that are cheaper to compute again than to keep. A value in memory that is an elementwise function
+ * of other values in memory (or of small ones, such as statistics of rows) is copied into every group that reads it,
+ * and then needs no memory itself, when that saves bytes.
+ *
+ *   1. readers: for each value, the groups that read it from memory.
+ *   2. A set of values is to leave memory: one elementwise value, last ones first; or all of a group that are functions
+ * of one value, which takes their place in memory.
+ *   3. The nodes between them and values in memory (their recipe) are copied into every reader, if that saves bytes and
+ * each is still one kernel. Terminates: every step lowers the bytes in memory. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "passes/graph/fuse.h"
 
-void sn_fuse_recompute(sn_fuse *s) { (void)s; }
+enum { RECIPE = 32, EDGE = 24, READERS = 16, RECIPE_COST = 96, SET = 8 };
+
+typedef struct recipe {
+  int count, node[RECIPE]; /* positions to be copied, in any order */
+  int edge_count;
+  sn_val edge[EDGE]; /* values that must lie in memory */
+  int cost;
+  bool too_large;
+} recipe;
+
+typedef struct recompute {
+  sn_fuse *s;
+  int *readers;           /* by value id; more than READERS are only counted */
+  int (*reader)[READERS]; /* by value id: groups */
+  int leaving_count;
+  sn_val leaving[SET]; /* what is to be computed again */
+  sn_val taking;       /* what takes its place; 0: nothing */
+} recompute;
+
+/* ---- readers ------------------------------------------------------------------------------------------------ */
+
+static void add_reader(recompute *c, sn_val v, int group) {
+  for (int i = 0; i < c->readers[v] && i < READERS; i++)
+    if (c->reader[v][i] == group) return;
+  if (c->readers[v] < READERS) c->reader[v][c->readers[v]] = group;
+  c->readers[v]++;
+}
+
+static void find_readers(recompute *c) {
+  sn_fuse *s = c->s;
+  memset(c->readers, 0, (size_t)s->f->value_count * sizeof *c->readers);
+  for (int g = 0; g < s->group_count; g++) {
+    sn_val in[SN_FUSE_INPUTS];
+    if (s->group[g].version < 0) continue;
+    int n = sn_fuse_inputs(s, s->group[g].count, s->group[g].node, in, SN_FUSE_INPUTS);
+    for (int i = 0; i < n && i < SN_FUSE_INPUTS; i++) add_reader(c, in[i], g);
+  }
+}
+
+static bool leaves(const recompute *c, sn_val v) {
+  for (int i = 0; i < c->leaving_count; i++)
+    if (c->leaving[i] == v) return true;
+  return false;
+}
+
+static bool in_memory(const recompute *c, sn_val v) {
+  return c->s->kept[v] || c->readers[v] > 0 || c->s->group_of[sn_fuse_position(c->s, v)] < 0;
+}
+
+/* Can a recipe begin with the value? */
+static bool is_edge(const recompute *c, sn_val v) { return v == c->taking || (in_memory(c, v) && !leaves(c, v)); }
+
+/* ---- recipes -------------------------------------------------------------------------------------------------- */
+
+static bool may_copy(const sn_node *n) { return sn_op_get(n->op)->cls == SN_CLASS_POINT; }
+
+static void add_to_recipe(const recompute *c, recipe *r, sn_val v, int group);
+
+static void add_operand(const recompute *c, recipe *r, sn_val operand, int group) {
+  const sn_fuse *s = c->s;
+  sn_val v = sn_fuse_base(s, operand);
+  const sn_node *n = sn_node_of(s->f, v);
+  bool number = sn_op_get(n->op)->cls == SN_CLASS_LEAF && !s->stored[v] && !sn_leaf_name(n);
+  if (number || s->inlined[v]) return;
+  int p = sn_fuse_position(s, v);
+  if (s->group_of[p] == group && may_copy(n) && !is_edge(c, v)) {
+    add_to_recipe(c, r, v, group);
+    return;
+  }
+  for (int i = 0; i < r->edge_count; i++)
+    if (r->edge[i] == v) return;
+  if (r->edge_count == EDGE)
+    r->too_large = true;
+  else
+    r->edge[r->edge_count++] = v;
+}
+
+static void add_to_recipe(const recompute *c, recipe *r, sn_val v, int group) {
+  const sn_node *n = sn_node_of(c->s->f, v);
+  int p = sn_fuse_position(c->s, v);
+  for (int i = 0; i < r->count; i++)
+    if (r->node[i] == p) return;
+  r->cost += sn_fuse_cost(n);
+  if (r->count == RECIPE || r->cost > RECIPE_COST) {
+    r->too_large = true;
+    return;
+  }
+  r->node[r->count++] = p;
+  for (int k = 0; k < n->arg_count && !r->too_large; k++) add_operand(c, r, n->arg[k], group);
+}
+
+static bool reads(const recompute *c, int group, sn_val v) {
+  for (int i = 0; i < c->readers[v] && i < READERS; i++)
+    if (c->reader[v][i] == group) return true;
+  return false;
+}
+
+static bool computes(const recompute *c, int group, sn_val v) {
+  const sn_fuse_group *g = &c->s->group[group];
+  int p = sn_fuse_position(c->s, v);
+  for (int i = 0; i < g->count; i++)
+    if (g->node[i] == p) return true;
+  return false;
+}
+
+/* The groups that read anything that leaves.  -> count, READERS + 1 when there are more */
+static int all_readers(const recompute *c, int *group) {
+  int n = 0;
+  for (int i = 0; i < c->leaving_count; i++) {
+    sn_val v = c->leaving[i];
+    if (c->readers[v] > READERS) return READERS + 1;
+    for (int k = 0; k < c->readers[v]; k++) {
+      bool known = false;
+      for (int j = 0; j < n; j++) known = known || group[j] == c->reader[v][k];
+      if (known) continue;
+      if (n == READERS) return READERS + 1;
+      group[n++] = c->reader[v][k];
+    }
+  }
+  return n;
+}
+
+/* Recipe of what one group reads of the values that leave. */
+static recipe recipe_for(const recompute *c, int reader) {
+  recipe r = {0};
+  for (int i = 0; i < c->leaving_count; i++)
+    if (reads(c, reader, c->leaving[i]))
+      add_to_recipe(c, &r, c->leaving[i], c->s->group_of[sn_fuse_position(c->s, c->leaving[i])]);
+  return r;
+}
+
+static double saved_bytes(const recompute *c, int readers, const int *group, const recipe *r) {
+  double saved = 0;
+  sn_val made[EDGE];
+  int n = 0;
+  for (int i = 0; i < c->leaving_count; i++) saved += c->s->bytes[c->leaving[i]] * (1 + c->readers[c->leaving[i]]);
+  for (int g = 0; g < readers; g++)
+    for (int i = 0; i < r[g].edge_count; i++) {
+      sn_val e = r[g].edge[i];
+      bool known = in_memory(c, e);
+      for (int k = 0; k < n; k++) known = known || made[k] == e;
+      if (!known) saved -= c->s->bytes[e];
+      if (!known && n < EDGE) made[n++] = e;
+      if (!reads(c, group[g], e) && !computes(c, group[g], e)) saved -= c->s->bytes[e];
+    }
+  return saved;
+}
+
+/* ---- copying ----------------------------------------------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+static int *with_copies(const recompute *c, int group, const recipe *r, int *count) {
+  const sn_fuse_group *g = &c->s->group[group];
+  int *node = SN_ARRAY(c->s->arena, g->count + r->count, int), n = g->count;
+  memcpy(node, g->node, (size_t)n * sizeof *node);
+  for (int i = 0; i < r->count; i++) {
+    bool known = false;
+    for (int k = 0; k < g->count && !known; k++) known = g->node[k] == r->node[i];
+    if (!known) node[n++] = r->node[i];
+  }
+  qsort(node, (size_t)n, sizeof *node, ascending);
+  *count = n;
+  return node;
+}
+
+/* Copies are no outputs of the group that takes them. */
+static const char *check_copies(recompute *c, int group, int count, const int *node) {
+  sn_fuse *s = c->s;
+  sn_fuse_kind kind;
+  for (int i = 0; i < count; i++) s->copied[node[i]] = s->group_of[node[i]] != group;
+  const char *why = sn_fuse_check(s, count, node, &kind);
+  for (int i = 0; i < count; i++) s->copied[node[i]] = false;
+  return why ? why : kind == s->group[group].kind ? NULL : "another kind";
+}
+
+static bool try_set(recompute *c) {
+  sn_fuse *s = c->s;
+  recipe r[READERS];
+  int group[READERS], *node[READERS], count[READERS];
+  int n = all_readers(c, group);
+  if (n > READERS) return false;
+  for (int i = 0; i < n; i++) {
+    r[i] = recipe_for(c, group[i]);
+    if (r[i].too_large) return false;
+  }
+  if (saved_bytes(c, n, group, r) <= 0) return false;
+  for (int i = 0; i < n; i++) {
+    node[i] = with_copies(c, group[i], &r[i], &count[i]);
+    if (check_copies(c, group[i], count[i], node[i])) return false;
+  }
+  for (int i = 0; i < n; i++) {
+    sn_fuse_group *g = &s->group[group[i]];
+    g->node = node[i];
+    g->count = count[i];
+    g->version = ++s->versions;
+  }
+  s->env->rule_hits++;
+  return true;
+}
+
+static bool may_leave(const recompute *c, sn_val v) {
+  return may_copy(sn_node_of(c->s->f, v)) && !c->s->kept[v] && c->readers[v] > 0;
+}
+
+static bool try_value(recompute *c, sn_val v) {
+  c->taking = 0;
+  c->leaving_count = 1;
+  c->leaving[0] = v;
+  return may_leave(c, v) && try_set(c);
+}
+
+/* Several results of one group that are functions of v, which is not in memory yet. */
+static bool try_source(recompute *c, sn_val v) {
+  const sn_fuse *s = c->s;
+  int group = s->group_of[sn_fuse_position(s, v)];
+  c->taking = v;
+  c->leaving_count = 0;
+  if (in_memory(c, v)) return false;
+  for (int i = 0; i < s->group[group].count && c->leaving_count < SET; i++) {
+    sn_val w = s->f->node[s->group[group].node[i]]->first;
+    if (w > v && s->group_of[s->group[group].node[i]] == group && s->bytes[w] == s->bytes[v] && may_leave(c, w))
+      c->leaving[c->leaving_count++] = w;
+  }
+  while (c->leaving_count > 1) {
+    if (try_set(c)) return true;
+    c->leaving_count--; /* the last ones may belong to readers that take no copies */
+  }
+  return false;
+}
+
+void sn_fuse_recompute(sn_fuse *s) {
+  recompute c = {.s = s};
+  c.readers = SN_ARRAY(s->arena, s->f->value_count, int);
+  c.reader = sn_arena_array(s->arena, (size_t)s->f->value_count, sizeof *c.reader);
+  find_readers(&c);
+  for (int p = s->f->node_count - 1; p >= 0; p--) {
+    if (s->group_of[p] < 0 || s->f->node[p]->result_count != 1) continue;
+    sn_val v = s->f->node[p]->first;
+    if (try_value(&c, v) || try_source(&c, v)) find_readers(&c);
+  }
+  for (int p = s->f->node_count - 1; p >= 0; p--) { /* what new readers of a source allow */
+    if (s->group_of[p] >= 0 && s->f->node[p]->result_count == 1 && try_value(&c, s->f->node[p]->first))
+      find_readers(&c);
+  }
+}

@@ -109,13 +109,33 @@ static bool place_node(sn_group *g, const sn_node *n, bool narrowing) {
   return false;
 }
 
+static void place_neighbours(sn_group *g, bool narrowing) {
+  for (bool news = true; news;) {
+    news = false;
+    for (int i = 0; i < g->node_count; i++) news = place_node(g, g->node[i], narrowing) || news;
+    for (int i = g->node_count - 1; i >= 0; i--) news = place_node(g, g->node[i], narrowing) || news;
+  }
+}
+
+/* Work of the same shape that nothing connects (updates of several tensors) may share the space. */
+static bool place_apart(sn_group *g) {
+  const sn_chain *c;
+  for (int i = 0; i < g->node_count + g->output_count; i++) {
+    const sn_node *n = i < g->node_count ? g->node[i] : sn_node_of(g->f, g->output[i - g->node_count].value);
+    sn_val v = i < g->node_count ? 0 : n->first;
+    if (i < g->node_count && is_inside(g, n) && is_reduction(n)) v = n->arg[0];
+    if (!v || sn_group_placed(g, v, &c)) continue;
+    sn_shape s = shape_of(g, v);
+    if (sn_shape_equal(&s, &g->space)) return put(g, v, NULL);
+  }
+  return false;
+}
+
 static void place_all(sn_group *g) {
-  for (int narrowing = 0; narrowing < 2; narrowing++)
-    for (bool news = true; news;) {
-      news = false;
-      for (int i = 0; i < g->node_count; i++) news = place_node(g, g->node[i], narrowing) || news;
-      for (int i = g->node_count - 1; i >= 0; i--) news = place_node(g, g->node[i], narrowing) || news;
-    }
+  do {
+    place_neighbours(g, false);
+    place_neighbours(g, true);
+  } while (place_apart(g));
 }
 
 /* ---- the walk --------------------------------------------------------------------------------------------------- */
