@@ -160,6 +160,7 @@ static rule_out r_select(const rule_in *r) {
   pt a = r->x.v != 0 ? r->y : r->z, b = r->x.v != 0 ? r->z : r->y;
   if (r->x.e == 0) return (rule_out){a.v, a.e, 0, true};
   if (a.v == b.v) return (rule_out){a.v, fmax(a.e, b.e), 0, true};
+  if (isnan(a.v) || isnan(b.v)) return (rule_out){a.v, INFINITY, 0, true};
   return (rule_out){a.v, fmax(a.e, fabs(a.v - b.v) + b.e), 0, true};
 }
 

@@ -105,7 +105,7 @@ static int64_t floor_div(int64_t x, int64_t y) { return x / y - (x % y != 0 && (
 
 static int64_t int_binary(sn_kenv *e, sn_kv v, sn_kop op, int64_t x, int64_t y) { /* table */
   uint32_t low = (uint32_t)(uint64_t)x, count = (uint32_t)(uint64_t)y;
-  if ((op == SN_K_DIV || op == SN_K_MOD) && !y) sn_kenv_fail(e, v, "integer division by zero");
+  if ((op == SN_K_DIV || op == SN_K_MOD) && !y) return 0; /* elements beyond the limits of a tile */
   if ((op == SN_K_SHL || op == SN_K_SHR || op == SN_K_SAR) && count > 31)
     sn_kenv_fail(e, v, "shift by %lld", (long long)y);
   if (e->failed) return 0;

@@ -203,6 +203,17 @@ static void choose_tiles(contract *k) {
 /* ---- operands
  * ------------------------------------------------------------------------------------------------------------ */
 
+/* Zero where the tile reaches beyond the summed axis: loads are, computed values need not be. */
+static sn_kv within_sum(const contract *k, const sn_tile *t, sn_kv x) {
+  sn_kernel *kk = t->b->k;
+  bool rows = t->row == k->sum;
+  sn_kv limit = k->sum < 0 ? 0 : rows ? t->row_limit : t->col_limit;
+  if (!limit) return x;
+  sn_kv i = sn_k_iota(kk, rows ? t->r : 1, rows ? 1 : t->c, !rows, sn_k_i(kk, 0));
+  sn_kv inside = sn_k_bin(kk, SN_K_LT, i, sn_k_isplat(kk, 1, 1, limit));
+  return sn_k_select(kk, inside, x, sn_k_const(kk, k->elem, 1, 1, 0));
+}
+
 /* Value of an operand in the element type of the product. */
 static sn_kv operand_value(contract *k, sn_tile *t) {
   const sn_func *f = t->g->f;
@@ -218,9 +229,12 @@ static sn_kv operand_value(contract *k, sn_tile *t) {
     v = sn_node_of(f, v)->arg[0];
   t->narrow = sn_node_of(f, v)->op == SN_OP_ARG;
   sn_kv x = sn_tile_value(t, v, chain);
+  sn_ktype natural = sn_k_type(t->b->k, x);
+  bool padded = t->narrow && (k->sum < 0 || (t->row == k->sum ? natural.r == t->r : natural.c == t->c));
   t->narrow = false;
   if (sn_k_type(t->b->k, x).elem == SN_ELEM_BOOL) x = sn_k_cast(t->b->k, SN_ELEM_F32, x);
-  return sn_k_bcast(t->b->k, t->r, t->c, sn_k_cast(t->b->k, k->elem, x));
+  x = sn_k_bcast(t->b->k, t->r, t->c, sn_k_cast(t->b->k, k->elem, x));
+  return padded ? x : within_sum(k, t, x);
 }
 
 static sn_kv operand_tile(contract *k, const sn_tile *out, sn_group *g, const sn_kv *at, bool is_a) {

@@ -183,7 +183,10 @@ sn_kv sn_point_emit(sn_build_kernel *b, const sn_func *f, const sn_node *n, cons
       b->c->failed = sn_lower_fail(b->c, "`%s` of i64 is not supported: cast to i32", sn_op_get(n->op)->name);
     return arg[0];
   }
-  return emit_number(&p);
+  sn_kv v = emit_number(&p);
+  sn_elem e = n->type[0]->elem;
+  bool wraps = (e == SN_ELEM_I8 || e == SN_ELEM_U8) && n->op != SN_OP_CAST;
+  return wraps && v ? sn_point_round(b, e, v) : v;
 }
 
 /* ---- random numbers --------------------------------------------------------------------------------------------- */

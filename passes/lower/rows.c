@@ -140,6 +140,12 @@ static sn_kv reduce(rows *r, sn_tile *t, const sn_node *n) {
   return r->inner < 0 ? x : sn_k_reduce(r->b->k, op, !r->along_columns, x);
 }
 
+/* Sums of narrow integers wrap to their type. */
+static sn_kv wrapped(rows *r, const sn_node *n, sn_kv v) {
+  sn_elem e = n->type[0]->elem;
+  return e == SN_ELEM_I8 || e == SN_ELEM_U8 ? sn_point_round(r->b, e, v) : v;
+}
+
 static int number_of(const rows *r, sn_val v) {
   for (int i = 0; i < r->count; i++)
     if (r->node[i]->first == v) return i;
@@ -154,7 +160,7 @@ static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
     if (r->inner < 0 && r->node[i]->op == SN_OP_ARGMAX)
       r->result[i] = sn_k_const(r->b->k, SN_ELEM_I32, 1, 1, 0);
     else
-      r->result[i] = reduce(r, t, r->node[i]);
+      r->result[i] = wrapped(r, r->node[i], reduce(r, t, r->node[i]));
   }
   return r->result[i];
 }
@@ -241,7 +247,7 @@ static void run_levels(rows *r) {
     for (int i = 0; i < r->count; i++) {
       if (r->level[i] != level) continue;
       if (r->node[i]->op == SN_OP_ARGMAX) at++;
-      r->result[i] = carry[at++];
+      r->result[i] = wrapped(r, r->node[i], carry[at++]);
     }
   }
 }

@@ -2,6 +2,7 @@
  * does not vary along rows or columns has extent 1 there; broadcasting is left to the consumer. */
 #include "passes/lower/internal.h"
 
+#include "ir/base/half.h"
 #include "ir/base/rng.h"
 
 typedef struct entry {
@@ -280,11 +281,22 @@ static sn_kv emit_arg(sn_tile *t, sn_val v, sn_access *a) {
   return load(t, &a->view, sn_build_buffer(t->b, slot_of_arg(t, v)));
 }
 
+/* The number that the type of a constant holds. */
+static double constant(sn_elem e, double x) {
+  switch (e) {
+    case SN_ELEM_BF16: return (double)sn_f32_from_bf16(sn_bf16_from_f32((float)x));
+    case SN_ELEM_F16: return (double)sn_f32_from_f16(sn_f16_from_f32((float)x));
+    case SN_ELEM_I8: return (double)(int8_t)(uint8_t)(uint64_t)(int64_t)x;
+    case SN_ELEM_U8: return (double)(uint8_t)(uint64_t)(int64_t)x;
+    default: return x;
+  }
+}
+
 static sn_kv emit_value(sn_tile *t, const sn_node *n, sn_val v, const sn_chain *chain) { /* table */
   sn_kernel *k = t->b->k;
   sn_elem e = sn_compute_elem(sn_val_type(t->g->f, v)->elem);
   switch (n->op) {
-    case SN_OP_CONST: return sn_k_const(k, e, 1, 1, sn_node_attr(n, "value")->f);
+    case SN_OP_CONST: return sn_k_const(k, e, 1, 1, constant(n->type[0]->elem, sn_node_attr(n, "value")->f));
     case SN_OP_DIM: return sn_k_cast(k, e, sn_k_isplat(k, 1, 1, sn_build_dim(t->b, sn_node_attr(n, "dim")->d)));
     case SN_OP_IOTA: return emit_iota(t, sn_group_access(t->g, SN_ACCESS_IOTA, v, chain));
     case SN_OP_ARG: return emit_arg(t, v, sn_group_access(t->g, SN_ACCESS_BUFFER, v, chain));
