@@ -67,6 +67,8 @@ SN_MUST sn_code cli_graph(cli *c, const sn_plan *p, int *out);
 void cli_json_string(sn_text *t, const char *s);
 /* 1234567 -> "1.2 M" */
 const char *cli_human(sn_arena *arena, double x, const char *unit);
+/* The file of weights that --init names, of a run folder if it is one; NULL: none. */
+const char *cli_init_file(cli *c);
 SN_MUST sn_code cli_write_file(cli *c, const char *path, const void *data, size_t bytes);
 
 /* Kernels, plan, LLVM IR or assembly of the compiled graphs, as text. */

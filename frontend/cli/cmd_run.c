@@ -219,7 +219,7 @@ static sn_code run_job(job *j) {
   SN_TRY(read_inputs(j));
   SN_TRY(find_dims(j));
   SN_TRY(sn_store_create(j->runtime, (uint64_t)seed, j->dims, c->diags, &j->store));
-  if (cli_has(c, CLI_INIT)) SN_TRY(sn_store_load(j->store, j->plan, cli_get(c, CLI_INIT, NULL), false, c->diags));
+  if (cli_has(c, CLI_INIT)) SN_TRY(sn_store_load(j->store, j->plan, cli_init_file(c), false, c->diags));
   for (int s = 0; s < j->plan->slot_count; s++) SN_TRY(bind_slot(j, s));
   sn_store_touch(j->store);
   SN_TRY(sn_run(j->runtime, j->store, j->plan->graph[j->graph].name, j->buffer_count, j->buffer, c->diags));

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "frontend/cli/corpus.h"
@@ -199,11 +198,8 @@ static int64_t model_vocab(const cli_training *t) {
 }
 
 static sn_code initial_weights(cli *c, cli_training *t) {
-  const char *init = cli_get(c, CLI_INIT, NULL);
-  struct stat st;
-  if (!init) return SN_OK;
-  if (!stat(init, &st) && S_ISDIR(st.st_mode)) init = sn_dir_of(c->arena, init).weights;
-  return sn_store_load(t->store, t->compiled.plan, init, false, c->diags);
+  const char *init = cli_init_file(c);
+  return init ? sn_store_load(t->store, t->compiled.plan, init, false, c->diags) : SN_OK;
 }
 
 static sn_code prepare(cli *c, cli_training *t) {

@@ -11,6 +11,7 @@
 #include "frontend/sinter.h"
 #include "ir/graph/text.h"
 #include "ir/ops/ops.h"
+#include "runtime/io/dir.h"
 
 static bool ends_with(const char *s, const char *suffix) {
   size_t n = strlen(s), m = strlen(suffix);
@@ -44,8 +45,8 @@ static sn_code read_text(cli *c, const char *path, char **out, size_t *out_bytes
 }
 
 static sn_code load_text(cli *c, const char *path, cli_source *out) {
-  char *text;
-  size_t bytes;
+  char *text = NULL;
+  size_t bytes = 0;
   SN_TRY(read_text(c, path, &text, &bytes));
   SN_TRY(sn_module_parse(c->arena, c->diags, path, text, bytes, &out->module));
   for (int i = 0; i < out->module->func_count; i++) {
@@ -160,6 +161,12 @@ const char *cli_human(sn_arena *arena, double x, const char *unit) {
   for (; x >= 1000 && i < 4; i++) x /= 1000;
   bool whole = x >= 100 || x == (double)(int64_t)x;
   return sn_arena_printf(arena, "%.*f %.*s%s", whole ? 0 : 2, x, i > 0, &prefix[i], unit);
+}
+
+const char *cli_init_file(cli *c) {
+  struct stat st;
+  const char *path = cli_get(c, CLI_INIT, NULL);
+  return path && !stat(path, &st) && S_ISDIR(st.st_mode) ? sn_dir_of(c->arena, path).weights : path;
 }
 
 sn_code cli_write_file(cli *c, const char *path, const void *data, size_t bytes) {

@@ -60,6 +60,9 @@ static sn_code compile_again(cli *c, const sn_dir *d, cli_rundir *r) {
     SN_TRY(sn_func_verify(m->func[i], c->diags));
     SN_TRY(sn_ops_check(m->func[i], c->diags));
   }
+  if (!sn_module_find(m, "prefill") && !sn_module_find(m, "decode") && !sn_module_find(m, "logits"))
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = d->graph},
+                   "the model has no graph prefill, decode or logits: it cannot be used after training");
   cli_source s = {.name = r->settings.model, .settings = r->settings.settings};
   sn_compile_opt opt = cli_compile_opt(c, &s);
   r->compiled = SN_NEW(c->arena, sn_compiled);

@@ -169,3 +169,27 @@ prints "without the optimiser"
 grep -q '<svg' ladder.svg || die "no chart"
 expect 0 "$SINTER" doctor --json
 parses
+
+# ---- a folder as initial weights, and one that cannot generate -----------------------------------------------------
+cat >table.c <<'C'
+#include "sinter.h"
+SN_SETTINGS(opts, (int, vocab, 256, "tokens"), (int, context, 8, "positions"));
+static sn_t loss(sn_scope m, const opts *c) {
+  sn_dim B = sn_sym(m, "B"), T = sn_sym(m, "T", .max = c->context);
+  sn_t table = sn_param(m, "table", (c->vocab, c->vocab));
+  return sn_cross_entropy(sn_gather(table, sn_input(m, "tokens", SN_I32, (B, T))), sn_input(m, "targets", SN_I32, (B, T)));
+}
+static void train(sn_scope m, const opts *c) { sn_minimize(m, loss(m, c), sn_sgd, NULL); }
+static void eval(sn_scope m, const opts *c) { sn_output(m, "loss", loss(m, c)); }
+SN_MODEL(table, opts, train, eval);
+C
+seq 200 >numbers.txt
+expect 0 "$SINTER" train table.c --data numbers.txt --steps 2 --batch 2 --target "$target" --out run
+npy t.npy '<i4' '1, 1' '\x31\x00\x00\x00'
+ask() { "$SINTER" run table.c --graph eval --target "$target" --in tokens=t.npy --in targets=t.npy "$@"; }
+expect 0 ask --init run --out loss=a.npy
+expect 0 ask --init run/model.safetensors --out loss=b.npy
+cmp a.npy b.npy || die "a folder and its file give different weights"
+expect 3 ask --init numbers.txt
+expect 3 "$SINTER" generate run --prompt 1
+says "no graph prefill, decode or logits"

@@ -6,6 +6,7 @@
 #   ```sh run [CODE]    runs (bash -e); the exit code must be CODE (0)
 #   ```text is          what the block before printed, both streams; a line `...` stands for any lines
 #   ```c model FILE     a model file: written to FILE, and `sinter dump FILE` accepts it
+#   ```c file FILE      written to FILE, as it is (a model with mistakes)
 #   ```c body           statements of a graph function; see `prologue`
 #   ```sn file FILE     a graph text: written to FILE, and `sinter opt` accepts it
 # Other fences are not touched. Without a code generator only models and texts are checked.
@@ -102,6 +103,7 @@ $(cat "$scratch/printed")"
       cp "$3" "$scratch/at/$6"
       accept "$where" "$SINTER" dump "$6"
       ;;
+    "c file") cp "$3" "$scratch/at/$6" ;;
     "sn file")
       cp "$3" "$scratch/at/$6"
       accept "$where" "$SINTER" opt "$6" --pass none
