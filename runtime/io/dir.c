@@ -125,6 +125,7 @@ sn_code sn_dir_open(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, int *out
   int lock;
   SN_TRY(check_mode(d, mode, diags));
   SN_TRY(take_lock(d, diags, &lock));
+  remove_leftovers(d);
   sn_code code = mode == SN_DIR_FORCE ? remove_run(d, diags) : SN_OK;
   if (code)
     close(lock);

@@ -146,7 +146,10 @@ static void folders_are_made_kept_and_locked(void **state) {
   assert_int_equal(sn_dir_open(&dir, SN_DIR_RESUME, d, &second), SN_ERR_FAIL);
   assert_non_null(strstr(sn_diags_print(d, arena), "another run is writing"));
   sn_dir_release(lock);
+  const char *left = sn_arena_printf(arena, "%s.tmp-a1B2c3", dir.weights); /* by a kill */
+  put_file(left, "x", 1);
   assert_int_equal(sn_dir_open(&dir, SN_DIR_RESUME, d, &lock), SN_OK);
+  assert_int_equal(access(left, F_OK), -1);
   assert_int_equal(access(dir.weights, F_OK), 0);
   sn_dir_release(lock);
   assert_int_equal(sn_dir_open(&dir, SN_DIR_FORCE, d, &lock), SN_OK);
