@@ -103,6 +103,16 @@ static sn_code remove_run(const sn_dir *d, sn_diags *diags) {
 /* ---- public
  * ------------------------------------------------------------------------------------------------------------ */
 
+/* What a killed run was writing (io/file.h names it so): the lock says that nobody writes it now. */
+static void remove_leftovers(const sn_dir *d) {
+  DIR *folder = opendir(d->path);
+  for (struct dirent *e; folder && (e = readdir(folder));) {
+    const char *suffix = strstr(e->d_name, ".tmp-");
+    if (suffix && strlen(suffix) == strlen(".tmp-XXXXXX")) unlinkat(dirfd(folder), e->d_name, 0);
+  }
+  if (folder) closedir(folder);
+}
+
 static sn_code take_lock(const sn_dir *d, sn_diags *diags, int *out) {
   int fd = open(d->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (fd < 0) return cannot(diags, "write into", d->path);
