@@ -470,6 +470,8 @@ static const char *check_attend(question *q, const sn_node *root) {
     if (n != root && n->op != SN_OP_CONCAT && n->op != SN_OP_RESHAPE && n->op != SN_OP_TRANSPOSE)
       return "an op that is a kernel of its own";
   }
+  for (int k = 0; k < root->arg_count; k++)
+    if (q->s->member[sn_fuse_base(q->s, root->arg[k])]) return "two ops that are kernels of their own";
   return outputs_are_places(q, root) ? NULL : "not a strided view";
 }
 

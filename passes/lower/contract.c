@@ -332,7 +332,8 @@ static void set_grid(contract *k, sn_tile *t) {
   sn_build_grid(t->b, 3, sn_dimx_mul(types, lead, big), ceil_by(k, n, k->bn), per);
   sn_kv id = sn_k_gid(kk, 0), blocks = sn_build_dim(t->b, big), row = sn_k_imulc(kk, sn_k_gid(kk, 2), k->bm);
   if (split) {
-    row = sn_k_iadd(kk, row, sn_k_imulc(kk, sn_k_ibin(kk, SN_K_IMOD, id, blocks), cached));
+    sn_kv block = sn_dimx_is_one(lead) ? id : sn_k_ibin(kk, SN_K_IMOD, id, blocks);
+    row = sn_k_iadd(kk, row, sn_k_imulc(kk, block, cached));
     id = sn_k_ibin(kk, SN_K_IDIV, id, blocks);
   }
   for (int i = s->rank - 1; i >= 0; i--) {
