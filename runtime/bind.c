@@ -36,7 +36,7 @@ sn_code sn_rt_bytes(const sn_slot *slot, const int64_t *dims, int64_t *out) {
   return SN_OK;
 }
 
-/* ---- symbols from extents ------------------------------------------------------------------------------- */
+/* ---- symbols from extents ----------------------------------------------------------------------- */
 
 typedef struct binder {
   const sn_runtime *r;
@@ -176,7 +176,7 @@ sn_code sn_bind_dims(const sn_runtime *r, const sn_store *s, int graph, int buff
   return code;
 }
 
-/* ---- sizes, places, grids --------------------------------------------------------------------------------- */
+/* ---- sizes, places, grids ----------------------------------------------------------------------- */
 
 static sn_code too_large(sn_diags *diags, const char *name) {
   return sn_fail(diags, SN_ERR_LIMIT, NOWHERE, "%s is too large to address under these extents", name);
@@ -311,7 +311,7 @@ sn_code sn_bind_graph(sn_runtime *r, int graph, const int64_t *dims, sn_diags *d
   return SN_OK;
 }
 
-/* ---- public ------------------------------------------------------------------------------------------------- */
+/* ---- public ------------------------------------------------------------------------------------- */
 
 sn_code sn_plan_peak_bytes(const sn_plan *p, int graph, const int64_t *dims, int64_t *out) {
   size_t slots = (size_t)p->slot_count + 1;

@@ -19,7 +19,7 @@ static const char *graph_name(const exec *x) {
   return x->b->graph < 0 ? "prepare" : x->r->plan->graph[x->b->graph].name;
 }
 
-/* ---- arguments ------------------------------------------------------------------------------------------------ */
+/* ---- arguments ---------------------------------------------------------------------------------- */
 
 static void set_args(exec *x, int i) {
   const sn_step *s = &x->step[i];
@@ -36,7 +36,7 @@ static void set_args(exec *x, int i) {
   }
 }
 
-/* ---- steps that are calls ---------------------------------------------------------------------------------------- */
+/* ---- steps that are calls ----------------------------------------------------------------------- */
 
 static bool fail_step(exec *x, sn_code code) {
   x->code = code;
@@ -102,8 +102,7 @@ static void on_task(void *user, int i, double ns) {
   x->r->opt.on_step(x->r->opt.step_user, x->b->graph, i, ns);
 }
 
-/* ---- tasks ----------------------------------------------------------------------------------------------------------
- */
+/* ---- tasks -------------------------------------------------------------------------------------- */
 
 static sn_code grow(sn_runtime *r, int args, int tasks) {
   if (args > r->arg_capacity) {

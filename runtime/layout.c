@@ -11,7 +11,7 @@ typedef struct block {
   int64_t bytes, offset;
 } block;
 
-/* ---- roots of aliases ------------------------------------------------------------------------------------ */
+/* ---- roots of aliases --------------------------------------------------------------------------- */
 
 sn_code sn_layout_roots(const sn_plan *p, int *root) {
   for (int i = 0; i < p->slot_count; i++) {
@@ -23,7 +23,7 @@ sn_code sn_layout_roots(const sn_plan *p, int *root) {
   return SN_OK;
 }
 
-/* ---- blocks: one per root, alive while any of its slots is --------------------------------------------------- */
+/* ---- blocks: one per root, alive while any of its slots is -------------------------------------- */
 
 static void add_lifetime(block *b, const sn_slot *slot, int64_t bytes) {
   if (bytes > b->bytes) b->bytes = bytes;
@@ -53,7 +53,7 @@ static int collect(const sn_plan *p, int graph, const int *root, const int64_t *
   return count;
 }
 
-/* ---- placing --------------------------------------------------------------------------------------------------- */
+/* ---- placing ------------------------------------------------------------------------------------ */
 
 static int by_size(const void *x, const void *y) {
   const block *a = x, *b = y;

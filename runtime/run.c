@@ -11,7 +11,7 @@ enum { THREADS_MAX = 1024 };
 
 static sn_code no_memory(sn_diags *diags) { return sn_fail(diags, SN_ERR_LIMIT, NOWHERE, "out of memory"); }
 
-/* ---- create ------------------------------------------------------------------------------------------------- */
+/* ---- create ------------------------------------------------------------------------------------- */
 
 /* The only symbol below t: -1 none, -2 several. */
 static int only_symbol(const sn_dimx_tree *t) {
@@ -110,7 +110,7 @@ const int64_t *sn_runtime_dims(const sn_runtime *r) { return r->dims; }
 
 void *const *sn_runtime_slots(const sn_runtime *r) { return r->data; }
 
-/* ---- storage of one run ------------------------------------------------------------------------------------ */
+/* ---- storage of one run ------------------------------------------------------------------------- */
 
 typedef struct run {
   sn_runtime *r;
@@ -282,7 +282,7 @@ static void hand_out(const run *x) {
   }
 }
 
-/* ---- run -------------------------------------------------------------------------------------------------------- */
+/* ---- run ---------------------------------------------------------------------------------------- */
 
 static sn_code run_bound(const run *x) {
   SN_TRY(grow_pool(x));

@@ -6,7 +6,7 @@
 #include "ir/base/rng.h"
 #include "runtime/inside.h"
 
-/* ---- elements ----------------------------------------------------------------------------------------------- */
+/* ---- elements ----------------------------------------------------------------------------------- */
 
 void *sn_rt_alloc(int64_t bytes) {
   if (bytes < 0 || bytes > INT64_MAX / 2) return NULL;
@@ -35,7 +35,7 @@ void sn_rt_fill(void *data, sn_elem elem, int64_t count, double x) {
   for (int64_t i = 0; i < count; i++) sn_rt_set(data, elem, i, x);
 }
 
-/* ---- initial values -------------------------------------------------------------------------------------------- */
+/* ---- initial values ----------------------------------------------------------------------------- */
 
 static void initialise(const sn_store *s, int slot) {
   const sn_slot *t = &s->runtime->plan->slot[slot];
@@ -57,7 +57,7 @@ static void initialise(const sn_store *s, int slot) {
   }
 }
 
-/* ---- create -------------------------------------------------------------------------------------------------- */
+/* ---- create ------------------------------------------------------------------------------------- */
 
 static sn_code measure(sn_store *s, const sn_runtime *r, sn_diags *diags) {
   const sn_plan *p = r->plan;
@@ -118,7 +118,7 @@ void sn_store_destroy(sn_store *s) {
   free(s);
 }
 
-/* ---- access ---------------------------------------------------------------------------------------------------- */
+/* ---- access ------------------------------------------------------------------------------------- */
 
 void *sn_store_data(sn_store *s, int slot, int64_t *bytes) {
   bool there = slot >= 0 && slot < s->runtime->plan->slot_count && s->data[slot];

@@ -49,7 +49,7 @@ static unsigned mode_flushing(unsigned mode) {
 #endif
 }
 
-/* ---- one thread's walk ---------------------------------------------------------------------------- */
+/* ---- one thread's walk -------------------------------------------------------------------------- */
 
 static double now_ns(void) {
   struct timespec t;
@@ -105,7 +105,7 @@ static void walk(sn_cpu_job *job, int thread, int threads) {
   mode_set(mode);
 }
 
-/* ---- public ----------------------------------------------------------------------------------------- */
+/* ---- public ------------------------------------------------------------------------------------- */
 
 int sn_cpu_threads(void) {
 #ifdef _OPENMP

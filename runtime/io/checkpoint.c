@@ -17,7 +17,7 @@
 
 enum { KEEP = 2 };
 
-/* ---- the folder ------------------------------------------------------------------------------------------------ */
+/* ---- the folder --------------------------------------------------------------------------------- */
 
 /* Step of a file name; -1: it is none of ours. */
 static int64_t step_of(const char *name) {
@@ -65,8 +65,7 @@ static void prune(sn_arena *arena, const char *folder, int64_t newest) {
     if (step[i] > newest || ++kept > KEEP) unlink(path_of(arena, folder, step[i]));
 }
 
-/* ---- saving -------------------------------------------------------------------------------------------------------
- */
+/* ---- saving ------------------------------------------------------------------------------------- */
 
 static sn_code save(sn_arena *arena, const char *folder, sn_store *s, const sn_plan *p, const sn_checkpoint_info *info,
                     sn_diags *diags) {
@@ -96,8 +95,7 @@ sn_code sn_checkpoint_save(const char *folder, sn_store *s, const sn_plan *p, co
   return code;
 }
 
-/* ---- resuming ------------------------------------------------------------------------------------------------------
- */
+/* ---- resuming ----------------------------------------------------------------------------------- */
 
 typedef struct resume {
   sn_store *s;

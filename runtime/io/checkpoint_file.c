@@ -25,8 +25,7 @@ static int64_t padded(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIG
 
 static bool is_saved(const sn_slot *s) { return s->role == SN_SLOT_PARAM || s->role == SN_SLOT_STATE; }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------------------ */
 
 typedef struct writer {
   sn_file_out *f;
@@ -121,8 +120,7 @@ sn_code sn_checkpoint_write(sn_arena *arena, sn_file_out *f, sn_store *s, const 
   return code;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ------------------------------------------------------------------------------------ */
 
 typedef struct reader {
   sn_arena *arena;

@@ -15,7 +15,8 @@ struct sn_dataset {
 
 static sn_code append(sn_dataset *d, sn_diags *diags, int32_t *ids, int64_t count) {
   int32_t *more = realloc(d->ids, (size_t)(d->count + count + 1) * sizeof *ids);
-  if (!more) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for %lld tokens", (long long)(d->count + count));
+  if (!more)
+    return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for %lld tokens", (long long)(d->count + count));
   d->ids = more;
   memcpy(d->ids + d->count, ids, (size_t)count * sizeof *ids);
   d->count += count;
@@ -34,7 +35,8 @@ static sn_code add_part(sn_dataset *d, sn_diags *diags, const sn_tokenizer *t, c
 static sn_code check_ids(const sn_dataset *d, sn_diags *diags, int64_t vocab) {
   for (int64_t i = 0; i < d->count; i++) {
     if (d->ids[i] >= 0 && d->ids[i] < vocab) continue;
-    sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "token %lld of the data is outside of the model's vocabulary", (long long)i);
+    sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "token %lld of the data is outside of the model's vocabulary",
+            (long long)i);
     sn_fail_expected(diags, "ids from 0 to %lld (setting vocab)", (long long)vocab - 1);
     sn_fail_found(diags, "%d", d->ids[i]);
     return SN_ERR_INPUT;
@@ -49,26 +51,30 @@ static sn_code too_short(sn_diags *diags, const char *part, int64_t window, int6
   return SN_ERR_INPUT;
 }
 
-static sn_code fill(sn_dataset *d, sn_diags *diags, const sn_tokenizer *t, int count, const sn_dataset_part *parts, double val_fraction,
-                    int64_t vocab) {
+static sn_code fill(sn_dataset *d, sn_diags *diags, const sn_tokenizer *t, int count, const sn_dataset_part *parts,
+                    double val_fraction, int64_t vocab) {
   for (int i = 0; i < count; i++) SN_TRY(add_part(d, diags, t, &parts[i]));
-  if (!d->count) return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = count ? parts[0].name : NULL}, "the data is empty");
+  if (!d->count)
+    return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = count ? parts[0].name : NULL}, "the data is empty");
   SN_TRY(check_ids(d, diags, vocab));
   d->train = (int64_t)((double)d->count * (1 - val_fraction));
   d->hash = sn_hash_bytes(d->ids, (size_t)d->count * sizeof *d->ids, 0);
   if (d->train < d->window + 1) return too_short(diags, "training", d->window, d->train);
-  if (val_fraction > 0 && d->count - d->train < d->window + 1) return too_short(diags, "validation", d->window, d->count - d->train);
+  if (val_fraction > 0 && d->count - d->train < d->window + 1)
+    return too_short(diags, "validation", d->window, d->count - d->train);
   return SN_OK;
 }
 
-sn_code sn_dataset_create(sn_diags *diags, const sn_tokenizer *t, int count, const sn_dataset_part *parts, double val_fraction,
-                          int64_t window, int64_t vocab, sn_dataset **out) {
+sn_code sn_dataset_create(sn_diags *diags, const sn_tokenizer *t, int count, const sn_dataset_part *parts,
+                          double val_fraction, int64_t window, int64_t vocab, sn_dataset **out) {
   sn_dataset *d = calloc(1, sizeof *d);
   if (!d) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for the data");
   d->window = window;
   sn_code code = fill(d, diags, t, count, parts, val_fraction, vocab);
-  if (code) sn_dataset_destroy(d);
-  else *out = d;
+  if (code)
+    sn_dataset_destroy(d);
+  else
+    *out = d;
   return code;
 }
 
@@ -105,7 +111,8 @@ static uint64_t permute(uint64_t i, uint64_t n, uint64_t key) {
   return i;
 }
 
-void sn_dataset_train_row(const sn_dataset *d, uint64_t seed, int64_t step, int64_t batch, int64_t row, int32_t *tokens, int32_t *targets) {
+void sn_dataset_train_row(const sn_dataset *d, uint64_t seed, int64_t step, int64_t batch, int64_t row, int32_t *tokens,
+                          int32_t *targets) {
   uint64_t starts = (uint64_t)(d->train - d->window), position = (uint64_t)step * (uint64_t)batch + (uint64_t)row;
   uint64_t epoch = position / starts, key = sn_hash_bytes(&epoch, sizeof epoch, seed);
   copy_row(d, (int64_t)permute(position % starts, starts, key), tokens, targets);

@@ -16,8 +16,8 @@ typedef struct sn_dataset_part { /* a text in memory */
 } sn_dataset_part;
 
 /* Tokenizes the parts, in order, and keeps the last `val_fraction` for validation.
- * errors: SN_ERR_INPUT no text, or fewer than window + 1 tokens in the training part (or in a validation part that is not empty);
- *         an id >= vocab (expected, found); SN_ERR_LIMIT memory. */
+ * errors: SN_ERR_INPUT no text, or fewer than window + 1 tokens in the training part (or in a validation part that is
+ * not empty); an id >= vocab (expected, found); SN_ERR_LIMIT memory. */
 SN_MUST sn_code sn_dataset_create(sn_diags *diags, const sn_tokenizer *t, int count, const sn_dataset_part *parts,
                                   double val_fraction, int64_t window, int64_t vocab, sn_dataset **out);
 void sn_dataset_destroy(sn_dataset *d);
@@ -26,9 +26,10 @@ int64_t sn_dataset_val_count(const sn_dataset *d);
 /* 64 bits of every token: what a checkpoint remembers of its data. */
 uint64_t sn_dataset_hash(const sn_dataset *d);
 
-/* Row `row` of training step `step`: tokens[0..window), targets the same shifted by one. Windows start anywhere; every start is seen
- * once per epoch, in an order that the seed decides. */
-void sn_dataset_train_row(const sn_dataset *d, uint64_t seed, int64_t step, int64_t batch, int64_t row, int32_t *tokens, int32_t *targets);
+/* Row `row` of training step `step`: tokens[0..window), targets the same shifted by one. Windows start anywhere; every
+ * start is seen once per epoch, in an order that the seed decides. */
+void sn_dataset_train_row(const sn_dataset *d, uint64_t seed, int64_t step, int64_t batch, int64_t row, int32_t *tokens,
+                          int32_t *targets);
 /* Windows of the validation part, one after another without overlap. */
 int64_t sn_dataset_val_rows(const sn_dataset *d);
 void sn_dataset_val_row(const sn_dataset *d, int64_t row, int32_t *tokens, int32_t *targets);

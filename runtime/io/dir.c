@@ -27,8 +27,7 @@ sn_dir sn_dir_of(sn_arena *arena, const char *path) {
                   .lock = below(arena, path, ".lock")};
 }
 
-/* ---- states of a folder
- * ----------------------------------------------------------------------------------------------- */
+/* ---- states of a folder ------------------------------------------------------------------------- */
 
 static bool is_dot(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
 
@@ -77,8 +76,7 @@ static sn_code check_mode(const sn_dir *d, sn_dir_mode mode, sn_diags *diags) {
   return there ? SN_OK : make_folder(d->path, diags);
 }
 
-/* ---- a former run
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- a former run ------------------------------------------------------------------------------- */
 
 static bool is_checkpoint(const char *name) { return !strncmp(name, "step-", 5) && strstr(name, ".ckpt"); }
 
@@ -100,8 +98,7 @@ static sn_code remove_run(const sn_dir *d, sn_diags *diags) {
   return remove_checkpoints(d, diags);
 }
 
-/* ---- public
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- public ------------------------------------------------------------------------------------- */
 
 /* What a killed run was writing (io/file.h names it so): the lock says that nobody writes it now. */
 static void remove_leftovers(const sn_dir *d) {

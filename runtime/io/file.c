@@ -21,7 +21,7 @@ static sn_code cannot(sn_diags *diags, sn_code code, const char *what, const cha
   return sn_fail(diags, code, at(path), "cannot %s %s: %s", what, path, strerror(reason));
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------ */
 
 /* A regular file, opened, with its size. */
 static sn_code open_regular(const char *path, sn_diags *diags, int *out_fd, size_t *out_bytes) {
@@ -95,7 +95,7 @@ void sn_file_map_close(sn_file_map *m) {
   *m = (sn_file_map){0};
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------ */
 
 struct sn_file_out {
   int fd;

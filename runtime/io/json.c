@@ -92,7 +92,7 @@ sn_code sn_json_hex(sn_diags *diags, const char *file, const json_t *object, con
   return SN_OK;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------ */
 
 /* Length of the UTF-8 sequence at s, 0: none. source: RFC 3629, section 4 */
 static int sequence(const unsigned char *s) {

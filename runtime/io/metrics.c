@@ -21,8 +21,7 @@ struct sn_metrics {
   bool partial; /* the last line is cut off: the next one starts on a new line */
 };
 
-/* ---- writing --------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------------------ */
 
 void sn_metrics_print(sn_text *out, int count, const sn_metric *m) {
   for (int i = 0; i < count; i++) {
@@ -72,8 +71,7 @@ bool sn_metrics_add(sn_metrics *m, int count, const sn_metric *metric) {
   return !first;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ------------------------------------------------------------------------------------ */
 
 /* A line as an object; NULL: it is none (cut off by a crash). owns: the caller. */
 static json_t *parse_line(const char *text, size_t bytes) {

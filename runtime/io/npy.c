@@ -23,7 +23,7 @@ static const dtype_row dtypes[] = {
 };
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 
-/* ---- header: a Python dict literal with three known keys -------------------------------------------------------- */
+/* ---- header: a Python dict literal with three known keys ---------------------------------------- */
 
 typedef struct reader {
   sn_diags *diags;
@@ -185,8 +185,7 @@ sn_code sn_npy_read(sn_diags *diags, const char *file, const void *data, size_t 
   return SN_OK;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ------------------------------------------------------------------------------------ */
 
 static const char *descr_of(sn_elem e) {
   if (e == SN_ELEM_BF16) e = SN_ELEM_F32;
@@ -249,8 +248,7 @@ sn_code sn_npy_write(const char *path, sn_elem elem, int rank, const int64_t *ex
   return code;
 }
 
-/* ---- conversion
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- conversion --------------------------------------------------------------------------------- */
 
 static double real_at(const sn_npy *a, int64_t i) {
   const char *at = (const char *)a->data + (size_t)i * sn_elem_bytes(a->elem);

@@ -58,9 +58,11 @@ static bool write_file(int fd, const void *program, size_t program_bytes, const 
   return write_all(fd, &t, sizeof t) && !fsync(fd);
 }
 
-sn_code sn_payload_write(const char *path, const void *program, size_t program_bytes, const sn_payload *p, sn_diags *diags) {
+sn_code sn_payload_write(const char *path, const void *program, size_t program_bytes, const sn_payload *p,
+                         sn_diags *diags) {
   char tmp[4096];
-  if (snprintf(tmp, sizeof tmp, "%s.XXXXXX", path) >= (int)sizeof tmp) return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "%s: the path is too long", path);
+  if (snprintf(tmp, sizeof tmp, "%s.XXXXXX", path) >= (int)sizeof tmp)
+    return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "%s: the path is too long", path);
   int fd = mkstemp(tmp);
   bool ok = fd >= 0 && write_file(fd, program, program_bytes, p) && !fchmod(fd, 0755);
   int error = errno;

@@ -8,20 +8,27 @@
 
 #include "ir/base/status.h"
 
-typedef enum sn_payload_part { SN_PAYLOAD_PLAN, SN_PAYLOAD_WEIGHTS, SN_PAYLOAD_TOKENIZER, SN_PAYLOAD_SETTINGS, SN_PAYLOAD_PARTS } sn_payload_part;
+typedef enum sn_payload_part {
+  SN_PAYLOAD_PLAN,
+  SN_PAYLOAD_WEIGHTS,
+  SN_PAYLOAD_TOKENIZER,
+  SN_PAYLOAD_SETTINGS,
+  SN_PAYLOAD_PARTS
+} sn_payload_part;
 
 typedef struct sn_payload {
   struct {
     const void *data;
     size_t bytes;
   } part[SN_PAYLOAD_PARTS];
-  void *map;          /* of an opened file */
+  void *map; /* of an opened file */
   size_t map_bytes;
 } sn_payload;
 
 /* Program and parts as one executable file, written atomically with mode 0755.
  * errors: SN_ERR_LIMIT with path and reason. */
-SN_MUST sn_code sn_payload_write(const char *path, const void *program, size_t program_bytes, const sn_payload *p, sn_diags *diags);
+SN_MUST sn_code sn_payload_write(const char *path, const void *program, size_t program_bytes, const sn_payload *p,
+                                 sn_diags *diags);
 /* Maps an executable and finds its parts. errors: SN_ERR_INPUT when there are none, or they are damaged (checksum). */
 SN_MUST sn_code sn_payload_open(const char *path, sn_diags *diags, sn_payload *out);
 void sn_payload_close(sn_payload *p);

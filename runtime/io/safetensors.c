@@ -27,7 +27,7 @@ static const char *dtype_name(sn_elem e) {
   return NULL;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------ */
 
 typedef struct reader {
   sn_arena *arena;
@@ -216,7 +216,7 @@ const sn_tensor_entry *sn_safetensors_find(const sn_safetensors *s, const char *
   return NULL;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------ */
 
 static void print_meta(sn_text *t, int count, const char *const (*meta)[2]) {
   sn_text_add(t, "\"__metadata__\":{");

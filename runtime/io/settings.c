@@ -28,7 +28,8 @@ static sn_code read_all(const json_t *root, sn_arena *arena, sn_diags *diags, co
   return SN_OK;
 }
 
-sn_code sn_run_settings_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes, sn_run_settings *out) {
+sn_code sn_run_settings_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                              sn_run_settings *out) {
   json_t *root;
   SN_TRY(sn_json_parse(diags, file, text, bytes, &root));
   sn_code code = read_all(root, arena, diags, file, out);

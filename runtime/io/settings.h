@@ -17,7 +17,7 @@ typedef struct sn_run_settings {
 
 void sn_run_settings_print(sn_text *out, const sn_run_settings *s);
 /* owns: strings in arena. errors: SN_ERR_INPUT not JSON, a member missing or of another type. */
-SN_MUST sn_code sn_run_settings_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
-                                      sn_run_settings *out);
+SN_MUST sn_code sn_run_settings_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text,
+                                      size_t bytes, sn_run_settings *out);
 
 #endif

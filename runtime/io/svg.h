@@ -11,8 +11,10 @@ typedef struct sn_series {
 } sn_series;
 
 /* Lines over a common x axis. */
-void sn_svg_lines(sn_text *out, const char *title, const char *x_label, const char *y_label, int count, const sn_series *series);
+void sn_svg_lines(sn_text *out, const char *title, const char *x_label, const char *y_label, int count,
+                  const sn_series *series);
 /* Horizontal bars with their values. */
-void sn_svg_bars(sn_text *out, const char *title, const char *unit, int count, const char *const *label, const double *value);
+void sn_svg_bars(sn_text *out, const char *title, const char *unit, int count, const char *const *label,
+                 const double *value);
 
 #endif

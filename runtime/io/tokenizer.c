@@ -15,8 +15,8 @@ typedef struct piece {
 struct sn_tokenizer {
   bool chars;
   int vocab;
-  piece *piece;        /* by id */
-  int32_t *id_of;      /* by code point, -1: none; NULL for bytes */
+  piece *piece;   /* by id */
+  int32_t *id_of; /* by code point, -1: none; NULL for bytes */
 };
 
 sn_tokenizer *sn_tokenizer_byte(sn_arena *arena) {
@@ -30,8 +30,8 @@ sn_tokenizer *sn_tokenizer_byte(sn_arena *arena) {
 int sn_tokenizer_vocab(const sn_tokenizer *t) { return t->vocab; }
 const char *sn_tokenizer_type(const sn_tokenizer *t) { return t->chars ? "char" : "byte"; }
 
-/* The code point at s (`left` bytes remain), its length in *used; -1: not UTF-8 (overlong and surrogate forms included).
- *   source: RFC 3629, section 4 */
+/* The code point at s (`left` bytes remain), its length in *used; -1: not UTF-8 (overlong and surrogate forms
+ * included). source: RFC 3629, section 4 */
 static int32_t decode(const unsigned char *s, size_t left, int *used) {
   static const int32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
   int n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
@@ -51,15 +51,19 @@ static piece encode(int32_t p) {
   if (p < 0x80) return (piece){{(char)p}, 1};
   if (p < 0x800) return (piece){{(char)(0xc0 | p >> 6), (char)(0x80 | (p & 63))}, 2};
   if (p < 0x10000) return (piece){{(char)(0xe0 | p >> 12), (char)(0x80 | (p >> 6 & 63)), (char)(0x80 | (p & 63))}, 3};
-  return (piece){{(char)(0xf0 | p >> 18), (char)(0x80 | (p >> 12 & 63)), (char)(0x80 | (p >> 6 & 63)), (char)(0x80 | (p & 63))}, 4};
+  return (piece){
+      {(char)(0xf0 | p >> 18), (char)(0x80 | (p >> 12 & 63)), (char)(0x80 | (p >> 6 & 63)), (char)(0x80 | (p & 63))},
+      4};
 }
 
 /* "file:line:column" of byte `at` */
 static sn_loc place(const char *what, const char *text, size_t at) {
   sn_loc loc = {.file = what, .line = 1, .column = 1};
   for (size_t i = 0; i < at; i++) {
-    if (text[i] == '\n') loc.line++, loc.column = 1;
-    else if (((unsigned char)text[i] & 0xc0) != 0x80) loc.column++;
+    if (text[i] == '\n')
+      loc.line++, loc.column = 1;
+    else if (((unsigned char)text[i] & 0xc0) != 0x80)
+      loc.column++;
   }
   return loc;
 }
@@ -93,14 +97,16 @@ sn_code sn_tokenizer_char(sn_arena *arena, sn_diags *diags, const char *text, si
   return SN_OK;
 }
 
-static sn_code encode_chars(const sn_tokenizer *t, sn_diags *diags, const char *what, const char *text, size_t bytes, int32_t *ids,
-                            int64_t *count) {
+static sn_code encode_chars(const sn_tokenizer *t, sn_diags *diags, const char *what, const char *text, size_t bytes,
+                            int32_t *ids, int64_t *count) {
   for (size_t at = 0; at < bytes;) {
     int used = 1;
     int32_t p = decode((const unsigned char *)text + at, bytes - at, &used);
-    if (p < 0) return sn_fail(diags, SN_ERR_INPUT, place(what, text, at), "byte 0x%02x is not UTF-8", (unsigned char)text[at]);
+    if (p < 0)
+      return sn_fail(diags, SN_ERR_INPUT, place(what, text, at), "byte 0x%02x is not UTF-8", (unsigned char)text[at]);
     if (t->id_of[p] < 0) {
-      sn_fail(diags, SN_ERR_INPUT, place(what, text, at), "character '%.*s' (U+%04X) is not in the vocabulary of the model", used, text + at, (unsigned)p);
+      sn_fail(diags, SN_ERR_INPUT, place(what, text, at),
+              "character '%.*s' (U+%04X) is not in the vocabulary of the model", used, text + at, (unsigned)p);
       sn_fail_expected(diags, "one of the %d characters of its training text", t->vocab);
       return SN_ERR_INPUT;
     }
@@ -137,9 +143,12 @@ const char *sn_tokenizer_piece(const sn_tokenizer *t, int32_t id, int *out_bytes
 
 static void json_char(sn_text *out, const piece *p) {
   unsigned char b = (unsigned char)p->at[0];
-  if (b == '"' || b == '\\') sn_text_add(out, "\"\\%c\"", b);
-  else if (b < 0x20) sn_text_add(out, "\"\\u%04x\"", b);
-  else sn_text_add(out, "\"%.*s\"", p->bytes, p->at);
+  if (b == '"' || b == '\\')
+    sn_text_add(out, "\"\\%c\"", b);
+  else if (b < 0x20)
+    sn_text_add(out, "\"\\u%04x\"", b);
+  else
+    sn_text_add(out, "\"%.*s\"", p->bytes, p->at);
 }
 
 void sn_tokenizer_print(sn_text *out, const sn_tokenizer *t) {
@@ -156,30 +165,39 @@ static sn_code parse_vocab(sn_arena *arena, sn_diags *diags, const char *file, c
   bool *seen = SN_ARRAY(arena, POINTS, bool);
   int32_t last = -1;
   if (!json_is_array(list) || !json_array_size(list) || json_array_size(list) > VOCAB_MAX)
-    return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file}, "\"vocab\" must be a list of 1 to %d characters", VOCAB_MAX);
+    return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file}, "\"vocab\" must be a list of 1 to %d characters",
+                   VOCAB_MAX);
   for (size_t i = 0; i < json_array_size(list); i++) {
     const json_t *entry = json_array_get(list, i);
     int used = 0;
     int32_t p = json_is_string(entry) && json_string_length(entry)
-                    ? decode((const unsigned char *)json_string_value(entry), json_string_length(entry), &used) : -1;
+                    ? decode((const unsigned char *)json_string_value(entry), json_string_length(entry), &used)
+                    : -1;
     if (p <= last || (size_t)used != json_string_length(entry))
-      return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file}, "entry %zu of \"vocab\" is not one character above the one before", i);
+      return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file},
+                     "entry %zu of \"vocab\" is not one character above the one before", i);
     seen[last = p] = true;
   }
   *out = new_char(arena, seen);
   return SN_OK;
 }
 
-sn_code sn_tokenizer_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes, sn_tokenizer **out) {
+sn_code sn_tokenizer_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                           sn_tokenizer **out) {
   json_error_t error;
   json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
   if (!root)
-    return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file, .line = error.line, .column = error.column}, "not JSON: %s", error.text);
+    return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file, .line = error.line, .column = error.column},
+                   "not JSON: %s", error.text);
   const char *type = json_string_value(json_object_get(root, "type"));
   sn_code code = SN_OK;
-  if (type && !strcmp(type, "byte")) *out = sn_tokenizer_byte(arena);
-  else if (type && !strcmp(type, "char")) code = parse_vocab(arena, diags, file, json_object_get(root, "vocab"), out);
-  else code = sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file}, "unknown tokenizer \"%s\": expected byte or char", type ? type : "");
+  if (type && !strcmp(type, "byte"))
+    *out = sn_tokenizer_byte(arena);
+  else if (type && !strcmp(type, "char"))
+    code = parse_vocab(arena, diags, file, json_object_get(root, "vocab"), out);
+  else
+    code = sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file}, "unknown tokenizer \"%s\": expected byte or char",
+                   type ? type : "");
   json_decref(root);
   return code;
 }

@@ -18,10 +18,10 @@ int sn_tokenizer_vocab(const sn_tokenizer *t);
 /* "byte", "char" */
 const char *sn_tokenizer_type(const sn_tokenizer *t);
 
-/* Ids of a text. owns: the caller frees *out_ids.  errors: SN_ERR_INPUT a character without id, with line and column in `what`;
- * SN_ERR_LIMIT memory. */
-SN_MUST sn_code sn_tokenizer_encode(const sn_tokenizer *t, sn_diags *diags, const char *what, const char *text, size_t bytes,
-                                    int32_t **out_ids, int64_t *out_count);
+/* Ids of a text. owns: the caller frees *out_ids.  errors: SN_ERR_INPUT a character without id, with line and column in
+ * `what`; SN_ERR_LIMIT memory. */
+SN_MUST sn_code sn_tokenizer_encode(const sn_tokenizer *t, sn_diags *diags, const char *what, const char *text,
+                                    size_t bytes, int32_t **out_ids, int64_t *out_count);
 /* Bytes of one id; NULL when id is out of range. */
 const char *sn_tokenizer_piece(const sn_tokenizer *t, int32_t id, int *out_bytes);
 

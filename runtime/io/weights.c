@@ -35,7 +35,7 @@ static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, sn_diags *diags
   return SN_OK;
 }
 
-/* ---- saving ------------------------------------------------------------------------------------------------------ */
+/* ---- saving ------------------------------------------------------------------------------------- */
 
 static sn_code save(sn_store *s, const sn_plan *p, const char *path, sn_tensor_entry *list, sn_diags *diags) {
   int count = 0;
@@ -53,8 +53,7 @@ sn_code sn_store_save(sn_store *s, const sn_plan *p, const char *path, sn_diags 
   return code;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------
- */
+/* ---- loading ------------------------------------------------------------------------------------ */
 
 typedef struct loader {
   sn_store *s;

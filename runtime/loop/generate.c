@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- sampling ------------------------------------------------------------------------------------------------ */
+/* ---- sampling ----------------------------------------------------------------------------------- */
 
 typedef struct candidate {
   double p;
@@ -61,7 +61,7 @@ sn_code sn_sample(const float *logits, int64_t vocab, const sn_sampling *s, sn_r
   return SN_OK;
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------- */
+/* ---- the loop ----------------------------------------------------------------------------------- */
 
 static const sn_slot *slot_of(const sn_plan *p, const char *graph, const char *name) {
   int g = sn_plan_find_graph(p, graph), s = g < 0 ? -1 : sn_plan_find_slot(p, g, name);
@@ -82,23 +82,27 @@ typedef struct session {
   const sn_generate_opt *o;
   sn_diags *diags;
   int64_t context, vocab;
-  int32_t *ids;    /* prompt and what was written */
+  int32_t *ids; /* prompt and what was written */
   int64_t count;
-  float *logits;   /* [context, vocab] */
+  float *logits; /* [context, vocab] */
   const float *last;
 } session;
 
 static sn_code prefill(session *s) {
   int64_t n = s->count < s->context ? s->count : s->context;
   int32_t start = 0;
-  sn_buffer b[] = {{"tokens", s->ids + s->count - n, 2, {1, n}}, {"start", &start, 1, {1}}, {"logits", s->logits, 3, {1, n, s->vocab}}};
+  sn_buffer b[] = {{"tokens", s->ids + s->count - n, 2, {1, n}},
+                   {"start", &start, 1, {1}},
+                   {"logits", s->logits, 3, {1, n, s->vocab}}};
   s->last = s->logits + (n - 1) * s->vocab;
   return sn_run(s->o->runtime, s->o->store, "prefill", 3, b, s->diags);
 }
 
 static sn_code decode(session *s) {
   int32_t start = (int32_t)(s->count - 1);
-  sn_buffer b[] = {{"tokens", s->ids + s->count - 1, 2, {1, 1}}, {"start", &start, 1, {1}}, {"logits", s->logits, 3, {1, 1, s->vocab}}};
+  sn_buffer b[] = {{"tokens", s->ids + s->count - 1, 2, {1, 1}},
+                   {"start", &start, 1, {1}},
+                   {"logits", s->logits, 3, {1, 1, s->vocab}}};
   s->last = s->logits;
   return sn_run(s->o->runtime, s->o->store, "decode", 3, b, s->diags);
 }
@@ -131,8 +135,10 @@ static sn_code write_ids(session *s) {
 sn_code sn_generate(const sn_generate_opt *o, sn_diags *diags) {
   session s = {.o = o, .diags = diags, .context = sn_generate_context(o->plan), .vocab = sn_generate_vocab(o->plan)};
   if (!s.context || !s.vocab || sn_plan_find_graph(o->plan, "decode") < 0)
-    return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "the model cannot generate: it needs the graphs prefill and decode (tokens, start) -> logits");
-  if (o->prompt_count < 1) return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "the prompt is empty: at least one token is needed");
+    return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0},
+                   "the model cannot generate: it needs the graphs prefill and decode (tokens, start) -> logits");
+  if (o->prompt_count < 1)
+    return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "the prompt is empty: at least one token is needed");
   SN_TRY(check_prompt(&s));
   /* a ring starts at the positions that the last `context` ids of the prompt have among themselves */
   int64_t kept = o->prompt_count < s.context ? o->prompt_count : s.context;

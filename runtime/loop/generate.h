@@ -20,9 +20,10 @@ typedef struct sn_generate_opt {
   sn_store *store;
   sn_sampling sampling;
   uint64_t seed;
-  int64_t count;         /* ids to write */
-  bool ring;             /* positions may pass the context: caches are rings. Otherwise the last `context` ids are prefilled again */
-  int prompt_count;      /* at least 1; only the last `context` count */
+  int64_t count; /* ids to write */
+  bool
+      ring; /* positions may pass the context: caches are rings. Otherwise the last `context` ids are prefilled again */
+  int prompt_count; /* at least 1; only the last `context` count */
   const int32_t *prompt;
   /* After each new id; returns false to stop. */
   bool (*on_id)(void *user, int32_t id);

@@ -6,26 +6,34 @@
 
 #include "runtime/io/safetensors.h"
 
-static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags, sn_serving *s) {
+static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags,
+                          sn_serving *s) {
   int64_t dims[64];
-  SN_TRY(sn_run_settings_parse(s->arena, diags, "settings.json", p->part[SN_PAYLOAD_SETTINGS].data, p->part[SN_PAYLOAD_SETTINGS].bytes, &s->settings));
-  SN_TRY(sn_tokenizer_parse(s->arena, diags, "tokenizer.json", p->part[SN_PAYLOAD_TOKENIZER].data, p->part[SN_PAYLOAD_TOKENIZER].bytes, &s->tokenizer));
+  SN_TRY(sn_run_settings_parse(s->arena, diags, "settings.json", p->part[SN_PAYLOAD_SETTINGS].data,
+                               p->part[SN_PAYLOAD_SETTINGS].bytes, &s->settings));
+  SN_TRY(sn_tokenizer_parse(s->arena, diags, "tokenizer.json", p->part[SN_PAYLOAD_TOKENIZER].data,
+                            p->part[SN_PAYLOAD_TOKENIZER].bytes, &s->tokenizer));
   s->plan = plan;
-  if (!plan) SN_TRY(sn_plan_read(s->arena, diags, "plan", p->part[SN_PAYLOAD_PLAN].data, p->part[SN_PAYLOAD_PLAN].bytes, &s->plan));
+  if (!plan)
+    SN_TRY(
+        sn_plan_read(s->arena, diags, "plan", p->part[SN_PAYLOAD_PLAN].data, p->part[SN_PAYLOAD_PLAN].bytes, &s->plan));
   SN_TRY(sn_runtime_create(s->plan, opt, diags, &s->runtime));
   int count = sn_types_symbol_count(s->plan->types);
-  if (count > 64) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "a plan of %d symbols: at most 64 can be served", count);
+  if (count > 64)
+    return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "a plan of %d symbols: at most 64 can be served", count);
   for (int i = 0; i < count; i++) { /* one sequence: caches of one row */
     const sn_dimx *d = sn_types_symbol(s->plan->types, i);
     dims[i] = strcmp(sn_dimx_symbol_name(d), "B") ? sn_dimx_max_value(d) : 1;
   }
   SN_TRY(sn_store_create(s->runtime, 0, dims, diags, &s->store));
   sn_safetensors weights;
-  SN_TRY(sn_safetensors_read(s->arena, diags, "model.safetensors", p->part[SN_PAYLOAD_WEIGHTS].data, p->part[SN_PAYLOAD_WEIGHTS].bytes, &weights));
+  SN_TRY(sn_safetensors_read(s->arena, diags, "model.safetensors", p->part[SN_PAYLOAD_WEIGHTS].data,
+                             p->part[SN_PAYLOAD_WEIGHTS].bytes, &weights));
   return sn_store_load_tensors(s->store, s->plan, "model.safetensors", &weights, false, diags);
 }
 
-sn_code sn_serving_open(const sn_payload *parts, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags, sn_serving *out) {
+sn_code sn_serving_open(const sn_payload *parts, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags,
+                        sn_serving *out) {
   *out = (sn_serving){.arena = sn_arena_create()};
   if (!out->arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for the model");
   sn_code code = open_parts(parts, plan, opt, diags, out);
@@ -57,8 +65,17 @@ sn_code sn_serving_continue(sn_serving *s, const sn_continue_opt *o, sn_diags *d
   int64_t count;
   SN_TRY(sn_tokenizer_encode(s->tokenizer, diags, "prompt", o->prompt, strlen(o->prompt), &ids, &count));
   relay r = {s, o};
-  sn_generate_opt g = {.runtime = s->runtime, .plan = s->plan, .store = s->store, .sampling = o->sampling, .seed = o->seed, .count = o->tokens,
-                       .ring = s->settings.ring, .prompt_count = (int)count, .prompt = ids, .on_id = relay_id, .user = &r};
+  sn_generate_opt g = {.runtime = s->runtime,
+                       .plan = s->plan,
+                       .store = s->store,
+                       .sampling = o->sampling,
+                       .seed = o->seed,
+                       .count = o->tokens,
+                       .ring = s->settings.ring,
+                       .prompt_count = (int)count,
+                       .prompt = ids,
+                       .on_id = relay_id,
+                       .user = &r};
   sn_code code = sn_generate(&g, diags);
   free(ids);
   return code;

@@ -83,7 +83,7 @@ static sn_code bind_train(session *s) {
   return SN_OK;
 }
 
-/* ---- evaluation ---------------------------------------------------------------------------------------------- */
+/* ---- evaluation --------------------------------------------------------------------------------- */
 
 static sn_code eval_rows(const sn_train_opt *o, sn_diags *diags, int32_t *ids, int64_t first, int64_t rows,
                          double *sum) {
@@ -118,8 +118,7 @@ sn_code sn_evaluate(const sn_train_opt *o, sn_diags *diags, double *out_loss) {
   return code;
 }
 
-/* ---- steps --------------------------------------------------------------------------------------------------------
- */
+/* ---- steps -------------------------------------------------------------------------------------- */
 
 static sn_code run_step(session *s, int64_t step) {
   const sn_train_opt *o = s->o;

@@ -160,7 +160,7 @@ static inline sn_store *store_of(world *w, sn_runtime *r, uint64_t seed) {
   return s;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------ */
+/* ---- files -------------------------------------------------------------------------------------- */
 
 /* A new empty folder; its name in `out`. */
 static inline void temp_folder(char out[64]) {

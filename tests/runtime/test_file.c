@@ -125,8 +125,7 @@ static void messages_name_path_and_reason(void **state) {
   sn_diags_destroy(d);
 }
 
-/* ---- run folders ---------------------------------------------------------------------------------------------------
- */
+/* ---- run folders -------------------------------------------------------------------------------- */
 
 static void folders_are_made_kept_and_locked(void **state) {
   (void)state;
@@ -180,8 +179,7 @@ static void a_lock_ends_with_its_process(void **state) {
   sn_arena_destroy(arena);
 }
 
-/* ---- metrics ------------------------------------------------------------------------------------------------------
- */
+/* ---- metrics ------------------------------------------------------------------------------------ */
 
 static void metrics_are_lines_that_read_back(void **state) {
   (void)state;

@@ -4,8 +4,7 @@
 #include "runtime/loop/generate.h"
 #include "tests/runtime/support.h"
 
-/* ---- sampling -------------------------------------------------------------------------------------------------------
- */
+/* ---- sampling ----------------------------------------------------------------------------------- */
 
 enum { VOCAB = 5, DRAWS = 20000 };
 
@@ -66,8 +65,7 @@ static void greedy_takes_the_first_of_the_likeliest(void **state) {
   assert_true(share[0] == 1);
 }
 
-/* ---- the loop: the next id is the sum of what is visible, modulo the vocabulary
- * -------------------------------------- */
+/* ---- the loop: the next id is the sum of what is visible, modulo the vocabulary ----------------- */
 
 enum { CONTEXT = 4, IDS = 7 };
 

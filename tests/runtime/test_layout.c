@@ -102,7 +102,7 @@ static void circles_of_aliases_are_refused(void **state) {
   world_destroy(&w);
 }
 
-/* ---- the store ------------------------------------------------------------------------------------------------- */
+/* ---- the store ---------------------------------------------------------------------------------- */
 
 static int add_param(world *w, const char *name, sn_init_kind kind, double a) {
   int p = add_slot(w, name, SN_SLOT_PARAM, -1, SN_ELEM_F32, 1, number(w, 5000), NULL);

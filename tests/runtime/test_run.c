@@ -263,7 +263,7 @@ static void optional_inputs_take_their_default(void **state) {
   world_destroy(&w);
 }
 
-/* ---- host steps, profiling, refusals ------------------------------------------------------------------ */
+/* ---- host steps, profiling, refusals ------------------------------------------------------------ */
 
 typedef struct calls {
   int count, steps;

@@ -167,8 +167,7 @@ static void many_tensors_take_little_time(void **state) {
   free(buffer);
 }
 
-/* ---- round trips ---------------------------------------------------------------------------------------------------
- */
+/* ---- round trips -------------------------------------------------------------------------------- */
 
 static world model(void) {
   world w = world_create(1);
