@@ -1,7 +1,7 @@
 /* graph -> graph: softmax, norms, losses and the like become primitives by the rule of each op; the new nodes carry the
  * group "softmax#3", so that later stages still see what they came from; its number is new in the function. Where no
  * grad is left to be expanded, `stop` goes too: it is the identity. Bodies keep their stops, because score regions are
- * differentiated when they are lowered.
+ * differentiated when they are lowered. Attention that no kernel does becomes products and a softmax.
  *
  * Terminates: an expansion holds no op that is expanded, and removing a stop adds nothing. */
 #include <stdlib.h>
@@ -13,9 +13,19 @@ enum { MAX_GROUP = 1 << 30 }; /* written numbers above this are not ours */
 
 /* Facts of the function in the sweep. */
 typedef struct state {
+  bool graph; /* an entry, not a body */
   bool keeps_stop;
   int next_group; /* above the numbers of all groups that are there */
 } state;
+
+static bool small_number(const sn_dimx *d) {
+  int64_t n;
+  return sn_dimx_is_const(d, &n) && n >= 1 && n <= 1024;
+}
+
+bool sn_attention_has_kernel(const sn_type *q, const sn_type *v) {
+  return q->elem != SN_ELEM_F64 && small_number(q->dim[3]) && small_number(v->dim[3]);
+}
 
 static int number_of_group(const char *group) {
   const char *mark = group ? strchr(group, '#') : NULL;
@@ -25,7 +35,8 @@ static int number_of_group(const char *group) {
 
 static void begin_func(sn_rewriter *r, const sn_func *f) {
   state *s = r->data;
-  s->keeps_stop = f->kind == SN_FUNC_BODY;
+  s->graph = f->kind == SN_FUNC_GRAPH;
+  s->keeps_stop = !s->graph;
   s->next_group = 1;
   for (int i = 0; i < f->node_count; i++) {
     int number = number_of_group(f->node[i]->origin.group);
@@ -38,6 +49,11 @@ static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_
   state *s = r->data;
   if (n->op == SN_OP_STOP && !s->keeps_stop && sn_rule_enabled(r->env, "expand.stop")) {
     out[0] = arg[0];
+    return true;
+  }
+  if (n->op == SN_OP_ATTENTION && s->graph && !sn_attention_has_kernel(sn_g_type(b, arg[0]), sn_g_type(b, arg[2])) &&
+      sn_rule_enabled(r->env, "expand.attention")) {
+    out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return true;
   }
   if (sn_op_get(n->op)->cls != SN_CLASS_EXPAND || !sn_rule_enabled(r->env, "expand.op")) return false;

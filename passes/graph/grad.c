@@ -4,7 +4,8 @@
  * Inner grads come first, by order of nodes, so that an outer one differentiates what the inner one left. On paths from
  * what is differentiated by to a loss, ops without a gradient rule of their own are replaced by their expansions:
  *   - EXPAND ops whose rule says "through the expansion"
- *   - attention when a captured tensor or its lse takes part, or when its gradient is differentiated again
+ *   - attention when a captured tensor or its lse takes part, when its gradient is differentiated again, or when it has
+ *     no kernel
  *
  * Terminates: a sweep leaves no grad, and rules of gradients add none. */
 #include "passes/graph/rewrite.h"
@@ -67,6 +68,7 @@ static bool on_path(const paths *p, sn_val v) { return p->reaches[v] && p->depen
 
 static bool attention_expands(const paths *p, const sn_node *n) {
   if (!on_path(p, n->first) && !on_path(p, n->first + 1)) return false;
+  if (!sn_attention_has_kernel(sn_val_type(p->f, n->arg[0]), sn_val_type(p->f, n->arg[2]))) return true;
   sn_attention_layout l = sn_attention_layout_of(n);
   for (int i = 0; i < l.capture_count; i++)
     if (carries(p, n->arg[l.first_capture + i])) return true;
