@@ -91,6 +91,15 @@ static sn_code tensor_of(const sn_slot *slot, const int64_t *dims, const void *d
   return SN_OK;
 }
 
+/* A leaf that passes removed, since no result depends on it: ones, which make nothing infinite. */
+static sn_code unused_leaf(const sn_type *type, const int64_t *dims, sn_arena *arena, sn_tensor **out) {
+  const sn_slot slot = {.type = type};
+  SN_TRY(tensor_of(&slot, dims, NULL, arena, out));
+  for (int64_t i = 0; i < (*out)->count; i++) (*out)->value[i] = 1;
+  for (int64_t i = 0; (*out)->wide && i < (*out)->count; i++) (*out)->wide[i] = 1;
+  return SN_OK;
+}
+
 /* Slots of a graph: its own, else the shared one. */
 static int slot_of(const sn_plan *p, int graph, const char *name) {
   int slot = sn_plan_find_slot(p, graph, name);
@@ -104,9 +113,13 @@ sn_code sn_ref_bind(const sn_plan *p, int graph, const sn_func *f, const int64_t
   for (int i = 0; i < f->node_count; i++) {
     const sn_node *n = f->node[i];
     int slot = is_leaf(n) ? slot_of(p, graph, sn_leaf_name(n)) : -1;
-    if (slot < 0 || !slot_data[slot]) continue;
     sn_tensor *t;
-    SN_TRY(tensor_of(&p->slot[slot], dims, slot_data[slot], arena, &t));
+    if (slot < 0 && is_leaf(n))
+      SN_TRY(unused_leaf(n->type[0], dims, arena, &t));
+    else if (slot < 0 || !slot_data[slot])
+      continue;
+    else
+      SN_TRY(tensor_of(&p->slot[slot], dims, slot_data[slot], arena, &t));
     leaf[count++] = (sn_binding){sn_leaf_name(n), t};
   }
   in->dims = dims;
