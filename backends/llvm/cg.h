@@ -25,7 +25,11 @@ typedef struct cg {
   ll_v ws, param[SN_K_PARAMS], gid[3];
   ll_v *iv;                 /* per value: loop variables */
   int64_t ws_bytes, ws_top; /* most and current bytes of the workspace */
-  int64_t spare;            /* 64 bytes that anything may be written to */
+  ll_v kept;                /* workspace that lasts from one instance to the next */
+  int64_t kept_bytes;
+  ll_v first;    /* is this the first instance of the call? */
+  int nesting;   /* loops and branches around the step being emitted */
+  int64_t spare; /* 64 bytes that anything may be written to */
   /* the row being emitted */
   const cg_step *rows; /* open cluster; NULL: none */
   int flight;          /* which of the rows in flight */

@@ -90,7 +90,9 @@ static void emit_for(cg *c, const cg_step *s) {
   ll_loop l;
   ll_loop_begin(g, &l, cg_index(c, f->a[0]), cg_index(c, f->a[1]), cg_index(c, f->a[2]), 0, NULL, true);
   c->iv[f->iv] = l.iv;
+  c->nesting++;
   emit_block(c, body_of(c, b));
+  c->nesting--;
   cg_move_all(c, b->yield_count, f->in, b->yield);
   ll_loop_end(g, &l, NULL);
   cg_move_all(c, b->yield_count, f->out, f->in);
@@ -104,7 +106,9 @@ static void emit_if(cg *c, const cg_step *s) {
   for (int side = 0; side < 2; side++) {
     if (side == 1) ll_else(g, &br);
     if (!x->body[side]) continue;
+    c->nesting++;
     emit_block(c, body_of(c, x->body[side]));
+    c->nesting--;
     cg_move_all(c, x->body[side]->yield_count, x->out, x->body[side]->yield);
   }
   ll_endif(g, &br);
@@ -163,15 +167,19 @@ static void emit_function(cg *c) {
   ll_v f = ll_function(g, CG_ENTRY, 4, args, false);
   c->ws = LLVMGetParam(f, 1);
   load_params(c, LLVMGetParam(f, 0));
+  c->kept = ll_gep(g, c->ws, ll_i(g, 0)); /* behind everything else: its offset is known at the end */
   bool tiles = g->isa.amx && uses_tiles(c->k);
   if (tiles) cg_amx_begin(c);
   ll_loop l;
   ll_loop_begin(g, &l, LLVMGetParam(f, 2), LLVMGetParam(f, 3), ll_i(g, 1), 0, NULL, true);
+  c->first = ll_icmp(g, LLVMIntEQ, l.iv, LLVMGetParam(f, 2));
   split_instance(c, l.iv);
   emit_block(c, 0);
   ll_loop_end(g, &l, NULL);
   if (tiles) cg_amx_end(c);
   LLVMBuildRetVoid(g->b);
+  LLVMSetOperand(c->kept, 1, ll_i(g, c->ws_bytes));
+  c->ws_bytes += c->kept_bytes;
 }
 
 static void place_locals(cg *c) {

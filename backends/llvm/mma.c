@@ -15,6 +15,7 @@ typedef struct request {
   bool k_quad;          /* known to be a positive multiple of 4 */
   sn_kv direct;         /* store whose window receives it, 0: the slot */
   sn_kv holds, fails;   /* a limit known to hold / to fail */
+  sn_kv condition;      /* the limit that decided, 0: none */
 } request;
 
 static bool starts_from_zero(const cg *c, sn_kv acc) {
@@ -40,7 +41,7 @@ static void describe(cg *c, const request *r, cg_product *p) {
   *p = (cg_product){.c = c, .v = r->v, .elem = x->type.elem, .elem_a = x->type.elem, .m = x->type.r, .n = x->type.c};
   p->amx = x->i & SN_K_VNNI;
   if (p->amx) p->elem_a = SN_ELEM_BF16;
-  p->holds = r->holds, p->fails = r->fails;
+  p->holds = r->holds, p->fails = r->fails, p->condition = r->condition;
   p->k = r->k_total ? r->k_total : ll_i(g, k);
   p->k_most = r->k_total ? r->k_const : k;
   p->any_k = r->k_total ? !r->k_quad : k % 4 != 0;
@@ -61,7 +62,8 @@ static void run(cg *c, const request *r) {
     p.keep_rows = st->a[4] && !cg_limit_holds(c, st->a[4], p.m);
   } else {
     int ld = cg_ld(&c->p, cg_type(c, r->v));
-    p.d = (cg_mat){cg_slot(c, r->result), ll_i(&c->g, ld), ld};
+    p.d = (cg_mat){cg_slot(c, r->result), ll_i(&c->g, ld),
+                   r->fails ? 0 : ld}; /* shares microkernels with the direct form */
     if (p.beta) cg_move(c, r->result, r->acc);
   }
   cg_run_product(&p);
@@ -212,7 +214,7 @@ static void run_direct(cg *c, request r, const cg_step *next, sn_kv store, sn_kv
   ll *g = &c->g;
   ll_branch br;
   if (condition) ll_if(g, &br, ll_icmp(g, LLVMIntSGE, cg_index(c, condition), ll_i(g, cg_type(c, r.v).c)));
-  r.direct = store, r.holds = condition;
+  r.direct = store, r.holds = r.condition = condition;
   run(c, &r);
   if (!condition) return;
   ll_else(g, &br);

@@ -1,6 +1,7 @@
 /* Products: what the files mma*.c share.
  *   mma.c          recognises products with what surrounds them and describes one
  *   mma_operand.c  where operands lie, and the copies that bring them into a form that microkernels read
+ *   mma_keep.c     copies that outlive an instance
  *   mma_blocks.c   macro tile -> calls of microkernels
  *   mma_kernels.c  microkernels      mma_amx.c  the bf16 tile form */
 #ifndef SN_BACKENDS_LLVM_MMA_H
@@ -59,6 +60,7 @@ typedef struct cg_product {
   int64_t k_most;     /* upper bound of k when it is a constant, else 0 */
   ll_v valid;         /* rows of a that exist; NULL: all */
   bool keep_rows;     /* rows beyond `valid` are not to be written */
+  sn_kv condition;    /* a column limit that decided that this code runs, 0: none */
   sn_kv holds, fails; /* a column limit known to hold / not to hold here */
 } cg_product;
 
@@ -68,6 +70,9 @@ cg_mat cg_window_mat(cg *c, const sn_kins *x);
 bool cg_is_window(const cg *c, sn_kv v);
 bool cg_direct_b(const cg_product *p, sn_elem e); /* can microkernels read b of this type? */
 void cg_run_product(cg_product *p);
+/* mma_keep.c: may a copy of b be kept for the next instances? *fill (if asked for): must this one make it? */
+bool cg_keeps(const cg_product *p, ll_v *fill);
+ll_v cg_keep(cg *c, int64_t bytes); /* workspace that lasts from one instance to the next */
 /* mma_blocks.c */
 void cg_emit_blocks(const cg_product *p);
 void cg_zero(const cg_product *p, ll_v from, ll_v to); /* rows [from, to) of the accumulator */

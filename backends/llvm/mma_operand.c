@@ -6,7 +6,7 @@
  *   b with k along memory rows         transposed in registers on the way */
 #include "backends/llvm/mma.h"
 
-enum { CHUNK = 256, WHOLE = 512, ALIAS_BYTES = 4096, ALIAS_ROWS = 48 };
+enum { CHUNK = 256, WHOLE = 512, ALIAS_BYTES = 4096, ALIAS_ROWS = 48, KEPT_ROWS = 16 };
 
 static int64_t bytes_of(sn_elem e) { return (int64_t)sn_elem_bytes(e); }
 
@@ -72,26 +72,30 @@ typedef struct piece {
   ll_v k0, count; /* first k, NULL: 0; how many */
   int most;       /* upper bound of count */
   bool copy_a, copy_b;
+  bool keep; /* the copy of b serves the next instances too */
 } piece;
 
 static int rounded(const cg *c, int n) { return cg_vectors(n, c->g.lanes) * c->g.lanes; }
 
-static cg_mat scratch(cg *c, int rows, int ld, sn_elem e) {
-  return (cg_mat){cg_ws_at(c, cg_temp(c, (int64_t)rows * ld * bytes_of(e))), ll_i(&c->g, ld), ld};
+static cg_mat scratch(cg *c, int rows, int ld, sn_elem e, bool keep) {
+  int64_t bytes = (int64_t)rows * ld * bytes_of(e);
+  return (cg_mat){keep ? cg_keep(c, bytes) : cg_ws_at(c, cg_temp(c, bytes)), ll_i(&c->g, ld), ld};
+}
+
+static cg_mat copy_space(cg *c, const cg_operand *o, const piece *k, int across, sn_elem e, bool keep) {
+  int ld = rounded(c, o->k_rows ? across : k->most);
+  return scratch(c, o->k_rows ? k->most : across, ld, e, keep);
 }
 
 /* a copy in the tile's orientation; across: extent of the other dimension, rows: how many of it exist (NULL: all) */
-static cg_mat copied(cg *c, const cg_operand *o, const piece *k, int across, ll_v rows, sn_elem e) {
+static void copy(cg *c, const cg_operand *o, const piece *k, int across, ll_v rows, sn_elem e, cg_mat to) {
   ll *g = &c->g;
-  int ld = rounded(c, o->k_rows ? across : k->most);
-  cg_mat m = scratch(c, o->k_rows ? k->most : across, ld, e);
   cg_part part = {.elem = e, .cols = o->k_rows ? across : k->most};
   if (o->k_rows)
     part.row0 = k->k0, part.rows = k->count;
   else
     part.rows = rows, part.col0 = k->k0, part.col_end = k->k0 ? ll_add(g, k->k0, k->count) : k->count;
-  cg_copy(c, o->v, m.p, ld, part);
-  return m;
+  cg_copy(c, o->v, to.p, (int)to.ld_const, part);
 }
 
 /* the operand in place, from k0 on */
@@ -105,28 +109,47 @@ static cg_mat advanced(cg *c, const cg_operand *o, ll_v k0, int64_t bytes) {
 static void place_a(cg_product *p, const piece *k) {
   cg *c = p->c;
   p->ta = k->copy_a ? p->a.k_rows : p->a.mem_k_rows;
-  if (k->copy_a)
-    p->pa = copied(c, &p->a, k, p->m, p->valid, p->elem_a);
-  else
+  if (!k->copy_a) {
     p->pa = advanced(c, &p->a, k->k0, bytes_of(p->elem_a));
+    return;
+  }
+  p->pa = copy_space(c, &p->a, k, p->m, p->elem_a, false);
+  copy(c, &p->a, k, p->m, p->valid, p->elem_a, p->pa);
+}
+
+/* the type of a copy: converting in the microkernel is cheaper than twice the memory */
+static sn_elem copied_elem(const cg_product *p) { return cg_direct_b(p, p->b.elem) ? p->b.elem : p->elem; }
+
+/* b in rows of k, by copy, transposition or both */
+static void make_b(cg_product *p, const piece *k) {
+  cg *c = p->c;
+  ll *g = &c->g;
+  bool turn = !(k->copy_b ? p->b.k_rows : p->b.mem_k_rows);
+  sn_elem e = k->copy_b ? copied_elem(p) : p->b.elem;
+  cg_mat space = {0}, turned = turn ? scratch(c, k->most, rounded(c, p->n), e, k->keep) : space;
+  if (k->copy_b) space = copy_space(c, &p->b, k, p->n, e, k->keep && !turn);
+  p->pb = turn ? turned : space;
+  p->elem_b = e;
+  ll_branch br;
+  ll_v fill = NULL;
+  if (k->keep && cg_keeps(p, &fill)) ll_if(g, &br, fill);
+  cg_mat from = k->copy_b ? space : advanced(c, &p->b, k->k0, bytes_of(p->b.elem));
+  if (k->copy_b) copy(c, &p->b, k, p->n, NULL, e, space);
+  if (turn) cg_transpose_mem(c, e, from.p, from.ld, ll_i(g, p->n), k->count, turned.p, turned.ld);
+  if (!fill) return;
+  ll_else(g, &br);
+  ll_endif(g, &br);
 }
 
 static void place_b(cg_product *p, const piece *k) {
-  cg *c = p->c;
-  ll *g = &c->g;
-  sn_elem direct = cg_direct_b(p, p->b.elem) ? p->b.elem : p->elem;
-  bool k_rows = k->copy_b ? p->b.k_rows : p->b.mem_k_rows;
-  p->elem_b = direct;
-  if (p->amx) { /* rows hold pairs of k */
-    p->pb = p->b.mem;
-    if (k->k0) p->pb.p = ll_gep(g, p->pb.p, ll_mul(g, k->k0, p->pb.ld));
+  ll *g = &p->c->g;
+  if (k->copy_b || (!p->b.mem_k_rows && !p->amx)) {
+    make_b(p, k);
     return;
   }
-  cg_mat m = k->copy_b ? copied(c, &p->b, k, p->n, NULL, direct) : advanced(c, &p->b, k->k0, bytes_of(p->b.elem));
-  p->pb = m;
-  if (k_rows) return;
-  p->pb = scratch(c, k->most, rounded(c, p->n), direct);
-  cg_transpose_mem(c, direct, m.p, m.ld, ll_i(g, p->n), k->count, p->pb.p, p->pb.ld);
+  p->elem_b = p->b.elem;
+  p->pb = p->amx ? p->b.mem : advanced(p->c, &p->b, k->k0, bytes_of(p->b.elem));
+  if (p->amx && k->k0) p->pb.p = ll_gep(g, p->pb.p, ll_mul(g, k->k0, p->pb.ld)); /* rows hold pairs of k */
 }
 
 static void emit_piece(cg_product *p, const piece *k) {
@@ -142,14 +165,15 @@ static void emit_chunks(const cg_product *whole, bool copy_a, bool copy_b) {
   ll *g = &p.c->g;
   int64_t top = p.c->ws_top;
   piece k = {.copy_a = copy_a, .copy_b = copy_b, .count = p.k, .most = (int)p.k_most};
-  if (p.k_most && p.k_most <= WHOLE) {
+  k.keep = cg_keeps(&p, NULL);
+  if (p.k_most && (p.k_most <= WHOLE || k.keep)) {
     emit_piece(&p, &k);
   } else {
     if (!p.beta) cg_zero(&p, ll_i(g, 0), p.keep_rows && p.valid ? p.valid : ll_i(g, p.m));
     ll_loop l;
     ll_loop_begin(g, &l, ll_i(g, 0), whole->k, ll_i(g, CHUNK), 0, NULL, true);
     p.beta = p.any_k = true;
-    k.k0 = l.iv, k.most = CHUNK;
+    k.k0 = l.iv, k.most = CHUNK, k.keep = false;
     p.k = k.count = ll_imin(g, ll_i(g, CHUNK), ll_sub(g, whole->k, l.iv));
     emit_piece(&p, &k);
     ll_loop_end(g, &l, NULL);
@@ -180,7 +204,9 @@ static ll_v b_in_place(const cg_product *p, bool *always) {
   if (b->limit && b->limit == p->fails) *always = false;
   if (b->limit && b->limit != p->holds && *always)
     condition = ll_icmp(g, LLVMIntSGE, cg_index(c, b->limit), ll_i(g, p->n));
-  if (!cg_is_window(c, b->v) || !b->mem_k_rows || p->m < ALIAS_ROWS || p->amx || !*always) return condition;
+  if (!cg_is_window(c, b->v) || !b->mem_k_rows || p->m < (cg_keeps(p, NULL) ? KEPT_ROWS : ALIAS_ROWS) || p->amx ||
+      !*always)
+    return condition;
   const sn_kins *x = cg_ins(c, b->v);
   sn_kv stride = x->a[b->mem_k_rows == b->k_rows ? 2 : 3];
   int64_t known, bytes = bytes_of(b->elem);

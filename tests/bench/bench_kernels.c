@@ -127,6 +127,13 @@ static void candidates(sn_arena *a, const sn_target *t) {
            (px_contract){64, 768, 3072, 64, nb, 3072, 64, true, .elem = SN_ELEM_F32});
   contract(a, t, "contract 256x3072x768 bf16 packed",
            (px_contract){256, 3072, 768, 64, nb, 768, 256, true, .elem = SN_ELEM_BF16});
+  contract(a, t, "contract 768x512x128 tb (dx)",
+           (px_contract){768, 512, 128, 64, 64, 128, 768, .elem = SN_ELEM_F32, .tb = true});
+  contract(a, t, "contract 512x128x768 ta (dw)",
+           (px_contract){512, 128, 768, 64, 64, 256, 64, .elem = SN_ELEM_F32, .ta = true});
+  contract(a, t, "contract 768x512x128 row-major", (px_contract){768, 512, 128, 64, 64, 128, 768, .elem = SN_ELEM_F32});
+  contract(a, t, "contract 256x3072x768 tb bf16",
+           (px_contract){256, 3072, 768, 64, 64, 768, 256, .elem = SN_ELEM_BF16, .tb = true});
   contract(a, t, "contract 1x3072x768 packed", (px_contract){1, 3072, 768, 1, bn, 768, 1, true, .elem = SN_ELEM_F32});
   attention(t, "attention forward 12x1024x64 [k,q]", px_attention_forward(a, &o), &o, 2);
   attention(t, "attention forward 12x1024x64 [q,k]", px_attention_forward(a, &q), &q, 2);

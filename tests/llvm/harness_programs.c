@@ -102,9 +102,12 @@ sn_kernel *px_contract_kernel(sn_arena *arena, const px_contract *o) {
     sn_kv off = sn_k_iadd(k, sn_k_imulc(k, sn_k_gid(k, 1), (int64_t)rows * w), sn_k_imulc(k, row, w));
     wb = (sn_kwin){b_buf, off, sn_k_i(k, w), 0, kl, 0};
   }
-  sn_kv a = sn_k_load(k, o->bm, o->bk, wa, 0);
-  sn_kv b = o->vnni ? sn_k_load(k, o->bk / 2, 2 * o->bn, wb, 0) : sn_k_load(k, o->bk, o->bn, wb, 0);
-  acc = sn_k_mma(k, acc, a, b, o->vnni ? SN_K_VNNI : 0);
+  if (o->ta) wa = (sn_kwin){a_buf, sn_k_iadd(k, sn_k_imul(k, kk, m), i), m, 0, kl, nr};
+  if (o->tb) wb = (sn_kwin){b_buf, sn_k_iadd(k, sn_k_imul(k, j, depth), kk), depth, 0, nc, kl};
+  sn_kv a = o->ta ? sn_k_load(k, o->bk, o->bm, wa, 0) : sn_k_load(k, o->bm, o->bk, wa, 0);
+  int b_rows = o->vnni ? o->bk / 2 : o->tb ? o->bn : o->bk, b_cols = o->vnni ? 2 * o->bn : o->tb ? o->bk : o->bn;
+  sn_kv b = sn_k_load(k, b_rows, b_cols, wb, 0);
+  acc = sn_k_mma(k, acc, a, b, (o->vnni ? SN_K_VNNI : 0) | (o->ta ? SN_K_TA : 0) | (o->tb ? SN_K_TB : 0));
   sn_k_end_for(k, 1, &acc);
 
   if (bias) acc = sn_k_bin(k, SN_K_ADD, acc, sn_k_load(k, 1, o->bn, (sn_kwin){.buf = bias, .off = j, .nc = nc}, 0));

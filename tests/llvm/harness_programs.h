@@ -13,6 +13,7 @@ typedef struct px_contract {
   bool symbolic;  /* m, n, k are size parameters (packed b: only m) */
   sn_elem elem;   /* of a and b */
   bool bias, gelu, vnni;
+  bool ta, tb; /* a is [k][m]; b is [n][k] */
 } px_contract;
 /* a, b, c [, bias] [, M, N, K] */
 sn_kernel *px_contract_kernel(sn_arena *arena, const px_contract *o);

@@ -92,6 +92,19 @@ static void contract_symbolic(void **state) {
   contract((px_contract){97, 144, 40, 64, 48, 40, 64, .symbolic = true, .packed_b = true, .elem = SN_ELEM_F32});
 }
 
+static void contract_transposed(void **state) {
+  (void)state;
+  for (int way = 1; way < 4; way++) {
+    bool ta = way & 1, tb = way & 2;
+    contract((px_contract){101, 130, 67, 32, 64, 16, 64, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
+    contract((px_contract){64, 128, 96, 64, 64, 96, 64, .elem = SN_ELEM_F32, .ta = ta, .tb = tb, .bias = true});
+    contract((px_contract){101, 130, 67, 32, 64, 16, 64, .symbolic = true, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
+    contract((px_contract){130, 70, 601, 64, 64, 64, 128, .symbolic = true, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
+    contract((px_contract){256, 64, 40, 64, 64, 40, 256, .elem = SN_ELEM_BF16, .ta = ta, .tb = tb});
+    contract((px_contract){512, 64, 600, 64, 32, 600, 128, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
+  }
+}
+
 static void contract_narrow(void **state) {
   (void)state;
   contract((px_contract){37, 50, 70, 32, 48, 32, 32, .elem = SN_ELEM_BF16, .bias = true});
@@ -216,9 +229,13 @@ static void attention_backward(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(contract_f32),          cmocka_unit_test(contract_symbolic),
-      cmocka_unit_test(contract_narrow),       cmocka_unit_test(rows_do_not_depend_on_m),
-      cmocka_unit_test(softmax_and_layernorm), cmocka_unit_test(attention_forward),
+      cmocka_unit_test(contract_f32),
+      cmocka_unit_test(contract_symbolic),
+      cmocka_unit_test(contract_transposed),
+      cmocka_unit_test(contract_narrow),
+      cmocka_unit_test(rows_do_not_depend_on_m),
+      cmocka_unit_test(softmax_and_layernorm),
+      cmocka_unit_test(attention_forward),
       cmocka_unit_test(attention_backward),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
