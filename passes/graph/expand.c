@@ -23,7 +23,8 @@ static bool small_number(const sn_dimx *d) {
   return sn_dimx_is_const(d, &n) && n >= 1 && n <= 1024;
 }
 
-bool sn_attention_has_kernel(const sn_type *q, const sn_type *v) {
+bool sn_attention_has_kernel(const sn_pass_env *env, const sn_type *q, const sn_type *v) {
+  if (!env->target || !strcmp(env->target->name, "ref")) return true;
   return q->elem != SN_ELEM_F64 && small_number(q->dim[3]) && small_number(v->dim[3]);
 }
 
@@ -51,7 +52,8 @@ static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_
     out[0] = arg[0];
     return true;
   }
-  if (n->op == SN_OP_ATTENTION && s->graph && !sn_attention_has_kernel(sn_g_type(b, arg[0]), sn_g_type(b, arg[2])) &&
+  if (n->op == SN_OP_ATTENTION && s->graph &&
+      !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])) &&
       sn_rule_enabled(r->env, "expand.attention")) {
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return true;

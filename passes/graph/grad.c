@@ -66,9 +66,9 @@ static void begin_func(sn_rewriter *r, const sn_func *f) {
 
 static bool on_path(const paths *p, sn_val v) { return p->reaches[v] && p->depends[v]; }
 
-static bool attention_expands(const paths *p, const sn_node *n) {
+static bool attention_expands(const paths *p, const sn_pass_env *env, const sn_node *n) {
   if (!on_path(p, n->first) && !on_path(p, n->first + 1)) return false;
-  if (!sn_attention_has_kernel(sn_val_type(p->f, n->arg[0]), sn_val_type(p->f, n->arg[2]))) return true;
+  if (!sn_attention_has_kernel(env, sn_val_type(p->f, n->arg[0]), sn_val_type(p->f, n->arg[2]))) return true;
   sn_attention_layout l = sn_attention_layout_of(n);
   for (int i = 0; i < l.capture_count; i++)
     if (carries(p, n->arg[l.first_capture + i])) return true;
@@ -87,7 +87,7 @@ static bool derive(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out
 static bool grad_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
   const paths *p = r->data;
   if (n->op == SN_OP_GRAD) return sn_rule_enabled(r->env, "grad.derive") && derive(b, n, arg, out);
-  if (n->op == SN_OP_ATTENTION && attention_expands(p, n) && sn_rule_enabled(r->env, "grad.attention")) {
+  if (n->op == SN_OP_ATTENTION && attention_expands(p, r->env, n) && sn_rule_enabled(r->env, "grad.attention")) {
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return true;
   }

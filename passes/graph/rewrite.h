@@ -44,8 +44,8 @@ static inline const sn_node *sn_node_if(const sn_build *b, sn_val v, sn_op op) {
   return n->op == op ? n : NULL;
 }
 
-/* Does attention of these queries and values have a kernel? Its heads must have sizes that are small numbers, its
- * scores be f32. */
-bool sn_attention_has_kernel(const sn_type *q, const sn_type *v);
+/* Does attention of these queries and values have a kernel on the target? Its heads must have sizes that are small
+ * numbers, its scores be f32. Interpreters (target ref or none) need no kernel. */
+bool sn_attention_has_kernel(const sn_pass_env *env, const sn_type *q, const sn_type *v);
 
 #endif
