@@ -45,7 +45,7 @@ static const char *unique_name(sn_plan_build *p, const char *name) {
 
 sn_code sn_assemble_kernel(sn_plan_build *p, sn_kernel *k, int *out) {
   SN_TRY(sn_kernel_verify(k, p->diags));
-  k = sn_kernel_finish(p->arena, sn_kernel_expand_math(p->arena, k));
+  k = sn_kernel_simplify(p->arena, sn_kernel_expand_math(p->arena, sn_kernel_simplify(p->arena, k)));
   SN_TRY(sn_kernel_verify(k, p->diags));
   sn_text text = sn_text_begin(p->arena);
   sn_kernel_print(&text, k);
