@@ -1,4 +1,5 @@
-/* Token ids in memory, and the windows of each step. */
+/* Tokens of texts, and the windows of each step. Bytes stay where they are (a mapped file costs no memory); ids of
+ * other tokenizers are kept in 16 bits where the vocabulary allows it. */
 #include "runtime/io/dataset.h"
 
 #include <stdlib.h>
@@ -6,40 +7,73 @@
 
 #include "ir/base/rng.h"
 
-struct sn_dataset {
+/* One part of the sequence. Exactly one of the pointers is set. */
+typedef struct piece {
+  const unsigned char *bytes; /* borrowed */
+  uint16_t *small;
   int32_t *ids;
+  int64_t start, count; /* tokens */
+} piece;
+
+struct sn_dataset {
+  piece *piece;
+  int piece_count;
   int64_t count, train; /* tokens in all, tokens for training */
   int64_t window;
   uint64_t hash;
 };
 
-static sn_code append(sn_dataset *d, sn_diags *diags, int32_t *ids, int64_t count) {
-  int32_t *more = realloc(d->ids, (size_t)(d->count + count + 1) * sizeof *ids);
-  if (!more)
-    return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for %lld tokens", (long long)(d->count + count));
-  d->ids = more;
-  memcpy(d->ids + d->count, ids, (size_t)count * sizeof *ids);
-  d->count += count;
+static bool is_bytes(const sn_tokenizer *t) { return !strcmp(sn_tokenizer_type(t), "byte"); }
+
+static sn_code no_memory(sn_diags *diags, int64_t tokens) {
+  return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for %lld tokens", (long long)tokens);
+}
+
+/* Ids below 2^16 in half the memory. takes: ids. */
+static void narrow(piece *p, int32_t *ids) {
+  p->small = malloc(((size_t)p->count + 1) * sizeof *p->small);
+  if (!p->small) {
+    p->ids = ids;
+    return;
+  }
+  for (int64_t i = 0; i < p->count; i++) p->small[i] = (uint16_t)ids[i];
+  free(ids);
+}
+
+static sn_code add_part(sn_dataset *d, sn_diags *diags, const sn_tokenizer *t, const sn_dataset_part *part) {
+  piece *p = &d->piece[d->piece_count];
+  *p = (piece){.start = d->count, .count = (int64_t)part->bytes};
+  if (is_bytes(t)) {
+    p->bytes = (const unsigned char *)part->text;
+    d->hash = sn_hash_bytes(p->bytes, part->bytes, d->hash);
+  } else {
+    int32_t *ids;
+    SN_TRY(sn_tokenizer_encode(t, diags, part->name, part->text, part->bytes, &ids, &p->count));
+    d->hash = sn_hash_bytes(ids, (size_t)p->count * sizeof *ids, d->hash);
+    if (sn_tokenizer_vocab(t) <= UINT16_MAX)
+      narrow(p, ids);
+    else
+      p->ids = ids;
+  }
+  d->piece_count++;
+  d->count += p->count;
   return SN_OK;
 }
 
-static sn_code add_part(sn_dataset *d, sn_diags *diags, const sn_tokenizer *t, const sn_dataset_part *p) {
-  int32_t *ids;
-  int64_t count;
-  SN_TRY(sn_tokenizer_encode(t, diags, p->name, p->text, p->bytes, &ids, &count));
-  sn_code code = append(d, diags, ids, count);
-  free(ids);
-  return code;
-}
+static int32_t id_at(const piece *p, int64_t i) { return p->bytes ? p->bytes[i] : p->small ? p->small[i] : p->ids[i]; }
 
-static sn_code check_ids(const sn_dataset *d, sn_diags *diags, int64_t vocab) {
-  for (int64_t i = 0; i < d->count; i++) {
-    if (d->ids[i] >= 0 && d->ids[i] < vocab) continue;
-    sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "token %lld of the data is outside of the model's vocabulary",
-            (long long)i);
-    sn_fail_expected(diags, "ids from 0 to %lld (setting vocab)", (long long)vocab - 1);
-    sn_fail_found(diags, "%d", d->ids[i]);
-    return SN_ERR_INPUT;
+static sn_code check_ids(const sn_dataset *d, sn_diags *diags, const sn_tokenizer *t, int64_t vocab) {
+  if (sn_tokenizer_vocab(t) <= vocab) return SN_OK;
+  for (int k = 0; k < d->piece_count; k++) {
+    const piece *p = &d->piece[k];
+    for (int64_t i = 0; i < p->count; i++) {
+      if (id_at(p, i) < vocab) continue;
+      sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "token %lld of the data is outside of the model's vocabulary",
+              (long long)(p->start + i));
+      sn_fail_expected(diags, "ids from 0 to %lld (setting vocab)", (long long)vocab - 1);
+      sn_fail_found(diags, "%d", id_at(p, i));
+      return SN_ERR_INPUT;
+    }
   }
   return SN_OK;
 }
@@ -56,9 +90,8 @@ static sn_code fill(sn_dataset *d, sn_diags *diags, const sn_tokenizer *t, int c
   for (int i = 0; i < count; i++) SN_TRY(add_part(d, diags, t, &parts[i]));
   if (!d->count)
     return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = count ? parts[0].name : NULL}, "the data is empty");
-  SN_TRY(check_ids(d, diags, vocab));
+  SN_TRY(check_ids(d, diags, t, vocab));
   d->train = (int64_t)((double)d->count * (1 - val_fraction));
-  d->hash = sn_hash_bytes(d->ids, (size_t)d->count * sizeof *d->ids, 0);
   if (d->train < d->window + 1) return too_short(diags, "training", d->window, d->train);
   if (val_fraction > 0 && d->count - d->train < d->window + 1)
     return too_short(diags, "validation", d->window, d->count - d->train);
@@ -70,6 +103,11 @@ sn_code sn_dataset_create(sn_diags *diags, const sn_tokenizer *t, int count, con
   sn_dataset *d = calloc(1, sizeof *d);
   if (!d) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for the data");
   d->window = window;
+  d->piece = calloc((size_t)count + 1, sizeof *d->piece);
+  if (!d->piece) {
+    free(d);
+    return no_memory(diags, 0);
+  }
   sn_code code = fill(d, diags, t, count, parts, val_fraction, vocab);
   if (code)
     sn_dataset_destroy(d);
@@ -79,7 +117,12 @@ sn_code sn_dataset_create(sn_diags *diags, const sn_tokenizer *t, int count, con
 }
 
 void sn_dataset_destroy(sn_dataset *d) {
-  if (d) free(d->ids);
+  if (!d) return;
+  for (int i = 0; i < d->piece_count; i++) {
+    free(d->piece[i].small);
+    free(d->piece[i].ids);
+  }
+  free(d->piece);
   free(d);
 }
 
@@ -87,9 +130,17 @@ int64_t sn_dataset_train_count(const sn_dataset *d) { return d->train; }
 int64_t sn_dataset_val_count(const sn_dataset *d) { return d->count - d->train; }
 uint64_t sn_dataset_hash(const sn_dataset *d) { return d->hash; }
 
+/* count ids from position `start` on, across parts. */
+static void copy_ids(const sn_dataset *d, int64_t start, int64_t count, int32_t *out) {
+  for (int k = 0; k < d->piece_count && count; k++) {
+    const piece *p = &d->piece[k];
+    for (; count && start < p->start + p->count; start++, count--) *out++ = id_at(p, start - p->start);
+  }
+}
+
 static void copy_row(const sn_dataset *d, int64_t start, int32_t *tokens, int32_t *targets) {
-  memcpy(tokens, d->ids + start, (size_t)d->window * sizeof *tokens);
-  memcpy(targets, d->ids + start + 1, (size_t)d->window * sizeof *targets);
+  copy_ids(d, start, d->window, tokens);
+  copy_ids(d, start + 1, d->window, targets);
 }
 
 /* A permutation of [0, n): four Feistel rounds over the next even power of two, walked until inside.

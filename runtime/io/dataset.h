@@ -15,7 +15,8 @@ typedef struct sn_dataset_part { /* a text in memory */
   size_t bytes;
 } sn_dataset_part;
 
-/* Tokenizes the parts, in order, and keeps the last `val_fraction` for validation.
+/* keeps: texts of a byte tokenizer, until the dataset is destroyed (they may be mapped files: only what is read is in
+ * memory). Tokenizes the parts, in order, and keeps the last `val_fraction` for validation.
  * errors: SN_ERR_INPUT no text, or fewer than window + 1 tokens in the training part (or in a validation part that is
  * not empty); an id >= vocab (expected, found); SN_ERR_LIMIT memory. */
 SN_MUST sn_code sn_dataset_create(sn_diags *diags, const sn_tokenizer *t, int count, const sn_dataset_part *parts,

@@ -207,6 +207,41 @@ static void rows_follow_from_seed_and_step(void **state) {
   end(&b);
 }
 
+/* Rows across many parts, as bytes and as characters of one, two and three bytes (and so with other ids). */
+static void parts_are_one_sequence(void **state) {
+  (void)state;
+  bench b = begin();
+  sn_text all = sn_text_begin(b.arena);
+  for (int i = 0; i < 300; i++) sn_text_add(&all, "%s", i % 7 == 0 ? "\xe2\x82\xac" : i % 3 == 0 ? "\xc3\xa9" : "ab");
+  for (int kind = 0; kind < 2; kind++) {
+    sn_tokenizer *t = kind ? chars(&b, all.at) : sn_tokenizer_byte(b.arena);
+    sn_dataset_part whole = {"all", all.at, (size_t)all.count}, parts[60];
+    size_t at = 0;
+    int count = 0;
+    while (at < (size_t)all.count) { /* cut between characters */
+      size_t n = (size_t)(count % 29);
+      while (at + n < (size_t)all.count && (all.at[at + n] & 0xc0) == 0x80) n++;
+      if (at + n > (size_t)all.count) n = (size_t)all.count - at;
+      parts[count++] = (sn_dataset_part){"part", all.at + at, n};
+      at += n;
+    }
+    sn_dataset *one, *many;
+    assert_int_equal(sn_dataset_create(b.diags, t, 1, &whole, 0.3, WINDOW, 256, &one), SN_OK);
+    assert_int_equal(sn_dataset_create(b.diags, t, count, parts, 0.3, WINDOW, 256, &many), SN_OK);
+    assert_int_equal(sn_dataset_val_rows(one), sn_dataset_val_rows(many));
+    int32_t x[WINDOW], y[WINDOW], x2[WINDOW], y2[WINDOW];
+    for (int64_t row = 0; row < 200; row++) {
+      sn_dataset_train_row(one, 1, row, 1, 0, x, y);
+      sn_dataset_train_row(many, 1, row, 1, 0, x2, y2);
+      assert_memory_equal(x, x2, sizeof x);
+      assert_memory_equal(y, y2, sizeof y);
+    }
+    sn_dataset_destroy(one);
+    sn_dataset_destroy(many);
+  }
+  end(&b);
+}
+
 static void every_start_is_seen_once_per_epoch(void **state) {
   (void)state;
   bench b = begin();
@@ -266,6 +301,7 @@ int main(void) {
       cmocka_unit_test(hostile_tokenizer_files_are_refused),
       cmocka_unit_test(the_split_is_first_and_last),
       cmocka_unit_test(rows_follow_from_seed_and_step),
+      cmocka_unit_test(parts_are_one_sequence),
       cmocka_unit_test(every_start_is_seen_once_per_epoch),
       cmocka_unit_test(bad_data_is_refused),
   };

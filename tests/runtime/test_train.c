@@ -106,9 +106,9 @@ static void make_plan(world *w) {
 }
 
 static void make_data(bench *b) {
-  char text[500];
+  char *text = sn_arena_alloc(b->w.arena, 500);
   for (int i = 0; i < 500; i++) text[i] = (char)(i * 13 % 64);
-  sn_dataset_part part = {"x", text, sizeof text};
+  sn_dataset_part part = {"x", text, 500};
   sn_tokenizer *t = sn_tokenizer_byte(b->w.arena);
   assert_int_equal(sn_dataset_create(b->w.diags, t, 1, &part, 0.2, WINDOW, 256, &b->data), SN_OK);
 }
