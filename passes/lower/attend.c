@@ -109,8 +109,10 @@ static const sn_dimx *bytes_of(sn_types *t, const sn_type *type) {
 sn_report sn_attend_report(const sn_attend *a, int from, int to, int products_d, int products_e) {
   sn_types *t = a->c->types;
   sn_report r = {.bytes_read = sn_dimx_const(t, 0)};
-  for (int i = from; i < to; i++)
-    r.bytes_read = sn_dimx_add(t, r.bytes_read, bytes_of(t, sn_val_type(a->c->body, a->node->arg[i])));
+  for (int i = from; i < to; i++) { /* the backward kernels read delta, of the shape of lse, instead of y */
+    sn_val v = a->node->arg[a->backward && i == 3 ? 4 : i];
+    r.bytes_read = sn_dimx_add(t, r.bytes_read, bytes_of(t, sn_val_type(a->c->body, v)));
+  }
   const sn_dimx *pairs = sn_dimx_mul(t, sn_dimx_mul(t, a->B, a->H), sn_dimx_mul(t, a->T, a->S));
   r.flops = sn_dimx_mul(t, pairs, sn_dimx_const(t, 2 * ((int64_t)products_d * a->d + (int64_t)products_e * a->e)));
   return r;
