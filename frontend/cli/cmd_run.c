@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "frontend/cli/cli.h"
+#include "frontend/cli/ids.h"
 #include "ir/ops/ops.h"
 #include "runtime/io/file.h"
 #include "runtime/io/npy.h"
@@ -46,8 +46,7 @@ static sn_code add_gradients(cli *c, sn_module *m, sn_func *f) {
   return SN_OK;
 }
 
-/* ---- binding
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- binding --------------------------------------------------------------------------------------------------- */
 
 typedef struct job {
   cli *c;
@@ -62,6 +61,7 @@ typedef struct job {
   int buffer_count;
   sn_npy *array;     /* by slot: what --in gave; data NULL: nothing */
   const char **file; /* by slot */
+  cli_ids ids;
 } job;
 
 static int slot_of(const job *j, const char *name) {
@@ -151,13 +151,15 @@ static sn_code bind_slot(job *j, int s) {
                            j->plan->graph[j->graph].name, slot->name, sn_type_text(c->arena, slot->type));
   }
   j->data[s] = b.data = sn_arena_array(c->arena, (size_t)count + 8, sn_elem_bytes(slot->type->elem));
-  if (slot->role == SN_SLOT_INPUT) SN_TRY(sn_npy_convert(&j->array[s], j->file[s], slot->type->elem, b.data, c->diags));
+  if (slot->role == SN_SLOT_INPUT) {
+    SN_TRY(sn_npy_convert(&j->array[s], j->file[s], slot->type->elem, b.data, c->diags));
+    SN_TRY(cli_ids_check(c, &j->ids, slot->name, slot->type->elem, b.data, count));
+  }
   j->buffer[j->buffer_count++] = b;
   return SN_OK;
 }
 
-/* ---- results
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- results --------------------------------------------------------------------------------------------------- */
 
 static sn_code write_outputs(job *j) {
   cli *c = j->c;
@@ -239,7 +241,10 @@ sn_code cli_run(cli *c) {
   sn_func *f = sn_module_find(s.module, graph ? graph : "train");
   for (int i = 0; !f && i < s.module->func_count; i++)
     if (s.module->func[i]->kind == SN_FUNC_GRAPH) f = s.module->func[i];
-  if (f) SN_TRY(add_gradients(c, s.module, f));
+  if (f) {
+    SN_TRY(add_gradients(c, s.module, f));
+    cli_ids_find(c, f, &j.ids);
+  }
   sn_compile_opt opt = cli_compile_opt(c, &s);
   SN_TRY(sn_compile(s.module, &opt, c->arena, c->diags, &j.k));
   j.plan = j.k.plan;

@@ -193,3 +193,13 @@ cmp a.npy b.npy || die "a folder and its file give different weights"
 expect 3 ask --init numbers.txt
 expect 3 "$SINTER" generate run --prompt 1
 says "no graph prefill, decode or logits"
+
+# ---- ids outside of a table ----------------------------------------------------------------------------------------
+for bad in '\x00\x01\x00\x00' '\xff\xff\xff\xff'; do # 256, -1
+  npy bad.npy '<i4' '1, 1' "$bad"
+  expect 3 "$SINTER" run table.c --graph eval --target "$target" --in tokens=bad.npy --in targets=t.npy
+  says "table.c:6"
+  says "outside of"
+  expect 3 "$SINTER" run table.c --graph eval --target "$target" --in tokens=t.npy --in targets=bad.npy
+  says "outside of"
+done
