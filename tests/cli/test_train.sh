@@ -81,24 +81,4 @@ expect 0 "$SINTER" inspect "$(ls "$scratch"/run/checkpoints/*.ckpt | tail -n 1)"
 prints "step 10"
 expect 3 "$SINTER" inspect "$scratch/empty"
 
-# the executable: nothing around it, the same text
-skip_without_cpu
-expect 0 "$SINTER" inspect "$scratch/run/model.plan"
-expect 0 "$SINTER" build "$scratch/run" -o "$scratch/native"
-mkdir "$scratch/nothing"
-(cd "$scratch/nothing" && env -i "$scratch/native" --prompt int --tokens 40 --temperature 0) > "$scratch/stdout" || die "the executable failed"
-cmp -s "$scratch/stdout" "$scratch/greedy" || die "the executable writes another text"
-expect 0 "$SINTER" $gen --seed 5 --tokens 256
-cp "$scratch/stdout" "$scratch/seed5"
-expect 0 "$scratch/native" --prompt int --tokens 256 --seed 5
-cmp -s "$scratch/stdout" "$scratch/seed5" || die "256 sampled tokens differ between executable and command"
-expect 0 "$scratch/native" --help
-expect 2 "$scratch/native"
-expect 2 "$scratch/native" --prompt x --tokens many
-if command -v ldd >/dev/null; then
-  ldd "$scratch/native" > "$scratch/libs"
-  grep -v -E 'linux-vdso|libc\.so|libm\.so|libgomp|libdl\.so|libpthread\.so|ld-linux|libasan|libubsan' "$scratch/libs" && die "the executable needs more than libc, libm and libgomp"
-fi
-head -c 200000 "$scratch/native" > "$scratch/cut" && chmod +x "$scratch/cut"
-"$scratch/cut" --prompt x >/dev/null 2>&1 && die "a truncated executable runs"
 exit 0

@@ -21,9 +21,9 @@ expect 2 "$SINTER" train "$TREE/models/gpt.c" --steps many
 says 'found "many"'
 expect 2 "$SINTER" train "$TREE/models/gpt.c" --steps
 says "--steps needs N"
-expect 2 "$SINTER" explain "$TREE/models/gpt.c" --set layer=3
+expect 2 "$SINTER" explain "$TREE/models/gpt.c" --set layer=3 --target template
 says "layers"
-expect 2 "$SINTER" explain "$TREE/models/gpt.c" --graph nothing
+expect 2 "$SINTER" explain "$TREE/models/gpt.c" --graph nothing --target template
 says "nothing"
 expect 2 "$SINTER" dump "$TREE/models/gpt.c" --pass nothing --graph eval
 says "there are: none inline"
