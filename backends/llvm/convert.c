@@ -80,12 +80,38 @@ static ll_v to_float(cg *c, ll_v x, sn_elem from, sn_elem to) {
   return from == SN_ELEM_F32 ? LLVMBuildFPExt(b, x, t, "") : LLVMBuildFPTrunc(b, x, t, "");
 }
 
-/* to i64, i32, i8, u8: floats saturate and NaN gives 0, integers wrap */
-static ll_v to_integer(cg *c, ll_v x, sn_elem from, sn_elem to) {
+static ll_v clamp_low(ll *g, ll_v x, double lo) {
+  ll_v v = ll_fconst(g, LLVMGetElementType(LLVMTypeOf(x)), lo);
+  return ll_select(g, ll_fcmp(g, LLVMRealOGT, x, v), x, v);
+}
+static ll_v clamp_high(ll *g, ll_v x, double hi) {
+  ll_v v = ll_fconst(g, LLVMGetElementType(LLVMTypeOf(x)), hi);
+  return ll_select(g, ll_fcmp(g, LLVMRealOLT, x, v), x, v);
+}
+
+/* Truncation that saturates; NaN gives 0. (LLVM 19 breaks llvm.fptosi.sat of vectors into elements.) */
+static ll_v saturate(cg *c, ll_v x, sn_elem from, sn_elem to) {
   ll *g = &c->g;
-  ll_t over[2] = {ll_vec(g, cg_reg(c, to)), LLVMTypeOf(x)};
-  if (is_float(from)) return ll_call(g, to == SN_ELEM_U8 ? "llvm.fptoui.sat" : "llvm.fptosi.sat", 2, over, 1, &x);
-  return LLVMBuildIntCast2(g->b, x, over[0], 1, "");
+  ll_t t = ll_vec(g, to == SN_ELEM_I64 ? g->i64 : g->i32), result = ll_vec(g, cg_reg(c, to));
+  ll_v ordered = ll_fcmp(g, LLVMRealORD, x, x), r;
+  if (to == SN_ELEM_I64 || (to == SN_ELEM_I32 && from == SN_ELEM_F32)) { /* the greatest integer is no float */
+    double end = to == SN_ELEM_I64 ? 0x1p63 : 0x1p31;
+    ll_v over = ll_fcmp(g, LLVMRealOGE, x, ll_fconst(g, cg_reg(c, from), end));
+    ll_v most = ll_iconst(g, LLVMGetElementType(t), to == SN_ELEM_I64 ? INT64_MAX : INT32_MAX);
+    r = ll_select(g, over, most, LLVMBuildFPToSI(g->b, clamp_low(g, x, -end), t, ""));
+  } else {
+    double lo = to == SN_ELEM_I32 ? INT32_MIN : to == SN_ELEM_I8 ? INT8_MIN : 0;
+    double hi = to == SN_ELEM_I32 ? INT32_MAX : to == SN_ELEM_I8 ? INT8_MAX : UINT8_MAX;
+    r = LLVMBuildFPToSI(g->b, clamp_high(g, clamp_low(g, x, lo), hi), t, "");
+  }
+  r = ll_select(g, ordered, r, LLVMConstNull(t));
+  return t == result ? r : LLVMBuildTrunc(g->b, r, result, "");
+}
+
+/* to i64, i32, i8, u8: floats saturate, integers wrap */
+static ll_v to_integer(cg *c, ll_v x, sn_elem from, sn_elem to) {
+  if (is_float(from)) return saturate(c, x, from, to);
+  return LLVMBuildIntCast2(c->g.b, x, ll_vec(&c->g, cg_reg(c, to)), 1, "");
 }
 
 ll_v cg_cast(cg *c, ll_v x, sn_elem from, sn_elem to) {
