@@ -228,7 +228,7 @@ static edges find_siblings(sn_fuse *s) {
 /* Edges that save at least `least` bytes. */
 static bool join_edges(sn_fuse *s, edges e, bool siblings, double least) {
   bool news = false;
-  qsort(e.at, (size_t)e.count, sizeof *e.at, by_saving);
+  if (e.count) qsort(e.at, (size_t)e.count, sizeof *e.at, by_saving);
   for (int i = 0; i < e.count; i++) {
     int from = e.at[i].from, to = e.at[i].to;
     if (e.at[i].saved < least || from == to || s->group[from].version < 0 || s->group[to].version < 0) continue;
