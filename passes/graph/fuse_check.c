@@ -151,9 +151,11 @@ static void find_inlined(sn_fuse *s) {
     s->inlined[n->first] = inlined && sum <= INLINE_COST;
     cost[n->first] = s->inlined[n->first] ? sum : 0;
   }
-  for (int i = 0; i < s->f->node_count; i++)
-    for (int k = 0; k < s->f->node[i]->arg_count; k++)
-      if (needs_buffer(s->f->node[i], k)) s->inlined[sn_fuse_base(s, s->f->node[i]->arg[k])] = false;
+  for (int i = 0; i < s->f->node_count; i++) { /* a product would compute them again in every tile */
+    const sn_node *n = s->f->node[i];
+    for (int k = 0; k < n->arg_count; k++)
+      if (n->op == SN_OP_CONTRACT || needs_buffer(n, k)) s->inlined[sn_fuse_base(s, n->arg[k])] = false;
+  }
   for (int i = 0; i < s->f->node_count; i++) { /* what an op that is not inlined any more leaves behind */
     const sn_node *n = s->f->node[i];
     for (int k = 0; k < n->arg_count && s->inlined[n->first]; k++) {
@@ -451,8 +453,7 @@ static const char *check_index(question *q, const sn_node *root) {
     sn_group g;
     if (!takes_values(root, k)) {
       sn_val base = sn_fuse_base(q->s, root->arg[k]);
-      if (q->s->member[base] && !is_number_leaf(sn_node_of(q->s->f, base)->op))
-        return "indexes a value that is computed in the same kernel";
+      if (q->s->member[base]) return "indexes a value that is computed in the same kernel";
       continue;
     }
     if (!sn_group_build_at(&g, q->scratch, q->s->f, q->node_count, q->node, q->s->member, q->s->stored, root->arg[k], 1,
