@@ -25,10 +25,9 @@ static sn_code read_parts(cli *c, cli_training *t) {
   }
   t->parts = SN_ARRAY(c->arena, v->count, sn_dataset_part);
   for (int i = 0; i < v->count; i++) {
-    char *text;
-    size_t bytes;
-    SN_TRY(sn_file_read(v->at[i], (size_t)1 << 40, c->diags, &text, &bytes));
-    t->parts[t->part_count++] = (sn_dataset_part){v->at[i], text, bytes};
+    sn_file_map map; /* stays until the process ends; a file cut short meanwhile is told by SIGBUS (train_run.c) */
+    SN_TRY(sn_file_map_open(v->at[i], c->diags, &map));
+    t->parts[t->part_count++] = (sn_dataset_part){v->at[i], (const char *)map.data, map.bytes};
   }
   return SN_OK;
 }

@@ -20,12 +20,22 @@ static void on_signal(int number) {
   stop_asked = 1;
 }
 
+/* A data file was cut short while it was mapped. Checkpoints are whole at every moment. */
+static void on_bus_error(int number) {
+  static const char text[] = "\nerror: a data file changed while it was read; go on with --resume and the whole file\n";
+  (void)number;
+  ssize_t n = write(2, text, sizeof text - 1);
+  _exit(n < 0 ? SN_ERR_FAIL : SN_ERR_INPUT);
+}
+
 static void catch_signals(void) {
   struct sigaction a = {.sa_handler = on_signal};
   sigemptyset(&a.sa_mask);
   sigaction(SIGINT, &a, NULL);
   sigaction(SIGTERM, &a, NULL);
   sigaction(SIGHUP, &a, NULL);
+  a.sa_handler = on_bus_error;
+  sigaction(SIGBUS, &a, NULL);
 }
 
 static double now(void) {
