@@ -4,6 +4,8 @@
  * ([R,1]) are held in every lane. */
 #include "backends/llvm/cg.h"
 
+enum { MOST_WINDOWS = 256 };
+
 static int key_of(const cg *c, sn_kv v, int j) {
   int n = c->k->ins_count;
   return n + (c->flight * n + v) * CG_STATIC_VECTORS + j;
@@ -236,9 +238,10 @@ static void wide_rows(cg *c, const cg_step *s) {
 
 /* do all column limits hold? NULL: none can bite */
 static ll_v limits_hold(cg *c, const cg_step *s) {
-  sn_kv w[256];
-  int n = cg_windows(c, s, w, 256);
+  sn_kv w[MOST_WINDOWS];
+  int n = cg_windows(c, s, w, MOST_WINDOWS);
   ll_v all = NULL;
+  if (n == MOST_WINDOWS) return NULL; /* there may be more */
   for (int j = 0; j < n; j++) {
     sn_kv limit = cg_ins(c, w[j])->a[5];
     int columns = cg_shape(c->k, w[j]).c;

@@ -205,6 +205,7 @@ static void phase_of_width(cg *c, int width, int flights) {
   ll_v init[8], acc[LL_CARRY];
   phase_loop p = {.width = width, .unroll = unroll_of(c, width), .flights = flights, .acc = acc};
   p.parts = count_parts(c, width, NULL);
+  while (p.unroll > 1 && flights * p.unroll * p.parts > LL_CARRY) p.unroll /= 2;
   if (p.parts > 8 || flights * p.unroll * p.parts > LL_CARRY) {
     cg_fail(c, c->rows->ops[0], "too many reductions in one cluster");
     return;
