@@ -159,6 +159,42 @@ static void join_expansions(sn_fuse *s) {
   }
 }
 
+/* ---- steps of the optimiser ------------------------------------------------------------------------------- */
+
+/* Values that only updates need. */
+static bool *find_update_work(sn_fuse *s) {
+  const sn_func *f = s->f;
+  bool *only = SN_ARRAY(s->arena, f->value_count, bool), *seen = SN_ARRAY(s->arena, f->value_count, bool);
+  for (int i = 0; i < f->output_count; i++) seen[f->output[i].value] = true;
+  if (f->guard) seen[f->guard] = true;
+  for (int i = f->node_count - 1; i >= 0; i--) {
+    const sn_node *n = f->node[i];
+    bool needed = false;
+    for (int r = 0; r < n->result_count; r++) needed = needed || seen[n->first + (sn_val)r];
+    for (int r = 0; r < n->result_count; r++) only[n->first + (sn_val)r] = !needed;
+    for (int k = 0; k < n->arg_count && needed; k++) seen[n->arg[k]] = true;
+  }
+  return only;
+}
+
+/* Where maps are not fused, an update's product and the sum that it goes into are still one step, as eager libraries
+ * have it. */
+static void join_multiply_add(sn_fuse *s) {
+  const bool *only = find_update_work(s);
+  for (int to = 0; to < s->group_count; to++) {
+    const sn_fuse_group *g = &s->group[to];
+    const sn_node *n = s->f->node[g->node[0]];
+    if (g->version < 0 || g->count > 1 || (n->op != SN_OP_ADD && n->op != SN_OP_SUB) || !only[n->first]) continue;
+    for (int k = n->arg_count - 1; k >= 0; k--) {
+      sn_val v = n->arg[k];
+      int from = sn_fuse_group_of(s, v), p = sn_fuse_position(s, v);
+      if (from < 0 || s->group[from].count > 1 || s->f->node[p]->op != SN_OP_MUL || s->users[p] > 1 || s->kept[v])
+        continue;
+      if (try_join(s, from, to)) break;
+    }
+  }
+}
+
 /* ---- edges
  * -------------------------------------------------------------------------------------------------------------- */
 
@@ -330,6 +366,7 @@ static sn_code fuse_function(sn_pass_env *env, const sn_func *f) {
   sn_arena *arena = env->arena;
   sn_fuse_begin(&s, env, arena, f, kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.inline_numbers"));
   join_expansions(&s);
+  if (!kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.multiply_add")) join_multiply_add(&s);
   while (join_edges(&s, find_edges(&s), false, LARGE)) continue;
   if (sn_rule_enabled(env, "fuse.siblings"))
     while (join_edges(&s, find_siblings(&s), true, LARGE)) continue;

@@ -231,11 +231,11 @@ static void scatter_tile(scatter *s) {
   int n = 0;
   s->t.row = -1, s->t.r = 1;
   s->t.col = space->rank > s->indices ? space->rank - 1 : -1;
-  int64_t columns = s->t.col < 0 ? 1 : sn_dimx_max_value(space->extent[s->t.col]) / 8;
-  s->t.c = s->t.col < 0 ? 1
-                        : sn_block_of(space->extent[s->t.col], columns < 16    ? 16
-                                                               : columns > 128 ? 128
-                                                                               : (int)columns);
+  int64_t wanted = s->t.col < 0 ? 1 : sn_dimx_max_value(space->extent[s->t.col]) / 8;
+  int64_t rows = sn_dimx_max_value(s->x->result.extent[s->rows_axis]);
+  wanted = wanted < 16 ? 16 : wanted > 128 ? 128 : wanted;
+  while (wanted > 1 && wanted * rows > SCRATCH) wanted /= 2;
+  s->t.c = s->t.col < 0 ? 1 : sn_block_of(space->extent[s->t.col], (int)wanted);
   for (int i = 0; i < space->rank; i++)
     if (i < s->batch || i >= s->indices) a[n++] = (sn_axis_block){.axis = i, .block = i == s->t.col ? s->t.c : 1};
   sn_tile_grid(&s->t, n, a);

@@ -43,22 +43,36 @@ static const char *unique_name(sn_plan_build *p, const char *name) {
   return ++*uses == 1 ? name : sn_arena_printf(p->arena, "%s_%lld", name, (long long)*uses);
 }
 
-sn_code sn_assemble_kernel(sn_plan_build *p, sn_kernel *k, int *out) {
-  SN_TRY(sn_kernel_verify(k, p->diags));
-  k = sn_kernel_simplify(p->arena, sn_kernel_expand_math(p->arena, sn_kernel_simplify(p->arena, k)));
-  SN_TRY(sn_kernel_verify(k, p->diags));
+static const char *text_of(sn_plan_build *p, const sn_kernel *k) {
   sn_text text = sn_text_begin(p->arena);
   sn_kernel_print(&text, k);
-  const int *known = sn_map_get_str(p->kernel_of_text, text.at);
+  return text.at;
+}
+
+/* Equal kernels are found twice: as they were written, which saves simplifying them, and simplified. */
+sn_code sn_assemble_kernel(sn_plan_build *p, sn_kernel *k, int *out) {
+  const char *written = text_of(p, sn_kernel_finish(p->arena, k));
+  const int *known = sn_map_get_str(p->kernel_of_text, written);
   if (known) {
     *out = *known;
     return SN_OK;
   }
-  k->name = unique_name(p, k->name);
-  SN_GROW(p->arena, p->kernel, p->kernel_count, p->kernel_capacity);
-  p->kernel[p->kernel_count] = k;
-  *out = p->kernel_count++;
-  sn_map_put_str(p->kernel_of_text, text.at, sn_arena_copy(p->arena, out, sizeof *out));
+  SN_TRY(sn_kernel_verify(k, p->diags));
+  k = sn_kernel_simplify(p->arena, sn_kernel_expand_math(p->arena, sn_kernel_simplify(p->arena, k)));
+  SN_TRY(sn_kernel_verify(k, p->diags));
+  const char *text = text_of(p, k);
+  known = sn_map_get_str(p->kernel_of_text, text);
+  if (known)
+    *out = *known;
+  else {
+    k->name = unique_name(p, k->name);
+    SN_GROW(p->arena, p->kernel, p->kernel_count, p->kernel_capacity);
+    p->kernel[p->kernel_count] = k;
+    *out = p->kernel_count++;
+  }
+  int *position = sn_arena_copy(p->arena, out, sizeof *out);
+  sn_map_put_str(p->kernel_of_text, written, position);
+  if (!known) sn_map_put_str(p->kernel_of_text, text, position);
   return SN_OK;
 }
 
