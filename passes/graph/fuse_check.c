@@ -5,7 +5,7 @@
 #include "passes/graph/fuse.h"
 #include "passes/lower/internal.h"
 
-enum { MOST_BUFFERS = 40, MOST_NODES = 400, MOST_REDUCTIONS = 12, CHEAP = 8, INLINE_COST = 48 };
+enum { MOST_BUFFERS = 40, MOST_NODES = 400, MOST_REDUCTIONS = 8, CHEAP = 8, INLINE_COST = 48 };
 
 /* ---- positions, bases ---------------------------------------------------------------------------------------- */
 
