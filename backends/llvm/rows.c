@@ -23,6 +23,7 @@ static ll_v virtual_value(cg *c, sn_kv v, int j) {
     case SN_K_ISPLAT: return ll_splat(g, index32(c, cg_index(c, x->a[0])));
     case SN_K_IOTA: {
       ll_v base = cg_index(c, x->a[0]);
+      if (x->i && x->type.c == 1) return ll_splat(g, index32(c, base));
       if (x->i) return ll_add(g, ll_splat(g, index32(c, base)), cg_column_numbers(c, j));
       return ll_splat(g, index32(c, ll_add(g, base, cg_row_number(c, x->type))));
     }
