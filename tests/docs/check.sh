@@ -71,6 +71,7 @@ check_bodies() { # PAGE: all of them as one model
   local graphs="" head line words b name
   printf '%s' "$prologue" >"$scratch/bodies.c"
   for head in "$blocks"/*.head; do
+    [ -e "$head" ] || continue
     read -r line words <"$head"
     [ "$words" = "c body" ] || continue
     b=${head%.head}
