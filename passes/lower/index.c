@@ -204,7 +204,7 @@ static void store_rows(scatter *s) {
   sn_kernel *k = s->b->k;
   sn_kv row = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(s->b, s->x->result.extent[s->rows_axis]), 1, 0, NULL);
   sn_kv sum = sn_k_load(k, 1, s->t.c, scratch_row(s, row), 0);
-  sn_k_store(k, result_window(s, row), sum);
+  sn_k_store(k, result_window(s, row), sn_k_cast(k, sn_lower_slot_type(s->x->c, s->x->slot)->elem, sum));
   sn_k_end_for(k, 0, NULL);
 }
 
@@ -254,7 +254,7 @@ static sn_code emit_scatter(indexing *x, sn_group *g) {
   use[count++] = (sn_buffer_use){x->slot, SN_K_OUT};
   s.b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, "scatter"), count, use);
   s.t = (sn_tile){.b = s.b, .g = g};
-  sn_elem e = sn_lower_slot_type(x->c, x->slot)->elem;
+  sn_elem e = sn_compute_elem(sn_lower_slot_type(x->c, x->slot)->elem);
   scatter_tile(&s);
   int64_t rows = sn_dimx_max_value(x->result.extent[s.rows_axis]);
   if (rows > 4 * SCRATCH / s.t.c)
@@ -269,10 +269,11 @@ static sn_code emit_scatter(indexing *x, sn_group *g) {
   return sn_build_kernel_end(s.b, &report);
 }
 
-static bool is_computed(sn_elem e) { return sn_compute_elem(e) == e && e != SN_ELEM_BOOL && e != SN_ELEM_I64; }
+/* Can elements be added up, in a wider type if need be? */
+static bool is_summable(sn_elem e) { return sn_elem_is_float(e) || e == SN_ELEM_I32; }
 
 static sn_code lower_scatter(indexing *x) {
-  if (!is_computed(x->n->type[0]->elem))
+  if (!is_summable(x->n->type[0]->elem))
     return sn_lower_fail(x->c, "`%s` of %s is not supported: cast to f32 first", sn_op_get(x->n->op)->name,
                          sn_elem_name(x->n->type[0]->elem));
   sn_group *g = group_at(x, x->n->arg[1]);
@@ -300,7 +301,7 @@ static void sweep(points *p, bool out) {
   sn_kwin from = {.buf = p->scratch, .off = at, .nc = sn_build_limit(p->b, count, block, at)}, to = from;
   to.buf = sn_build_buffer(p->b, p->x->slot);
   if (out)
-    sn_k_store(k, to, sn_k_load(k, 1, block, from, 0));
+    sn_k_store(k, to, sn_k_cast(k, p->x->n->type[0]->elem, sn_k_load(k, 1, block, from, 0)));
   else
     sn_k_store(k, from, sn_k_const(k, p->e, 1, block, 0));
   sn_k_end_for(k, 0, NULL);
@@ -328,10 +329,10 @@ static void add_points(points *p, int axis) {
 
 /* One instance adds element by element. */
 static sn_code lower_index_add(indexing *x) {
-  points p = {.x = x, .e = x->n->type[0]->elem};
+  points p = {.x = x, .e = sn_compute_elem(x->n->type[0]->elem)};
   sn_types *t = x->c->types;
   int64_t elements = sn_dimx_max_value(sn_type_count(t, x->n->type[0]));
-  if (!is_computed(p.e))
+  if (!is_summable(x->n->type[0]->elem))
     return sn_lower_fail(x->c, "`index_add` of %s is not supported: cast to f32 first", sn_elem_name(p.e));
   if (elements > 4 * SCRATCH)
     return sn_lower_fail(x->c, "`index_add` into more than %d elements is not supported", 4 * SCRATCH);
