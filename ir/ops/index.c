@@ -49,11 +49,17 @@ static sn_code infer_scatter(sn_infer *in) {
   return sn_infer_one(in, sn_type_of(sn_infer_types(in), u->elem, n, dim));
 }
 
+/* Gradients of narrow floats are added up in f32. */
+static sn_val wide(sn_grad_rule *g, sn_val d) { return sn_g_cast(g->b, d, sn_acc_elem(sn_g_type(g->b, d)->elem)); }
+static sn_val narrow(sn_grad_rule *g, sn_val d) {
+  return g->b->failed ? 0 : sn_g_cast(g->b, d, sn_g_type(g->b, g->arg[0])->elem);
+}
+
 static void grad_gather(sn_grad_rule *g) {
   const sn_attr *batch = sn_node_attr(g->node, "batch");
   const sn_attr at[2] = {*batch, {.set = true, .d = sn_g_type(g->b, g->arg[0])->dim[batch->i]}};
-  const sn_val arg[2] = {g->arg[1], g->d_result[0]};
-  g->d_arg[0] = sn_emit(g->b, SN_OP_SCATTER, 2, arg, at, NULL);
+  const sn_val arg[2] = {g->arg[1], wide(g, g->d_result[0])};
+  g->d_arg[0] = narrow(g, sn_emit(g->b, SN_OP_SCATTER, 2, arg, at, NULL));
 }
 
 static void grad_scatter(sn_grad_rule *g) {
@@ -100,7 +106,7 @@ static sn_val emit_with_first(sn_grad_rule *g, sn_op op, sn_val first, const sn_
 static void grad_index(sn_grad_rule *g) {
   const sn_type *x = sn_g_type(g->b, g->arg[0]);
   const sn_attr at = {.set = true, .dims = x->dim, .count = x->rank};
-  g->d_arg[0] = emit_with_first(g, SN_OP_INDEX_ADD, g->d_result[0], &at);
+  g->d_arg[0] = narrow(g, emit_with_first(g, SN_OP_INDEX_ADD, wide(g, g->d_result[0]), &at));
 }
 
 static void grad_index_add(sn_grad_rule *g) { g->d_arg[0] = emit_with_first(g, SN_OP_INDEX, g->d_result[0], NULL); }

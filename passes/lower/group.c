@@ -297,7 +297,9 @@ static bool walk_result(sn_group *g, const sn_node *n, const sn_chain *chain) {
     return true;
   }
   const sn_chain *operand;
-  if (!sn_group_placed(g, n->arg[0], &operand)) return fail(g, "reduction over another axis");
+  sn_step_map m = unreduce(g, n);
+  if (!sn_group_placed(g, n->arg[0], &operand) || !at_home(g, n->first, sn_chain_add(&g->chains, &m, operand)))
+    return fail(g, "reduction over another axis");
   return reduced_axes(g, n) && walk(g, n->arg[0], operand);
 }
 
