@@ -168,8 +168,9 @@ static int columns(const contract *k) {
   return bn;
 }
 
+/* When the summed axis is walked in blocks, each block of b is read once per row block: taller ones read it less often. */
 static int rows_of(const contract *k) {
-  int bm = extent_within(k, k->row, k->c->target->bm);
+  int bm = extent_within(k, k->row, k->loop ? 4 * k->c->target->bm : k->c->target->bm);
   return k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], bm);
 }
 
@@ -185,7 +186,6 @@ static bool contiguous_along(const sn_group *g, int x, int y) {
 
 static void choose_tiles(contract *k) {
   k->row = widest(k, ROW), k->col = widest(k, COL), k->sum = widest(k, SUM);
-  k->bm = rows_of(k), k->bn = columns(k);
   const sn_dimx *depth = k->sum < 0 ? NULL : k->out.space.extent[k->sum];
   int64_t n;
   int whole = k->c->target->bk ? k->c->target->bk : WHOLE_K;
@@ -195,6 +195,7 @@ static void choose_tiles(contract *k) {
   else if (depth)
     k->bk = sn_block_of(depth, k->c->target->bk ? k->c->target->bk : K_BLOCK);
   k->loop = depth && !(sn_dimx_is_const(depth, &n) && n <= k->bk);
+  k->bm = rows_of(k), k->bn = columns(k);
   k->ta = contiguous_along(&k->a, k->row, k->sum);
   k->tb = contiguous_along(&k->b, k->sum, k->col);
   k->elem = sn_val_type(k->out.f, k->node->arg[0])->elem;
