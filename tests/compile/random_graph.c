@@ -1,0 +1,575 @@
+/* Seed -> module: a pool of values that grows op by op. What is shared by all ops; the ops are in random_ops.c. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/compile/random_inside.h"
+
+/* ---- numbers and shapes ---- */
+
+int64_t rg_below(rg *g, int64_t n) { return (int64_t)sn_rng_below(&g->rng, (uint64_t)n); }
+bool rg_chance(rg *g, int percent) { return rg_below(g, 100) < percent; }
+const sn_dimx *rg_number(rg *g, int64_t n) { return sn_dimx_const(g->m->types, n); }
+const sn_dimx *rg_extent(rg *g) { return g->palette[rg_below(g, g->palette_count)]; }
+
+int64_t rg_value_of(const rg *g, const sn_dimx *d) {
+  int64_t n = 0;
+  return sn_dimx_eval(d, g->dims, &n) ? 0 : n;
+}
+
+int64_t rg_elements(const rg *g, const sn_type *t) {
+  int64_t n = 1;
+  for (int i = 0; i < t->rank; i++) n *= rg_value_of(g, t->dim[i]);
+  return n;
+}
+
+const sn_type *rg_type(rg *g, sn_elem e, int rank, const sn_dimx *const *dim) {
+  return sn_type_of(g->m->types, e, rank, dim);
+}
+
+const sn_type *rg_shape(rg *g, sn_elem e, int min_rank, int max_rank, int64_t most) {
+  const sn_dimx *dim[SN_RANK_MAX];
+  int rank = min_rank + (int)rg_below(g, max_rank - min_rank + 1);
+  int64_t n = 1;
+  for (int i = 0; i < rank; i++) {
+    dim[i] = rg_extent(g);
+    if (n * rg_value_of(g, dim[i]) > most) dim[i] = rg_number(g, 1 + rg_below(g, n * 3 > most ? 1 : 3));
+    n *= rg_value_of(g, dim[i]);
+  }
+  return rg_type(g, e, rank, dim);
+}
+
+sn_elem rg_elem(rg *g, int classes) {
+  static const sn_elem ints[] = {SN_ELEM_I32, SN_ELEM_I32, SN_ELEM_I32, SN_ELEM_I32, SN_ELEM_I64, SN_ELEM_U8};
+  int kind = (int)rg_below(g, 10);
+  if (classes & RG_FLOAT && (kind < 7 || classes == RG_FLOAT)) return g->real[rg_below(g, 3)];
+  if (classes & RG_INT && (kind < 9 || !(classes & RG_BOOL))) return ints[rg_below(g, 6)];
+  return SN_ELEM_BOOL;
+}
+
+/* ---- nodes ---- */
+
+rg_fact rg_mix(const rg *g, int count, const sn_val *arg, double size) {
+  rg_fact f = {.size = size, .low = -INFINITY};
+  for (int i = 0; i < count; i++) f.narrow |= g->fact[arg[i]].narrow;
+  return f;
+}
+
+static void keep(rg *g, sn_val v) {
+  for (int i = 0; i < g->count; i++)
+    if (g->pool[i] == v) return;
+  if (g->count < POOL) g->pool[g->count++] = v;
+}
+
+sn_val rg_emit(rg *g, sn_op op, int count, const sn_val *arg, const sn_attr *attr, const sn_type *leaf, rg_fact fact) {
+  sn_val v = sn_emit(&g->b, op, count, arg, attr, leaf);
+  if (!v || g->f->value_count > VALUES) return 0;
+  const sn_node *n = sn_node_of(g->f, v);
+  for (int i = 0; i < n->result_count; i++) {
+    sn_elem e = n->type[i]->elem;
+    bool narrow = e == SN_ELEM_BF16 && !fact.exact;
+    g->fact[v + (sn_val)i] = fact;
+    g->fact[v + (sn_val)i].narrow |= narrow;
+  }
+  return v;
+}
+
+sn_val rg_const(rg *g, const sn_type *t, double value) {
+  const sn_attr at = {.set = true, .f = value};
+  return rg_emit(g, SN_OP_CONST, 0, NULL, &at, t, (rg_fact){.size = fabs(value), .low = value, .exact = true});
+}
+
+static bool constant_shape(const sn_type *t) {
+  int64_t n;
+  for (int i = 0; i < t->rank; i++)
+    if (!sn_dimx_is_const(t->dim[i], &n)) return false;
+  return true;
+}
+
+sn_val rg_leaf(rg *g, const sn_type *t) {
+  bool real = sn_elem_is_float(t->elem), boolean = t->elem == SN_ELEM_BOOL;
+  int kind = (int)rg_below(g, 10);
+  rg_fact fact = {.size = real ? 3 : boolean ? 1 : RANDOM_INT_LIMIT, .low = real ? -INFINITY : 0, .exact = true};
+  if (g->leaves >= 12 || kind == 0)
+    return rg_const(g, t,
+                    real      ? (double)rg_below(g, 65) / 16 - 2
+                    : boolean ? (double)rg_below(g, 2)
+                              : (double)rg_below(g, 9));
+  if (kind == 1 && t->rank && !boolean && t->elem != SN_ELEM_U8) {
+    const sn_attr at = {.set = true, .i = rg_below(g, t->rank)};
+    fact.size = 20;
+    fact.low = 0;
+    return rg_emit(g, SN_OP_IOTA, 0, NULL, &at, t, fact);
+  }
+  const char *name = sn_arena_printf(g->arena, "x%d", g->leaves++);
+  sn_attr at[4] = {{.set = true, .s = name}};
+  if (!real || !constant_shape(t) || kind < 4) return rg_emit(g, SN_OP_INPUT, 0, NULL, at, t, fact);
+  at[1] = (sn_attr){.set = true, .s = "normal"};
+  at[2] = (sn_attr){.set = true, .f = 1};
+  return rg_emit(g, SN_OP_PARAM, 0, NULL, at, t, fact);
+}
+
+/* ---- choosing operands ---- */
+
+static bool fits(const rg *g, sn_val v, int classes, int min_rank, int max_rank) {
+  int rank = rg_t(g, v)->rank;
+  return rg_is(g, v, classes) && rank >= min_rank && rank <= max_rank;
+}
+
+/* The newest are the likeliest. */
+static sn_val any_of_pool(rg *g) {
+  double r = sn_rng_f64(&g->rng);
+  return g->pool[g->count - 1 - (int)(r * r * g->count)];
+}
+
+sn_val rg_pick(rg *g, int classes, int min_rank, int max_rank) {
+  sn_val v = g->want;
+  if (v && fits(g, v, classes, min_rank, max_rank)) {
+    g->want = 0;
+    return v;
+  }
+  for (int i = 0; i < 12 && g->count; i++) {
+    v = any_of_pool(g);
+    if (fits(g, v, classes, min_rank, max_rank)) return v;
+  }
+  v = rg_leaf(g, rg_shape(g, rg_elem(g, classes), min_rank, max_rank > 3 && min_rank < 4 ? 3 : max_rank, 1500));
+  if (v) keep(g, v);
+  return v;
+}
+
+/* Axes of x that have no partner in t are reduced; the others are spread. */
+static sn_val spread(rg *g, sn_val x, const sn_type *t) {
+  const sn_type *s = rg_t(g, x);
+  int64_t axes[SN_RANK_MAX], gone[SN_RANK_MAX];
+  int kept = 0, lost = 0, k = 0;
+  for (int i = 0; i < s->rank; i++) {
+    int j = k;
+    while (j < t->rank && t->dim[j] != s->dim[i] && !sn_dimx_is_one(s->dim[i])) j++;
+    if (j == t->rank)
+      gone[lost++] = i;
+    else
+      axes[kept++] = j, k = j + 1;
+  }
+  rg_fact fact = rg_mix(g, 1, &x, g->fact[x].size);
+  if (lost) {
+    const sn_attr at = {.set = true, .ints = gone, .count = lost};
+    bool sum = rg_chance(g, 60);
+    fact.exact = g->fact[x].exact && !sum;
+    double terms = (double)rg_elements(g, s);
+    if (sum) fact.size *= sqrt(terms) + 1;
+    x = rg_emit(g, sum ? SN_OP_SUM : SN_OP_AMAX, 1, &x, &at, NULL, fact);
+  }
+  if (!x || rg_t(g, x) == t) return x;
+  const sn_attr at[2] = {{.set = true, .dims = t->dim, .count = t->rank}, {.set = true, .ints = axes, .count = kept}};
+  return rg_emit(g, SN_OP_BROADCAST, 1, &x, at, NULL, fact);
+}
+
+static sn_val cast(rg *g, sn_val x, sn_elem to) {
+  if (!x || rg_t(g, x)->elem == to) return x;
+  const sn_attr at = {.set = true, .i = to};
+  rg_fact f = g->fact[x];
+  f.exact = false;
+  return rg_emit(g, SN_OP_CAST, 1, &x, &at, NULL, f);
+}
+
+static sn_val made(rg *g, const sn_type *t) {
+  int classes = sn_elem_is_float(t->elem) ? RG_NUMBER : RG_INT;
+  if (t->elem == SN_ELEM_BOOL || !g->count) return rg_leaf(g, t);
+  for (int i = 0; i < 6; i++) {
+    sn_val v = any_of_pool(g);
+    sn_elem e = rg_t(g, v)->elem;
+    if (!rg_is(g, v, classes) || (!sn_elem_is_float(t->elem) && e != t->elem) || e == SN_ELEM_I64) continue;
+    if (g->grad && !g->fact[v].exact) continue; /* the gradient of a maximum asks which element attains it */
+    return cast(g, rg_tame(g, spread(g, v, rg_type(g, e, t->rank, t->dim)), 20), t->elem);
+  }
+  return rg_leaf(g, t);
+}
+
+/* A leaf of the last axes, or a scalar, spread. */
+static sn_val small_leaf(rg *g, const sn_type *t) {
+  int rank = t->rank ? (int)rg_below(g, t->rank) : 0;
+  sn_val v = rg_leaf(g, rg_type(g, t->elem, rank, t->dim + t->rank - rank));
+  int64_t axes[SN_RANK_MAX];
+  for (int i = 0; i < rank; i++) axes[i] = t->rank - rank + i;
+  const sn_attr at[2] = {{.set = true, .dims = t->dim, .count = t->rank}, {.set = true, .ints = axes, .count = rank}};
+  return v && t->rank ? rg_emit(g, SN_OP_BROADCAST, 1, &v, at, NULL, g->fact[v]) : v;
+}
+
+sn_val rg_partner(rg *g, const sn_type *t) {
+  sn_val same[POOL];
+  int n = 0;
+  if (g->want && rg_t(g, g->want) == t) {
+    sn_val v = g->want;
+    g->want = 0;
+    return v;
+  }
+  for (int i = 0; i < g->count; i++)
+    if (rg_t(g, g->pool[i]) == t) same[n++] = g->pool[i];
+  if (n && rg_chance(g, 70)) return same[rg_below(g, n)];
+  int kind = (int)rg_below(g, 10);
+  if (kind < 4) return made(g, t);
+  if (kind < 7) return small_leaf(g, t);
+  sn_val v = rg_leaf(g, t);
+  if (v) keep(g, v);
+  return v;
+}
+
+sn_val rg_indices(rg *g, const sn_type *shape, const sn_dimx *limit) {
+  sn_elem e = rg_chance(g, 10) ? SN_ELEM_I64 : SN_ELEM_I32;
+  const sn_type *t = rg_type(g, SN_ELEM_I32, shape->rank, shape->dim);
+  int64_t n;
+  sn_val x = rg_partner(g, t), top;
+  if (!x) return 0;
+  if (sn_dimx_is_const(limit, &n)) {
+    top = rg_const(g, t, (double)n);
+  } else {
+    const sn_attr at = {.set = true, .d = limit};
+    top = rg_emit(g, SN_OP_DIM, 0, NULL, &at, sn_type_scalar(g->m->types, SN_ELEM_I32),
+                  (rg_fact){.size = 64, .low = 1, .exact = true});
+    const sn_attr spread_at[2] = {{.set = true, .dims = t->dim, .count = t->rank}, {.set = true}};
+    if (top && t->rank) top = rg_emit(g, SN_OP_BROADCAST, 1, &top, spread_at, NULL, g->fact[top]);
+  }
+  const sn_val arg[2] = {x, top};
+  if (!top) return 0;
+  rg_fact fact = rg_mix(g, 1, &x, (double)rg_value_of(g, limit));
+  fact.low = 0;
+  fact.exact = true;
+  return cast(g, rg_emit(g, SN_OP_MOD, 2, arg, NULL, NULL, fact), e);
+}
+
+/* ---- keeping values tame ---- */
+
+static sn_val by_const(rg *g, sn_op op, sn_val v, double c, rg_fact fact) {
+  sn_val arg[2] = {v, rg_const(g, rg_t(g, v), c)};
+  return arg[1] ? rg_emit(g, op, 2, arg, NULL, NULL, fact) : 0;
+}
+
+sn_val rg_tame(rg *g, sn_val v, double most) {
+  if (!v || rg_is(g, v, RG_BOOL) || g->fact[v].size <= most) return v;
+  rg_fact f = g->fact[v];
+  f.exact = false;
+  f.size = 1;
+  if (!rg_is(g, v, RG_FLOAT)) {
+    if (rg_t(g, v)->elem == SN_ELEM_I64 || rg_t(g, v)->elem == SN_ELEM_U8) return v;
+    f.exact = g->fact[v].exact, f.size = 13, f.low = 0;
+    return by_const(g, SN_OP_MOD, v, 13, f);
+  }
+  f.low = f.low >= 0 ? 0 : -1;
+  switch (rg_below(g, 4)) {
+    case 0: return rg_emit(g, SN_OP_TANH, 1, &v, NULL, NULL, f);
+    case 1: f.low = -1; return rg_emit(g, SN_OP_SIN, 1, &v, NULL, NULL, f);
+    case 2: f.size = g->fact[v].size / most; return by_const(g, SN_OP_MUL, v, 1 / most, f);
+    default: f.low = f.low >= 0 ? 0 : -INFINITY; return by_const(g, SN_OP_MUL, v, 1 / g->fact[v].size, f);
+  }
+}
+
+sn_val rg_positive(rg *g, sn_val v) {
+  if (!v || g->fact[v].low >= 0.05) return v;
+  rg_fact f = rg_mix(g, 1, &v, g->fact[v].size);
+  f.low = 0;
+  if (g->fact[v].low < 0) {
+    static const sn_op ops[] = {SN_OP_ABS, SN_OP_SQUARE, SN_OP_SIGMOID};
+    int k = (int)rg_below(g, 3);
+    if (k == 1) f.size *= f.size;
+    if (k == 2) f.size = 1;
+    f.exact = k == 0 && g->fact[v].exact;
+    v = rg_emit(g, ops[k], 1, &v, NULL, NULL, f);
+  }
+  f.low = 0.25;
+  f.size += 0.25;
+  f.exact = false;
+  return v ? by_const(g, SN_OP_ADD, v, 0.25, f) : 0;
+}
+
+sn_val rg_clean(rg *g, sn_val v) {
+  sn_val fine = v ? rg_emit(g, SN_OP_ISFINITE, 1, &v, NULL, NULL, rg_mix(g, 1, &v, 1)) : 0;
+  sn_val arg[3] = {fine, v, fine ? rg_const(g, rg_t(g, v), 0) : 0};
+  return arg[2] ? rg_emit(g, SN_OP_SELECT, 3, arg, NULL, NULL, rg_mix(g, 1, &v, g->fact[v].size)) : 0;
+}
+
+/* ---- the whole graph ---- */
+
+static void choose_sizes(rg *g) {
+  static const int64_t small[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, large[] = {15, 16, 17, 33, 47, 49, 64, 65};
+  bool conflict, stepped = rg_chance(g, 25);
+  g->dims[0] = small[rg_below(g, 9)];
+  g->dims[1] = stepped ? 16 * (1 + rg_below(g, 3)) : rg_chance(g, 40) ? large[rg_below(g, 8)] : small[rg_below(g, 9)];
+  g->palette[0] = sn_dimx_symbol(g->m->types, "B", 1, 9, 1, &conflict);
+  g->palette[1] = sn_dimx_symbol(g->m->types, "T", stepped ? 16 : 1, stepped ? 48 : 80, stepped ? 16 : 1, &conflict);
+  g->palette_count = 2;
+  while (g->palette_count < PALETTE - 1) g->palette[g->palette_count++] = rg_number(g, small[rg_below(g, 9)]);
+  if (rg_chance(g, 60)) g->palette[g->palette_count++] = rg_number(g, large[rg_below(g, 8)]);
+}
+
+static void choose_floats(rg *g) {
+  int kind = (int)rg_below(g, 20);
+  for (int i = 0; i < 3; i++) g->real[i] = SN_ELEM_F32;
+  if (kind < 5) g->real[2] = SN_ELEM_BF16;
+  if (kind == 5) g->real[1] = SN_ELEM_F64;
+  if (kind == 6) g->real[0] = g->real[1] = g->real[2] = SN_ELEM_F64;
+  if (kind == 7) g->real[0] = g->real[1] = g->real[2] = SN_ELEM_BF16;
+}
+
+/* An input over both symbols, so that a run decides them. */
+static bool first_values(rg *g) {
+  const sn_attr at[2] = {{.set = true, .s = "sizes"}};
+  const sn_type *t = rg_type(g, SN_ELEM_F32, 2, g->palette);
+  sn_val v = rg_emit(g, SN_OP_INPUT, 0, NULL, at, t, (rg_fact){.size = 3, .low = -INFINITY, .exact = true});
+  if (v) keep(g, v);
+  return v != 0;
+}
+
+static sn_val use(rg *g, sn_op op) {
+  sn_val v = rg_use(g, op);
+  if (v && rg_elements(g, rg_t(g, v)) <= 5000) {
+    sn_val tame = g->b.failed ? v : rg_tame(g, v, 30);
+    if (tame) keep(g, tame);
+  }
+  return v;
+}
+
+static bool connected(const rg *g, sn_val from, sn_op op) {
+  for (int i = 0; i < g->f->node_count; i++) {
+    const sn_node *n = g->f->node[i];
+    for (int k = 0; k < n->arg_count && n->op == op; k++)
+      if (sn_node_of(g->f, n->arg[k]) == sn_node_of(g->f, from)) return true;
+  }
+  return false;
+}
+
+static void connect(rg *g, sn_op producer, sn_op consumer) {
+  for (int i = 0; i < 4 && !g->b.failed; i++) {
+    sn_val v = use(g, producer);
+    if (!v || rg_elements(g, rg_t(g, v)) > 5000) continue;
+    g->want = v;
+    (void)use(g, consumer);
+    g->want = 0;
+    if (connected(g, v, consumer)) return;
+  }
+}
+
+static bool is_growth(sn_op op) {
+  return op != SN_OP_ARG && op != SN_OP_FUSED && op != SN_OP_ATTENTION_GRAD && op != SN_OP_NONE;
+}
+
+/* The n-th possible pair, round and round. */
+static void aim(uint64_t n, sn_op *producer, sn_op *consumer) {
+  uint64_t possible = 0;
+  for (int pass = 0; pass < 2; pass++) {
+    uint64_t k = possible ? n * 2654435761u % possible : 0;
+    for (int p = 1; p < SN_OP_COUNT; p++)
+      for (int c = 1; c < SN_OP_COUNT; c++) {
+        if (!random_pair_possible((sn_op)p, (sn_op)c)) continue;
+        if (!pass)
+          possible++;
+        else if (k-- == 0) {
+          *producer = (sn_op)p, *consumer = (sn_op)c;
+          return;
+        }
+      }
+  }
+}
+
+static sn_op any_op(rg *g) {
+  for (;;) {
+    sn_op op = (sn_op)(1 + rg_below(g, SN_OP_COUNT - 1));
+    bool leaf = sn_op_get(op)->cls == SN_CLASS_LEAF;
+    if (is_growth(op) && op != SN_OP_GRAD && !(leaf && rg_chance(g, 70))) return op;
+  }
+}
+
+static bool used(const rg *g, sn_val v) {
+  for (int i = 0; i < g->f->node_count; i++)
+    for (int k = 0; k < g->f->node[i]->arg_count; k++)
+      if (g->f->node[i]->arg[k] == v) return true;
+  return false;
+}
+
+/* Every value that nothing uses, and some others. */
+static void add_outputs(rg *g) {
+  int n = 0;
+  for (int i = g->count; i-- > 0 && n < 10;) {
+    sn_val v = g->pool[i];
+    bool leaf = sn_op_get(sn_node_of(g->f, v)->op)->cls == SN_CLASS_LEAF;
+    if (rg_chance(g, leaf ? 3 : used(g, v) ? 12 : 95))
+      sn_func_output(g->f, sn_name(g->m->names, sn_arena_printf(g->arena, "y%d", n++)), v);
+  }
+  if (!n) sn_func_output(g->f, sn_name(g->m->names, "y0"), g->pool[g->count - 1]);
+}
+
+/* Parameters and states move by a value of their type. */
+static void add_updates(rg *g) {
+  int nodes = g->f->node_count;
+  for (int i = 0; i < nodes && !g->b.failed; i++) {
+    const sn_node *n = g->f->node[i];
+    if ((n->op != SN_OP_PARAM && n->op != SN_OP_STATE) || rg_chance(g, n->op == SN_OP_PARAM ? 70 : 10)) continue;
+    sn_val p = n->first, arg[2] = {p, 0};
+    sn_val step = rg_tame(g, rg_partner(g, n->type[0]), 30);
+    if (!step) continue;
+    arg[1] = step;
+    sn_val next =
+        step == p || rg_chance(g, 60) ? rg_emit(g, SN_OP_SUB, 2, arg, NULL, NULL, rg_mix(g, 2, arg, 30)) : step;
+    if (next) sn_func_update(g->f, p, next);
+  }
+}
+
+static void add_guard(rg *g) {
+  sn_val v = rg_pick(g, RG_FLOAT, 0, 0);
+  if (v) v = rg_emit(g, SN_OP_ISFINITE, 1, &v, NULL, NULL, rg_mix(g, 1, &v, 1));
+  if (v) v = sn_g2(&g->b, SN_OP_OR, v, sn_g1(&g->b, SN_OP_NOT, v)); /* always true */
+  if (v) g->f->guard = v;
+}
+
+sn_code random_graph_make(uint64_t seed, sn_arena *arena, sn_diags *diags, random_graph *out) {
+  rg *g = SN_NEW(arena, rg);
+  *g = (rg){.rng = {.seed = seed, .stream = 77}, .arena = arena, .m = sn_module_create(arena)};
+  g->f = sn_func_create(g->m, "g", SN_FUNC_GRAPH);
+  g->b = sn_build_begin(g->f, diags);
+  choose_sizes(g);
+  choose_floats(g);
+  g->grad = seed % 2;
+  sn_op producer = SN_OP_NONE, consumer = SN_OP_NONE;
+  aim(seed, &producer, &consumer);
+  if (!first_values(g)) return g->b.failed;
+  int grow = 2 + (int)rg_below(g, 10), later = (int)rg_below(g, 4);
+  for (int i = 0; i < grow && !g->b.failed; i++) (void)use(g, any_op(g));
+  connect(g, producer, consumer);
+  if (g->grad && !g->b.failed) {
+    (void)use(g, SN_OP_GRAD);
+    for (int i = 0; i < later && !g->b.failed; i++) (void)use(g, any_op(g));
+  }
+  if (rg_chance(g, 35)) add_updates(g);
+  if (g->f->update_count && rg_chance(g, 30)) add_guard(g);
+  if (g->b.failed) return g->b.failed;
+  add_outputs(g);
+  sn_func *f = sn_func_finish(g->f);
+  *out = (random_graph){.module = g->m, .dims = {g->dims[0], g->dims[1]}};
+  for (int i = 0; i < f->node_count; i++) {
+    out->ops += sn_op_get(f->node[i]->op)->cls != SN_CLASS_LEAF;
+    out->grad |= f->node[i]->op == SN_OP_GRAD;
+  }
+  SN_TRY(sn_func_verify(f, diags));
+  return sn_ops_check(f, diags);
+}
+
+/* ---- pairs ---- */
+
+static int classes_made(sn_op op) { /* table */
+  switch (op) {
+    case SN_OP_NOT:
+    case SN_OP_ISFINITE:
+    case SN_OP_EQ:
+    case SN_OP_NE:
+    case SN_OP_LT:
+    case SN_OP_LE: return RG_BOOL;
+    case SN_OP_AND:
+    case SN_OP_OR: return RG_BOOL | RG_INT;
+    case SN_OP_DIM:
+    case SN_OP_ARGMAX:
+    case SN_OP_MOD: return RG_INT;
+    case SN_OP_IOTA:
+    case SN_OP_NEG:
+    case SN_OP_ABS:
+    case SN_OP_SIGN:
+    case SN_OP_ADD:
+    case SN_OP_SUB:
+    case SN_OP_MUL:
+    case SN_OP_DIV:
+    case SN_OP_MIN:
+    case SN_OP_MAX:
+    case SN_OP_SUM:
+    case SN_OP_AMAX:
+    case SN_OP_SQUARE:
+    case SN_OP_SCATTER:
+    case SN_OP_INDEX_ADD: return RG_NUMBER;
+    case SN_OP_INPUT:
+    case SN_OP_CONST:
+    case SN_OP_CAST:
+    case SN_OP_STOP:
+    case SN_OP_SELECT:
+    case SN_OP_RESHAPE:
+    case SN_OP_TRANSPOSE:
+    case SN_OP_BROADCAST:
+    case SN_OP_SLICE:
+    case SN_OP_CONCAT:
+    case SN_OP_GATHER:
+    case SN_OP_INDEX:
+    case SN_OP_DYN_SLICE:
+    case SN_OP_DYN_WRITE: return RG_ANY;
+    default: return RG_FLOAT;
+  }
+}
+
+static int classes_taken(sn_op op) { /* table */
+  switch (op) {
+    case SN_OP_NOT: return RG_BOOL;
+    case SN_OP_AND:
+    case SN_OP_OR: return RG_BOOL | RG_INT;
+    case SN_OP_MOD:
+    case SN_OP_UNIFORM: return RG_INT;
+    case SN_OP_NEG:
+    case SN_OP_ABS:
+    case SN_OP_SIGN:
+    case SN_OP_ADD:
+    case SN_OP_SUB:
+    case SN_OP_MUL:
+    case SN_OP_DIV:
+    case SN_OP_MIN:
+    case SN_OP_MAX:
+    case SN_OP_LT:
+    case SN_OP_LE:
+    case SN_OP_SUM:
+    case SN_OP_AMAX:
+    case SN_OP_ARGMAX:
+    case SN_OP_SQUARE:
+    case SN_OP_SCATTER:
+    case SN_OP_INDEX_ADD: return RG_NUMBER;
+    case SN_OP_CAST:
+    case SN_OP_STOP:
+    case SN_OP_EQ:
+    case SN_OP_NE:
+    case SN_OP_SELECT:
+    case SN_OP_RESHAPE:
+    case SN_OP_TRANSPOSE:
+    case SN_OP_BROADCAST:
+    case SN_OP_SLICE:
+    case SN_OP_CONCAT:
+    case SN_OP_GATHER:
+    case SN_OP_INDEX:
+    case SN_OP_DYN_SLICE:
+    case SN_OP_DYN_WRITE: return RG_ANY;
+    default: return RG_FLOAT;
+  }
+}
+
+/* A dim is a scalar: what needs an axis cannot take it. */
+static bool needs_axis(sn_op op) {
+  sn_op_class c = sn_op_get(op)->cls;
+  return c == SN_CLASS_REDUCE || c == SN_CLASS_INDEX || op == SN_OP_TRANSPOSE || op == SN_OP_SLICE;
+}
+
+bool random_pair_possible(sn_op producer, sn_op consumer) {
+  if (!is_growth(producer) || !is_growth(consumer) || sn_op_get(consumer)->cls == SN_CLASS_LEAF) return false;
+  if (producer == SN_OP_DIM && needs_axis(consumer)) return false;
+  return (classes_made(producer) & classes_taken(consumer)) != 0;
+}
+
+void random_pairs_add(random_pairs *p, const sn_module *m) {
+  for (int i = 0; i < m->func_count; i++)
+    for (int k = 0; k < m->func[i]->node_count; k++) {
+      const sn_node *n = m->func[i]->node[k];
+      for (int a = 0; a < n->arg_count; a++) p->seen[sn_node_of(m->func[i], n->arg[a])->op][n->op]++;
+    }
+}
+
+int random_pairs_count(const random_pairs *p, int *possible) {
+  int seen = 0;
+  *possible = 0;
+  for (int a = 1; a < SN_OP_COUNT; a++)
+    for (int c = 1; c < SN_OP_COUNT; c++) {
+      if (!random_pair_possible((sn_op)a, (sn_op)c)) continue;
+      ++*possible;
+      seen += p->seen[a][c] > 0;
+    }
+  return seen;
+}
