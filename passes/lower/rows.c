@@ -76,12 +76,14 @@ static void choose_tile(rows *r) {
   const sn_dimx *extent = r->inner >= 0 ? s->extent[r->inner] : NULL;
   int64_t longest = extent ? sn_dimx_max_value(extent) : 1;
   int whole = r->along_columns ? COLUMN_BLOCK : ONE_TILE, part = r->along_columns ? COLUMN_BLOCK : LOOP_BLOCK;
+  int64_t fixed;
+  if (r->along_columns && extent && !sn_dimx_is_const(extent, &fixed)) whole = part = COLUMN_BLOCK / 4; /* may be few */
   r->block = longest <= whole ? (int)longest : sn_block_of(extent, part);
   r->looped = r->outer_count || r->block < longest;
   int other = 1;
   if (kept >= 0 && r->along_columns) {
-    int64_t n = sn_dimx_max_value(s->extent[kept]) / 8;
-    other = sn_block_of(s->extent[kept], n < 16 ? 16 : n > 128 ? 128 : (int)n);
+    int64_t n = sn_dimx_max_value(s->extent[kept]) / 8; /* several instances, whole vectors */
+    other = sn_block_of(s->extent[kept], n < 32 ? 32 : n > 128 ? 128 : (int)n);
   } else if (kept >= 0) {
     int most = LOOP_BLOCK / r->block;
     other = sn_block_of(s->extent[kept], most < target->rows ? target->rows : most > 32 ? 32 : most);
