@@ -17,26 +17,23 @@ static bool is_elementary(sn_kop op) {
   }
 }
 
-/* is the operand a window that tile loads can read where it is? */
-static bool plain_window(const sn_kernel *k, sn_kv v) {
+/* b of packed pairs: a slot, or a window whose rows are contiguous and complete in columns */
+static bool readable_pairs(const sn_kernel *k, sn_kv v) {
   const sn_kins *x = sn_k_ins(k, v);
   int64_t cs, least, most;
-  if (x->op != SN_K_LOAD || !sn_k_is_const(k, x->a[3], &cs) || cs != 1) return false;
-  const sn_kins *b = sn_k_ins(k, x->a[0]);
-  if (b->op != SN_K_PARAM || k->param[b->i].role != SN_K_IN || x->f != 0) return false;
+  sn_kclass class = sn_kop_class(x->op);
+  if (class == SN_KCLASS_SRC || x->op == SN_K_BCAST) return false;
+  if (x->op != SN_K_LOAD) return true;
+  if (!sn_k_is_const(k, x->a[3], &cs) || cs != 1 || x->f != 0) return false;
   if (!x->a[5]) return true;
   sn_k_bounds(k, x->a[5], &least, &most);
   return least >= x->type.c;
 }
 
 static const char *packed_product(const sn_kernel *k, const sn_kins *x, const cg_isa *isa) {
-  sn_ktype a = sn_k_type(k, x->a[1]);
-  if (!isa->amx) return "packed bf16 pairs need AMX tiles";
+  if (!isa->bf16) return "packed bf16 pairs need AMX tiles or bf16 products (avx512bf16)";
   if (x->i & SN_K_TA) return "packed bf16 pairs with a transposed first operand";
-  if (a.c % 32 || x->type.r % 32 || x->type.c % 32) return "packed bf16 pairs need extents that 32 divides";
-  if (!plain_window(k, x->a[1]) || !plain_window(k, x->a[2]))
-    return "packed bf16 pairs must come from plain windows of `in` buffers";
-  if (sn_k_ins(k, x->a[2])->a[4]) return "packed bf16 pairs with a row limit";
+  if (!readable_pairs(k, x->a[2])) return "packed bf16 pairs must be contiguous rows without padding";
   return NULL;
 }
 

@@ -23,14 +23,21 @@ static bool starts_from_zero(const cg *c, sn_kv acc) {
   return x->op == SN_K_CONST && x->f == 0;
 }
 
-static void limit_k(cg_product *p, const cg_operand *o) {
+/* per: elements of k that one step of the limit stands for */
+static void limit_k(cg_product *p, const cg_operand *o, int per) {
   ll *g = &p->c->g;
-  int64_t divisor;
   if (!o->k_limit || !o->pad_zero) return;
-  divisor = sn_k_divisor(p->c->k, o->k_limit);
-  if (divisor % 4 || !cg_limit_holds(p->c, o->k_limit, 1)) p->any_k = true;
+  if (sn_k_divisor(p->c->k, o->k_limit) * per % (p->pairs ? 8 : 4) || !cg_limit_holds(p->c, o->k_limit, 1))
+    p->any_k = true;
   ll_v limit = ll_imax(g, cg_index(p->c, o->k_limit), ll_i(g, 0));
-  p->k = ll_imin(g, p->k, limit);
+  p->k = ll_imin(g, p->k, ll_mul(g, limit, ll_i(g, per)));
+}
+
+/* do tiles of 32 x 32 x 32 cover the product? */
+static bool fits_tiles(const cg_product *p) {
+  const cg_operand *a = &p->a, *b = &p->b;
+  bool shape = p->m % 32 == 0 && p->n % 32 == 0 && p->k_most > 0 && p->k_most % 32 == 0;
+  return p->c->g.isa.amx && shape && a->in_place && !a->mem_k_rows && !a->k_limit && b->in_place && !b->k_limit;
 }
 
 static void describe(cg *c, const request *r, cg_product *p) {
@@ -39,16 +46,17 @@ static void describe(cg *c, const request *r, cg_product *p) {
   sn_ktype a = cg_type(c, x->a[1]);
   int k = x->i & SN_K_TA ? a.r : a.c;
   *p = (cg_product){.c = c, .v = r->v, .elem = x->type.elem, .elem_a = x->type.elem, .m = x->type.r, .n = x->type.c};
-  p->amx = x->i & SN_K_VNNI;
-  if (p->amx) p->elem_a = SN_ELEM_BF16;
   p->holds = r->holds, p->fails = r->fails, p->condition = r->condition;
   p->k = r->k_total ? r->k_total : ll_i(g, k);
   p->k_most = r->k_total ? r->k_const : k;
+  p->pairs = x->i & SN_K_VNNI;
   p->any_k = r->k_total ? !r->k_quad : k % 4 != 0;
+  if (p->pairs) p->elem_a = SN_ELEM_BF16, p->any_k |= !p->k_most || p->k_most % 8;
   p->a = cg_operand_of(c, x->a[1], x->i & SN_K_TA);
   p->b = cg_operand_of(c, x->a[2], !(x->i & SN_K_TB));
-  limit_k(p, &p->a);
-  limit_k(p, &p->b);
+  p->amx = p->pairs && fits_tiles(p);
+  limit_k(p, &p->a, 1);
+  limit_k(p, &p->b, p->pairs ? 2 : 1);
   if (p->a.limit && p->a.pad_zero && !p->amx) p->valid = cg_clamp(c, cg_index(c, p->a.limit), 0, p->m);
 }
 
@@ -77,43 +85,57 @@ void cg_mma(cg *c, sn_kv v) {
 
 /* ---- a loop over k --------------------------------------------------------------------------------------------- */
 
-/* e = *coefficient * iv + rest? */
-static bool linear(const sn_kernel *k, sn_kv e, sn_kv iv, int64_t *coefficient) {
-  const sn_kins *x = &k->ins[e];
+/* A loop variable and what it gains from one iteration to the next. */
+typedef struct stepping {
+  const sn_kernel *k;
+  sn_kv iv;
+  int64_t step;
+} stepping;
+
+/* does e gain the same number in every iteration? */
+static bool gains(const stepping *s, sn_kv e, int64_t *gain) {
+  const sn_kins *x = &s->k->ins[e];
   int64_t a = 0, b = 0, f;
-  *coefficient = e == iv;
-  if (e == iv || x->op == SN_K_IV || x->count == 0) return true;
-  if (x->op == SN_K_ILOAD) return linear(k, x->a[1], iv, &b) && b == 0;
-  if (!linear(k, x->a[0], iv, &a) || (x->count > 1 && !linear(k, x->a[1], iv, &b))) return false;
-  if (x->op == SN_K_IADD) return *coefficient = a + b, true;
-  if (x->op == SN_K_ISUB) return *coefficient = a - b, true;
-  if (x->op == SN_K_IMUL && a && !b && sn_k_is_const(k, x->a[1], &f)) return *coefficient = a * f, true;
-  if (x->op == SN_K_IMUL && b && !a && sn_k_is_const(k, x->a[0], &f)) return *coefficient = b * f, true;
-  return a == 0 && b == 0;
+  *gain = e == s->iv ? s->step : 0;
+  if (e == s->iv || x->op == SN_K_IV || x->count == 0) return true;
+  if (x->op == SN_K_ILOAD) return gains(s, x->a[1], &b) && b == 0;
+  if (!gains(s, x->a[0], &a) || (x->count > 1 && !gains(s, x->a[1], &b))) return false;
+  if (a == 0 && b == 0) return true;
+  bool first = sn_k_is_const(s->k, x->a[0], &f), second = !first && sn_k_is_const(s->k, x->a[1], &f);
+  switch (x->op) {
+    case SN_K_IADD: *gain = a + b; return true;
+    case SN_K_ISUB: *gain = a - b; return true;
+    case SN_K_IMUL: *gain = (a + b) * f; return first || second;
+    case SN_K_IDIV: *gain = a / f; return second && f > 0 && a % f == 0;
+    default: return false;
+  }
 }
 
-/* does off gain `stride` per step of iv? also for strides that are no constants: off = (iv + rest) * stride + rest */
-static bool advances(const sn_kernel *k, sn_kv off, sn_kv iv, sn_kv stride) {
-  int64_t c, s;
-  const sn_kins *x = &k->ins[off];
-  if (sn_k_is_const(k, stride, &s)) return linear(k, off, iv, &c) && c == s;
+/* does off gain `stride` for every `per` of the loop variable? also for strides that are no constants:
+ * off = (iv / per + rest) * stride + rest */
+static bool advances(const stepping *s, sn_kv off, sn_kv stride, int per) {
+  int64_t gain, n;
+  const sn_kins *x = &s->k->ins[off];
+  if (sn_k_is_const(s->k, stride, &n)) return gains(s, off, &gain) && gain == s->step / per * n;
   for (int j = 0; j < 2 && x->count == 2; j++) {
     sn_kv one = x->a[j], other = x->a[1 - j];
-    if (x->op == SN_K_IMUL && one == stride && linear(k, other, iv, &c) && c == 1) return true;
-    if (x->op == SN_K_IADD && linear(k, other, iv, &c) && c == 0 && advances(k, one, iv, stride)) return true;
+    if (!gains(s, other, &gain)) continue;
+    if (x->op == SN_K_IMUL && one == stride && gain == s->step / per) return true;
+    if (x->op == SN_K_IADD && gain == 0 && advances(s, one, stride, per)) return true;
   }
-  return x->op == SN_K_ISUB && linear(k, x->a[1], iv, &c) && c == 0 && advances(k, x->a[0], iv, stride);
+  return x->op == SN_K_ISUB && gains(s, x->a[1], &gain) && gain == 0 && advances(s, x->a[0], stride, per);
 }
 
-/* the window moves along k by its stride, and its limit along k shrinks with iv */
-static bool sweeps(const cg *c, const sn_kins *x, sn_kv iv, bool k_rows) {
+/* the window moves along k by its stride, and its limit along k shrinks with the loop variable */
+static bool sweeps(const stepping *s, const sn_kins *x, bool k_rows, int per) {
   int64_t n;
   sn_kv along = x->a[k_rows ? 4 : 5], across = x->a[k_rows ? 5 : 4];
+  if ((k_rows ? x->type.r : x->type.c) * (int64_t)per != s->step) return false;
   for (int j = 2; j < 4; j++)
-    if (!linear(c->k, x->a[j], iv, &n) || n) return false;
-  if (!advances(c->k, x->a[1], iv, x->a[k_rows ? 2 : 3])) return false;
-  if (along && (!linear(c->k, along, iv, &n) || n != -1)) return false;
-  return !across || (linear(c->k, across, iv, &n) && n == 0);
+    if (!gains(s, x->a[j], &n) || n) return false;
+  if (!advances(s, x->a[1], x->a[k_rows ? 2 : 3], per)) return false;
+  if (along && (!gains(s, along, &n) || n != -(s->step / per))) return false;
+  return !across || (gains(s, across, &n) && n == 0);
 }
 
 static const sn_kins *swept_window(const cg *c, sn_kv v, bool *k_rows) {
@@ -132,14 +154,15 @@ typedef struct k_loop {
 
 static bool product_of_carry(const cg *c, const k_loop *l, sn_kv v, sn_kv carry) {
   const sn_kins *x = cg_ins(c, v);
-  int64_t step;
   if (x->op != SN_K_MMA || x->a[0] != carry) return false;
   bool ka = x->i & SN_K_TA, kb = !(x->i & SN_K_TB);
   const sn_kins *a = swept_window(c, x->a[1], &ka), *b = swept_window(c, x->a[2], &kb);
-  if (!a || !b || !sn_k_is_const(c->k, l->f->a[2], &step)) return false;
+  stepping s = {.k = c->k, .iv = l->f->iv};
+  if (!a || !b || !sn_k_is_const(c->k, l->f->a[2], &s.step)) return false;
   if (l->once) return true;
-  if (x->i & SN_K_VNNI || step == 1) return false; /* a window of one row or column cannot be read beyond it */
-  return (ka ? a->type.r : a->type.c) == step && sweeps(c, a, l->f->iv, ka) && sweeps(c, b, l->f->iv, kb);
+  int per = x->i & SN_K_VNNI ? 2 : 1;
+  if (s.step <= per) return false; /* a window of one row or column cannot be read beyond it */
+  return sweeps(&s, a, ka, 1) && sweeps(&s, b, kb, per);
 }
 
 static bool is_k_loop(const cg *c, const cg_step *s, k_loop *l) {
@@ -204,7 +227,8 @@ static sn_kv direct_store(cg *c, const request *r, const cg_step *next, sn_kv *c
   bool stores_it = st->op == SN_K_STORE && st->a[6] == r->result && cg_type(c, st->a[0]).elem == t.elem;
   if (!stores_it || !sn_k_is_const(c->k, st->a[3], &cs) || cs != 1 || uses_of(c, r->result) != 1) return 0;
   cg_operand a = cg_operand_of(c, x->a[1], x->i & SN_K_TA);
-  bool same_rows = a.limit && a.pad_zero && st->a[4] == a.limit && !(x->i & SN_K_VNNI);
+  bool tiles = x->i & SN_K_VNNI && c->g.isa.amx; /* they write all rows */
+  bool same_rows = a.limit && a.pad_zero && st->a[4] == a.limit && !tiles;
   if (st->a[4] && !cg_limit_holds(c, st->a[4], t.r) && !same_rows) return 0;
   *condition = st->a[5] && !cg_limit_holds(c, st->a[5], t.c) ? st->a[5] : 0;
   return next->ops[0];

@@ -23,6 +23,7 @@ typedef struct cg_uk_key {
   int ta;           /* a is [k][m] */
   int beta;         /* adds to C, else writes it */
   int any_k;        /* k may be 0 or no multiple of 4 */
+  int pairs;        /* bf16 pairs of k: products of two terms */
   int amx;
   int64_t lda, ldb, ldc; /* elements; 0: run-time argument */
 } cg_uk_key;
@@ -55,7 +56,8 @@ typedef struct cg_product {
   cg_mat pa, pb, d;             /* as microkernels read them; d: the accumulator */
   sn_elem elem, elem_a, elem_b; /* accumulator, operands as microkernels read them */
   int m, n;
-  bool ta, beta, any_k, amx;
+  bool ta, beta, any_k;
+  bool pairs, amx; /* b holds pairs of k; by tiles */
   ll_v k;
   int64_t k_most;     /* upper bound of k when it is a constant, else 0 */
   ll_v valid;         /* rows of a that exist; NULL: all */

@@ -18,10 +18,10 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   memset(&key, 0, sizeof key); /* keys are compared as bytes */
   key.rows = rows, key.vectors = ch.vectors, key.tail = ch.tail;
   key.elem = (int)p->elem, key.elem_b = (int)p->elem_b;
-  key.ta = p->ta, key.beta = p->beta, key.any_k = p->any_k, key.amx = p->amx;
+  key.ta = p->ta, key.beta = p->beta, key.any_k = p->any_k, key.pairs = p->pairs, key.amx = p->amx;
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
   ll_v fn = cg_microkernel(c, key);
-  int64_t a_bytes = bytes_of(p->elem_a), b_bytes = p->amx ? 4 : bytes_of(p->elem_b); /* pairs of bf16 */
+  int64_t a_bytes = bytes_of(p->elem_a), b_bytes = p->pairs ? 4 : bytes_of(p->elem_b); /* pairs of bf16 */
   ll_v a = ll_mul(g, p->ta ? row : ll_mul(g, row, p->pa.ld), ll_i(g, a_bytes));
   ll_v d = ll_mul(g, ll_add(g, ll_mul(g, row, p->d.ld), ll_i(g, ch.col)), ll_i(g, bytes_of(p->elem)));
   ll_v args[] = {ll_gep(g, p->pa.p, a),

@@ -3,7 +3,7 @@
  * over, and read by the others. The copy lies in workspace of its own. */
 #include "backends/llvm/mma.h"
 
-enum { MOST_KEPT_BYTES = 256 << 10 };
+enum { MOST_KEPT_BYTES = 512 << 10 };
 
 /* grid dimensions that an index value depends on, as bits; all of them when it depends on a loop */
 static int dims_of(const cg *c, sn_kv v) {
@@ -38,7 +38,7 @@ static bool one_instance(const cg *c, int from) { /* have all dimensions from th
 bool cg_keeps(const cg_product *p, ll_v *fill) {
   cg *c = p->c;
   ll *g = &c->g;
-  if (c->nesting || p->amx || !cg_is_window(c, p->b.v) || !p->k_most) return false;
+  if (c->nesting || p->pairs || !cg_is_window(c, p->b.v) || !p->k_most) return false;
   if (p->k_most * p->n * (int64_t)sn_elem_bytes(p->elem) > MOST_KEPT_BYTES) return false;
   const sn_kins *x = cg_ins(c, p->b.v);
   int dims = p->condition ? dims_of(c, p->condition) : 0;

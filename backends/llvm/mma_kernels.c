@@ -14,9 +14,13 @@ typedef struct micro {
   ll_v a, b, d, lda, ldb, ldc; /* strides in bytes */
   int pointers;                /* to a: one per GROUP rows when its row stride is not known */
   ll_t vector;                 /* of the accumulator */
+  bool odd;                    /* the step being emitted has one k of a pair only */
 } micro;
 
 static int bytes_of(int e) { return (int)sn_elem_bytes((sn_elem)e); }
+/* bytes of one step along a row of a, of one lane of b */
+static int a_step(const cg_uk_key *key) { return key->pairs ? 4 : bytes_of(key->elem); }
+static int b_step(const cg_uk_key *key) { return key->pairs ? 4 : bytes_of(key->elem_b); }
 static bool grouped(const cg_uk_key *key) { return !key->ta && !key->lda; }
 
 static ll_v last_mask(const micro *u, int j) { /* NULL: all lanes */
@@ -38,8 +42,17 @@ static void store_vector(const micro *u, ll_v v, ll_v p, int j) {
     ll_store(&u->c->g, v, p, bytes_of(u->key->elem));
 }
 
+static ll_v add_pair_products(ll *g, ll_v a, ll_v b, ll_v c) {
+  static const char name[] = "llvm.x86.avx512bf16.dpbf16ps.512";
+  ll_t types[3];
+  unsigned id = LLVMLookupIntrinsicID(name, sizeof name - 1);
+  LLVMGetParamTypes(LLVMIntrinsicGetType(g->c, id, NULL, 0), types); /* they differ between LLVM versions */
+  return ll_call(g, name, 0, NULL, 3, (ll_v[]){c, ll_bits(g, a, types[1]), ll_bits(g, b, types[2])});
+}
+
 static ll_v multiply_add(const micro *u, ll_v a, ll_v b, ll_v c) {
   ll *g = &u->c->g;
+  if (u->key->pairs) return add_pair_products(g, a, b, c);
   return u->key->elem == SN_ELEM_I32 ? ll_add(g, ll_mul(g, a, b), c) : ll_fma(g, a, b, c);
 }
 
@@ -47,7 +60,7 @@ static ll_v multiply_add(const micro *u, ll_v a, ll_v b, ll_v c) {
  */
 static ll_v a_address(const micro *u, const ll_v *a, int i, int at) {
   ll *g = &u->c->g;
-  int bytes = bytes_of(u->key->elem);
+  int bytes = a_step(u->key);
   if (u->key->ta) return ll_gep(g, a[0], ll_i(g, (int64_t)i * bytes));
   ll_v row = grouped(u->key) ? ll_gep(g, a[i / GROUP], ll_mul(g, u->lda, ll_i(g, i % GROUP)))
                              : ll_gep(g, a[0], ll_mul(g, u->lda, ll_i(g, i)));
@@ -57,22 +70,34 @@ static ll_v a_address(const micro *u, const ll_v *a, int i, int at) {
 static void prefetch_row(const micro *u,
                          ll_v row) { /* of a panel; also keeps loads of later steps from being hoisted */
   ll *g = &u->c->g;
-  if (u->key->ldb != u->key->vectors * g->lanes) return;
-  int64_t bytes = (int64_t)u->key->vectors * g->lanes * bytes_of(u->key->elem_b);
+  if (u->key->ldb != u->key->vectors * g->lanes * (u->key->pairs ? 2 : 1)) return;
+  int64_t bytes = (int64_t)u->key->vectors * g->lanes * b_step(u->key);
   for (int64_t at = 0; at < bytes; at += 64) ll_prefetch(g, ll_gep(g, row, ll_i(g, PREFETCH_BYTES + at)));
+}
+
+static ll_v b_vector(const micro *u, ll_v row, int j) {
+  ll *g = &u->c->g;
+  const cg_uk_key *key = u->key;
+  ll_v p = ll_gep(g, row, ll_i(g, (int64_t)j * g->lanes * b_step(key)));
+  if (key->pairs) return load_vector(u, SN_ELEM_I32, p, j);
+  return cg_cast(u->c, load_vector(u, key->elem_b, p, j), (sn_elem)key->elem_b, (sn_elem)key->elem);
+}
+
+static ll_v a_scalar(const micro *u, ll_v p) {
+  ll *g = &u->c->g;
+  if (!u->key->pairs) return ll_load(g, cg_reg(u->c, (sn_elem)u->key->elem), p, bytes_of(u->key->elem));
+  if (!u->odd) return ll_load(g, g->i32, p, 2);
+  return LLVMBuildZExt(g->b, ll_load(g, g->i16, p, 2), g->i32, "");
 }
 
 static void k_step(const micro *u, const ll_v *a, ll_v row, int at, ll_v *acc) {
   ll *g = &u->c->g;
   const cg_uk_key *key = u->key;
   ll_v b[CG_MAX_VECTORS * 2];
-  for (int j = 0; j < key->vectors; j++) {
-    ll_v p = ll_gep(g, row, ll_i(g, (int64_t)j * g->lanes * bytes_of(key->elem_b)));
-    b[j] = cg_cast(u->c, load_vector(u, key->elem_b, p, j), (sn_elem)key->elem_b, (sn_elem)key->elem);
-  }
+  for (int j = 0; j < key->vectors; j++) b[j] = b_vector(u, row, j);
   prefetch_row(u, row);
   for (int i = 0; i < key->rows; i++) {
-    ll_v s = ll_splat(g, ll_load(g, cg_reg(u->c, (sn_elem)key->elem), a_address(u, a, i, at), bytes_of(key->elem)));
+    ll_v s = ll_splat(g, a_scalar(u, a_address(u, a, i, at)));
     for (int j = 0; j < key->vectors; j++) {
       ll_v *to = &acc[i * key->vectors + j];
       *to = multiply_add(u, s, b[j], *to);
@@ -95,7 +120,7 @@ static void k_loop(const micro *u, ll_v lo, ll_v hi, int unroll, bool guard, ll_
     if (u->key->ta) a[0] = ll_gep(g, a[0], u->lda);
   }
   for (int q = 0; q < u->pointers; q++)
-    state[n + q] = u->key->ta ? a[0] : ll_gep(g, l.phi[n + q], ll_i(g, (int64_t)unroll * bytes_of(u->key->elem)));
+    state[n + q] = u->key->ta ? a[0] : ll_gep(g, l.phi[n + q], ll_i(g, (int64_t)unroll * a_step(u->key)));
   state[total - 1] = b;
   ll_loop_end(g, &l, state);
   memcpy(state, l.out, (size_t)total * sizeof *state);
@@ -119,9 +144,14 @@ static void body(micro *u, ll_v k) {
   for (int q = 0; q < u->pointers; q++)
     state[n + q] = q ? ll_gep(g, state[n + q - 1], ll_mul(g, u->lda, ll_i(g, GROUP))) : u->a;
   state[n + u->pointers] = u->b;
-  ll_v whole = key->any_k ? ll_and(g, k, ll_i(g, -UNROLL)) : k;
+  ll_v steps = key->pairs ? LLVMBuildLShr(g->b, k, ll_i(g, 1), "") : k;
+  ll_v whole = key->any_k ? ll_and(g, steps, ll_i(g, -UNROLL)) : steps;
   k_loop(u, ll_i(g, 0), whole, UNROLL, key->any_k, state);
-  if (key->any_k) k_loop(u, whole, k, 1, true, state);
+  if (key->any_k) k_loop(u, whole, steps, 1, true, state);
+  if (key->any_k && key->pairs) {
+    u->odd = true;
+    k_loop(u, ll_i(g, 0), ll_and(g, k, ll_i(g, 1)), 1, true, state);
+  }
   for (int q = 0; q < n; q++)
     store_vector(u, state[q], c_address(u, q / key->vectors, q % key->vectors), q % key->vectors);
 }
@@ -133,8 +163,8 @@ static ll_v build(cg *c, const cg_uk_key *key, const char *name) {
   ll_v ld[3] = {key->lda ? ll_i(g, key->lda) : LLVMGetParam(f, 4), key->ldb ? ll_i(g, key->ldb) : LLVMGetParam(f, 5),
                 key->ldc ? ll_i(g, key->ldc) : LLVMGetParam(f, 6)};
   micro u = {.c = c, .key = key, .a = LLVMGetParam(f, 0), .b = LLVMGetParam(f, 1), .d = LLVMGetParam(f, 2)};
-  u.lda = ll_mul(g, ld[0], ll_i(g, bytes_of(key->elem)));
-  u.ldb = ll_mul(g, ld[1], ll_i(g, bytes_of(key->elem_b)));
+  u.lda = ll_mul(g, ld[0], ll_i(g, bytes_of(key->pairs ? SN_ELEM_BF16 : key->elem)));
+  u.ldb = ll_mul(g, ld[1], ll_i(g, bytes_of(key->pairs ? SN_ELEM_BF16 : key->elem_b)));
   u.ldc = ll_mul(g, ld[2], ll_i(g, bytes_of(key->elem)));
   u.pointers = grouped(key) ? (key->rows + GROUP - 1) / GROUP : 1;
   u.vector = ll_vec(g, cg_reg(c, (sn_elem)key->elem));

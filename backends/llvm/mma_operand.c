@@ -3,10 +3,19 @@
  *
  *   b with a column limit that bites   copied in those instances only, decided at run time
  *   b whose rows meet in cache sets    (row stride a multiple of 4 KB) copied when its rows are used often enough
+ *   b whose rows are far apart         (a page holds few of them) copied when used by many rows of a
  *   b with k along memory rows         transposed in registers on the way */
 #include "backends/llvm/mma.h"
 
-enum { CHUNK = 256, WHOLE = 512, ALIAS_BYTES = 4096, ALIAS_ROWS = 48, KEPT_ROWS = 16 };
+enum {
+  CHUNK = 256,
+  WHOLE = 512,
+  ALIAS_BYTES = 4096,
+  ALIAS_ROWS = 48,
+  KEPT_ROWS = 16,
+  FAR_BYTES = 1024,
+  FAR_ROWS = 128
+};
 
 static int64_t bytes_of(sn_elem e) { return (int64_t)sn_elem_bytes(e); }
 
@@ -143,13 +152,13 @@ static void make_b(cg_product *p, const piece *k) {
 
 static void place_b(cg_product *p, const piece *k) {
   ll *g = &p->c->g;
-  if (k->copy_b || (!p->b.mem_k_rows && !p->amx)) {
+  if (!p->pairs && (k->copy_b || !p->b.mem_k_rows)) {
     make_b(p, k);
     return;
   }
   p->elem_b = p->b.elem;
-  p->pb = p->amx ? p->b.mem : advanced(p->c, &p->b, k->k0, bytes_of(p->b.elem));
-  if (p->amx && k->k0) p->pb.p = ll_gep(g, p->pb.p, ll_mul(g, k->k0, p->pb.ld)); /* rows hold pairs of k */
+  p->pb = p->pairs ? p->b.mem : advanced(p->c, &p->b, k->k0, bytes_of(p->b.elem));
+  if (p->pairs && k->k0) p->pb.p = ll_gep(g, p->pb.p, ll_mul(g, k->k0, p->pb.ld)); /* rows hold pairs of k */
 }
 
 static void emit_piece(cg_product *p, const piece *k) {
@@ -182,7 +191,7 @@ static void emit_chunks(const cg_product *whole, bool copy_a, bool copy_b) {
 }
 
 static void emit_product(const cg_product *whole, bool copy_a, bool copy_b) {
-  bool turned = whole->b.in_place && !copy_b && !whole->b.mem_k_rows && !whole->amx;
+  bool turned = whole->b.in_place && !copy_b && !whole->b.mem_k_rows && !whole->pairs;
   if (copy_a || copy_b || turned) {
     emit_chunks(whole, copy_a, copy_b);
     return;
@@ -199,18 +208,19 @@ static ll_v b_in_place(const cg_product *p, bool *always) {
   ll *g = &c->g;
   const cg_operand *b = &p->b;
   ll_v condition = NULL;
-  *always = b->in_place && (cg_direct_b(p, b->elem) || p->amx);
+  *always = b->in_place && (cg_direct_b(p, b->elem) || p->pairs);
   if (!*always) return NULL;
   if (b->limit && b->limit == p->fails) *always = false;
   if (b->limit && b->limit != p->holds && *always)
     condition = ll_icmp(g, LLVMIntSGE, cg_index(c, b->limit), ll_i(g, p->n));
-  if (!cg_is_window(c, b->v) || !b->mem_k_rows || p->m < (cg_keeps(p, NULL) ? KEPT_ROWS : ALIAS_ROWS) || p->amx ||
+  if (!cg_is_window(c, b->v) || !b->mem_k_rows || p->m < (cg_keeps(p, NULL) ? KEPT_ROWS : ALIAS_ROWS) || p->pairs ||
       !*always)
     return condition;
   const sn_kins *x = cg_ins(c, b->v);
   sn_kv stride = x->a[b->mem_k_rows == b->k_rows ? 2 : 3];
   int64_t known, bytes = bytes_of(b->elem);
   if (sn_k_divisor(c->k, stride) * bytes % ALIAS_BYTES == 0) *always = false;
+  if (sn_k_is_const(c->k, stride, &known) && known * bytes >= FAR_BYTES && p->m >= FAR_ROWS) *always = false;
   if (!*always || sn_k_is_const(c->k, stride, &known)) return *always ? condition : NULL;
   ll_v low = ll_and(g, ll_mul(g, b->mem.ld, ll_i(g, bytes)), ll_i(g, ALIAS_BYTES - 1));
   return both(g, condition, ll_icmp(g, LLVMIntNE, low, ll_i(g, 0)));
@@ -224,7 +234,7 @@ static ll_v a_in_place(const cg_product *p) {
 
 void cg_run_product(cg_product *p) {
   ll *g = &p->c->g;
-  bool direct_b, copy_a = !p->a.in_place || p->a.elem != p->elem_a;
+  bool direct_b, copy_a = !p->a.in_place || p->a.elem != p->elem_a || (p->pairs && p->a.mem_k_rows);
   ll_v condition = b_in_place(p, &direct_b), whole_a = copy_a ? NULL : a_in_place(p);
   ll_branch br;
   condition = both(g, condition, whole_a);
@@ -235,6 +245,6 @@ void cg_run_product(cg_product *p) {
   ll_if(g, &br, condition);
   emit_product(p, copy_a, !direct_b);
   ll_else(g, &br);
-  emit_product(p, copy_a || whole_a, !p->amx);
+  emit_product(p, copy_a || whole_a, !p->pairs);
   ll_endif(g, &br);
 }

@@ -127,6 +127,9 @@ static void candidates(sn_arena *a, const sn_target *t) {
            (px_contract){64, 768, 3072, 64, nb, 3072, 64, true, .elem = SN_ELEM_F32});
   contract(a, t, "contract 256x3072x768 bf16 packed",
            (px_contract){256, 3072, 768, 64, nb, 768, 256, true, .elem = SN_ELEM_BF16});
+  if (strstr(t->features, "avx512bf16"))
+    contract(a, t, "contract 256x3072x768 bf16 pairs",
+             (px_contract){256, 3072, 768, 64, nb, 768, 256, true, .elem = SN_ELEM_BF16, .vnni = true});
   contract(a, t, "contract 768x512x128 tb (dx)",
            (px_contract){768, 512, 128, 64, 64, 128, 768, .elem = SN_ELEM_F32, .tb = true});
   contract(a, t, "contract 512x128x768 ta (dw)",

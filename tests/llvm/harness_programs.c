@@ -100,7 +100,8 @@ sn_kernel *px_contract_kernel(sn_arena *arena, const px_contract *o) {
     int rows = o->vnni ? o->k / 2 : o->k, w = o->vnni ? 2 * o->bn : o->bn;
     sn_kv row = o->vnni ? sn_k_ibin(k, SN_K_IDIV, kk, sn_k_i(k, 2)) : kk;
     sn_kv off = sn_k_iadd(k, sn_k_imulc(k, sn_k_gid(k, 1), (int64_t)rows * w), sn_k_imulc(k, row, w));
-    wb = (sn_kwin){b_buf, off, sn_k_i(k, w), 0, kl, 0};
+    sn_kv left_rows = kl && o->vnni ? sn_k_isub(k, sn_k_i(k, rows), row) : kl;
+    wb = (sn_kwin){b_buf, off, sn_k_i(k, w), 0, left_rows, 0};
   }
   if (o->ta) wa = (sn_kwin){a_buf, sn_k_iadd(k, sn_k_imul(k, kk, m), i), m, 0, kl, nr};
   if (o->tb) wb = (sn_kwin){b_buf, sn_k_iadd(k, sn_k_imul(k, j, depth), kk), depth, 0, nc, kl};

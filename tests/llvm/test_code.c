@@ -145,7 +145,6 @@ static void refused(world *w, sn_isa isa, const sn_kernel *k, const char *word) 
 static void what_is_not_covered_is_refused(void **state) {
   world *w = *state;
   refused(w, SN_ISA_AVX512, packed_bf16(w, 100, 96), "AMX");
-  refused(w, SN_ISA_AMX, packed_bf16(w, 100, 48), "32");
   sn_kernel *k = sn_kernel_create(w->arena, "elementary");
   sn_kv x = sn_kernel_buffer(k, "x", SN_ELEM_F32, SN_K_IN), y = sn_kernel_buffer(k, "y", SN_ELEM_F32, SN_K_OUT);
   sn_kernel_grid(k, 1, sn_k_i(k, 1), 0, 0);

@@ -43,28 +43,32 @@ static void check_on_levels(const sn_kernel *k, arguments *a, double tolerance) 
 
 /* ---- contract ---------------------------------------------------------------------------------------------- */
 
+static void contract_arguments(arguments *a, const sn_kernel *k, const px_contract *o) {
+  int64_t panels = (o->n + o->bn - 1) / o->bn;
+  for (int j = 0; j < k->param_count; j++) {
+    const char *name = k->param[j].name;
+    if (!strcmp(name, "M"))
+      a->args[j].i = o->m;
+    else if (!strcmp(name, "N"))
+      a->args[j].i = o->n;
+    else if (!strcmp(name, "K"))
+      a->args[j].i = o->k;
+    else if (!strcmp(name, "a"))
+      make_buffer(a, k, j, (int64_t)o->m * o->k, 1);
+    else if (!strcmp(name, "b"))
+      make_buffer(a, k, j, o->packed_b ? panels * o->bn * o->k : (int64_t)o->n * o->k, 1);
+    else if (!strcmp(name, "bias"))
+      make_buffer(a, k, j, o->n, 1);
+    else
+      make_buffer(a, k, j, (int64_t)o->m * o->n, 1);
+  }
+}
+
 static void contract(px_contract o) {
   sn_arena *arena = sn_arena_create();
   sn_kernel *k = px_contract_kernel(arena, &o);
   arguments a = {0};
-  int64_t panels = (o.n + o.bn - 1) / o.bn;
-  for (int j = 0; j < k->param_count; j++) {
-    const char *name = k->param[j].name;
-    if (!strcmp(name, "M"))
-      a.args[j].i = o.m;
-    else if (!strcmp(name, "N"))
-      a.args[j].i = o.n;
-    else if (!strcmp(name, "K"))
-      a.args[j].i = o.k;
-    else if (!strcmp(name, "a"))
-      make_buffer(&a, k, j, (int64_t)o.m * o.k, 1);
-    else if (!strcmp(name, "b"))
-      make_buffer(&a, k, j, o.packed_b ? panels * o.bn * o.k : (int64_t)o.n * o.k, 1);
-    else if (!strcmp(name, "bias"))
-      make_buffer(&a, k, j, o.n, 1);
-    else
-      make_buffer(&a, k, j, (int64_t)o.m * o.n, 1);
-  }
+  contract_arguments(&a, k, &o);
   check_on_levels(k, &a, 2e-6 * (1 + 0.1 * o.k));
   sn_arena_destroy(arena);
 }
@@ -111,6 +115,29 @@ static void contract_narrow(void **state) {
   contract((px_contract){37, 96, 70, 32, 48, 70, 32, .packed_b = true, .elem = SN_ELEM_BF16});
   contract((px_contract){20, 40, 33, 16, 32, 33, 16, .elem = SN_ELEM_F16});
   contract((px_contract){37, 50, 70, 32, 48, 32, 32, .symbolic = true, .elem = SN_ELEM_BF16});
+}
+
+/* b in pairs of rows, as weights are packed for bf16 products */
+static void contract_packed_pairs(void **state) {
+  (void)state;
+  sn_target t = hx_target(SN_ISA_AVX512, true);
+  if (!hx_can_run(SN_ISA_AVX512) || !strstr(t.features, "avx512bf16")) skip();
+  static const px_contract o[] = {
+      {64, 96, 64, 64, 48, 64, 64, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true},
+      {101, 80, 96, 32, 48, 96, 64, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true, .bias = true},
+      {37, 50, 600, 32, 40, 64, 32, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true},
+      {1, 64, 70, 1, 64, 70, 1, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true},
+      {70, 64, 64, 64, 64, 64, 64, .packed_b = true, .symbolic = true, .elem = SN_ELEM_BF16, .vnni = true},
+  };
+  for (size_t i = 0; i < sizeof o / sizeof *o; i++) {
+    sn_arena *arena = sn_arena_create();
+    sn_kernel *k = px_contract_kernel(arena, &o[i]);
+    arguments a = {0};
+    contract_arguments(&a, k, &o[i]);
+    hx_check(&t, k, a.args, a.buffer, 2e-6 * (1 + 0.1 * o[i].k));
+    free_buffers(&a, k);
+    sn_arena_destroy(arena);
+  }
 }
 
 /* rows of c depend on neither the number of rows nor the step along k: equal bits */
@@ -229,13 +256,10 @@ static void attention_backward(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(contract_f32),
-      cmocka_unit_test(contract_symbolic),
-      cmocka_unit_test(contract_transposed),
-      cmocka_unit_test(contract_narrow),
-      cmocka_unit_test(rows_do_not_depend_on_m),
-      cmocka_unit_test(softmax_and_layernorm),
-      cmocka_unit_test(attention_forward),
+      cmocka_unit_test(contract_f32),          cmocka_unit_test(contract_symbolic),
+      cmocka_unit_test(contract_transposed),   cmocka_unit_test(contract_narrow),
+      cmocka_unit_test(contract_packed_pairs), cmocka_unit_test(rows_do_not_depend_on_m),
+      cmocka_unit_test(softmax_and_layernorm), cmocka_unit_test(attention_forward),
       cmocka_unit_test(attention_backward),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,8 +50,8 @@ static void print_kernel(sn_arena *a, const sn_kernel *k) {
 }
 
 /* Programs of odd seeds have elementary functions and go through the passes that the compiler runs before a backend. */
-static sn_kernel *program(sn_arena *a, uint64_t seed, sn_krandom_case *c) {
-  c->avoid = SN_KRANDOM_NO_VNNI | (seed % 2 ? 0 : SN_KRANDOM_NO_MATH);
+static sn_kernel *program(sn_arena *a, const sn_target *t, uint64_t seed, sn_krandom_case *c) {
+  c->avoid = (strstr(t->features, "avx512bf16") ? 0 : SN_KRANDOM_NO_VNNI) | (seed % 2 ? 0 : SN_KRANDOM_NO_MATH);
   sn_kernel *k = sn_krandom(a, seed, c);
   if (seed % 2 == 0) return k;
   return sn_kernel_finish(a, sn_kernel_simplify(a, sn_kernel_expand_math(a, sn_kernel_simplify(a, k))));
@@ -60,11 +60,11 @@ static sn_kernel *program(sn_arena *a, uint64_t seed, sn_krandom_case *c) {
 static void one_program(const sn_target *t, uint64_t seed) {
   sn_arena *a = sn_arena_create();
   sn_krandom_case c = {0};
-  sn_kernel *k = program(a, seed, &c);
+  sn_kernel *k = program(a, t, seed, &c);
   const char *why = NULL;
   if (c.error) fail_msg("seed %llu: %s", (unsigned long long)seed, c.error);
-  if (!sn_backend_llvm()->supports(t, k, a, &why)) { /* f64 keeps its elementary functions */
-    assert_non_null(strstr(why, "elementary"));
+  if (!sn_backend_llvm()->supports(t, k, a, &why)) { /* f64 keeps its elementary functions; odd windows of pairs */
+    assert_true(strstr(why, "elementary") || strstr(why, "packed"));
     sn_arena_destroy(a);
     return;
   }
