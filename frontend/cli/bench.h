@@ -13,9 +13,9 @@ typedef struct cli_measure {
   double median_ms;             /* whole run */
   double contract_ms, other_ms; /* by kernel kind, from a profiled run: median of each step, summed */
   double compile_ms;
-  const sn_plan *plan;       /* for --profile: */
+  const sn_plan *plan; /* for --profile: */
   int graph;
-  double *step_ms;           /* by step */
+  double *step_ms; /* by step */
 } cli_measure;
 
 /* Compiles and times a graph. fuse: as --fuse. without_optimiser: gradients are outputs and nothing is updated. */

@@ -19,6 +19,12 @@ typedef struct cli_values {
   const char **at;
 } cli_values;
 
+/* Undone when the command ends. */
+typedef struct cli_held {
+  void (*undo)(void *what);
+  void *what;
+} cli_held;
+
 /* One call of the command. */
 typedef struct cli {
   sn_arena *arena;
@@ -27,6 +33,8 @@ typedef struct cli {
   cli_values word;                    /* positional arguments */
   cli_values value[CLI_OPTION_COUNT]; /* of each option; flags: "" */
   const char *self;                   /* folder of the executable */
+  int held_count, held_capacity;
+  cli_held *held;
 } cli;
 
 static inline bool cli_has(const cli *c, cli_option o) { return c->value[o].count > 0; }
@@ -42,8 +50,13 @@ SN_MUST sn_code cli_pair(cli *c, cli_option o, const char *text, const char **na
 SN_MUST sn_code cli_word(cli *c, const char *what, const char **out);
 SN_MUST sn_code cli_usage_error(cli *c, const char *format, ...) SN_PRINTF(2, 3);
 
+/* undo(what) happens when the command ends, after its messages were printed, the newest first. */
+void cli_hold(cli *c, void (*undo)(void *what), void *what);
+/* The whole of a file, as sn_file_read; held. */
+SN_MUST sn_code cli_read_file(cli *c, const char *path, size_t max_bytes, char **out, size_t *out_bytes);
+
 /* A model file (.c) or a graph text (.sn) as a module; `graphs` as in sn_model_opt, extra_set: one more setting or
- * NULL. */
+ * NULL. What was loaded is held. */
 typedef struct cli_source {
   const char *path;
   const char *name;    /* of the model: file name without folder and suffix */
@@ -54,7 +67,6 @@ typedef struct cli_source {
 SN_MUST sn_code cli_load(cli *c, const char *path, const char *graphs, int set_count, const char *const *set,
                          cli_source *out);
 bool cli_declares(const cli_source *s, const char *setting);
-void cli_unload(cli_source *s);
 
 /* Compiler options from the flags. */
 sn_compile_opt cli_compile_opt(cli *c, const cli_source *s);

@@ -40,7 +40,7 @@ static sn_code build_executable(cli *c, const char *path) {
     r.parts.part[SN_PAYLOAD_PLAN].data = plan;
     r.parts.part[SN_PAYLOAD_PLAN].bytes = plan_bytes;
   }
-  SN_TRY(sn_file_read(runner, (size_t)1 << 30, c->diags, &program, &bytes));
+  SN_TRY(cli_read_file(c, runner, (size_t)1 << 30, &program, &bytes));
   return sn_payload_write(output_path(c), program, bytes, &r.parts, c->diags);
 }
 
@@ -53,8 +53,8 @@ static sn_code write_object(cli *c, const sn_plan *p) {
   size_t plan_bytes, object_bytes, runtime_bytes;
   sn_text header = sn_text_begin(c->arena);
   SN_TRY(sn_plan_write(c->arena, p, &plan, &plan_bytes));
-  SN_TRY(sn_file_read(sn_arena_printf(c->arena, "%s/sinter-rt.o", c->self), (size_t)1 << 30, c->diags, &runtime,
-                      &runtime_bytes));
+  SN_TRY(cli_read_file(c, sn_arena_printf(c->arena, "%s/sinter-rt.o", c->self), (size_t)1 << 30, &runtime,
+                       &runtime_bytes));
   SN_TRY(sn_object_write(c->arena, c->diags, name, runtime, runtime_bytes, plan, plan_bytes, &object, &object_bytes));
   SN_TRY(sn_file_write_all(sn_arena_printf(c->arena, "%s.o", out), object, object_bytes, c->diags));
   sn_object_header(&header, name, p);

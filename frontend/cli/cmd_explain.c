@@ -127,6 +127,5 @@ sn_code cli_explain(cli *c) {
   else
     text_report(c, &t, &r, peak);
   fputs(t.at, stdout);
-  cli_unload(&s);
   return SN_OK;
 }

@@ -7,7 +7,6 @@
 #include "ir/graph/text.h"
 #include "runtime/io/checkpoint.h"
 #include "runtime/io/dir.h"
-#include "runtime/io/file.h"
 #include "runtime/io/npy.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/io/settings.h"
@@ -136,7 +135,7 @@ static sn_code inspect_graph(file *f) {
 }
 
 static sn_code inspect_file(file *f) {
-  SN_TRY(sn_file_read(f->path, (size_t)1 << 40, f->c->diags, &f->data, &f->bytes));
+  SN_TRY(cli_read_file(f->c, f->path, (size_t)1 << 40, &f->data, &f->bytes));
   if (f->bytes >= 7 && !memcmp(f->data, "SNPLAN1", 7)) return inspect_plan(f);
   if (f->bytes >= 6 && !memcmp(f->data, "\x93NUMPY", 6)) return inspect_npy(f);
   if (f->bytes >= 6 && !memcmp(f->data, "SNCKPT", 6)) return inspect_checkpoint(f);
@@ -149,7 +148,7 @@ static sn_code inspect_file(file *f) {
 static sn_code inspect_folder(file *f) {
   sn_dir d = sn_dir_of(f->c->arena, f->path);
   sn_run_settings s;
-  SN_TRY(sn_file_read(d.settings, 1 << 20, f->c->diags, &f->data, &f->bytes));
+  SN_TRY(cli_read_file(f->c, d.settings, 1 << 20, &f->data, &f->bytes));
   SN_TRY(sn_run_settings_parse(f->c->arena, f->c->diags, d.settings, f->data, f->bytes, &s));
   kind(f, "run folder");
   if (f->json) {

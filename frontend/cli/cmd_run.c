@@ -4,7 +4,6 @@
 
 #include "frontend/cli/ids.h"
 #include "ir/ops/ops.h"
-#include "runtime/io/file.h"
 #include "runtime/io/npy.h"
 #include "runtime/io/safetensors.h"
 
@@ -80,7 +79,7 @@ static sn_code read_inputs(job *j) {
     if (slot < 0 || j->plan->slot[slot].role == SN_SLOT_OUTPUT)
       return cli_usage_error(c, "--in %s: graph %s has no input, parameter or state of that name", name,
                              j->plan->graph[j->graph].name);
-    SN_TRY(sn_file_read(path, (size_t)1 << 40, c->diags, &image, &bytes));
+    SN_TRY(cli_read_file(c, path, (size_t)1 << 40, &image, &bytes));
     SN_TRY(sn_npy_read(c->diags, path, image, bytes, &j->array[slot]));
     j->file[slot] = path;
   }
@@ -257,6 +256,5 @@ sn_code cli_run(cli *c) {
   sn_code code = run_job(&j);
   sn_store_destroy(j.store);
   sn_runtime_destroy(j.runtime);
-  cli_unload(&s);
   return code;
 }

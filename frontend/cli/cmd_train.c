@@ -58,7 +58,6 @@ static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_sourc
   sn_code code = cli_load(c, t->path, graphs, count, set, out);
   if (code && !has_vocab && out->file &&
       !cli_declares(out, "vocab")) { /* a model without that setting has its own idea of ids */
-    cli_unload(out);
     c->diags->count = 0;
     return cli_load(c, t->path, graphs, v->count, v->at, out);
   }
@@ -163,7 +162,6 @@ static sn_code write_description(cli *c, cli_training *t) {
   SN_TRY(sn_file_write_all(t->dir.graph, graph.at, (size_t)graph.count, c->diags));
   SN_TRY(sn_file_write_all(t->dir.settings, settings.at, (size_t)settings.count, c->diags));
   SN_TRY(sn_file_write_all(t->dir.tokenizer, tokenizer.at, (size_t)tokenizer.count, c->diags));
-  cli_unload(&all);
   return sn_file_write_all(t->dir.plan, plan, plan_bytes, c->diags);
 }
 
@@ -231,6 +229,5 @@ sn_code cli_train(cli *c) {
   sn_runtime_destroy(t.runtime);
   sn_dataset_destroy(t.data);
   if (t.lock >= 0) sn_dir_release(t.lock);
-  cli_unload(&t.source);
   return code;
 }

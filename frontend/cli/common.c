@@ -12,6 +12,7 @@
 #include "ir/graph/text.h"
 #include "ir/ops/ops.h"
 #include "runtime/io/dir.h"
+#include "runtime/io/file.h"
 
 static bool ends_with(const char *s, const char *suffix) {
   size_t n = strlen(s), m = strlen(suffix);
@@ -24,6 +25,19 @@ static const char *stem_of(cli *c, const char *path) {
   if (dot && dot != name) *dot = 0;
   return name;
 }
+
+void cli_hold(cli *c, void (*undo)(void *what), void *what) {
+  SN_GROW(c->arena, c->held, c->held_count, c->held_capacity);
+  c->held[c->held_count++] = (cli_held){undo, what};
+}
+
+sn_code cli_read_file(cli *c, const char *path, size_t max_bytes, char **out, size_t *out_bytes) {
+  SN_TRY(sn_file_read(path, max_bytes, c->diags, out, out_bytes));
+  cli_hold(c, free, *out);
+  return SN_OK;
+}
+
+static void unload(void *what) { sn_model_unload(what); }
 
 static sn_code read_text(cli *c, const char *path, char **out, size_t *out_bytes) {
   FILE *f = fopen(path, "rb");
@@ -62,6 +76,7 @@ static sn_code load_model(cli *c, const char *path, const char *graphs, int set_
   if (access(path, R_OK))
     return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s cannot be read: %s", path, strerror(errno));
   SN_TRY(sn_model_load(path, NULL, c->diags, &out->file));
+  cli_hold(c, unload, out->file);
   sn_model_opt opt = {.set_count = set_count, .set = set, .graphs = graphs, .real = SN_ELEM_F32};
   SN_TRY(sn_model_settings(sn_model_of(out->file), &opt, c->arena, c->diags, &out->settings));
   return sn_model_build(sn_model_of(out->file), &opt, c->arena, c->diags, &out->module);
@@ -79,11 +94,6 @@ bool cli_declares(const cli_source *s, const char *setting) {
   for (const sn_setting *x = sn_model_of(s->file)->settings; x->name; x++)
     if (!strcmp(x->name, setting)) return true;
   return false;
-}
-
-void cli_unload(cli_source *s) {
-  if (s->file) sn_model_unload(s->file);
-  s->file = NULL;
 }
 
 sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {

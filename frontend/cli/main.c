@@ -257,6 +257,7 @@ static int run_command(const command *k, int argc, char **argv) {
     fputs(sn_diags_print(x.c.diags, x.c.arena), stderr);
   else if (code == SN_ERR_LIMIT)
     fputs("sinter: out of memory\n", stderr);
+  for (int i = x.c.held_count - 1; i >= 0; i--) x.c.held[i].undo(x.c.held[i].what);
   sn_diags_destroy(x.c.diags);
   sn_arena_destroy(x.c.arena);
   return code;

@@ -193,6 +193,5 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   sn_runtime_opt run = sn_compile_runtime_opt(&k, (int)threads);
   SN_TRY(run_timed(c, &k, &run, graph, (int)repeats, dims, &in, out));
   SN_TRY(run_profiled(c, &k, &run, graph, index, dims, &in, out));
-  cli_unload(&s);
   return SN_OK;
 }

@@ -6,7 +6,6 @@
 
 #include "ir/graph/text.h"
 #include "ir/ops/ops.h"
-#include "runtime/io/file.h"
 
 /* Drops every graph that serving does not need. */
 static void keep_serving(sn_module *m) {
@@ -26,7 +25,7 @@ sn_code cli_compile_serving(cli *c, sn_module *m, const sn_compile_opt *opt, sn_
 static sn_code read_part(cli *c, sn_payload *p, sn_payload_part part, const char *path) {
   char *data;
   size_t bytes;
-  SN_TRY(sn_file_read(path, (size_t)1 << 40, c->diags, &data, &bytes));
+  SN_TRY(cli_read_file(c, path, (size_t)1 << 40, &data, &bytes));
   p->part[part].data = data;
   p->part[part].bytes = bytes;
   return SN_OK;
@@ -54,7 +53,7 @@ static sn_code compile_again(cli *c, const sn_dir *d, cli_rundir *r) {
   char *text;
   size_t bytes;
   sn_module *m;
-  SN_TRY(sn_file_read(d->graph, (size_t)1 << 30, c->diags, &text, &bytes));
+  SN_TRY(cli_read_file(c, d->graph, (size_t)1 << 30, &text, &bytes));
   SN_TRY(sn_module_parse(c->arena, c->diags, d->graph, text, bytes, &m));
   for (int i = 0; i < m->func_count; i++) {
     SN_TRY(sn_func_verify(m->func[i], c->diags));
