@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# The plan report: nothing of size T x T, frozen parameters cost nothing, fusion saves kernels and bytes.
+. "$(dirname "$0")/common.sh"
+gpt="$TREE/models/gpt.c"
+t="--target template"
+largest() { grep -o '"bytes": [0-9]*' "$scratch/stdout" | sort -k2 -n | tail -n 1 | cut -d' ' -f2; }
+kernels() { grep -c '"kind": ' "$scratch/stdout"; }
+bytes() { grep -o '"bytes_\(read\|written\)": [0-9]*' "$scratch/stdout" | awk '{ s += $2 } END { printf "%d", s }'; }
+
+# T = 4096, forward and backward: T x T floats would be 67,108,864 bytes per head
+for graph in eval train; do
+  expect 0 "$SINTER" explain "$gpt" $t --graph $graph --set context=4096 --set layers=2 --dim B=1 --dim T=4096 --json
+  [ "$(largest)" -lt 67108864 ] || die "$graph: a buffer of $(largest) bytes at T = 4096"
+  expect 0 "$SINTER" explain "$gpt" $t --graph $graph --set context=4096 --set layers=2 --dim B=1 --dim T=4096 --json --fuse map,rows,contract
+  [ "$(largest)" -ge 67108864 ] || die "$graph: without the attention kernel a T x T buffer is expected, found $(largest) bytes"
+done
+
+# frozen parameters: no gradient kernel, no optimiser
+model() { # PATTERN
+  cat > "$scratch/m.c" <<C
+#include "sinter.h"
+SN_SETTINGS(opts, (int, width, 32, "features"));
+static void sgd(sn_scope m, sn_t w, sn_t g, const void *o) { (void)m, (void)o; sn_update(w, sn_sub(w, sn_mul(.1, g))); }
+static void train(sn_scope m, const opts *c) {
+  sn_t x = sn_input(m, "x", SN_REAL, (sn_sym(m, "B"), c->width));
+  sn_t h = sn_tanh(sn_linear(m, "first", x, c->width));
+  sn_t y = sn_linear(m, "second", h, c->width);
+  sn_t loss = sn_mean(sn_square(y), "bi->");
+  sn_output(m, "loss", loss);
+  sn_minimize(m, loss, sgd, NULL, .on = "$1");
+}
+SN_MODEL(m, opts, train);
+C
+}
+model '*'
+expect 0 "$SINTER" explain "$scratch/m.c" $t --json --fuse none
+all=$(grep -c '"kind": "contract"' "$scratch/stdout")
+model 'second*'
+expect 0 "$SINTER" explain "$scratch/m.c" $t --json --fuse none
+some=$(grep -c '"kind": "contract"' "$scratch/stdout")
+[ "$all" = 5 ] || die "two layers trained: $all products instead of 5"
+[ "$some" = 3 ] || die "one layer frozen: $some products instead of 3 (forward 2, gradient of the second)"
+
+# all fused against nothing fused, the training step
+expect 0 "$SINTER" explain "$gpt" $t --graph train --json --fuse none
+k0=$(kernels) b0=$(bytes)
+prints '"refused": ['
+expect 0 "$SINTER" explain "$gpt" $t --graph train --json
+k1=$(kernels) b1=$(bytes)
+prints '"reason": '
+echo "kernels $k0 -> $k1, bytes $b0 -> $b1"
+[ "$k0" -ge $((4 * k1)) ] || die "less than 4 times fewer kernels: $k0 -> $k1"
+[ "$b0" -ge $((3 * b1)) ] || die "less than 3 times fewer bytes: $b0 -> $b1"
+expect 0 "$SINTER" explain "$gpt" $t --graph train
+prints "temporary buffers"
+prints "not fused"
+exit 0
