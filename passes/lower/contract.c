@@ -168,7 +168,8 @@ static int columns(const contract *k) {
   return bn;
 }
 
-/* When the summed axis is walked in blocks, each block of b is read once per row block: taller ones read it less often. */
+/* When the summed axis is walked in blocks, each block of b is read once per row block: taller ones read it less often.
+ */
 static int rows_of(const contract *k) {
   int bm = extent_within(k, k->row, k->loop ? 4 * k->c->target->bm : k->c->target->bm);
   return k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], bm);
@@ -481,6 +482,7 @@ static sn_code pack(contract *k) {
   sn_types *t = k->c->types;
   int from = frozen_slot(k, &k->b);
   k->vnni = k->c->target->vnni && k->elem == SN_ELEM_BF16;
+  if (k->vnni) k->bk += k->bk % 2; /* whole pairs; the row beyond the end is zero on both sides */
   k->tb = false;
   const char *key = pack_key(k, from);
   const int *known = sn_map_get_str(p->packed, key);

@@ -1,5 +1,5 @@
-/* Lowered plans against the graph interpreter: map, rows, contract and index kernels, fused in every way; predicted bytes
- * against counted ones; in-place updates and the check before them. */
+/* Lowered plans against the graph interpreter: map, rows, contract and index kernels, fused in every way; predicted
+ * bytes against counted ones; in-place updates and the check before them. */
 #include "tests/passes/lowered.h"
 
 #define EXACT .exact_bytes = true
@@ -7,205 +7,254 @@
 static void elementwise(void **state) {
   (void)state;
   lowered_check_all((lowered_case){EXACT, .text = "dims { B: 1..64, T: 1..128 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"x\" : f32[B, T, 24]\n"
-      "  %2 = param name \"b\" init \"fill\" : f32[24]\n"
-      "  %3 = broadcast %2 shape [B, T, 24] axes [2] : f32[B, T, 24]\n"
-      "  %4 = add %1, %3 : f32[B, T, 24]\n"
-      "  %5 = tanh %4 : f32[B, T, 24]\n"
-      "  %6 = mul %5, %1 : f32[B, T, 24]\n"
-      "  output \"y\" = %6\n"
-      "  output \"t\" = %5\n"
-      "}\n"});
+                                                  "graph @g {\n"
+                                                  "  %1 = input name \"x\" : f32[B, T, 24]\n"
+                                                  "  %2 = param name \"b\" init \"fill\" : f32[24]\n"
+                                                  "  %3 = broadcast %2 shape [B, T, 24] axes [2] : f32[B, T, 24]\n"
+                                                  "  %4 = add %1, %3 : f32[B, T, 24]\n"
+                                                  "  %5 = tanh %4 : f32[B, T, 24]\n"
+                                                  "  %6 = mul %5, %1 : f32[B, T, 24]\n"
+                                                  "  output \"y\" = %6\n"
+                                                  "  output \"t\" = %5\n"
+                                                  "}\n"});
 }
 
 static void views(void **state) {
   (void)state;
-  lowered_check_all((lowered_case){EXACT, .text = "dims { B: 1..64, T: 1..128 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"x\" : f32[B, T, 24]\n"
-      "  %2 = reshape %1 shape [B, T, 4, 6] : f32[B, T, 4, 6]\n"
-      "  %3 = transpose %2 perm [0, 2, 1, 3] : f32[B, 4, T, 6]\n"
-      "  %4 = exp %3 : f32[B, 4, T, 6]\n"
-      "  %5 = slice %4 start [0, 1, 0, 2] shape [B, 2, T, 3] : f32[B, 2, T, 3]\n"
-      "  %6 = transpose %4 perm [0, 2, 1, 3] : f32[B, T, 4, 6]\n"
-      "  %7 = reshape %6 shape [B, T, 24] : f32[B, T, 24]\n"
-      "  %8 = add %7, %1 : f32[B, T, 24]\n"
-      "  output \"y\" = %8\n"
-      "  output \"s\" = %5\n"
-      "  output \"r\" = %7\n"
-      "}\n"});
+  lowered_check_all(
+      (lowered_case){EXACT, .text = "dims { B: 1..64, T: 1..128 }\n"
+                                    "graph @g {\n"
+                                    "  %1 = input name \"x\" : f32[B, T, 24]\n"
+                                    "  %2 = reshape %1 shape [B, T, 4, 6] : f32[B, T, 4, 6]\n"
+                                    "  %3 = transpose %2 perm [0, 2, 1, 3] : f32[B, 4, T, 6]\n"
+                                    "  %4 = exp %3 : f32[B, 4, T, 6]\n"
+                                    "  %5 = slice %4 start [0, 1, 0, 2] shape [B, 2, T, 3] : f32[B, 2, T, 3]\n"
+                                    "  %6 = transpose %4 perm [0, 2, 1, 3] : f32[B, T, 4, 6]\n"
+                                    "  %7 = reshape %6 shape [B, T, 24] : f32[B, T, 24]\n"
+                                    "  %8 = add %7, %1 : f32[B, T, 24]\n"
+                                    "  output \"y\" = %8\n"
+                                    "  output \"s\" = %5\n"
+                                    "  output \"r\" = %7\n"
+                                    "}\n"});
 }
 
 static void transposed_copy(void **state) {
   (void)state;
   lowered_check_all((lowered_case){EXACT, .text = "graph @g {\n"
-      "  %1 = input name \"x\" : f32[50, 70]\n"
-      "  %2 = transpose %1 perm [1, 0] : f32[70, 50]\n"
-      "  %3 = neg %2 : f32[70, 50]\n"
-      "  output \"t\" = %2\n"
-      "  output \"y\" = %3\n"
-      "}\n"});
+                                                  "  %1 = input name \"x\" : f32[50, 70]\n"
+                                                  "  %2 = transpose %1 perm [1, 0] : f32[70, 50]\n"
+                                                  "  %3 = neg %2 : f32[70, 50]\n"
+                                                  "  output \"t\" = %2\n"
+                                                  "  output \"y\" = %3\n"
+                                                  "}\n"});
 }
 
 static void types_and_leaves(void **state) {
   (void)state;
   lowered_check_all((lowered_case){EXACT, .text = "dims { B: 1..64 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"h\" : bf16[B, 8]\n"
-      "  %2 = input name \"i\" : i32[B, 8]\n"
-      "  %3 = cast %1 to f32 : f32[B, 8]\n"
-      "  %4 = iota axis 1 : i32[B, 8]\n"
-      "  %5 = le %4, %2 : bool[B, 8]\n"
-      "  %6 = const value 2 : f32[B, 8]\n"
-      "  %7 = select %5, %3, %6 : f32[B, 8]\n"
-      "  %8 = cast %7 to bf16 : bf16[B, 8]\n"
-      "  %9 = dim dim B : i32[]\n"
-      "  %10 = broadcast %9 shape [B, 8] axes [] : i32[B, 8]\n"
-      "  %11 = mul %10, %2 : i32[B, 8]\n"
-      "  output \"y\" = %8\n"
-      "  output \"m\" = %5\n"
-      "  output \"n\" = %11\n"
-      "  output \"c\" = %6\n"
-      "}\n"});
+                                                  "graph @g {\n"
+                                                  "  %1 = input name \"h\" : bf16[B, 8]\n"
+                                                  "  %2 = input name \"i\" : i32[B, 8]\n"
+                                                  "  %3 = cast %1 to f32 : f32[B, 8]\n"
+                                                  "  %4 = iota axis 1 : i32[B, 8]\n"
+                                                  "  %5 = le %4, %2 : bool[B, 8]\n"
+                                                  "  %6 = const value 2 : f32[B, 8]\n"
+                                                  "  %7 = select %5, %3, %6 : f32[B, 8]\n"
+                                                  "  %8 = cast %7 to bf16 : bf16[B, 8]\n"
+                                                  "  %9 = dim dim B : i32[]\n"
+                                                  "  %10 = broadcast %9 shape [B, 8] axes [] : i32[B, 8]\n"
+                                                  "  %11 = mul %10, %2 : i32[B, 8]\n"
+                                                  "  output \"y\" = %8\n"
+                                                  "  output \"m\" = %5\n"
+                                                  "  output \"n\" = %11\n"
+                                                  "  output \"c\" = %6\n"
+                                                  "}\n"});
 }
 
 static void softmax(void **state) {
   (void)state;
   lowered_check_all((lowered_case){EXACT, .text = "dims { B: 1..64, V: 1..100 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"x\" : f32[B, V]\n"
-      "  %2 = softmax %1 axis 1 : f32[B, V]\n"
-      "  %3 = input name \"z\" : f32[B, 3, 40]\n"
-      "  %4 = log_softmax %3 axis 1 : f32[B, 3, 40]\n"
-      "  output \"y\" = %2\n"
-      "  output \"l\" = %4\n"
-      "}\n"});
+                                                  "graph @g {\n"
+                                                  "  %1 = input name \"x\" : f32[B, V]\n"
+                                                  "  %2 = softmax %1 axis 1 : f32[B, V]\n"
+                                                  "  %3 = input name \"z\" : f32[B, 3, 40]\n"
+                                                  "  %4 = log_softmax %3 axis 1 : f32[B, 3, 40]\n"
+                                                  "  output \"y\" = %2\n"
+                                                  "  output \"l\" = %4\n"
+                                                  "}\n"});
 }
 
 static void wide_rows(void **state) {
   (void)state;
   int64_t dims[] = {3, 2500};
-  lowered_check_all((lowered_case){EXACT, .dims = dims, .text = "dims { B: 1..64, V: 1..50000 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"x\" : f32[B, V]\n"
-      "  %2 = softmax %1 axis 1 : f32[B, V]\n"
-      "  %3 = argmax %1 axis 1 : i32[B]\n"
-      "  output \"y\" = %2\n"
-      "  output \"i\" = %3\n"
-      "}\n"});
+  lowered_check_all((lowered_case){EXACT, .dims = dims,
+                                   .text = "dims { B: 1..64, V: 1..50000 }\n"
+                                           "graph @g {\n"
+                                           "  %1 = input name \"x\" : f32[B, V]\n"
+                                           "  %2 = softmax %1 axis 1 : f32[B, V]\n"
+                                           "  %3 = argmax %1 axis 1 : i32[B]\n"
+                                           "  output \"y\" = %2\n"
+                                           "  output \"i\" = %3\n"
+                                           "}\n"});
 }
 
 static void norms(void **state) {
   (void)state;
   lowered_check_all((lowered_case){EXACT, .text = "dims { B: 1..64, T: 1..128 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"x\" : f32[B, T, 24]\n"
-      "  %2 = layernorm %1 eps 1e-05 : f32[B, T, 24]\n"
-      "  %3 = param name \"g\" init \"fill\" : f32[24]\n"
-      "  %4 = broadcast %3 shape [B, T, 24] axes [2] : f32[B, T, 24]\n"
-      "  %5 = mul %2, %4 : f32[B, T, 24]\n"
-      "  %6 = rmsnorm %5 eps 1e-05 : f32[B, T, 24]\n"
-      "  output \"y\" = %5\n"
-      "  output \"z\" = %6\n"
-      "}\n"});
+                                                  "graph @g {\n"
+                                                  "  %1 = input name \"x\" : f32[B, T, 24]\n"
+                                                  "  %2 = layernorm %1 eps 1e-05 : f32[B, T, 24]\n"
+                                                  "  %3 = param name \"g\" init \"fill\" : f32[24]\n"
+                                                  "  %4 = broadcast %3 shape [B, T, 24] axes [2] : f32[B, T, 24]\n"
+                                                  "  %5 = mul %2, %4 : f32[B, T, 24]\n"
+                                                  "  %6 = rmsnorm %5 eps 1e-05 : f32[B, T, 24]\n"
+                                                  "  output \"y\" = %5\n"
+                                                  "  output \"z\" = %6\n"
+                                                  "}\n"});
 }
 
 static void columns(void **state) {
   (void)state;
   lowered_check_all((lowered_case){EXACT, .text = "dims { B: 1..64, T: 1..128 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"x\" : f32[B, T, 40]\n"
-      "  %2 = input name \"y\" : f32[B, T, 40]\n"
-      "  %3 = mul %1, %2 : f32[B, T, 40]\n"
-      "  %4 = sum %3 axes [0, 1] : f32[40]\n"
-      "  %5 = sum %1 axes [0, 1] : f32[40]\n"
-      "  %6 = amax %2 axes [1] : f32[B, 40]\n"
-      "  %7 = sum %2 axes [0, 2] : f32[T]\n"
-      "  output \"a\" = %4\n"
-      "  output \"b\" = %5\n"
-      "  output \"c\" = %6\n"
-      "  output \"d\" = %7\n"
-      "}\n"});
+                                                  "graph @g {\n"
+                                                  "  %1 = input name \"x\" : f32[B, T, 40]\n"
+                                                  "  %2 = input name \"y\" : f32[B, T, 40]\n"
+                                                  "  %3 = mul %1, %2 : f32[B, T, 40]\n"
+                                                  "  %4 = sum %3 axes [0, 1] : f32[40]\n"
+                                                  "  %5 = sum %1 axes [0, 1] : f32[40]\n"
+                                                  "  %6 = amax %2 axes [1] : f32[B, 40]\n"
+                                                  "  %7 = sum %2 axes [0, 2] : f32[T]\n"
+                                                  "  output \"a\" = %4\n"
+                                                  "  output \"b\" = %5\n"
+                                                  "  output \"c\" = %6\n"
+                                                  "  output \"d\" = %7\n"
+                                                  "}\n"});
 }
 
 static void full_sums(void **state) {
   (void)state;
   int64_t dims[] = {50};
-  lowered_check_all((lowered_case){EXACT, .dims = dims, .text = "dims { B: 1..64 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"x\" : f32[B, 1000]\n"
-      "  %2 = input name \"s\" : f32[]\n"
-      "  %3 = mul %1, %1 : f32[B, 1000]\n"
-      "  %4 = sum %3 axes [0, 1] : f32[]\n"
-      "  %5 = mul %4, %2 : f32[]\n"
-      "  %6 = sqrt %4 : f32[]\n"
-      "  %7 = sum %1 axes [0, 1] : f32[]\n"
-      "  output \"a\" = %5\n"
-      "  output \"b\" = %6\n"
-      "  output \"c\" = %7\n"
-      "}\n"});
+  lowered_check_all((lowered_case){EXACT, .dims = dims,
+                                   .text = "dims { B: 1..64 }\n"
+                                           "graph @g {\n"
+                                           "  %1 = input name \"x\" : f32[B, 1000]\n"
+                                           "  %2 = input name \"s\" : f32[]\n"
+                                           "  %3 = mul %1, %1 : f32[B, 1000]\n"
+                                           "  %4 = sum %3 axes [0, 1] : f32[]\n"
+                                           "  %5 = mul %4, %2 : f32[]\n"
+                                           "  %6 = sqrt %4 : f32[]\n"
+                                           "  %7 = sum %1 axes [0, 1] : f32[]\n"
+                                           "  output \"a\" = %5\n"
+                                           "  output \"b\" = %6\n"
+                                           "  output \"c\" = %7\n"
+                                           "}\n"});
 }
 
 static void products(void **state) {
   (void)state;
   lowered_check_all((lowered_case){EXACT, .text = "dims { B: 1..64, T: 1..128 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"x\" : f32[B, T, 40]\n"
-      "  %2 = param name \"w\" init \"normal\" : f32[70, 40]\n"
-      "  %3 = param name \"b\" init \"fill\" : f32[70]\n"
-      "  %4 = contract %1, %2 spec \"btk,nk->btn\" : f32[B, T, 70]\n"
-      "  %5 = broadcast %3 shape [B, T, 70] axes [2] : f32[B, T, 70]\n"
-      "  %6 = add %4, %5 : f32[B, T, 70]\n"
-      "  %7 = gelu %6 : f32[B, T, 70]\n"
-      "  %8 = contract %1, %7 spec \"btk,btn->kn\" : f32[40, 70]\n"
-      "  %9 = contract %7, %2 spec \"btn,nk->btk\" : f32[B, T, 40]\n"
-      "  %10 = add %9, %1 : f32[B, T, 40]\n"
-      "  output \"y\" = %7\n"
-      "  output \"w\" = %8\n"
-      "  output \"z\" = %10\n"
-      "}\n"});
+                                                  "graph @g {\n"
+                                                  "  %1 = input name \"x\" : f32[B, T, 40]\n"
+                                                  "  %2 = param name \"w\" init \"normal\" : f32[70, 40]\n"
+                                                  "  %3 = param name \"b\" init \"fill\" : f32[70]\n"
+                                                  "  %4 = contract %1, %2 spec \"btk,nk->btn\" : f32[B, T, 70]\n"
+                                                  "  %5 = broadcast %3 shape [B, T, 70] axes [2] : f32[B, T, 70]\n"
+                                                  "  %6 = add %4, %5 : f32[B, T, 70]\n"
+                                                  "  %7 = gelu %6 : f32[B, T, 70]\n"
+                                                  "  %8 = contract %1, %7 spec \"btk,btn->kn\" : f32[40, 70]\n"
+                                                  "  %9 = contract %7, %2 spec \"btn,nk->btk\" : f32[B, T, 40]\n"
+                                                  "  %10 = add %9, %1 : f32[B, T, 40]\n"
+                                                  "  output \"y\" = %7\n"
+                                                  "  output \"w\" = %8\n"
+                                                  "  output \"z\" = %10\n"
+                                                  "}\n"});
 }
 
 static void batched_products(void **state) {
   (void)state;
-  lowered_check_all((lowered_case){EXACT, .text = "dims { B: 1..8, T: 1..64 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"x\" : f32[B, T, 36]\n"
-      "  %2 = reshape %1 shape [B, T, 3, 2, 6] : f32[B, T, 3, 2, 6]\n"
-      "  %3 = slice %2 start [0, 0, 0, 0, 0] shape [B, T, 1, 2, 6] : f32[B, T, 1, 2, 6]\n"
-      "  %4 = slice %2 start [0, 0, 1, 0, 0] shape [B, T, 1, 2, 6] : f32[B, T, 1, 2, 6]\n"
-      "  %5 = reshape %3 shape [B, T, 2, 6] : f32[B, T, 2, 6]\n"
-      "  %6 = reshape %4 shape [B, T, 2, 6] : f32[B, T, 2, 6]\n"
-      "  %7 = contract %5, %6 spec \"bqhd,bkhd->bhqk\" : f32[B, 2, T, T]\n"
-      "  %8 = softmax %7 axis 3 : f32[B, 2, T, T]\n"
-      "  %9 = contract %8, %6 spec \"bhqk,bkhd->bqhd\" : f32[B, T, 2, 6]\n"
-      "  %10 = reshape %9 shape [B, T, 12] : f32[B, T, 12]\n"
-      "  output \"s\" = %8\n"
-      "  output \"y\" = %10\n"
-      "}\n"});
+  lowered_check_all(
+      (lowered_case){EXACT, .text = "dims { B: 1..8, T: 1..64 }\n"
+                                    "graph @g {\n"
+                                    "  %1 = input name \"x\" : f32[B, T, 36]\n"
+                                    "  %2 = reshape %1 shape [B, T, 3, 2, 6] : f32[B, T, 3, 2, 6]\n"
+                                    "  %3 = slice %2 start [0, 0, 0, 0, 0] shape [B, T, 1, 2, 6] : f32[B, T, 1, 2, 6]\n"
+                                    "  %4 = slice %2 start [0, 0, 1, 0, 0] shape [B, T, 1, 2, 6] : f32[B, T, 1, 2, 6]\n"
+                                    "  %5 = reshape %3 shape [B, T, 2, 6] : f32[B, T, 2, 6]\n"
+                                    "  %6 = reshape %4 shape [B, T, 2, 6] : f32[B, T, 2, 6]\n"
+                                    "  %7 = contract %5, %6 spec \"bqhd,bkhd->bhqk\" : f32[B, 2, T, T]\n"
+                                    "  %8 = softmax %7 axis 3 : f32[B, 2, T, T]\n"
+                                    "  %9 = contract %8, %6 spec \"bhqk,bkhd->bqhd\" : f32[B, T, 2, 6]\n"
+                                    "  %10 = reshape %9 shape [B, T, 12] : f32[B, T, 12]\n"
+                                    "  output \"s\" = %8\n"
+                                    "  output \"y\" = %10\n"
+                                    "}\n"});
 }
 
 static void narrow_products(void **state) {
   (void)state;
   lowered_check_all((lowered_case){EXACT, .text = "dims { B: 1..64 }\n"
-      "graph @g {\n"
-      "  %1 = input name \"x\" : f32[B, 40]\n"
-      "  %2 = param name \"w\" init \"normal\" : f32[40, 64]\n"
-      "  %3 = cast %1 to bf16 : bf16[B, 40]\n"
-      "  %4 = cast %2 to bf16 : bf16[40, 64]\n"
-      "  %5 = contract %3, %4 spec \"bk,kn->bn\" : bf16[B, 64]\n"
-      "  %6 = cast %5 to f32 : f32[B, 64]\n"
-      "  output \"y\" = %6\n"
-      "}\n"});
+                                                  "graph @g {\n"
+                                                  "  %1 = input name \"x\" : f32[B, 40]\n"
+                                                  "  %2 = param name \"w\" init \"normal\" : f32[40, 64]\n"
+                                                  "  %3 = cast %1 to bf16 : bf16[B, 40]\n"
+                                                  "  %4 = cast %2 to bf16 : bf16[40, 64]\n"
+                                                  "  %5 = contract %3, %4 spec \"bk,kn->bn\" : bf16[B, 64]\n"
+                                                  "  %6 = cast %5 to f32 : f32[B, 64]\n"
+                                                  "  output \"y\" = %6\n"
+                                                  "}\n"});
+}
+
+/* Frozen parameters are packed: plain and in pairs of rows, from either side, with tails everywhere. */
+static void packed_products(void **state) {
+  (void)state;
+  sn_target amx = sn_target_cpu(SN_ISA_AMX), avx512 = sn_target_cpu(SN_ISA_AVX512);
+  lowered_case c = {EXACT, .target = &avx512,
+                    .text =
+                        "dims { B: 1..64 }\n"
+                        "graph @g {\n"
+                        "  %1 = input name \"x\" : f32[B, 41]\n"
+                        "  %2 = param name \"w\" init \"normal\" : f32[70, 41]\n"
+                        "  %3 = param name \"v\" init \"normal\" : f32[41, 100]\n"
+                        "  %4 = cast %1 to bf16 : bf16[B, 41]\n"
+                        "  %5 = cast %2 to bf16 : bf16[70, 41]\n"
+                        "  %6 = contract %5, %4 spec \"nk,bk->bn\" : bf16[B, 70]\n"
+                        "  %7 = contract %1, %3 spec \"bk,kn->bn\" : f32[B, 100]\n"
+                        "  %11 = param name \"u\" init \"normal\" : f32[70, 41]\n"
+                        "  %12 = cast %11 to bf16 : bf16[70, 41]\n"
+                        "  %8 = contract %4, %12 spec \"bk,nk->nb\" : bf16[70, B]\n"
+                        "  %9 = input name \"y\" : f32[1, 70]\n"
+                        "  %10 = contract %9, %2 spec \"bn,nk->bk\" : f32[1, 41]\n"
+                        "  output \"a\" = %6\n"
+                        "  output \"b\" = %7\n"
+                        "  output \"c\" = %8\n"
+                        "  output \"d\" = %10\n"
+                        "}\n"};
+  lowered_check_all(c);
+  c.target = &amx;
+  lowered_check_all(c);
+  lowered_result r = lowered_compile(&c);
+  int packed = 0;
+  for (int i = 0; i < r.lowered.plan->slot_count; i++) packed += r.lowered.plan->slot[i].role == SN_SLOT_PACKED;
+  assert_int_equal(packed, 4); /* w is used in two ways */
+  assert_int_equal(r.lowered.plan->prepare_count, 4);
+  lowered_free(&r);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(elementwise),     cmocka_unit_test(views),     cmocka_unit_test(transposed_copy),
-      cmocka_unit_test(types_and_leaves), cmocka_unit_test(softmax),   cmocka_unit_test(wide_rows),
-      cmocka_unit_test(norms),           cmocka_unit_test(columns),   cmocka_unit_test(full_sums),
-      cmocka_unit_test(products),        cmocka_unit_test(batched_products), cmocka_unit_test(narrow_products),
+      cmocka_unit_test(elementwise),
+      cmocka_unit_test(views),
+      cmocka_unit_test(transposed_copy),
+      cmocka_unit_test(types_and_leaves),
+      cmocka_unit_test(softmax),
+      cmocka_unit_test(wide_rows),
+      cmocka_unit_test(norms),
+      cmocka_unit_test(columns),
+      cmocka_unit_test(full_sums),
+      cmocka_unit_test(products),
+      cmocka_unit_test(batched_products),
+      cmocka_unit_test(narrow_products),
+      cmocka_unit_test(packed_products),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
