@@ -170,15 +170,17 @@ static sn_kv expand_log2(sn_kernel *k, sn_kv x) {
 
 /* ---- sine and cosine ---- */
 
-/* |x| - n pi/2 in three parts, each product exact before its one rounding; *q: n and its bits
+/* |x| - n pi/2 in four parts; the first two are short, so that their products and differences are exact, up to n = 8192
+ * also where fma rounds twice; *q: n and its bits
  *   source: Cody & Waite 1980, "Software Manual for the Elementary Functions", chapter 8 */
 static sn_kv reduce_turn(sn_kernel *k, sn_kv x, sn_kv *q) {
   sn_kv a = sn_k_un(k, SN_K_ABS, x);
   a = sn_k_select(k, sn_k_binc(k, SN_K_LE, a, 0x1p22), a, like(k, x, 0));
   sn_kv n = sn_k_un(k, SN_K_RINT, mul(k, a, 0x1.45f306p-1));
   *q = bits(k, add(k, n, bits_magic));
-  sn_kv r = fma_const(k, n, -0x1.921fb6p+0, a);
-  r = fma_const(k, n, 0x1.777a5cp-25, r);
+  sn_kv r = fma_const(k, n, -0x1.92p+0, a);
+  r = fma_const(k, n, -0x1.fb4p-12, r);
+  r = fma_const(k, n, -0x1.4442d2p-24, r);
   return fma_const(k, n, 0x1.ee59dap-50, r);
 }
 
