@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "ir/base/status.h"
+#include "runtime/io/file.h"
 
 typedef enum sn_payload_part {
   SN_PAYLOAD_PLAN,
@@ -21,8 +22,7 @@ typedef struct sn_payload {
     const void *data;
     size_t bytes;
   } part[SN_PAYLOAD_PARTS];
-  void *map; /* of an opened file */
-  size_t map_bytes;
+  sn_file_map map; /* of an opened file */
 } sn_payload;
 
 /* Program and parts as one executable file, written atomically with mode 0755.
