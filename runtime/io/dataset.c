@@ -164,12 +164,9 @@ static uint64_t permute(uint64_t i, uint64_t n, uint64_t key) {
 
 void sn_dataset_train_row(const sn_dataset *d, uint64_t seed, int64_t step, int64_t batch, int64_t row, int32_t *tokens,
                           int32_t *targets) {
-  uint64_t room = (uint64_t)(d->train - 1), window = (uint64_t)d->window, rows = room / window;
-  if (rows > 1) rows--; /* one window of room for the cut */
-  uint64_t position = (uint64_t)step * (uint64_t)batch + (uint64_t)row, epoch = position / rows;
-  uint64_t key = sn_hash_bytes(&epoch, sizeof epoch, seed), cut = sn_hash_bytes(&epoch, sizeof epoch, ~seed);
-  uint64_t start = cut % (room - rows * window + 1) + permute(position % rows, rows, key) * window;
-  copy_row(d, (int64_t)start, tokens, targets);
+  uint64_t starts = (uint64_t)(d->train - d->window), position = (uint64_t)step * (uint64_t)batch + (uint64_t)row;
+  uint64_t epoch = position / starts, key = sn_hash_bytes(&epoch, sizeof epoch, seed);
+  copy_row(d, (int64_t)permute(position % starts, starts, key), tokens, targets);
 }
 
 int64_t sn_dataset_val_rows(const sn_dataset *d) {

@@ -27,9 +27,8 @@ int64_t sn_dataset_val_count(const sn_dataset *d);
 /* 64 bits of every token: what a checkpoint remembers of its data. */
 uint64_t sn_dataset_hash(const sn_dataset *d);
 
-/* Row `row` of training step `step`: tokens[0..window), targets the same shifted by one. Every epoch cuts the training
- * part into windows, one after another from a place that the seed decides, and visits each once in an order that the
- * seed decides: all tokens are learned from equally often. */
+/* Row `row` of training step `step`: tokens[0..window), targets the same shifted by one. Windows start anywhere; every
+ * start is seen once per epoch, in an order that the seed decides. */
 void sn_dataset_train_row(const sn_dataset *d, uint64_t seed, int64_t step, int64_t batch, int64_t row, int32_t *tokens,
                           int32_t *targets);
 /* Windows of the validation part, one after another without overlap. */
