@@ -43,7 +43,7 @@ static const char *rule_of(sn_fuse_kind from, sn_fuse_kind to) { /* table */
   return to == SN_FUSE_MAP ? "fuse.rows_into_map" : "fuse.rows_into_rows";
 }
 
-static bool rule_allows(sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to) {
+bool sn_fuse_rule_allows(const sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to) {
   sn_fuse_kind most = from > to ? from : to;
   if (from == SN_FUSE_ATTEND || to == SN_FUSE_ATTEND) most = SN_FUSE_ATTEND;
   const char *kind = most == SN_FUSE_INDEX ? "map" : sn_fuse_kind_name(most);
@@ -251,6 +251,7 @@ static edges find_siblings(sn_fuse *s) {
   edges e = {0};
   for (int p = 0; p < s->f->node_count; p++) {
     int last = -1;
+    if (!sn_fuse_in_memory(s, s->f->node[p])) continue;
     for (int i = 0; i < s->users[p]; i++) {
       int g = s->group_of[s->user[p][i]];
       if (g < 0 || g == last || g == s->group_of[p]) continue;
@@ -268,7 +269,7 @@ static bool join_edges(sn_fuse *s, edges e, bool siblings, double least) {
   for (int i = 0; i < e.count; i++) {
     int from = e.at[i].from, to = e.at[i].to;
     if (e.at[i].saved < least || from == to || s->group[from].version < 0 || s->group[to].version < 0) continue;
-    if (!rule_allows(s, s->group[from].kind, s->group[to].kind)) continue;
+    if (!sn_fuse_rule_allows(s, s->group[from].kind, s->group[to].kind)) continue;
     if (siblings &&
         (s->group[from].kind > SN_FUSE_ROWS || s->group[from].kind != s->group[to].kind || makes_cycle(s, to, from)))
       continue;
@@ -306,8 +307,8 @@ static void join_equals(sn_fuse *s) {
     if (g->version < 0 || g->kind > SN_FUSE_ROWS || !is_leaf_work(s, g)) continue;
     const char *form = form_of(s, g);
     int *other = sn_map_get_str(last, form);
-    if (other && s->group[*other].version >= 0 && rule_allows(s, g->kind, g->kind) && !makes_cycle(s, i, *other) &&
-        try_join(s, *other, i))
+    if (other && s->group[*other].version >= 0 && sn_fuse_rule_allows(s, g->kind, g->kind) &&
+        !makes_cycle(s, i, *other) && try_join(s, *other, i))
       continue;
     if (!other) other = SN_NEW(s->arena, int);
     *other = i;
@@ -341,7 +342,7 @@ static const char *why_not(sn_fuse *s, int from, int to) {
   const char *why = sn_map_get_str(s->refused, pair_key(s, from, to));
   sn_fuse_kind kind;
   if (why) return why;
-  if (!rule_allows(s, a->kind, b->kind)) return "the rule is switched off";
+  if (!sn_fuse_rule_allows(s, a->kind, b->kind)) return "the rule is switched off";
   if (makes_cycle(s, from, to)) return "needs a value that depends on it";
   why = sn_fuse_check(s, a->count + b->count, merged_nodes(s, a, b), &kind);
   return why ? why : "an intermediate is computed again instead";

@@ -44,6 +44,8 @@ static inline const sn_node *sn_fuse_node(const sn_fuse *s, int i) { return s->f
 int sn_fuse_position(const sn_fuse *s, sn_val v);
 /* Leaves and views that need no kernel. */
 bool sn_fuse_is_free(const sn_fuse *s, const sn_node *n);
+/* Is the node's result read from a buffer: made by a group, or a leaf with a name? */
+bool sn_fuse_in_memory(const sn_fuse *s, const sn_node *n);
 /* The value whose buffer is read for v: views that are not stored are looked through. */
 sn_val sn_fuse_base(const sn_fuse *s, sn_val v);
 /* Group of the value's node, -1: in memory anyway or inlined. */
@@ -60,6 +62,9 @@ const char *sn_fuse_check(sn_fuse *s, int count, const int *node, sn_fuse_kind *
 int sn_fuse_outputs(const sn_fuse *s, int count, const int *node, sn_val *out);
 /* Buffers that the nodes read, ascending. -> count; at most `most` are written */
 int sn_fuse_inputs(const sn_fuse *s, int count, const int *node, sn_val *in, int most);
+
+/* Are the kind of kernel and the rule that makes it switched on? */
+bool sn_fuse_rule_allows(const sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to);
 
 /* Removes intermediates from memory by computing them again in their users. */
 void sn_fuse_recompute(sn_fuse *s);

@@ -32,6 +32,10 @@ bool sn_fuse_is_free(const sn_fuse *s, const sn_node *n) {
   return (cls == SN_CLASS_LEAF || cls == SN_CLASS_VIEW) && !s->stored[n->first];
 }
 
+bool sn_fuse_in_memory(const sn_fuse *s, const sn_node *n) {
+  return is_named_leaf(n->op) || (!sn_fuse_is_free(s, n) && !s->inlined[n->first]);
+}
+
 sn_val sn_fuse_base(const sn_fuse *s, sn_val v) {
   for (;;) {
     const sn_node *n = sn_node_of(s->f, v);

@@ -196,7 +196,7 @@ static bool try_set(recompute *c) {
   if (n > READERS) return false;
   for (int i = 0; i < n; i++) {
     r[i] = recipe_for(c, group[i]);
-    if (r[i].too_large) return false;
+    if (r[i].too_large || !sn_fuse_rule_allows(s, SN_FUSE_MAP, s->group[group[i]].kind)) return false;
   }
   if (saved_bytes(c, n, group, r) <= 0) return false;
   for (int i = 0; i < n; i++) {

@@ -177,8 +177,9 @@ static bool may_write_rows(const sn_func *body, sn_val result, sn_val arg) {
 
 static bool may_write(void *user, const sn_node *n, int result, sn_val state) {
   lowering *l = user;
+  if (n->op != SN_OP_FUSED) return false;
   const sn_func *body = sn_node_attr(n, "body")->region;
-  if (n->op != SN_OP_FUSED || n->type[result] != sn_val_type(l->f, state)) return false;
+  if (n->type[result] != sn_val_type(l->f, state)) return false;
   sn_val arg = 0;
   int reads = 0;
   for (int i = 0; i < n->arg_count; i++)
