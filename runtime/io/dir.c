@@ -129,7 +129,7 @@ static sn_code take_lock(const sn_dir *d, sn_diags *diags, int *out) {
 }
 
 sn_code sn_dir_open(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, int *out_lock) {
-  int lock;
+  int lock = -1;
   SN_TRY(check_mode(d, mode, diags));
   SN_TRY(take_lock(d, diags, &lock));
   remove_leftovers(d);
