@@ -103,9 +103,12 @@ static bool needs_buffer(const sn_node *n, int k) { /* table */
   }
 }
 
-static void store_leaf(sn_fuse *s, sn_val v) {
-  sn_val base = sn_fuse_base(s, v);
-  if (is_number_leaf(sn_node_of(s->f, base)->op)) s->stored[base] = true;
+/* Positions are indices that need no memory. */
+static void store_leaf(sn_fuse *s, const sn_node *user, int k) {
+  sn_val base = sn_fuse_base(s, user->arg[k]);
+  sn_op op = sn_node_of(s->f, base)->op;
+  bool indices = user->op == SN_OP_SCATTER || user->op == SN_OP_INDEX_ADD || user->op == SN_OP_DYN_WRITE;
+  if (is_number_leaf(op) && !(indices && op == SN_OP_IOTA)) s->stored[base] = true;
 }
 
 /* A value the caller sees: its buffer must hold it in order. */
@@ -131,7 +134,7 @@ static void find_stored(sn_fuse *s) {
     if (cls == SN_CLASS_LEAF || (cls == SN_CLASS_VIEW && !s->stored[n->first])) continue;
     for (int k = 0; k < n->arg_count; k++) {
       store_unviewable(s, n->arg[k]);
-      if (needs_buffer(n, k)) store_leaf(s, n->arg[k]);
+      if (needs_buffer(n, k)) store_leaf(s, n, k);
     }
   }
 }

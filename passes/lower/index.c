@@ -51,14 +51,29 @@ static sn_code lower_concat(indexing *x) {
 
 /* ---- numbers from memory ------------------------------------------------------------------------------------- */
 
-/* A tensor of indices that kernels load one by one. i64 is seen as words of i32. */
+/* A tensor of indices that kernels need one by one: loaded (i64 as words of i32), or positions that are known. */
 typedef struct numbers {
-  int slot;      /* as a buffer of the kernel */
+  int slot;      /* as a buffer of the kernel; -1: the address is the number */
   int64_t scale; /* words per number */
   sn_view view;
 } numbers;
 
+/* Views of an iota: the view whose addresses are its numbers. */
+static bool positions(const sn_func *f, sn_val v, sn_view *out) {
+  const sn_node *n = sn_node_of(f, v);
+  sn_types *t = f->module->types;
+  if (sn_op_get(n->op)->cls == SN_CLASS_VIEW) return positions(f, n->arg[0], out) && sn_view_through(t, out, f, n);
+  if (n->op != SN_OP_IOTA) return false;
+  sn_shape s = sn_shape_of(n->type[0]);
+  *out = sn_view_of(t, &s);
+  int axis = (int)sn_node_attr(n, "axis")->i;
+  for (int i = 0; i < s.rank; i++) out->stride[i] = sn_dimx_const(t, i == axis && !sn_dimx_is_one(s.extent[i]));
+  return true;
+}
+
 static sn_code find_numbers(indexing *x, sn_val v, numbers *out) {
+  *out = (numbers){.slot = -1, .scale = 1};
+  if (positions(x->c->body, v, &out->view)) return SN_OK;
   if (!sn_lower_source(x->c, v, &out->slot, &out->view)) return sn_lower_fail(x->c, "indices must lie in memory");
   bool wide = sn_val_type(x->c->body, v)->elem == SN_ELEM_I64;
   out->scale = wide ? 2 : 1;
@@ -66,9 +81,14 @@ static sn_code find_numbers(indexing *x, sn_val v, numbers *out) {
   return SN_OK;
 }
 
+static int use_numbers(const numbers *x, sn_buffer_use *use, int count) {
+  if (x->slot >= 0) use[count++] = (sn_buffer_use){x->slot, SN_K_IN};
+  return count;
+}
+
 static sn_kv load_number(sn_build_kernel *b, const numbers *x, const sn_kv *at) {
   sn_kv address = sn_k_imulc(b->k, sn_build_address(b, &x->view, at), x->scale);
-  return sn_k_iload(b->k, sn_build_buffer(b, x->slot), address);
+  return x->slot < 0 ? address : sn_k_iload(b->k, sn_build_buffer(b, x->slot), address);
 }
 
 /* min(max(i, 0), extent - count) */
@@ -135,7 +155,7 @@ static sn_code lower_write(indexing *x) {
   if (!g) return x->c->failed;
   sn_buffer_use use[SN_LOWER_BUFFERS];
   int count = sn_group_buffers(x->c, g, use, 0);
-  use[count++] = (sn_buffer_use){start.slot, SN_K_IN};
+  count = use_numbers(&start, use, count);
   use[count++] = (sn_buffer_use){x->slot, SN_K_OUT};
   sn_build_kernel *b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, ring ? "ring" : "write"), count, use);
   sn_tile t = {.b = b, .g = g, .memo = sn_tile_memo_new(x->c->arena, NULL)};
@@ -250,7 +270,7 @@ static sn_code emit_scatter(indexing *x, sn_group *g) {
   SN_TRY(find_numbers(x, x->n->arg[0], &s.index));
   sn_buffer_use use[SN_LOWER_BUFFERS];
   int count = sn_group_buffers(x->c, g, use, 0);
-  use[count++] = (sn_buffer_use){s.index.slot, SN_K_IN};
+  count = use_numbers(&s.index, use, count);
   use[count++] = (sn_buffer_use){x->slot, SN_K_OUT};
   s.b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, "scatter"), count, use);
   s.t = (sn_tile){.b = s.b, .g = g};
@@ -343,7 +363,7 @@ static sn_code lower_index_add(indexing *x) {
   int count = sn_group_buffers(x->c, g, use, 0);
   for (int i = 0; i + 1 < x->n->arg_count; i++) {
     SN_TRY(find_numbers(x, x->n->arg[i + 1], &p.index[i]));
-    use[count++] = (sn_buffer_use){p.index[i].slot, SN_K_IN};
+    count = use_numbers(&p.index[i], use, count);
     bytes = sn_dimx_add(t, bytes, number_bytes(x, x->n->arg[i + 1]));
   }
   use[count++] = (sn_buffer_use){x->slot, SN_K_OUT};
