@@ -258,8 +258,9 @@ static sn_code check_finite(sn_eval *e) {
   for (int i = 0; i < count; i++) {
     if (!nonfinite(e->out[i], &at)) continue;
     e->in->nonfinite = e->n;
-    sn_code code = sn_fail(e->in->diags, SN_ERR_NUMERIC, sn_eval_loc(e), "`%s` gives %g", sn_op_get(e->n->op)->name,
-                           e->out[i]->value[at]);
+    double v = e->out[i]->value[at];
+    sn_code code = sn_fail(e->in->diags, SN_ERR_NUMERIC, sn_eval_loc(e), "`%s` gives %g%s", sn_op_get(e->n->op)->name,
+                           isnan(v) ? fabs(v) : v, isfinite(v) ? ", which its type cannot hold" : "");
     sn_fail_found(e->in->diags, "at element %lld of %s", (long long)at, sn_type_text(e->in->arena, e->n->type[i]));
     if (e->n->origin.group) sn_fail_note(e->in->diags, "part of %s", e->n->origin.group);
     if (e->n->origin.layer) sn_fail_note(e->in->diags, "in layer %s", e->n->origin.layer);
