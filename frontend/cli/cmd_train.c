@@ -97,8 +97,20 @@ static sn_code read_scalars(cli *c, cli_training *t) {
 /* ---- options ------------------------------------------------------------------------------------------------------
  */
 
+/* What is no number is told before anything is compiled. */
+static sn_code check_numbers(cli *c) {
+  static const cli_option reals[] = {CLI_LR, CLI_MIN_LR, CLI_WARMUP, CLI_CLIP, CLI_WEIGHT_DECAY, CLI_BETA2};
+  static const cli_option counts[] = {CLI_STEPS, CLI_EVAL_EVERY, CLI_CHECKPOINT};
+  double x;
+  int64_t n;
+  for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) SN_TRY(cli_real(c, reals[i], 0, -1e300, 1e300, &x));
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) SN_TRY(cli_int(c, counts[i], 1, 1, INT64_C(1) << 40, &n));
+  return SN_OK;
+}
+
 static sn_code read_numbers(cli *c, cli_training *t) {
   int64_t seed, threads;
+  SN_TRY(check_numbers(c));
   SN_TRY(cli_int(c, CLI_BATCH, 12, 1, 1 << 20, &t->batch));
   SN_TRY(cli_int(c, CLI_SEED, 1, 0, INT64_MAX, &seed));
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
