@@ -72,5 +72,8 @@ void sn_fuse_recompute(sn_fuse *s);
 SN_MUST sn_code sn_fuse_build(sn_fuse *s);
 
 const char *sn_fuse_kind_name(sn_fuse_kind k);
+sn_fuse_kind sn_fuse_kind_of(const sn_node *n);
+/* Constants, positions and extents: numbers that are no memory. */
+bool sn_fuse_is_number(sn_op op);
 
 #endif

@@ -5,34 +5,14 @@
  * to loops.
  *   2. Grid: batch and blocks of rows that fit the cache, then columns, then rows within the block (KERNEL_IR A2).
  *   3. One product over the whole summed axis, or a loop over blocks of it; then the outputs on the result's tile.
- *   4. An operand that no graph changes is packed ahead of time: panels [columns / bn][summed][bn], zero padded. */
-#include "passes/lower/internal.h"
+ *   4. An operand that no graph changes is packed ahead of time (contract_pack.c). */
+#include "passes/lower/contract.h"
 
 #include <string.h>
 
 #include "passes/plan/assemble.h"
 
-enum { WHOLE_K = 8192, K_BLOCK = 256, PACK_ROWS = 256 };
-
-typedef enum role { BATCH, ROW, COL, SUM } role;
-
-typedef struct contract {
-  sn_lower_ctx *c;
-  const sn_node *node;
-  sn_contract_spec spec;
-  bool swapped;            /* rows of the tile come from the second operand */
-  sn_group out, a, b;      /* result and epilogue; operand with the rows; operand with the columns; over one space */
-  role role[SN_VIEW_RANK]; /* of each axis */
-  int row, col, sum;       /* axes that span tiles, -1: none */
-  int bm, bn, bk;
-  bool loop; /* over blocks of the summed axis */
-  bool ta, tb;
-  bool overshoot; /* blocks of rows may begin beyond the end */
-  sn_elem elem;   /* of the operands in the product */
-  int packed;     /* slot of packed columns, -1: none */
-  bool vnni;
-  sn_kv product; /* the tile, once it was emitted */
-} contract;
+enum { WHOLE_K = 8192, K_BLOCK = 256 };
 
 /* ---- groups -------------------------------------------------------------------------------------------------- */
 
@@ -51,9 +31,9 @@ static bool is_cheap(const sn_func *f, sn_val v, const bool *member) {
   return n->op == SN_OP_CAST && is_cheap(f, n->arg[0], member);
 }
 
-static bool build_groups(contract *k, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
-                         const bool *member, const bool *stored, int output_count, const sn_val *output,
-                         const char **why) {
+static bool build_groups(sn_contraction *k, sn_arena *arena, const sn_func *f, int node_count,
+                         const sn_node *const *node, const bool *member, const bool *stored, int output_count,
+                         const sn_val *output, const char **why) {
   k->node = NULL;
   for (int i = 0; i < node_count; i++)
     if (node[i]->op == SN_OP_CONTRACT && (!member || member[node[i]->first])) k->node = node[i];
@@ -73,7 +53,7 @@ static bool build_groups(contract *k, sn_arena *arena, const sn_func *f, int nod
 
 bool sn_contract_fits(sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node, const bool *member,
                       const bool *stored, int output_count, const sn_val *output, const char **why) {
-  contract k = {0};
+  sn_contraction k = {0};
   return build_groups(&k, arena, f, node_count, node, member, stored, output_count, output, why);
 }
 
@@ -81,7 +61,7 @@ bool sn_contract_fits(sn_arena *arena, const sn_func *f, int node_count, const s
 
 static bool has(const char *letters, char c) { return strchr(letters, c) != NULL; }
 
-static role role_of(const contract *k, char c) {
+static sn_contract_role role_of(const sn_contraction *k, char c) {
   const sn_contract_spec *s = &k->spec;
   if (!has(s->out, c)) return SUM;
   if (has(s->a, c) && has(s->b, c)) return BATCH;
@@ -89,14 +69,14 @@ static role role_of(const contract *k, char c) {
 }
 
 /* The columns of the tile should be contiguous in the first store. */
-static bool should_swap(const contract *k) {
+static bool should_swap(const sn_contraction *k) {
   const sn_view *v = &k->out.output[0].view;
   for (int i = 0; i < k->spec.out_count; i++)
     if (sn_dimx_is_one(v->stride[i])) return has(k->spec.a, k->spec.out[i]) && !has(k->spec.b, k->spec.out[i]);
   return false;
 }
 
-static const sn_dimx *extent_of(const contract *k, char c) {
+static const sn_dimx *extent_of(const sn_contraction *k, char c) {
   const char *p = strchr(k->spec.a, c);
   const sn_val x = k->node->arg[0], y = k->node->arg[1];
   if (p) return sn_val_type(k->out.f, x)->dim[p - k->spec.a];
@@ -110,15 +90,15 @@ static void remap(sn_group *g, const char *letters, const char *order, const sn_
 }
 
 /* Letters by role: of the result in its order, then the summed ones in the order of the operand with the rows. */
-static void unify(contract *k) {
+static void unify(sn_contraction *k) {
   const char *lists[4] = {k->spec.out, k->spec.out, k->spec.out, k->swapped ? k->spec.b : k->spec.a};
   char order[SN_VIEW_RANK + 1] = {0};
   sn_shape space = {0};
   for (int r = BATCH; r <= SUM; r++)
     for (const char *p = lists[r]; *p; p++) {
-      if (role_of(k, *p) != (role)r) continue;
+      if (role_of(k, *p) != (sn_contract_role)r) continue;
       order[space.rank] = *p;
-      k->role[space.rank] = (role)r;
+      k->role[space.rank] = (sn_contract_role)r;
       space.extent[space.rank++] = extent_of(k, *p);
     }
   sn_group a = k->swapped ? k->b : k->a, b = k->swapped ? k->a : k->b;
@@ -128,7 +108,7 @@ static void unify(contract *k) {
   remap(&k->b, k->swapped ? k->spec.a : k->spec.b, order, &space);
 }
 
-static void join_axes(contract *k) {
+static void join_axes(sn_contraction *k) {
   sn_group *g[3] = {&k->out, &k->a, &k->b};
   for (int i = k->out.space.rank - 2; i >= 0; i--) {
     if (k->role[i] != k->role[i + 1]) continue;
@@ -139,7 +119,7 @@ static void join_axes(contract *k) {
 }
 
 /* The axis of a class with the largest extent; the later of equal ones. */
-static int widest(const contract *k, role r) {
+static int widest(const sn_contraction *k, sn_contract_role r) {
   int best = -1;
   const sn_shape *s = &k->out.space;
   for (int i = 0; i < s->rank; i++)
@@ -151,14 +131,14 @@ static int widest(const contract *k, role r) {
 /* ---- tiles
  * ------------------------------------------------------------------------------------------------------------- */
 
-static int extent_within(const contract *k, int axis, int most) {
+static int extent_within(const sn_contraction *k, int axis, int most) {
   if (axis < 0) return 1;
   int64_t n = sn_dimx_max_value(k->out.space.extent[axis]);
   return n < most ? (n < 1 ? 1 : (int)n) : most;
 }
 
 /* Columns: the target's, or a near multiple of its vectors that divides the extent. */
-static int columns(const contract *k) {
+static int columns(const sn_contraction *k) {
   const sn_target *t = k->c->target;
   int bn = extent_within(k, k->col, t->bn);
   int64_t divisor = k->col < 0 ? 1 : sn_dimx_divisor(k->out.space.extent[k->col]);
@@ -170,7 +150,7 @@ static int columns(const contract *k) {
 
 /* When the summed axis is walked in blocks, each block of b is read once per row block: taller ones read it less often.
  */
-static int rows_of(const contract *k) {
+static int rows_of(const sn_contraction *k) {
   int bm = extent_within(k, k->row, k->loop ? 4 * k->c->target->bm : k->c->target->bm);
   return k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], bm);
 }
@@ -185,7 +165,7 @@ static bool contiguous_along(const sn_group *g, int x, int y) {
   return false;
 }
 
-static void choose_tiles(contract *k) {
+static void choose_tiles(sn_contraction *k) {
   k->row = widest(k, ROW), k->col = widest(k, COL), k->sum = widest(k, SUM);
   const sn_dimx *depth = k->sum < 0 ? NULL : k->out.space.extent[k->sum];
   int64_t n;
@@ -206,7 +186,7 @@ static void choose_tiles(contract *k) {
  * ------------------------------------------------------------------------------------------------------------ */
 
 /* Zero where the tile reaches beyond the summed axis: loads are, computed values need not be. */
-static sn_kv within_sum(const contract *k, const sn_tile *t, sn_kv x) {
+static sn_kv within_sum(const sn_contraction *k, const sn_tile *t, sn_kv x) {
   sn_kernel *kk = t->b->k;
   bool rows = t->row == k->sum;
   sn_kv limit = k->sum < 0 ? 0 : rows ? t->row_limit : t->col_limit;
@@ -217,7 +197,7 @@ static sn_kv within_sum(const contract *k, const sn_tile *t, sn_kv x) {
 }
 
 /* Value of an operand in the element type of the product. */
-static sn_kv operand_value(contract *k, sn_tile *t) {
+sn_kv sn_contract_operand(sn_contraction *k, sn_tile *t) {
   const sn_func *f = t->g->f;
   sn_val v = t->g->anchor;
   const sn_chain *chain = NULL;
@@ -239,7 +219,7 @@ static sn_kv operand_value(contract *k, sn_tile *t) {
   return padded ? x : within_sum(k, t, x);
 }
 
-static sn_kv operand_tile(contract *k, const sn_tile *out, sn_group *g, const sn_kv *at, bool is_a) {
+static sn_kv operand_tile(sn_contraction *k, const sn_tile *out, sn_group *g, const sn_kv *at, bool is_a) {
   sn_tile t = {.b = out->b, .g = g, .memo = sn_tile_memo_new(k->c->arena, NULL)};
   memcpy(t.at, at, sizeof t.at);
   int across = is_a ? k->row : k->col, width = is_a ? k->bm : k->bn;
@@ -248,31 +228,31 @@ static sn_kv operand_tile(contract *k, const sn_tile *out, sn_group *g, const sn
   t.col = sum_first ? across : k->sum, t.c = sum_first ? width : k->bk;
   sn_tile_limits(&t);
   if (is_a && k->overshoot) *(sum_first ? &t.col_limit : &t.row_limit) = out->row_limit;
-  return operand_value(k, &t);
+  return sn_contract_operand(k, &t);
 }
 
-static const sn_dimx *panel_depth(const contract *k) { /* rows of a packed panel */
+const sn_dimx *sn_contract_panel_depth(const sn_contraction *k) {
   const sn_dimx *d = k->out.space.extent[k->sum];
   return k->vnni ? sn_dimx_ceildiv(k->c->types, d, sn_dimx_const(k->c->types, 2)) : d;
 }
 
-static sn_kv packed_tile(contract *k, const sn_tile *out, const sn_kv *at) {
+static sn_kv packed_tile(sn_contraction *k, const sn_tile *out, const sn_kv *at) {
   sn_build_kernel *b = out->b;
   int width = k->vnni ? 2 * k->bn : k->bn, depth = k->vnni ? (k->bk + 1) / 2 : k->bk;
   sn_kv panel =
       k->col >= 0 && at[k->col] ? sn_k_ibin(b->k, SN_K_IDIV, at[k->col], sn_k_i(b->k, k->bn)) : sn_k_i(b->k, 0);
   sn_kv row = at[k->sum] ? at[k->sum] : sn_k_i(b->k, 0);
   if (k->vnni) row = sn_k_ibin(b->k, SN_K_IDIV, row, sn_k_i(b->k, 2));
-  sn_kv first = sn_k_iadd(b->k, sn_k_imul(b->k, panel, sn_build_dim(b, panel_depth(k))), row);
+  sn_kv first = sn_k_iadd(b->k, sn_k_imul(b->k, panel, sn_build_dim(b, sn_contract_panel_depth(k))), row);
   sn_kwin w = {.buf = sn_build_buffer(b, k->packed), .off = sn_k_imulc(b->k, first, width), .rs = sn_k_i(b->k, width)};
-  w.nr = k->loop ? sn_build_limit(b, panel_depth(k), depth, row) : 0;
+  w.nr = k->loop ? sn_build_limit(b, sn_contract_panel_depth(k), depth, row) : 0;
   return sn_k_load(b->k, depth, width, w, 0);
 }
 
 /* ---- the kernel
  * ------------------------------------------------------------------------------------------------------------ */
 
-static sn_kv multiply(contract *k, sn_tile *out, const sn_kv *at, sn_kv acc) {
+static sn_kv multiply(sn_contraction *k, sn_tile *out, const sn_kv *at, sn_kv acc) {
   sn_kv a = operand_tile(k, out, &k->a, at, true);
   sn_kv b = k->packed >= 0 ? packed_tile(k, out, at) : operand_tile(k, out, &k->b, at, false);
   int flags =
@@ -281,7 +261,7 @@ static sn_kv multiply(contract *k, sn_tile *out, const sn_kv *at, sn_kv acc) {
 }
 
 /* Loops over the summed axes that no tile spans, then over blocks of the one that it does. */
-static sn_kv sum_loops(contract *k, sn_tile *out, sn_kv *at, int axis, sn_kv acc) {
+static sn_kv sum_loops(sn_contraction *k, sn_tile *out, sn_kv *at, int axis, sn_kv acc) {
   sn_kernel *kk = out->b->k;
   while (axis < k->out.space.rank && (k->role[axis] != SUM || axis == k->sum)) axis++;
   bool last = axis == k->out.space.rank;
@@ -297,7 +277,7 @@ static sn_kv sum_loops(contract *k, sn_tile *out, sn_kv *at, int axis, sn_kv acc
 }
 
 static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
-  contract *k = user;
+  sn_contraction *k = user;
   (void)v;
   if (k->product) return k->product;
   sn_kv at[SN_VIEW_RANK];
@@ -307,19 +287,19 @@ static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
 }
 
 /* Rows of the first operand that stay in half of the second level cache while the panels pass. */
-static int64_t rows_in_cache(const contract *k) {
+static int64_t rows_in_cache(const sn_contraction *k) {
   int64_t depth = k->sum < 0 ? 1 : sn_dimx_max_value(k->out.space.extent[k->sum]);
   int64_t row_bytes = (depth < 1 ? 1 : depth > 65536 ? 65536 : depth) * (int64_t)sn_elem_bytes(k->elem);
   int64_t blocks = k->c->target->l2_bytes / 2 / row_bytes / k->bm;
   return (blocks < 1 ? 1 : blocks) * k->bm;
 }
 
-static const sn_dimx *ceil_by(const contract *k, const sn_dimx *d, int64_t by) {
+const sn_dimx *sn_contract_ceil(const sn_contraction *k, const sn_dimx *d, int64_t by) {
   return sn_dimx_ceildiv(k->c->types, d, sn_dimx_const(k->c->types, by));
 }
 
 /* Coordinates of axes that have a grid dimension in common, the last one fastest. */
-static void set_grid(contract *k, sn_tile *t) {
+static void set_grid(sn_contraction *k, sn_tile *t) {
   sn_types *types = k->c->types;
   sn_kernel *kk = t->b->k;
   const sn_shape *s = &k->out.space;
@@ -327,11 +307,11 @@ static void set_grid(contract *k, sn_tile *t) {
   const sn_dimx *m = k->row >= 0 ? s->extent[k->row] : one, *n = k->col >= 0 ? s->extent[k->col] : one;
   int64_t cached = rows_in_cache(k);
   bool split = sn_dimx_max_value(m) > cached;
-  const sn_dimx *big = split ? ceil_by(k, m, cached) : one;
-  const sn_dimx *per = split ? sn_dimx_const(types, cached / k->bm) : ceil_by(k, m, k->bm);
+  const sn_dimx *big = split ? sn_contract_ceil(k, m, cached) : one;
+  const sn_dimx *per = split ? sn_dimx_const(types, cached / k->bm) : sn_contract_ceil(k, m, k->bm);
   for (int i = 0; i < s->rank; i++)
     if (k->role[i] != SUM && i != k->row && i != k->col) lead = sn_dimx_mul(types, lead, s->extent[i]);
-  sn_build_grid(t->b, 3, sn_dimx_mul(types, lead, big), ceil_by(k, n, k->bn), per);
+  sn_build_grid(t->b, 3, sn_dimx_mul(types, lead, big), sn_contract_ceil(k, n, k->bn), per);
   sn_kv id = sn_k_gid(kk, 0), blocks = sn_build_dim(t->b, big), row = sn_k_imulc(kk, sn_k_gid(kk, 2), k->bm);
   if (split) {
     sn_kv block = sn_dimx_is_one(lead) ? id : sn_k_ibin(kk, SN_K_IMOD, id, blocks);
@@ -349,7 +329,7 @@ static void set_grid(contract *k, sn_tile *t) {
 }
 
 /* Blocks of the cached rows need not divide the extent: then a tile may start beyond the end. */
-static void set_limits(contract *k, sn_tile *t) {
+static void set_limits(sn_contraction *k, sn_tile *t) {
   sn_tile_limits(t);
   if (k->row < 0) return;
   int64_t cached = rows_in_cache(k);
@@ -358,174 +338,33 @@ static void set_limits(contract *k, sn_tile *t) {
   if (k->overshoot) t->row_limit = sn_k_isub(t->b->k, sn_build_dim(t->b, m), t->at[k->row]);
 }
 
-static const sn_dimx *flops_of(const contract *k) {
+static const sn_dimx *flops_of(const sn_contraction *k) {
   sn_types *t = k->c->types;
   const sn_dimx *n = sn_dimx_const(t, 2);
   for (int i = 0; i < k->out.space.rank; i++) n = sn_dimx_mul(t, n, k->out.space.extent[i]);
   return sn_dimx_add(t, n, sn_body_flops(k->c));
 }
 
-/* ---- packing
- * ---------------------------------------------------------------------------------------------------------------- */
-
-/* The frozen parameter under an operand: its slot, -1 when the operand is anything else. */
-static int frozen_slot(const contract *k, const sn_group *g) {
-  int slot = -1;
-  for (int i = 0; i < g->access_count; i++) {
-    const sn_access *a = &g->access[i];
-    if (a->kind != SN_ACCESS_BUFFER || slot >= 0) return -1;
-    slot = k->c->arg_slot[sn_node_attr(sn_node_of(g->f, a->value), "index")->i];
-  }
-  if (slot < 0) return -1;
-  const sn_slot *s = &k->c->plan->slot[slot];
-  return s->role == SN_SLOT_PARAM && s->frozen ? slot : -1;
-}
-
-static bool may_pack(const contract *k) {
-  int64_t n;
-  if (!k->c->target->packed_b || k->col < 0 || k->sum < 0 || frozen_slot(k, &k->b) < 0) return false;
-  if (k->elem != SN_ELEM_F32 && k->elem != SN_ELEM_BF16) return false;
-  for (int i = 0; i < k->out.space.rank; i++) {
-    bool in_b = k->role[i] == BATCH || k->role[i] == COL || k->role[i] == SUM;
-    if (in_b && i != k->col && i != k->sum) return false;
-    if ((i == k->col || i == k->sum) && !sn_dimx_is_const(k->out.space.extent[i], &n)) return false;
-  }
-  return true;
-}
-
-static const char *pack_key(const contract *k, int slot) {
-  sn_text t = sn_text_begin(k->c->plan->arena);
-  const sn_view *v = NULL;
-  for (int i = 0; i < k->b.access_count; i++) v = &k->b.access[i].view;
-  sn_text_add(&t, "%d %s %d%s ", slot, sn_elem_name(k->elem), k->bn, k->vnni ? " vnni" : "");
-  sn_dimx_print(&t, v->offset);
-  for (int i = 0; i < v->rank; i++) {
-    if (i != k->col && i != k->sum) continue;
-    sn_text_add(&t, i == k->col ? " col " : " sum ");
-    sn_dimx_print(&t, v->extent[i]);
-    sn_text_add(&t, ":");
-    sn_dimx_print(&t, v->stride[i]);
-  }
-  return t.at;
-}
-
-/* rows of one panel: every row, or (pairs) the even or odd ones, which alternate along the columns. */
-static void pack_rows(contract *k, sn_build_kernel *b, int slot, int odd, sn_kv from) {
-  sn_kernel *kk = b->k;
-  int64_t depth = 0;
-  sn_dimx_is_const(k->out.space.extent[k->sum], &depth);
-  int rows = (int)(k->vnni ? (depth + 1 - odd) / 2 : depth), width = k->vnni ? 2 * k->bn : k->bn;
-  sn_tile t = {
-      .b = b, .g = &k->b, .memo = sn_tile_memo_new(k->c->arena, NULL), .row = k->sum, .col = k->col, .c = k->bn};
-  t.r = rows < PACK_ROWS ? rows : PACK_ROWS;
-  sn_kv left = sn_k_isub(kk, sn_k_i(kk, rows), from);
-  t.at[k->col] = sn_k_imulc(kk, sn_k_gid(kk, 0), k->bn);
-  sn_tile_limits(&t);
-  t.at[k->sum] = k->vnni ? sn_k_iadd(kk, sn_k_imulc(kk, from, 2), sn_k_i(kk, odd)) : from;
-  t.row_limit = rows % t.r ? left : 0;
-  sn_view *v = NULL;
-  for (int i = 0; i < k->b.access_count; i++) v = &k->b.access[i].view;
-  const sn_dimx *stride = v->stride[k->sum];
-  if (k->vnni) v->stride[k->sum] = sn_dimx_mul(k->c->types, stride, sn_dimx_const(k->c->types, 2));
-  if (k->vnni) t.at[k->sum] = from;
-  const sn_dimx *offset = v->offset;
-  if (odd) v->offset = sn_dimx_add(k->c->types, offset, stride);
-  sn_kv x = operand_value(k, &t);
-  v->stride[k->sum] = stride;
-  v->offset = offset;
-  sn_kv row = sn_k_iadd(kk, sn_k_imul(kk, sn_k_gid(kk, 0), sn_build_dim(b, panel_depth(k))), from);
-  sn_kwin w = {.buf = sn_build_buffer(b, slot),
-               .off = sn_k_iadd(kk, sn_k_imulc(kk, row, width), sn_k_i(kk, odd)),
-               .rs = sn_k_i(kk, width),
-               .cs = sn_k_i(kk, k->vnni ? 2 : 1),
-               .nr = t.row_limit};
-  sn_k_store(kk, w, x);
-}
-
-/* The odd row beyond the end of an odd number of rows. */
-static void pack_zero_row(contract *k, sn_build_kernel *b, int slot, int64_t depth) {
-  sn_kernel *kk = b->k;
-  if (!k->vnni || depth % 2 == 0) return;
-  sn_kv last = sn_k_iadd(kk, sn_k_imulc(kk, sn_k_gid(kk, 0), (depth + 1) / 2), sn_k_i(kk, depth / 2));
-  sn_kwin w = {.buf = sn_build_buffer(b, slot),
-               .off = sn_k_iadd(kk, sn_k_imulc(kk, last, 2 * k->bn), sn_k_i(kk, 1)),
-               .cs = sn_k_i(kk, 2)};
-  sn_k_store(kk, w, sn_k_const(kk, k->elem, 1, k->bn, 0));
-}
-
-static sn_code emit_pack(contract *k, int from, int to) {
-  const sn_buffer_use use[2] = {{from, SN_K_IN}, {to, SN_K_OUT}};
-  sn_build_kernel *b = sn_build_kernel_begin(k->c, "pack", 2, use);
-  sn_types *t = k->c->types;
-  int64_t depth = 0;
-  sn_dimx_is_const(k->out.space.extent[k->sum], &depth);
-  sn_build_grid(b, 1, ceil_by(k, k->out.space.extent[k->col], k->bn), NULL, NULL);
-  sn_group_forget(&k->b);
-  for (int odd = 0; odd <= (k->vnni ? 1 : 0); odd++) {
-    int64_t rows = k->vnni ? (depth + 1 - odd) / 2 : depth;
-    if (!rows) continue;
-    sn_kv at = sn_k_for(b->k, sn_k_i(b->k, 0), sn_k_i(b->k, rows), rows < PACK_ROWS ? rows : PACK_ROWS, 0, NULL);
-    pack_rows(k, b, to, odd, at);
-    sn_k_end_for(b->k, 0, NULL);
-  }
-  pack_zero_row(k, b, to, depth);
-  sn_group *groups[1] = {&k->b};
-  const sn_slot *s = &k->c->plan->slot[to];
-  sn_report report = {.kind = "copy", .ops = "pack", .prepare = true};
-  report.bytes_read = sn_groups_bytes_read(k->c, 1, groups);
-  report.bytes_written = sn_dimx_mul(t, s->elements, sn_dimx_const(t, (int64_t)sn_elem_bytes(k->elem)));
-  return sn_build_kernel_end(b, &report);
-}
-
-static sn_code pack(contract *k) {
-  sn_plan_build *p = k->c->plan;
-  sn_types *t = k->c->types;
-  int from = frozen_slot(k, &k->b);
-  k->vnni = k->c->target->vnni && k->elem == SN_ELEM_BF16;
-  if (k->vnni) k->bk += k->bk % 2; /* whole pairs; the row beyond the end is zero on both sides */
-  k->tb = false;
-  const char *key = pack_key(k, from);
-  const int *known = sn_map_get_str(p->packed, key);
-  if (known) {
-    k->packed = *known;
-    return SN_OK;
-  }
-  const sn_dimx *dim[3] = {ceil_by(k, k->out.space.extent[k->col], k->bn), panel_depth(k),
-                           sn_dimx_const(t, k->vnni ? 2 * k->bn : k->bn)};
-  sn_slot s = {.role = SN_SLOT_PACKED,
-               .type = sn_type_of(t, k->elem, 3, dim),
-               .graph = -1,
-               .first = -1,
-               .last = -1,
-               .alias = -1,
-               .buddy = -1};
-  s.name = sn_arena_printf(p->arena, "%s.packed%d", p->slot[from].name, sn_map_count(p->packed));
-  s.elements = sn_type_count(t, s.type);
-  k->packed = sn_assemble_slot(p, &s);
-  sn_map_put_str(p->packed, key, sn_arena_copy(p->arena, &k->packed, sizeof k->packed));
-  return emit_pack(k, from, k->packed);
-}
-
 /* ---- the writer
  * ------------------------------------------------------------------------------------------------------------------ */
 
-static void arrange(contract *k) {
+static void arrange(sn_contraction *k) {
   unify(k);
   join_axes(k);
   choose_tiles(k);
 }
 
 /* Orientation: a frozen operand to the columns, else whatever makes the columns of the store contiguous. */
-static sn_code orient(contract *k, const char **why) {
+static sn_code orient(sn_contraction *k, const char **why) {
   const sn_func *f = k->c->body;
-  contract first = *k;
+  sn_contraction first = *k;
   for (int turn = 0; turn < 2; turn++) {
     *k = first;
     if (!build_groups(k, k->c->arena, f, f->node_count, f->node, NULL, NULL, f->result_count, f->result, why))
       return sn_lower_fail(k->c, "no contract kernel: %s", *why);
     k->swapped = should_swap(k) != (turn == 1);
     arrange(k);
-    if (may_pack(k)) return pack(k);
+    if (sn_contract_may_pack(k)) return sn_contract_pack(k);
   }
   *k = first;
   if (!build_groups(k, k->c->arena, f, f->node_count, f->node, NULL, NULL, f->result_count, f->result, why))
@@ -536,7 +375,7 @@ static sn_code orient(contract *k, const char **why) {
 }
 
 sn_code sn_lower_contract(sn_lower_ctx *c, const sn_node *fused) {
-  contract k = {.c = c, .packed = -1};
+  sn_contraction k = {.c = c, .packed = -1};
   const char *why = "";
   (void)fused;
   SN_TRY(orient(&k, &why));

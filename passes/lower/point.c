@@ -212,8 +212,9 @@ static sn_kv philox(sn_kernel *k, sn_kv c[4], sn_kv key[2]) {
 sn_kv sn_uniform_emit(sn_build_kernel *b, uint64_t stream, sn_kv seed_low, sn_kv seed_high, sn_kv step, sn_kv low,
                       sn_kv high) {
   sn_kernel *k = b->k;
-  sn_kv c[4] = {low, high, sn_k_binc(k, SN_K_XOR, step, word((uint32_t)stream)),
-                sn_k_const(k, SN_ELEM_I32, 1, 1, word((uint32_t)(stream >> 32)))};
+  sn_kv c[4] = {low, high};
+  c[2] = sn_k_binc(k, SN_K_XOR, step, word((uint32_t)stream));
+  c[3] = sn_k_const(k, SN_ELEM_I32, 1, 1, word((uint32_t)(stream >> 32)));
   sn_kv key[2] = {seed_low, seed_high};
   sn_kv bits = sn_k_binc(k, SN_K_SHR, philox(k, c, key), 8);
   return sn_k_binc(k, SN_K_MUL, sn_k_cast(k, SN_ELEM_F32, bits), 0x1p-24);

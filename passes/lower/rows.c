@@ -64,30 +64,35 @@ static int last_axis(const sn_group *g, bool reduced) {
   return -1;
 }
 
-/* Extents of the tile; which axes are loops. */
-static void choose_tile(rows *r) {
-  const sn_shape *s = &r->g->space;
-  const sn_target *target = r->c->target;
-  int kept = last_axis(r->g, false);
+/* The reduced axes: which the tile spans, how much of it, which are loops. */
+static void choose_reduced(rows *r) {
   r->inner = last_axis(r->g, true);
-  r->along_columns = kept >= 0 && kept == s->rank - 1 && !has_argmax(r) && r->inner >= 0;
   for (int i = 0; i < r->inner; i++)
     if (r->g->reduce[i]) r->outer[r->outer_count++] = i;
-  const sn_dimx *extent = r->inner >= 0 ? s->extent[r->inner] : NULL;
-  int64_t longest = extent ? sn_dimx_max_value(extent) : 1;
+  const sn_dimx *extent = r->inner >= 0 ? r->g->space.extent[r->inner] : NULL;
+  int64_t longest = extent ? sn_dimx_max_value(extent) : 1, fixed;
   int whole = r->along_columns ? COLUMN_BLOCK : ONE_TILE, part = r->along_columns ? COLUMN_BLOCK : LOOP_BLOCK;
-  int64_t fixed;
-  if (r->along_columns && extent && !sn_dimx_is_const(extent, &fixed)) whole = part = COLUMN_BLOCK / 4; /* may be few */
+  if (r->along_columns && !sn_dimx_is_const(extent, &fixed)) whole = part = COLUMN_BLOCK / 4; /* may be few */
   r->block = longest <= whole ? (int)longest : sn_block_of(extent, part);
   r->looped = r->outer_count || r->block < longest;
-  int other = 1;
-  if (kept >= 0 && r->along_columns) {
-    int64_t n = sn_dimx_max_value(s->extent[kept]) / 8; /* several instances, whole vectors */
-    other = sn_block_of(s->extent[kept], n < 32 ? 32 : n > 128 ? 128 : (int)n);
-  } else if (kept >= 0) {
-    int most = LOOP_BLOCK / r->block;
-    other = sn_block_of(s->extent[kept], most < target->rows ? target->rows : most > 32 ? 32 : most);
+}
+
+/* Extent of the tile along the last kept axis: several instances of whole vectors, or enough rows for one. */
+static int kept_block(const rows *r, const sn_dimx *extent) {
+  if (r->along_columns) {
+    int64_t n = sn_dimx_max_value(extent) / 8;
+    return sn_block_of(extent, n < 32 ? 32 : n > 128 ? 128 : (int)n);
   }
+  int most = LOOP_BLOCK / r->block, least = r->c->target->rows;
+  return sn_block_of(extent, most < least ? least : most > 32 ? 32 : most);
+}
+
+static void choose_tile(rows *r) {
+  const sn_shape *s = &r->g->space;
+  int kept = last_axis(r->g, false);
+  r->along_columns = kept >= 0 && kept == s->rank - 1 && !has_argmax(r) && last_axis(r->g, true) >= 0;
+  choose_reduced(r);
+  int other = kept >= 0 ? kept_block(r, s->extent[kept]) : 1;
   r->t.row = r->along_columns ? r->inner : kept;
   r->t.col = r->along_columns ? kept : r->inner;
   r->t.r = r->along_columns ? r->block : other;

@@ -1,0 +1,38 @@
+/* Private to the contract schedule: what its files share. */
+#ifndef SN_PASSES_LOWER_CONTRACT_H
+#define SN_PASSES_LOWER_CONTRACT_H
+
+#include "passes/lower/internal.h"
+
+typedef enum sn_contract_role { BATCH, ROW, COL, SUM } sn_contract_role;
+
+typedef struct sn_contraction {
+  sn_lower_ctx *c;
+  const sn_node *node;
+  sn_contract_spec spec;
+  bool swapped;       /* rows of the tile come from the second operand */
+  sn_group out, a, b; /* result and epilogue; operand with the rows; operand with the columns; over one space */
+  sn_contract_role role[SN_VIEW_RANK]; /* of each axis */
+  int row, col, sum;                   /* axes that span tiles, -1: none */
+  int bm, bn, bk;
+  bool loop; /* over blocks of the summed axis */
+  bool ta, tb;
+  bool overshoot; /* blocks of rows may begin beyond the end */
+  sn_elem elem;   /* of the operands in the product */
+  int packed;     /* slot of packed columns, -1: none */
+  bool vnni;
+  sn_kv product; /* the tile, once it was emitted */
+} sn_contraction;
+
+/* Value of an operand, the anchor of the tile's group, in the element type of the product. */
+sn_kv sn_contract_operand(sn_contraction *k, sn_tile *t);
+/* Rows of a packed panel. */
+const sn_dimx *sn_contract_panel_depth(const sn_contraction *k);
+const sn_dimx *sn_contract_ceil(const sn_contraction *k, const sn_dimx *d, int64_t by);
+
+/* Are the columns an operand that no graph changes, of static extents? */
+bool sn_contract_may_pack(const sn_contraction *k);
+/* Chooses the slot of the packed columns and, the first time, adds the step that fills it. */
+SN_MUST sn_code sn_contract_pack(sn_contraction *k);
+
+#endif
