@@ -172,7 +172,7 @@ static sn_code span(const reader *r, sn_npy *out, size_t left) {
 
 sn_code sn_npy_read(sn_diags *diags, const char *file, const void *data, size_t bytes, sn_npy *out) {
   reader r = {.diags = diags, .file = file, .fortran = -1};
-  size_t at, header;
+  size_t at = 0, header = 0;
   sn_npy a = {0};
   SN_TRY(frame(&r, data, bytes, &at, &header));
   r.at = (const char *)data + at, r.end = r.at + header;
