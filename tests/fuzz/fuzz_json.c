@@ -1,0 +1,63 @@
+/* Fuzz target: any bytes as tokenizer.json and as settings.json. What is accepted must print, and read back the same.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/io/settings.h"
+#include "runtime/io/tokenizer.h"
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes);
+
+typedef struct input {
+  sn_arena *arena;
+  sn_diags *diags;
+  const char *text;
+  size_t bytes;
+} input;
+
+/* Every piece has an id that leads back to it; texts of any bytes are taken or refused. */
+static void use_tokenizer(const input *in, const sn_tokenizer *t) {
+  int32_t *ids = NULL;
+  int64_t count = 0;
+  for (int id = 0; id < sn_tokenizer_vocab(t); id++) {
+    int length = 0;
+    const char *piece = sn_tokenizer_piece(t, id, &length);
+    if (!piece || sn_tokenizer_encode(t, in->diags, "piece", piece, (size_t)length, &ids, &count)) abort();
+    if (count != 1 || ids[0] != id) abort();
+    free(ids);
+  }
+  if (sn_tokenizer_piece(t, sn_tokenizer_vocab(t), &(int){0}) || sn_tokenizer_piece(t, -1, &(int){0})) abort();
+  if (!sn_tokenizer_encode(t, in->diags, "text", in->text, in->bytes, &ids, &count)) free(ids);
+}
+
+static int tokenizer(void *arg) {
+  const input *in = arg;
+  sn_tokenizer *t, *back;
+  if (sn_tokenizer_parse(in->arena, in->diags, "fuzz", in->text, in->bytes, &t)) return 0;
+  sn_text text = sn_text_begin(in->arena);
+  sn_tokenizer_print(&text, t);
+  if (sn_tokenizer_parse(in->arena, in->diags, "again", text.at, (size_t)text.count, &back)) abort();
+  if (sn_tokenizer_vocab(t) != sn_tokenizer_vocab(back)) abort();
+  use_tokenizer(in, t);
+  return 0;
+}
+
+static int settings(void *arg) {
+  const input *in = arg;
+  sn_run_settings s, back;
+  if (sn_run_settings_parse(in->arena, in->diags, "fuzz", in->text, in->bytes, &s)) return 0;
+  sn_text text = sn_text_begin(in->arena);
+  sn_run_settings_print(&text, &s);
+  if (sn_run_settings_parse(in->arena, in->diags, "again", text.at, (size_t)text.count, &back)) abort();
+  if (strcmp(s.model, back.model) || strcmp(s.settings, back.settings) || s.seed != back.seed) abort();
+  return 0;
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes) {
+  input in = {sn_arena_create(), sn_diags_create(), (const char *)data, bytes};
+  (void)sn_protect(tokenizer, &in);
+  (void)sn_protect(settings, &in);
+  sn_diags_destroy(in.diags);
+  sn_arena_destroy(in.arena);
+  return 0;
+}
