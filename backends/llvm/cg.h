@@ -77,7 +77,6 @@ ll_v cg_limit32(cg *c, ll_v limit);
 
 /* convert.c */
 ll_v cg_cast(cg *c, ll_v x, sn_elem from, sn_elem to);
-ll_v cg_widen_f32(cg *c, ll_v x, sn_elem from);
 
 /* elementwise.c: a: operands; from: element type of the last operand */
 ll_v cg_apply(cg *c, const sn_kins *x, sn_elem from, ll_v *a);
@@ -126,7 +125,7 @@ void cg_transpose_mem(cg *c, sn_elem e, ll_v src, ll_v src_ld, ll_v rows, ll_v c
 void cg_mma(cg *c, sn_kv v);
 /* Products with what surrounds them: the product loop of a `for`, and a store straight into its destination. Returns
  * the number of steps that were emitted, 0 when the step is not such a product. */
-int cg_mma_fused(cg *c, int block, const cg_step *s, const cg_step *next);
+int cg_mma_fused(cg *c, const cg_step *s, const cg_step *next);
 void cg_amx_begin(cg *c);
 void cg_amx_end(cg *c);
 

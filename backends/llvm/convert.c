@@ -130,5 +130,3 @@ ll_v cg_cast(cg *c, ll_v x, sn_elem from, sn_elem to) {
     default: return from == to ? x : to_integer(c, x, from, to);
   }
 }
-
-ll_v cg_widen_f32(cg *c, ll_v x, sn_elem from) { return cg_cast(c, x, from, SN_ELEM_F32); }

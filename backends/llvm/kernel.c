@@ -128,7 +128,7 @@ static void emit_block(cg *c, int block) {
   for (int j = 0; j < c->p.block[block].count;) {
     const cg_step *s = &c->p.block[block].step[j], *next = j + 1 < c->p.block[block].count ? s + 1 : NULL;
     int64_t top = c->ws_top;
-    int done = cg_mma_fused(c, block, s, next);
+    int done = cg_mma_fused(c, s, next);
     if (!done) emit_step(c, s);
     j += done ? done : 1;
     c->ws_top = top;

@@ -248,9 +248,8 @@ static void run_direct(cg *c, request r, const cg_step *next, sn_kv store, sn_kv
   ll_endif(g, &br);
 }
 
-int cg_mma_fused(cg *c, int block, const cg_step *s, const cg_step *next) {
+int cg_mma_fused(cg *c, const cg_step *s, const cg_step *next) {
   k_loop l = {0};
-  (void)block;
   bool loop = is_k_loop(c, s, &l);
   if (!loop && s->kind != CG_MMA) return 0;
   int count = loop ? l.count : 1;

@@ -76,16 +76,22 @@ static ll_v whole_blocks(ll *g, ll_v from, ll_v to, int rows) { /* end of the la
   return ll_add(g, from, ll_mul(g, n, ll_i(g, rows)));
 }
 
+/* Rows of an edge instance. A product that overwrites may compute rows twice: the last block ends at the last row;
+ * else, and for fewer rows than a block, what is left goes row by row. */
 static void edge_rows(const cg_product *p, int rows, chunk ch) {
   ll *g = &p->c->g;
-  ll_v at = ll_i(g, 0);
-  int sizes[3] = {rows, rows > 4 ? 3 : 0, 1};
-  for (int q = 0; q < 3; q++) {
-    if (!sizes[q] || (q == 2 && rows == 1)) continue;
-    ll_v end = sizes[q] == 1 ? p->valid : whole_blocks(g, at, p->valid, sizes[q]);
-    row_blocks(p, sizes[q], ch, at, end, true);
-    at = end;
+  ll_v end = whole_blocks(g, ll_i(g, 0), p->valid, rows);
+  ll_branch br;
+  row_blocks(p, rows, ch, ll_i(g, 0), end, true);
+  if (rows == 1) return;
+  if (!p->beta) {
+    ll_v last = ll_sub(g, p->valid, ll_i(g, rows)), rest = ll_icmp(g, LLVMIntSLT, end, p->valid);
+    ll_if(g, &br, ll_icmp(g, LLVMIntSGE, last, ll_i(g, 0)));
+    row_blocks(p, rows, ch, last, ll_select(g, rest, p->valid, last), true);
+    ll_else(g, &br);
   }
+  row_blocks(p, 1, ch, end, p->valid, true);
+  if (!p->beta) ll_endif(g, &br);
 }
 
 static void emit_chunk(const cg_product *p, chunk ch) {
