@@ -283,6 +283,13 @@ static bool reduced_axes(sn_group *g, const sn_node *n) {
   return true;
 }
 
+/* Does the way to the space only rename elements, so that each stands in it exactly once? */
+static bool renames_only(const sn_chain *c) {
+  for (; c; c = c->next)
+    if (c->map.op != SN_OP_RESHAPE && c->map.op != SN_OP_TRANSPOSE) return false;
+  return true;
+}
+
 static bool walk_result(sn_group *g, const sn_node *n, const sn_chain *chain) {
   const sn_chain *home = NULL;
   if (!at_home(g, n->first, chain)) return false;
@@ -298,7 +305,8 @@ static bool walk_result(sn_group *g, const sn_node *n, const sn_chain *chain) {
   }
   const sn_chain *operand;
   sn_step_map m = unreduce(g, n);
-  if (!sn_group_placed(g, n->arg[0], &operand) || !at_home(g, n->first, sn_chain_add(&g->chains, &m, operand)))
+  if (!sn_group_placed(g, n->arg[0], &operand) || !renames_only(operand) ||
+      !at_home(g, n->first, sn_chain_add(&g->chains, &m, operand)))
     return fail(g, "reduction over another axis");
   return reduced_axes(g, n) && walk(g, n->arg[0], operand);
 }

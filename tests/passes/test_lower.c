@@ -204,6 +204,21 @@ static void narrow_products(void **state) {
                                                   "}\n"});
 }
 
+/* Reductions over different parts of one operand must not share a space. */
+static void reductions_of_a_part(void **state) {
+  (void)state;
+  lowered_check_all((lowered_case){EXACT, .text = "dims { B: 1..9, T: 16..48 step 16 }\n"
+                                                  "graph @g {\n"
+                                                  "  %1 = input name \"x\" : f32[B, T]\n"
+                                                  "  %2 = slice %1 start [0, 7] shape [B, T - 13] : f32[B, T - 13]\n"
+                                                  "  %3 = rmsnorm %2 eps 0.1 : f32[B, T - 13]\n"
+                                                  "  %4 = const value 1 : i32[B]\n"
+                                                  "  %5 = pick %1, %4 : f32[B]\n"
+                                                  "  output \"a\" = %3\n"
+                                                  "  output \"b\" = %5\n"
+                                                  "}\n"});
+}
+
 /* Frozen parameters are packed: plain and in pairs of rows, from either side, with tails everywhere. */
 static void packed_products(void **state) {
   (void)state;
@@ -255,6 +270,7 @@ int main(void) {
       cmocka_unit_test(batched_products),
       cmocka_unit_test(narrow_products),
       cmocka_unit_test(packed_products),
+      cmocka_unit_test(reductions_of_a_part),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
