@@ -7,6 +7,7 @@
 #   ```text is          what the block before printed, both streams; a line `...` stands for any lines
 #   ```c model FILE     a model file: written to FILE, and `sinter dump FILE` accepts it
 #   ```c file FILE      written to FILE, as it is (a model with mistakes)
+#   ```c from FILE      lines of a file of the tree; a line `...` stands for any lines
 #   ```c body           statements of a graph function; see `prologue`
 #   ```sn file FILE     a graph text: written to FILE, and `sinter opt` accepts it
 # Other fences are not touched. Without a code generator only models and texts are checked, and without the runtime
@@ -111,6 +112,10 @@ $(cat "$scratch/printed")"
     "c model")
       cp "$3" "$scratch/at/$6"
       accept "$where" "$SINTER" dump "$6"
+      ;;
+    "c from")
+      { echo ...; cat "$3"; echo ...; } >"$scratch/part"
+      same "$scratch/part" "$TREE/$6" || die "$where: $6 has other lines"
       ;;
     "c file") cp "$3" "$scratch/at/$6" ;;
     "sn file")
