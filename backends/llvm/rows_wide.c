@@ -180,6 +180,8 @@ static void phase_results(cg *c, const phase_loop *p, int flight) {
   }
 }
 
+enum { MOST_PARTS = 16 }; /* accumulators per row of one cluster; four rows in flight fill the loop's carries */
+
 /* carried values of one row per unrolled vector */
 static int count_parts(cg *c, int width, ll_v *init) {
   int parts = 0;
@@ -202,11 +204,11 @@ static int unroll_of(const cg *c, int width) {
 
 static void phase_of_width(cg *c, int width, int flights) {
   ll *g = &c->g;
-  ll_v init[8], acc[LL_CARRY];
+  ll_v init[MOST_PARTS], acc[LL_CARRY];
   phase_loop p = {.width = width, .unroll = unroll_of(c, width), .flights = flights, .acc = acc};
   p.parts = count_parts(c, width, NULL);
   while (p.unroll > 1 && flights * p.unroll * p.parts > LL_CARRY) p.unroll /= 2;
-  if (p.parts > 8 || flights * p.unroll * p.parts > LL_CARRY) {
+  if (p.parts > MOST_PARTS || flights * p.unroll * p.parts > LL_CARRY) {
     cg_fail(c, c->rows->ops[0], "too many reductions in one cluster");
     return;
   }
