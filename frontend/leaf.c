@@ -251,6 +251,11 @@ void sn_output_at(sn_here here, sn_scope m, const char *name, sn_arg x) {
     sn_mistake(&c, "one output of a name", sn_texts(&c, "a second \"%s\"", full), "\"%s\" is taken", full);
     return;
   }
+  if (sn_func_leaf(graph->b.func, SN_OP_INPUT, full)) {
+    sn_mistake(&c, "inputs and outputs of different names", sn_texts(&c, "an input \"%s\"", full), "\"%s\" is taken",
+               full);
+    return;
+  }
   const sn_type *number = sn_type_scalar(sn_types_of(&c), c.trace->real);
   sn_val v = sn_is_number(x.v) ? sn_g_const(&c.fn->b, number, x.v.u.num) : sn_bring(&c, x.v, sn_spelled(&c, 2));
   sn_t result = sn_result(&c, v);

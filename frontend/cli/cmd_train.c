@@ -182,6 +182,10 @@ static sn_code compile_training(cli *c, cli_training *t) {
   if (!sn_module_find(t->source.module, "train"))
     return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
                    "the model has no graph called train (tokens, targets) -> loss");
+  if (t->val_fraction > 0 && !sn_module_find(t->source.module, "eval"))
+    return sn_fail(
+        c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
+        "the model has no graph called eval (tokens, targets) -> loss: add one, or train with --val-fraction 0");
   sn_compile_opt opt = cli_compile_opt(c, &t->source);
   return sn_compile(t->source.module, &opt, c->arena, c->diags, &t->compiled);
 }

@@ -33,6 +33,8 @@ refused "$x
   sn_t t = sn_input(m, \"t\", SN_I32, (sn_sym(m, \"B\")));
   sn_t loss = sn_mean(sn_cast(sn_cast(sn_mean(x, \"bi->b\"), SN_I32), SN_REAL), \"b->\");
   sn_minimize(m, loss, NULL, NULL); (void)t;" 7 "" "" ""
+refused "$x
+  sn_output(m, \"x\", sn_exp(x));" 5 "is taken" "inputs and outputs of different names" "an input"
 model "$x
   sn_output(m, \"y\", sn_gelo(x));"
 expect 3 "$SINTER" dump "$scratch/m.c" --graph train
