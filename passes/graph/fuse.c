@@ -7,7 +7,11 @@
  * cycle arises, and the rule is on. What is refused is remembered with its reason.
  *   3. Groups without an edge that read the same operand, or are equal in form, join.
  *   4. Intermediates that cost more to keep than to compute again disappear (fuse_recompute.c).
- * Terminates: every join lowers the number of groups. */
+ * Terminates: every join lowers the number of groups.
+ *
+ * Rules that can be switched off: fuse.map_into_map, map_into_rows, rows_into_map, rows_into_rows,
+ * map_into_contract_epilogue, map_into_contract_prologue, map_into_index, index_into_copy, attend_into_concat,
+ * siblings, equal_forms, inline_numbers, recompute, multiply_add. */
 #include "passes/graph/fuse.h"
 
 #include <stdlib.h>

@@ -9,15 +9,16 @@ typedef struct builder {
   sn_func *to;
   sn_val *value;        /* by old value id: the new value, 0: not yet */
   unsigned char *state; /* by group: 0 not built, 1 being built, 2 built */
-  bool *wanted;         /* by old value id: some other group or the caller reads it from memory */
+  int body_count, body_capacity;
+  sn_func **body; /* made so far: equal ones are shared */
+  bool *wanted;   /* by old value id: some other group or the caller reads it from memory */
   sn_code failed;
 } builder;
 
 typedef struct body {
   builder *b;
   sn_func *to;
-  const bool *inside; /* by old value id: computed in this body */
-  sn_val *value;      /* by old value id */
+  sn_val *value; /* by old value id */
   int input_count;
   const sn_val *input;
 } body;
@@ -45,16 +46,26 @@ static void make_args(body *x) {
   }
 }
 
+/* Layers have equal groups: one body serves them all. */
+static sn_func *shared_body(builder *b, sn_func *fresh) {
+  for (int i = 0; i < b->body_count; i++)
+    if (sn_func_equal(b->body[i], fresh)) {
+      sn_module_remove(fresh->module, fresh);
+      return b->body[i];
+    }
+  SN_GROW(b->s->arena, b->body, b->body_count, b->body_capacity);
+  return b->body[b->body_count++] = fresh;
+}
+
 static sn_func *make_body(builder *b, const sn_fuse_group *g, int input_count, const sn_val *input, int output_count,
                           const sn_val *output) {
   sn_fuse *s = b->s;
   const char *name = sn_arena_printf(s->arena, "%s.%s", s->f->name, sn_fuse_kind_name(g->kind));
-  body x = {b,           sn_func_create(s->f->module, name, SN_FUNC_BODY),
-            NULL,        SN_ARRAY(s->arena, s->f->value_count, sn_val),
+  body x = {b, sn_func_create(s->f->module, name, SN_FUNC_BODY), SN_ARRAY(s->arena, s->f->value_count, sn_val),
             input_count, input};
   make_args(&x);
   for (int i = 0; i < output_count; i++) sn_func_return(x.to, body_value(&x, output[i]));
-  return sn_func_finish(x.to);
+  return shared_body(b, sn_func_finish(x.to));
 }
 
 /* ---- groups ---------------------------------------------------------------------------------------------------- */
@@ -102,8 +113,6 @@ static void build_group(builder *b, int group) {
   for (int i = 0; i < input_count; i++) arg[i] = memory_value(b, in[i]);
   if (!output_count || b->failed) return;
   sn_func *code = make_body(b, g, input_count, in, output_count, out);
-  int used = 0; /* arguments that the body lost are not operands */
-  for (int i = 0; i < code->node_count; i++) used += code->node[i]->op == SN_OP_ARG;
   const sn_type **type = SN_ARRAY(s->arena, output_count, const sn_type *);
   for (int i = 0; i < output_count; i++) type[i] = sn_val_type(s->f, out[i]);
   sn_attr at[2] = {{.set = true, .s = sn_name(s->f->module->names, sn_fuse_kind_name(g->kind))},
@@ -111,7 +120,6 @@ static void build_group(builder *b, int group) {
   sn_origin origin = origin_of(s, g);
   sn_val first = sn_func_add(b->to, SN_OP_FUSED, input_count, arg, at, output_count, type, &origin);
   for (int i = 0; i < output_count; i++) b->value[out[i]] = first + (sn_val)i;
-  (void)used;
   b->state[group] = 2;
 }
 
