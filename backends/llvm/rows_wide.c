@@ -4,7 +4,7 @@
  * kept in memory otherwise. */
 #include "backends/llvm/cg.h"
 
-enum { CHEAP = 8, MOST_WINDOWS = 128 };
+enum { CHEAP = 8, MOST_WINDOWS = 128, MOST_CARRIED = 64 };
 
 static int width_of(const cg *c, sn_kv v) {
   const sn_kins *x = cg_ins(c, v);
@@ -194,24 +194,25 @@ static int count_parts(cg *c, int width, ll_v *init) {
   return parts;
 }
 
-static int unroll_of(const cg *c, int width) {
+/* vectors per iteration: few when many operations or carried values share the registers */
+static int unroll_of(const cg *c, int width, int carried) {
   int n = width / c->g.lanes, ops = 0;
   for (int q = 0; q < c->rows->count; q++) ops += width_of(c, c->rows->ops[q]) == width;
   int most = ops > 48 ? 1 : ops > 24 || c->g.lanes < 16 ? 2 : 4;
-  while (most > 1 && most > n) most /= 2;
+  while (most > 1 && (most > n || most * carried > MOST_CARRIED)) most /= 2;
   return n % 3 == 0 && n % 4 && most == 4 ? 3 : most;
 }
 
 static void phase_of_width(cg *c, int width, int flights) {
   ll *g = &c->g;
-  ll_v init[MOST_PARTS], acc[LL_CARRY];
-  phase_loop p = {.width = width, .unroll = unroll_of(c, width), .flights = flights, .acc = acc};
-  p.parts = count_parts(c, width, NULL);
-  while (p.unroll > 1 && flights * p.unroll * p.parts > LL_CARRY) p.unroll /= 2;
-  if (p.parts > MOST_PARTS || flights * p.unroll * p.parts > LL_CARRY) {
+  ll_v init[LL_CARRY], acc[LL_CARRY];
+  int parts = count_parts(c, width, NULL);
+  if (parts * flights > LL_CARRY) {
     cg_fail(c, c->rows->ops[0], "too many reductions in one cluster");
     return;
   }
+  phase_loop p = {.width = width, .flights = flights, .parts = parts, .acc = acc};
+  p.unroll = unroll_of(c, width, parts * flights);
   count_parts(c, width, init);
   for (int q = 0; q < flights * p.unroll * p.parts; q++) acc[q] = init[q % p.parts];
   int64_t fixed = 0;
@@ -235,7 +236,7 @@ int cg_wide_flights(const cg *c, const cg_step *s) {
     if (row_reduce(x)) parts += cg_red_parts(x);
   }
   int flights = s->bound ? CG_FLIGHT : s->rows % 4 == 0 ? 4 : s->rows % 2 == 0 ? 2 : 1;
-  while (flights > 1 && (flights * 4 * parts > 64 || flights > s->rows)) flights /= 2;
+  while (flights > 1 && (flights * 4 * parts > MOST_CARRIED || flights > s->rows)) flights /= 2;
   return flights;
 }
 

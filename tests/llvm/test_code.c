@@ -1,5 +1,6 @@
 /* The generated code itself: no spills in microkernels, tiles where they belong, refusals, isolation, human-readable
  * forms. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -189,6 +190,39 @@ static void isolated_code_is_the_same(void **state) {
   assert_non_null(strstr(w->diags->at[w->diags->count - 1].message, "AMX"));
 }
 
+typedef struct worker {
+  pthread_t thread;
+  const sn_kernel *k;
+  sn_arena *arena;
+  sn_diags *diags;
+  sn_code_blob blob;
+  sn_code code;
+} worker;
+
+static void *work(void *arg) {
+  worker *x = arg;
+  sn_target t = sn_target_cpu(SN_ISA_AVX512);
+  x->code = sn_backend_llvm()->emit(&t, x->k, x->arena, x->diags, &x->blob);
+  return NULL;
+}
+
+static void threads_emit_the_same_code(void **state) {
+  world *w = *state;
+  worker x[4];
+  sn_kernel *k = px_softmax(w->arena, 16, 333, 4, true);
+  for (int i = 0; i < 4; i++) {
+    x[i] = (worker){.k = k, .arena = sn_arena_create(), .diags = sn_diags_create()};
+    assert_int_equal(pthread_create(&x[i].thread, NULL, work, &x[i]), 0);
+  }
+  for (int i = 0; i < 4; i++) assert_int_equal(pthread_join(x[i].thread, NULL), 0);
+  for (int i = 0; i < 4; i++) {
+    assert_int_equal(x[i].code, SN_OK);
+    assert_int_equal(x[i].blob.byte_count, x[0].blob.byte_count);
+    assert_memory_equal(x[i].blob.bytes, x[0].blob.bytes, (size_t)x[0].blob.byte_count);
+  }
+  for (int i = 0; i < 4; i++) sn_diags_destroy(x[i].diags), sn_arena_destroy(x[i].arena);
+}
+
 static void forms_are_shown(void **state) {
   world *w = *state;
   const sn_kernel *k = px_softmax(w->arena, 8, 100, 4, true);
@@ -215,6 +249,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(what_is_not_covered_is_refused, setup, teardown),
       cmocka_unit_test_setup_teardown(images_are_self_contained, setup, teardown),
       cmocka_unit_test_setup_teardown(isolated_code_is_the_same, setup, teardown),
+      cmocka_unit_test_setup_teardown(threads_emit_the_same_code, setup, teardown),
       cmocka_unit_test_setup_teardown(forms_are_shown, setup, teardown),
       cmocka_unit_test(host_facts_are_sensible),
   };

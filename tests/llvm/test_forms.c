@@ -98,6 +98,24 @@ static void rows_longer_than_registers(void **state) {
     for (int limited = 0; limited < 2; limited++) long_rows(shapes[i][0], shapes[i][1], limited);
 }
 
+/* more sums of one row than registers hold */
+static void many_sums(void **state) {
+  (void)state;
+  form f = begin("many_sums");
+  sn_kernel *k = f.k;
+  enum { SUMS = 40 };
+  sn_kv x_buf = buffer(&f, "x", SN_ELEM_F32, SN_K_IN, 2 * 4 * 500),
+        y_buf = buffer(&f, "y", SN_ELEM_F32, SN_K_OUT, 2 * 4);
+  sn_kernel_grid(k, 1, sn_k_i(k, 2), 0, 0);
+  sn_kv x = sn_k_load(k, 4, 500, rows_of(&f, x_buf, 4, 500, 0, 0), 0), total = 0;
+  for (int q = 0; q < SUMS; q++) {
+    sn_kv s = sn_k_reduce(k, q % 2 ? SN_K_RSUM : SN_K_RMAX, 1, sn_k_binc(k, SN_K_MUL, x, 0.125 * q - 2));
+    total = total ? sn_k_bin(k, SN_K_ADD, total, s) : s;
+  }
+  sn_k_store(k, (sn_kwin){y_buf, sn_k_imulc(k, sn_k_gid(k, 0), 4), sn_k_i(k, 1), 0, 0, 0}, total);
+  check(&f, 1e-4);
+}
+
 static void column_reductions(int r, int c, sn_elem e) {
   form f = begin("columns");
   sn_kernel *k = f.k;
@@ -305,6 +323,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_longer_than_registers),
       cmocka_unit_test(column_reductions_of_any_width),
+      cmocka_unit_test(many_sums),
       cmocka_unit_test(every_conversion),
       cmocka_unit_test(bool_tiles_outlive_steps),
       cmocka_unit_test(carries_change_places),

@@ -104,8 +104,27 @@ static void avx2(void **state) { (void)state, on_level(SN_ISA_AVX2, false); }
 static void avx512(void **state) { (void)state, on_level(SN_ISA_AVX512, false); }
 static void avx512_bf16(void **state) { (void)state, on_level(SN_ISA_AVX512, true); }
 
+/* Code for tiles: generated everywhere, even where it cannot run. */
+static void amx_is_generated(void **state) {
+  (void)state;
+  sn_target t = sn_target_cpu(SN_ISA_AMX);
+  long count = setting("SN_RANDOM_COUNT", DEFAULT_COUNT), first = setting("SN_RANDOM_FIRST", 1);
+  for (long i = 0; i < count; i += 4) {
+    sn_arena *a = sn_arena_create();
+    sn_diags *d = sn_diags_create();
+    sn_krandom_case c = {0};
+    sn_code_blob b = {0};
+    const char *why;
+    sn_kernel *k = program(a, &t, (uint64_t)(first + i), &c);
+    if (sn_backend_llvm()->supports(&t, k, a, &why) && sn_backend_llvm()->emit(&t, k, a, d, &b))
+      fail_msg("seed %ld: %s", first + i, sn_diags_print(d, a));
+    sn_diags_destroy(d);
+    sn_arena_destroy(a);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(avx512), cmocka_unit_test(avx512_bf16), cmocka_unit_test(avx2),
-                                     cmocka_unit_test(baseline)};
+                                     cmocka_unit_test(amx_is_generated), cmocka_unit_test(baseline)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
