@@ -180,7 +180,6 @@ static void phase_results(cg *c, const phase_loop *p, int flight) {
   }
 }
 
-enum { MOST_PARTS = 16 }; /* accumulators per row of one cluster; four rows in flight fill the loop's carries */
 
 /* carried values of one row per unrolled vector */
 static int count_parts(cg *c, int width, ll_v *init) {
