@@ -6,7 +6,9 @@
  *   2. A set of values is to leave memory: one elementwise value, last ones first; or all of a group that are functions
  * of one value, which takes their place in memory.
  *   3. The nodes between them and values in memory (their recipe) are copied into every reader, if that saves bytes and
- * each is still one kernel. Terminates: every step lowers the bytes in memory. */
+ * each is still one kernel. Terminates: every step lowers the bytes in memory.
+ *   4. What a group computed for values that left is dropped; where that leaves parts that nothing holds together, they
+ * become groups of their own. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -243,6 +245,92 @@ static bool try_source(recompute *c, sn_val v) {
   return false;
 }
 
+/* ---- what is left of groups ----------------------------------------------------------------------------------------
+ */
+
+static int place_in(const sn_fuse_group *g, int p) {
+  for (int i = 0; i < g->count; i++)
+    if (g->node[i] == p) return i;
+  return -1;
+}
+
+static bool is_needed(const recompute *c, int group, int p) {
+  const sn_node *n = c->s->f->node[p];
+  for (int r = 0; r < n->result_count && c->s->group_of[p] == group; r++)
+    if (c->s->kept[n->first + (sn_val)r] || c->readers[n->first + (sn_val)r] > 0) return true;
+  return false;
+}
+
+/* Part of each node of the group: nodes that read one another share one, numbered by the last of them; -1: of no use.
+ * -> are there nodes of no use? */
+static bool find_parts(const recompute *c, int group, int *part) {
+  const sn_fuse_group *g = &c->s->group[group];
+  bool unused = false;
+  for (int i = 0; i < g->count; i++) part[i] = is_needed(c, group, g->node[i]) ? i : -1;
+  for (int i = g->count; i-- > 0;) {
+    const sn_node *n = c->s->f->node[g->node[i]];
+    unused = unused || part[i] < 0;
+    for (int k = 0; k < n->arg_count && part[i] >= 0; k++) {
+      int from = place_in(g, sn_fuse_position(c->s, sn_fuse_base(c->s, n->arg[k])));
+      int old = from < 0 ? -1 : part[from];
+      if (from >= 0 && old < 0) part[from] = part[i];
+      for (int j = 0; old >= 0 && j < g->count; j++)
+        if (part[j] == old) part[j] = part[i];
+    }
+  }
+  return unused;
+}
+
+/* The nodes of one part as a group, of the kind of the op that decides it. */
+static sn_fuse_group group_of_part(recompute *c, const sn_fuse_group *g, const int *part, int which) {
+  static const sn_fuse_kind order[] = {SN_FUSE_MAP, SN_FUSE_ROWS, SN_FUSE_INDEX, SN_FUSE_ATTEND, SN_FUSE_CONTRACT};
+  sn_fuse_group out = {.node = SN_ARRAY(c->s->arena, g->count, int), .version = ++c->s->versions};
+  int most = 0;
+  for (int i = 0; i < g->count; i++) {
+    if (part[i] != which) continue;
+    out.node[out.count++] = g->node[i];
+    for (int k = most; k < 5; k++)
+      if (order[k] == sn_fuse_kind_of(c->s->f->node[g->node[i]])) most = k;
+  }
+  out.kind = order[most];
+  return out;
+}
+
+static int free_group(const sn_fuse *s) {
+  for (int i = 0; i < s->group_count; i++)
+    if (s->group[i].version < 0) return i;
+  return -1;
+}
+
+/* Each part becomes a group; the last keeps the number. */
+static void split(recompute *c, int group, const int *part) {
+  sn_fuse *s = c->s;
+  const sn_fuse_group whole = s->group[group];
+  int *name = SN_ARRAY(s->arena, whole.count, int), parts = 0;
+  for (int i = 0; i < whole.count; i++) {
+    bool known = part[i] < 0;
+    for (int k = 0; k < parts; k++) known = known || name[k] == part[i];
+    if (!known) name[parts++] = part[i];
+  }
+  for (int i = 0; i < parts; i++) {
+    int to = i + 1 < parts ? free_group(s) : group; /* every part has a node, and every node had a group */
+    s->group[to] = group_of_part(c, &whole, part, name[i]);
+    for (int k = 0; k < s->group[to].count; k++)
+      if (s->group_of[s->group[to].node[k]] == group) s->group_of[s->group[to].node[k]] = to;
+  }
+}
+
+static void drop_unused(recompute *c, int group) {
+  sn_fuse *s = c->s;
+  sn_fuse_group *g = &s->group[group];
+  int *part = SN_ARRAY(s->arena, g->count, int), *live = SN_ARRAY(s->arena, g->count, int), n = 0;
+  sn_fuse_kind kind;
+  if (!find_parts(c, group, part)) return;
+  for (int i = 0; i < g->count; i++)
+    if (part[i] >= 0) live[n++] = g->node[i];
+  if (n && sn_fuse_check(s, n, live, &kind)) split(c, group, part);
+}
+
 void sn_fuse_recompute(sn_fuse *s) {
   recompute c = {.s = s};
   c.readers = SN_ARRAY(s->arena, s->f->value_count, int);
@@ -257,4 +345,6 @@ void sn_fuse_recompute(sn_fuse *s) {
     if (s->group_of[p] >= 0 && s->f->node[p]->result_count == 1 && try_value(&c, s->f->node[p]->first))
       find_readers(&c);
   }
+  for (int g = s->group_count; g-- > 0;)
+    if (s->group[g].version >= 0) drop_unused(&c, g);
 }

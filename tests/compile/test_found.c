@@ -174,6 +174,23 @@ static void a_choice_of_what_may_be_nan_is_uncertain(void **state) {
         4, 47);
 }
 
+/* What was computed again elsewhere had held the rest of a group together. */
+static void groups_fall_apart_when_values_leave(void **state) {
+  (void)state;
+  check(GRAPH("%1 = input name \"x\" : f32[B, T]\n"
+              "%2 = broadcast %1 shape [7, B, T] axes [1, 2] : f32[7, B, T]\n"
+              "%3 = gelu %2 : f32[7, B, T]\n"
+              "%4 = broadcast %3 shape [B, 7, B, T] axes [1, 2, 3] : f32[B, 7, B, T]\n"
+              "%5 = sum %2 axes [2] : f32[7, B]\n"
+              "%6 = broadcast %5 shape [7, B, B] axes [0, 1] : f32[7, B, B]\n"
+              "%7 = tanh %6 : f32[7, B, B]\n"
+              "%8 = contract %4, %7 spec \"abcd,bca->db\" : f32[T, 7]\n"
+              "%9 = sum %8 axes [0, 1] : f32[]\n"
+              "%10 = grad %9, %1 : f32[B, T]\n"
+              "output \"d\" = %10\n"),
+        8, 5);
+}
+
 /* Without fma the products of argument reduction were not exact. */
 static void angles_of_some_turns(void **state) {
   (void)state;
@@ -196,6 +213,7 @@ int main(void) {
       cmocka_unit_test(gradient_of_a_narrow_table),
       cmocka_unit_test(an_unused_parameter),
       cmocka_unit_test(integers_are_divided_at_the_end_of_a_tile),
+      cmocka_unit_test(groups_fall_apart_when_values_leave),
       cmocka_unit_test(angles_of_some_turns),
       cmocka_unit_test(a_choice_of_what_may_be_nan_is_uncertain),
   };
