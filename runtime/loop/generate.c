@@ -55,7 +55,7 @@ sn_code sn_sample(const float *logits, int64_t vocab, const sn_sampling *s, sn_r
   for (int64_t i = 0; i < n; i++) sum += c[i].p;
   double x = sn_rng_f64(rng) * sum;
   int64_t pick = 0;
-  while (pick + 1 < n && (x -= c[pick].p) >= 0) pick++;
+  while (pick + 1 < n && c[pick + 1].p > 0 && (x -= c[pick].p) >= 0) pick++;
   *out = c[pick].id;
   free(c);
   return SN_OK;
