@@ -29,7 +29,7 @@ typedef struct cg {
   int64_t kept_bytes;
   ll_v first;    /* is this the first instance of the call? */
   int nesting;   /* loops and branches around the step being emitted */
-  int64_t spare; /* 64 bytes that anything may be written to */
+  int64_t spare; /* a vector's bytes that anything may be written to */
   /* the row being emitted */
   const cg_step *rows; /* open cluster; NULL: none */
   int flight;          /* which of the rows in flight */

@@ -187,7 +187,7 @@ static void place_locals(cg *c) {
   for (sn_kv v = 1; v < c->k->ins_count; v++)
     if (cg_ins(c, v)->op == SN_K_LOCAL)
       c->p.offset[v] = cg_temp(c, cg_ins(c, v)->i * (int64_t)sn_elem_bytes(cg_type(c, v).elem));
-  c->spare = cg_temp(c, 64);
+  c->spare = cg_temp(c, 8 * LL_LANES);
 }
 
 /* One compilation, run under sn_protect so that its LLVM objects are released when memory runs out. */

@@ -180,7 +180,6 @@ static void phase_results(cg *c, const phase_loop *p, int flight) {
   }
 }
 
-
 /* carried values of one row per unrolled vector */
 static int count_parts(cg *c, int width, ll_v *init) {
   int parts = 0;

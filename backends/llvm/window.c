@@ -78,9 +78,7 @@ static ll_v column_mask(cg *c, const sn_kins *x, sn_ktype t, int j) {
   return ll_icmp(g, LLVMIntSLT, cg_column_numbers(c, j), ll_splat(g, cg_limit32(c, end)));
 }
 
-/* validity of vector j; NULL: all valid */
-static ll_v window_mask(cg *c, const sn_kins *x, sn_ktype t, int j) {
-  ll_v row = row_valid(c, x, t), columns = column_mask(c, x, t, j);
+static ll_v both(cg *c, ll_v row, ll_v columns) { /* validity of a vector; NULL: all valid */
   if (!row) return columns;
   row = ll_splat(&c->g, row);
   return columns ? ll_and(&c->g, columns, row) : row;
@@ -155,6 +153,12 @@ static bool one_column(const cg *c, const sn_kins *x) { /* every column is the s
 
 /* ---- windows ---------------------------------------------------------------------------------------- */
 
+/* Rows outside of the window are addressed in spare memory: masks would do, but a masked access of an unmapped page,
+ * though it does not fault, costs hundreds of cycles. */
+static ll_v valid_or_spare(cg *c, ll_v valid, ll_v p) {
+  return valid ? ll_select(&c->g, valid, p, cg_ws_at(c, c->spare)) : p;
+}
+
 static ll_v plain_load(cg *c, const sn_kins *x, ll_t t, ll_v p, sn_elem e) {
   int align = (int)sn_elem_bytes(e);
   return cg_buffer_role(c->k, x->a[0]) == SN_K_IN ? ll_load_invariant(&c->g, t, p, align) : ll_load(&c->g, t, p, align);
@@ -162,9 +166,10 @@ static ll_v plain_load(cg *c, const sn_kins *x, ll_t t, ll_v p, sn_elem e) {
 
 static ll_v load_scalar(cg *c, const sn_kins *x, ll_v p, ll_v valid, sn_elem e) {
   ll *g = &c->g;
-  if (valid) p = ll_select(g, valid, p, cg_ws_at(c, c->spare));
-  ll_v v = from_memory(c, e, ll_splat(g, plain_load(c, x, cg_mem(c, e), p, e)));
-  return valid ? ll_select(g, ll_splat(g, valid), v, cg_splat_const(c, e, x->f)) : v;
+  if (!valid) return from_memory(c, e, ll_splat(g, plain_load(c, x, cg_mem(c, e), p, e)));
+  ll_v v = ll_load(g, cg_mem(c, e), valid_or_spare(c, valid, p), (int)sn_elem_bytes(e));
+  v = from_memory(c, e, ll_splat(g, v));
+  return ll_select(g, ll_splat(g, valid), v, cg_splat_const(c, e, x->f));
 }
 
 static ll_v gather_lanes(cg *c, const sn_kins *x, ll_v addresses, ll_v mask, sn_elem e) {
@@ -176,30 +181,39 @@ static ll_v gather_lanes(cg *c, const sn_kins *x, ll_v addresses, ll_v mask, sn_
   return mask ? ll_select(g, mask, v, cg_splat_const(c, e, x->f)) : v;
 }
 
+/* one vector of consecutive elements; row, columns: validity, NULL: valid */
+static ll_v load_vector(cg *c, const sn_kins *x, ll_v p, ll_v row, ll_v columns, sn_elem e) {
+  ll *g = &c->g;
+  ll_t t = ll_vec(g, cg_mem(c, e));
+  int align = (int)sn_elem_bytes(e);
+  ll_v pad = cg_splat_const(c, e, x->f), v;
+  if (!columns && !row) return from_memory(c, e, plain_load(c, x, t, p, e));
+  p = valid_or_spare(c, row, p);
+  v = columns ? ll_masked_load(g, t, p, align, columns, to_memory(c, e, pad)) : ll_load(g, t, p, align);
+  v = from_memory(c, e, v);
+  return row ? ll_select(g, ll_splat(g, row), v, pad) : v;
+}
+
 ll_v cg_load_window(cg *c, sn_kv id, int j) {
   ll *g = &c->g;
   const sn_kins *x = cg_ins(c, id);
   sn_ktype t = x->type;
   sn_elem e = t.elem;
-  ll_t vt = ll_vec(g, cg_mem(c, e));
-  ll_v row = row_address(c, x, t, e);
-  if (t.c == 1) return load_scalar(c, x, row, scalar_valid(c, x, t), e);
-  ll_v mask = window_mask(c, x, t, j);
+  ll_v p = row_address(c, x, t, e);
+  if (t.c == 1) return load_scalar(c, x, p, scalar_valid(c, x, t), e);
+  ll_v row = row_valid(c, x, t), columns = column_mask(c, x, t, j);
   if (one_column(c, x)) {
-    ll_v v = load_scalar(c, x, row, row_valid(c, x, t), e);
-    return mask ? ll_select(g, mask, v, cg_splat_const(c, e, x->f)) : v;
+    ll_v v = load_scalar(c, x, p, row, e);
+    return columns ? ll_select(g, columns, v, cg_splat_const(c, e, x->f)) : v;
   }
-  if (!unit_columns(c, x)) return gather_lanes(c, x, lane_addresses(c, x, row, j, e), mask, e);
-  ll_v p = to_column(c, row, j, e);
-  if (!mask) return from_memory(c, e, plain_load(c, x, vt, p, e));
-  if (!can_mask(c, e, mask)) return gather_lanes(c, x, consecutive(c, p, e), mask, e);
-  ll_v pad = to_memory(c, e, cg_splat_const(c, e, x->f));
-  return from_memory(c, e, ll_masked_load(g, vt, p, (int)sn_elem_bytes(e), mask, pad));
+  if (!unit_columns(c, x)) return gather_lanes(c, x, lane_addresses(c, x, p, j, e), both(c, row, columns), e);
+  p = to_column(c, p, j, e);
+  if (!columns || can_mask(c, e, columns)) return load_vector(c, x, p, row, columns, e);
+  return gather_lanes(c, x, consecutive(c, p, e), both(c, row, columns), e);
 }
 
 static void store_scalar(cg *c, ll_v value, ll_v p, ll_v valid, sn_elem e) {
-  if (valid) p = ll_select(&c->g, valid, p, cg_ws_at(c, c->spare));
-  ll_store(&c->g, ll_lane0(&c->g, to_memory(c, e, value)), p, (int)sn_elem_bytes(e));
+  ll_store(&c->g, ll_lane0(&c->g, to_memory(c, e, value)), valid_or_spare(c, valid, p), (int)sn_elem_bytes(e));
 }
 
 void cg_store_window(cg *c, sn_kv id, ll_v value, int j) {
@@ -208,22 +222,23 @@ void cg_store_window(cg *c, sn_kv id, ll_v value, int j) {
   sn_ktype t = cg_type(c, x->a[6]);
   sn_elem e = t.elem;
   int align = (int)sn_elem_bytes(e);
-  ll_v row = row_address(c, x, t, e);
+  ll_v p = row_address(c, x, t, e);
   if (t.c == 1) {
-    store_scalar(c, value, row, scalar_valid(c, x, t), e);
+    store_scalar(c, value, p, scalar_valid(c, x, t), e);
     return;
   }
-  ll_v mask = window_mask(c, x, t, j), v = to_memory(c, e, value);
+  ll_v row = row_valid(c, x, t), columns = column_mask(c, x, t, j), v = to_memory(c, e, value);
   bool unit = unit_columns(c, x);
-  ll_v p = unit ? to_column(c, row, j, e) : row;
-  if (unit && !mask)
-    ll_store(g, v, p, align);
-  else if (unit && can_mask(c, e, mask))
-    ll_masked_store(g, v, p, align, mask);
-  else {
-    ll_v to = spare_lanes(c, unit ? consecutive(c, p, e) : lane_addresses(c, x, row, j, e), mask);
-    ll_scatter(g, v, to, align, ll_first_lanes(g, g->lanes));
+  if (unit && (!columns || can_mask(c, e, columns))) {
+    p = valid_or_spare(c, row, to_column(c, p, j, e));
+    if (columns)
+      ll_masked_store(g, v, p, align, columns);
+    else
+      ll_store(g, v, p, align);
+    return;
   }
+  ll_v to = unit ? consecutive(c, to_column(c, p, j, e), e) : lane_addresses(c, x, p, j, e);
+  ll_scatter(g, v, spare_lanes(c, to, both(c, row, columns)), align, ll_first_lanes(g, g->lanes));
 }
 
 /* ---- slots: row-major, whole vectors, a column vector is contiguous ------------------------------------ */
