@@ -290,15 +290,15 @@ sn_val rg_clean(rg *g, sn_val v) {
 /* ---- the whole graph ---- */
 
 static void choose_sizes(rg *g) {
-  static const int64_t small[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, large[] = {15, 16, 17, 33, 47, 49, 64, 65};
+  static const int64_t small[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, large[] = {15, 16, 17, 33, 47, 49, 64, 65, 127, 130};
   bool conflict, stepped = rg_chance(g, 25);
   g->dims[0] = small[rg_below(g, 9)];
-  g->dims[1] = stepped ? 16 * (1 + rg_below(g, 3)) : rg_chance(g, 40) ? large[rg_below(g, 8)] : small[rg_below(g, 9)];
+  g->dims[1] = stepped ? 16 * (1 + rg_below(g, 3)) : rg_chance(g, 40) ? large[rg_below(g, 10)] : small[rg_below(g, 9)];
   g->palette[0] = sn_dimx_symbol(g->m->types, "B", 1, 9, 1, &conflict);
-  g->palette[1] = sn_dimx_symbol(g->m->types, "T", stepped ? 16 : 1, stepped ? 48 : 80, stepped ? 16 : 1, &conflict);
+  g->palette[1] = sn_dimx_symbol(g->m->types, "T", stepped ? 16 : 1, stepped ? 48 : 130, stepped ? 16 : 1, &conflict);
   g->palette_count = 2;
   while (g->palette_count < PALETTE - 1) g->palette[g->palette_count++] = rg_number(g, small[rg_below(g, 9)]);
-  if (rg_chance(g, 60)) g->palette[g->palette_count++] = rg_number(g, large[rg_below(g, 8)]);
+  if (rg_chance(g, 60)) g->palette[g->palette_count++] = rg_number(g, large[rg_below(g, 10)]);
 }
 
 static void choose_floats(rg *g) {
