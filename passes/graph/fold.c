@@ -100,10 +100,10 @@ static sn_val fold_twice(sn_build *b, const sn_node *n, const sn_val *arg) {
   return inner ? inner->arg[0] : 0;
 }
 
+/* Not of u8, where -x is 256 - x. */
 static sn_val fold_abs_neg(sn_build *b, const sn_node *n, const sn_val *arg) {
-  (void)n;
   const sn_node *inner = sn_node_if(b, arg[0], SN_OP_NEG);
-  return inner ? sn_g1(b, SN_OP_ABS, inner->arg[0]) : 0;
+  return inner && n->type[0]->elem != SN_ELEM_U8 ? sn_g1(b, SN_OP_ABS, inner->arg[0]) : 0;
 }
 
 /* and, or of bools with a constant */

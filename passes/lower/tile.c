@@ -292,6 +292,13 @@ static double constant(sn_elem e, double x) {
   }
 }
 
+/* Sums of i8 and u8 wrap, as their elements do. */
+static sn_kv emit_inner(sn_tile *t, const sn_node *n, sn_val v) {
+  sn_elem e = n->type[0]->elem;
+  sn_kv x = t->inner(t, v, t->user);
+  return e == SN_ELEM_I8 || e == SN_ELEM_U8 ? sn_point_round(t->b, e, x) : x;
+}
+
 static sn_kv emit_value(sn_tile *t, const sn_node *n, sn_val v, const sn_chain *chain) { /* table */
   sn_kernel *k = t->b->k;
   sn_elem e = sn_compute_elem(sn_val_type(t->g->f, v)->elem);
@@ -307,7 +314,7 @@ static sn_kv emit_value(sn_tile *t, const sn_node *n, sn_val v, const sn_chain *
     case SN_OP_SUM:
     case SN_OP_AMAX:
     case SN_OP_ARGMAX:
-    case SN_OP_CONTRACT: return t->inner(t, v, t->user);
+    case SN_OP_CONTRACT: return emit_inner(t, n, v);
     default: return emit_point(t, n, chain);
   }
 }
