@@ -57,12 +57,13 @@ static ll_v row_valid(cg *c, const sn_kins *x, sn_ktype t) {
   return ll_icmp(&c->g, LLVMIntSLT, cg_row_number(c, t), cg_index(c, limit));
 }
 
-/* valid columns of vector j; NULL: all */
-static ll_v column_mask(cg *c, const sn_kins *x, sn_ktype t, int j) {
+/* valid columns of vector j, NULL: all; *some: is there any, NULL: yes */
+static ll_v column_mask(cg *c, const sn_kins *x, sn_ktype t, int j, ll_v *some) {
   ll *g = &c->g;
   int lanes = g->lanes;
   bool limited = x->a[5] && !c->unlimited && !cg_limit_holds(c, x->a[5], t.c);
   ll_v end;
+  *some = NULL;
   if (c->inside) return NULL;
   if (c->col_end) {
     end = limited ? ll_imin(g, c->col_end, cg_index(c, x->a[5])) : c->col_end;
@@ -75,6 +76,8 @@ static ll_v column_mask(cg *c, const sn_kins *x, sn_ktype t, int j) {
     if (t.c % lanes == 0) return NULL;
     end = ll_i(g, t.c);
   }
+  ll_v first = ll_i(g, (int64_t)j * lanes);
+  *some = ll_icmp(g, LLVMIntSLT, c->col ? ll_add(g, c->col, first) : first, end);
   return ll_icmp(g, LLVMIntSLT, cg_column_numbers(c, j), ll_splat(g, cg_limit32(c, end)));
 }
 
@@ -153,7 +156,9 @@ static bool one_column(const cg *c, const sn_kins *x) { /* every column is the s
 
 /* ---- windows ---------------------------------------------------------------------------------------- */
 
-/* Rows outside of the window are addressed in spare memory: masks would do, but a masked access of an unmapped page,
+static ll_v and_valid(cg *c, ll_v a, ll_v b) { return a && b ? ll_and(&c->g, a, b) : a ? a : b; }
+
+/* Vectors outside of the window are addressed in spare memory: masks would do, but a masked access of an unmapped page,
  * though it does not fault, costs hundreds of cycles. */
 static ll_v valid_or_spare(cg *c, ll_v valid, ll_v p) {
   return valid ? ll_select(&c->g, valid, p, cg_ws_at(c, c->spare)) : p;
@@ -181,17 +186,29 @@ static ll_v gather_lanes(cg *c, const sn_kins *x, ll_v addresses, ll_v mask, sn_
   return mask ? ll_select(g, mask, v, cg_splat_const(c, e, x->f)) : v;
 }
 
-/* one vector of consecutive elements; row, columns: validity, NULL: valid */
-static ll_v load_vector(cg *c, const sn_kins *x, ll_v p, ll_v row, ll_v columns, sn_elem e) {
+/* Validity of a vector; NULL: valid. */
+typedef struct validity {
+  ll_v row, columns; /* of the row; of each column */
+  ll_v some;         /* of any column */
+} validity;
+
+static validity validity_of(cg *c, const sn_kins *x, sn_ktype t, int j) {
+  validity v = {.row = row_valid(c, x, t)};
+  v.columns = column_mask(c, x, t, j, &v.some);
+  return v;
+}
+
+/* one vector of consecutive elements */
+static ll_v load_vector(cg *c, const sn_kins *x, ll_v p, validity is, sn_elem e) {
   ll *g = &c->g;
   ll_t t = ll_vec(g, cg_mem(c, e));
   int align = (int)sn_elem_bytes(e);
   ll_v pad = cg_splat_const(c, e, x->f), v;
-  if (!columns && !row) return from_memory(c, e, plain_load(c, x, t, p, e));
-  p = valid_or_spare(c, row, p);
-  v = columns ? ll_masked_load(g, t, p, align, columns, to_memory(c, e, pad)) : ll_load(g, t, p, align);
+  if (!is.columns && !is.row) return from_memory(c, e, plain_load(c, x, t, p, e));
+  p = valid_or_spare(c, and_valid(c, is.row, is.some), p);
+  v = is.columns ? ll_masked_load(g, t, p, align, is.columns, to_memory(c, e, pad)) : ll_load(g, t, p, align);
   v = from_memory(c, e, v);
-  return row ? ll_select(g, ll_splat(g, row), v, pad) : v;
+  return is.row ? ll_select(g, ll_splat(g, is.row), v, pad) : v;
 }
 
 ll_v cg_load_window(cg *c, sn_kv id, int j) {
@@ -201,15 +218,15 @@ ll_v cg_load_window(cg *c, sn_kv id, int j) {
   sn_elem e = t.elem;
   ll_v p = row_address(c, x, t, e);
   if (t.c == 1) return load_scalar(c, x, p, scalar_valid(c, x, t), e);
-  ll_v row = row_valid(c, x, t), columns = column_mask(c, x, t, j);
+  validity is = validity_of(c, x, t, j);
   if (one_column(c, x)) {
-    ll_v v = load_scalar(c, x, p, row, e);
-    return columns ? ll_select(g, columns, v, cg_splat_const(c, e, x->f)) : v;
+    ll_v v = load_scalar(c, x, p, is.row, e);
+    return is.columns ? ll_select(g, is.columns, v, cg_splat_const(c, e, x->f)) : v;
   }
-  if (!unit_columns(c, x)) return gather_lanes(c, x, lane_addresses(c, x, p, j, e), both(c, row, columns), e);
+  if (!unit_columns(c, x)) return gather_lanes(c, x, lane_addresses(c, x, p, j, e), both(c, is.row, is.columns), e);
   p = to_column(c, p, j, e);
-  if (!columns || can_mask(c, e, columns)) return load_vector(c, x, p, row, columns, e);
-  return gather_lanes(c, x, consecutive(c, p, e), both(c, row, columns), e);
+  if (!is.columns || can_mask(c, e, is.columns)) return load_vector(c, x, p, is, e);
+  return gather_lanes(c, x, consecutive(c, p, e), both(c, is.row, is.columns), e);
 }
 
 static void store_scalar(cg *c, ll_v value, ll_v p, ll_v valid, sn_elem e) {
@@ -227,10 +244,11 @@ void cg_store_window(cg *c, sn_kv id, ll_v value, int j) {
     store_scalar(c, value, p, scalar_valid(c, x, t), e);
     return;
   }
-  ll_v row = row_valid(c, x, t), columns = column_mask(c, x, t, j), v = to_memory(c, e, value);
+  validity is = validity_of(c, x, t, j);
+  ll_v columns = is.columns, v = to_memory(c, e, value);
   bool unit = unit_columns(c, x);
   if (unit && (!columns || can_mask(c, e, columns))) {
-    p = valid_or_spare(c, row, to_column(c, p, j, e));
+    p = valid_or_spare(c, and_valid(c, is.row, is.some), to_column(c, p, j, e));
     if (columns)
       ll_masked_store(g, v, p, align, columns);
     else
@@ -238,7 +256,7 @@ void cg_store_window(cg *c, sn_kv id, ll_v value, int j) {
     return;
   }
   ll_v to = unit ? consecutive(c, to_column(c, p, j, e), e) : lane_addresses(c, x, p, j, e);
-  ll_scatter(g, v, spare_lanes(c, to, both(c, row, columns)), align, ll_first_lanes(g, g->lanes));
+  ll_scatter(g, v, spare_lanes(c, to, both(c, is.row, columns)), align, ll_first_lanes(g, g->lanes));
 }
 
 /* ---- slots: row-major, whole vectors, a column vector is contiguous ------------------------------------ */
