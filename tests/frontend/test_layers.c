@@ -5,7 +5,7 @@
 
 SN_SETTINGS(opts, (int, n, 3, "layers"));
 
-static sn_t input(sn_scope m) { return sn_input(m, "x", SN_REAL, (2)); }
+static sn_t input(sn_scope m) { return sn_input(m, "in", SN_REAL, (2)); }
 static sn_t weight(sn_scope m, const char *name, double value) {
   return sn_param(m, name, (2), .init = sn_fill(value));
 }
@@ -135,29 +135,29 @@ static void test_sharing(void **state) {
 static void test_values(void **state) {
   (void)state;
   bench *b = begin("equal");
-  GIVE(b, "x", 1, -1);
+  GIVE(b, "in", 1, -1);
   bench_run(b, "equal");
   EXPECT(b, "x", 78, -78); /* 2 (2 (2 + 10) + 10) + 10 */
   EXPECT(b, "z", 4, 2);
   bench_end(b);
   b = begin("unequal");
-  GIVE(b, "x", 1, -1);
+  GIVE(b, "in", 1, -1);
   bench_run(b, "unequal");
   EXPECT(b, "x", -1, 1);
   bench_end(b);
   b = begin("nested");
-  GIVE(b, "x", 64, 0);
+  GIVE(b, "in", 64, 0);
   GIVE(b, "h.1.deep.g.1.w", 1, 1);
   bench_run(b, "nested");
   EXPECT(b, "x", 1 + .5 * (1 + .5 * (1 + (1 + .5 * (1 + .5 * 33)))), 1 + .5 * (1 + .5 * (1 + (1 + .5 * (1 + .5 * 1)))));
   bench_end(b);
   b = begin("shared");
-  GIVE(b, "x", 1, -1);
+  GIVE(b, "in", 1, -1);
   bench_run(b, "shared");
   EXPECT(b, "x", 27, -27);
   bench_end(b);
   b = begin("through");
-  GIVE(b, "x", 1, -1);
+  GIVE(b, "in", 1, -1);
   bench_run(b, "through");
   EXPECT(b, "x", 2, -2);
   EXPECT(b, "y", 1, -1);
@@ -167,7 +167,7 @@ static void test_values(void **state) {
 static void test_states(void **state) {
   (void)state;
   bench *b = begin("states");
-  GIVE(b, "x", 0, 1);
+  GIVE(b, "in", 0, 1);
   bench_run(b, "states");
   EXPECT(b, "x", 6, 7);
   bench_run(b, "states");
