@@ -4,7 +4,7 @@ set -euo pipefail
 sinter=$(realpath "$1")
 cd "$(dirname "$0")/.."
 out=${2:-out/demo}
-steps=${SN_DEMO_STEPS:-400}
+steps=${SN_DEMO_STEPS:-1000}
 
 show() { printf '\n\033[1m$ %s\033[0m\n' "$*" >&2; }
 
