@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+enum { ANCHORS = 16 }; /* values that are tried as the space */
+
 /* ---- facts of nodes ---------------------------------------------------------------------------------------- */
 
 static bool is_view(const sn_group *g, const sn_node *n) {
@@ -428,26 +430,50 @@ bool sn_group_build_at(sn_group *g, sn_arena *arena, const sn_func *f, int node_
   return try_anchor(g, anchor);
 }
 
+/* Values that lie in the space as they are: other anchors of no use. */
+typedef struct covered {
+  int count, capacity;
+  sn_val *at;
+} covered;
+
+static void cover(sn_group *g, covered *c) {
+  for (int i = 0; i < g->place_count; i++) {
+    if (g->place[i].chain) continue;
+    SN_GROW(g->arena, c->at, c->count, c->capacity);
+    c->at[c->count++] = g->place[i].value;
+  }
+}
+
+static bool is_covered(const covered *c, sn_val v) {
+  for (int i = 0; i < c->count; i++)
+    if (c->at[i] == v) return true;
+  return false;
+}
+
+/* The value of the highest rank that was not tried, with as many elements as the first; 0: none. */
+static sn_val next_anchor(const sn_group *g, sn_val first, const covered *c) {
+  sn_val best = 0;
+  for (int i = 0; i < g->node_count; i++) {
+    sn_val v = g->node[i]->first;
+    if (g->node[i]->op == SN_OP_ARG || count_of(g, v) != count_of(g, first) || is_covered(c, v)) continue;
+    if (!best || sn_val_type(g->f, v)->rank > sn_val_type(g->f, best)->rank) best = v;
+  }
+  return best;
+}
+
 bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
                     const bool *member, const bool *stored, int output_count, const sn_val *output) {
   begin(g, arena, f, node_count, node, member, stored, output_count, output);
   sn_val first = main_value(g);
+  covered c = {0};
   if (try_anchor(g, first)) return true;
   const char *why = g->why;
   if (sn_node_of(f, first)->op == SN_OP_CONTRACT) return false;
-  sn_shape tried[6] = {shape_of(g, first)};
-  for (int tries = 1; tries < 6; tries++) {
-    sn_val best = 0;
-    for (int i = 0; i < node_count; i++) {
-      sn_val v = node[i]->first;
-      sn_shape s = shape_of(g, v);
-      bool new_shape = count_of(g, v) == count_of(g, first);
-      for (int k = 0; k < tries; k++) new_shape = new_shape && !sn_shape_equal(&tried[k], &s);
-      if (new_shape && (!best || s.rank > sn_val_type(f, best)->rank)) best = v;
-    }
-    if (!best) break;
-    if (try_anchor(g, best)) return true;
-    tried[tries] = shape_of(g, best);
+  for (int tries = 0; tries < ANCHORS; tries++) {
+    cover(g, &c);
+    sn_val v = next_anchor(g, first, &c);
+    if (!v) break;
+    if (try_anchor(g, v)) return true;
   }
   return fail(g, why);
 }
