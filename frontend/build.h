@@ -6,9 +6,9 @@
 
 struct sn_model; /* sinter.h */
 
-/* A model file compiled with $CC into a shared object and loaded. Model files are programs: they run with the user's rights.
- * The object is cached by content below cache_dir (NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter, made with mode 0700).
- * errors: SN_ERR_INPUT: the compiler's messages are the diagnostic; no SN_MODEL in the file. */
+/* A model file compiled with $CC into a shared object and loaded. Model files are programs: they run with the user's
+ * rights. The object is cached by content below cache_dir (NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter, made with
+ * mode 0700). errors: SN_ERR_INPUT: the compiler's messages are the diagnostic; no SN_MODEL in the file. */
 typedef struct sn_model_file sn_model_file;
 SN_MUST sn_code sn_model_load(const char *path, const char *cache_dir, sn_diags *diags, sn_model_file **out);
 void sn_model_unload(sn_model_file *f);
@@ -16,15 +16,15 @@ const struct sn_model *sn_model_of(const sn_model_file *f);
 
 typedef struct sn_model_opt {
   int set_count;
-  const char *const *set;   /* "layers=4": overrides of declared settings */
-  const char *graphs;       /* "train|decode"; NULL: all */
-  sn_elem real;             /* what SN_REAL is: SN_ELEM_F32, or SN_ELEM_F64 for the oracle */
+  const char *const *set; /* "layers=4": overrides of declared settings */
+  const char *graphs;     /* "train|decode"; NULL: all */
+  sn_elem real;           /* what SN_REAL is: SN_ELEM_F32, or SN_ELEM_F64 for the oracle */
 } sn_model_opt;
 
 /* Builds the graphs of a model: one module, finished (sn_func_finish) and checked.
  * errors: every mistake at the user's line; unknown settings name the nearest and list all. */
-SN_MUST sn_code sn_model_build(const struct sn_model *model, const sn_model_opt *opt, sn_arena *arena,
-                               sn_diags *diags, sn_module **out);
+SN_MUST sn_code sn_model_build(const struct sn_model *model, const sn_model_opt *opt, sn_arena *arena, sn_diags *diags,
+                               sn_module **out);
 
 /* Settings as text "layers=4 heads=4 ...", defaults and overrides merged. */
 SN_MUST sn_code sn_model_settings(const struct sn_model *model, const sn_model_opt *opt, sn_arena *arena,

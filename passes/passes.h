@@ -7,15 +7,18 @@
 #include "ir/types/target.h"
 
 /* A fusion that was not made. */
-typedef struct sn_fuse_refusal { const char *graph, *ops, *reason; } sn_fuse_refusal;
+typedef struct sn_fuse_refusal {
+  const char *graph, *ops, *reason;
+} sn_fuse_refusal;
 
 typedef struct sn_pass_env {
-  sn_arena *arena;          /* scratch and results */
+  sn_arena *arena; /* scratch and results */
   sn_diags *diags;
   const sn_target *target;
-  const char *disabled;     /* rules switched off, comma separated "pass.rule" or "pass": "canon.add_concat,cse"; NULL: none */
-  const char *fuse;         /* "all", "none" or kinds "map,rows,contract,attend"; NULL: all */
-  int rule_hits;            /* out: rewrites done by the pass that ran last */
+  const char
+      *disabled;    /* rules switched off, comma separated "pass.rule" or "pass": "canon.add_concat,cse"; NULL: none */
+  const char *fuse; /* "all", "none" or kinds "map,rows,contract,attend"; NULL: all */
+  int rule_hits;    /* out: rewrites done by the pass that ran last */
   int refusal_count, refusal_capacity;
   sn_fuse_refusal *refusal; /* out: what fuse refused, in order; lowering writes it into the plan */
 } sn_pass_env;
@@ -29,7 +32,7 @@ SN_MUST sn_code sn_pass_canon(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_fold(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_cse(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_dce(sn_module *m, sn_pass_env *env);
-SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env);   /* groups -> fused nodes, with reasons */
+SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env); /* groups -> fused nodes, with reasons */
 
 /* Is "pass.rule" allowed? A rule counts its hits by calling this only when it applies. */
 bool sn_rule_enabled(const sn_pass_env *env, const char *rule);
@@ -38,10 +41,10 @@ bool sn_rule_listed(const char *list, const char *rule);
 
 /* What holds of every graph function. Rows of the pipeline say what they need, give and break. */
 enum {
-  SN_FACT_FLAT = 1,       /* no call */
-  SN_FACT_NO_GRAD = 2,    /* no grad */
-  SN_FACT_PRIMITIVE = 4,  /* no EXPAND op, no stop */
-  SN_FACT_FUSED = 8,      /* every node outside of leaves and views is `fused` */
+  SN_FACT_FLAT = 1,      /* no call */
+  SN_FACT_NO_GRAD = 2,   /* no grad */
+  SN_FACT_PRIMITIVE = 4, /* no EXPAND op, no stop */
+  SN_FACT_FUSED = 8,     /* every node outside of leaves and views is `fused` */
 };
 
 typedef struct sn_pass {
@@ -53,11 +56,10 @@ typedef struct sn_pass {
 /* The pipeline, in order; terminated by a NULL name. */
 extern const sn_pass sn_pipeline[];
 
-/* Runs the pipeline on every graph function, verifying before and after each pass. Stops after the pass called `stop_after`
- * (NULL: all). `after` (may be NULL) is called after each pass: dumps, timing, bisection.
- * errors: those of passes; SN_ERR_FAIL when a pass breaks an invariant, naming it. */
+/* Runs the pipeline on every graph function, verifying before and after each pass. Stops after the pass called
+ * `stop_after` (NULL: all). `after` (may be NULL) is called after each pass: dumps, timing, bisection. errors: those of
+ * passes; SN_ERR_FAIL when a pass breaks an invariant, naming it. */
 SN_MUST sn_code sn_pipeline_run(sn_module *m, sn_pass_env *env, const char *stop_after,
-                                void (*after)(void *user, const char *pass, const sn_module *m, double ms),
-                                void *user);
+                                void (*after)(void *user, const char *pass, const sn_module *m, double ms), void *user);
 
 #endif

@@ -34,13 +34,12 @@ typedef struct sn_lexer {
   const char *file;
   const char *at, *end;
   int line, column;
-  sn_token token;  /* the current token */
-  sn_code failed;  /* sticky: after the first error every read fails */
+  sn_token token; /* the current token */
+  sn_code failed; /* sticky: after the first error every read fails */
 } sn_lexer;
 
 /* Starts on `bytes` bytes of text, which may hold anything; reads the first token. */
-void sn_lex_begin(sn_lexer *x, sn_arena *arena, sn_diags *diags, const char *file, const char *text,
-                  size_t bytes);
+void sn_lex_begin(sn_lexer *x, sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes);
 void sn_lex_next(sn_lexer *x);
 bool sn_lex_is(const sn_lexer *x, const char *punct_or_name); /* current PUNCT or NAME has this text */
 bool sn_lex_accept(sn_lexer *x, const char *punct_or_name);   /* consumes it if it is there */

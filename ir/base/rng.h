@@ -17,7 +17,9 @@ float sn_uniform(uint64_t seed, uint64_t stream, uint32_t step, uint64_t element
 uint64_t sn_stream_of(const char *name);
 
 /* A sequential generator for hosts (shuffles, sampling, initial values). */
-typedef struct sn_rng { uint64_t seed, stream, count; } sn_rng;
+typedef struct sn_rng {
+  uint64_t seed, stream, count;
+} sn_rng;
 uint32_t sn_rng_u32(sn_rng *r);
 double sn_rng_f64(sn_rng *r);                 /* [0, 1), 53 bits */
 double sn_rng_normal(sn_rng *r);              /* Box-Muller, one of the pair */

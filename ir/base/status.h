@@ -30,9 +30,9 @@ typedef enum sn_code {
 #endif
 
 /* Returns the code of `expression` from the calling function unless it is SN_OK. */
-#define SN_TRY(expression)              \
-  do {                                  \
-    sn_code sn_try_code = (expression); \
+#define SN_TRY(expression)               \
+  do {                                   \
+    sn_code sn_try_code = (expression);  \
     if (sn_try_code) return sn_try_code; \
   } while (0)
 

@@ -24,42 +24,47 @@ typedef struct sn_module sn_module;
 
 /* One attribute; which member holds is said by the kind in op.def. */
 typedef struct sn_attr {
-  bool set;                 /* optional attributes may be absent */
-  int64_t i;                /* kind i, and e (an sn_elem) */
-  double f;                 /* kind f */
-  const char *s;            /* kind s, interned */
-  const sn_dimx *d;         /* kind d */
-  int count;                /* kinds I, D: number of entries */
-  const int64_t *ints;      /* kind I */
+  bool set;                   /* optional attributes may be absent */
+  int64_t i;                  /* kind i, and e (an sn_elem) */
+  double f;                   /* kind f */
+  const char *s;              /* kind s, interned */
+  const sn_dimx *d;           /* kind d */
+  int count;                  /* kinds I, D: number of entries */
+  const int64_t *ints;        /* kind I */
   const sn_dimx *const *dims; /* kind D */
-  const sn_func *region;    /* kind R */
+  const sn_func *region;      /* kind R */
 } sn_attr;
 
 /* Where a node came from. Survives every pass; not part of its identity. */
 typedef struct sn_origin {
   const sn_loc *locs; /* source lines, the first is the main one */
   int loc_count;
-  const char *layer;  /* "h.3", set when a call was inlined; NULL: none */
-  const char *group;  /* expansion it came from: "softmax#12"; NULL: none. Unfused builds keep these together */
+  const char *layer; /* "h.3", set when a call was inlined; NULL: none */
+  const char *group; /* expansion it came from: "softmax#12"; NULL: none. Unfused builds keep these together */
 } sn_origin;
 
 typedef struct sn_node {
   sn_op op;
   int arg_count, result_count;
-  const sn_val *arg;             /* operands: values with smaller ids */
-  const sn_attr *attr;           /* as many as op.def lists, in its order */
-  const sn_type *const *type;    /* of each result */
-  sn_val first;                  /* its results are first .. first + result_count - 1 */
+  const sn_val *arg;          /* operands: values with smaller ids */
+  const sn_attr *attr;        /* as many as op.def lists, in its order */
+  const sn_type *const *type; /* of each result */
+  sn_val first;               /* its results are first .. first + result_count - 1 */
   sn_origin origin;
 } sn_node;
 
-typedef struct sn_output { const char *name; sn_val value; } sn_output_pair;
-typedef struct sn_state_pair { sn_val state, next; } sn_state_pair; /* state: result of a PARAM or STATE node */
+typedef struct sn_output {
+  const char *name;
+  sn_val value;
+} sn_output_pair;
+typedef struct sn_state_pair {
+  sn_val state, next;
+} sn_state_pair; /* state: result of a PARAM or STATE node */
 
 /* The kinds of function. */
 typedef enum sn_func_kind {
-  SN_FUNC_GRAPH,  /* entry: inputs, parameters and states as leaves; outputs and updates by name */
-  SN_FUNC_BODY    /* region or callee: ARG leaves, results in order; a callee may hold leaves too */
+  SN_FUNC_GRAPH, /* entry: inputs, parameters and states as leaves; outputs and updates by name */
+  SN_FUNC_BODY   /* region or callee: ARG leaves, results in order; a callee may hold leaves too */
 } sn_func_kind;
 
 struct sn_func {
@@ -68,17 +73,17 @@ struct sn_func {
   sn_func_kind kind;
   sn_arena *arena;
   int node_count, node_capacity;
-  const sn_node **node;          /* in topological order */
+  const sn_node **node;            /* in topological order */
   int value_count, value_capacity; /* ids are 1 .. value_count - 1: side arrays have value_count entries */
-  const sn_node **node_of;       /* by value id; [0] is NULL */
+  const sn_node **node_of;         /* by value id; [0] is NULL */
   int result_count, result_capacity;
-  sn_val *result;                /* BODY: returned values */
+  sn_val *result; /* BODY: returned values */
   int output_count, output_capacity;
-  sn_output_pair *output;        /* GRAPH: sorted by name when finished */
+  sn_output_pair *output; /* GRAPH: sorted by name when finished */
   int update_count, update_capacity;
-  sn_state_pair *update;         /* GRAPH: state written after the run; sorted by name of the state when finished */
-  sn_val guard;                  /* GRAPH: bool[]; when false no update happens and the run reports SN_ERR_NUMERIC; 0: none */
-  sn_map *interned;              /* hash-consing table */
+  sn_state_pair *update; /* GRAPH: state written after the run; sorted by name of the state when finished */
+  sn_val guard;          /* GRAPH: bool[]; when false no update happens and the run reports SN_ERR_NUMERIC; 0: none */
+  sn_map *interned;      /* hash-consing table */
 };
 
 struct sn_module {
@@ -86,8 +91,8 @@ struct sn_module {
   sn_types *types;
   sn_names *names;
   int func_count, func_capacity;
-  sn_func **func;                /* in order of creation */
-  sn_map *suffix;                /* next number tried to make a name unique, by name */
+  sn_func **func; /* in order of creation */
+  sn_map *suffix; /* next number tried to make a name unique, by name */
 };
 
 sn_module *sn_module_create(sn_arena *arena);
@@ -101,8 +106,8 @@ void sn_module_remove(sn_module *m, const sn_func *f);
 
 /* Adds a node, or returns the equal node that is already there (merging source lines). Attributes
  * are copied. No checks: ir/ops does them.  -> its first result. */
-sn_val sn_func_add(sn_func *f, sn_op op, int arg_count, const sn_val *arg, const sn_attr *attr,
-                   int result_count, const sn_type *const *type, const sn_origin *origin);
+sn_val sn_func_add(sn_func *f, sn_op op, int arg_count, const sn_val *arg, const sn_attr *attr, int result_count,
+                   const sn_type *const *type, const sn_origin *origin);
 void sn_func_return(sn_func *f, sn_val value);
 void sn_func_output(sn_func *f, const char *name, sn_val value);
 void sn_func_update(sn_func *f, sn_val state, sn_val next);
@@ -110,10 +115,10 @@ void sn_func_update(sn_func *f, sn_val state, sn_val next);
 /* Facts of a value. */
 static inline const sn_node *sn_node_of(const sn_func *f, sn_val v) { return f->node_of[v]; }
 const sn_type *sn_val_type(const sn_func *f, sn_val v);
-int sn_val_result(const sn_func *f, sn_val v); /* which result of its node */
+int sn_val_result(const sn_func *f, sn_val v);                   /* which result of its node */
 const sn_attr *sn_node_attr(const sn_node *n, const char *name); /* the op must have it */
 bool sn_val_is_const(const sn_func *f, sn_val v, double *out);   /* result of a CONST node */
-const char *sn_leaf_name(const sn_node *n); /* name of INPUT, PARAM, STATE; NULL otherwise */
+const char *sn_leaf_name(const sn_node *n);                      /* name of INPUT, PARAM, STATE; NULL otherwise */
 /* The leaf called `name` with that op, 0 when there is none. */
 sn_val sn_func_leaf(const sn_func *f, sn_op op, const char *name);
 

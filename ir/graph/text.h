@@ -16,10 +16,11 @@
  *     guard %77
  *   }
  *
- * A statement is: values, `=`, op, operands, attributes, `:`, a type per value, then where they are known layer, group and
- * source lines (after @; `none` when locations are printed and there are none). Printed values are the ids of the function;
- * a parsed text may use any %names. Attributes are `name value`, printed in the order of op.def, those not set are left out;
- * a value is by kind: i 12, f 0.02 (reads back to the same bits), s "text", e f32, d 4*T, I [1, 2], D [B, 4*T], R @name
+ * A statement is: values, `=`, op, operands, attributes, `:`, a type per value, then where they are known layer, group
+ * and source lines (after @; `none` when locations are printed and there are none). Printed values are the ids of the
+ * function; a parsed text may use any %names. Attributes are `name value`, printed in the order of op.def, those not
+ * set are left out; a value is by kind: i 12, f 0.02 (reads back to the same bits), s "text", e f32, d 4*T, I [1, 2], D
+ * [B, 4*T], R @name
  * (@"any text" when it is not a plain name). Comments run from // to the end of the line. */
 #ifndef SN_IR_GRAPH_TEXT_H
 #define SN_IR_GRAPH_TEXT_H
@@ -40,7 +41,7 @@ void sn_node_print(sn_text *out, const sn_func *f, const sn_node *n, sn_print_op
 /* Parses a text that may hold anything. Types are written in the text and taken as stated: check
  * them with sn_ops_check (ir/ops). Node locations are the lines of the text unless it states others.
  * errors: SN_ERR_INPUT with line and column; SN_ERR_LIMIT above 4 M nodes or 64 nested regions. */
-SN_MUST sn_code sn_module_parse(sn_arena *arena, sn_diags *diags, const char *file,
-                                const char *text, size_t bytes, sn_module **out);
+SN_MUST sn_code sn_module_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                                sn_module **out);
 
 #endif

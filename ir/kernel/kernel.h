@@ -6,11 +6,11 @@
  *   tile    dtype x [R, C], R and C compile-time constants; scalar [1,1], row vector [1,C], column vector [R,1]
  *   buffer  a parameter or a local scratch array of flat elements
  *
- * Memory: `in` buffers never overlap anything that is stored to; a window that an instance has stored is not loaded again in it;
- * no element of an output is written by two instances; `iload` reads only `in` buffers.
- * Narrow dtypes (bf16 f16 i8 u8) appear only in load, store, gather, cast, bcast, trans, select and as mma operands;
- * arithmetic is f32, i32 or bool (f64 in kernels of f64 graphs, i64 only in load, store, cast, select, add, sub, mul, compare).
- * Grid: the last dimension runs fastest; consecutive instances run on one core and share its cache. */
+ * Memory: `in` buffers never overlap anything that is stored to; a window that an instance has stored is not loaded
+ * again in it; no element of an output is written by two instances; `iload` reads only `in` buffers. Narrow dtypes
+ * (bf16 f16 i8 u8) appear only in load, store, gather, cast, bcast, trans, select and as mma operands; arithmetic is
+ * f32, i32 or bool (f64 in kernels of f64 graphs, i64 only in load, store, cast, select, add, sub, mul, compare). Grid:
+ * the last dimension runs fastest; consecutive instances run on one core and share its cache. */
 #ifndef SN_IR_KERNEL_KERNEL_H
 #define SN_IR_KERNEL_KERNEL_H
 
@@ -23,8 +23,16 @@
 typedef int sn_kv; /* id of an instruction in its kernel; 0: none */
 
 typedef enum sn_kclass {
-  SN_KCLASS_IDX, SN_KCLASS_MEM, SN_KCLASS_SRC, SN_KCLASS_UN, SN_KCLASS_BIN,
-  SN_KCLASS_CMP, SN_KCLASS_TER, SN_KCLASS_SHAPE, SN_KCLASS_MMA, SN_KCLASS_CTL
+  SN_KCLASS_IDX,
+  SN_KCLASS_MEM,
+  SN_KCLASS_SRC,
+  SN_KCLASS_UN,
+  SN_KCLASS_BIN,
+  SN_KCLASS_CMP,
+  SN_KCLASS_TER,
+  SN_KCLASS_SHAPE,
+  SN_KCLASS_MMA,
+  SN_KCLASS_CTL
 } sn_kclass;
 
 typedef enum sn_kop {
@@ -35,14 +43,18 @@ typedef enum sn_kop {
   SN_K_COUNT
 } sn_kop;
 
-/* index values: elem SN_ELEM_NONE, r = c = 0.  buffers: their elem, r = c = 0.  statements (for, if, store): r = c = -1. */
-typedef struct sn_ktype { sn_elem elem; int r, c; } sn_ktype;
+/* index values: elem SN_ELEM_NONE, r = c = 0.  buffers: their elem, r = c = 0.  statements (for, if, store): r = c =
+ * -1. */
+typedef struct sn_ktype {
+  sn_elem elem;
+  int r, c;
+} sn_ktype;
 
-enum { SN_K_TA = 1, SN_K_TB = 2, SN_K_VNNI = 4 };                   /* mma flags */
+enum { SN_K_TA = 1, SN_K_TB = 2, SN_K_VNNI = 4 }; /* mma flags */
 enum { SN_K_ARGS = 20, SN_K_PARAMS = 64, SN_K_YIELDS = 16, SN_K_DEPTH = 16 };
 
 typedef struct sn_kblock {
-  sn_kv *ins;               /* in order; IV, CARRY, RESULT and IDX ops are not listed */
+  sn_kv *ins; /* in order; IV, CARRY, RESULT and IDX ops are not listed */
   int count, capacity;
   sn_kv yield[SN_K_YIELDS];
   int yield_count;
@@ -52,13 +64,13 @@ typedef struct sn_kins {
   sn_kop op;
   sn_ktype type;
   int count;
-  sn_kv a[SN_K_ARGS];       /* operands, see kop.def */
-  int64_t i;                /* integer attribute */
-  double f;                 /* float attribute */
+  sn_kv a[SN_K_ARGS]; /* operands, see kop.def */
+  int64_t i;          /* integer attribute */
+  double f;           /* float attribute */
   sn_kblock *body[2];
-  sn_kv in[SN_K_YIELDS];    /* FOR: its CARRY ids */
-  sn_kv out[SN_K_YIELDS];   /* FOR, IF: its RESULT ids */
-  sn_kv iv;                 /* FOR: its loop variable */
+  sn_kv in[SN_K_YIELDS];  /* FOR: its CARRY ids */
+  sn_kv out[SN_K_YIELDS]; /* FOR, IF: its RESULT ids */
+  sn_kv iv;               /* FOR: its loop variable */
 } sn_kins;
 
 typedef enum sn_krole { SN_K_IN, SN_K_OUT, SN_K_INOUT, SN_K_SIZE } sn_krole; /* SIZE: an i64 */
@@ -66,9 +78,9 @@ typedef enum sn_krole { SN_K_IN, SN_K_OUT, SN_K_INOUT, SN_K_SIZE } sn_krole; /* 
 typedef struct sn_kparam {
   const char *name;
   sn_krole role;
-  sn_elem elem;             /* of a buffer */
-  int64_t min, max;         /* SIZE: proven bounds */
-  int64_t divisor;          /* SIZE: known divisor; buffers: alignment of the base in bytes (64 from arenas) */
+  sn_elem elem;     /* of a buffer */
+  int64_t min, max; /* SIZE: proven bounds */
+  int64_t divisor;  /* SIZE: known divisor; buffers: alignment of the base in bytes (64 from arenas) */
   sn_kv value;
 } sn_kparam;
 
@@ -77,16 +89,16 @@ typedef struct sn_kernel {
   const char *name;
   sn_kparam param[SN_K_PARAMS];
   int param_count;
-  sn_kv grid[3];            /* extents: index expressions of sizes */
+  sn_kv grid[3]; /* extents: index expressions of sizes */
   int grid_count;
-  sn_kins *ins;             /* ins[0] unused */
+  sn_kins *ins; /* ins[0] unused */
   int ins_count, ins_capacity;
   sn_kblock *body;
-  sn_kblock *at[SN_K_DEPTH];  /* builder: insertion stack */
+  sn_kblock *at[SN_K_DEPTH]; /* builder: insertion stack */
   int depth;
-  sn_kv *table;             /* builder: hash of index values */
+  sn_kv *table; /* builder: hash of index values */
   int table_count, table_capacity;
-  const char *broken;       /* builder: first limit that was exceeded (verify reports it); NULL: none */
+  const char *broken; /* builder: first limit that was exceeded (verify reports it); NULL: none */
 } sn_kernel;
 
 /* ---- build: operand mistakes are compiler mistakes (sn_kernel_verify finds them) ------------------- */
@@ -105,10 +117,12 @@ sn_kv sn_k_iadd(sn_kernel *k, sn_kv a, sn_kv b);
 sn_kv sn_k_isub(sn_kernel *k, sn_kv a, sn_kv b);
 sn_kv sn_k_imul(sn_kernel *k, sn_kv a, sn_kv b);
 sn_kv sn_k_imulc(sn_kernel *k, sn_kv a, int64_t c);
-sn_kv sn_k_iceil(sn_kernel *k, sn_kv a, int64_t by);            /* ceil(a / by) */
+sn_kv sn_k_iceil(sn_kernel *k, sn_kv a, int64_t by); /* ceil(a / by) */
 sn_kv sn_k_iload(sn_kernel *k, sn_kv buffer, sn_kv off);
 
-typedef struct sn_kwin { sn_kv buf, off, rs, cs, nr, nc; } sn_kwin; /* 0: off 0, rs 0, cs 1, no limit */
+typedef struct sn_kwin {
+  sn_kv buf, off, rs, cs, nr, nc;
+} sn_kwin; /* 0: off 0, rs 0, cs 1, no limit */
 sn_kv sn_k_load(sn_kernel *k, int r, int c, sn_kwin w, double pad);
 void sn_k_store(sn_kernel *k, sn_kwin w, sn_kv v);
 /* rows: i32 [R,1] or [R,C]. Rows out of [0, limit) are the caller's mistake; limit 0: unknown. */
@@ -118,14 +132,14 @@ sn_kv sn_k_const(sn_kernel *k, sn_elem e, int r, int c, double v);
 sn_kv sn_k_isplat(sn_kernel *k, int r, int c, sn_kv index);
 sn_kv sn_k_iota(sn_kernel *k, int r, int c, int axis, sn_kv base);
 sn_kv sn_k_un(sn_kernel *k, sn_kop op, sn_kv x);
-sn_kv sn_k_cast(sn_kernel *k, sn_elem e, sn_kv x);               /* x itself when it has that type */
+sn_kv sn_k_cast(sn_kernel *k, sn_elem e, sn_kv x); /* x itself when it has that type */
 sn_kv sn_k_bitcast(sn_kernel *k, sn_elem e, sn_kv x);
-sn_kv sn_k_bin(sn_kernel *k, sn_kop op, sn_kv x, sn_kv y);       /* broadcasts either operand (emits bcast) */
-sn_kv sn_k_binc(sn_kernel *k, sn_kop op, sn_kv x, double c);     /* with a constant */
+sn_kv sn_k_bin(sn_kernel *k, sn_kop op, sn_kv x, sn_kv y);   /* broadcasts either operand (emits bcast) */
+sn_kv sn_k_binc(sn_kernel *k, sn_kop op, sn_kv x, double c); /* with a constant */
 sn_kv sn_k_fma(sn_kernel *k, sn_kv x, sn_kv y, sn_kv z);
 sn_kv sn_k_select(sn_kernel *k, sn_kv cond, sn_kv x, sn_kv y);
 sn_kv sn_k_bcast(sn_kernel *k, int r, int c, sn_kv x);
-sn_kv sn_k_reduce(sn_kernel *k, sn_kop op, int axis, sn_kv x);   /* RSUM RMAX RARGMAX */
+sn_kv sn_k_reduce(sn_kernel *k, sn_kop op, int axis, sn_kv x); /* RSUM RMAX RARGMAX */
 sn_kv sn_k_trans(sn_kernel *k, sn_kv x);
 sn_kv sn_k_rescale(sn_kernel *k, sn_kv acc, sn_kv stat);
 sn_kv sn_k_mma(sn_kernel *k, sn_kv acc, sn_kv a, sn_kv b, int flags);
@@ -136,7 +150,7 @@ sn_kv sn_k_for(sn_kernel *k, sn_kv lo, sn_kv hi, int64_t step, int count, sn_kv 
 void sn_k_end_for(sn_kernel *k, int count, sn_kv *carry);
 void sn_k_if(sn_kernel *k, sn_kv cond);
 void sn_k_else(sn_kernel *k, int count, const sn_kv *yield);
-void sn_k_end_if(sn_kernel *k, int count, sn_kv *yield);         /* results on return */
+void sn_k_end_if(sn_kernel *k, int count, sn_kv *yield); /* results on return */
 
 /* ---- inspect ------------------------------------------------------------------------------------- */
 
@@ -148,9 +162,10 @@ static inline const sn_kins *sn_k_ins(const sn_kernel *k, sn_kv v) { return &k->
 static inline sn_ktype sn_k_type(const sn_kernel *k, sn_kv v) { return k->ins[v].type; }
 bool sn_k_is_const(const sn_kernel *k, sn_kv index, int64_t *out);
 /* Facts of an index value from the parameters' bounds and divisors. */
-int64_t sn_k_divisor(const sn_kernel *k, sn_kv index);           /* 0 for the constant 0 */
+int64_t sn_k_divisor(const sn_kernel *k, sn_kv index); /* 0 for the constant 0 */
 void sn_k_bounds(const sn_kernel *k, sn_kv index, int64_t *min, int64_t *max);
-/* The line that defines v as sn_kernel_print shows it (for v of a FOR or IF: its first line), without indentation: for messages. */
+/* The line that defines v as sn_kernel_print shows it (for v of a FOR or IF: its first line), without indentation: for
+ * messages. */
 const char *sn_k_text(const sn_kernel *k, sn_kv v, sn_arena *arena);
 
 /* Scope, types, roles, shapes, yields, restrictions of the head comment. Names the instruction. */
@@ -159,8 +174,8 @@ SN_MUST sn_code sn_kernel_verify(const sn_kernel *k, sn_diags *diags);
 /* ---- text: parses back to an equal kernel; equal kernels print equal bytes ------------------------ */
 
 void sn_kernel_print(sn_text *out, const sn_kernel *k);
-SN_MUST sn_code sn_kernel_parse(sn_arena *arena, sn_diags *diags, const char *file,
-                                const char *text, size_t bytes, sn_kernel **out);
+SN_MUST sn_code sn_kernel_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                                sn_kernel **out);
 /* Renumbers in program order and drops unused instructions: the form that is printed, hashed and deduplicated. */
 sn_kernel *sn_kernel_finish(sn_arena *arena, const sn_kernel *k);
 /* Do they print the same bytes? */

@@ -1,6 +1,6 @@
-/* The plan: what the compiler hands to a runtime. Slots (tensors with symbolic sizes), code, and per graph a list of steps.
- * It is the artefact: in-process run, disk cache, executable and object file are this, packaged differently. Plain data; the
- * runtime contains no compiler. */
+/* The plan: what the compiler hands to a runtime. Slots (tensors with symbolic sizes), code, and per graph a list of
+ * steps. It is the artefact: in-process run, disk cache, executable and object file are this, packaged differently.
+ * Plain data; the runtime contains no compiler. */
 #ifndef SN_IR_PLAN_PLAN_H
 #define SN_IR_PLAN_PLAN_H
 
@@ -9,18 +9,18 @@
 #include "ir/types/type.h"
 
 typedef enum sn_slot_role {
-  SN_SLOT_INPUT,   /* given by the caller for each run */
-  SN_SLOT_OUTPUT,  /* written for the caller */
-  SN_SLOT_PARAM,   /* weights: persistent, in checkpoints */
-  SN_SLOT_STATE,   /* other persistent state: moments, caches, step counts */
-  SN_SLOT_TEMP,    /* one run */
-  SN_SLOT_PACKED,  /* another layout of a PARAM that no graph updates; filled by `prepare` steps */
+  SN_SLOT_INPUT,  /* given by the caller for each run */
+  SN_SLOT_OUTPUT, /* written for the caller */
+  SN_SLOT_PARAM,  /* weights: persistent, in checkpoints */
+  SN_SLOT_STATE,  /* other persistent state: moments, caches, step counts */
+  SN_SLOT_TEMP,   /* one run */
+  SN_SLOT_PACKED, /* another layout of a PARAM that no graph updates; filled by `prepare` steps */
 } sn_slot_role;
 
 typedef enum sn_init_kind { SN_INITIAL_NONE, SN_INITIAL_FILL, SN_INITIAL_NORMAL, SN_INITIAL_UNIFORM } sn_init_kind;
 
 typedef struct sn_slot {
-  const char *name;        /* of inputs, outputs, parameters, states; generated for the others */
+  const char *name; /* of inputs, outputs, parameters, states; generated for the others */
   sn_slot_role role;
   const sn_type *type;     /* row-major, contiguous */
   const sn_dimx *elements; /* storage, at least the product of the dims */
@@ -38,9 +38,9 @@ typedef enum sn_code_kind { SN_CODE_CPU, SN_CODE_SPIRV, SN_CODE_KERNEL_TEXT } sn
 
 typedef struct sn_code_blob {
   sn_code_kind kind;
-  const char *name;        /* of the kernel */
+  const char *name; /* of the kernel */
   const unsigned char *bytes;
-  int64_t byte_count;      /* CPU: position-independent image, entry at `entry` */
+  int64_t byte_count; /* CPU: position-independent image, entry at `entry` */
   int64_t entry;
   int64_t workspace_bytes; /* per thread, 64-byte aligned */
   const char *features;    /* what the code needs, as sn_target.features */
@@ -49,55 +49,57 @@ typedef struct sn_code_blob {
 /* An argument of a launch: a slot or a symbol of the plan. */
 typedef struct sn_plan_arg {
   bool is_slot;
-  int index;               /* slot, or symbol of plan->types: an i64 size */
+  int index; /* slot, or symbol of plan->types: an i64 size */
 } sn_plan_arg;
 
 typedef enum sn_step_kind {
-  SN_STEP_LAUNCH,          /* run a kernel over its grid */
-  SN_STEP_COPY,            /* whole slot `to` = slot `from` */
-  SN_STEP_CHECK,           /* end the run with SN_ERR_NUMERIC when the bool slot `from` is false; no state was written before */
-  SN_STEP_SWAP,            /* exchange the storage of two slots of one type (state double buffer) */
-  SN_STEP_HOST,            /* call the host function `host` of the plan's owner (ref target) */
+  SN_STEP_LAUNCH, /* run a kernel over its grid */
+  SN_STEP_COPY,   /* whole slot `to` = slot `from` */
+  SN_STEP_CHECK,  /* end the run with SN_ERR_NUMERIC when the bool slot `from` is false; no state was written before */
+  SN_STEP_SWAP,   /* exchange the storage of two slots of one type (state double buffer) */
+  SN_STEP_HOST,   /* call the host function `host` of the plan's owner (ref target) */
 } sn_step_kind;
 
 typedef struct sn_step {
   sn_step_kind kind;
-  int code;                /* LAUNCH: blob */
+  int code; /* LAUNCH: blob */
   int arg_count;
   const sn_plan_arg *arg;
-  uint64_t writes;         /* LAUNCH: bit i: the kernel stores to argument i (roles OUT and INOUT); at most 64 arguments */
-  const sn_dimx *grid[3];  /* LAUNCH: extents, last fastest; missing ones are NULL */
-  int from, to;            /* COPY, CHECK, SWAP */
+  uint64_t writes; /* LAUNCH: bit i: the kernel stores to argument i (roles OUT and INOUT); at most 64 arguments */
+  const sn_dimx *grid[3]; /* LAUNCH: extents, last fastest; missing ones are NULL */
+  int from, to;           /* COPY, CHECK, SWAP */
   /* report */
-  const char *kind_name;   /* "map", "rows", "contract", "attend", "index", "copy" ... */
-  const char *ops;         /* the ops fused, "mul add gelu" */
-  const char *where;       /* layer or source line; may be NULL */
+  const char *kind_name;                             /* "map", "rows", "contract", "attend", "index", "copy" ... */
+  const char *ops;                                   /* the ops fused, "mul add gelu" */
+  const char *where;                                 /* layer or source line; may be NULL */
   const sn_dimx *flops, *bytes_read, *bytes_written; /* distinct bytes of this launch */
 } sn_step;
 
-typedef struct sn_refusal { const char *ops, *reason; } sn_refusal;
+typedef struct sn_refusal {
+  const char *ops, *reason;
+} sn_refusal;
 
 typedef struct sn_plan_graph {
   const char *name;
   int step_count;
   sn_step *step;
   int refusal_count;
-  sn_refusal *refusal;     /* fusions that were refused, with the reason */
+  sn_refusal *refusal; /* fusions that were refused, with the reason */
 } sn_plan_graph;
 
 typedef struct sn_plan {
   sn_arena *arena;
-  sn_types *types;         /* symbols with bounds */
-  const char *model;       /* name of the model */
-  const char *settings;    /* "layers=4 heads=4", as compiled */
-  const char *target;      /* name of the device, and its features */
+  sn_types *types;      /* symbols with bounds */
+  const char *model;    /* name of the model */
+  const char *settings; /* "layers=4 heads=4", as compiled */
+  const char *target;   /* name of the device, and its features */
   int slot_count;
   sn_slot *slot;
   int code_count;
   sn_code_blob *code;
   int graph_count;
   sn_plan_graph *graph;
-  int prepare_count;       /* steps to run after parameters were loaded: packing */
+  int prepare_count; /* steps to run after parameters were loaded: packing */
   sn_step *prepare;
 } sn_plan;
 
@@ -112,13 +114,13 @@ SN_MUST sn_code sn_plan_check_hazards(const sn_plan *p, sn_diags *diags);
 
 /* Text form, parses back. Code blobs are shown as hex. */
 void sn_plan_print(sn_text *out, const sn_plan *p, bool with_code);
-SN_MUST sn_code sn_plan_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text,
-                              size_t bytes, sn_plan **out);
+SN_MUST sn_code sn_plan_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                              sn_plan **out);
 
 /* Binary form: magic, version, length and checksum, then sections. Reading trusts nothing. */
 SN_MUST sn_code sn_plan_write(sn_arena *arena, const sn_plan *p, unsigned char **out, size_t *out_bytes);
-SN_MUST sn_code sn_plan_read(sn_arena *arena, sn_diags *diags, const char *file, const void *data,
-                             size_t bytes, sn_plan **out);
+SN_MUST sn_code sn_plan_read(sn_arena *arena, sn_diags *diags, const char *file, const void *data, size_t bytes,
+                             sn_plan **out);
 /* 128-bit identity of everything that decides results: steps, code, initial values; in checkpoints. */
 void sn_plan_hash(const sn_plan *p, uint64_t out[2]);
 

@@ -21,8 +21,8 @@ sn_types *sn_types_create(sn_arena *arena);
 sn_arena *sn_types_arena(const sn_types *t);
 
 /* Symbols. Declaring a name again returns the same symbol; *conflict is set when bounds differ. */
-const sn_dimx *sn_dimx_symbol(sn_types *t, const char *name, int64_t min, int64_t max,
-                              int64_t multiple, bool *conflict);
+const sn_dimx *sn_dimx_symbol(sn_types *t, const char *name, int64_t min, int64_t max, int64_t multiple,
+                              bool *conflict);
 const sn_dimx *sn_dimx_find_symbol(const sn_types *t, const char *name); /* NULL: none */
 int sn_types_symbol_count(const sn_types *t);
 const sn_dimx *sn_types_symbol(const sn_types *t, int i); /* in order of declaration */
@@ -55,15 +55,21 @@ int sn_dimx_compare(const sn_dimx *a, const sn_dimx *b);
 
 /* Walk, for lowering: `visit` folds an expression bottom up. Each call gets kind and folded parts. */
 typedef enum sn_dimx_kind {
-  SN_DIMX_CONST, SN_DIMX_SYMBOL, SN_DIMX_ADD, SN_DIMX_MUL,
-  SN_DIMX_FLOORDIV, SN_DIMX_MOD, SN_DIMX_MIN, SN_DIMX_MAX
+  SN_DIMX_CONST,
+  SN_DIMX_SYMBOL,
+  SN_DIMX_ADD,
+  SN_DIMX_MUL,
+  SN_DIMX_FLOORDIV,
+  SN_DIMX_MOD,
+  SN_DIMX_MIN,
+  SN_DIMX_MAX
 } sn_dimx_kind;
 /* The expression as a small tree: kind, constant (CONST), symbol index (SYMBOL), a and b. Built on
  * demand in the table's arena; polynomials are shown as sums of products. */
 typedef struct sn_dimx_tree {
   sn_dimx_kind kind;
-  int64_t value;                      /* CONST: the number; SYMBOL: its index */
-  const struct sn_dimx_tree *a, *b;   /* the others */
+  int64_t value;                    /* CONST: the number; SYMBOL: its index */
+  const struct sn_dimx_tree *a, *b; /* the others */
 } sn_dimx_tree;
 const sn_dimx_tree *sn_dimx_as_tree(sn_types *t, const sn_dimx *d);
 

@@ -24,7 +24,7 @@ typedef enum sn_elem {
 #define X(e, text, bytes, is_float, is_signed) SN_ELEM_##e,
   SN_DTYPES(X)
 #undef X
-  SN_ELEM_COUNT
+      SN_ELEM_COUNT
 } sn_elem;
 
 const char *sn_elem_name(sn_elem e);

@@ -13,8 +13,15 @@ typedef enum sn_op {
 } sn_op;
 
 typedef enum sn_op_class {
-  SN_CLASS_LEAF, SN_CLASS_POINT, SN_CLASS_VIEW, SN_CLASS_REDUCE, SN_CLASS_CONTRACT,
-  SN_CLASS_INDEX, SN_CLASS_RANDOM, SN_CLASS_STRUCT, SN_CLASS_EXPAND
+  SN_CLASS_LEAF,
+  SN_CLASS_POINT,
+  SN_CLASS_VIEW,
+  SN_CLASS_REDUCE,
+  SN_CLASS_CONTRACT,
+  SN_CLASS_INDEX,
+  SN_CLASS_RANDOM,
+  SN_CLASS_STRUCT,
+  SN_CLASS_EXPAND
 } sn_op_class;
 
 enum { SN_FLAG_COMM = 1, SN_FLAG_DIFF = 2, SN_FLAG_NODIFF = 4, SN_FLAG_EFFECT = 8 };
@@ -22,13 +29,13 @@ enum { SN_ATTR_MAX = 6 };
 
 typedef struct sn_attr_info {
   char name[16];
-  char kind;     /* i f s e d I D R, see op.def */
+  char kind; /* i f s e d I D R, see op.def */
   bool optional;
 } sn_attr_info;
 
 typedef struct sn_op_info {
-  const char *name;        /* text form */
-  int operands, results;   /* -1: any number */
+  const char *name;      /* text form */
+  int operands, results; /* -1: any number */
   sn_op_class cls;
   int flags;
   int attr_count;

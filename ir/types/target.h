@@ -5,19 +5,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum sn_isa { /* CPU feature levels, ascending */
-  SN_ISA_BASELINE,    /* what every machine of the architecture has (x86-64: SSE2) */
-  SN_ISA_AVX2,        /* AVX2, FMA, F16C */
-  SN_ISA_AVX512,      /* AVX-512 F BW DQ VL */
-  SN_ISA_AMX,         /* AVX-512 with BF16 and AMX tiles */
+typedef enum sn_isa {                  /* CPU feature levels, ascending */
+                      SN_ISA_BASELINE, /* what every machine of the architecture has (x86-64: SSE2) */
+                      SN_ISA_AVX2,     /* AVX2, FMA, F16C */
+                      SN_ISA_AVX512,   /* AVX-512 F BW DQ VL */
+                      SN_ISA_AMX,      /* AVX-512 with BF16 and AMX tiles */
 } sn_isa;
 
 typedef struct sn_target {
-  char name[16];          /* "cpu", "vulkan", "ref", "template" */
-  char features[64];      /* canonical text of what code generation may use: part of cache keys */
-  sn_isa isa;             /* CPU only */
-  int lanes;              /* f32 per vector register; 1 when unknown */
-  int threads;            /* workers of the machine; never part of any schedule choice */
+  char name[16];                        /* "cpu", "vulkan", "ref", "template" */
+  char features[64];                    /* canonical text of what code generation may use: part of cache keys */
+  sn_isa isa;                           /* CPU only */
+  int lanes;                            /* f32 per vector register; 1 when unknown */
+  int threads;                          /* workers of the machine; never part of any schedule choice */
   int64_t l1_bytes, l2_bytes, l3_bytes; /* data caches of one core; defaults when unknown */
   /* schedule parameters (KERNEL_IR.md, decision 6) */
   int bm, bn, bk;         /* contract: macro tile; bk 0 = whole K in one product */

@@ -10,7 +10,7 @@
 typedef struct sn_lowered {
   sn_plan *plan;
   int kernel_count;
-  sn_kernel **kernel;      /* finished (ir/kernel), elementary functions expanded, simplified */
+  sn_kernel **kernel; /* finished (ir/kernel), elementary functions expanded, simplified */
 } sn_lowered;
 
 /* needs: SN_FACT_FUSED. Orders steps, makes kernels, decides in-place updates, lifetimes and storage sharing.

@@ -7,10 +7,10 @@
 
 enum { B = 2, T = 8, V = 17 };
 
-#define CHECK(call)                                                                                   \
-  do {                                                                                                \
-    int code_ = (call);                                                                               \
-    if (code_) return fprintf(stderr, "%s: code %d: %s\n", #call, code_, tiny_error(m)), 1;            \
+#define CHECK(call)                                                                         \
+  do {                                                                                      \
+    int code_ = (call);                                                                     \
+    if (code_) return fprintf(stderr, "%s: code %d: %s\n", #call, code_, tiny_error(m)), 1; \
   } while (0)
 
 static int serve(tiny *m, const int32_t *tokens) {
@@ -20,7 +20,8 @@ static int serve(tiny *m, const int32_t *tokens) {
   CHECK(tiny_prefill(m, 1, T - 1, zero, tokens, NULL));
   CHECK(tiny_decode(m, 1, at, tokens + T - 1, last));
   for (int v = 0; v < V; v++)
-    if (fabsf(last[v] - whole[(T - 1) * V + v]) > 1e-4f * (1 + fabsf(last[v]))) return fprintf(stderr, "decode %g, prefill %g\n", last[v], whole[(T - 1) * V + v]), 1;
+    if (fabsf(last[v] - whole[(T - 1) * V + v]) > 1e-4f * (1 + fabsf(last[v])))
+      return fprintf(stderr, "decode %g, prefill %g\n", last[v], whole[(T - 1) * V + v]), 1;
   return 0;
 }
 
@@ -31,7 +32,8 @@ int main(int argc, char **argv) {
   for (int i = 0; i < B * T; i++) tokens[i] = i * 5 % V, targets[i] = (i + 1) * 5 % V;
   CHECK(tiny_open(&m, NULL, 3, 2, 1));
   CHECK(tiny_eval(m, B, T, targets, tokens, &before));
-  for (int step = 0; step < 20; step++) CHECK(tiny_train(m, B, T, NULL, NULL, &lr, NULL, NULL, targets, tokens, NULL, NULL, NULL, &loss));
+  for (int step = 0; step < 20; step++)
+    CHECK(tiny_train(m, B, T, NULL, NULL, &lr, NULL, NULL, targets, tokens, NULL, NULL, NULL, &loss));
   CHECK(tiny_eval(m, B, T, targets, tokens, &after));
   if (!(after < before)) return fprintf(stderr, "the loss did not fall: %g, then %g\n", before, after), 1;
   if (serve(m, tokens)) return 1;
@@ -39,7 +41,8 @@ int main(int argc, char **argv) {
   CHECK(tiny_open(&again, argc > 1 ? argv[1] : "tiny.safetensors", 0, 1, 1));
   CHECK(tiny_eval(again, B, T, targets, tokens, &loss));
   if (loss != after) return fprintf(stderr, "read back: %g instead of %g\n", loss, after), 1;
-  if (!tiny_eval(m, 9999999, T, targets, tokens, &loss)) return fprintf(stderr, "an extent out of bounds is accepted\n"), 1;
+  if (!tiny_eval(m, 9999999, T, targets, tokens, &loss))
+    return fprintf(stderr, "an extent out of bounds is accepted\n"), 1;
   tiny_close(m);
   tiny_close(again);
   return printf("%.6g -> %.6g\n", before, after) < 0;

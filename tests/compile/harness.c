@@ -53,8 +53,8 @@ typedef struct session {
   sn_diags *diags;
   sn_compiled *c;
   int graph;
-  void **data;     /* by slot: what the interpreter reads */
-  int64_t *count;  /* elements by slot */
+  void **data;    /* by slot: what the interpreter reads */
+  int64_t *count; /* elements by slot */
   sn_buffer *buffer;
   int buffer_count;
   sn_runtime *runtime;
@@ -88,9 +88,12 @@ static sn_code prepare_slot(session *x, int slot, sn_rng *rng) {
   }
   if (s->graph != x->graph || (s->role != SN_SLOT_INPUT && s->role != SN_SLOT_OUTPUT)) return SN_OK;
   x->data[slot] = b.data = sn_arena_alloc(x->arena, bytes + 64);
-  if (s->role == SN_SLOT_OUTPUT) memset(b.data, 0xff, bytes);
-  else if (s->optional) fill(b.data, s->type->elem, 0, rng, x->o);
-  else fill(b.data, s->type->elem, x->count[slot], rng, x->o);
+  if (s->role == SN_SLOT_OUTPUT)
+    memset(b.data, 0xff, bytes);
+  else if (s->optional)
+    fill(b.data, s->type->elem, 0, rng, x->o);
+  else
+    fill(b.data, s->type->elem, x->count[slot], rng, x->o);
   if (s->optional) {
     sn_tensor *t;
     SN_TRY(sn_tensor_create(x->arena, s->type->elem, b.rank, b.extent, &t));
@@ -114,15 +117,17 @@ static sn_code prepare(session *x) {
   return SN_OK;
 }
 
-static void compare(session *x, const char *what, const char *name, const sn_tensor *oracle, const void *found, check_result *out) {
+static void compare(session *x, const char *what, const char *name, const sn_tensor *oracle, const void *found,
+                    check_result *out) {
   sn_mismatch m = sn_tensor_compare(oracle, found, x->o->factor > 0 ? x->o->factor : 1);
   out->total += m.total;
   out->excluded += m.excluded;
   out->mismatched += m.count;
   out->hash = sn_hash_bytes(found, (size_t)oracle->count * sn_elem_bytes(oracle->elem), out->hash);
   if (m.count && !out->first)
-    out->first = sn_arena_printf(x->arena, "%s %s: %lld of %lld wrong, first element %lld: expected %.9g, found %.9g, bound %.3g", what,
-                                 name, (long long)m.count, (long long)m.total, (long long)m.first, m.expected, m.found, m.bound);
+    out->first = sn_arena_printf(
+        x->arena, "%s %s: %lld of %lld wrong, first element %lld: expected %.9g, found %.9g, bound %.3g", what, name,
+        (long long)m.count, (long long)m.total, (long long)m.first, m.expected, m.found, m.bound);
 }
 
 static sn_code compare_all(session *x, check_result *out) {
@@ -139,7 +144,8 @@ static sn_code compare_all(session *x, check_result *out) {
   for (int i = 0; i < f->update_count; i++) {
     const char *name = sn_leaf_name(sn_node_of(f, f->update[i].state));
     int64_t bytes;
-    compare(x, "state", name, values[f->update[i].next], sn_store_data(x->store, sn_plan_find_slot(p, -1, name), &bytes), out);
+    compare(x, "state", name, values[f->update[i].next],
+            sn_store_data(x->store, sn_plan_find_slot(p, -1, name), &bytes), out);
   }
   return SN_OK;
 }

@@ -6,24 +6,24 @@
 #include "ir/ref/interp.h"
 
 typedef struct check_opt {
-  sn_compile_opt compile;  /* cache_dir "" unless set */
+  sn_compile_opt compile; /* cache_dir "" unless set */
   const char *graph;
-  const int64_t *dims;     /* by symbol of the module */
-  int threads;             /* 0: 1 */
-  uint64_t seed;           /* of inputs, parameters and states */
-  int64_t int_limit;       /* integer inputs are in [0, int_limit); 0: 2 */
-  double scale;            /* standard deviation of float inputs; 0: 1 */
-  double factor;           /* of the bound; 0: 1 */
-  int spread;              /* 0: proven bounds; else bounds estimated from that many noisy executions: for whole models, where proven ones
-                              multiply with every layer */
-  bool keep_store;         /* parameters and states keep their initial values */
+  const int64_t *dims; /* by symbol of the module */
+  int threads;         /* 0: 1 */
+  uint64_t seed;       /* of inputs, parameters and states */
+  int64_t int_limit;   /* integer inputs are in [0, int_limit); 0: 2 */
+  double scale;        /* standard deviation of float inputs; 0: 1 */
+  double factor;       /* of the bound; 0: 1 */
+  int spread; /* 0: proven bounds; else bounds estimated from that many noisy executions: for whole models, where proven
+                 ones multiply with every layer */
+  bool keep_store; /* parameters and states keep their initial values */
 } check_opt;
 
 typedef struct check_result {
   sn_compiled compiled;
   int64_t total, excluded, mismatched;
-  const char *first;       /* "output loss element 3: expected .. found .. bound .."; NULL: none */
-  uint64_t hash;           /* of all outputs and states, bit by bit */
+  const char *first; /* "output loss element 3: expected .. found .. bound .."; NULL: none */
+  uint64_t hash;     /* of all outputs and states, bit by bit */
 } check_result;
 
 /* Everything lives in `arena`; consumes the module. */

@@ -1,4 +1,5 @@
-/* The shipped models, compiled: every graph against the interpreter, fused and unfused, on every target and thread count. */
+/* The shipped models, compiled: every graph against the interpreter, fused and unfused, on every target and thread
+ * count. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,11 +19,13 @@ typedef struct variant {
 } variant;
 
 static const char *const small_gpt[] = {"layers=2", "heads=2", "width=16", "context=8", "vocab=17"};
-static const char *const small_llama[] = {"layers=2", "heads=4", "kv_heads=2", "width=16", "hidden=24", "context=8", "vocab=17"};
+static const char *const small_llama[] = {"layers=2",  "heads=4",   "kv_heads=2", "width=16",
+                                          "hidden=24", "context=8", "vocab=17"};
 
 static sn_module *build(const variant *v, sn_model_file **file, sn_arena *arena, sn_diags *diags) {
   bool gpt = !strcmp(v->model, "gpt");
-  sn_model_opt opt = {.set_count = gpt ? 5 : 7, .set = gpt ? small_gpt : small_llama, .graphs = v->graph, .real = SN_ELEM_F32};
+  sn_model_opt opt = {
+      .set_count = gpt ? 5 : 7, .set = gpt ? small_gpt : small_llama, .graphs = v->graph, .real = SN_ELEM_F32};
   sn_module *m = NULL;
   char path[512];
   snprintf(path, sizeof path, "%s/models/%s.c", SN_SOURCE_DIR, v->model);
@@ -46,8 +49,15 @@ static uint64_t check(const variant *v) {
   check_result r;
   set_dim(m, dims, "B", v->B);
   set_dim(m, dims, "T", v->T);
-  check_opt o = {.compile = {.target = v->target, .fuse = v->fuse, .isa = v->isa}, .graph = v->graph, .dims = dims, .seed = 11, .spread = 8, .factor = 4,
-                 .threads = v->threads, .int_limit = strcmp(v->graph, "prefill") && strcmp(v->graph, "decode") ? 17 : 1, .scale = 0.3};
+  check_opt o = {.compile = {.target = v->target, .fuse = v->fuse, .isa = v->isa},
+                 .graph = v->graph,
+                 .dims = dims,
+                 .seed = 11,
+                 .spread = 8,
+                 .factor = 4,
+                 .threads = v->threads,
+                 .int_limit = strcmp(v->graph, "prefill") && strcmp(v->graph, "decode") ? 17 : 1,
+                 .scale = 0.3};
   sn_code code = check_graph(m, &o, arena, diags, &r);
   if (code) fail_msg("%s %s %s: %s", v->model, v->graph, v->target, sn_diags_print(diags, arena));
   if (r.mismatched) fail_msg("%s %s %s fuse %s: %s", v->model, v->graph, v->target, v->fuse, r.first);
@@ -117,9 +127,12 @@ static void test_threads_change_nothing(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_template_unfused), cmocka_unit_test(test_template_fused),  cmocka_unit_test(test_cpu),
-      cmocka_unit_test(test_cpu_feature_levels), cmocka_unit_test(test_each_fusion_kind), cmocka_unit_test(test_odd_sizes),
-      cmocka_unit_test(test_threads_change_nothing)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_template_unfused),
+                                     cmocka_unit_test(test_template_fused),
+                                     cmocka_unit_test(test_cpu),
+                                     cmocka_unit_test(test_cpu_feature_levels),
+                                     cmocka_unit_test(test_each_fusion_kind),
+                                     cmocka_unit_test(test_odd_sizes),
+                                     cmocka_unit_test(test_threads_change_nothing)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
