@@ -33,7 +33,7 @@ static rule_out r_same(const rule_in *r) { return (rule_out){r->x.v, r->x.e, 0, 
 
 static rule_out r_sign(const rule_in *r) {
   double x = r->x.v;
-  bool unsure = r->x.e > 0 && fabs(x) <= r->x.e;
+  bool unsure = r->x.e > 0 && !(fabs(x) > r->x.e); /* also when it is NaN */
   return (rule_out){isnan(x) ? x : (x > 0) - (x < 0), unsure ? 2 : 0, 0, true};
 }
 
@@ -77,20 +77,26 @@ static rule_out r_exp(const rule_in *r) {
   return (rule_out){v, sn_times(v, expm1(r->x.e)), 8, r->x.v == 0};
 }
 
+/* Below 0 wherever in its interval it is, and too large to be flushed to 0: NaN for certain. */
+static bool certainly_negative(const rule_in *r) { return r->x.e > 0 && r->x.v + r->x.e <= -sn_elem_tiny(r->elem); }
+
 static rule_out r_log(const rule_in *r) {
   double a = r->x.v, e = r->x.e;
+  if (certainly_negative(r)) return (rule_out){NAN, 0, 0, true};
   if (e > 0 && a - e <= 0) return (rule_out){log(a), INFINITY, 0, false};
   return (rule_out){log(a), e > 0 ? -log1p(-e / a) : 0, 8, a == 1};
 }
 
 static rule_out r_sqrt(const rule_in *r) {
   double a = r->x.v, e = r->x.e, v = sqrt(a);
+  if (certainly_negative(r)) return (rule_out){NAN, 0, 0, true};
   if (e > 0 && a - e < 0) return (rule_out){v, INFINITY, 0, false};
   return (rule_out){v, e > 0 ? v - sqrt(a - e) : 0, 2, v * v == a && fma(v, v, -a) == 0};
 }
 
 static rule_out r_rsqrt(const rule_in *r) {
   double a = r->x.v, e = r->x.e, v = 1 / sqrt(a);
+  if (certainly_negative(r)) return (rule_out){NAN, 0, 0, true};
   if (e > 0 && a - e <= 0) return (rule_out){v, INFINITY, 0, false};
   return (rule_out){v, e > 0 ? 1 / sqrt(a - e) - v : 0, 6, false};
 }
@@ -195,6 +201,7 @@ static bool certain(const rule_in *r, bool singular) {
 
 static pt settle(const rule_in *r, const rule_out *o, bool singular) {
   if (!sn_elem_is_float(r->elem)) return (pt){o->v, o->e};
+  if (isnan(o->v) && o->e == 0 && o->exact) return (pt){o->v, 0};
   if (!isfinite(o->v))
     return (pt){o->v, isinf(o->e) && !isnan(o->v) && o->ulps > 0 && singular ? INFINITY
                       : certain(r, singular)                                 ? 0

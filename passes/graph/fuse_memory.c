@@ -75,6 +75,9 @@ static sn_val unviewable(sn_fuse *s, sn_val v, sn_view *out) {
   if (sn_op_get(n->op)->cls != SN_CLASS_VIEW || s->stored[n->first]) {
     sn_shape shape = sn_shape_of(sn_val_type(s->f, v));
     *out = sn_view_of(s->f->module->types, &shape);
+    if (n->op == SN_OP_IOTA && !s->stored[n->first]) /* numbers, not addresses */
+      for (int i = 0; i < shape.rank; i++)
+        out->stride[i] = sn_dimx_const(s->f->module->types, i == sn_node_attr(n, "axis")->i);
     return 0;
   }
   sn_val below = unviewable(s, n->arg[0], out);

@@ -245,7 +245,7 @@ static sn_val by_const(rg *g, sn_op op, sn_val v, double c, rg_fact fact) {
 }
 
 sn_val rg_tame(rg *g, sn_val v, double most) {
-  if (!v || rg_is(g, v, RG_BOOL) || g->fact[v].size <= most) return v;
+  if (!v || g->direct || rg_is(g, v, RG_BOOL) || g->fact[v].size <= most) return v;
   rg_fact f = g->fact[v];
   f.exact = false;
   f.size = 1;
@@ -321,6 +321,7 @@ static bool first_values(rg *g) {
 
 static sn_val use(rg *g, sn_op op) {
   sn_val v = rg_use(g, op);
+  g->direct = false;
   if (v && rg_elements(g, rg_t(g, v)) <= 5000) {
     sn_val tame = g->b.failed ? v : rg_tame(g, v, 30);
     if (tame) keep(g, tame);
@@ -342,9 +343,10 @@ static void connect(rg *g, sn_op producer, sn_op consumer) {
     sn_val v = use(g, producer);
     if (!v || rg_elements(g, rg_t(g, v)) > 5000) continue;
     g->want = v;
+    g->direct = i > 2;
     (void)use(g, consumer);
     g->want = 0;
-    if (connected(g, v, consumer)) return;
+    if (connected(g, v, consumer)) break;
   }
 }
 
@@ -352,7 +354,7 @@ static bool is_growth(sn_op op) {
   return op != SN_OP_ARG && op != SN_OP_FUSED && op != SN_OP_ATTENTION_GRAD && op != SN_OP_NONE;
 }
 
-/* The n-th possible pair, round and round. */
+/* The n-th possible pair, round and round in an order of its own. */
 static void aim(uint64_t n, sn_op *producer, sn_op *consumer) {
   uint64_t possible = 0;
   for (int pass = 0; pass < 2; pass++) {
@@ -428,12 +430,12 @@ sn_code random_graph_make(uint64_t seed, sn_arena *arena, sn_diags *diags, rando
   choose_sizes(g);
   choose_floats(g);
   g->grad = seed % 2;
-  sn_op producer = SN_OP_NONE, consumer = SN_OP_NONE;
-  aim(seed, &producer, &consumer);
+  sn_op producer[2], consumer[2];
+  for (uint64_t i = 0; i < 2; i++) aim(2 * seed + i, &producer[i], &consumer[i]);
   if (!first_values(g)) return g->b.failed;
-  int grow = 2 + (int)rg_below(g, 10), later = (int)rg_below(g, 4);
+  int grow = 1 + (int)rg_below(g, 9), later = (int)rg_below(g, 4);
   for (int i = 0; i < grow && !g->b.failed; i++) (void)use(g, any_op(g));
-  connect(g, producer, consumer);
+  for (int i = 0; i < 2; i++) connect(g, producer[i], consumer[i]);
   if (g->grad && !g->b.failed) {
     (void)use(g, SN_OP_GRAD);
     for (int i = 0; i < later && !g->b.failed; i++) (void)use(g, any_op(g));

@@ -13,7 +13,7 @@ typedef struct random_graph {
   bool grad;                    /* has a grad node */
 } random_graph;
 
-/* The graph of a seed. Every seed also aims at one pair of ops that it tries to connect.
+/* The graph of a seed. Every seed also aims at two pairs of ops that it tries to connect.
  * errors: those of building, which would be a mistake of the generator or of a type rule. */
 SN_MUST sn_code random_graph_make(uint64_t seed, sn_arena *arena, sn_diags *diags, random_graph *out);
 

@@ -31,7 +31,8 @@ typedef struct rg {
   sn_val pool[POOL];
   int count;
   sn_val want; /* to be used as the next fitting operand; 0: none */
-  int leaves, bodies, states;
+  bool direct; /* operands are taken as they are, whatever comes of it */
+  int leaves, bodies;
   bool grad;
 } rg;
 

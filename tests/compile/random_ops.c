@@ -22,6 +22,7 @@ static sn_val moved(rg *g, sn_op op, sn_val x, const sn_attr *attr) {
 /* Before the op the operand is brought into its domain, or after it what is not finite is replaced: of exact operands,
  * so that it is certain which elements that are. */
 static sn_val guarded(rg *g, sn_op op, int count, sn_val *arg, int at, double size) {
+  if (g->direct) return rg_clean(g, emit(g, op, count, arg, NULL, size));
   if (arg[at] && g->fact[arg[at]].low < 0.05 && g->fact[arg[0]].exact && g->fact[arg[at]].exact && rg_chance(g, 60))
     return rg_clean(g, emit(g, op, count, arg, NULL, size));
   arg[at] = rg_positive(g, arg[at]);
@@ -48,6 +49,7 @@ static sn_val use_unary(rg *g, sn_op op) {
     case SN_OP_EXP: {
       x = rg_tame(g, x, 4);
       sn_val y = x ? emit(g, op, 1, &x, NULL, exp(fmin(g->fact[x].size, 4))) : 0;
+      if (g->direct) return rg_clean(g, y);
       if (y) g->fact[y].low = g->fact[x].low > -3 ? 0.049 : 0;
       return y;
     }
@@ -102,7 +104,7 @@ static sn_val use_pow(rg *g, sn_val x, sn_val y) {
   x = rg_tame(g, x, 6);
   sn_val arg[2] = {0, rg_tame(g, y, 3)};
   bool exact = x && arg[1] && g->fact[x].exact && g->fact[arg[1]].exact;
-  arg[0] = exact && rg_chance(g, 50) ? x : rg_positive(g, x);
+  arg[0] = g->direct || (exact && rg_chance(g, 50)) ? x : rg_positive(g, x);
   sn_val v = emit(g, SN_OP_POW, 2, arg, NULL, 50);
   return v && arg[0] == x && g->fact[x].low < 0.05 ? rg_clean(g, v) : v;
 }
@@ -121,7 +123,8 @@ static sn_val use_binary(rg *g, sn_op op) {
   if (bits && small_elem(rg_t(g, x)->elem)) return 0;
   if (op == SN_OP_MOD || (op == SN_OP_DIV && !real)) return use_int_division(g, op, x);
   if (compares && real && g->fact[x].narrow && !g->fact[x].exact && rg_chance(g, 95)) return 0;
-  sn_val arg[2] = {x, rg_partner(g, rg_t(g, x))};
+  bool apart = compares && real && !g->fact[x].exact && rg_chance(g, 90); /* not with a form of itself */
+  sn_val arg[2] = {x, apart ? rg_leaf(g, rg_t(g, x)) : rg_partner(g, rg_t(g, x))};
   if (!arg[1]) return 0;
   if (rg_chance(g, 30)) arg[0] = arg[1], arg[1] = x;
   if (op == SN_OP_POW) return use_pow(g, arg[0], arg[1]);
@@ -311,7 +314,7 @@ static sn_val use_reduce(rg *g, sn_op op) {
     f.size *= f.low >= 0 || !sn_elem_is_float(t->elem) ? terms : sqrt(terms) + 1, f.low = f.low >= 0 ? 0 : -INFINITY;
   f.exact = f.exact && (op != SN_OP_SUM || !sn_elem_is_float(t->elem));
   if (op == SN_OP_ARGMAX) {
-    if (f.narrow && !f.exact && rg_chance(g, 95)) return 0;
+    if (!f.exact && rg_chance(g, f.narrow ? 95 : 60)) return 0;
     at = (sn_attr){.set = true, .i = axes[0]};
     f = (rg_fact){.size = terms, .low = 0, .exact = g->fact[x].exact};
   }

@@ -203,6 +203,23 @@ static void angles_of_some_turns(void **state) {
         8, 65);
 }
 
+/* Positions in a shape that no stride steps through have to be written down. */
+static void positions_that_have_no_stride(void **state) {
+  (void)state;
+  check(GRAPH("%1 = iota axis 0 : i32[3, 5]\n"
+              "%2 = reshape %1 shape [15] : i32[15]\n"
+              "%3 = input name \"x\" : f32[15]\n"
+              "%4 = scatter_add %2, %3 rows 15 : f32[15]\n"
+              "output \"y\" = %4\n"),
+        1, 1);
+  check(GRAPH("%1 = iota axis 1 : f32[3, 5]\n"
+              "%2 = reshape %1 shape [15] : f32[15]\n"
+              "%3 = input name \"x\" : f32[15]\n"
+              "%4 = contract %2, %3 spec \"a,a->\" : f32[]\n"
+              "output \"y\" = %4\n"),
+        1, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -215,6 +232,7 @@ int main(void) {
       cmocka_unit_test(integers_are_divided_at_the_end_of_a_tile),
       cmocka_unit_test(groups_fall_apart_when_values_leave),
       cmocka_unit_test(angles_of_some_turns),
+      cmocka_unit_test(positions_that_have_no_stride),
       cmocka_unit_test(a_choice_of_what_may_be_nan_is_uncertain),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

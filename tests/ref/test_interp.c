@@ -341,6 +341,26 @@ static void outcomes_that_may_flip_are_uncertain(void **state) {
   world_destroy(&w);
 }
 
+/* Outside of a domain by more than the error is NaN for certain; a NaN that may not be one stays uncertain. */
+static void negative_beyond_doubt_is_nan(void **state) {
+  (void)state;
+  static const sn_op ops[] = {SN_OP_LOG, SN_OP_SQRT, SN_OP_RSQRT};
+  world w = world_create();
+  const double a[3] = {-2, -1e-9, 3}, one[3] = {1, 1, 1};
+  sn_val x = world_data(&w, typed(&w, F32, 1, 3), a), y = world_data(&w, typed(&w, F32, 1, 3), one);
+  sn_val moved =
+      sn_g2(&w.b, SN_OP_SUB, sn_g2(&w.b, SN_OP_ADD, x, sn_g1(&w.b, SN_OP_EXP, y)), sn_g1(&w.b, SN_OP_EXP, y));
+  for (int i = 0; i < 3; i++) {
+    sn_val v = sn_g1(&w.b, ops[i], moved);
+    const sn_tensor *t = world_value(&w, v, RUN_BOUNDS);
+    assert_true(isnan(t->value[0]) && t->bound[0] == 0);
+    assert_true(isinf(t->bound[1]));
+    assert_true(isfinite(t->value[2]) && t->bound[2] > 0 && t->bound[2] < 1e-5);
+    assert_true(isinf(world_value(&w, sn_g1(&w.b, SN_OP_SIGN, v), RUN_BOUNDS)->bound[1]));
+  }
+  world_destroy(&w);
+}
+
 /* Eight layers: proven bounds have multiplied to nothing of use, estimated ones hold and are tight. */
 static void spread_gives_usable_bounds_in_depth(void **state) {
   (void)state;
@@ -520,6 +540,7 @@ int main(void) {
       cmocka_unit_test(attention_gradient_agrees_with_the_derived_expansion),
       cmocka_unit_test(exact_operations_have_no_bound),
       cmocka_unit_test(outcomes_that_may_flip_are_uncertain),
+      cmocka_unit_test(negative_beyond_doubt_is_nan),
       cmocka_unit_test(spread_gives_usable_bounds_in_depth),
       cmocka_unit_test(compare_excludes_flushes_and_counts),
       cmocka_unit_test(tensors_load_and_store_each_type),
