@@ -59,7 +59,7 @@ check_size() { # FILE
   [ "$lines" -gt 600 ] && complain "$1: $lines lines; 600 is the limit"
 }
 
-list() { if [ -d .git ]; then git ls-files "$@"; else find . -name '*.[ch]' | sed 's|^\./||'; fi; }
+list() { if [ -e .git ]; then git ls-files "$@"; else find . -name '*.[ch]' | sed 's|^\./||'; fi; }
 while read -r f; do
   case "$f" in tests/* | build*) continue ;; esac
   check_includes "$f"
