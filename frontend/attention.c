@@ -188,6 +188,7 @@ sn_t sn_attention_at(sn_here here, sn_attention_args a) {
   }
   if (c.poison || (score.fn && !results[0]) || (mask.fn && !results[1])) return sn_poison(&c);
   sn_closed body[2];
-  sn_fn_close_pair((sn_fn *const[2]){score.fn, mask.fn}, results, body);
+  const sn_val *const lists[2] = {&results[0], &results[1]};
+  sn_fn_close_pair((sn_fn *const[2]){score.fn, mask.fn}, (const int[2]){1, 1}, lists, body);
   return sn_result(&c, emit_attention(&c, &a, body));
 }

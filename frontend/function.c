@@ -158,10 +158,8 @@ sn_closed sn_fn_close(sn_fn *fn, int result_count, const sn_val *results) {
   return out;
 }
 
-void sn_fn_close_pair(sn_fn *const fn[2], const sn_val results[2], sn_closed out[2]) {
-  const int counts[2] = {1, 1};
-  const sn_val *const lists[2] = {&results[0], &results[1]};
-  close_all(2, fn, counts, lists, out);
+void sn_fn_close_pair(sn_fn *const fn[2], const int counts[2], const sn_val *const results[2], sn_closed out[2]) {
+  close_all(2, fn, counts, results, out);
 }
 
 /* ---- the finished module ------------------------------------------------------------------------------ */

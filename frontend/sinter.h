@@ -315,7 +315,7 @@ typedef struct sn_rope_args {
 #define sn_rope(...) sn_rope_at(SN_HERE("sn_rope(" #__VA_ARGS__ ")"), (sn_rope_args){__VA_ARGS__, .end_ = 0})
 sn_t sn_rope_at(sn_here here, sn_rope_args a);
 
-/* ---- 9. attention: regions of the user's own inside the IR ------------------------------------------------------- */
+/* ---- 9. regions: functions of the user's own inside the IR ------------------------------------------------------- */
 
 typedef struct sn_site { sn_t batch, head, q, k; } sn_site;   /* where a score stands, i32 scalars */
 typedef sn_t (*sn_score)(sn_t s, sn_site at, const void *opt);
@@ -335,6 +335,14 @@ typedef struct sn_attention_args {
 } sn_attention_args;
 #define sn_attention(...) sn_attention_at(SN_HERE("sn_attention(" #__VA_ARGS__ ")"), (sn_attention_args){__VA_ARGS__, .end_ = 0})
 sn_t sn_attention_at(sn_here here, sn_attention_args a);
+
+/* An op of the user's own: y = fwd(x, opt), and bwd sets dx[i], the derivative by x[i] given y and dy, or leaves it: then
+ * x[i] is a constant. Both are graphs; second derivatives differentiate bwd. Tensors reached through opt are constants.
+ *   y = sn_custom("int8", round, round_grad, (w, step), NULL);  bwd NULL: no gradient passes */
+typedef sn_t (*sn_fwd)(const sn_t x[], const void *opt);
+typedef void (*sn_bwd)(const sn_t x[], sn_t y, sn_t dy, sn_t dx[], const void *opt);
+#define sn_custom(name, fwd, bwd, xs, opt) sn_custom_at(SN_HERE("sn_custom(" #name ", " #fwd ", " #bwd ", " #xs ", " #opt ")"), name, fwd, bwd, SN_LIST xs, opt)
+sn_t sn_custom_at(sn_here here, const char *name, sn_fwd fwd, sn_bwd bwd, sn_list x, const void *opt);
 
 /* ---- 10. losses and training ------------------------------------------------------------------------------------- */
 

@@ -185,7 +185,14 @@ typedef struct sn_closed {
 sn_closed sn_fn_close(sn_fn *fn, int result_count, const sn_val *results);
 /* Two bodies of one op (score and mask) share one list of captures, in the order they are met in the first, then the
  * second. NULL entries of fn are absent. */
-void sn_fn_close_pair(sn_fn *const fn[2], const sn_val results[2], sn_closed out[2]);
+void sn_fn_close_pair(sn_fn *const fn[2], const int counts[2], const sn_val *const results[2], sn_closed out[2]);
+
+/* A region of the call: what the user's function adds goes there until sn_region_leave. what: "step", for notes. */
+sn_fn *sn_region_open(sn_call *c, const char *name, const char *what);
+void sn_region_leave(sn_call *c);
+/* What the user's function gave, in the region; numbers become constants. want: its type, NULL: any tensor.
+ * -> 0 after the mistake `message`, told at the call. */
+sn_val sn_region_result(sn_call *c, sn_fn *fn, sn_t y, const sn_type *want, const char *message);
 sn_fact *sn_fact_of(sn_fn *fn, sn_val v, bool create);
 /* Gives the bodies of a finished module names and an order that follow from the graphs alone. */
 void sn_module_tidy(sn_trace *t);

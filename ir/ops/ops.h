@@ -48,6 +48,10 @@ sn_val sn_g_contract(sn_build *b, const char *spec, sn_val x, sn_val y);
 sn_val sn_g_region_call(sn_build *b, const sn_func *body, int arg_count, const sn_val *args,
                         int result); /* inlines the body */
 
+/* The nodes of a body in b->func, for gradients: ops without a gradient rule of their own are expanded.
+ * map: by value id of the body, set to the values in b->func. */
+void sn_region_inline(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map);
+
 static inline const sn_type *sn_g_type(const sn_build *b, sn_val v) { return sn_val_type(b->func, v); }
 
 /* ---- rules ------------------------------------------------------------------------------------ */

@@ -25,6 +25,11 @@ const sn_attr *sn_infer_attr(const sn_infer *in, const char *name);
 sn_types *sn_infer_types(const sn_infer *in);
 /* Type with the shape in a D attribute, extents checked to be >= 0. errors: as above */
 SN_MUST sn_code sn_infer_shape(sn_infer *in, sn_elem e, const sn_attr *shape, const sn_type **out);
+/* Region `name`: its ARG leaves have the types `want`; it gives `count` results; result k has the type `want`.
+ * errors: SN_ERR_INPUT with expected and found */
+SN_MUST sn_code sn_infer_region_args(sn_infer *in, const char *name, int count, const sn_type *const *want);
+SN_MUST sn_code sn_infer_region_count(sn_infer *in, const char *name, int count);
+SN_MUST sn_code sn_infer_region_result(sn_infer *in, const char *name, int k, const sn_type *want);
 /* f64 for f64, f32 for the other floats: what sums and statistics are kept in. */
 static inline sn_elem sn_acc_elem(sn_elem e) { return e == SN_ELEM_F64 ? SN_ELEM_F64 : SN_ELEM_F32; }
 static inline bool sn_is_index(sn_elem e) { return e == SN_ELEM_I32 || e == SN_ELEM_I64; }

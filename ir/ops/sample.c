@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ir/ops/rules.h"
+#include "ir/ops/sample_region.h"
 
 typedef struct draw {
   sn_rng *rng;
@@ -467,6 +468,7 @@ sn_code sn_op_sample(sn_rng *rng, sn_module *m, sn_op op, sn_sample *out) {
   sn_elem real = out->real ? out->real : SN_ELEM_F32;
   draw d = {.rng = rng, .m = m, .op = op, .s = out, .real = real};
   *out = (sn_sample){.real = real};
+  if (sn_sample_region(rng, m, op, out)) return SN_OK;
   draw_fn fn = by_op(op);
   if (!fn) fn = by_class(op);
   if (!fn) return SN_ERR_FAIL;

@@ -52,8 +52,13 @@ static void test_rest(void **state) {
   check_file("mistakes_rest");
 }
 
+static void test_regions(void **state) {
+  (void)state;
+  check_file("mistakes_regions");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_mistakes), cmocka_unit_test(test_more_mistakes),
-                                     cmocka_unit_test(test_rest)};
+                                     cmocka_unit_test(test_rest), cmocka_unit_test(test_regions)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -262,7 +262,8 @@ static void check_expansion(sn_op op) {
 static void expansions_agree_with_direct_evaluation(void **state) {
   (void)state;
   for (int op = 1; op < SN_OP_COUNT; op++)
-    if (sn_op_get((sn_op)op)->cls == SN_CLASS_EXPAND) check_expansion((sn_op)op);
+    if (sn_op_get((sn_op)op)->cls == SN_CLASS_EXPAND && op != SN_OP_CUSTOM) /* its expansion is its definition */
+      check_expansion((sn_op)op);
 }
 
 int main(void) {

@@ -1,0 +1,94 @@
+/* Random valid uses of the ops that hold regions of the user's own: custom. */
+#include "ir/ops/sample_region.h"
+
+#include "ir/ops/rules.h"
+
+typedef struct draw {
+  sn_rng *rng;
+  sn_module *m;
+  sn_op op;
+  sn_sample *s;
+} draw;
+
+static int64_t below(const draw *d, int64_t n) { return (int64_t)sn_rng_below(d->rng, (uint64_t)n); }
+
+/* 1 to 4, or a symbol that cannot be 0. */
+static const sn_dimx *extent(const draw *d) {
+  int n = sn_types_symbol_count(d->m->types);
+  const sn_dimx *s = n && below(d, 4) == 0 ? sn_types_symbol(d->m->types, (int)below(d, n)) : NULL;
+  return s && sn_dimx_min_value(s) >= 1 ? s : sn_dimx_const(d->m->types, 1 + below(d, 4));
+}
+
+static const sn_type *shaped(const draw *d, int rank) {
+  const sn_dimx *dim[SN_RANK_MAX];
+  for (int i = 0; i < rank; i++) dim[i] = extent(d);
+  return sn_type_of(d->m->types, d->s->real, rank, dim);
+}
+
+static const sn_type *whole(const draw *d, const sn_type *t) { return sn_type_with_elem(d->m->types, t, SN_ELEM_I32); }
+
+static void operand(draw *d, const sn_type *t, double lo, double hi) {
+  d->s->domain[d->s->arg_count] = (sn_sample_domain){.lo = lo, .hi = hi};
+  d->s->arg[d->s->arg_count++] = t;
+}
+
+static sn_attr *attr(const draw *d, const char *name) {
+  sn_attr *a = &d->s->attr[sn_op_attr(d->op, name)];
+  a->set = true;
+  return a;
+}
+
+/* ---- regions ---- */
+
+static sn_build region(const draw *d, const char *name) {
+  return sn_build_begin(sn_func_create(d->m, name, SN_FUNC_BODY), NULL);
+}
+
+static sn_val argument(sn_build *b, int index, const sn_type *t) {
+  const sn_attr at = {.set = true, .i = index};
+  return sn_emit(b, SN_OP_ARG, 0, NULL, &at, t);
+}
+
+/* ---- custom: y = e^x z k, k a captured integer ---- */
+
+static sn_val product(sn_build *b, sn_val x, sn_val y) { return sn_g2(b, SN_OP_MUL, x, y); }
+
+static const sn_func *custom_body(const draw *d, const sn_type *t) {
+  sn_build b = region(d, "sample_custom");
+  sn_val x = argument(&b, 0, t), z = argument(&b, 1, t), k = argument(&b, 2, whole(d, t));
+  sn_val e = product(&b, sn_g1(&b, SN_OP_EXP, x), z);
+  sn_func_return(b.func, product(&b, e, sn_g_cast(&b, k, t->elem)));
+  return b.func;
+}
+
+static const sn_func *custom_grad(const draw *d, const sn_type *t) {
+  sn_build b = region(d, "sample_custom_grad");
+  sn_val x = argument(&b, 0, t);
+  (void)argument(&b, 1, t);
+  sn_val y = argument(&b, 2, t), dy = argument(&b, 3, t), k = argument(&b, 4, whole(d, t));
+  sn_func_return(b.func, product(&b, dy, y));
+  sn_val e = product(&b, sn_g1(&b, SN_OP_EXP, x), sn_g_cast(&b, k, t->elem));
+  sn_func_return(b.func, product(&b, dy, e));
+  return b.func;
+}
+
+static void draw_custom(draw *d) {
+  static const int64_t both[2] = {0, 1};
+  const sn_type *t = shaped(d, (int)below(d, 4));
+  operand(d, t, -2, 2);
+  operand(d, t, -2, 2);
+  operand(d, whole(d, t), 1, 4);
+  attr(d, "name")->s = "sample";
+  attr(d, "inputs")->i = 2;
+  attr(d, "body")->region = custom_body(d, t);
+  attr(d, "grad")->region = custom_grad(d, t);
+  *attr(d, "wrt") = (sn_attr){.set = true, .ints = both, .count = 2};
+}
+
+bool sn_sample_region(sn_rng *rng, sn_module *m, sn_op op, sn_sample *out) {
+  draw d = {.rng = rng, .m = m, .op = op, .s = out};
+  switch (op) {
+    case SN_OP_CUSTOM: draw_custom(&d); return true;
+    default: return false;
+  }
+}
