@@ -78,7 +78,8 @@ typedef struct jobs {
   sn_diags **diags; /* per job */
   sn_code *code;    /* per job */
   bool *hit;        /* per job */
-  int count, next;
+  int count, next, done;
+  const sn_compile_opt *opt;
   pthread_mutex_t lock;
 } jobs;
 
@@ -121,6 +122,10 @@ static void *worker(void *arg) {
     const char *name = j->plan->code[i].name;
     j->code[i] = (sn_code)sn_protect(run_job, &x);
     j->plan->code[i].name = name;
+    pthread_mutex_lock(&j->lock);
+    j->done++;
+    if (j->opt->on_kernel) j->opt->on_kernel(j->opt->kernel_user, name, j->hit[i], j->done, j->count);
+    pthread_mutex_unlock(&j->lock);
   }
 }
 
@@ -161,7 +166,8 @@ static sn_code generate(sn_compiled *c, const sn_compile_opt *opt, sn_diags *dia
             .cache = sn_cache_open(c->arena, opt->cache_dir, &why),
             .kernel = c->kernel,
             .plan = c->plan,
-            .count = n};
+            .count = n,
+            .opt = opt};
   j.arena = SN_ARRAY(c->arena, n + 1, sn_arena *);
   j.diags = SN_ARRAY(c->arena, n + 1, sn_diags *);
   j.code = SN_ARRAY(c->arena, n + 1, sn_code);

@@ -20,6 +20,9 @@ typedef struct sn_compile_opt {
   /* Called after each pass (dumps); NULL: none. */
   void (*after)(void *user, const char *pass, const sn_module *m, double ms);
   void *user;
+  /* Called after each kernel, of one thread at a time; NULL: none. */
+  void (*on_kernel)(void *user, const char *kernel, bool cached, int done, int count);
+  void *kernel_user; /* of on_kernel */
 } sn_compile_opt;
 
 typedef struct sn_compiled {

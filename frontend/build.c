@@ -41,25 +41,42 @@ static sn_trace *begin_trace(const build_job *j, sn_arena *arena) {
   sn_trace *t = SN_NEW(arena, sn_trace);
   *t = (sn_trace){.arena = arena, .diags = j->diags, .module = sn_module_create(arena)};
   t->real = j->opt && j->opt->real ? j->opt->real : SN_ELEM_F32;
+  t->trainable = j->opt ? j->opt->trainable : NULL;
   t->store = sn_map_create(arena);
   return t;
 }
 
+static int text_order(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* `trainable` left every parameter of a training graph out. */
+static sn_code nothing_trains(sn_trace *t, const char *graph) {
+  qsort(t->left_out_name, (size_t)t->left_out, sizeof *t->left_out_name, text_order);
+  const char *near = sn_pattern_near(t->arena, t->trainable, t->left_out, t->left_out_name);
+  sn_fail(t->diags, SN_ERR_USAGE, (sn_loc){0}, "graph %s: the pattern of trainable parameters selects none", graph);
+  sn_fail_expected(t->diags, "\"%s\" to match a parameter that the model trains", t->trainable);
+  sn_fail_found(t->diags, "%d names, the first \"%s\"%s%s%s", t->left_out, t->left_out_name[0],
+                near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+  return SN_ERR_USAGE;
+}
+
 /* One graph: the user's function is run. */
-static void build_graph(sn_trace *t, const build_job *j, const sn_graph *g) {
+static sn_code build_graph(sn_trace *t, const build_job *j, const sn_graph *g) {
   sn_here here = {.file = j->model->file, .text = g->name};
   sn_fn *fn = sn_fn_open(t, NULL, g->name, SN_FUNC_GRAPH, here);
   t->graph = t->inner = fn;
+  t->left_out = 0;
   g->build(sn_root_scope(t, "", (sn_scope){0}), j->settings);
   fn->closed = true;
-  if (t->mistakes) return;
+  if (t->mistakes) return SN_OK; /* told at the end, with those of other graphs */
+  if (t->left_out && !fn->trains) return nothing_trains(t, g->name);
   for (int i = 0; i < fn->update_count; i++) sn_func_update(fn->b.func, fn->update[i].leaf, fn->update[i].next);
   sn_func_finish(fn->b.func);
+  return SN_OK;
 }
 
 static sn_code build_all(sn_trace *t, const build_job *j) {
   for (const sn_graph *g = j->model->graphs; g->name; g++) {
-    if (wanted(j, g)) build_graph(t, j, g);
+    if (wanted(j, g)) SN_TRY(build_graph(t, j, g));
   }
   return t->mistakes ? SN_ERR_INPUT : SN_OK;
 }

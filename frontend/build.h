@@ -19,10 +19,12 @@ typedef struct sn_model_opt {
   const char *const *set; /* "layers=4": overrides of declared settings */
   const char *graphs;     /* "train|decode"; NULL: all */
   sn_elem real;           /* what SN_REAL is: SN_ELEM_F32, or SN_ELEM_F64 for the oracle */
+  const char *trainable;  /* pattern of sn_minimize: of the parameters that the model trains, only these; NULL: all */
 } sn_model_opt;
 
 /* Builds the graphs of a model: one module, finished (sn_func_finish) and checked.
- * errors: every mistake at the user's line; unknown settings name the nearest and list all. */
+ * errors: every mistake at the user's line; unknown settings name the nearest and list all; SN_ERR_USAGE `trainable`
+ * leaves nothing to train in a graph that trains. */
 SN_MUST sn_code sn_model_build(const struct sn_model *model, const sn_model_opt *opt, sn_arena *arena, sn_diags *diags,
                                sn_module **out);
 

@@ -71,6 +71,14 @@ static int decl_order(const void *a, const void *b) {
   return strcmp((*(const sn_leaf_decl *const *)a)->name, (*(const sn_leaf_decl *const *)b)->name);
 }
 
+/* Does the user leave it to be trained? Those left out are remembered. */
+static bool is_wanted(sn_trace *t, const char *name) {
+  if (!t->trainable || sn_pattern_match(t->trainable, name)) return true;
+  SN_GROW(t->arena, t->left_out_name, t->left_out, t->left_out_capacity);
+  t->left_out_name[t->left_out++] = name;
+  return false;
+}
+
 /* The parameters to train, by name. trainable: names the pattern had to choose from. */
 static int select_params(sn_call *c, sn_val loss, const char *on, const sn_leaf_decl **out, name_list *trainable) {
   const sn_fn *g = c->trace->graph;
@@ -83,7 +91,7 @@ static int select_params(sn_call *c, sn_val loss, const char *on, const sn_leaf_
     for (int k = 0; k < reached.count && !used; k++) used = !strcmp(reached.at[k], d->name);
     if (!used || g->param[i].frozen || !sn_elem_is_float(d->type->elem)) continue;
     add_name(c->trace->arena, trainable, d->name);
-    if (sn_pattern_match(on, d->name)) out[count++] = d;
+    if (sn_pattern_match(on, d->name) && is_wanted(c->trace, d->name)) out[count++] = d;
   }
   if (count) qsort(out, (size_t)count, sizeof *out, decl_order);
   if (trainable->count) qsort(trainable->at, (size_t)trainable->count, sizeof *trainable->at, text_order);
@@ -91,20 +99,24 @@ static int select_params(sn_call *c, sn_val loss, const char *on, const sn_leaf_
 }
 
 /* The start of a name up to as many points as the pattern has before its first '*'. */
-static const char *name_start(sn_call *c, const char *name, const char *on) {
+static const char *name_start(sn_arena *arena, const char *name, const char *on) {
   int points = 0;
   for (const char *s = on; *s && *s != '*' && *s != '|'; s++) points += *s == '.';
   const char *end = name;
   for (; *end && (*end != '.' || points-- > 1); end++) {}
-  return sn_texts(c, "%.*s", (int)(end - name), name);
+  return sn_arena_printf(arena, "%.*s", (int)(end - name), name);
+}
+
+const char *sn_pattern_near(sn_arena *arena, const char *pattern, int count, const char *const *names) {
+  const char **starts = SN_ARRAY(arena, count + 1, const char *);
+  for (int i = 0; i < count; i++) starts[i] = name_start(arena, names[i], pattern);
+  return sn_nearest(name_start(arena, pattern, pattern), starts, count);
 }
 
 static void nothing_selected(sn_call *c, const char *on, const name_list *trainable) {
   const char *found = "no parameter that the loss depends on and that is not frozen";
   if (trainable->count) found = sn_texts(c, "%d names, the first \"%s\"", trainable->count, trainable->at[0]);
-  const char **starts = SN_ARRAY(c->trace->arena, trainable->count + 1, const char *);
-  for (int i = 0; i < trainable->count; i++) starts[i] = name_start(c, trainable->at[i], on);
-  const char *near = sn_nearest(name_start(c, on, on), starts, trainable->count);
+  const char *near = sn_pattern_near(c->trace->arena, on, trainable->count, trainable->at);
   if (near) found = sn_texts(c, "%s; did you mean \"%s\"?", found, near);
   sn_mistake(c, sn_texts(c, "\"%s\" to match a trainable parameter", on), found, "no parameter is selected");
 }
@@ -230,11 +242,17 @@ void sn_minimize_at(sn_here here, sn_minimize_args a) {
   name_list trainable = {0};
   minimize m = {.c = &c, .here = here, .a = &a};
   m.decl = SN_ARRAY(c.trace->arena, c.fn->param_count + 1, const sn_leaf_decl *);
+  int left_out = c.trace->left_out;
   m.count = select_params(&c, loss, on, m.decl, &trainable);
+  if (!m.count && c.trace->left_out > left_out) { /* another sn_minimize of the graph may train something */
+    add_output(&m, "loss", a.loss);
+    return;
+  }
   if (!m.count) {
     nothing_selected(&c, on, &trainable);
     return;
   }
+  c.fn->trains = true;
   if (!take_gradients(&m, loss)) return;
   m.step = sn_root_state(c.trace, here, "step", SN_ELEM_I32);
   bool many = !sn_is_number(a.accumulate) || a.accumulate.u.num > 1;

@@ -32,9 +32,12 @@ struct sn_trace {
   sn_arena *arena;
   sn_diags *diags;
   sn_module *module;
-  sn_elem real;        /* SN_REAL */
-  const char *model;   /* its name */
-  sn_map *store;       /* full name -> sn_leaf_decl */
+  sn_elem real;          /* SN_REAL */
+  const char *model;     /* its name */
+  const char *trainable; /* sn_model_opt.trainable; NULL: all */
+  int left_out, left_out_capacity;
+  const char **left_out_name; /* parameters that `trainable` kept from training, in the graph being built */
+  sn_map *store;              /* full name -> sn_leaf_decl */
   const sn_map *inits; /* full name -> sn_init *: explicit initial values, known from a first build; NULL: none */
   int symbol_count, symbol_capacity;
   struct sn_symbol_decl {
@@ -89,6 +92,7 @@ struct sn_fn {
   sn_t rule_step;    /* sn_step_count while a rule runs; fn NULL: the state itself */
   sn_here rule_here; /* sn_minimize while a rule runs */
   bool counted;      /* the state "step" is updated */
+  bool trains;       /* sn_minimize found parameters */
 };
 
 /* What is known of a value beyond its type. */
@@ -210,6 +214,9 @@ void sn_record_update(sn_call *c, sn_t old, sn_t next);
 const char *sn_join_name(const sn_call *c, const char *path, const char *name);
 /* The first '*' of `name` beyond those of `with`, and all before it, replaced by `with`: how a call names leaves. */
 const char *sn_unstar(sn_arena *arena, const char *with, const char *name);
+/* The start of a name, of as many parts as the pattern has before its first '*', that is nearest to the pattern's own;
+ * NULL: none is near. */
+const char *sn_pattern_near(sn_arena *arena, const char *pattern, int count, const char *const *names);
 /* The scope called `name` in the graph itself. */
 sn_scope sn_root_scope(sn_trace *t, const char *name, sn_scope modes_of);
 

@@ -70,6 +70,8 @@ bool cli_declares(const cli_source *s, const char *setting);
 
 /* Compiler options from the flags. */
 sn_compile_opt cli_compile_opt(cli *c, const cli_source *s);
+/* sn_compile with a progress line. */
+SN_MUST sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out);
 /* Value of every symbol: --dim, else B = 12 and T = the setting `context` or the maximum, else the maximum. */
 SN_MUST sn_code cli_dims(cli *c, const sn_types *types, const char *settings, int64_t **out);
 /* The graph named by --graph, else the only one, else `train`. */
@@ -88,6 +90,7 @@ SN_MUST sn_code cli_emit_text(cli *c, const cli_source *s, const char *what, sn_
 
 /* Subcommands. */
 sn_code cli_train(cli *c);
+sn_code cli_eval(cli *c);
 sn_code cli_generate(cli *c);
 sn_code cli_build(cli *c);
 sn_code cli_run(cli *c);

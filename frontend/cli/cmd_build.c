@@ -105,7 +105,7 @@ static sn_code build_model(cli *c, const char *kind, const char *path) {
     return write_text(c, &t);
   }
   sn_compile_opt opt = cli_compile_opt(c, &s);
-  SN_TRY(sn_compile(s.module, &opt, c->arena, c->diags, &k));
+  SN_TRY(cli_compile(c, s.module, &opt, &k));
   return emit_plan(c, kind, k.plan);
 }
 

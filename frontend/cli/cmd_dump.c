@@ -43,7 +43,7 @@ static sn_code run_passes(cli *c, sn_module *m, const char *stop_after) {
 sn_code cli_emit_text(cli *c, const cli_source *s, const char *what, sn_text *t) {
   sn_compiled compiled;
   sn_compile_opt opt = cli_compile_opt(c, s);
-  SN_TRY(sn_compile(s->module, &opt, c->arena, c->diags, &compiled));
+  SN_TRY(cli_compile(c, s->module, &opt, &compiled));
   if (!strcmp(what, "plan")) {
     sn_plan_print(t, compiled.plan, false);
     return SN_OK;

@@ -116,7 +116,7 @@ sn_code cli_explain(cli *c) {
   SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
   SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, NULL), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   sn_compile_opt opt = cli_compile_opt(c, &s);
-  SN_TRY(sn_compile(s.module, &opt, c->arena, c->diags, &compiled));
+  SN_TRY(cli_compile(c, s.module, &opt, &compiled));
   SN_TRY(cli_dims(c, compiled.plan->types, s.settings, &dims));
   r = (report){.plan = compiled.plan, .dims = dims};
   SN_TRY(cli_graph(c, r.plan, &r.graph));

@@ -220,7 +220,7 @@ static sn_code run_job(job *j) {
   SN_TRY(read_inputs(j));
   SN_TRY(find_dims(j));
   SN_TRY(sn_store_create(j->runtime, (uint64_t)seed, j->dims, c->diags, &j->store));
-  if (cli_has(c, CLI_INIT)) SN_TRY(sn_store_load(j->store, j->plan, cli_init_file(c), false, c->diags));
+  if (cli_has(c, CLI_INIT)) SN_TRY(sn_store_load(j->store, j->plan, cli_init_file(c), SN_LOAD_ALL, c->diags));
   for (int s = 0; s < j->plan->slot_count; s++) SN_TRY(bind_slot(j, s));
   sn_store_touch(j->store);
   SN_TRY(sn_run(j->runtime, j->store, j->plan->graph[j->graph].name, j->buffer_count, j->buffer, c->diags));
@@ -245,7 +245,7 @@ sn_code cli_run(cli *c) {
     cli_ids_find(c, f, &j.ids);
   }
   sn_compile_opt opt = cli_compile_opt(c, &s);
-  SN_TRY(sn_compile(s.module, &opt, c->arena, c->diags, &j.k));
+  SN_TRY(cli_compile(c, s.module, &opt, &j.k));
   j.plan = j.k.plan;
   SN_TRY(cli_graph(c, j.plan, &j.graph));
   int n = j.plan->slot_count + 1;

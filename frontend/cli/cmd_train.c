@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frontend/cli/corpus.h"
+#include "frontend/cli/data.h"
 #include "frontend/cli/rundir.h"
 #include "frontend/cli/train.h"
 #include "frontend/sinter.h"
@@ -14,23 +14,6 @@
 #include "runtime/io/safetensors.h"
 
 /* ---- data ---------------------------------------------------------------------------------------------------- */
-
-static sn_code read_parts(cli *c, cli_training *t) {
-  const cli_values *v = &c->value[CLI_DATA];
-  if (!v->count) {
-    t->parts = SN_NEW(c->arena, sn_dataset_part);
-    *t->parts = (sn_dataset_part){"the embedded corpus", sn_corpus, (size_t)sn_corpus_bytes};
-    t->part_count = 1;
-    return SN_OK;
-  }
-  t->parts = SN_ARRAY(c->arena, v->count, sn_dataset_part);
-  for (int i = 0; i < v->count; i++) {
-    sn_file_map map; /* stays until the process ends; a file cut short meanwhile is told by SIGBUS (train_run.c) */
-    SN_TRY(sn_file_map_open(v->at[i], c->diags, &map));
-    t->parts[t->part_count++] = (sn_dataset_part){v->at[i], (const char *)map.data, map.bytes};
-  }
-  return SN_OK;
-}
 
 static sn_code make_tokenizer(cli *c, cli_training *t) {
   const char *kind = cli_get(c, CLI_TOKENIZER, "byte");
@@ -187,45 +170,26 @@ static sn_code compile_training(cli *c, cli_training *t) {
         c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
         "the model has no graph called eval (tokens, targets) -> loss: add one, or train with --val-fraction 0");
   sn_compile_opt opt = cli_compile_opt(c, &t->source);
-  return sn_compile(t->source.module, &opt, c->arena, c->diags, &t->compiled);
-}
-
-/* T of a step: the longest that the graph takes. */
-static sn_code find_window(cli *c, cli_training *t) {
-  const sn_plan *p = t->compiled.plan;
-  int slot = sn_plan_find_slot(p, sn_plan_find_graph(p, "train"), "tokens");
-  if (slot < 0 || p->slot[slot].type->rank != 2)
-    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
-                   "the graph train needs the inputs tokens and targets i32[B, T]");
-  t->window = sn_dimx_max_value(p->slot[slot].type->dim[1]);
-  if (t->window < 1 || t->window > 1 << 20)
-    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
-                   "dim T of the graph train has no usable maximum: sn_sym(m, \"T\", .max = ...)");
-  return SN_OK;
-}
-
-/* Ids that the embedding covers: rows of the setting vocab, else of the tokenizer. */
-static int64_t model_vocab(const cli_training *t) {
-  const char *v = strstr(t->source.settings, "vocab=");
-  return v ? atoll(v + 6) : sn_tokenizer_vocab(t->tokenizer);
+  return cli_compile(c, t->source.module, &opt, &t->compiled);
 }
 
 static sn_code initial_weights(cli *c, cli_training *t) {
   const char *init = cli_init_file(c);
-  return init ? sn_store_load(t->store, t->compiled.plan, init, false, c->diags) : SN_OK;
+  sn_load mode = cli_has(c, CLI_TRAINABLE) ? SN_LOAD_TUNE : SN_LOAD_ALL;
+  return init ? sn_store_load(t->store, t->compiled.plan, init, mode, c->diags) : SN_OK;
 }
 
 static sn_code prepare(cli *c, cli_training *t) {
   SN_TRY(cli_word(c, "MODEL.c", &t->path));
   SN_TRY(read_numbers(c, t));
-  SN_TRY(read_parts(c, t));
+  SN_TRY(cli_data_parts(c, &t->part_count, &t->parts));
   SN_TRY(make_tokenizer(c, t));
   SN_TRY(compile_training(c, t));
   SN_TRY(read_scalars(c, t));
   SN_TRY(read_intervals(c, t));
-  SN_TRY(find_window(c, t));
-  SN_TRY(sn_dataset_create(c->diags, t->tokenizer, t->part_count, t->parts, t->val_fraction, t->window, model_vocab(t),
-                           &t->data));
+  SN_TRY(cli_data_window(c, t->compiled.plan, "train", t->path, &t->window));
+  SN_TRY(sn_dataset_create(c->diags, t->tokenizer, t->part_count, t->parts, t->val_fraction, t->window,
+                           cli_data_vocab(t->source.settings, t->tokenizer), &t->data));
   t->dir = sn_dir_of(c->arena, t->dir_path);
   sn_dir_mode mode = cli_has(c, CLI_RESUME) ? SN_DIR_RESUME : cli_has(c, CLI_FORCE) ? SN_DIR_FORCE : SN_DIR_NEW;
   SN_TRY(sn_dir_open(&t->dir, mode, c->diags, &t->lock));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "frontend/cli/cli.h"
+#include "frontend/cli/progress.h"
 #include "frontend/sinter.h"
 #include "ir/graph/text.h"
 #include "ir/ops/ops.h"
@@ -77,7 +78,11 @@ static sn_code load_model(cli *c, const char *path, const char *graphs, int set_
     return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s cannot be read: %s", path, strerror(errno));
   SN_TRY(sn_model_load(path, NULL, c->diags, &out->file));
   cli_hold(c, unload, out->file);
-  sn_model_opt opt = {.set_count = set_count, .set = set, .graphs = graphs, .real = SN_ELEM_F32};
+  sn_model_opt opt = {.set_count = set_count,
+                      .set = set,
+                      .graphs = graphs,
+                      .real = SN_ELEM_F32,
+                      .trainable = cli_get(c, CLI_TRAINABLE, NULL)};
   SN_TRY(sn_model_settings(sn_model_of(out->file), &opt, c->arena, c->diags, &out->settings));
   return sn_model_build(sn_model_of(out->file), &opt, c->arena, c->diags, &out->module);
 }
@@ -104,6 +109,20 @@ sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {
                           .model = s->name,
                           .settings = s->settings,
                           .cache_dir = cli_has(c, CLI_NO_CACHE) ? "" : NULL};
+}
+
+static void on_kernel(void *user, const char *kernel, bool cached, int done, int count) {
+  (void)kernel, (void)cached;
+  cli_progress_at(user, done, count);
+}
+
+sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out) {
+  cli_progress p = cli_progress_begin("compile", "kernels");
+  opt->on_kernel = on_kernel;
+  opt->kernel_user = &p;
+  sn_code code = sn_compile(m, opt, c->arena, c->diags, out);
+  cli_progress_end(&p, code ? 0 : out->kernel_count);
+  return code;
 }
 
 /* "context=64" in the settings text. */

@@ -17,7 +17,8 @@ enum {
   OPTC = 128,
   INSPECT = 256,
   DOCTOR = 512,
-  ANY = 1023
+  EVAL = 1024,
+  ANY = 2047
 };
 
 typedef struct option {
@@ -44,6 +45,8 @@ typedef struct command {
 static const command commands[] = {
   {"train",    TRAIN,    cli_train,    "MODEL.c",       "train the graph `train` of a model on text",
    "  sinter train models/gpt.c --steps 200 --out run\n  sinter train models/gpt.c --data book.txt --tokenizer char --set layers=6 --lr 6e-4 --out run --force\n"},
+  {"eval",     EVAL,     cli_eval,     "DIR",           "loss and perplexity of a trained model over a text",
+   "  sinter eval run --data book.txt\n  sinter eval run --data a.txt b.txt --batch 4 --json\n"},
   {"generate", GENERATE, cli_generate, "DIR",           "continue a prompt with a trained model",
    "  sinter generate run --prompt 'static int' --tokens 100\n  sinter generate run --prompt 'To be' --temperature 0 --json\n"},
   {"build",    BUILD,    cli_build,    "MODEL.c|DIR",   "write a native executable, object with header, plan, or any stage as text",

@@ -183,7 +183,7 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   sn_compile_opt opt = cli_compile_opt(c, &s);
   opt.fuse = fuse;
   double start = now_ms();
-  SN_TRY(sn_compile(s.module, &opt, c->arena, c->diags, &k));
+  SN_TRY(cli_compile(c, s.module, &opt, &k));
   out->compile_ms = now_ms() - start;
   SN_TRY(cli_dims(c, k.plan->types, s.settings, &dims));
   int index = sn_plan_find_graph(k.plan, graph);

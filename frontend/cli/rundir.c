@@ -17,9 +17,14 @@ static void keep_serving(sn_module *m) {
   }
 }
 
-sn_code cli_compile_serving(cli *c, sn_module *m, const sn_compile_opt *opt, sn_compiled *out) {
+static void keep_graph(sn_module *m, const char *graph) {
+  for (int i = m->func_count - 1; i >= 0; i--)
+    if (m->func[i]->kind == SN_FUNC_GRAPH && strcmp(m->func[i]->name, graph)) sn_module_remove(m, m->func[i]);
+}
+
+sn_code cli_compile_serving(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out) {
   keep_serving(m);
-  return sn_compile(m, opt, c->arena, c->diags, out);
+  return cli_compile(c, m, opt, out);
 }
 
 static sn_code read_part(cli *c, sn_payload *p, sn_payload_part part, const char *path) {
@@ -49,16 +54,22 @@ static bool plan_fits(cli *c, const cli_rundir *r) {
   return fits;
 }
 
-static sn_code compile_again(cli *c, const sn_dir *d, cli_rundir *r) {
+/* The graphs that the model was trained with, checked. */
+static sn_code read_graphs(cli *c, const sn_dir *d, sn_module **out) {
   char *text;
   size_t bytes;
-  sn_module *m;
   SN_TRY(cli_read_file(c, d->graph, (size_t)1 << 30, &text, &bytes));
-  SN_TRY(sn_module_parse(c->arena, c->diags, d->graph, text, bytes, &m));
-  for (int i = 0; i < m->func_count; i++) {
-    SN_TRY(sn_func_verify(m->func[i], c->diags));
-    SN_TRY(sn_ops_check(m->func[i], c->diags));
+  SN_TRY(sn_module_parse(c->arena, c->diags, d->graph, text, bytes, out));
+  for (int i = 0; i < (*out)->func_count; i++) {
+    SN_TRY(sn_func_verify((*out)->func[i], c->diags));
+    SN_TRY(sn_ops_check((*out)->func[i], c->diags));
   }
+  return SN_OK;
+}
+
+static sn_code compile_again(cli *c, const sn_dir *d, cli_rundir *r) {
+  sn_module *m;
+  SN_TRY(read_graphs(c, d, &m));
   if (!sn_module_find(m, "prefill") && !sn_module_find(m, "decode") && !sn_module_find(m, "logits"))
     return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = d->graph},
                    "the model has no graph prefill, decode or logits: it cannot be used after training");
@@ -68,18 +79,38 @@ static sn_code compile_again(cli *c, const sn_dir *d, cli_rundir *r) {
   return cli_compile_serving(c, m, &opt, r->compiled);
 }
 
-sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *r) {
+/* Everything but the plan. */
+static sn_code read_parts(cli *c, const sn_dir *d, cli_rundir *r) {
   struct stat st;
-  sn_dir d = sn_dir_of(c->arena, path);
   *r = (cli_rundir){0};
-  if (stat(path, &st) || !S_ISDIR(st.st_mode))
-    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s is no folder of a trained model", path);
-  SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_SETTINGS, d.settings));
-  SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_TOKENIZER, d.tokenizer));
-  SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_WEIGHTS, d.weights));
+  if (stat(d->path, &st) || !S_ISDIR(st.st_mode))
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s is no folder of a trained model", d->path);
+  SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_SETTINGS, d->settings));
+  SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_TOKENIZER, d->tokenizer));
+  SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_WEIGHTS, d->weights));
+  return sn_run_settings_parse(c->arena, c->diags, d->settings, r->parts.part[SN_PAYLOAD_SETTINGS].data,
+                               r->parts.part[SN_PAYLOAD_SETTINGS].bytes, &r->settings);
+}
+
+sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *r) {
+  sn_dir d = sn_dir_of(c->arena, path);
+  SN_TRY(read_parts(c, &d, r));
   SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_PLAN, d.plan));
-  SN_TRY(sn_run_settings_parse(c->arena, c->diags, d.settings, r->parts.part[SN_PAYLOAD_SETTINGS].data,
-                               r->parts.part[SN_PAYLOAD_SETTINGS].bytes, &r->settings));
-  if (plan_fits(c, r)) return SN_OK;
-  return compile_again(c, &d, r);
+  return plan_fits(c, r) ? SN_OK : compile_again(c, &d, r);
+}
+
+sn_code cli_rundir_graph(cli *c, const char *path, const char *graph, cli_rundir *r, sn_module **out) {
+  sn_dir d = sn_dir_of(c->arena, path);
+  SN_TRY(read_parts(c, &d, r));
+  SN_TRY(read_graphs(c, &d, out));
+  if (!sn_module_find(*out, graph))
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = d.graph}, "the model has no graph %s", graph);
+  keep_graph(*out, graph);
+  return SN_OK;
+}
+
+sn_code cli_rundir_tokenizer(cli *c, const char *path, const cli_rundir *r, sn_tokenizer **out) {
+  sn_dir d = sn_dir_of(c->arena, path);
+  return sn_tokenizer_parse(c->arena, c->diags, d.tokenizer, r->parts.part[SN_PAYLOAD_TOKENIZER].data,
+                            r->parts.part[SN_PAYLOAD_TOKENIZER].bytes, out);
 }

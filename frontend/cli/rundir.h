@@ -6,12 +6,13 @@
 #include "runtime/io/dir.h"
 #include "runtime/io/payload.h"
 #include "runtime/io/settings.h"
+#include "runtime/io/tokenizer.h"
 
 /* Graphs that a trained model is used with. */
 #define CLI_SERVING_GRAPHS "decode|logits|prefill"
 
 /* Compiles the serving graphs of a module (a fresh one) for `opt`; parameters that nothing updates may be packed. */
-SN_MUST sn_code cli_compile_serving(cli *c, sn_module *m, const sn_compile_opt *opt, sn_compiled *out);
+SN_MUST sn_code cli_compile_serving(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out);
 
 /* Reads a run folder: parts as an executable would carry them. The plan is the stored one if it was compiled for this
  * target and runs here; otherwise graph.sn is compiled again (compiled->plan is set then, and for targets that need
@@ -22,5 +23,9 @@ typedef struct cli_rundir {
   sn_compiled *compiled;
 } cli_rundir;
 SN_MUST sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *out);
+/* The same without the plan, and one graph of graph.sn with the bodies it uses. */
+SN_MUST sn_code cli_rundir_graph(cli *c, const char *path, const char *graph, cli_rundir *out, sn_module **out_module);
+/* owns: the command's arena */
+SN_MUST sn_code cli_rundir_tokenizer(cli *c, const char *path, const cli_rundir *r, sn_tokenizer **out);
 
 #endif

@@ -3,9 +3,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "frontend/cli/data.h"
+#include "frontend/cli/progress.h"
 #include "frontend/cli/train.h"
 #include "runtime/io/checkpoint.h"
 #include "runtime/io/file.h"
@@ -20,28 +21,13 @@ static void on_signal(int number) {
   stop_asked = 1;
 }
 
-/* A data file was cut short while it was mapped. Checkpoints are whole at every moment. */
-static void on_bus_error(int number) {
-  static const char text[] = "\nerror: a data file changed while it was read; go on with --resume and the whole file\n";
-  (void)number;
-  ssize_t n = write(2, text, sizeof text - 1);
-  _exit(n < 0 ? SN_ERR_FAIL : SN_ERR_INPUT);
-}
-
 static void catch_signals(void) {
   struct sigaction a = {.sa_handler = on_signal};
   sigemptyset(&a.sa_mask);
   sigaction(SIGINT, &a, NULL);
   sigaction(SIGTERM, &a, NULL);
   sigaction(SIGHUP, &a, NULL);
-  a.sa_handler = on_bus_error;
-  sigaction(SIGBUS, &a, NULL);
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+  cli_data_catch_bus_error("; go on with --resume and the whole file\n"); /* checkpoints are whole at every moment */
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------------------------------ */
@@ -88,20 +74,12 @@ static sn_code resume(cli_training *t, int64_t *first) {
 /* ---- progress ------------------------------------------------------------------------------------------------------
  */
 
-static void duration(char *out, size_t bytes, double seconds) {
-  int64_t s = (int64_t)(seconds + 0.5);
-  if (s < 3600)
-    snprintf(out, bytes, "%lld:%02lld", (long long)(s / 60), (long long)(s % 60));
-  else
-    snprintf(out, bytes, "%lld:%02lld:%02lld", (long long)(s / 3600), (long long)(s / 60 % 60), (long long)(s % 60));
-}
-
 static void progress_line(cli_training *t, const sn_train_event *e) {
   char eta[32];
   bool keep = e->evaluation || e->last;
-  if (!keep && (!t->tty || now() - t->last_line < 0.2)) return;
-  t->last_line = now();
-  duration(eta, sizeof eta, e->eta_s);
+  if (!keep && (!t->tty || cli_now() - t->last_line < 0.2)) return;
+  t->last_line = cli_now();
+  cli_duration(eta, sizeof eta, e->eta_s);
   fprintf(stderr, "%sstep %lld/%lld  loss %.4f", t->tty ? "\r\033[K" : "", (long long)e->step, (long long)e->steps,
           isfinite(e->train_loss) ? e->train_loss : e->loss);
   if (isfinite(e->val_loss)) fprintf(stderr, "  val %.4f", e->val_loss);
@@ -211,12 +189,24 @@ static void report(cli_training *t, const sn_train_event *e) {
   printf("%s}\n", x.at);
 }
 
+/* Parameters of the model in elements; *trained: those that a step changes. */
+static int64_t count_weights(const sn_plan *p, int64_t *trained) {
+  int64_t all = 0, n;
+  *trained = 0;
+  for (int i = 0; i < p->slot_count; i++) {
+    if (p->slot[i].role != SN_SLOT_PARAM || !sn_dimx_is_const(p->slot[i].elements, &n)) continue;
+    all += n;
+    if (!p->slot[i].frozen) *trained += n;
+  }
+  return all;
+}
+
 static void say_start(cli_training *t) {
   cli *c = t->c;
-  int64_t weights = 0, n;
-  for (int i = 0; i < t->compiled.plan->slot_count; i++)
-    if (t->compiled.plan->slot[i].role == SN_SLOT_PARAM && sn_dimx_is_const(t->compiled.plan->slot[i].elements, &n))
-      weights += n;
+  int64_t trained, weights = count_weights(t->compiled.plan, &trained);
+  if (trained < weights)
+    fprintf(stderr, "%s: %lld of %lld parameters are trained\n", t->source.name, (long long)trained,
+            (long long)weights);
   fprintf(stderr,
           "%s: %s parameters, %d kernels (%d from the cache), compiled in %.2f s; %s training and %s validation "
           "tokens, batch %lld x %lld\n",

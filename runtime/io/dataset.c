@@ -85,6 +85,13 @@ static sn_code too_short(sn_diags *diags, const char *part, int64_t window, int6
   return SN_ERR_INPUT;
 }
 
+/* Are the parts long enough to be read? */
+static sn_code check_lengths(const sn_dataset *d, sn_diags *diags, double val_fraction) {
+  int64_t val = d->count - d->train, one = val_fraction < 1 ? d->window : 1;
+  if (val_fraction < 1 && d->train < d->window + 1) return too_short(diags, "training", d->window, d->train);
+  return val_fraction > 0 && val < one + 1 ? too_short(diags, "validation", one, val) : SN_OK;
+}
+
 static sn_code fill(sn_dataset *d, sn_diags *diags, const sn_tokenizer *t, int count, const sn_dataset_part *parts,
                     double val_fraction, int64_t vocab) {
   for (int i = 0; i < count; i++) SN_TRY(add_part(d, diags, t, &parts[i]));
@@ -92,10 +99,7 @@ static sn_code fill(sn_dataset *d, sn_diags *diags, const sn_tokenizer *t, int c
     return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = count ? parts[0].name : NULL}, "the data is empty");
   SN_TRY(check_ids(d, diags, t, vocab));
   d->train = (int64_t)((double)d->count * (1 - val_fraction));
-  if (d->train < d->window + 1) return too_short(diags, "training", d->window, d->train);
-  if (val_fraction > 0 && d->count - d->train < d->window + 1)
-    return too_short(diags, "validation", d->window, d->count - d->train);
-  return SN_OK;
+  return check_lengths(d, diags, val_fraction);
 }
 
 sn_code sn_dataset_create(sn_diags *diags, const sn_tokenizer *t, int count, const sn_dataset_part *parts,
@@ -138,9 +142,9 @@ static void copy_ids(const sn_dataset *d, int64_t start, int64_t count, int32_t 
   }
 }
 
-static void copy_row(const sn_dataset *d, int64_t start, int32_t *tokens, int32_t *targets) {
-  copy_ids(d, start, d->window, tokens);
-  copy_ids(d, start + 1, d->window, targets);
+static void copy_part(const sn_dataset *d, int64_t start, int64_t count, int32_t *tokens, int32_t *targets) {
+  copy_ids(d, start, count, tokens);
+  copy_ids(d, start + 1, count, targets);
 }
 
 /* A permutation of [0, n): four Feistel rounds over the next even power of two, walked until inside.
@@ -166,7 +170,7 @@ void sn_dataset_train_row(const sn_dataset *d, uint64_t seed, int64_t step, int6
                           int32_t *targets) {
   uint64_t starts = (uint64_t)(d->train - d->window), position = (uint64_t)step * (uint64_t)batch + (uint64_t)row;
   uint64_t epoch = position / starts, key = sn_hash_bytes(&epoch, sizeof epoch, seed);
-  copy_row(d, (int64_t)permute(position % starts, starts, key), tokens, targets);
+  copy_part(d, (int64_t)permute(position % starts, starts, key), d->window, tokens, targets);
 }
 
 int64_t sn_dataset_val_rows(const sn_dataset *d) {
@@ -175,5 +179,9 @@ int64_t sn_dataset_val_rows(const sn_dataset *d) {
 }
 
 void sn_dataset_val_row(const sn_dataset *d, int64_t row, int32_t *tokens, int32_t *targets) {
-  copy_row(d, d->train + row * d->window, tokens, targets);
+  copy_part(d, d->train + row * d->window, d->window, tokens, targets);
+}
+
+void sn_dataset_val_part(const sn_dataset *d, int64_t start, int64_t count, int32_t *tokens, int32_t *targets) {
+  copy_part(d, d->train + start, count, tokens, targets);
 }

@@ -18,7 +18,8 @@ typedef struct sn_dataset_part { /* a text in memory */
 /* keeps: texts of a byte tokenizer, until the dataset is destroyed (they may be mapped files: only what is read is in
  * memory). Tokenizes the parts, in order, and keeps the last `val_fraction` for validation.
  * errors: SN_ERR_INPUT no text, or fewer than window + 1 tokens in the training part (or in a validation part that is
- * not empty); an id >= vocab (expected, found); SN_ERR_LIMIT memory. */
+ * not empty); with val_fraction 1 (nothing to train on) fewer than two tokens; an id >= vocab (expected, found);
+ * SN_ERR_LIMIT memory. */
 SN_MUST sn_code sn_dataset_create(sn_diags *diags, const sn_tokenizer *t, int count, const sn_dataset_part *parts,
                                   double val_fraction, int64_t window, int64_t vocab, sn_dataset **out);
 void sn_dataset_destroy(sn_dataset *d);
@@ -34,5 +35,7 @@ void sn_dataset_train_row(const sn_dataset *d, uint64_t seed, int64_t step, int6
 /* Windows of the validation part, one after another without overlap. */
 int64_t sn_dataset_val_rows(const sn_dataset *d);
 void sn_dataset_val_row(const sn_dataset *d, int64_t row, int32_t *tokens, int32_t *targets);
+/* The `count` tokens from position `start` of the validation part, and those that follow each. */
+void sn_dataset_val_part(const sn_dataset *d, int64_t start, int64_t count, int32_t *tokens, int32_t *targets);
 
 #endif

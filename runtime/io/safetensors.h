@@ -33,17 +33,24 @@ const sn_tensor_entry *sn_safetensors_find(const sn_safetensors *s, const char *
 SN_MUST sn_code sn_safetensors_write(const char *path, int count, const sn_tensor_entry *tensor, int meta_count,
                                      const char *const (*meta)[2], sn_diags *diags);
 
-/* Parameters of a store to a file, and back: every parameter must be there with its shape; float types are converted.
- * Tensors that the model lacks are an error unless `partial` or the file says that it was saved by the same model and
- * settings (then they belong to graphs that this plan leaves out); with `partial` missing ones keep their values.
+/* What a file of weights may lack or hold beyond the model. Tensors that the model lacks are an error unless PARTIAL or
+ * the file says that it was saved by the same model and settings (then they belong to graphs that this plan leaves
+ * out). */
+typedef enum sn_load {
+  SN_LOAD_ALL,     /* every parameter must be there */
+  SN_LOAD_TUNE,    /* parameters that no graph updates must be there; the others keep their values when missing */
+  SN_LOAD_PARTIAL, /* missing ones keep their values */
+} sn_load;
+
+/* Parameters of a store to a file, and back, with their shapes; float types are converted.
  * errors: SN_ERR_INPUT missing, unknown (with the nearest name) or misshapen tensors (expected, found). */
 SN_MUST sn_code sn_store_save(sn_store *s, const sn_plan *p, const char *path, sn_diags *diags);
-SN_MUST sn_code sn_store_load(sn_store *s, const sn_plan *p, const char *path, bool partial, sn_diags *diags);
+SN_MUST sn_code sn_store_load(sn_store *s, const sn_plan *p, const char *path, sn_load mode, sn_diags *diags);
 /* The same from tensors that were read already; `file` is their name in messages. */
 SN_MUST sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, const sn_safetensors *tensors,
-                                      bool partial, sn_diags *diags);
+                                      sn_load mode, sn_diags *diags);
 /* The same from a file image in memory; `file` is its name in messages. */
 SN_MUST sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, const void *data, size_t bytes,
-                                    bool partial, sn_diags *diags);
+                                    sn_load mode, sn_diags *diags);
 
 #endif

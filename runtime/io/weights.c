@@ -61,7 +61,7 @@ typedef struct loader {
   sn_arena *arena;
   sn_diags *diags;
   const char *path;
-  bool partial;
+  sn_load mode;
 } loader;
 
 #define FAIL(l, ...) sn_fail((l)->diags, SN_ERR_INPUT, (sn_loc){.file = (l)->path}, __VA_ARGS__)
@@ -152,7 +152,8 @@ static sn_code match_all(const loader *l, const sn_safetensors *f, sn_tensor_ent
     SN_TRY(entry_of(l->s, l->p, i, l->diags, &want[count]));
     have[count] = bsearch(&want[count], f->tensor, (size_t)f->count, sizeof *f->tensor, by_name);
     if (have[count] && !matches(have[count], &want[count])) return misfit(l, have[count], &want[count]);
-    if (!have[count] && !l->partial) {
+    bool needed = l->mode == SN_LOAD_ALL || (l->mode == SN_LOAD_TUNE && l->p->slot[i].frozen);
+    if (!have[count] && needed) {
       FAIL(l, "the file has no tensor %s", want[count].name);
       sn_fail_expected(l->diags, "%s", shape_text(l->arena, want[count].elem, want[count].rank, want[count].extent));
       return SN_ERR_INPUT;
@@ -160,7 +161,7 @@ static sn_code match_all(const loader *l, const sn_safetensors *f, sn_tensor_ent
     count += have[count] != NULL;
   }
   *out_count = count;
-  return l->partial || is_same_model(l, f) ? SN_OK : check_unknown(l, f);
+  return l->mode == SN_LOAD_PARTIAL || is_same_model(l, f) ? SN_OK : check_unknown(l, f);
 }
 
 static sn_code load(const loader *l, const sn_safetensors *f) {
@@ -180,8 +181,8 @@ static sn_code load(const loader *l, const sn_safetensors *f) {
 }
 
 sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, const sn_safetensors *tensors,
-                              bool partial, sn_diags *diags) {
-  loader l = {.s = s, .p = p, .arena = sn_arena_create(), .diags = diags, .path = file, .partial = partial};
+                              sn_load mode, sn_diags *diags) {
+  loader l = {.s = s, .p = p, .arena = sn_arena_create(), .diags = diags, .path = file, .mode = mode};
   if (!l.arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
   sn_code code = load(&l, tensors);
   sn_arena_destroy(l.arena);
@@ -189,21 +190,21 @@ sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, c
 }
 
 sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, const void *data, size_t bytes,
-                            bool partial, sn_diags *diags) {
+                            sn_load mode, sn_diags *diags) {
   sn_arena *arena = sn_arena_create();
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
   sn_safetensors f;
   sn_code code = sn_safetensors_read(arena, diags, file, data, bytes, &f);
-  if (!code) code = sn_store_load_tensors(s, p, file, &f, partial, diags);
+  if (!code) code = sn_store_load_tensors(s, p, file, &f, mode, diags);
   sn_arena_destroy(arena);
   return code;
 }
 
-sn_code sn_store_load(sn_store *s, const sn_plan *p, const char *path, bool partial, sn_diags *diags) {
+sn_code sn_store_load(sn_store *s, const sn_plan *p, const char *path, sn_load mode, sn_diags *diags) {
   char *data; /* read, not mapped: a file that shrinks under a map ends the process */
   size_t bytes;
   SN_TRY(sn_file_read(path, SIZE_MAX / 4, diags, &data, &bytes));
-  sn_code code = sn_store_load_image(s, p, path, data, bytes, partial, diags);
+  sn_code code = sn_store_load_image(s, p, path, data, bytes, mode, diags);
   free(data);
   return code;
 }

@@ -29,7 +29,7 @@ static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_o
   sn_safetensors weights;
   SN_TRY(sn_safetensors_read(s->arena, diags, "model.safetensors", p->part[SN_PAYLOAD_WEIGHTS].data,
                              p->part[SN_PAYLOAD_WEIGHTS].bytes, &weights));
-  return sn_store_load_tensors(s->store, s->plan, "model.safetensors", &weights, false, diags);
+  return sn_store_load_tensors(s->store, s->plan, "model.safetensors", &weights, SN_LOAD_ALL, diags);
 }
 
 sn_code sn_serving_open(const sn_payload *parts, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags,

@@ -48,7 +48,7 @@ static int open_all(void *arg) {
   SN_TRY(sn_plan_read(s->arena, s->diags, "model", sn_object_model + 64, bytes, &s->plan));
   SN_TRY(sn_runtime_create(s->plan, &opt, s->diags, &s->runtime));
   SN_TRY(sn_store_create(s->runtime, o->seed, o->dims, s->diags, &s->store));
-  return o->weights ? sn_store_load(s->store, s->plan, o->weights, false, s->diags) : SN_OK;
+  return o->weights ? sn_store_load(s->store, s->plan, o->weights, SN_LOAD_ALL, s->diags) : SN_OK;
 }
 
 /* On failure *out is still set, so that its error can be read; close it in any case. */

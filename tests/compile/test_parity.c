@@ -58,7 +58,7 @@ static void prepare(model *m, const char *target) {
   sn_runtime_opt ro = sn_compile_runtime_opt(&m->compiled, 1);
   must(m, sn_runtime_create(m->compiled.plan, &ro, m->diags, &m->runtime));
   must(m, sn_store_create(m->runtime, 1, NULL, m->diags, &m->store));
-  must(m, sn_store_load(m->store, m->compiled.plan, data_path(m, "gpt_weights.safetensors"), false, m->diags));
+  must(m, sn_store_load(m->store, m->compiled.plan, data_path(m, "gpt_weights.safetensors"), SN_LOAD_ALL, m->diags));
 }
 
 static void destroy(model *m) {

@@ -190,7 +190,7 @@ static void weights_come_back(void **state) {
   sn_runtime *r = runtime_of(&w, (sn_runtime_opt){0});
   sn_store *a = store_of(&w, r, 1), *b = store_of(&w, r, 2);
   assert_int_equal(sn_store_save(a, w.plan, path, w.diags), SN_OK);
-  assert_int_equal(sn_store_load(b, w.plan, path, false, w.diags), SN_OK);
+  assert_int_equal(sn_store_load(b, w.plan, path, SN_LOAD_ALL, w.diags), SN_OK);
   for (int i = 0; i < 6; i++) {
     int64_t bytes;
     const void *x = sn_store_data(a, i, &bytes), *y = sn_store_data(b, i, NULL);
@@ -243,20 +243,25 @@ static void weights_that_do_not_fit_are_refused(void **state) {
   struct {
     int count;
     const sn_tensor_entry *entry;
-    bool partial;
+    sn_load mode;
+    bool frozen;
     const char *message;
-  } table[] = {{1, &shape, false, "f64[2]"},
-               {1, &kind, false, "i32[4]"},
-               {1, &name, false, "no tensor wte.weight"},
-               {2, two, false, "no parameter extra"},
-               {0, &good, false, "no tensor wte.weight"},
-               {1, &good, false, NULL},
-               {2, two, true, NULL},
-               {0, &good, true, NULL}};
+  } table[] = {{1, &shape, SN_LOAD_ALL, false, "f64[2]"},
+               {1, &kind, SN_LOAD_ALL, false, "i32[4]"},
+               {1, &name, SN_LOAD_ALL, false, "no tensor wte.weight"},
+               {2, two, SN_LOAD_ALL, false, "no parameter extra"},
+               {0, &good, SN_LOAD_ALL, false, "no tensor wte.weight"},
+               {0, &good, SN_LOAD_TUNE, true, "no tensor wte.weight"},
+               {2, two, SN_LOAD_TUNE, false, "no parameter extra"},
+               {1, &good, SN_LOAD_ALL, false, NULL},
+               {2, two, SN_LOAD_PARTIAL, false, NULL},
+               {0, &good, SN_LOAD_TUNE, false, NULL},
+               {0, &good, SN_LOAD_PARTIAL, true, NULL}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     sn_diags *d = sn_diags_create();
     assert_int_equal(sn_safetensors_write(path, table[i].count, table[i].entry, 0, NULL, d), SN_OK);
-    sn_code code = sn_store_load(s, w.plan, path, table[i].partial, d);
+    w.plan->slot[slot].frozen = table[i].frozen;
+    sn_code code = sn_store_load(s, w.plan, path, table[i].mode, d);
     assert_int_equal(code, table[i].message ? SN_ERR_INPUT : SN_OK);
     if (table[i].message) assert_non_null(strstr(sn_diags_print(d, d->arena), table[i].message));
     sn_diags_destroy(d);
@@ -264,8 +269,8 @@ static void weights_that_do_not_fit_are_refused(void **state) {
   assert_true(((float *)sn_store_data(s, slot, NULL))[3] == 0.1f);
   const char *const same[][2] = {{"model", "test"}, {"settings", ""}}; /* the plan leaves a graph out */
   assert_int_equal(sn_safetensors_write(path, 2, two, 2, same, w.diags), SN_OK);
-  assert_int_equal(sn_store_load(s, w.plan, path, false, w.diags), SN_OK);
-  assert_int_equal(sn_store_load(s, w.plan, "/nowhere/x", false, w.diags), SN_ERR_INPUT);
+  assert_int_equal(sn_store_load(s, w.plan, path, SN_LOAD_ALL, w.diags), SN_OK);
+  assert_int_equal(sn_store_load(s, w.plan, "/nowhere/x", SN_LOAD_ALL, w.diags), SN_ERR_INPUT);
   assert_message(&w, "/nowhere/x");
   sn_store_destroy(s);
   sn_runtime_destroy(r);

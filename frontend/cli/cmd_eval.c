@@ -1,0 +1,108 @@
+/* sinter eval: loss and perplexity of a trained model over a whole text. */
+#include <math.h>
+#include <stdio.h>
+
+#include "frontend/cli/data.h"
+#include "frontend/cli/progress.h"
+#include "frontend/cli/rundir.h"
+#include "runtime/io/safetensors.h"
+#include "runtime/loop/eval.h"
+
+typedef struct evaluation {
+  cli *c;
+  cli_rundir dir;
+  sn_tokenizer *tokenizer;
+  sn_compiled compiled;
+  int64_t batch, window, threads;
+  sn_runtime *runtime;
+  sn_store *store;
+  sn_dataset *data;
+  cli_progress progress;
+} evaluation;
+
+static bool on_tokens(void *user, int64_t done, int64_t count) {
+  evaluation *e = user;
+  cli_progress_at(&e->progress, done, count);
+  return true;
+}
+
+static void print_json(const sn_eval_result *r) {
+  printf(
+      "{\"tokens\": %lld, \"windows\": %lld, \"last_window\": %lld, \"left_out\": %lld, \"loss\": %.9g, "
+      "\"perplexity\": %.9g, \"seconds\": %.6g, \"tokens_per_s\": %.6g}\n",
+      (long long)r->tokens, (long long)r->windows, (long long)r->last, (long long)r->left_out, r->loss, exp(r->loss),
+      r->seconds, r->seconds > 0 ? (double)r->tokens / r->seconds : 0);
+}
+
+static void print_text(const evaluation *e, const sn_eval_result *r) {
+  cli *c = e->c;
+  printf("loss %.4f  perplexity %.4f  over %lld tokens: %lld windows of %lld", r->loss, exp(r->loss),
+         (long long)r->tokens, (long long)r->windows, (long long)e->window);
+  if (r->last) printf(" and a last one of %lld", (long long)r->last);
+  if (r->left_out) printf("; the last %lld tokens fill no window and were left out", (long long)r->left_out);
+  printf("  (%s tok/s)\n", cli_human(c->arena, r->seconds > 0 ? floor((double)r->tokens / r->seconds) : 0, ""));
+}
+
+static sn_code compile(evaluation *e, const char *path) {
+  cli *c = e->c;
+  sn_module *m;
+  SN_TRY(cli_rundir_graph(c, path, "eval", &e->dir, &m));
+  SN_TRY(cli_rundir_tokenizer(c, path, &e->dir, &e->tokenizer));
+  cli_source s = {.name = e->dir.settings.model, .settings = e->dir.settings.settings};
+  sn_compile_opt opt = cli_compile_opt(c, &s);
+  SN_TRY(cli_compile(c, m, &opt, &e->compiled));
+  return cli_data_window(c, e->compiled.plan, "eval", path, &e->window);
+}
+
+static sn_code load(evaluation *e) {
+  cli *c = e->c;
+  const sn_plan *p = e->compiled.plan;
+  const sn_payload *parts = &e->dir.parts;
+  sn_dataset_part *part;
+  int count;
+  SN_TRY(cli_data_parts(c, &count, &part));
+  SN_TRY(sn_dataset_create(c->diags, e->tokenizer, count, part, 1, e->window,
+                           cli_data_vocab(e->dir.settings.settings, e->tokenizer), &e->data));
+  sn_runtime_opt ro = sn_compile_runtime_opt(&e->compiled, (int)e->threads);
+  SN_TRY(sn_runtime_create(p, &ro, c->diags, &e->runtime));
+  SN_TRY(sn_store_create(e->runtime, 0, NULL, c->diags, &e->store));
+  return sn_store_load_image(e->store, p, "model.safetensors", parts->part[SN_PAYLOAD_WEIGHTS].data,
+                             parts->part[SN_PAYLOAD_WEIGHTS].bytes, SN_LOAD_ALL, c->diags);
+}
+
+static sn_code measure(evaluation *e) {
+  cli *c = e->c;
+  sn_eval_result r;
+  SN_TRY(load(e));
+  cli_data_catch_bus_error("\n");
+  e->progress = cli_progress_begin("eval", "tokens");
+  sn_eval_opt o = {.runtime = e->runtime,
+                   .plan = e->compiled.plan,
+                   .store = e->store,
+                   .data = e->data,
+                   .batch = e->batch,
+                   .window = e->window,
+                   .on_tokens = on_tokens,
+                   .user = e};
+  SN_TRY(sn_eval(&o, c->diags, &r));
+  cli_progress_end(&e->progress, r.tokens);
+  if (cli_has(c, CLI_JSON))
+    print_json(&r);
+  else
+    print_text(e, &r);
+  return SN_OK;
+}
+
+sn_code cli_eval(cli *c) {
+  const char *path;
+  evaluation e = {.c = c};
+  SN_TRY(cli_word(c, "DIR", &path));
+  SN_TRY(cli_int(c, CLI_BATCH, 12, 1, 1 << 20, &e.batch));
+  SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &e.threads));
+  SN_TRY(compile(&e, path));
+  sn_code code = measure(&e);
+  sn_store_destroy(e.store);
+  sn_runtime_destroy(e.runtime);
+  sn_dataset_destroy(e.data);
+  return code;
+}

@@ -1,0 +1,73 @@
+/* Windows of a text -> mean loss. */
+#include "runtime/loop/eval.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+typedef struct walk {
+  const sn_eval_opt *o;
+  sn_diags *diags;
+  int32_t *tokens, *targets; /* [batch, window] */
+  int64_t done, count;       /* tokens predicted, of how many */
+  double sum;
+} walk;
+
+/* One run: `rows` windows of `length` tokens from where the walk stands. */
+static sn_code run(walk *w, int64_t rows, int64_t length) {
+  const sn_eval_opt *o = w->o;
+  float loss = 0;
+  for (int64_t r = 0; r < rows; r++)
+    sn_dataset_val_part(o->data, w->done + r * length, length, w->tokens + r * length, w->targets + r * length);
+  sn_buffer b[] = {{"tokens", w->tokens, 2, {rows, length}},
+                   {"targets", w->targets, 2, {rows, length}},
+                   {.name = "loss", .data = &loss}};
+  SN_TRY(sn_run(o->runtime, o->store, "eval", 3, b, w->diags));
+  w->sum += (double)loss * (double)(rows * length);
+  w->done += rows * length;
+  return o->on_tokens && !o->on_tokens(o->user, w->done, w->count) ? SN_ERR_INTERRUPTED : SN_OK;
+}
+
+/* May T be `length`? */
+static bool takes(const sn_plan *p, int64_t length) {
+  int slot = sn_plan_find_slot(p, sn_plan_find_graph(p, "eval"), "tokens");
+  const sn_dimx *t = slot < 0 || p->slot[slot].type->rank != 2 ? NULL : p->slot[slot].type->dim[1];
+  if (!t || length < sn_dimx_min_value(t) || length > sn_dimx_max_value(t)) return false;
+  return length % sn_dimx_divisor(t) == 0;
+}
+
+static sn_code walk_all(walk *w, sn_eval_result *out) {
+  const sn_eval_opt *o = w->o;
+  int64_t last = w->count % o->window;
+  out->windows = w->count / o->window;
+  if (last && !takes(o->plan, last)) out->left_out = last, w->count -= last, last = 0;
+  out->last = last;
+  for (int64_t left = out->windows; left > 0;) {
+    int64_t rows = left < o->batch ? left : o->batch;
+    SN_TRY(run(w, rows, o->window));
+    left -= rows;
+  }
+  return last ? run(w, 1, last) : SN_OK;
+}
+
+sn_code sn_eval(const sn_eval_opt *o, sn_diags *diags, sn_eval_result *out) {
+  walk w = {.o = o, .diags = diags, .count = sn_dataset_val_count(o->data) - 1};
+  size_t ids = (size_t)(o->batch * o->window);
+  double start = now();
+  *out = (sn_eval_result){0};
+  w.tokens = malloc(ids * sizeof *w.tokens);
+  w.targets = malloc(ids * sizeof *w.targets);
+  sn_code code =
+      w.tokens && w.targets ? walk_all(&w, out) : sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for a batch");
+  free(w.tokens);
+  free(w.targets);
+  out->tokens = w.done;
+  out->seconds = now() - start;
+  out->loss = w.done ? w.sum / (double)w.done : 0;
+  return code;
+}
