@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "frontend/sinter.h"
+#include "ir/base/place.h"
 
 extern char **environ;
 
@@ -114,8 +115,14 @@ static void add_word(load_job *j, const char *word) {
 }
 
 /* $CC may hold flags; then what every model file is compiled with. */
-static void compiler_words(load_job *j) {
+static sn_code compiler_words(load_job *j) {
   const char *cc = getenv("CC"), *include = getenv("SINTER_INCLUDE");
+  if (!include || !*include) include = sn_place_find(j->arena, "include/sinter");
+  if (!include) {
+    sn_code code = sn_fail(j->diags, SN_ERR_INPUT, (sn_loc){.file = j->path}, "sinter.h was not found");
+    sn_fail_note(j->diags, "set SINTER_INCLUDE to the folder that holds it");
+    return code;
+  }
   char *copy = sn_arena_strdup(j->arena, cc && *cc ? cc : "cc"), *rest = NULL;
   bool clang = strstr(copy, "clang") != NULL;
   for (char *word = strtok_r(copy, " \t", &rest); word && j->word_count < WORDS_MAX / 2;
@@ -124,7 +131,8 @@ static void compiler_words(load_job *j) {
   static const char *const flags[] = {"-std=c17", "-Wall", "-DSN_PLUGIN", "-fPIC"};
   for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) add_word(j, flags[i]);
   if (clang) add_word(j, "-fmacro-backtrace-limit=1");
-  add_word(j, sn_arena_printf(j->arena, "-I%s", include && *include ? include : SN_HEADER_DIR));
+  add_word(j, sn_arena_printf(j->arena, "-I%s", include));
+  return SN_OK;
 }
 
 /* Runs the compiler with more words; what it says goes to the file `log`. -> its exit status, -1 if it did not start */
@@ -223,7 +231,7 @@ static int run_load(void *arg) {
   const char *temp[3];
   if (access(j->path, R_OK)) return fail(j, SN_ERR_INPUT, "cannot be read", j->path);
   SN_TRY(find_cache(j));
-  compiler_words(j);
+  SN_TRY(compiler_words(j));
   for (int i = 0; i < 3; i++) SN_TRY(temporary(j, &temp[i]));
   sn_code code = load_with(j, temp[0], temp[1], temp[2]);
   for (int i = 0; i < 3; i++) unlink(temp[i]);

@@ -77,7 +77,7 @@ struct sn_store {
   bool prepared; /* PACKED slots are up to date */
 };
 
-/* Zeroed aligned storage with slack; NULL when out of memory. Freed with free. */
+/* Zeroed aligned storage with slack; NULL when out of memory. Freed with sn_block_free. */
 void *sn_rt_alloc(int64_t bytes);
 /* Bytes of `elements` of a type under dims. errors: SN_ERR_LIMIT on overflow. */
 SN_MUST sn_code sn_rt_bytes(const sn_slot *slot, const int64_t *dims, int64_t *out);

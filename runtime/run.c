@@ -88,15 +88,15 @@ void sn_runtime_destroy(sn_runtime *r) {
     next = b->next;
     sn_bound_destroy(b);
   }
-  for (int i = 0; r->stage && i < r->plan->slot_count; i++) free(r->stage[i].data);
+  for (int i = 0; r->stage && i < r->plan->slot_count; i++) sn_block_free(r->stage[i].data);
   sn_image_destroy(r->image);
   free(r->root);
   free(r->rule);
   free(r->stage);
   free(r->data);
   free(r->dims);
-  free(r->pool);
-  free(r->workspace);
+  sn_block_free(r->pool);
+  sn_block_free(r->workspace);
   free(r->arg);
   free(r->task);
   free(r);
@@ -155,7 +155,7 @@ static sn_code stage(const run *x, int slot, int64_t bytes) {
   if (st->data && st->bytes >= bytes) return SN_OK;
   void *data = sn_rt_alloc(bytes);
   if (!data) return no_memory(x->diags);
-  free(st->data);
+  sn_block_free(st->data);
   x->r->stage_bytes += bytes - st->bytes;
   *st = (sn_stage){data, bytes};
   return SN_OK;
@@ -254,7 +254,7 @@ static sn_code grow_pool(const run *x) {
     sn_fail(x->diags, SN_ERR_LIMIT, NOWHERE, "no memory for temporaries: %" PRId64 " bytes", x->b->pool_bytes);
     return SN_ERR_LIMIT;
   }
-  free(r->pool);
+  sn_block_free(r->pool);
   r->pool = pool, r->pool_bytes = x->b->pool_bytes;
   return SN_OK;
 }

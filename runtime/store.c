@@ -10,10 +10,7 @@
 
 void *sn_rt_alloc(int64_t bytes) {
   if (bytes < 0 || bytes > INT64_MAX / 2) return NULL;
-  size_t padded = ((size_t)bytes + SN_RT_SLACK + SN_RT_ALIGN - 1) / SN_RT_ALIGN * SN_RT_ALIGN;
-  void *data = aligned_alloc(SN_RT_ALIGN, padded);
-  if (data) memset(data, 0, padded);
-  return data;
+  return sn_block_alloc(((size_t)bytes + SN_RT_SLACK + SN_RT_ALIGN - 1) / SN_RT_ALIGN * SN_RT_ALIGN);
 }
 
 void sn_rt_set(void *data, sn_elem elem, int64_t i, double x) { /* table */
@@ -111,7 +108,7 @@ sn_code sn_store_create(sn_runtime *r, uint64_t seed, const int64_t *dims, sn_di
 
 void sn_store_destroy(sn_store *s) {
   if (!s) return;
-  for (int i = 0; s->data && i < s->runtime->plan->slot_count; i++) free(s->data[i]);
+  for (int i = 0; s->data && i < s->runtime->plan->slot_count; i++) sn_block_free(s->data[i]);
   free(s->dims);
   free(s->data);
   free(s->bytes);

@@ -31,7 +31,7 @@ static void guard(void *at, size_t bytes) { (void)at, (void)bytes; }
 static void unguard(void *at, size_t bytes) { (void)at, (void)bytes; }
 #endif
 
-enum { ALIGN = 16, CHUNK_FIRST = 4096, CHUNK_LAST = 16 << 20 };
+enum { ALIGN = 16, BLOCK_ALIGN = 64, CHUNK_FIRST = 4096, CHUNK_LAST = 16 << 20 };
 
 typedef struct chunk {
   _Alignas(ALIGN) struct chunk *next; /* older */
@@ -39,6 +39,7 @@ typedef struct chunk {
 } chunk;
 
 struct sn_arena {
+  const sn_allocator *allocator; /* NULL: the C library */
   chunk *newest;
   size_t next_capacity; /* bytes of the next chunk */
   size_t bytes;         /* handed out */
@@ -46,6 +47,7 @@ struct sn_arena {
 
 typedef struct frame {
   struct frame *outer;
+  const sn_allocator *allocator;
   jmp_buf jump;
 } frame;
 
@@ -57,13 +59,29 @@ static _Noreturn void out_of_memory(void) {
   abort();
 }
 
+/* Zeroed bytes from an allocator. */
+static void *take(const sn_allocator *a, size_t bytes, size_t align) {
+  if (!a && align <= ALIGN) return calloc(1, bytes);
+  void *at = a ? a->alloc(a->user, bytes, align) : aligned_alloc(align, (bytes + align - 1) / align * align);
+  return at ? memset(at, 0, bytes) : NULL;
+}
+
+static void give(const sn_allocator *a, void *at, size_t bytes) {
+  if (a)
+    a->free(a->user, at, bytes);
+  else
+    free(at);
+}
+
+static const sn_allocator *current(void) { return innermost ? innermost->allocator : NULL; }
+
 static unsigned char *chunk_data(chunk *c) { return (unsigned char *)(c + 1); }
 
 static void chunk_add(sn_arena *a, size_t bytes) {
   size_t capacity = a->next_capacity;
   if (a->next_capacity < CHUNK_LAST) a->next_capacity *= 2;
   if (capacity < bytes) capacity = bytes;
-  chunk *c = calloc(1, sizeof *c + capacity);
+  chunk *c = take(a->allocator, sizeof *c + capacity, ALIGN);
   if (!c) out_of_memory();
   c->capacity = capacity;
   c->next = a->newest;
@@ -72,8 +90,9 @@ static void chunk_add(sn_arena *a, size_t bytes) {
 }
 
 sn_arena *sn_arena_create(void) {
-  sn_arena *a = calloc(1, sizeof *a);
-  if (a) a->next_capacity = CHUNK_FIRST;
+  const sn_allocator *allocator = current();
+  sn_arena *a = take(allocator, sizeof *a, ALIGN);
+  if (a) *a = (sn_arena){.allocator = allocator, .next_capacity = CHUNK_FIRST};
   return a;
 }
 
@@ -82,10 +101,10 @@ void sn_arena_destroy(sn_arena *a) {
   for (chunk *c = a->newest; c;) {
     chunk *next = c->next;
     unguard(chunk_data(c), c->capacity);
-    free(c);
+    give(a->allocator, c, sizeof *c + c->capacity);
     c = next;
   }
-  free(a);
+  give(a->allocator, a, sizeof *a);
 }
 
 void *sn_arena_alloc(sn_arena *a, size_t bytes) {
@@ -137,8 +156,31 @@ void *sn_arena_grow(sn_arena *a, void *at, size_t count, int *capacity, size_t e
   return to;
 }
 
-int sn_protect(int (*fn)(void *arg), void *arg) {
-  frame here = {.outer = innermost};
+/* What stands before a block. */
+typedef struct block {
+  _Alignas(BLOCK_ALIGN) const sn_allocator *allocator;
+  size_t bytes; /* with this header */
+} block;
+
+void *sn_block_alloc(size_t bytes) {
+  if (bytes > PTRDIFF_MAX / 2) return NULL;
+  const sn_allocator *a = current();
+  block *b = take(a, sizeof *b + bytes, BLOCK_ALIGN);
+  if (!b) return NULL;
+  *b = (block){a, sizeof *b + bytes};
+  guard(b, sizeof *b);
+  return b + 1;
+}
+
+void sn_block_free(void *at) {
+  if (!at) return;
+  block *b = (block *)at - 1;
+  unguard(b, sizeof *b);
+  give(b->allocator, b, b->bytes);
+}
+
+int sn_protect_with(const sn_allocator *allocator, int (*fn)(void *arg), void *arg) {
+  frame here = {.outer = innermost, .allocator = allocator};
   if (setjmp(here.jump)) {
     innermost = here.outer;
     return SN_ERR_LIMIT;
@@ -148,3 +190,5 @@ int sn_protect(int (*fn)(void *arg), void *arg) {
   innermost = here.outer;
   return code;
 }
+
+int sn_protect(int (*fn)(void *arg), void *arg) { return sn_protect_with(current(), fn, arg); }

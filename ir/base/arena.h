@@ -4,9 +4,16 @@
 
 #include <stddef.h>
 
+#include "ir/base/allocator.h"
+
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* loaded backends call these */
+#endif
+
 typedef struct sn_arena sn_arena;
 
-/* Creates an empty arena; NULL when out of memory. owns: the caller. */
+/* Creates an empty arena; NULL when out of memory. Its memory comes from the allocator of the innermost sn_protect.
+ *   owns: the caller */
 sn_arena *sn_arena_create(void);
 /* Frees everything allocated from it. NULL is allowed. */
 void sn_arena_destroy(sn_arena *a);
@@ -38,5 +45,16 @@ void *sn_arena_grow(sn_arena *a, void *at, size_t count, int *capacity, size_t e
  * process. Nests. Returns what fn returned otherwise. Resources that are not arenas must not be
  * acquired between allocations inside fn. */
 int sn_protect(int (*fn)(void *arg), void *arg);
+/* The same; arenas and blocks made inside, also inside of inner sn_protect of this thread, come from `allocator` (NULL:
+ * the C library).   keeps: allocator, until all of them are freed */
+int sn_protect_with(const sn_allocator *allocator, int (*fn)(void *arg), void *arg);
 
+/* `bytes` zeroed bytes, aligned to 64, from the allocator of the innermost sn_protect; NULL when out of memory.
+ *   owns: the caller, sn_block_free */
+void *sn_block_alloc(size_t bytes);
+void sn_block_free(void *at); /* NULL is allowed; from any thread, inside or outside of sn_protect */
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #endif

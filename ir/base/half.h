@@ -4,9 +4,16 @@
 
 #include <stdint.h>
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* loaded backends call these */
+#endif
+
 uint16_t sn_bf16_from_f32(float x);
 float sn_f32_from_bf16(uint16_t x);
 uint16_t sn_f16_from_f32(float x);
 float sn_f32_from_f16(uint16_t x);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #endif

@@ -8,25 +8,10 @@
 #include <stddef.h>
 
 #include "ir/base/arena.h"
+#include "ir/base/code.h"
 
-/* The values are the exit codes of the command. */
-typedef enum sn_code {
-  SN_OK = 0,
-  SN_ERR_FAIL = 1,        /* anything that has no better code */
-  SN_ERR_USAGE = 2,       /* the caller's arguments make no sense */
-  SN_ERR_INPUT = 3,       /* a bad model or file */
-  SN_ERR_LIMIT = 4,       /* memory, disk or a stated limit */
-  SN_ERR_DEVICE = 5,      /* the device or backend refuses */
-  SN_ERR_NUMERIC = 6,     /* NaN, Inf or a mismatch */
-  SN_ERR_INTERRUPTED = 7, /* stopped by a signal after a checkpoint */
-} sn_code;
-
-#if defined(__GNUC__)
-#define SN_MUST __attribute__((warn_unused_result))
-#define SN_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#else
-#define SN_MUST
-#define SN_PRINTF(fmt, args)
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* loaded backends call these */
 #endif
 
 /* Returns the code of `expression` from the calling function unless it is SN_OK. */
@@ -77,4 +62,7 @@ void sn_fail_note(sn_diags *d, const char *format, ...) SN_PRINTF(2, 3);
  * owns: arena. */
 const char *sn_diags_print(const sn_diags *d, sn_arena *arena);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #endif

@@ -9,6 +9,10 @@
 
 #include "ir/base/arena.h"
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* loaded backends call these */
+#endif
+
 /* A text under construction; `at` is always terminated. */
 typedef struct sn_text {
   sn_arena *arena;
@@ -42,4 +46,7 @@ bool sn_pattern_match(const char *pattern, const char *name);
 /* The entry nearest to `name` by edit distance, or NULL if none is near: for "did you mean". */
 const char *sn_nearest(const char *name, const char *const *entries, int count);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #endif

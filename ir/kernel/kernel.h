@@ -20,6 +20,10 @@
 #include "ir/base/str.h"
 #include "ir/types/dtype.h"
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* loaded backends call these */
+#endif
+
 typedef int sn_kv; /* id of an instruction in its kernel; 0: none */
 
 typedef enum sn_kclass {
@@ -181,4 +185,7 @@ sn_kernel *sn_kernel_finish(sn_arena *arena, const sn_kernel *k);
 /* Do they print the same bytes? */
 bool sn_kernel_equal(const sn_kernel *a, const sn_kernel *b, sn_arena *scratch);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #endif

@@ -5,6 +5,10 @@
 
 #include "ir/kernel/kernel.h"
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* loaded backends call these */
+#endif
+
 typedef union sn_karg {
   void *p;
   int64_t i;
@@ -33,4 +37,7 @@ SN_MUST sn_code sn_kinterp_run(sn_kinterp *in, const sn_kernel *k);
 /* Number of instances under the sizes in args. */
 int64_t sn_kernel_instances(const sn_kernel *k, const sn_karg *args);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #endif

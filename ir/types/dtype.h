@@ -5,6 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* loaded backends call these */
+#endif
+
 /* clang-format off */
 /*   enum   text    bytes  float  signed */
 #define SN_DTYPES(X)                    \
@@ -36,4 +40,7 @@ sn_elem sn_elem_find(const char *name);
 /* Unit roundoff: 2^-24 for f32, 2^-53 for f64, 2^-8 bf16 , 2^-11 f16; 0 for integers. */
 double sn_elem_roundoff(sn_elem e);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #endif

@@ -5,6 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* loaded backends call these */
+#endif
+
 typedef enum sn_isa {                  /* CPU feature levels, ascending */
                       SN_ISA_BASELINE, /* what every machine of the architecture has (x86-64: SSE2) */
                       SN_ISA_AVX2,     /* AVX2, FMA, F16C */
@@ -33,4 +37,7 @@ typedef struct sn_target {
 sn_target sn_target_cpu(sn_isa isa);
 const char *sn_isa_name(sn_isa isa);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #endif

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -32,6 +33,67 @@ static void blocks_are_apart(void **state) {
   assert_true(sn_arena_bytes(a) > 600 * 100);
   sn_arena_destroy(a);
   sn_arena_destroy(NULL);
+}
+
+typedef struct ledger {
+  size_t bytes; /* out at this moment */
+  int calls, fail_at;
+} ledger;
+
+static void *ledger_alloc(void *user, size_t bytes, size_t align) {
+  ledger *l = user;
+  if (++l->calls == l->fail_at) return NULL;
+  l->bytes += bytes;
+  void *at = aligned_alloc(align, (bytes + align - 1) / align * align);
+  memset(at, 0xa5, bytes);
+  return at;
+}
+
+static void ledger_free(void *user, void *at, size_t bytes) {
+  ((ledger *)user)->bytes -= bytes;
+  free(at);
+}
+
+typedef struct made {
+  sn_arena *arena;
+  unsigned char *block;
+} made;
+
+static int make(void *arg) {
+  made *m = arg;
+  if (!(m->arena = sn_arena_create())) return 4;
+  m->block = sn_block_alloc(1000);
+  sn_arena_alloc(m->arena, 100000);
+  return m->block ? 0 : 4;
+}
+
+static int make_inside(void *arg) { return sn_protect(make, arg); }
+
+static void memory_comes_from_the_allocator(void **state) {
+  (void)state;
+  ledger l = {0};
+  sn_allocator a = {ledger_alloc, ledger_free, &l};
+  made m = {0};
+  assert_int_equal(sn_protect_with(&a, make_inside, &m), 0);
+  assert_true(l.bytes > 101000);
+  assert_int_equal((uintptr_t)m.block % 64, 0);
+  for (int i = 0; i < 1000; i++) assert_int_equal(m.block[i], 0);
+  sn_block_free(m.block);
+  sn_block_free(NULL);
+  size_t before = l.bytes;
+  sn_arena_alloc(m.arena, 1 << 20); /* outside: still from there */
+  assert_true(l.bytes > before + (1 << 20));
+  sn_arena_destroy(m.arena);
+  assert_int_equal(l.bytes, 0);
+  for (int n = l.calls; n > 0; n--) { /* none of its failures ends the process */
+    l = (ledger){.fail_at = n};
+    m = (made){0};
+    int code = sn_protect_with(&a, make_inside, &m);
+    assert_true(code == 4 || !m.arena || n > l.calls);
+    sn_block_free(m.block);
+    sn_arena_destroy(m.arena);
+    assert_int_equal(l.bytes, 0);
+  }
 }
 
 static void helpers(void **state) {
@@ -112,6 +174,7 @@ static void maps(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(blocks_are_apart),
+      cmocka_unit_test(memory_comes_from_the_allocator),
       cmocka_unit_test(helpers),
       cmocka_unit_test(out_of_memory),
       cmocka_unit_test(maps),
