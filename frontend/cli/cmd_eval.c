@@ -60,7 +60,7 @@ static sn_code load(evaluation *e) {
   const sn_payload *parts = &e->dir.parts;
   sn_dataset_part *part;
   int count;
-  SN_TRY(cli_data_parts(c, &count, &part));
+  SN_TRY(cli_data_parts(c, "measure again", &count, &part));
   SN_TRY(sn_dataset_create(c->diags, e->tokenizer, count, part, 1, e->window,
                            cli_data_vocab(e->dir.settings.settings, e->tokenizer), &e->data));
   sn_runtime_opt ro = sn_compile_runtime_opt(&e->compiled, (int)e->threads);
@@ -74,7 +74,6 @@ static sn_code measure(evaluation *e) {
   cli *c = e->c;
   sn_eval_result r;
   SN_TRY(load(e));
-  cli_data_catch_bus_error("\n");
   e->progress = cli_progress_begin("eval", "tokens");
   sn_eval_opt o = {.runtime = e->runtime,
                    .plan = e->compiled.plan,
@@ -86,6 +85,7 @@ static sn_code measure(evaluation *e) {
                    .user = e};
   SN_TRY(sn_eval(&o, c->diags, &r));
   cli_progress_end(&e->progress, r.tokens);
+  SN_TRY(cli_data_check(e->data, c->diags));
   if (cli_has(c, CLI_JSON))
     print_json(&r);
   else
@@ -104,5 +104,6 @@ sn_code cli_eval(cli *c) {
   sn_store_destroy(e.store);
   sn_runtime_destroy(e.runtime);
   sn_dataset_destroy(e.data);
+  cli_data_close();
   return code;
 }

@@ -107,7 +107,6 @@ static sn_code read_numbers(cli *c, cli_training *t) {
                    "--precision %s: this build trains in f32", precision);
   t->seed = (uint64_t)seed;
   t->threads = (int)threads;
-  t->dir_path = cli_get(c, CLI_OUT_DIR, "out");
   if (cli_has(c, CLI_RESUME) && cli_has(c, CLI_FORCE))
     return cli_usage_error(c, "--resume and --force exclude each other");
   return SN_OK;
@@ -136,17 +135,19 @@ static bool has_ring(const sn_module *m) {
 /* ---- the folder ----------------------------------------------------------------------------------------------------
  */
 
-/* Everything but weights and checkpoints: written before the first step, so that a run that is killed can be used. */
-static sn_code write_description(cli *c, cli_training *t) {
+sn_code cli_training_describe(cli_training *t) {
+  cli *c = t->c;
   cli_source all;
   sn_compiled serving;
   unsigned char *plan = NULL;
   size_t plan_bytes = 0;
   sn_text graph = sn_text_begin(c->arena), settings = sn_text_begin(c->arena), tokenizer = sn_text_begin(c->arena);
+  sn_text recipe = sn_text_begin(c->arena);
   SN_TRY(load_model(c, t, NULL, &all));
   sn_run_settings rs = {all.name, all.settings, t->path, has_ring(all.module), (int64_t)t->seed};
   sn_module_print(&graph, all.module, (sn_print_opt){.locations = true});
   sn_run_settings_print(&settings, &rs);
+  sn_recipe_print(&recipe, &t->recipe);
   sn_tokenizer_print(&tokenizer, t->tokenizer);
   if (serves(&all) && t->compiled.backend) {
     sn_compile_opt opt = cli_compile_opt(c, &all);
@@ -156,6 +157,7 @@ static sn_code write_description(cli *c, cli_training *t) {
   }
   SN_TRY(sn_file_write_all(t->dir.graph, graph.at, (size_t)graph.count, c->diags));
   SN_TRY(sn_file_write_all(t->dir.settings, settings.at, (size_t)settings.count, c->diags));
+  SN_TRY(sn_file_write_all(t->dir.recipe, recipe.at, (size_t)recipe.count, c->diags));
   SN_TRY(sn_file_write_all(t->dir.tokenizer, tokenizer.at, (size_t)tokenizer.count, c->diags));
   return sn_file_write_all(t->dir.plan, plan, plan_bytes, c->diags);
 }
@@ -173,16 +175,14 @@ static sn_code compile_training(cli *c, cli_training *t) {
   return cli_compile(c, t->source.module, &opt, &t->compiled);
 }
 
-static sn_code initial_weights(cli *c, cli_training *t) {
-  const char *init = cli_init_file(c);
-  sn_load mode = cli_has(c, CLI_TRAINABLE) ? SN_LOAD_TUNE : SN_LOAD_ALL;
-  return init ? sn_store_load(t->store, t->compiled.plan, init, mode, c->diags) : SN_OK;
-}
-
 static sn_code prepare(cli *c, cli_training *t) {
   SN_TRY(cli_word(c, "MODEL.c", &t->path));
+  t->dir_path = cli_get(c, CLI_OUT_DIR, "out");
+  t->dir = sn_dir_of(c->arena, t->dir_path);
+  SN_TRY(cli_recipe_restore(t));
   SN_TRY(read_numbers(c, t));
-  SN_TRY(cli_data_parts(c, &t->part_count, &t->parts));
+  SN_TRY(cli_data_parts(c, "the newest checkpoint is from before: go on with --resume and the file as it was",
+                        &t->part_count, &t->parts));
   SN_TRY(make_tokenizer(c, t));
   SN_TRY(compile_training(c, t));
   SN_TRY(read_scalars(c, t));
@@ -190,14 +190,13 @@ static sn_code prepare(cli *c, cli_training *t) {
   SN_TRY(cli_data_window(c, t->compiled.plan, "train", t->path, &t->window));
   SN_TRY(sn_dataset_create(c->diags, t->tokenizer, t->part_count, t->parts, t->val_fraction, t->window,
                            cli_data_vocab(t->source.settings, t->tokenizer), &t->data));
-  t->dir = sn_dir_of(c->arena, t->dir_path);
+  SN_TRY(cli_recipe_record(t));
+  if (!sn_dataset_borrows(t->data)) cli_data_close();
   sn_dir_mode mode = cli_has(c, CLI_RESUME) ? SN_DIR_RESUME : cli_has(c, CLI_FORCE) ? SN_DIR_FORCE : SN_DIR_NEW;
   SN_TRY(sn_dir_open(&t->dir, mode, c->diags, &t->lock));
   sn_runtime_opt ro = sn_compile_runtime_opt(&t->compiled, t->threads);
   SN_TRY(sn_runtime_create(t->compiled.plan, &ro, c->diags, &t->runtime));
-  SN_TRY(sn_store_create(t->runtime, t->seed, NULL, c->diags, &t->store));
-  SN_TRY(initial_weights(c, t));
-  return write_description(c, t);
+  return sn_store_create(t->runtime, t->seed, NULL, c->diags, &t->store);
 }
 
 sn_code cli_train(cli *c) {
@@ -208,6 +207,7 @@ sn_code cli_train(cli *c) {
   sn_store_destroy(t.store);
   sn_runtime_destroy(t.runtime);
   sn_dataset_destroy(t.data);
+  cli_data_close();
   if (t.lock >= 0) sn_dir_release(t.lock);
   return code;
 }

@@ -9,35 +9,68 @@
 #include "frontend/cli/corpus.h"
 #include "runtime/io/file.h"
 
-sn_code cli_data_parts(cli *c, int *out_count, sn_dataset_part **out) {
+/* What is mapped; a signal handler has to find it. */
+static struct {
+  int count;
+  const sn_dataset_part *part;
+  sn_file_map *map;
+  const char *then; /* what a user can do about a file that changed */
+} held;
+
+static bool say(const char *s) { return write(2, s, strlen(s)) >= 0; }
+
+static void on_bus_error(int number, siginfo_t *info, void *context) {
+  const unsigned char *at = info->si_addr;
+  (void)number, (void)context;
+  for (int i = 0; i < held.count; i++) {
+    if (at < held.map[i].data || at >= held.map[i].data + held.map[i].bytes) continue;
+    bool said = say("\n") && say(held.part[i].name) &&
+                say(": error: the data file became shorter while it was read\n") && say("  note: ") && say(held.then) &&
+                say("\n");
+    _exit(said ? SN_ERR_INPUT : SN_ERR_FAIL);
+  }
+  signal(SIGBUS, SIG_DFL); /* not ours: the fault comes again, and ends the process */
+}
+
+static void catch_bus_errors(void) {
+  struct sigaction a = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+  sigemptyset(&a.sa_mask);
+  sigaction(SIGBUS, &a, NULL);
+}
+
+sn_code cli_data_parts(cli *c, const char *then, int *out_count, sn_dataset_part **out) {
   const cli_values *v = &c->value[CLI_DATA];
   sn_dataset_part *parts = SN_ARRAY(c->arena, v->count + 1, sn_dataset_part);
   if (!v->count) parts[0] = (sn_dataset_part){"the embedded corpus", sn_corpus, (size_t)sn_corpus_bytes};
+  held.part = parts, held.then = then, held.count = 0;
+  held.map = SN_ARRAY(c->arena, v->count + 1, sn_file_map);
+  if (v->count) catch_bus_errors();
   for (int i = 0; i < v->count; i++) {
-    sn_file_map map;
-    SN_TRY(sn_file_map_open(v->at[i], c->diags, &map));
-    parts[i] = (sn_dataset_part){v->at[i], (const char *)map.data, map.bytes};
+    sn_file_map *map = &held.map[i];
+    SN_TRY(sn_file_map_open(v->at[i], c->diags, map));
+    parts[i] = (sn_dataset_part){v->at[i], (const char *)map->data, map->bytes};
+    held.count++;
   }
   *out_count = v->count ? v->count : 1;
   *out = parts;
   return SN_OK;
 }
 
-static const char *after_bus_error;
-
-static void on_bus_error(int number) {
-  static const char text[] = "\nerror: a data file changed while it was read";
-  (void)number;
-  ssize_t n = write(2, text, sizeof text - 1);
-  n += write(2, after_bus_error, strlen(after_bus_error));
-  _exit(n < 0 ? SN_ERR_FAIL : SN_ERR_INPUT);
+void cli_data_close(void) {
+  for (int i = 0; i < held.count; i++) sn_file_map_close(&held.map[i]);
+  held.count = 0;
 }
 
-void cli_data_catch_bus_error(const char *then) {
-  struct sigaction a = {.sa_handler = on_bus_error};
-  after_bus_error = then;
-  sigemptyset(&a.sa_mask);
-  sigaction(SIGBUS, &a, NULL);
+sn_code cli_data_check(const sn_dataset *d, sn_diags *diags) {
+  for (int i = 0; i < held.count; i++) {
+    sn_file_map *m = &held.map[i];
+    if (!sn_file_map_changed(m)) continue;
+    if (sn_file_map_renew(m) && sn_dataset_part_same(d, i, m->data, m->bytes)) continue;
+    sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = held.part[i].name}, "the data file changed while it was read");
+    sn_fail_note(diags, "%s", held.then);
+    return SN_ERR_INPUT;
+  }
+  return SN_OK;
 }
 
 sn_code cli_data_window(cli *c, const sn_plan *p, const char *graph, const char *path, int64_t *out) {

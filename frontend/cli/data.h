@@ -5,11 +5,12 @@
 #include "frontend/cli/cli.h"
 #include "runtime/io/dataset.h"
 
-/* The files of --data, mapped until the process ends; without --data the embedded corpus. */
-SN_MUST sn_code cli_data_parts(cli *c, int *out_count, sn_dataset_part **out);
-/* A file that is cut short while it is mapped ends the command with a message and SN_ERR_INPUT; `then` is its last
- * sentence. */
-void cli_data_catch_bus_error(const char *then);
+/* The files of --data, mapped until they are closed; without --data the embedded corpus. A file that is cut short while
+ * it is mapped ends the command with a message and SN_ERR_INPUT. then: what to do about it (a literal). */
+SN_MUST sn_code cli_data_parts(cli *c, const char *then, int *out_count, sn_dataset_part **out);
+void cli_data_close(void);
+/* Do the files hold what the dataset was made of? errors: SN_ERR_INPUT one changed meanwhile */
+SN_MUST sn_code cli_data_check(const sn_dataset *d, sn_diags *diags);
 
 /* T of a run of a graph that takes tokens [B, T]: the longest. errors: SN_ERR_INPUT, at `path`. */
 SN_MUST sn_code cli_data_window(cli *c, const sn_plan *p, const char *graph, const char *path, int64_t *out);

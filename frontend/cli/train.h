@@ -5,6 +5,7 @@
 #include "frontend/cli/cli.h"
 #include "runtime/io/dir.h"
 #include "runtime/io/metrics.h"
+#include "runtime/io/recipe.h"
 #include "runtime/loop/train.h"
 
 typedef struct cli_training {
@@ -22,6 +23,7 @@ typedef struct cli_training {
   double val_fraction;
   uint64_t seed;
   int threads;
+  sn_recipe started, recipe; /* what a resumed run was started with, and what this call does */
   const char *dir_path;
   sn_dir dir;
   int lock;
@@ -31,6 +33,16 @@ typedef struct cli_training {
   double last_line; /* when the progress line was printed */
   bool tty;
 } cli_training;
+
+/* Resuming: options that the call leaves out are those that the run was started with; others that differ are refused,
+ * or announced where they change no weight that was computed before. */
+SN_MUST sn_code cli_recipe_restore(cli_training *t);
+/* Fills t->recipe. errors: SN_ERR_INPUT a resumed run was started with other data. */
+SN_MUST sn_code cli_recipe_record(cli_training *t);
+
+/* Writes everything of the folder but weights and checkpoints: before the first step, so that a run that is killed can
+ * be used. */
+SN_MUST sn_code cli_training_describe(cli_training *t);
 
 /* Resumes if asked, trains, writes weights, metrics and curve; prints progress, and JSON if asked. */
 SN_MUST sn_code cli_training_run(cli_training *t);

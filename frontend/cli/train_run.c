@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frontend/cli/data.h"
 #include "frontend/cli/progress.h"
+#include "frontend/cli/data.h"
 #include "frontend/cli/train.h"
 #include "runtime/io/checkpoint.h"
 #include "runtime/io/file.h"
@@ -27,7 +27,6 @@ static void catch_signals(void) {
   sigaction(SIGINT, &a, NULL);
   sigaction(SIGTERM, &a, NULL);
   sigaction(SIGHUP, &a, NULL);
-  cli_data_catch_bus_error("; go on with --resume and the whole file\n"); /* checkpoints are whole at every moment */
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------------------------------ */
@@ -39,9 +38,18 @@ static sn_checkpoint_info info_of(const cli_training *t, int64_t step) {
                           .model = t->source.name,
                           .settings = t->source.settings,
                           .batch = t->batch,
-                          .window = t->window};
+                          .window = t->window,
+                          .option_count = t->recipe.option_count,
+                          .option = t->recipe.option};
   sn_plan_hash(t->compiled.plan, i.plan_hash);
   return i;
+}
+
+/* Steps since the newest checkpoint may have seen other data: no new one is written. */
+static sn_code check_data(void *user, int64_t step, sn_diags *diags) {
+  cli_training *t = user;
+  (void)step;
+  return cli_data_check(t->data, diags);
 }
 
 static sn_code save(void *user, int64_t step, sn_diags *diags) {
@@ -56,18 +64,24 @@ static void on_skip(void *user, const char *message) {
   fprintf(stderr, "sinter: skipped: %s\n", message);
 }
 
+static sn_code initial_weights(cli_training *t) {
+  const char *init = cli_init_file(t->c);
+  sn_load mode = cli_has(t->c, CLI_TRAINABLE) ? SN_LOAD_TUNE : SN_LOAD_ALL;
+  return init ? sn_store_load(t->store, t->compiled.plan, init, mode, t->c->diags) : SN_OK;
+}
+
 static sn_code resume(cli_training *t, int64_t *first) {
   cli *c = t->c;
   *first = 0;
-  if (!cli_has(c, CLI_RESUME)) return SN_OK;
+  if (!cli_has(c, CLI_RESUME)) return initial_weights(t);
   sn_checkpoint_info info = info_of(t, 0);
   SN_TRY(sn_checkpoint_resume(t->dir.checkpoints, t->store, t->compiled.plan, &info, on_skip, NULL, c->diags, first));
   if (*first < 0) {
     *first = 0;
     fprintf(stderr, "sinter: no checkpoint in %s yet: starting at step 0\n", t->dir.checkpoints);
-  } else {
-    fprintf(stderr, "sinter: going on at step %lld\n", (long long)*first);
+    return initial_weights(t);
   }
+  fprintf(stderr, "sinter: going on at step %lld\n", (long long)*first);
   return SN_OK;
 }
 
@@ -175,7 +189,7 @@ static void report(cli_training *t, const sn_train_event *e) {
   cli *c = t->c;
   if (!cli_has(c, CLI_JSON)) {
     fprintf(stderr,
-            "wrote %s: model.safetensors, graph.sn, settings.json, tokenizer.json, model.plan, checkpoints/, "
+            "wrote %s: model.safetensors, graph.sn, settings.json, run.json, tokenizer.json, model.plan, checkpoints/, "
             "metrics.jsonl, loss.svg\n",
             t->dir_path);
     return;
@@ -222,6 +236,7 @@ sn_code cli_training_run(cli_training *t) {
   sn_train_event last = {0};
   t->tty = isatty(2);
   SN_TRY(resume(t, &first));
+  SN_TRY(cli_training_describe(t));
   SN_TRY(sn_metrics_open(t->dir.metrics, cli_has(c, CLI_RESUME) ? first : -1, c->diags, &t->metrics));
   say_start(t);
   stop_asked = 0;
@@ -241,6 +256,7 @@ sn_code cli_training_run(cli_training *t) {
                     .scalar_count = t->scalar_count,
                     .scalar = t->scalar,
                     .stop = &stop_asked,
+                    .check = check_data,
                     .on_event = on_event,
                     .save = save,
                     .on_warning = on_warning,

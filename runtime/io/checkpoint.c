@@ -126,6 +126,32 @@ static sn_code differs_hash(const resume *r, const char *what, uint64_t expected
   return differs(r, what, a, b);
 }
 
+/* The next option from *i on that has to be the same; NULL: none. `like`: the run's, which know what is loose. */
+static const sn_run_option *next_option(int count, const sn_run_option *option, const sn_checkpoint_info *like,
+                                        int *i) {
+  for (; *i < count; ++*i) {
+    bool loose = false;
+    for (int k = 0; k < like->option_count; k++)
+      loose |= like->option[k].loose && !strcmp(like->option[k].name, option[*i].name);
+    if (!loose) return &option[(*i)++];
+  }
+  return NULL;
+}
+
+static sn_code check_options(const resume *r, const sn_checkpoint_info *c) {
+  const sn_checkpoint_info *run = r->run;
+  for (int i = 0, k = 0;;) {
+    const sn_run_option *a = next_option(run->option_count, run->option, run, &i);
+    const sn_run_option *b = next_option(c->option_count, c->option, run, &k);
+    if (!a && !b) return SN_OK;
+    if (a && b && !strcmp(a->name, b->name) && !strcmp(a->value, b->value)) continue;
+    bool same = a && b && !strcmp(a->name, b->name);
+    char what[80];
+    snprintf(what, sizeof what, "--%.60s", a ? a->name : b->name);
+    return differs(r, what, a ? a->value : "not given", same ? b->value : a ? "not given" : b->value);
+  }
+}
+
 static sn_code check_run(const resume *r, const sn_checkpoint_info *c) {
   const sn_checkpoint_info *run = r->run;
   if (strcmp(run->model, c->model)) return differs(r, "the model", run->model, c->model);
@@ -133,6 +159,7 @@ static sn_code check_run(const resume *r, const sn_checkpoint_info *c) {
   if (run->batch != c->batch) return differs_int(r, "the batch size", run->batch, c->batch);
   if (run->window != c->window) return differs_int(r, "the context", run->window, c->window);
   if (run->seed != c->seed) return differs_int(r, "the seed", (int64_t)run->seed, (int64_t)c->seed);
+  SN_TRY(check_options(r, c));
   if (run->data_hash != c->data_hash) return differs_hash(r, "the data", run->data_hash, c->data_hash);
   for (int i = 0; i < 2; i++)
     if (run->plan_hash[i] != c->plan_hash[i])

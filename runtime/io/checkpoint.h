@@ -2,6 +2,7 @@
 #ifndef SN_RUNTIME_IO_CHECKPOINT_H
 #define SN_RUNTIME_IO_CHECKPOINT_H
 
+#include "runtime/io/recipe.h"
 #include "runtime/runtime.h"
 
 /* What a run is, beside its tensors: a checkpoint of another one is refused, naming what differs. */
@@ -13,6 +14,8 @@ typedef struct sn_checkpoint_info {
   const char *model;
   const char *settings;
   int64_t batch, window;
+  int option_count;
+  const sn_run_option *option; /* what the run was started with */
 } sn_checkpoint_info;
 
 /* Writes FOLDER/step-%08lld.ckpt atomically, then removes all but the newest two. Makes the folder.
@@ -22,7 +25,7 @@ SN_MUST sn_code sn_checkpoint_save(const char *folder, sn_store *s, const sn_pla
 
 /* Loads the newest valid checkpoint of a folder into a store: parameters and states. Invalid files are skipped, each
  * with a message to on_skip. *out_step: its step, -1: there is none. errors: SN_ERR_INPUT a valid one that belongs to
- * another run: model, settings, plan, data, seed, batch or context. */
+ * another run: model, settings, options, plan, data, seed, batch or context. */
 SN_MUST sn_code sn_checkpoint_resume(const char *folder, sn_store *s, const sn_plan *p, const sn_checkpoint_info *run,
                                      void (*on_skip)(void *user, const char *message), void *user, sn_diags *diags,
                                      int64_t *out_step);

@@ -60,6 +60,8 @@ static void print_run(sn_text *t, const sn_checkpoint_info *c, const sn_tally *t
   sn_json_quote(t, c->model);
   sn_text_add(t, ",\"settings\":");
   sn_json_quote(t, c->settings);
+  sn_text_add(t, ",\"options\":");
+  sn_run_options_print(t, c->option_count, c->option);
 }
 
 static void print_tensors(sn_text *t, sn_store *s, const sn_plan *p) {
@@ -162,6 +164,7 @@ static sn_code read_run(const reader *r, const json_t *root, sn_checkpoint_info 
   SN_TRY(sn_json_hex(r->diags, r->file, root, "plan1", &c->plan_hash[1]));
   SN_TRY(sn_json_string(r->diags, r->file, root, "model", &c->model));
   SN_TRY(sn_json_string(r->diags, r->file, root, "settings", &c->settings));
+  SN_TRY(sn_run_options_read(r->arena, r->diags, r->file, root, &c->option_count, &c->option));
   c->model = sn_arena_strdup(r->arena, c->model);
   c->settings = sn_arena_strdup(r->arena, c->settings);
   return SN_OK;

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "ir/base/rng.h"
 
 /* One part of the sequence. Exactly one of the pointers is set. */
@@ -13,6 +16,7 @@ typedef struct piece {
   uint16_t *small;
   int32_t *ids;
   int64_t start, count; /* tokens */
+  uint64_t hash;        /* of the text */
 } piece;
 
 struct sn_dataset {
@@ -42,14 +46,13 @@ static void narrow(piece *p, int32_t *ids) {
 
 static sn_code add_part(sn_dataset *d, sn_diags *diags, const sn_tokenizer *t, const sn_dataset_part *part) {
   piece *p = &d->piece[d->piece_count];
-  *p = (piece){.start = d->count, .count = (int64_t)part->bytes};
+  *p = (piece){.start = d->count, .count = (int64_t)part->bytes, .hash = XXH3_64bits(part->text, part->bytes)};
+  d->hash = sn_hash_bytes(&p->hash, sizeof p->hash, d->hash);
   if (is_bytes(t)) {
     p->bytes = (const unsigned char *)part->text;
-    d->hash = sn_hash_bytes(p->bytes, part->bytes, d->hash);
   } else {
     int32_t *ids;
     SN_TRY(sn_tokenizer_encode(t, diags, part->name, part->text, part->bytes, &ids, &p->count));
-    d->hash = sn_hash_bytes(ids, (size_t)p->count * sizeof *ids, d->hash);
     if (sn_tokenizer_vocab(t) <= UINT16_MAX)
       narrow(p, ids);
     else
@@ -133,6 +136,12 @@ void sn_dataset_destroy(sn_dataset *d) {
 int64_t sn_dataset_train_count(const sn_dataset *d) { return d->train; }
 int64_t sn_dataset_val_count(const sn_dataset *d) { return d->count - d->train; }
 uint64_t sn_dataset_hash(const sn_dataset *d) { return d->hash; }
+uint64_t sn_dataset_part_hash(const sn_dataset *d, int part) { return d->piece[part].hash; }
+bool sn_dataset_borrows(const sn_dataset *d) { return d->piece[0].bytes != NULL; }
+
+bool sn_dataset_part_same(const sn_dataset *d, int part, const void *text, size_t bytes) {
+  return XXH3_64bits(text, bytes) == d->piece[part].hash;
+}
 
 /* count ids from position `start` on, across parts. */
 static void copy_ids(const sn_dataset *d, int64_t start, int64_t count, int32_t *out) {

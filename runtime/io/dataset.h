@@ -3,6 +3,7 @@
 #ifndef SN_RUNTIME_IO_DATASET_H
 #define SN_RUNTIME_IO_DATASET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/io/tokenizer.h"
@@ -25,8 +26,12 @@ SN_MUST sn_code sn_dataset_create(sn_diags *diags, const sn_tokenizer *t, int co
 void sn_dataset_destroy(sn_dataset *d);
 int64_t sn_dataset_train_count(const sn_dataset *d); /* tokens */
 int64_t sn_dataset_val_count(const sn_dataset *d);
-/* 64 bits of every token: what a checkpoint remembers of its data. */
+/* 64 bits of every text: what a checkpoint remembers of its data; and of one text alone. */
 uint64_t sn_dataset_hash(const sn_dataset *d);
+uint64_t sn_dataset_part_hash(const sn_dataset *d, int part);
+/* Does the dataset read the texts themselves (else ids of its own), and do they still hold what they held? */
+bool sn_dataset_borrows(const sn_dataset *d);
+bool sn_dataset_part_same(const sn_dataset *d, int part, const void *text, size_t bytes);
 
 /* Row `row` of training step `step`: tokens[0..window), targets the same shifted by one. Windows start anywhere; every
  * start is seen once per epoch, in an order that the seed decides. */

@@ -19,6 +19,7 @@ sn_dir sn_dir_of(sn_arena *arena, const char *path) {
                   .weights = below(arena, path, "model.safetensors"),
                   .graph = below(arena, path, "graph.sn"),
                   .settings = below(arena, path, "settings.json"),
+                  .recipe = below(arena, path, "run.json"),
                   .tokenizer = below(arena, path, "tokenizer.json"),
                   .plan = below(arena, path, "model.plan"),
                   .checkpoints = below(arena, path, "checkpoints"),
@@ -92,7 +93,8 @@ static sn_code remove_checkpoints(const sn_dir *d, sn_diags *diags) {
 }
 
 static sn_code remove_run(const sn_dir *d, sn_diags *diags) {
-  const char *const files[] = {d->weights, d->graph, d->settings, d->tokenizer, d->plan, d->metrics, d->curve};
+  const char *const files[] = {d->weights,   d->graph, d->settings, d->recipe,
+                               d->tokenizer, d->plan,  d->metrics,  d->curve};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++)
     if (unlink(files[i]) && errno != ENOENT) return cannot(diags, "remove", files[i]);
   return remove_checkpoints(d, diags);

@@ -1,5 +1,5 @@
-/* The folder of a trained model: model.safetensors, graph.sn, settings.json, tokenizer.json, model.plan, checkpoints/,
- * metrics.jsonl, loss.svg, and a lock while a run writes it. */
+/* The folder of a trained model: model.safetensors, graph.sn, settings.json, run.json, tokenizer.json, model.plan,
+ * checkpoints/, metrics.jsonl, loss.svg, and a lock while a run writes it. */
 #ifndef SN_RUNTIME_IO_DIR_H
 #define SN_RUNTIME_IO_DIR_H
 
@@ -8,7 +8,8 @@
 
 typedef struct sn_dir {
   const char *path;
-  const char *weights, *graph, *settings, *tokenizer, *plan, *checkpoints, *metrics, *curve, *lock; /* paths below it */
+  const char *weights, *graph, *settings, *recipe, *tokenizer, *plan, *checkpoints, *metrics, *curve,
+      *lock; /* below it */
 } sn_dir;
 
 /* Names only; nothing is opened. owns: arena. */

@@ -77,21 +77,42 @@ sn_code sn_file_read(const char *path, size_t max_bytes, sn_diags *diags, char *
   return SN_OK;
 }
 
+static int64_t modified(const struct stat *st) {
+  return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
 sn_code sn_file_map_open(const char *path, sn_diags *diags, sn_file_map *out) {
   int fd;
   size_t bytes;
   SN_TRY(open_regular(path, diags, &fd, &bytes));
   void *data = NULL;
-  if (bytes) data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-  int reason = errno;
-  close(fd);
-  if (data == MAP_FAILED) return cannot(diags, SN_ERR_INPUT, "map", path, reason);
-  *out = (sn_file_map){data, bytes};
+  struct stat st;
+  bool failed = fstat(fd, &st) != 0;
+  if (bytes && !failed) data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (failed || data == MAP_FAILED) {
+    int reason = errno;
+    close(fd);
+    return cannot(diags, reason == ENOMEM ? SN_ERR_LIMIT : SN_ERR_INPUT, "map", path, reason);
+  }
+  *out = (sn_file_map){data, bytes, fd + 1, modified(&st)};
   return SN_OK;
+}
+
+bool sn_file_map_changed(const sn_file_map *m) {
+  struct stat st;
+  return fstat(m->opened - 1, &st) || st.st_size != (off_t)m->bytes || modified(&st) != m->modified;
+}
+
+bool sn_file_map_renew(sn_file_map *m) {
+  struct stat st;
+  if (fstat(m->opened - 1, &st) || st.st_size != (off_t)m->bytes) return false;
+  m->modified = modified(&st);
+  return true;
 }
 
 void sn_file_map_close(sn_file_map *m) {
   if (m->data) munmap((void *)m->data, m->bytes);
+  if (m->opened) close(m->opened - 1);
   *m = (sn_file_map){0};
 }
 

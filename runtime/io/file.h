@@ -14,11 +14,18 @@ SN_MUST sn_code sn_file_read(const char *path, size_t max_bytes, sn_diags *diags
 typedef struct sn_file_map {
   const unsigned char *data; /* NULL for an empty file */
   size_t bytes;
+  int opened;       /* its descriptor + 1, which shows changes; 0: nothing is mapped */
+  int64_t modified; /* ns since 1970, when it was mapped */
 } sn_file_map;
 
-/* A private read-only map. The file must not shrink while it is mapped. owns: the caller unmaps. */
+/* A private read-only map. Reading behind the end of a file that shrinks meanwhile raises SIGBUS. owns: the caller
+ * unmaps. */
 SN_MUST sn_code sn_file_map_open(const char *path, sn_diags *diags, sn_file_map *out);
 void sn_file_map_close(sn_file_map *m);
+/* Was the file written to, or its size changed, since it was mapped? */
+bool sn_file_map_changed(const sn_file_map *m);
+/* Takes the file as it is now, if its size is still the same: false when it is not. */
+bool sn_file_map_renew(sn_file_map *m);
 
 /* A file that appears whole or not at all: written under another name in the same folder, synced, renamed, folder
  * synced. errors: SN_ERR_LIMIT disk or quota full, SN_ERR_FAIL anything else. */

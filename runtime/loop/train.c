@@ -163,6 +163,7 @@ static sn_code after_step(session *s, int64_t step, sn_train_event *e) {
   const sn_train_opt *o = s->o;
   fill_event(s, step, e);
   if (e->evaluation) {
+    if (o->check) SN_TRY(o->check(o->user, step, s->diags));
     double before = now();
     SN_TRY(sn_evaluate(o, s->diags, &e->val_loss));
     s->start += now() - before; /* the rate is that of training */
@@ -170,8 +171,9 @@ static sn_code after_step(session *s, int64_t step, sn_train_event *e) {
   }
   if (o->on_event) o->on_event(o->user, e); /* before saving: a resumed run repeats it rather than losing it */
   bool stop = o->stop && *o->stop;
-  if (e->last || stop || every(step, o->checkpoint_every) || (s->unsaved && e->evaluation))
-    SN_TRY(save(s, step, e->last || stop));
+  if (!e->last && !stop && !every(step, o->checkpoint_every) && !(s->unsaved && e->evaluation)) return SN_OK;
+  if (o->check) SN_TRY(o->check(o->user, step, s->diags));
+  SN_TRY(save(s, step, e->last || stop));
   return stop && !e->last ? SN_ERR_INTERRUPTED : SN_OK;
 }
 
@@ -191,7 +193,8 @@ static sn_code loop(session *s, sn_train_event *out) {
   if (s->o->first >= s->o->steps) return finished(s, out);
   for (int64_t step = s->o->first; step < s->o->steps; step++) {
     sn_code code = run_step(s, step);
-    if (code == SN_ERR_NUMERIC) (void)save(s, step, false); /* the weights of the step before */
+    if (code == SN_ERR_NUMERIC && (!s->o->check || !s->o->check(s->o->user, step, s->diags)))
+      (void)save(s, step, false); /* the weights of the step before */
     if (code) return code;
     SN_TRY(after_step(s, step + 1, out));
   }

@@ -44,6 +44,9 @@ typedef struct sn_train_opt {
    * at the next occasion; at the end it is the result. */
   sn_code (*save)(void *user, int64_t step, sn_diags *diags);
   void (*on_warning)(void *user, const char *message);
+  /* Asked before an evaluation or a save: does the data still hold what the run was started with? An error ends the run
+   * without saving. NULL: no. */
+  sn_code (*check)(void *user, int64_t step, sn_diags *diags);
   /* A step failed its check (NaN or Inf): the state is untouched. Adds the diagnostic that names the culprit. */
   void (*on_nonfinite)(void *user, int64_t step, int count, const sn_buffer *buffers, sn_diags *diags);
   void *user;

@@ -1,8 +1,10 @@
-/* Fuzz target: any bytes as tokenizer.json and as settings.json. What is accepted must print, and read back the same.
+/* Fuzz target: any bytes as tokenizer.json, settings.json and run.json. What is accepted must print, and read back the
+ * same.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/io/recipe.h"
 #include "runtime/io/settings.h"
 #include "runtime/io/tokenizer.h"
 
@@ -53,10 +55,23 @@ static int settings(void *arg) {
   return 0;
 }
 
+static int recipe(void *arg) {
+  const input *in = arg;
+  sn_recipe r, back;
+  if (sn_recipe_parse(in->arena, in->diags, "fuzz", in->text, in->bytes, &r)) return 0;
+  sn_text text = sn_text_begin(in->arena), again = sn_text_begin(in->arena);
+  sn_recipe_print(&text, &r);
+  if (sn_recipe_parse(in->arena, in->diags, "again", text.at, (size_t)text.count, &back)) abort();
+  sn_recipe_print(&again, &back);
+  if (strcmp(text.at, again.at)) abort();
+  return 0;
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes) {
   input in = {sn_arena_create(), sn_diags_create(), (const char *)data, bytes};
   (void)sn_protect(tokenizer, &in);
   (void)sn_protect(settings, &in);
+  (void)sn_protect(recipe, &in);
   sn_diags_destroy(in.diags);
   sn_arena_destroy(in.arena);
   return 0;

@@ -137,13 +137,15 @@ static void other_runs_are_refused(void **state) {
   int skipped;
   save(&b, 7);
   const sn_checkpoint_info run = b.run;
-  sn_checkpoint_info other[8];
-  for (int i = 0; i < 8; i++) other[i] = run;
+  static const sn_run_option slower[] = {{"lr", "0.1", false}, {"steps", "5", true}}, more[] = {{"clip", "1", false}};
+  sn_checkpoint_info other[9];
+  for (int i = 0; i < 9; i++) other[i] = run;
   other[0].model = "llama", other[1].settings = "layers=5", other[2].batch = 13, other[3].window = 65;
   other[4].seed = 1, other[5].data_hash = 9, other[6].plan_hash[1] = 9;
-  static const char *const what[] = {"the model", "the settings", "the batch size",   "the context",
-                                     "the seed",  "the data",     "the compiled plan"};
-  for (int i = 0; i < 7; i++) {
+  other[7].option = slower, other[7].option_count = 2, other[8].option = more, other[8].option_count = 1;
+  static const char *const what[] = {"the model", "the settings",      "the batch size", "the context", "the seed",
+                                     "the data",  "the compiled plan", "--lr",           "--clip"};
+  for (int i = 0; i < 9; i++) {
     b.run = other[i];
     assert_int_equal(resume(&b, &skipped), -9);
     assert_non_null(strstr(b.w.diags->at[b.w.diags->count - 1].message, what[i]));
@@ -151,6 +153,15 @@ static void other_runs_are_refused(void **state) {
   }
   b.run = run;
   assert_int_equal(resume(&b, &skipped), 7);
+  static const sn_run_option was[] = {{"lr", "0.5", false}, {"steps", "9", true}};
+  static const sn_run_option loose[] = {{"lr", "0.5", false}, {"steps", "5", true}, {"eval-every", "5", true}};
+  b.run.option = was, b.run.option_count = 2;
+  save(&b, 8);
+  b.run.option = loose, b.run.option_count = 3;
+  assert_int_equal(resume(&b, &skipped), 8); /* what is loose may differ */
+  b.run.option_count = 0;
+  assert_int_equal(resume(&b, &skipped), -9);
+  assert_non_null(strstr(b.w.diags->at[b.w.diags->count - 1].message, "--lr"));
   bench_destroy(&b);
 }
 

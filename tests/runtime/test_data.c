@@ -1,5 +1,6 @@
 /* Tokenizers and datasets. */
 #include "runtime/io/dataset.h"
+#include "runtime/io/recipe.h"
 #include "tests/runtime/support.h"
 
 typedef struct bench {
@@ -293,6 +294,37 @@ static void bad_data_is_refused(void **state) {
   end(&b);
 }
 
+/* What was written reads back; what is no recipe is refused with the member's name. */
+static void recipes_read_back(void **state) {
+  (void)state;
+  bench b = begin();
+  const sn_run_option option[] = {{"set", "layers=2", true}, {"set", "a=\"\xc3\xa9\"", true}, {"lr", "0.001", false}};
+  const sn_run_data data[] = {{"", 0, 0}, {"/d/a b", INT64_MAX, UINT64_MAX}};
+  sn_recipe r = {3, 2, option, data}, back;
+  sn_text text = sn_text_begin(b.arena), again = sn_text_begin(b.arena);
+  sn_recipe_print(&text, &r);
+  assert_int_equal(sn_recipe_parse(b.arena, b.diags, "run.json", text.at, (size_t)text.count, &back), SN_OK);
+  sn_recipe_print(&again, &back);
+  assert_string_equal(text.at, again.at);
+  assert_true(back.data[1].bytes == INT64_MAX && back.data[1].hash == UINT64_MAX);
+  static const char *const wrong[][2] = {
+      {"{", "not valid JSON"},
+      {"[]", "options"},
+      {"{\"options\": [[\"a\"]], \"data\": []}", "options"},
+      {"{\"options\": [[\"a\", 1]], \"data\": []}", "options"},
+      {"{\"options\": []}", "data"},
+      {"{\"options\": [], \"data\": [1]}", "path"},
+      {"{\"options\": [], \"data\": [{\"path\": \"x\", \"bytes\": -1, \"hash\": \"\"}]}", "bytes"},
+      {"{\"options\": [], \"data\": [{\"path\": \"x\", \"bytes\": 1, \"hash\": \"1\"}]}", "hash"},
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    assert_int_equal(sn_recipe_parse(b.arena, b.diags, "run.json", wrong[i][0], strlen(wrong[i][0]), &back),
+                     SN_ERR_INPUT);
+    assert_non_null(strstr(b.diags->at[b.diags->count - 1].message, wrong[i][1]));
+  }
+  end(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(texts_come_back),
@@ -301,6 +333,7 @@ int main(void) {
       cmocka_unit_test(hostile_tokenizer_files_are_refused),
       cmocka_unit_test(the_split_is_first_and_last),
       cmocka_unit_test(rows_follow_from_seed_and_step),
+      cmocka_unit_test(recipes_read_back),
       cmocka_unit_test(parts_are_one_sequence),
       cmocka_unit_test(every_start_is_seen_once_per_epoch),
       cmocka_unit_test(bad_data_is_refused),
