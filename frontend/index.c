@@ -74,6 +74,36 @@ sn_t sn_concat_at(sn_here here, int axis, sn_list x) {
   return sn_result(&c, c.poison ? 0 : sn_g_concat(&c.fn->b, at, x.count, arg));
 }
 
+sn_t sn_pad_at(sn_here here, sn_t x, int axis, sn_ext before, sn_ext after, double value) {
+  sn_call c = sn_call_on(here, 1, &x);
+  const sn_type *t = c.fn ? sn_need(&c, x, "x") : NULL;
+  int at = t ? sn_axis_of(&c, t, axis) : -1;
+  if (at < 0) return sn_poison(&c);
+  const sn_dimx *first[SN_RANK_MAX], *last[SN_RANK_MAX];
+  for (int i = 0; i < t->rank; i++) first[i] = last[i] = sn_dimx_const(sn_types_of(&c), 0);
+  first[at] = sn_dimx_of(c.trace, before.d);
+  last[at] = sn_dimx_of(c.trace, after.d);
+  if (sn_dimx_min_value(first[at]) < 0 || sn_dimx_min_value(last[at]) < 0) {
+    const char *found = sn_texts(&c, "%s before, %s after", sn_dim_text(&c, first[at]), sn_dim_text(&c, last[at]));
+    sn_mistake(&c, "numbers from 0", found, "the padding may be negative");
+    return sn_poison(&c);
+  }
+  const sn_attr attr[3] = {{.set = true, .dims = first, .count = t->rank},
+                           {.set = true, .dims = last, .count = t->rank},
+                           {.set = true, .f = value}};
+  sn_val v = sn_bring(&c, x, sn_spelled(&c, 0));
+  return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_PAD, 1, &v, attr, NULL));
+}
+
+sn_t sn_flip_at(sn_here here, sn_t x, int axis) {
+  sn_call c = sn_call_on(here, 1, &x);
+  const sn_type *t = c.fn ? sn_need(&c, x, "x") : NULL;
+  const sn_attr at = {.set = true, .i = t ? sn_axis_of(&c, t, axis) : -1};
+  if (at.i < 0) return sn_poison(&c);
+  sn_val v = sn_bring(&c, x, sn_spelled(&c, 0));
+  return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_FLIP, 1, &v, &at, NULL));
+}
+
 /* ---- by number -------------------------------------------------------------------------------------------- */
 
 static bool need_index(sn_call *c, sn_t x, int argument) {
@@ -180,7 +210,7 @@ sn_t sn_last_at(sn_here here, const char *op, sn_t x) {
     return sn_poison(&c);
   }
   sn_val v = sn_bring(&c, x, sn_spelled(&c, 0));
-  if (strcmp(op, "argmax") != 0 && sn_elem_is_int(t->elem)) v = sn_g_cast(&c.fn->b, v, c.trace->real);
+  if (strncmp(op, "arg", 3) != 0 && sn_elem_is_int(t->elem)) v = sn_g_cast(&c.fn->b, v, c.trace->real);
   const sn_attr axis = {.set = true, .i = t->rank - 1};
   return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, sn_op_find(op), 1, &v, &axis, NULL));
 }

@@ -57,23 +57,43 @@ sn_t sn_linear_at(sn_here here, bool bias, sn_linear_args a) {
 /* ---- norms ----------------------------------------------------------------------------------------------------- */
 
 sn_t sn_norm_at(sn_here here, const char *kind, sn_norm_args a) {
-  bool centred = !strcmp(kind, "layernorm");
+  bool centred = strcmp(kind, "rmsnorm") != 0, grouped = !strcmp(kind, "group_norm");
+  int64_t extent = 0;
   sn_call c = sn_call_in(here, a.m, 1, &a.x);
   const sn_type *t = sn_need(&c, a.x, "x");
   if (!t) return sn_poison(&c);
-  if (t->rank < 1 || !sn_elem_is_float(t->elem) || !sn_dimx_is_const(t->dim[t->rank - 1], NULL)) {
+  if (t->rank < 1 || !sn_elem_is_float(t->elem) || !sn_dimx_is_const(t->dim[t->rank - 1], &extent)) {
     sn_mistake(&c, "floats [.., D], D a number", sn_describe(&c, a.x, sn_spelled(&c, 2)), "x does not fit");
+    return sn_poison(&c);
+  }
+  if (grouped && (a.groups < 1 || extent % a.groups)) {
+    const char *found = sn_texts(&c, ".groups = %d for %s", a.groups, sn_describe(&c, a.x, sn_spelled(&c, 2)));
+    sn_mistake(&c, sn_texts(&c, "a number that divides %lld", (long long)extent), found, "the groups do not fit");
     return sn_poison(&c);
   }
   sn_scope m = sn_in_at(here, (sn_in_args){.m = a.m, .name = a.name});
   sn_shape row = {1, {{sn_dim_from(c.trace, t->dim[t->rank - 1])}}};
   const sn_attr eps = {.set = true, .f = a.eps > 0 ? a.eps : centred ? 1e-5 : 1e-6};
+  const sn_attr attr[2] = {grouped ? (sn_attr){.set = true, .i = a.groups} : eps, eps};
   sn_val v = sn_bring(&c, a.x, sn_spelled(&c, 2));
-  sn_t y =
-      sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, centred ? SN_OP_LAYERNORM : SN_OP_RMSNORM, 1, &v, &eps, NULL));
+  sn_t y = sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, sn_op_find(kind), 1, &v, attr, NULL));
   if (!a.no_scale) y = sn_x_mul(here, y, sn_param_at(here, m, "weight", row, (sn_leaf_opt){.init = sn_fill(1)}));
   if (centred && !a.no_bias) y = sn_x_add(here, y, sn_param_at(here, m, "bias", row, (sn_leaf_opt){0}));
   return y;
+}
+
+sn_t sn_l2_norm_at(sn_here here, sn_t x, double eps) {
+  sn_call c = sn_call_on(here, 1, &x);
+  const sn_type *t = c.fn ? sn_need(&c, x, "x") : NULL;
+  if (!t) return sn_poison(&c);
+  if (t->rank < 1 || !sn_elem_is_float(t->elem) || !(eps >= 0)) {
+    const char *found = sn_texts(&c, "%s, eps %g", sn_describe(&c, x, sn_spelled(&c, 0)), eps);
+    sn_mistake(&c, "floats with an axis, eps from 0", found, "x does not fit");
+    return sn_poison(&c);
+  }
+  const sn_attr attr = {.set = true, .f = eps};
+  sn_val v = sn_bring(&c, x, sn_spelled(&c, 0));
+  return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_L2_NORM, 1, &v, &attr, NULL));
 }
 
 /* ---- noise --------------------------------------------------------------------------------------------------------

@@ -198,8 +198,13 @@ sn_t sn_op3(sn_here here, const char *op, sn_arg a, sn_arg b, sn_arg c);
 #define sn_sign(x) sn_op1(SN_HERE("sn_sign(" #x ")"), "sign", SN_T(x))
 #define sn_exp(x) sn_op1(SN_HERE("sn_exp(" #x ")"), "exp", SN_T(x))
 #define sn_log(x) sn_op1(SN_HERE("sn_log(" #x ")"), "log", SN_T(x))
+#define sn_exp2(x) sn_op1(SN_HERE("sn_exp2(" #x ")"), "exp2", SN_T(x))
+#define sn_log2(x) sn_op1(SN_HERE("sn_log2(" #x ")"), "log2", SN_T(x))
+#define sn_expm1(x) sn_op1(SN_HERE("sn_expm1(" #x ")"), "expm1", SN_T(x))             /* e^x - 1 */
+#define sn_log1p(x) sn_op1(SN_HERE("sn_log1p(" #x ")"), "log1p", SN_T(x))             /* log(1 + x) */
 #define sn_sqrt(x) sn_op1(SN_HERE("sn_sqrt(" #x ")"), "sqrt", SN_T(x))
 #define sn_rsqrt(x) sn_op1(SN_HERE("sn_rsqrt(" #x ")"), "rsqrt", SN_T(x))
+#define sn_reciprocal(x) sn_op1(SN_HERE("sn_reciprocal(" #x ")"), "reciprocal", SN_T(x))
 #define sn_square(x) sn_op1(SN_HERE("sn_square(" #x ")"), "square", SN_T(x))
 #define sn_sin(x) sn_op1(SN_HERE("sn_sin(" #x ")"), "sin", SN_T(x))
 #define sn_cos(x) sn_op1(SN_HERE("sn_cos(" #x ")"), "cos", SN_T(x))
@@ -212,6 +217,15 @@ sn_t sn_op3(sn_here here, const char *op, sn_arg a, sn_arg b, sn_arg c);
 #define sn_gelu(x) sn_op1(SN_HERE("sn_gelu(" #x ")"), "gelu", SN_T(x))                /* by erf */
 #define sn_gelu_tanh(x) sn_op1(SN_HERE("sn_gelu_tanh(" #x ")"), "gelu_tanh", SN_T(x)) /* its approximation by tanh */
 #define sn_silu(x) sn_op1(SN_HERE("sn_silu(" #x ")"), "silu", SN_T(x))
+#define sn_leaky_relu(x, slope) sn_gated_at(SN_HERE("sn_leaky_relu(" #x ", " #slope ")"), "leaky_relu", SN_T(x), slope)
+#define sn_elu(x, alpha) sn_gated_at(SN_HERE("sn_elu(" #x ", " #alpha ")"), "elu", SN_T(x), alpha)
+#define sn_hard_tanh(x) sn_op3(SN_HERE("sn_hard_tanh(" #x ")"), "clamp", SN_T(x), SN_T(-1), SN_T(1))
+sn_t sn_gated_at(sn_here here, const char *op, sn_arg x, double a);
+#define sn_floor(x) sn_op1(SN_HERE("sn_floor(" #x ")"), "floor", SN_T(x))
+#define sn_ceil(x) sn_op1(SN_HERE("sn_ceil(" #x ")"), "ceil", SN_T(x))
+#define sn_round(x) sn_op1(SN_HERE("sn_round(" #x ")"), "round", SN_T(x))             /* halves go to the even number */
+#define sn_trunc(x) sn_op1(SN_HERE("sn_trunc(" #x ")"), "trunc", SN_T(x))
+#define sn_popcount(x) sn_op1(SN_HERE("sn_popcount(" #x ")"), "popcount", SN_T(x))    /* of integers */
 #define sn_not(x) sn_op1(SN_HERE("sn_not(" #x ")"), "not", SN_T(x))
 #define sn_isfinite(x) sn_op1(SN_HERE("sn_isfinite(" #x ")"), "isfinite", SN_T(x))
 #define sn_stop(x) sn_op1(SN_HERE("sn_stop(" #x ")"), "stop", SN_T(x))                /* no gradient passes */
@@ -233,6 +247,9 @@ sn_t sn_op3(sn_here here, const char *op, sn_arg a, sn_arg b, sn_arg c);
 #define sn_ge(a, b) sn_op2(SN_HERE("sn_ge(" #a ", " #b ")"), "ge", SN_T(a), SN_T(b))
 #define sn_and(a, b) sn_op2(SN_HERE("sn_and(" #a ", " #b ")"), "and", SN_T(a), SN_T(b))
 #define sn_or(a, b) sn_op2(SN_HERE("sn_or(" #a ", " #b ")"), "or", SN_T(a), SN_T(b))
+#define sn_xor(a, b) sn_op2(SN_HERE("sn_xor(" #a ", " #b ")"), "xor", SN_T(a), SN_T(b))
+#define sn_shl(a, b) sn_op2(SN_HERE("sn_shl(" #a ", " #b ")"), "shl", SN_T(a), SN_T(b)) /* of integers */
+#define sn_shr(a, b) sn_op2(SN_HERE("sn_shr(" #a ", " #b ")"), "shr", SN_T(a), SN_T(b)) /* keeps the sign */
 #define sn_where(c, a, b) sn_op3(SN_HERE("sn_where(" #c ", " #a ", " #b ")"), "select", SN_T(c), SN_T(a), SN_T(b))
 #define sn_lerp(a, b, t) sn_op3(SN_HERE("sn_lerp(" #a ", " #b ", " #t ")"), "lerp", SN_T(a), SN_T(b), SN_T(t)) /* a + t (b - a) */
 #define sn_within(x, lo, hi) sn_op3(SN_HERE("sn_within(" #x ", " #lo ", " #hi ")"), "within", SN_T(x), SN_T(lo), SN_T(hi)) /* lo <= x < hi */
@@ -257,16 +274,25 @@ sn_t sn_merge_at(sn_here here, sn_t x);
 #define sn_sum(x, spec) sn_reduce_at(SN_HERE("sn_sum(" #x ", " #spec ")"), "sum", x, spec)
 #define sn_mean(x, spec) sn_reduce_at(SN_HERE("sn_mean(" #x ", " #spec ")"), "mean", x, spec)
 #define sn_amax(x, spec) sn_reduce_at(SN_HERE("sn_amax(" #x ", " #spec ")"), "amax", x, spec)
+#define sn_amin(x, spec) sn_reduce_at(SN_HERE("sn_amin(" #x ", " #spec ")"), "amin", x, spec)
+#define sn_prod(x, spec) sn_reduce_at(SN_HERE("sn_prod(" #x ", " #spec ")"), "prod", x, spec)
+#define sn_any(x, spec) sn_reduce_at(SN_HERE("sn_any(" #x ", " #spec ")"), "any", x, spec) /* of bools */
+#define sn_all(x, spec) sn_reduce_at(SN_HERE("sn_all(" #x ", " #spec ")"), "all", x, spec)
 sn_t sn_reduce_at(sn_here here, const char *op, sn_t x, const char *spec);
 #define sn_softmax(x) sn_last_at(SN_HERE("sn_softmax(" #x ")"), "softmax", x)             /* over the last axis */
 #define sn_log_softmax(x) sn_last_at(SN_HERE("sn_log_softmax(" #x ")"), "log_softmax", x)
 #define sn_logsumexp(x) sn_last_at(SN_HERE("sn_logsumexp(" #x ")"), "logsumexp", x)       /* [.., V] -> [..] */
 #define sn_argmax(x) sn_last_at(SN_HERE("sn_argmax(" #x ")"), "argmax", x)                /* [.., V] -> i32[..] */
+#define sn_argmin(x) sn_last_at(SN_HERE("sn_argmin(" #x ")"), "argmin", x)
+#define sn_l2_norm(x, eps) sn_l2_norm_at(SN_HERE("sn_l2_norm(" #x ", " #eps ")"), x, eps)  /* x / sqrt(sum(x^2) + eps), last axis */
+sn_t sn_l2_norm_at(sn_here here, sn_t x, double eps);
 sn_t sn_last_at(sn_here here, const char *op, sn_t x);
 
 #define sn_at(x, i) sn_at_at(SN_HERE("sn_at(" #x ", " #i ")"), x, i)                       /* x[i] on axis 0 */
 #define sn_slice(x, axis, from, count) sn_slice_at(SN_HERE("sn_slice(" #x ", " #axis ", " #from ", " #count ")"), x, axis, SN_T(from), SN_D(count))
 #define sn_concat(axis, ...) sn_concat_at(SN_HERE("sn_concat(" #axis ", " #__VA_ARGS__ ")"), axis, SN_LIST(__VA_ARGS__))
+#define sn_pad(x, axis, before, after, value) sn_pad_at(SN_HERE("sn_pad(" #x ", " #axis ", " #before ", " #after ", " #value ")"), x, axis, SN_D(before), SN_D(after), value)
+#define sn_flip(x, axis) sn_flip_at(SN_HERE("sn_flip(" #x ", " #axis ")"), x, axis)        /* the other way round */
 #define sn_gather(table, rows) sn_gather_at(SN_HERE("sn_gather(" #table ", " #rows ")"), table, rows) /* [V, ..], i32[S..] -> [S.., ..] */
 #define sn_pick(x, index) sn_pick_at(SN_HERE("sn_pick(" #x ", " #index ")"), x, index)     /* [S.., V], i32[S..] -> [S..] */
 #define sn_slots(x, slots) sn_slots_at(SN_HERE("sn_slots(" #x ", " #slots ")"), x, slots)  /* [B, T, ..], i32[B, K] -> [B, K, ..] */
@@ -275,6 +301,8 @@ sn_t sn_last_at(sn_here here, const char *op, sn_t x);
 sn_t sn_at_at(sn_here here, sn_t x, int64_t i);
 sn_t sn_slice_at(sn_here here, sn_t x, int axis, sn_arg from, sn_ext count);
 sn_t sn_concat_at(sn_here here, int axis, sn_list x);
+sn_t sn_pad_at(sn_here here, sn_t x, int axis, sn_ext before, sn_ext after, double value);
+sn_t sn_flip_at(sn_here here, sn_t x, int axis);
 sn_t sn_gather_at(sn_here here, sn_t table, sn_t rows);
 sn_t sn_pick_at(sn_here here, sn_t x, sn_t index);
 sn_t sn_slots_at(sn_here here, sn_t x, sn_t slots);
@@ -290,10 +318,12 @@ typedef struct sn_linear_args { sn_scope m; const char *name; sn_t x; int64_t ou
 #define sn_affine(...) sn_linear_at(SN_HERE("sn_affine(" #__VA_ARGS__ ")"), true, (sn_linear_args){__VA_ARGS__, .end_ = 0})
 sn_t sn_linear_at(sn_here here, bool bias, sn_linear_args a);
 
-/* Over the last axis; parameters "name.weight" (1) and, layernorm only, "name.bias" (0). eps: 1e-5 and 1e-6. */
-typedef struct sn_norm_args { sn_scope m; const char *name; sn_t x; double eps; bool no_bias, no_scale; int end_; } sn_norm_args;
+/* Over the last axis; parameters "name.weight" (1) and, but for rmsnorm, "name.bias" (0). eps: 1e-5, rmsnorm 1e-6.
+ * sn_group_norm(m, "n", x, .groups = 4): each of so many equal parts of the axis by itself. */
+typedef struct sn_norm_args { sn_scope m; const char *name; sn_t x; double eps; bool no_bias, no_scale; int groups; int end_; } sn_norm_args;
 #define sn_layernorm(...) sn_norm_at(SN_HERE("sn_layernorm(" #__VA_ARGS__ ")"), "layernorm", (sn_norm_args){__VA_ARGS__, .end_ = 0})
 #define sn_rmsnorm(...) sn_norm_at(SN_HERE("sn_rmsnorm(" #__VA_ARGS__ ")"), "rmsnorm", (sn_norm_args){__VA_ARGS__, .end_ = 0})
+#define sn_group_norm(...) sn_norm_at(SN_HERE("sn_group_norm(" #__VA_ARGS__ ")"), "group_norm", (sn_norm_args){__VA_ARGS__, .end_ = 0})
 sn_t sn_norm_at(sn_here here, const char *kind, sn_norm_args a);
 
 /* In a scope with .cache = N: x [B, T, ..] is written at its positions into a state [B, N, ..], whose next value is

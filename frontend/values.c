@@ -10,6 +10,12 @@
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
+static double bit_count(double x) {
+  int n = 0;
+  for (uint32_t bits = (uint32_t)(int64_t)x; bits; bits &= bits - 1) n++;
+  return n;
+}
+
 /* table */
 static double fold1(const char *op, double x) {
   if (!strcmp(op, "neg")) return -x;
@@ -17,6 +23,16 @@ static double fold1(const char *op, double x) {
   if (!strcmp(op, "sign")) return (x > 0) - (x < 0);
   if (!strcmp(op, "exp")) return exp(x);
   if (!strcmp(op, "log")) return log(x);
+  if (!strcmp(op, "exp2")) return exp2(x);
+  if (!strcmp(op, "log2")) return log2(x);
+  if (!strcmp(op, "expm1")) return expm1(x);
+  if (!strcmp(op, "log1p")) return log1p(x);
+  if (!strcmp(op, "floor")) return floor(x);
+  if (!strcmp(op, "ceil")) return ceil(x);
+  if (!strcmp(op, "round")) return rint(x);
+  if (!strcmp(op, "trunc")) return trunc(x);
+  if (!strcmp(op, "popcount")) return bit_count(x);
+  if (!strcmp(op, "reciprocal")) return 1 / x;
   if (!strcmp(op, "sqrt")) return sqrt(x);
   if (!strcmp(op, "rsqrt")) return 1 / sqrt(x);
   if (!strcmp(op, "square")) return x * x;
@@ -34,6 +50,12 @@ static double fold1(const char *op, double x) {
   if (!strcmp(op, "not")) return x == 0;
   if (!strcmp(op, "isfinite")) return isfinite(x);
   return x; /* stop */
+}
+
+/* x * 2^n or x / 2^n, rounded down; a count that is no bit number moves everything out. */
+static double shifted(double x, double n, bool up) {
+  if (n < 0 || n > 63) return up ? 0 : x < 0 ? -1 : 0;
+  return up ? ldexp(x, (int)n) : floor(ldexp(x, -(int)n));
 }
 
 static double floor_mod(double a, double b) { return a - floor(a / b) * b; }
@@ -55,6 +77,8 @@ static double fold2(const char *op, double a, double b) {
   if (!strcmp(op, "le")) return a <= b;
   if (!strcmp(op, "gt")) return a > b;
   if (!strcmp(op, "ge")) return a >= b;
+  if (!strcmp(op, "xor")) return (double)((int64_t)a ^ (int64_t)b);
+  if (!strcmp(op, "shl") || !strcmp(op, "shr")) return shifted(a, b, op[2] == 'l');
   if (!strcmp(op, "and")) return a != 0 && b != 0;
   return a != 0 || b != 0; /* or */
 }
@@ -142,7 +166,7 @@ sn_val sn_as(sn_call *c, sn_t x, const sn_type *type, const char *spelled) {
 /* ---- one operation -------------------------------------------------------------------------------------- */
 
 /* What an operation asks of its operands. */
-typedef enum ask { ASK_NUMBER, ASK_FLOAT, ASK_INT, ASK_BOOL, ASK_BITS, ASK_ANY } ask;
+typedef enum ask { ASK_NUMBER, ASK_FLOAT, ASK_INT, ASK_BITS, ASK_ANY } ask;
 
 static ask ask_of(sn_op op) {
   switch (op) {
@@ -156,8 +180,12 @@ static ask ask_of(sn_op op) {
     case SN_OP_MAX:
     case SN_OP_LT:
     case SN_OP_LE: return ASK_NUMBER;
-    case SN_OP_MOD: return ASK_INT;
-    case SN_OP_NOT: return ASK_BOOL;
+    case SN_OP_MOD:
+    case SN_OP_POPCOUNT:
+    case SN_OP_SHL:
+    case SN_OP_SHR: return ASK_INT;
+    case SN_OP_NOT:
+    case SN_OP_XOR:
     case SN_OP_AND:
     case SN_OP_OR: return ASK_BITS;
     case SN_OP_EQ:
@@ -175,7 +203,6 @@ static sn_elem asked(sn_call *c, ask a, sn_elem e, const sn_t *x, int count) {
   if (a == ASK_FLOAT && !sn_elem_is_float(e)) want = "numbers";
   if (a == ASK_NUMBER && e == SN_ELEM_BOOL) want = "numbers";
   if (a == ASK_INT && !sn_elem_is_int(e)) want = "integers";
-  if (a == ASK_BOOL && e != SN_ELEM_BOOL) want = "bool";
   if (a == ASK_BITS && sn_elem_is_float(e)) want = "bool or integers";
   if (!want) return e;
   sn_text found = sn_text_begin(c->trace->arena);
@@ -184,7 +211,7 @@ static sn_elem asked(sn_call *c, ask a, sn_elem e, const sn_t *x, int count) {
   return SN_ELEM_NONE;
 }
 
-static sn_t apply(sn_here here, sn_op op, int count, const sn_t *x) {
+static sn_t apply(sn_here here, sn_op op, int count, const sn_t *x, const sn_attr *attr) {
   sn_call c = sn_call_on(here, count, x);
   if (c.poison) return sn_poison(&c);
   sn_elem e = meet(&c, count, x);
@@ -193,7 +220,7 @@ static sn_t apply(sn_here here, sn_op op, int count, const sn_t *x) {
   if (!t) return sn_poison(&c);
   sn_val arg[2] = {0};
   for (int i = 0; i < count; i++) arg[i] = sn_as(&c, x[i], t, sn_spelled(&c, i));
-  return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, op, count, arg, NULL, NULL));
+  return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, op, count, arg, attr, NULL));
 }
 
 static sn_t select(sn_here here, sn_t cond, sn_t a, sn_t b) {
@@ -215,11 +242,6 @@ static sn_t select(sn_here here, sn_t cond, sn_t a, sn_t b) {
 }
 
 /* ---- compositions ------------------------------------------------------------------------------------------ */
-
-/* log(1 + exp(-|x|)): the part that softplus and logsigmoid share, without overflow. */
-static sn_t log1p_exp_neg_abs(sn_here h, sn_t x) {
-  return sn_x_log(h, sn_x_add(h, sn_num(1), sn_x_exp(h, sn_x_neg(h, sn_x_abs(h, x)))));
-}
 
 /* 2^(-8 (h+1) / P) for the first P heads, P the largest power of two up to n; the heads beyond take every other
  * slope of 2P heads.   source: Press et al. 2022, section 3 */
@@ -247,9 +269,16 @@ static sn_t floordiv(sn_here h, sn_t a, sn_t b) {
 
 sn_t sn_op1(sn_here here, const char *op, sn_arg x) {
   if (sn_is_number(x.v)) return sn_num(fold1(op, x.v.u.num));
-  if (!strcmp(op, "logsigmoid")) return sn_x_sub(here, sn_x_min(here, x.v, sn_num(0)), log1p_exp_neg_abs(here, x.v));
-  if (!strcmp(op, "softplus")) return sn_x_add(here, sn_x_max(here, x.v, sn_num(0)), log1p_exp_neg_abs(here, x.v));
-  return apply(here, sn_op_find(op), 1, &x.v);
+  return apply(here, sn_op_find(op), 1, &x.v, NULL);
+}
+
+sn_t sn_gated_at(sn_here here, const char *op, sn_arg x, double a) {
+  const sn_attr attr = {.set = true, .f = a};
+  if (sn_is_number(x.v)) {
+    double v = x.v.u.num;
+    return v > 0 ? x.v : sn_num(a * (!strcmp(op, "elu") ? expm1(v) : v));
+  }
+  return apply(here, sn_op_find(op), 1, &x.v, &attr);
 }
 
 sn_t sn_op2(sn_here here, const char *op, sn_arg a, sn_arg b) {
@@ -261,10 +290,10 @@ sn_t sn_op2(sn_here here, const char *op, sn_arg a, sn_arg b) {
     return sn_poison(&c);
   }
   if (sn_is_number(a.v) && sn_is_number(b.v)) return sn_num(fold2(op, a.v.u.num, b.v.u.num));
-  if (!strcmp(op, "gt")) return apply(here, SN_OP_LT, 2, swapped);
-  if (!strcmp(op, "ge")) return apply(here, SN_OP_LE, 2, swapped);
+  if (!strcmp(op, "gt")) return apply(here, SN_OP_LT, 2, swapped, NULL);
+  if (!strcmp(op, "ge")) return apply(here, SN_OP_LE, 2, swapped, NULL);
   if (!strcmp(op, "floordiv")) return floordiv(here, a.v, b.v);
-  return apply(here, sn_op_find(op), 2, x);
+  return apply(here, sn_op_find(op), 2, x, NULL);
 }
 
 sn_t sn_op3(sn_here here, const char *op, sn_arg a, sn_arg b, sn_arg c) {

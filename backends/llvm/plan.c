@@ -81,6 +81,7 @@ static int rows_of(const cg_plan *p, sn_kv v) { /* rows of the loop an operation
     case SN_K_FOR:
     case SN_K_IF: return 0;
     case SN_K_RSUM:
+    case SN_K_RPROD:
     case SN_K_RMAX:
     case SN_K_RARGMAX: return ins(p, x->a[0])->type.r;
     default: return cg_shape(p->k, v).r;

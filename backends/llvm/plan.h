@@ -64,7 +64,7 @@ sn_ktype cg_shape(const sn_kernel *k, sn_kv v);
 static inline bool cg_is_tile(const sn_kernel *k, sn_kv v) { return k->ins[v].type.r > 0; }
 sn_krole cg_buffer_role(const sn_kernel *k, sn_kv buffer); /* local scratch: SN_K_INOUT */
 static inline bool cg_is_reduce(const sn_kins *x) {
-  return x->op == SN_K_RSUM || x->op == SN_K_RMAX || x->op == SN_K_RARGMAX;
+  return x->op == SN_K_RSUM || x->op == SN_K_RPROD || x->op == SN_K_RMAX || x->op == SN_K_RARGMAX;
 }
 bool cg_is_elementwise(sn_kop op);
 /* The value behind broadcasts and virtual transpositions. */

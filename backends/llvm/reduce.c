@@ -11,6 +11,7 @@ static ll_v neutral(cg *c, const sn_kins *x) {
   sn_elem e = elem_of(c, x);
   ll_t t = cg_reg(c, e);
   if (x->op == SN_K_RSUM) return is_float(e) ? ll_fconst(&c->g, t, -0.0) : ll_iconst(&c->g, t, 0);
+  if (x->op == SN_K_RPROD) return is_float(e) ? ll_fconst(&c->g, t, 1) : ll_iconst(&c->g, t, 1);
   return is_float(e) ? ll_fconst(&c->g, t, -INFINITY) : ll_iconst(&c->g, t, e == SN_ELEM_I64 ? INT64_MIN : INT32_MIN);
 }
 
@@ -20,6 +21,7 @@ static ll_v above(cg *c, sn_elem e, ll_v a, ll_v b) {
 
 static ll_v combine(cg *c, const sn_kins *x, ll_v acc, ll_v v) {
   sn_elem e = elem_of(c, x);
+  if (x->op == SN_K_RPROD) return is_float(e) ? LLVMBuildFMul(c->g.b, acc, v, "") : ll_mul(&c->g, acc, v);
   if (x->op != SN_K_RSUM) return cg_max(c, e, acc, v);
   return is_float(e) ? LLVMBuildFAdd(c->g.b, acc, v, "") : ll_add(&c->g, acc, v);
 }
@@ -64,7 +66,7 @@ ll_v cg_red_finish(cg *c, const sn_kins *x, ll_v *acc) {
     for (int q = 0; q < cg_red_parts(x); q++) other[q] = ll_shuffle(g, acc[q], acc[q], lane);
     cg_red_join(c, x, acc, other);
   }
-  if (x->op == SN_K_RSUM) return acc[0]; /* equal bits in every lane: addition commutes */
+  if (x->op == SN_K_RSUM || x->op == SN_K_RPROD) return acc[0]; /* equal bits in every lane: both commute */
   ll_v v = acc[cg_red_parts(x) - 1];
   return LLVMBuildShuffleVector(g->b, v, v, LLVMConstNull(ll_vec(g, g->i32)), "");
 }

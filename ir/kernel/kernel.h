@@ -143,7 +143,7 @@ sn_kv sn_k_binc(sn_kernel *k, sn_kop op, sn_kv x, double c); /* with a constant 
 sn_kv sn_k_fma(sn_kernel *k, sn_kv x, sn_kv y, sn_kv z);
 sn_kv sn_k_select(sn_kernel *k, sn_kv cond, sn_kv x, sn_kv y);
 sn_kv sn_k_bcast(sn_kernel *k, int r, int c, sn_kv x);
-sn_kv sn_k_reduce(sn_kernel *k, sn_kop op, int axis, sn_kv x); /* RSUM RMAX RARGMAX */
+sn_kv sn_k_reduce(sn_kernel *k, sn_kop op, int axis, sn_kv x); /* RSUM RPROD RMAX RARGMAX */
 sn_kv sn_k_trans(sn_kernel *k, sn_kv x);
 sn_kv sn_k_rescale(sn_kernel *k, sn_kv acc, sn_kv stat);
 sn_kv sn_k_mma(sn_kernel *k, sn_kv acc, sn_kv a, sn_kv b, int flags);

@@ -294,7 +294,7 @@ static sn_code read_compute(parser *p, sn_kop op, sn_kv *out) {
   sn_ktype t;
   int64_t i = 0;
   SN_TRY(read_operands(p, &a));
-  if (op == SN_K_RSUM || op == SN_K_RMAX || op == SN_K_RARGMAX) SN_TRY(read_axis(p, &i));
+  if (op == SN_K_RSUM || op == SN_K_RPROD || op == SN_K_RMAX || op == SN_K_RARGMAX) SN_TRY(read_axis(p, &i));
   if (op == SN_K_MMA) {
     if (sn_lex_accept(x, "ta")) i |= SN_K_TA;
     if (sn_lex_accept(x, "tb")) i |= SN_K_TB;

@@ -217,7 +217,7 @@ static void print_operands(printer *p, const sn_kins *x) { /* table */
     case SN_K_ISPLAT: print_index(p, x->a[0], 0); break;
     default: print_values(p, x->a, x->count); break;
   }
-  if (x->op == SN_K_IOTA || x->op == SN_K_RSUM || x->op == SN_K_RMAX || x->op == SN_K_RARGMAX)
+  if (x->op == SN_K_IOTA || x->op == SN_K_RSUM || x->op == SN_K_RPROD || x->op == SN_K_RMAX || x->op == SN_K_RARGMAX)
     sn_text_add(p->out, " axis %d", (int)x->i);
   if (x->op == SN_K_MMA)
     sn_text_add(p->out, "%s%s%s", x->i & SN_K_TA ? " ta" : "", x->i & SN_K_TB ? " tb" : "",

@@ -217,6 +217,14 @@ sn_val sn_g_sum(sn_build *b, sn_val x, int axis_count, const int64_t *axes) {
   return reduce(b, SN_OP_SUM, x, axis_count, axes);
 }
 
+sn_val sn_g_prod(sn_build *b, sn_val x, int axis_count, const int64_t *axes) {
+  return reduce(b, SN_OP_PROD, x, axis_count, axes);
+}
+
+sn_val sn_g_amin(sn_build *b, sn_val x, int axis_count, const int64_t *axes) {
+  return reduce(b, SN_OP_AMIN, x, axis_count, axes);
+}
+
 sn_val sn_g_amax(sn_build *b, sn_val x, int axis_count, const int64_t *axes) {
   return reduce(b, SN_OP_AMAX, x, axis_count, axes);
 }

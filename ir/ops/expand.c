@@ -94,6 +94,66 @@ static void grad_sigmoid(sn_grad_rule *g) {
   g->d_arg[0] = narrow(g->b, d, g->arg[0]);
 }
 
+static sn_val expand_reciprocal(sn_build *b, const sn_node *n, const sn_val *arg) {
+  (void)n;
+  return sn_g2(b, SN_OP_DIV, sn_g_const_like(b, arg[0], 1), arg[0]);
+}
+
+/* log(1 + exp(-|x|)): what softplus adds to max(x, 0), and logsigmoid takes from min(x, 0). */
+static sn_val log1p_exp_minus_abs(sn_build *b, sn_val x) {
+  return sn_g1(b, SN_OP_LOG1P, sn_g1(b, SN_OP_EXP, sn_g2(b, SN_OP_MIN, x, sn_g1(b, SN_OP_NEG, x))));
+}
+
+static sn_val expand_softplus(sn_build *b, const sn_node *n, const sn_val *arg) {
+  (void)n;
+  sn_val x = wide(b, arg[0]), top = sn_g2(b, SN_OP_MAX, x, sn_b_zeros(b, x));
+  return narrow(b, sn_g2(b, SN_OP_ADD, top, log1p_exp_minus_abs(b, x)), arg[0]);
+}
+
+static sn_val expand_logsigmoid(sn_build *b, const sn_node *n, const sn_val *arg) {
+  (void)n;
+  sn_val x = wide(b, arg[0]), low = sn_g2(b, SN_OP_MIN, x, sn_b_zeros(b, x));
+  return narrow(b, sn_g2(b, SN_OP_SUB, low, log1p_exp_minus_abs(b, x)), arg[0]);
+}
+
+static void grad_softplus(sn_grad_rule *g) { /* sigmoid(x) */
+  sn_val s = sigmoid(g->b, wide(g->b, g->arg[0]));
+  g->d_arg[0] = narrow(g->b, sn_g2(g->b, SN_OP_MUL, wide(g->b, g->d_result[0]), s), g->arg[0]);
+}
+
+static void grad_logsigmoid(sn_grad_rule *g) { /* sigmoid(-x) */
+  sn_val s = sigmoid(g->b, sn_g1(g->b, SN_OP_NEG, wide(g->b, g->arg[0])));
+  g->d_arg[0] = narrow(g->b, sn_g2(g->b, SN_OP_MUL, wide(g->b, g->d_result[0]), s), g->arg[0]);
+}
+
+static sn_val is_positive(sn_build *b, sn_val x) { return sn_g2(b, SN_OP_LT, sn_b_zeros(b, x), x); }
+
+static sn_val leak(sn_build *b, const sn_node *n, sn_val x, sn_val v) {
+  sn_val low = sn_b_scale(b, v, sn_node_attr(n, "slope")->f);
+  return sn_g3(b, SN_OP_SELECT, is_positive(b, x), v, low);
+}
+
+static sn_val expand_leaky_relu(sn_build *b, const sn_node *n, const sn_val *arg) { return leak(b, n, arg[0], arg[0]); }
+static void grad_leaky_relu(sn_grad_rule *g) { g->d_arg[0] = leak(g->b, g->node, g->arg[0], g->d_result[0]); }
+
+/* alpha * op(min(x, 0)): never above the range */
+static sn_val elu_tail(sn_build *b, const sn_node *n, sn_op op, sn_val x) {
+  sn_val low = sn_g2(b, SN_OP_MIN, x, sn_b_zeros(b, x));
+  return sn_b_scale(b, sn_g1(b, op, low), sn_node_attr(n, "alpha")->f);
+}
+
+static sn_val expand_elu(sn_build *b, const sn_node *n, const sn_val *arg) {
+  sn_val x = wide(b, arg[0]);
+  return narrow(b, sn_g3(b, SN_OP_SELECT, is_positive(b, x), x, elu_tail(b, n, SN_OP_EXPM1, x)), arg[0]);
+}
+
+static void grad_elu(sn_grad_rule *g) { /* 1 or alpha e^x */
+  sn_build *b = g->b;
+  sn_val x = wide(b, g->arg[0]), one = sn_g_const_like(b, x, 1);
+  sn_val slope = sn_g3(b, SN_OP_SELECT, is_positive(b, x), one, elu_tail(b, g->node, SN_OP_EXP, x));
+  g->d_arg[0] = narrow(b, sn_g2(b, SN_OP_MUL, wide(b, g->d_result[0]), slope), g->arg[0]);
+}
+
 static sn_val expand_relu(sn_build *b, const sn_node *n, const sn_val *arg) {
   (void)n;
   return sn_g2(b, SN_OP_MAX, arg[0], sn_b_zeros(b, arg[0]));
@@ -139,6 +199,13 @@ static void grad_silu(sn_grad_rule *g) { /* s + x s (1 - s) */
 
 const sn_op_rules sn_rules_SQUARE = {infer_square, grad_square, NULL, expand_square, "x * x"};
 const sn_op_rules sn_rules_SIGMOID = {infer_float1, grad_sigmoid, NULL, expand_sigmoid, "1 / (1 + e^-x)"};
+const sn_op_rules sn_rules_RECIPROCAL = {infer_float1, NULL, NULL, expand_reciprocal, "1 / x"};
+const sn_op_rules sn_rules_LOGSIGMOID = {infer_float1, grad_logsigmoid, NULL, expand_logsigmoid, "log(sigmoid(x))"};
+const sn_op_rules sn_rules_SOFTPLUS = {infer_float1, grad_softplus, NULL, expand_softplus, "log(1 + e^x)"};
+const sn_op_rules sn_rules_LEAKY_RELU = {infer_float1, grad_leaky_relu, NULL, expand_leaky_relu,
+                                         "x above 0, `slope` x elsewhere; the derivative at 0 is `slope`"};
+const sn_op_rules sn_rules_ELU = {infer_float1, grad_elu, NULL, expand_elu,
+                                  "x above 0, `alpha` (e^x - 1) elsewhere; the derivative at 0 is `alpha`"};
 const sn_op_rules sn_rules_RELU = {infer_float1, grad_relu, NULL, expand_relu, "max(x, 0); the derivative at 0 is 0"};
 const sn_op_rules sn_rules_GELU = {infer_float1, NULL, NULL, expand_gelu, "x/2 (1 + erf(x / sqrt 2))"};
 const sn_op_rules sn_rules_GELU_TANH = {infer_float1, NULL, NULL, expand_gelu_tanh,

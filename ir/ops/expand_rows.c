@@ -209,19 +209,79 @@ static sn_val expand_layernorm(sn_build *b, const sn_node *n, const sn_val *arg)
 }
 
 /* r (d - mean(d) - y mean(d y)), with y = x r for the centred x; without mean(d) for rmsnorm */
-static void grad_norm(sn_grad_rule *g, bool centre) {
-  sn_build *b = g->b;
-  sn_val x = wide(b, g->arg[0]), d = wide(b, g->d_result[0]);
+static sn_val norm_slope(sn_build *b, sn_val x, sn_val d, double eps, bool centre) {
   if (centre) x = centred(b, x);
   int axis = last_axis(b, x);
-  sn_val r = inverse_rms(b, x, sn_node_attr(g->node, "eps")->f), y = mul(b, x, r);
+  sn_val r = inverse_rms(b, x, eps), y = mul(b, x, r);
   sn_val along = mul(b, y, back1(b, sn_b_mean(b, mul(b, d, y), axis), y, axis));
   sn_val rest = centre ? centred(b, d) : d;
-  g->d_arg[0] = narrow(b, mul(b, r, sub(b, rest, along)), g->arg[0]);
+  return mul(b, r, sub(b, rest, along));
+}
+
+static void grad_norm(sn_grad_rule *g, bool centre) {
+  sn_val x = wide(g->b, g->arg[0]), d = wide(g->b, g->d_result[0]);
+  g->d_arg[0] = narrow(g->b, norm_slope(g->b, x, d, sn_node_attr(g->node, "eps")->f, centre), g->arg[0]);
 }
 
 static void grad_layernorm(sn_grad_rule *g) { grad_norm(g, true); }
 static void grad_rmsnorm(sn_grad_rule *g) { grad_norm(g, false); }
+
+static sn_code infer_group_norm(sn_infer *in) {
+  SN_TRY(infer_norm(in));
+  int64_t groups = sn_infer_attr(in, "groups")->i;
+  const sn_dimx *last = in->arg[0]->dim[in->arg[0]->rank - 1];
+  if (in->arg[0]->rank == SN_RANK_MAX) return sn_infer_want(in, 0, "rank %d or less", SN_RANK_MAX - 1);
+  if (groups < 1 || !sn_dimx_exact_div(sn_infer_types(in), last, sn_dimx_const(sn_infer_types(in), groups)))
+    return sn_infer_want(in, 0, "a last axis that %lld divides", (long long)groups);
+  return SN_OK;
+}
+
+/* [.., C] -> [.., groups, C / groups] */
+static sn_val grouped(sn_build *b, const sn_node *n, sn_val x) {
+  if (b->failed || !x) return 0;
+  const sn_type *t = sn_g_type(b, x);
+  const sn_dimx *dim[SN_RANK_MAX], *groups = sn_dimx_const(sn_b_types(b), sn_node_attr(n, "groups")->i);
+  for (int i = 0; i < t->rank; i++) dim[i] = t->dim[i];
+  dim[t->rank] = sn_dimx_exact_div(sn_b_types(b), dim[t->rank - 1], groups);
+  dim[t->rank - 1] = groups;
+  return sn_g_reshape(b, x, t->rank + 1, dim);
+}
+
+static sn_val ungrouped(sn_build *b, sn_val y, sn_val like) {
+  return b->failed ? 0 : sn_g_reshape(b, y, sn_g_type(b, like)->rank, sn_g_type(b, like)->dim);
+}
+
+static sn_val expand_group_norm(sn_build *b, const sn_node *n, const sn_val *arg) {
+  sn_val x = centred(b, grouped(b, n, wide(b, arg[0])));
+  return narrow(b, ungrouped(b, mul(b, x, inverse_rms(b, x, sn_node_attr(n, "eps")->f)), arg[0]), arg[0]);
+}
+
+static void grad_group_norm(sn_grad_rule *g) {
+  sn_val x = grouped(g->b, g->node, wide(g->b, g->arg[0])), d = grouped(g->b, g->node, wide(g->b, g->d_result[0]));
+  sn_val slope = norm_slope(g->b, x, d, sn_node_attr(g->node, "eps")->f, true);
+  g->d_arg[0] = narrow(g->b, ungrouped(g->b, slope, g->arg[0]), g->arg[0]);
+}
+
+/* rsqrt(sum(x^2) + eps), in the shape of x */
+static sn_val inverse_length(sn_build *b, sn_val x, double eps) {
+  int axis = last_axis(b, x);
+  sn_val s = sum1(b, mul(b, x, x), axis);
+  return back1(b, sn_g1(b, SN_OP_RSQRT, sn_g2(b, SN_OP_ADD, s, sn_g_const_like(b, s, eps))), x, axis);
+}
+
+static sn_val expand_l2_norm(sn_build *b, const sn_node *n, const sn_val *arg) {
+  sn_val x = wide(b, arg[0]);
+  return narrow(b, mul(b, x, inverse_length(b, x, sn_node_attr(n, "eps")->f)), arg[0]);
+}
+
+static void grad_l2_norm(sn_grad_rule *g) { /* r (d - y sum(d y)) */
+  sn_build *b = g->b;
+  sn_val x = wide(b, g->arg[0]), d = wide(b, g->d_result[0]);
+  int axis = last_axis(b, x);
+  sn_val r = inverse_length(b, x, sn_node_attr(g->node, "eps")->f), y = mul(b, x, r);
+  sn_val along = mul(b, y, back1(b, sum1(b, mul(b, d, y), axis), y, axis));
+  g->d_arg[0] = narrow(b, mul(b, r, sub(b, d, along)), g->arg[0]);
+}
 
 const sn_op_rules sn_rules_SOFTMAX = {infer_axis, grad_softmax, NULL, expand_softmax,
                                       "exp(x) / sum(exp(x)) along `axis`"};
@@ -235,6 +295,10 @@ const sn_op_rules sn_rules_LAYERNORM = {infer_norm, grad_layernorm, NULL, expand
                                         "(x - mean) / sqrt(variance + `eps`) over the last axis"};
 const sn_op_rules sn_rules_RMSNORM = {infer_norm, grad_rmsnorm, NULL, expand_rmsnorm,
                                       "x / sqrt(mean(x^2) + `eps`) over the last axis"};
+const sn_op_rules sn_rules_GROUP_NORM = {infer_group_norm, grad_group_norm, NULL, expand_group_norm,
+                                         "layernorm of each of `groups` equal parts of the last axis"};
+const sn_op_rules sn_rules_L2_NORM = {infer_norm, grad_l2_norm, NULL, expand_l2_norm,
+                                      "x / sqrt(sum(x^2) + `eps`) over the last axis"};
 const sn_op_rules sn_rules_CROSS_ENTROPY = {
     infer_cross_entropy, grad_cross_entropy, NULL, expand_cross_entropy,
     "-log softmax at the target id, per row, in f32; `smooth`: share of a uniform target"};

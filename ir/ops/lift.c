@@ -14,7 +14,7 @@ static sn_val spread(lift *l, sn_val v, bool varying) {
 
 static bool elementwise(const sn_node *n) {
   const sn_op_info *info = sn_op_get(n->op);
-  return info->cls == SN_CLASS_POINT || (info->cls == SN_CLASS_EXPAND && info->attr_count == 0 && info->operands == 1);
+  return info->cls == SN_CLASS_POINT || (info->cls == SN_CLASS_EXPAND && info->operands == 1);
 }
 
 static bool can_lift(const lift *l, const sn_func *body, const sn_node *n) {

@@ -41,6 +41,8 @@ sn_val sn_g_slice(sn_build *b, sn_val x, const sn_dimx *const *start, const sn_d
 sn_val sn_g_slice_axis(sn_build *b, sn_val x, int axis, const sn_dimx *start, const sn_dimx *count);
 sn_val sn_g_concat(sn_build *b, int axis, int count, const sn_val *x);
 sn_val sn_g_sum(sn_build *b, sn_val x, int axis_count, const int64_t *axes);
+sn_val sn_g_prod(sn_build *b, sn_val x, int axis_count, const int64_t *axes);
+sn_val sn_g_amin(sn_build *b, sn_val x, int axis_count, const int64_t *axes);
 sn_val sn_g_amax(sn_build *b, sn_val x, int axis_count, const int64_t *axes);
 /* The reduced x with its axes put back as extent 1 and broadcast to the shape of `like`. */
 sn_val sn_g_unreduce(sn_build *b, sn_val reduced, sn_val like, int axis_count, const int64_t *axes);

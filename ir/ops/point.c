@@ -7,6 +7,7 @@
 #include <math.h>
 
 #define TWO_OVER_SQRT_PI 1.1283791670955126
+#define LN2 0.69314718055994531
 
 /* ---- types ---- */
 
@@ -23,7 +24,12 @@ static sn_code infer_number1(sn_infer *in) {
 static sn_code infer_any1(sn_infer *in) { return sn_infer_one(in, in->arg[0]); }
 
 static sn_code infer_not(sn_infer *in) {
-  if (in->arg[0]->elem != SN_ELEM_BOOL) return sn_infer_want(in, 0, "a bool tensor");
+  if (sn_elem_is_float(in->arg[0]->elem)) return sn_infer_want(in, 0, "bools or integers");
+  return sn_infer_one(in, in->arg[0]);
+}
+
+static sn_code infer_int1(sn_infer *in) {
+  if (!sn_elem_is_int(in->arg[0]->elem)) return sn_infer_want(in, 0, "an integer tensor");
   return sn_infer_one(in, in->arg[0]);
 }
 
@@ -53,8 +59,8 @@ static sn_code infer_float2(sn_infer *in) {
   return infer_same(in);
 }
 
-static sn_code infer_mod(sn_infer *in) {
-  if (!sn_elem_is_int(in->arg[0]->elem)) return sn_infer_want(in, 0, "an integer tensor");
+static sn_code infer_int2(sn_infer *in) {
+  SN_TRY(infer_int1(in));
   return infer_same(in);
 }
 
@@ -92,6 +98,18 @@ static void grad_neg(sn_grad_rule *g) { g->d_arg[0] = sn_g1(g->b, SN_OP_NEG, d_o
 static void grad_abs(sn_grad_rule *g) { g->d_arg[0] = mul(g, d_of(g), sn_g1(g->b, SN_OP_SIGN, x_of(g))); }
 static void grad_exp(sn_grad_rule *g) { g->d_arg[0] = mul(g, d_of(g), r_of(g)); }
 static void grad_log(sn_grad_rule *g) { g->d_arg[0] = sn_g2(g->b, SN_OP_DIV, d_of(g), x_of(g)); }
+
+static void grad_exp2(sn_grad_rule *g) { g->d_arg[0] = mul(g, sn_b_scale(g->b, d_of(g), LN2), r_of(g)); }
+
+static void grad_log2(sn_grad_rule *g) {
+  g->d_arg[0] = sn_g2(g->b, SN_OP_DIV, sn_b_scale(g->b, d_of(g), 1 / LN2), x_of(g));
+}
+
+static void grad_expm1(sn_grad_rule *g) { g->d_arg[0] = mul(g, d_of(g), sn_g1(g->b, SN_OP_EXP, x_of(g))); }
+
+static void grad_log1p(sn_grad_rule *g) {
+  g->d_arg[0] = sn_g2(g->b, SN_OP_DIV, d_of(g), sn_g2(g->b, SN_OP_ADD, x_of(g), sn_g_const_like(g->b, x_of(g), 1)));
+}
 
 static void grad_sqrt(sn_grad_rule *g) {
   g->d_arg[0] = sn_g2(g->b, SN_OP_DIV, sn_b_scale(g->b, d_of(g), 0.5), r_of(g));
@@ -178,13 +196,22 @@ const sn_op_rules sn_rules_ABS = {infer_number1, grad_abs, .doc = "|x|"};
 const sn_op_rules sn_rules_SIGN = {infer_number1, STEP, .doc = "-1, 0 or 1"};
 const sn_op_rules sn_rules_EXP = {infer_float1, grad_exp, .doc = "e^x"};
 const sn_op_rules sn_rules_LOG = {infer_float1, grad_log, .doc = "natural logarithm"};
+const sn_op_rules sn_rules_EXP2 = {infer_float1, grad_exp2, .doc = "2^x"};
+const sn_op_rules sn_rules_LOG2 = {infer_float1, grad_log2, .doc = "logarithm to base 2"};
+const sn_op_rules sn_rules_EXPM1 = {infer_float1, grad_expm1, .doc = "e^x - 1, exact near 0 too"};
+const sn_op_rules sn_rules_LOG1P = {infer_float1, grad_log1p, .doc = "log(1 + x), exact near 0 too"};
 const sn_op_rules sn_rules_SQRT = {infer_float1, grad_sqrt, .doc = "square root"};
 const sn_op_rules sn_rules_RSQRT = {infer_float1, grad_rsqrt, .doc = "1 / sqrt(x)"};
 const sn_op_rules sn_rules_SIN = {infer_float1, grad_sin, .doc = "sine, x in radians"};
 const sn_op_rules sn_rules_COS = {infer_float1, grad_cos, .doc = "cosine, x in radians"};
 const sn_op_rules sn_rules_TANH = {infer_float1, grad_tanh, .doc = "hyperbolic tangent"};
 const sn_op_rules sn_rules_ERF = {infer_float1, grad_erf, .doc = "error function"};
-const sn_op_rules sn_rules_NOT = {infer_not, STEP, .doc = "logical not"};
+const sn_op_rules sn_rules_FLOOR = {infer_float1, STEP, .doc = "the next whole number below"};
+const sn_op_rules sn_rules_CEIL = {infer_float1, STEP, .doc = "the next whole number above"};
+const sn_op_rules sn_rules_ROUND = {infer_float1, STEP, .doc = "the nearest whole number; halves go to the even one"};
+const sn_op_rules sn_rules_TRUNC = {infer_float1, STEP, .doc = "the next whole number towards 0"};
+const sn_op_rules sn_rules_NOT = {infer_not, STEP, .doc = "not, of bools or of bits"};
+const sn_op_rules sn_rules_POPCOUNT = {infer_int1, STEP, .doc = "how many bits are 1"};
 const sn_op_rules sn_rules_ISFINITE = {infer_isfinite, STEP, .doc = "neither NaN nor infinite"};
 const sn_op_rules sn_rules_CAST = {
     infer_cast, grad_cast,
@@ -195,7 +222,7 @@ const sn_op_rules sn_rules_ADD = {infer_number2, grad_add, .doc = "x + y; intege
 const sn_op_rules sn_rules_SUB = {infer_number2, grad_sub, .doc = "x - y; integers wrap"};
 const sn_op_rules sn_rules_MUL = {infer_number2, grad_mul, .doc = "x * y; integers wrap"};
 const sn_op_rules sn_rules_DIV = {infer_number2, grad_div, .doc = "x / y; floor division on integers"};
-const sn_op_rules sn_rules_MOD = {infer_mod, STEP, .doc = "remainder of floor division: the sign of y"};
+const sn_op_rules sn_rules_MOD = {infer_int2, STEP, .doc = "remainder of floor division: the sign of y"};
 const sn_op_rules sn_rules_POW = {infer_float2, grad_pow, .doc = "x^y"};
 const sn_op_rules sn_rules_MIN = {infer_number2, grad_min,
                                   .doc = "the smaller; NaN if any is; on ties x has the gradient"};
@@ -207,4 +234,8 @@ const sn_op_rules sn_rules_LT = {infer_order, STEP, .doc = "x < y; false with Na
 const sn_op_rules sn_rules_LE = {infer_order, STEP, .doc = "x <= y; false with NaN"};
 const sn_op_rules sn_rules_AND = {infer_bits, STEP, .doc = "and, of bools or of bits"};
 const sn_op_rules sn_rules_OR = {infer_bits, STEP, .doc = "or, of bools or of bits"};
+const sn_op_rules sn_rules_XOR = {infer_bits, STEP, .doc = "exclusive or, of bools or of bits"};
+const sn_op_rules sn_rules_SHL = {infer_int2, STEP, .doc = "bits moved up by y; 0 where y is no bit number"};
+const sn_op_rules sn_rules_SHR = {
+    infer_int2, STEP, .doc = "bits moved down by y, keeping the sign: floor(x / 2^y); y < 0 counts as infinite"};
 const sn_op_rules sn_rules_SELECT = {infer_select, grad_select, .doc = "c ? x : y"};

@@ -76,12 +76,21 @@ static void draw_unary(draw *d) {
   const sn_type *t = any_shape(d, d->real, 0);
   switch (d->op) {
     case SN_OP_LOG:
+    case SN_OP_LOG2:
     case SN_OP_SQRT:
     case SN_OP_RSQRT: arg(d, t, 0.2, 4, 0); break;
+    case SN_OP_LOG1P: arg(d, t, -0.8, 3, 0); break;
+    case SN_OP_RECIPROCAL: arg(d, t, -2, 2, 0.3); break;
     case SN_OP_ABS:
     case SN_OP_SIGN:
     case SN_OP_RELU: arg(d, t, -2, 2, 0.01); break;
-    case SN_OP_NOT: arg(d, with_elem(d, t, SN_ELEM_BOOL), 0, 2, 0); break;
+    case SN_OP_NOT: arg(d, with_elem(d, t, below(d, 2) ? SN_ELEM_BOOL : SN_ELEM_I32), 0, 2, 0); break;
+    case SN_OP_POPCOUNT: arg(d, with_elem(d, t, SN_ELEM_I32), -1000, 1000, 0); break;
+    case SN_OP_LEAKY_RELU:
+    case SN_OP_ELU:
+      attr(d, d->op == SN_OP_ELU ? "alpha" : "slope")->f = 0.125;
+      arg(d, t, -2, 2, 0.01);
+      break;
     default: float_arg(d, t); break;
   }
 }
@@ -96,16 +105,18 @@ static void draw_cast(draw *d) {
 
 static void draw_binary(draw *d) {
   const sn_type *t = any_shape(d, d->real, 0);
-  bool logic = d->op == SN_OP_AND || d->op == SN_OP_OR;
+  bool logic = d->op == SN_OP_AND || d->op == SN_OP_OR || d->op == SN_OP_XOR;
+  bool shift = d->op == SN_OP_SHL || d->op == SN_OP_SHR;
   if (logic) t = with_elem(d, t, SN_ELEM_BOOL);
-  if (d->op == SN_OP_MOD || (!logic && d->op != SN_OP_POW && below(d, 4) == 0)) t = with_elem(d, t, SN_ELEM_I32);
+  if (d->op == SN_OP_MOD || shift || (!logic && d->op != SN_OP_POW && below(d, 4) == 0))
+    t = with_elem(d, t, SN_ELEM_I32);
   if (logic) {
     arg(d, t, 0, 2, 0);
     arg(d, t, 0, 2, 0);
   } else if (t->elem == SN_ELEM_I32) {
     bool divides = d->op == SN_OP_MOD || d->op == SN_OP_DIV;
     arg(d, t, -20, 20, 0);
-    arg(d, t, divides ? 1 : -20, 20, 0);
+    arg(d, t, divides ? 1 : shift ? -1 : -20, shift ? 40 : 20, 0);
   } else {
     arg(d, t, d->op == SN_OP_POW ? 0.2 : -2, 3, 0);
     arg(d, t, -2, 2, d->op == SN_OP_DIV ? 0.3 : 0);
@@ -211,6 +222,16 @@ static void draw_concat(draw *d) {
   }
 }
 
+static void draw_pad(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 1);
+  const sn_dimx *before[SN_RANK_MAX], *after[SN_RANK_MAX];
+  for (int i = 0; i < t->rank; i++) before[i] = number(d, below(d, 3)), after[i] = number(d, below(d, 3));
+  set_dims(d, "before", t->rank, before);
+  set_dims(d, "after", t->rank, after);
+  attr(d, "value")->f = (double)below(d, 3) - 1;
+  float_arg(d, t);
+}
+
 /* ---- reductions, contraction ---- */
 
 static void draw_reduce(draw *d) {
@@ -220,11 +241,15 @@ static void draw_reduce(draw *d) {
   for (int i = 0; i < t->rank; i++)
     if (below(d, 2)) axes[n++] = i;
   if (n == 0) axes[n++] = 0;
-  if (d->op == SN_OP_ARGMAX)
+  bool logic = d->op == SN_OP_ANY || d->op == SN_OP_ALL;
+  if (d->op == SN_OP_ARGMAX || d->op == SN_OP_ARGMIN)
     attr(d, "axis")->i = axes[0];
   else
     set_ints(d, "axes", n, axes);
-  float_arg(d, t);
+  if (logic)
+    arg(d, with_elem(d, t, SN_ELEM_BOOL), 0, 2, 0);
+  else
+    float_arg(d, t);
 }
 
 /* Each of up to five letters is batch, of one operand only, or summed. */
@@ -327,6 +352,18 @@ static void draw_expansion(draw *d) {
   float_arg(d, t);
   if (d->op == SN_OP_PICK || d->op == SN_OP_CROSS_ENTROPY)
     index_arg(d, sn_type_of(d->m->types, SN_ELEM_I32, t->rank - 1, t->dim), t->dim[t->rank - 1]);
+}
+
+/* One to three groups of equal size. */
+static void draw_group_norm(draw *d) {
+  const sn_type *t = any_shape(d, d->real, 1);
+  const sn_dimx *dim[SN_RANK_MAX];
+  int64_t groups = 1 + below(d, 3);
+  for (int i = 0; i < t->rank; i++) dim[i] = t->dim[i];
+  dim[t->rank - 1] = sn_dimx_mul(d->m->types, dim[t->rank - 1], number(d, groups));
+  attr(d, "groups")->i = groups;
+  attr(d, "eps")->f = 0.1;
+  float_arg(d, sn_type_of(d->m->types, d->real, t->rank, dim));
 }
 
 /* ---- structured ---- */
@@ -436,9 +473,12 @@ static draw_fn by_op(sn_op op) { /* table */
     case SN_OP_BROADCAST: return draw_broadcast;
     case SN_OP_SLICE: return draw_slice;
     case SN_OP_CONCAT: return draw_concat;
-    case SN_OP_SUM:
-    case SN_OP_AMAX:
-    case SN_OP_ARGMAX: return draw_reduce;
+    case SN_OP_ANY:
+    case SN_OP_ALL: return draw_reduce;
+    case SN_OP_PAD: return draw_pad;
+    case SN_OP_GROUP_NORM: return draw_group_norm;
+    case SN_OP_LEAKY_RELU:
+    case SN_OP_ELU: return draw_unary;
     case SN_OP_CONTRACT: return draw_contract;
     case SN_OP_GATHER:
     case SN_OP_SCATTER: return draw_gather;
@@ -460,6 +500,7 @@ static draw_fn by_class(sn_op op) {
   const sn_op_info *info = sn_op_get(op);
   if (info->cls == SN_CLASS_LEAF) return draw_leaf;
   if (info->cls == SN_CLASS_POINT) return info->operands == 1 ? draw_unary : info->operands == 2 ? draw_binary : NULL;
+  if (info->cls == SN_CLASS_REDUCE) return draw_reduce;
   if (info->cls == SN_CLASS_EXPAND) return info->attr_count || info->operands == 2 ? draw_expansion : draw_unary;
   return NULL;
 }

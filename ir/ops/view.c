@@ -1,6 +1,7 @@
-/* Rules of views (reshape, transpose, broadcast, slice) and of concat, their partner. */
+/* Rules of views (reshape, transpose, broadcast, slice) and of their partners concat, pad and flip. */
 #include "ir/ops/rules.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static sn_types *types_of(sn_grad_rule *g) { return sn_b_types(g->b); }
@@ -100,12 +101,24 @@ static sn_code infer_slice(sn_infer *in) {
   return sn_infer_one(in, t);
 }
 
-/* `count` zeros along one axis, the other extents as in d. */
-static sn_val zeros_along(sn_build *b, sn_val d, int axis, const sn_dimx *count) {
+/* `count` equal elements along one axis, the other extents as in d. */
+static sn_val fill_along(sn_build *b, sn_val d, int axis, const sn_dimx *count, double value) {
   const sn_type *t = sn_g_type(b, d);
   const sn_dimx *dim[SN_RANK_MAX];
   for (int i = 0; i < t->rank; i++) dim[i] = i == axis ? count : t->dim[i];
-  return sn_g_const(b, sn_type_of(sn_b_types(b), t->elem, t->rank, dim), 0);
+  return sn_g_const(b, sn_type_of(sn_b_types(b), t->elem, t->rank, dim), value);
+}
+
+/* x with elements before and after it along one axis. */
+static sn_val pad_axis(sn_build *b, sn_val x, int axis, const sn_dimx *before, const sn_dimx *after, double value) {
+  sn_val part[3];
+  int n = 0;
+  int64_t c;
+  if (b->failed) return 0;
+  if (!sn_dimx_is_const(before, &c) || c) part[n++] = fill_along(b, x, axis, before, value);
+  part[n++] = x;
+  if (!sn_dimx_is_const(after, &c) || c) part[n++] = fill_along(b, x, axis, after, value);
+  return sn_g_concat(b, axis, n, part);
 }
 
 /* Zeros before and after, axis by axis. */
@@ -116,13 +129,7 @@ static void grad_slice(sn_grad_rule *g) {
   for (int i = 0; i < x->rank && !g->b->failed; i++) {
     if (x->dim[i] == t->dim[i]) continue;
     const sn_dimx *after = sn_dimx_sub(types_of(g), sn_dimx_sub(types_of(g), x->dim[i], start->dims[i]), t->dim[i]);
-    sn_val part[3];
-    int n = 0;
-    int64_t c;
-    if (!sn_dimx_is_const(start->dims[i], &c) || c) part[n++] = zeros_along(g->b, d, i, start->dims[i]);
-    part[n++] = d;
-    if (!sn_dimx_is_const(after, &c) || c) part[n++] = zeros_along(g->b, d, i, after);
-    d = sn_g_concat(g->b, i, n, part);
+    d = pad_axis(g->b, d, i, start->dims[i], after, 0);
   }
   g->d_arg[0] = d;
 }
@@ -156,6 +163,72 @@ static void grad_concat(sn_grad_rule *g) {
   }
 }
 
+/* ---- pad ---- */
+
+static bool holds(sn_elem e, double value) {
+  if (sn_elem_is_float(e)) return true;
+  double lo = e == SN_ELEM_I8 ? INT8_MIN : e == SN_ELEM_U8 || e == SN_ELEM_BOOL ? 0 : INT32_MIN;
+  double hi = e == SN_ELEM_I8 ? INT8_MAX : e == SN_ELEM_U8 ? UINT8_MAX : e == SN_ELEM_BOOL ? 1 : INT32_MAX;
+  return value >= lo && value <= hi && value == floor(value);
+}
+
+static sn_code infer_pad(sn_infer *in) {
+  const sn_attr *before = sn_infer_attr(in, "before"), *after = sn_infer_attr(in, "after");
+  const sn_type *x = in->arg[0];
+  const sn_dimx *dim[SN_RANK_MAX];
+  double value = sn_infer_attr(in, "value")->f;
+  if (before->count != x->rank || after->count != x->rank)
+    return sn_infer_want(in, 0, "rank %d, the length of before and after", before->count);
+  if (!holds(x->elem, value)) return sn_infer_want(in, 0, "a type that holds %g", value);
+  for (int i = 0; i < x->rank; i++) {
+    if (sn_dimx_min_value(before->dims[i]) < 0 || sn_dimx_min_value(after->dims[i]) < 0)
+      return sn_infer_fail(in, "axis %d is padded by a number that may be negative", i);
+    dim[i] =
+        sn_dimx_add(sn_infer_types(in), before->dims[i], sn_dimx_add(sn_infer_types(in), x->dim[i], after->dims[i]));
+  }
+  return sn_infer_one(in, sn_type_of(sn_infer_types(in), x->elem, x->rank, dim));
+}
+
+static sn_val expand_pad(sn_build *b, const sn_node *n, const sn_val *arg) {
+  const sn_attr *before = sn_node_attr(n, "before"), *after = sn_node_attr(n, "after");
+  sn_val y = arg[0];
+  for (int i = 0; i < before->count; i++)
+    y = pad_axis(b, y, i, before->dims[i], after->dims[i], sn_node_attr(n, "value")->f);
+  return y;
+}
+
+static void grad_pad(sn_grad_rule *g) {
+  const sn_type *x = sn_g_type(g->b, g->arg[0]);
+  g->d_arg[0] = sn_g_slice(g->b, g->d_result[0], sn_node_attr(g->node, "before")->dims, x->dim);
+}
+
+/* ---- flip ---- */
+
+static sn_code infer_flip(sn_infer *in) {
+  int64_t axis = sn_infer_attr(in, "axis")->i;
+  if (axis < 0 || axis >= in->arg[0]->rank) return sn_infer_want(in, 0, "an axis %lld", (long long)axis);
+  return sn_infer_one(in, in->arg[0]);
+}
+
+/* Elements by position: extent - 1 - i along the axis. */
+static sn_val expand_flip(sn_build *b, const sn_node *n, const sn_val *arg) {
+  const sn_type *at = sn_type_with_elem(sn_b_types(b), sn_g_type(b, arg[0]), SN_ELEM_I32);
+  int axis = (int)sn_node_attr(n, "axis")->i;
+  sn_val operand[SN_RANK_MAX + 1] = {arg[0]};
+  for (int i = 0; i < at->rank; i++) operand[i + 1] = sn_g_iota(b, at, i);
+  const sn_dimx *last = sn_dimx_sub(sn_b_types(b), at->dim[axis], sn_dimx_const(sn_b_types(b), 1));
+  sn_val end = sn_g_expand_to(b, sn_g_dim(b, last), at);
+  operand[axis + 1] = sn_g2(b, SN_OP_SUB, end, operand[axis + 1]);
+  return sn_emit(b, SN_OP_INDEX, at->rank + 1, operand, NULL, NULL);
+}
+
+static void grad_flip(sn_grad_rule *g) {
+  g->d_arg[0] = sn_emit(g->b, SN_OP_FLIP, 1, &g->d_result[0], g->node->attr, NULL);
+}
+
+const sn_op_rules sn_rules_PAD = {infer_pad, grad_pad, NULL, expand_pad,
+                                  "`before` and `after` elements of `value` put around, axis by axis"};
+const sn_op_rules sn_rules_FLIP = {infer_flip, grad_flip, NULL, expand_flip, "the other way round along `axis`"};
 const sn_op_rules sn_rules_RESHAPE = {infer_reshape, grad_reshape,
                                       .doc = "the elements in row-major order in another shape"};
 const sn_op_rules sn_rules_TRANSPOSE = {infer_transpose, grad_transpose,

@@ -101,6 +101,41 @@ static rule_out r_rsqrt(const rule_in *r) {
   return (rule_out){v, e > 0 ? 1 / sqrt(a - e) - v : 0, 6, false};
 }
 
+#define LN2 0.69314718055994531
+
+static rule_out r_exp2(const rule_in *r) {
+  double v = exp2(r->x.v);
+  return (rule_out){v, sn_times(v, expm1(LN2 * r->x.e)), 8, r->x.v == 0};
+}
+
+static rule_out r_log2(const rule_in *r) {
+  double a = r->x.v, e = r->x.e;
+  if (e > 0 && a - e <= 0) return (rule_out){log2(a), INFINITY, 0, false};
+  return (rule_out){log2(a), e > 0 ? -log1p(-e / a) / LN2 : 0, 8, a == 1};
+}
+
+static rule_out r_expm1(const rule_in *r) {
+  return (rule_out){expm1(r->x.v), sn_times(exp(r->x.v), expm1(r->x.e)), 16, r->x.v == 0};
+}
+
+static rule_out r_log1p(const rule_in *r) {
+  double a = r->x.v, e = r->x.e, v = log1p(a);
+  if (e > 0 && a - e <= -1) return (rule_out){v, INFINITY, 0, false};
+  return (rule_out){v, e > 0 ? -log1p(-e / (1 + a)) : 0, 16, a == 0};
+}
+
+/* A step function that never falls: what it is at the ends of the interval. */
+static rule_out step_of(const rule_in *r, double (*f)(double)) {
+  double v = f(r->x.v);
+  if (r->x.e == 0) return (rule_out){v, 0, 0, true};
+  return (rule_out){v, fmax(v - f(r->x.v - r->x.e), f(r->x.v + r->x.e) - v), 0, true};
+}
+
+static rule_out r_floor(const rule_in *r) { return step_of(r, floor); }
+static rule_out r_ceil(const rule_in *r) { return step_of(r, ceil); }
+static rule_out r_round(const rule_in *r) { return step_of(r, rint); }
+static rule_out r_trunc(const rule_in *r) { return step_of(r, trunc); }
+
 /* Argument reduction leaves an absolute error where the result is small. */
 static rule_out wave(const rule_in *r, double v) {
   double reduction = 2 * r->u * fmin(fabs(r->x.v), 1);
@@ -161,6 +196,8 @@ static rule_out r_or(const rule_in *r) {
   return truth(x || y, !sure && r->x.e + r->y.e > 0);
 }
 
+static rule_out r_xor(const rule_in *r) { return truth((r->x.v != 0) != (r->y.v != 0), r->x.e + r->y.e > 0); }
+
 /* With an uncertain condition: both sides are covered. */
 static rule_out r_select(const rule_in *r) {
   pt a = r->x.v != 0 ? r->y : r->z, b = r->x.v != 0 ? r->z : r->y;
@@ -172,12 +209,15 @@ static rule_out r_select(const rule_in *r) {
 
 static const point_rule rules[SN_OP_COUNT] = {
     /* table */
-    [SN_OP_NEG] = r_neg,   [SN_OP_ABS] = r_abs,       [SN_OP_SIGN] = r_sign, [SN_OP_EXP] = r_exp, [SN_OP_LOG] = r_log,
-    [SN_OP_SQRT] = r_sqrt, [SN_OP_RSQRT] = r_rsqrt,   [SN_OP_SIN] = r_sin,   [SN_OP_COS] = r_cos, [SN_OP_TANH] = r_tanh,
-    [SN_OP_ERF] = r_erf,   [SN_OP_NOT] = r_not,       [SN_OP_STOP] = r_same, [SN_OP_ADD] = r_add, [SN_OP_SUB] = r_sub,
-    [SN_OP_MUL] = r_mul,   [SN_OP_DIV] = r_div,       [SN_OP_POW] = r_pow,   [SN_OP_MIN] = r_min, [SN_OP_MAX] = r_max,
-    [SN_OP_EQ] = r_eq,     [SN_OP_NE] = r_ne,         [SN_OP_LT] = r_lt,     [SN_OP_LE] = r_le,   [SN_OP_AND] = r_and,
-    [SN_OP_OR] = r_or,     [SN_OP_SELECT] = r_select,
+    [SN_OP_NEG] = r_neg,     [SN_OP_ABS] = r_abs,   [SN_OP_SIGN] = r_sign,   [SN_OP_EXP] = r_exp,
+    [SN_OP_LOG] = r_log,     [SN_OP_SQRT] = r_sqrt, [SN_OP_RSQRT] = r_rsqrt, [SN_OP_SIN] = r_sin,
+    [SN_OP_COS] = r_cos,     [SN_OP_TANH] = r_tanh, [SN_OP_ERF] = r_erf,     [SN_OP_NOT] = r_not,
+    [SN_OP_STOP] = r_same,   [SN_OP_ADD] = r_add,   [SN_OP_SUB] = r_sub,     [SN_OP_MUL] = r_mul,
+    [SN_OP_DIV] = r_div,     [SN_OP_POW] = r_pow,   [SN_OP_MIN] = r_min,     [SN_OP_MAX] = r_max,
+    [SN_OP_EQ] = r_eq,       [SN_OP_NE] = r_ne,     [SN_OP_LT] = r_lt,       [SN_OP_LE] = r_le,
+    [SN_OP_AND] = r_and,     [SN_OP_OR] = r_or,     [SN_OP_XOR] = r_xor,     [SN_OP_SELECT] = r_select,
+    [SN_OP_EXP2] = r_exp2,   [SN_OP_LOG2] = r_log2, [SN_OP_EXPM1] = r_expm1, [SN_OP_LOG1P] = r_log1p,
+    [SN_OP_FLOOR] = r_floor, [SN_OP_CEIL] = r_ceil, [SN_OP_ROUND] = r_round, [SN_OP_TRUNC] = r_trunc,
 };
 
 /* ---- rounding ---- */
@@ -215,8 +255,8 @@ static pt settle(const rule_in *r, const rule_out *o, bool singular) {
 }
 
 static bool is_singular(sn_op op) {
-  return op == SN_OP_DIV || op == SN_OP_LOG || op == SN_OP_SQRT || op == SN_OP_RSQRT || op == SN_OP_POW ||
-         op == SN_OP_MUL || op == SN_OP_SELECT;
+  return op == SN_OP_DIV || op == SN_OP_LOG || op == SN_OP_LOG2 || op == SN_OP_LOG1P || op == SN_OP_SQRT ||
+         op == SN_OP_RSQRT || op == SN_OP_POW || op == SN_OP_MUL || op == SN_OP_SELECT;
 }
 
 static pt load(const sn_eval *e, int k, int64_t i) {
@@ -250,7 +290,20 @@ static int64_t floor_div(int64_t a, int64_t b) {
   return q - (a % b != 0 && (a < 0) != (b < 0));
 }
 
-static int64_t integer(sn_op op, int64_t a, int64_t b, int64_t c) { /* table */
+static int64_t bit_count(sn_elem e, uint64_t x) {
+  int64_t n = 0;
+  if (e != SN_ELEM_I64) x &= e == SN_ELEM_I32 ? UINT32_MAX : UINT8_MAX;
+  for (; x; x &= x - 1) n++;
+  return n;
+}
+
+/* x / 2^n rounded down; n < 0: as if it were infinite. */
+static int64_t shift_down(int64_t x, int64_t n) {
+  if (n < 0 || n > 63) n = 63;
+  return x < 0 ? ~(~x >> n) : x >> n;
+}
+
+static int64_t integer(sn_op op, sn_elem e, int64_t a, int64_t b, int64_t c) { /* table */
   uint64_t x = (uint64_t)a, y = (uint64_t)b;
   switch (op) {
     case SN_OP_NEG: return (int64_t)(0 - x);
@@ -270,6 +323,11 @@ static int64_t integer(sn_op op, int64_t a, int64_t b, int64_t c) { /* table */
     case SN_OP_LE: return a <= b;
     case SN_OP_AND: return (int64_t)(x & y);
     case SN_OP_OR: return (int64_t)(x | y);
+    case SN_OP_XOR: return (int64_t)(x ^ y);
+    case SN_OP_NOT: return (int64_t)~x;
+    case SN_OP_POPCOUNT: return bit_count(e, x);
+    case SN_OP_SHL: return b < 0 || b > 63 ? 0 : (int64_t)(x << y);
+    case SN_OP_SHR: return shift_down(a, b);
     default: return a ? b : c; /* select */
   }
 }
@@ -288,7 +346,7 @@ static sn_code eval_integers(sn_eval *e) {
     }
     if ((op == SN_OP_DIV || op == SN_OP_MOD) && v[1] == 0)
       return sn_eval_fail(e, "division by zero at element %lld", (long long)i);
-    sn_int_set(out, i, sn_wrap(out->elem, integer(op, v[0], v[1], v[2])));
+    sn_int_set(out, i, sn_wrap(out->elem, integer(op, out->elem, v[0], v[1], v[2])));
     if (e->bounds) out->bound[i] = doubt;
   }
   return SN_OK;
@@ -372,7 +430,7 @@ sn_code sn_eval_point(sn_eval *e) {
     eval_cast(e);
   else if (op == SN_OP_ISFINITE)
     eval_isfinite(e);
-  else if (!sn_elem_is_float(e->arg[e->n->arg_count - 1]->elem) && op != SN_OP_NOT && e->arg[0]->elem != SN_ELEM_BOOL)
+  else if (!sn_elem_is_float(e->arg[e->n->arg_count - 1]->elem) && e->arg[0]->elem != SN_ELEM_BOOL)
     return eval_integers(e);
   else if (op == SN_OP_SELECT && !sn_elem_is_float(e->arg[2]->elem))
     return eval_integers(e);

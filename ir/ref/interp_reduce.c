@@ -91,11 +91,65 @@ static void argmax_floats(sn_eval *e, const double *x, const double *b, int64_t 
     if (i != best && b[i] + b[best] > 0 && !(x[i] + b[i] < x[best] - b[best])) e->out[0]->bound[at] = INFINITY;
 }
 
-static int64_t reduce_ints(sn_op op, const int64_t *x, int64_t n) {
-  int64_t r = op == SN_OP_AMAX && n ? x[0] : 0;
+/* The product of sizes that may grow on the way, whatever the order: an intermediate result may be as large as the
+ * product of all factors above 1, and one that is flushed to 0 is multiplied by those. */
+static void prod_floats(sn_eval *e, const double *x, const double *b, int64_t n, int64_t at) {
+  sn_tensor *out = e->out[0];
+  double p = 1, size = 1, most = 1;
+  bool exact = true;
+  for (int64_t i = 0; i < n; i++) p *= x[i];
+  out->value[at] = p;
+  if (!e->bounds) return;
+  sn_elem acc = sn_acc_of(out->elem);
+  for (int64_t i = 0; i < n; i++) {
+    exact &= b[i] == 0 && (x[i] == 0 || fabs(x[i]) == 1);
+    size = sn_times(size, fabs(x[i]) + b[i]);
+    most *= fmax(1, fabs(x[i]) + b[i]);
+  }
+  if (!isfinite(p)) {
+    out->bound[at] = most > sn_elem_max(acc) && !isnan(p) ? INFINITY : 0;
+    for (int64_t i = 0; i < n; i++)
+      if (b[i] > 0) out->bound[at] = INFINITY;
+    return;
+  }
+  if (exact || (n == 1 && b[0] == 0)) return;
+  if (!(most <= sn_elem_max(acc))) {
+    out->bound[at] = INFINITY;
+    return;
+  }
+  double flushed = (double)n * sn_elem_tiny(acc) * most;
+  double error = size * (1 + sn_gamma((double)n, sn_unit(acc))) - fabs(p) + flushed;
+  error += sn_rounding(out->elem, sn_unit(out->elem), p, error, 1);
+  out->bound[at] = sn_settle(out->elem, p, error);
+}
+
+/* In an order that the interpreter draws, rounded as the type accumulates. */
+static double shuffled_product(sn_eval *e, const double *x, int64_t n) {
+  sn_elem acc = sn_acc_of(e->out[0]->elem);
+  bool backwards = sn_rng_u32(&e->in->shuffle) % 2;
+  double p = 1;
+  for (int64_t i = 0; i < n; i++) p = sn_elem_round(acc, p * x[backwards ? n - 1 - i : i]);
+  return p;
+}
+
+static int64_t least(sn_elem e) {
+  return e == SN_ELEM_I64 ? INT64_MIN : e == SN_ELEM_I32 ? INT32_MIN : e == SN_ELEM_I8 ? INT8_MIN : 0;
+}
+static int64_t greatest(sn_elem e) {
+  return e == SN_ELEM_I64 ? INT64_MAX : e == SN_ELEM_I32 ? INT32_MAX : e == SN_ELEM_I8 ? INT8_MAX : UINT8_MAX;
+}
+
+static int64_t reduce_ints(sn_op op, sn_elem e, const int64_t *x, int64_t n) {
+  int64_t r = op == SN_OP_AMAX ? least(e) : op == SN_OP_AMIN ? greatest(e) : op == SN_OP_PROD;
   for (int64_t i = 0; i < n; i++) {
     if (op == SN_OP_SUM)
       r = (int64_t)((uint64_t)r + (uint64_t)x[i]);
+    else if (op == SN_OP_PROD)
+      r = (int64_t)((uint64_t)r * (uint64_t)x[i]);
+    else if (op == SN_OP_AMIN)
+      r = x[i] < r ? x[i] : r;
+    else if (op == SN_OP_ARGMIN)
+      r = x[i] < x[r] ? i : r;
     else if (op == SN_OP_AMAX)
       r = x[i] > r ? x[i] : r;
     else if (x[i] > x[r])
@@ -105,28 +159,37 @@ static int64_t reduce_ints(sn_op op, const int64_t *x, int64_t n) {
 }
 
 static void reduce_float_row(sn_eval *e, double *x, const double *b, int64_t n, int64_t at) {
-  if (e->n->op == SN_OP_AMAX)
+  sn_op op = e->n->op;
+  bool lowest = op == SN_OP_AMIN || op == SN_OP_ARGMIN;
+  for (int64_t i = 0; lowest && i < n; i++) x[i] = -x[i];
+  if (op == SN_OP_AMAX || op == SN_OP_AMIN)
     amax_floats(e, x, b, n, at);
-  else if (e->n->op == SN_OP_ARGMAX)
+  else if (op == SN_OP_ARGMAX || op == SN_OP_ARGMIN)
     argmax_floats(e, x, b, n, at);
+  else if (op == SN_OP_PROD && e->in->round)
+    e->out[0]->value[at] = shuffled_product(e, x, n);
+  else if (op == SN_OP_PROD)
+    prod_floats(e, x, b, n, at);
   else if (e->in->round)
     e->out[0]->value[at] = sn_eval_shuffled(e, e->out[0]->elem, x, n);
   else
     sum_floats(e, x, b, n, at);
+  if (op == SN_OP_AMIN) e->out[0]->value[at] = -e->out[0]->value[at];
 }
 
 static void reduce_int_row(sn_eval *e, const int64_t *x, const double *b, int64_t n, int64_t at) {
-  sn_int_set(e->out[0], at, sn_wrap(e->out[0]->elem, reduce_ints(e->n->op, x, n)));
+  sn_int_set(e->out[0], at, sn_wrap(e->out[0]->elem, reduce_ints(e->n->op, e->arg[0]->elem, x, n)));
   for (int64_t i = 0; e->bounds && i < n; i++)
     if (b[i] > 0) e->out[0]->bound[at] = INFINITY;
 }
 
 sn_code sn_eval_reduce(sn_eval *e) {
   const sn_tensor *x = e->arg[0];
-  const sn_attr *axes = e->n->op == SN_OP_ARGMAX ? NULL : sn_node_attr(e->n, "axes");
+  bool position = e->n->op == SN_OP_ARGMAX || e->n->op == SN_OP_ARGMIN;
+  const sn_attr *axes = position ? NULL : sn_node_attr(e->n, "axes");
   const int64_t one[1] = {axes ? 0 : sn_node_attr(e->n, "axis")->i};
   plan p = plan_of(x, axes ? axes->count : 1, axes ? axes->ints : one);
-  if (p.terms == 0 && e->n->op == SN_OP_ARGMAX) return sn_eval_fail(e, "has no element to choose from");
+  if (p.terms == 0 && position) return sn_eval_fail(e, "has no element to choose from");
   double *v = SN_ARRAY(e->in->arena, p.terms + 1, double), *b = SN_ARRAY(e->in->arena, p.terms + 1, double);
   int64_t *w = SN_ARRAY(e->in->arena, p.terms + 1, int64_t);
   bool floats = sn_elem_is_float(x->elem);

@@ -211,7 +211,11 @@ static void reduce(const job *j) {
   int n = columns ? j->in.r : j->in.c, m = columns ? j->in.c : j->in.r;
   int64_t step = columns ? 1 : j->in.c, stride = columns ? j->in.c : 1;
   job fold = *j;
-  sn_kins op = {.op = j->x->op == SN_K_RSUM ? SN_K_ADD : SN_K_MAX, .type = j->x->type, .count = 2};
+  sn_kins op = {.op = j->x->op == SN_K_RSUM    ? SN_K_ADD
+                      : j->x->op == SN_K_RPROD ? SN_K_MUL
+                                               : SN_K_MAX,
+                .type = j->x->type,
+                .count = 2};
   fold.x = &op;
   for (int r = 0; r < n; r++) {
     sn_kcell sum = j->a[0][r * stride];
@@ -302,7 +306,7 @@ void sn_kenv_compute(sn_kenv *e, sn_kv v) {
     case SN_KCLASS_TER: elementwise(&j); break;
     case SN_KCLASS_MMA: product(&j); break;
     default:
-      if (x->op == SN_K_RSUM || x->op == SN_K_RMAX)
+      if (x->op == SN_K_RSUM || x->op == SN_K_RPROD || x->op == SN_K_RMAX)
         reduce(&j);
       else if (x->op == SN_K_RARGMAX)
         argmax(&j);

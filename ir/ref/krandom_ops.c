@@ -279,7 +279,8 @@ static sn_krvalue reduction(sn_kgen *g) {
   sn_kr_shape(g, &r, &c);
   if (sn_kr_chance(g, 25)) {
     sn_krvalue i = sn_kr_int(g, r, c);
-    return int_value(g, sn_k_reduce(g->k, sn_kr_chance(g, 50) ? SN_K_RSUM : SN_K_RMAX, axis, i.v));
+    static const sn_kop ops[] = {SN_K_RSUM, SN_K_RPROD, SN_K_RMAX};
+    return int_value(g, sn_k_reduce(g->k, ops[sn_kr_below(g, 3)], axis, i.v));
   }
   sn_krvalue x = sn_kr_float(g, r, c);
   int64_t pick = sn_kr_below(g, 6);
@@ -289,6 +290,10 @@ static sn_krvalue reduction(sn_kgen *g) {
   }
   if (pick < 3) return sn_kr_value(g, sn_k_reduce(g->k, SN_K_RMAX, axis, x.v), x.mag, x.err, x.exact);
   double n = axis ? c : r, mag = n * x.mag;
+  if (pick == 3 && n <= 8 && x.mag <= 4 && x.mag >= 1) { /* the error of each factor times the others */
+    double most = pow(x.mag, n), per = x.err * most + unit * most;
+    return sn_kr_tame(g, sn_kr_value(g, sn_k_reduce(g->k, SN_K_RPROD, axis, x.v), most, n * per, false), x.mag, 1e-6);
+  }
   sn_krvalue s = sn_kr_value(g, sn_k_reduce(g->k, SN_K_RSUM, axis, x.v), mag, n * x.err + unit * sqrt(n) * mag, false);
   return sn_kr_tame(g, s, x.mag, 1e-6);
 }

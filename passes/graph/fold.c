@@ -273,6 +273,8 @@ static const sn_rule rules[] = { /* table */
   {"fold.slice_concat",         SN_OP_SLICE,     fold_slice_concat},
   {"fold.reduce_ones",          SN_OP_SUM,       fold_reduce_ones},
   {"fold.reduce_ones",          SN_OP_AMAX,      fold_reduce_ones},
+  {"fold.reduce_ones",          SN_OP_AMIN,      fold_reduce_ones},
+  {"fold.reduce_ones",          SN_OP_PROD,      fold_reduce_ones},
   {0},
 };
 /* clang-format on */

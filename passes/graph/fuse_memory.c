@@ -52,10 +52,14 @@ int sn_fuse_cost(const sn_node *n) { /* table */
   switch (n->op) {
     case SN_OP_EXP:
     case SN_OP_LOG:
+    case SN_OP_EXP2:
+    case SN_OP_LOG2:
     case SN_OP_SIN:
     case SN_OP_COS:
     case SN_OP_TANH:
     case SN_OP_ERF: return 8;
+    case SN_OP_EXPM1:
+    case SN_OP_LOG1P:
     case SN_OP_POW: return 16;
     case SN_OP_SQRT:
     case SN_OP_RSQRT:

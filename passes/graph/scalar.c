@@ -69,6 +69,14 @@ static bool eval_float(sn_op op, const double *x, double *out) {
     case SN_OP_SIGN: *out = sign_of(x[0]); return true;
     case SN_OP_EXP: *out = exp(x[0]); return true;
     case SN_OP_LOG: *out = log(x[0]); return true;
+    case SN_OP_EXP2: *out = exp2(x[0]); return true;
+    case SN_OP_LOG2: *out = log2(x[0]); return true;
+    case SN_OP_EXPM1: *out = expm1(x[0]); return true;
+    case SN_OP_LOG1P: *out = log1p(x[0]); return true;
+    case SN_OP_FLOOR: *out = floor(x[0]); return true;
+    case SN_OP_CEIL: *out = ceil(x[0]); return true;
+    case SN_OP_ROUND: *out = rint(x[0]); return true;
+    case SN_OP_TRUNC: *out = trunc(x[0]); return true;
     case SN_OP_SQRT: *out = sqrt(x[0]); return true;
     case SN_OP_RSQRT: *out = 1 / sqrt(x[0]); return true;
     case SN_OP_SIN: *out = sin(x[0]); return true;
@@ -103,6 +111,7 @@ static bool eval_int(sn_op op, const double *x, double *out) {
     case SN_OP_MAX: *out = x[0] > x[1] ? x[0] : x[1]; return true;
     case SN_OP_AND: *out = (double)((int64_t)x[0] & (int64_t)x[1]); return true;
     case SN_OP_OR: *out = (double)((int64_t)x[0] | (int64_t)x[1]); return true;
+    case SN_OP_XOR: *out = (double)((int64_t)x[0] ^ (int64_t)x[1]); return true;
     default: return false;
   }
 }
@@ -123,6 +132,7 @@ static bool eval_test(sn_op op, const double *x, double *out) {
 bool sn_scalar_eval(sn_op op, sn_elem from, sn_elem to, const double *x, double *out) {
   double y;
   if (op == SN_OP_CAST) return cast_scalar(from, to, x[0], out);
+  if (op == SN_OP_NOT && from != SN_ELEM_BOOL) return sn_scalar_round(to, (from == SN_ELEM_U8 ? 255 : -1) - x[0], out);
   if (eval_test(op, x, &y)) return *out = y, true;
   bool known = sn_elem_is_float(from) ? eval_float(op, x, &y) : eval_int(op, x, &y);
   return known && sn_scalar_round(to, y, out);

@@ -284,6 +284,7 @@ sn_kv sn_kfold_identities(sn_ksimplify *s, const sn_kdraft *d) {
     case SN_K_TRANS: return transposed(s, d);
     case SN_K_BCAST: return broadcast(s, d);
     case SN_K_RSUM:
+    case SN_K_RPROD:
     case SN_K_RMAX:
     case SN_K_RARGMAX: return reduced(s, d);
     case SN_K_MMA: return product(s, d);

@@ -22,9 +22,7 @@ static bool is_inside(const sn_group *g, const sn_node *n) {
   return g->member ? g->member[n->first] : n->op != SN_OP_ARG;
 }
 
-static bool is_reduction(const sn_node *n) {
-  return n->op == SN_OP_SUM || n->op == SN_OP_AMAX || n->op == SN_OP_ARGMAX;
-}
+static bool is_reduction(const sn_node *n) { return sn_op_get(n->op)->cls == SN_CLASS_REDUCE; }
 
 static bool fail(sn_group *g, const char *why) {
   g->why = why;
@@ -40,7 +38,7 @@ static const sn_dimx *count_of(const sn_group *g, sn_val v) {
 /* The step that puts the reduced axes of a reduction back, repeating. */
 static sn_step_map unreduce(const sn_group *g, const sn_node *n) {
   sn_step_map m = {.op = SN_OP_BROADCAST, .from = shape_of(g, n->first), .to = shape_of(g, n->arg[0])};
-  const sn_attr *axes = n->op == SN_OP_ARGMAX ? NULL : sn_node_attr(n, "axes");
+  const sn_attr *axes = sn_reduction_position(n) ? NULL : sn_node_attr(n, "axes");
   int k = 0, count = 0;
   for (int i = 0; i < m.to.rank; i++) {
     bool gone = axes ? k < axes->count && axes->ints[k] == i : sn_node_attr(n, "axis")->i == i;
@@ -344,12 +342,10 @@ static bool walk(sn_group *g, sn_val v, const sn_chain *chain) { /* table */
     case SN_OP_GATHER: return walk_gather(g, n, chain);
     case SN_OP_INDEX: return walk_index(g, n, chain);
     case SN_OP_DYN_SLICE: return walk_dyn_slice(g, n, chain);
-    case SN_OP_SUM:
-    case SN_OP_AMAX:
-    case SN_OP_ARGMAX:
     case SN_OP_CONTRACT: return walk_result(g, n, chain);
     default: break;
   }
+  if (is_reduction(n)) return walk_result(g, n, chain);
   if (sn_op_get(n->op)->cls == SN_CLASS_POINT) return walk_point(g, n, chain);
   return fail(g, "an op that is a kernel of its own");
 }

@@ -297,6 +297,8 @@ SN_MUST sn_code sn_map_emit(sn_lower_ctx *c, sn_group *g, const char *name, cons
 void sn_tile_outputs(sn_tile *t, const bool *which);
 /* A block near `wanted` that divides the extent where possible; the extent itself when it is small. */
 int sn_block_of(const sn_dimx *extent, int wanted);
+/* Does a reduction give a position? */
+static inline bool sn_reduction_position(const sn_node *n) { return n->op == SN_OP_ARGMAX || n->op == SN_OP_ARGMIN; }
 /* Appends the buffers that a group reads; that the results go to.  -> new count; at most SN_LOWER_BUFFERS */
 int sn_group_buffers(const sn_lower_ctx *c, const sn_group *g, sn_buffer_use *list, int count);
 int sn_result_buffers(const sn_lower_ctx *c, sn_buffer_use *list, int count);

@@ -35,7 +35,8 @@ static sn_kv emit_sign(point *p) {
   sn_kv zero = splat(p, p->x, p->e, 0);
   sn_kv up = sn_k_cast(p->k, p->e, bin(p, SN_K_LT, zero, p->x));
   sn_kv down = sn_k_cast(p->k, p->e, bin(p, SN_K_LT, p->x, zero));
-  return bin(p, SN_K_SUB, up, down);
+  sn_kv sign = bin(p, SN_K_SUB, up, down);
+  return sn_elem_is_float(p->e) ? sn_k_select(p->k, bin(p, SN_K_NE, p->x, p->x), p->x, sign) : sign;
 }
 
 static sn_kv emit_cast(point *p) {
@@ -57,6 +58,65 @@ static sn_kv emit_extreme(point *p, sn_kop op) {
   if (p->e != SN_ELEM_I64) return bin(p, op, p->x, p->y);
   sn_kv less = bin(p, SN_K_LT, p->x, p->y);
   return op == SN_K_MIN ? sn_k_select(p->k, less, p->x, p->y) : sn_k_select(p->k, less, p->y, p->x);
+}
+
+/* ---- exponentials and logarithms near 1 ---------------------------------------------------------------------- */
+
+/* Within half of 0 from the error that u = exp(x) (u = 1 + x) was rounded by; there u - 1 is exact.
+ *   source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 1.14.1 and problem 1.5 */
+static sn_kv near_zero(point *p, sn_kv u, sn_kv small, sn_kv large) {
+  sn_kv one = splat(p, p->x, p->e, 1), size = sn_k_un(p->k, SN_K_ABS, p->x);
+  sn_kv near = sn_k_select(p->k, bin(p, SN_K_EQ, u, one), p->x, small);
+  return sn_k_select(p->k, bin(p, SN_K_LT, size, splat(p, p->x, p->e, 0.5)), near, large);
+}
+
+static sn_kv emit_expm1(point *p) {
+  sn_kv u = sn_k_un(p->k, SN_K_EXP, p->x), less = binc(p, SN_K_SUB, u, 1);
+  sn_kv scaled = bin(p, SN_K_DIV, bin(p, SN_K_MUL, less, p->x), sn_k_un(p->k, SN_K_LOG, u));
+  return near_zero(p, u, scaled, less);
+}
+
+static sn_kv emit_log1p(point *p) {
+  sn_kv u = binc(p, SN_K_ADD, p->x, 1), l = sn_k_un(p->k, SN_K_LOG, u);
+  sn_kv scaled = bin(p, SN_K_DIV, bin(p, SN_K_MUL, l, p->x), binc(p, SN_K_SUB, u, 1));
+  return near_zero(p, u, scaled, l);
+}
+
+/* ---- whole numbers -------------------------------------------------------------------------------------------- */
+
+static sn_kv emit_ceil(point *p) {
+  return sn_k_un(p->k, SN_K_NEG, sn_k_un(p->k, SN_K_FLOOR, sn_k_un(p->k, SN_K_NEG, p->x)));
+}
+
+static sn_kv emit_trunc(point *p) {
+  sn_kv below = bin(p, SN_K_LT, p->x, splat(p, p->x, p->e, 0));
+  return sn_k_select(p->k, below, emit_ceil(p), sn_k_un(p->k, SN_K_FLOOR, p->x));
+}
+
+/* ---- bits ------------------------------------------------------------------------------------------------------- */
+
+static sn_kv emit_not(point *p) {
+  return p->e == SN_ELEM_BOOL ? sn_k_un(p->k, SN_K_NOT, p->x) : binc(p, SN_K_XOR, p->x, -1);
+}
+
+/* Sums of neighbouring fields of 1, 2 and 4 bits, then of the four bytes. */
+static sn_kv emit_popcount(point *p) {
+  sn_elem e = p->n->type[0]->elem;
+  sn_kv x = e == SN_ELEM_I8 ? binc(p, SN_K_AND, p->x, 0xff) : p->x;
+  x = bin(p, SN_K_SUB, x, binc(p, SN_K_AND, binc(p, SN_K_SHR, x, 1), 0x55555555));
+  x = bin(p, SN_K_ADD, binc(p, SN_K_AND, x, 0x33333333), binc(p, SN_K_AND, binc(p, SN_K_SHR, x, 2), 0x33333333));
+  x = binc(p, SN_K_AND, bin(p, SN_K_ADD, x, binc(p, SN_K_SHR, x, 4)), 0x0f0f0f0f);
+  return binc(p, SN_K_SHR, binc(p, SN_K_MUL, x, 0x01010101), 24);
+}
+
+/* Counts that are no bit numbers: nothing is left of x but its sign. */
+static sn_kv emit_shift(point *p) {
+  sn_kv low = binc(p, SN_K_LT, p->y, 0), high = bin(p, SN_K_LT, splat(p, p->y, p->e, 31), p->y);
+  sn_kv out = bin(p, SN_K_OR, low, high);
+  sn_kv count = sn_k_select(p->k, out, splat(p, p->y, p->e, 31), p->y);
+  if (p->n->op == SN_OP_SHR) return bin(p, SN_K_SAR, p->x, count);
+  sn_kv moved = bin(p, SN_K_SHL, p->x, count);
+  return sn_k_select(p->k, out, splat(p, moved, p->e, 0), moved);
 }
 
 /* ---- pow --------------------------------------------------------------------------------------------------- */
@@ -127,13 +187,22 @@ static sn_kv emit_number(point *p) { /* table */
     case SN_OP_SIGN: return emit_sign(p);
     case SN_OP_EXP: return sn_k_un(p->k, SN_K_EXP, p->x);
     case SN_OP_LOG: return sn_k_un(p->k, SN_K_LOG, p->x);
+    case SN_OP_EXP2: return sn_k_un(p->k, SN_K_EXP2, p->x);
+    case SN_OP_LOG2: return sn_k_un(p->k, SN_K_LOG2, p->x);
+    case SN_OP_EXPM1: return emit_expm1(p);
+    case SN_OP_LOG1P: return emit_log1p(p);
+    case SN_OP_FLOOR: return sn_k_un(p->k, SN_K_FLOOR, p->x);
+    case SN_OP_CEIL: return emit_ceil(p);
+    case SN_OP_ROUND: return sn_k_un(p->k, SN_K_RINT, p->x);
+    case SN_OP_TRUNC: return emit_trunc(p);
     case SN_OP_SQRT: return sn_k_un(p->k, SN_K_SQRT, p->x);
     case SN_OP_RSQRT: return sn_k_un(p->k, SN_K_RSQRT, p->x);
     case SN_OP_SIN: return sn_k_un(p->k, SN_K_SIN, p->x);
     case SN_OP_COS: return sn_k_un(p->k, SN_K_COS, p->x);
     case SN_OP_TANH: return sn_k_un(p->k, SN_K_TANH, p->x);
     case SN_OP_ERF: return sn_k_un(p->k, SN_K_ERF, p->x);
-    case SN_OP_NOT: return sn_k_un(p->k, SN_K_NOT, p->x);
+    case SN_OP_NOT: return emit_not(p);
+    case SN_OP_POPCOUNT: return emit_popcount(p);
     case SN_OP_ISFINITE: return bin(p, SN_K_LT, sn_k_un(p->k, SN_K_ABS, p->x), splat(p, p->x, p->e, INFINITY));
     case SN_OP_CAST: return emit_cast(p);
     case SN_OP_STOP: return p->x;
@@ -151,6 +220,9 @@ static sn_kv emit_number(point *p) { /* table */
     case SN_OP_LE: return bin(p, SN_K_LE, p->x, p->y);
     case SN_OP_AND: return bin(p, SN_K_AND, p->x, p->y);
     case SN_OP_OR: return bin(p, SN_K_OR, p->x, p->y);
+    case SN_OP_XOR: return bin(p, SN_K_XOR, p->x, p->y);
+    case SN_OP_SHL:
+    case SN_OP_SHR: return emit_shift(p);
     case SN_OP_SELECT: return sn_k_select(p->k, p->x, p->y, p->z);
     default: return 0;
   }
@@ -163,8 +235,13 @@ static bool unsupported(const point *p) {
     case SN_OP_DIV:
     case SN_OP_MOD:
     case SN_OP_ABS:
+    case SN_OP_NOT:
+    case SN_OP_POPCOUNT:
     case SN_OP_AND:
-    case SN_OP_OR: return true;
+    case SN_OP_OR:
+    case SN_OP_XOR:
+    case SN_OP_SHL:
+    case SN_OP_SHR: return true;
     default: return false;
   }
 }

@@ -30,9 +30,7 @@ typedef struct rows {
 
 /* ---- analysis ---------------------------------------------------------------------------------------------- */
 
-static bool is_reduction(const sn_node *n) {
-  return n->op == SN_OP_SUM || n->op == SN_OP_AMAX || n->op == SN_OP_ARGMAX;
-}
+static bool is_reduction(const sn_node *n) { return sn_op_get(n->op)->cls == SN_CLASS_REDUCE; }
 
 static sn_code find_reductions(rows *r) {
   const sn_func *f = r->c->body;
@@ -54,7 +52,7 @@ static sn_code find_reductions(rows *r) {
 
 static bool has_argmax(const rows *r) {
   for (int i = 0; i < r->count; i++)
-    if (r->node[i]->op == SN_OP_ARGMAX) return true;
+    if (sn_reduction_position(r->node[i])) return true;
   return false;
 }
 
@@ -110,8 +108,36 @@ static void set_grid(rows *r) {
 
 /* ---- one reduction on one tile ------------------------------------------------------------------------------- */
 
-static double identity(const sn_node *n, sn_elem e) {
-  return n->op == SN_OP_SUM ? 0 : e == SN_ELEM_I32 ? (double)INT32_MIN : -INFINITY;
+/* A minimum is the maximum of what is flipped: of -x, or of all bits. */
+static bool is_flipped(const sn_node *n) { return n->op == SN_OP_AMIN || n->op == SN_OP_ARGMIN; }
+
+static sn_kv flip(rows *r, sn_kv x) {
+  sn_kernel *k = r->b->k;
+  return sn_elem_is_float(sn_k_type(k, x).elem) ? sn_k_un(k, SN_K_NEG, x) : sn_k_binc(k, SN_K_XOR, x, -1);
+}
+
+static sn_kop kernel_op(const sn_node *n) { /* table */
+  switch (n->op) {
+    case SN_OP_SUM: return SN_K_RSUM;
+    case SN_OP_PROD: return SN_K_RPROD;
+    case SN_OP_ARGMAX:
+    case SN_OP_ARGMIN: return SN_K_RARGMAX;
+    default: return SN_K_RMAX;
+  }
+}
+
+static sn_kop joining_op(const sn_node *n) {
+  return n->op == SN_OP_SUM ? SN_K_ADD : n->op == SN_OP_PROD ? SN_K_MUL : SN_K_MAX;
+}
+
+/* What a reduction starts from: of a maximum the smallest number of the operand's type. */
+static double identity(const rows *r, const sn_node *n) {
+  sn_elem e = sn_val_type(r->c->body, n->arg[0])->elem;
+  if (n->op == SN_OP_SUM) return 0;
+  if (n->op == SN_OP_PROD) return 1;
+  if (sn_elem_is_float(e)) return -INFINITY;
+  if (e == SN_ELEM_U8) return is_flipped(n) ? ~UINT8_MAX : 0;
+  return e == SN_ELEM_I8 ? INT8_MIN : INT32_MIN;
 }
 
 static bool reads_memory(const rows *r, sn_val v) {
@@ -125,7 +151,9 @@ static sn_kv operand(rows *r, sn_tile *t, const sn_node *n) {
   sn_kernel *k = r->b->k;
   const sn_chain *home = NULL;
   sn_group_placed(r->g, n->arg[0], &home);
-  sn_kv x = sn_tile_value(t, n->arg[0], home), limit = r->along_columns ? t->row_limit : t->col_limit;
+  sn_kv x = sn_tile_value(t, n->arg[0], home);
+  if (is_flipped(n)) x = flip(r, x);
+  sn_kv limit = r->along_columns ? t->row_limit : t->col_limit;
   sn_ktype type = sn_k_type(k, x);
   if (r->along_columns)
     type.r = t->r;
@@ -138,18 +166,18 @@ static sn_kv operand(rows *r, sn_tile *t, const sn_node *n) {
   int rr = r->along_columns ? t->r : 1, cc = r->along_columns ? 1 : t->c;
   sn_kv i = sn_k_iota(k, rr, cc, !r->along_columns, sn_k_i(k, 0));
   sn_kv inside = sn_k_bin(k, SN_K_LT, i, sn_k_isplat(k, 1, 1, limit));
-  return sn_k_select(k, inside, x, sn_k_const(k, type.elem, 1, 1, identity(n, type.elem)));
+  return sn_k_select(k, inside, x, sn_k_const(k, type.elem, 1, 1, identity(r, n)));
 }
 
 static sn_kv reduce(rows *r, sn_tile *t, const sn_node *n) {
   sn_kv x = operand(r, t, n);
-  sn_kop op = n->op == SN_OP_SUM ? SN_K_RSUM : n->op == SN_OP_AMAX ? SN_K_RMAX : SN_K_RARGMAX;
-  return r->inner < 0 ? x : sn_k_reduce(r->b->k, op, !r->along_columns, x);
+  return r->inner < 0 ? x : sn_k_reduce(r->b->k, kernel_op(n), !r->along_columns, x);
 }
 
-/* Sums of narrow integers wrap to their type. */
-static sn_kv wrapped(rows *r, const sn_node *n, sn_kv v) {
+/* The result of what was reduced. Sums and products of narrow integers wrap to their type. */
+static sn_kv finished(rows *r, const sn_node *n, sn_kv v) {
   sn_elem e = n->type[0]->elem;
+  if (n->op == SN_OP_AMIN) return flip(r, v);
   return e == SN_ELEM_I8 || e == SN_ELEM_U8 ? sn_point_round(r->b, e, v) : v;
 }
 
@@ -164,10 +192,10 @@ static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
   rows *r = user;
   int i = number_of(r, v);
   if (!r->result[i]) {
-    if (r->inner < 0 && r->node[i]->op == SN_OP_ARGMAX)
+    if (r->inner < 0 && sn_reduction_position(r->node[i]))
       r->result[i] = sn_k_const(r->b->k, SN_ELEM_I32, 1, 1, 0);
     else
-      r->result[i] = wrapped(r, r->node[i], reduce(r, t, r->node[i]));
+      r->result[i] = finished(r, r->node[i], reduce(r, t, r->node[i]));
   }
   return r->result[i];
 }
@@ -207,8 +235,8 @@ static int level_carries(rows *r, int level, sn_kv *carry) {
     if (r->level[i] != level) continue;
     sn_elem e = sn_compute_elem(sn_val_type(r->c->body, r->node[i]->arg[0])->elem);
     int rr = r->along_columns ? 1 : r->t.r, cc = r->along_columns ? r->t.c : 1;
-    carry[n++] = sn_k_const(r->b->k, e, rr, cc, identity(r->node[i], e));
-    if (r->node[i]->op == SN_OP_ARGMAX) carry[n++] = sn_k_const(r->b->k, SN_ELEM_I32, rr, cc, 0);
+    carry[n++] = sn_k_const(r->b->k, e, rr, cc, identity(r, r->node[i]));
+    if (sn_reduction_position(r->node[i])) carry[n++] = sn_k_const(r->b->k, SN_ELEM_I32, rr, cc, 0);
   }
   return n;
 }
@@ -233,7 +261,7 @@ static void level_step(rows *r, sn_tile *t, sn_kv *carry, void *user) {
   int level = *(const int *)user, n = 0;
   for (int i = 0; i < r->count; i++) {
     if (r->level[i] != level) continue;
-    if (r->node[i]->op == SN_OP_ARGMAX) {
+    if (sn_reduction_position(r->node[i])) {
       argmax_step(r, t, r->node[i], &carry[n], &carry[n + 1]);
       n += 2;
       continue;
@@ -241,7 +269,7 @@ static void level_step(rows *r, sn_tile *t, sn_kv *carry, void *user) {
     sn_kv part = reduce(r, t, r->node[i]);
     sn_ktype whole = sn_k_type(r->b->k, carry[n]);
     part = sn_k_bcast(r->b->k, whole.r, whole.c, part);
-    carry[n] = sn_k_bin(r->b->k, r->node[i]->op == SN_OP_SUM ? SN_K_ADD : SN_K_MAX, carry[n], part);
+    carry[n] = sn_k_bin(r->b->k, joining_op(r->node[i]), carry[n], part);
     n++;
   }
 }
@@ -253,8 +281,8 @@ static void run_levels(rows *r) {
     nest(r, &r->t, 0, n, carry, level_step, &level);
     for (int i = 0; i < r->count; i++) {
       if (r->level[i] != level) continue;
-      if (r->node[i]->op == SN_OP_ARGMAX) at++;
-      r->result[i] = wrapped(r, r->node[i], carry[at++]);
+      if (sn_reduction_position(r->node[i])) at++;
+      r->result[i] = finished(r, r->node[i], carry[at++]);
     }
   }
 }
@@ -370,13 +398,11 @@ static sn_code join_parts(rows *r, int slot, const sn_dimx *blocks, const sn_dim
   sn_kv at = sn_k_for(k, sn_k_i(k, 0), hi, block, n, carry), limit = sn_build_limit(r->b, blocks, block, at);
   for (int i = 0; i < n; i++) {
     sn_kwin w = {.buf = sn_build_buffer(r->b, slot), .off = sn_k_iadd(k, sn_k_imulc(k, hi, i), at), .nc = limit};
-    sn_elem e = sn_k_type(k, carry[i]).elem;
-    sn_kv x = sn_k_load(k, 1, block, w, identity(r->node[i], e));
-    bool sum = r->node[i]->op == SN_OP_SUM;
-    carry[i] = sn_k_bin(k, sum ? SN_K_ADD : SN_K_MAX, carry[i], sn_k_reduce(k, sum ? SN_K_RSUM : SN_K_RMAX, 1, x));
+    sn_kv x = sn_k_load(k, 1, block, w, identity(r, r->node[i]));
+    carry[i] = sn_k_bin(k, joining_op(r->node[i]), carry[i], sn_k_reduce(k, kernel_op(r->node[i]), 1, x));
   }
   sn_k_end_for(k, n, carry);
-  memcpy(r->result, carry, (size_t)n * sizeof *carry);
+  for (int i = 0; i < n; i++) r->result[i] = finished(r, r->node[i], carry[i]);
   r->t.col = -1, r->t.c = 1;
   sn_tile_outputs(&r->t, NULL);
   sn_report report = {.kind = "rows",

@@ -311,12 +311,10 @@ static sn_kv emit_value(sn_tile *t, const sn_node *n, sn_val v, const sn_chain *
     case SN_OP_GATHER:
     case SN_OP_INDEX:
     case SN_OP_DYN_SLICE: return emit_gather(t, n, sn_group_access(t->g, SN_ACCESS_GATHER, v, chain), chain);
-    case SN_OP_SUM:
-    case SN_OP_AMAX:
-    case SN_OP_ARGMAX:
     case SN_OP_CONTRACT: return emit_inner(t, n, v);
-    default: return emit_point(t, n, chain);
+    default: break;
   }
+  return sn_op_get(n->op)->cls == SN_CLASS_REDUCE ? emit_inner(t, n, v) : emit_point(t, n, chain);
 }
 
 sn_kv sn_tile_value(sn_tile *t, sn_val v, const sn_chain *chain) {

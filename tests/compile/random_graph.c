@@ -458,15 +458,22 @@ sn_code random_graph_make(uint64_t seed, sn_arena *arena, sn_diags *diags, rando
 
 static int classes_made(sn_op op) { /* table */
   switch (op) {
-    case SN_OP_NOT:
+    case SN_OP_ANY:
+    case SN_OP_ALL:
     case SN_OP_ISFINITE:
     case SN_OP_EQ:
     case SN_OP_NE:
     case SN_OP_LT:
     case SN_OP_LE: return RG_BOOL;
+    case SN_OP_NOT:
+    case SN_OP_XOR:
     case SN_OP_AND:
     case SN_OP_OR: return RG_BOOL | RG_INT;
     case SN_OP_DIM:
+    case SN_OP_POPCOUNT:
+    case SN_OP_SHL:
+    case SN_OP_SHR:
+    case SN_OP_ARGMIN:
     case SN_OP_ARGMAX:
     case SN_OP_MOD: return RG_INT;
     case SN_OP_IOTA:
@@ -481,6 +488,8 @@ static int classes_made(sn_op op) { /* table */
     case SN_OP_MAX:
     case SN_OP_SUM:
     case SN_OP_AMAX:
+    case SN_OP_AMIN:
+    case SN_OP_PROD:
     case SN_OP_SQUARE:
     case SN_OP_SCATTER:
     case SN_OP_INDEX_ADD: return RG_NUMBER;
@@ -493,6 +502,8 @@ static int classes_made(sn_op op) { /* table */
     case SN_OP_TRANSPOSE:
     case SN_OP_BROADCAST:
     case SN_OP_SLICE:
+    case SN_OP_PAD:
+    case SN_OP_FLIP:
     case SN_OP_CONCAT:
     case SN_OP_GATHER:
     case SN_OP_INDEX:
@@ -504,9 +515,15 @@ static int classes_made(sn_op op) { /* table */
 
 static int classes_taken(sn_op op) { /* table */
   switch (op) {
-    case SN_OP_NOT: return RG_BOOL;
+    case SN_OP_ANY:
+    case SN_OP_ALL: return RG_BOOL;
+    case SN_OP_NOT:
+    case SN_OP_XOR:
     case SN_OP_AND:
     case SN_OP_OR: return RG_BOOL | RG_INT;
+    case SN_OP_POPCOUNT:
+    case SN_OP_SHL:
+    case SN_OP_SHR:
     case SN_OP_MOD:
     case SN_OP_UNIFORM: return RG_INT;
     case SN_OP_NEG:
@@ -522,7 +539,10 @@ static int classes_taken(sn_op op) { /* table */
     case SN_OP_LE:
     case SN_OP_SUM:
     case SN_OP_AMAX:
+    case SN_OP_AMIN:
+    case SN_OP_PROD:
     case SN_OP_ARGMAX:
+    case SN_OP_ARGMIN:
     case SN_OP_SQUARE:
     case SN_OP_SCATTER:
     case SN_OP_INDEX_ADD: return RG_NUMBER;
@@ -535,6 +555,8 @@ static int classes_taken(sn_op op) { /* table */
     case SN_OP_TRANSPOSE:
     case SN_OP_BROADCAST:
     case SN_OP_SLICE:
+    case SN_OP_PAD:
+    case SN_OP_FLIP:
     case SN_OP_CONCAT:
     case SN_OP_GATHER:
     case SN_OP_INDEX:
@@ -547,7 +569,8 @@ static int classes_taken(sn_op op) { /* table */
 /* A dim is a scalar: what needs an axis cannot take it. */
 static bool needs_axis(sn_op op) {
   sn_op_class c = sn_op_get(op)->cls;
-  return c == SN_CLASS_REDUCE || c == SN_CLASS_INDEX || op == SN_OP_TRANSPOSE || op == SN_OP_SLICE;
+  return c == SN_CLASS_REDUCE || c == SN_CLASS_INDEX || op == SN_OP_TRANSPOSE || op == SN_OP_SLICE || op == SN_OP_PAD ||
+         op == SN_OP_FLIP || op == SN_OP_ANY || op == SN_OP_ALL || op == SN_OP_GROUP_NORM || op == SN_OP_L2_NORM;
 }
 
 bool random_pair_possible(sn_op producer, sn_op consumer) {

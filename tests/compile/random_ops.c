@@ -31,13 +31,26 @@ static sn_val guarded(rg *g, sn_op op, int count, sn_val *arg, int at, double si
 
 static sn_val use_unary(rg *g, sn_op op) {
   bool number = op == SN_OP_NEG || op == SN_OP_ABS || op == SN_OP_SIGN || op == SN_OP_SQUARE;
-  sn_val x = rg_pick(g, op == SN_OP_NOT ? RG_BOOL : op == SN_OP_STOP ? RG_ANY : number ? RG_NUMBER : RG_FLOAT, 0, 5);
-  if (!x) return 0;
+  bool bits = op == SN_OP_NOT || op == SN_OP_POPCOUNT;
+  sn_val x = rg_pick(g,
+                     op == SN_OP_POPCOUNT ? RG_INT
+                     : op == SN_OP_NOT    ? RG_BOOL | RG_INT
+                     : op == SN_OP_STOP   ? RG_ANY
+                     : number             ? RG_NUMBER
+                                          : RG_FLOAT,
+                     0, 5);
+  if (!x || (bits && rg_t(g, x)->elem == SN_ELEM_I64)) return 0; /* no target has it */
   double size = g->fact[x].size;
   rg_fact same = g->fact[x], f = rg_mix(g, 1, &x, 1);
   switch (op) {
     case SN_OP_STOP: return rg_emit(g, op, 1, &x, NULL, NULL, same);
+    case SN_OP_POPCOUNT:
+      f = (rg_fact){.size = 32, .low = 0, .exact = true};
+      return rg_emit(g, op, 1, &x, NULL, NULL, f);
     case SN_OP_NOT:
+      f.exact = same.exact;
+      if (rg_is(g, x, RG_INT)) f.size = rg_t(g, x)->elem == SN_ELEM_U8 ? 255 : size + 1;
+      return rg_emit(g, op, 1, &x, NULL, NULL, f);
     case SN_OP_ISFINITE: f.exact = same.exact; return rg_emit(g, op, 1, &x, NULL, NULL, f);
     case SN_OP_NEG:
     case SN_OP_ABS:
@@ -53,6 +66,18 @@ static sn_val use_unary(rg *g, sn_op op) {
       if (y) g->fact[y].low = g->fact[x].low > -3 ? 0.049 : 0;
       return y;
     }
+    case SN_OP_EXP2:
+    case SN_OP_EXPM1: x = rg_tame(g, x, 4); return x ? emit(g, op, 1, &x, NULL, exp(fmin(g->fact[x].size, 4))) : 0;
+    case SN_OP_FLOOR:
+    case SN_OP_CEIL:
+    case SN_OP_ROUND:
+    case SN_OP_TRUNC:
+      if (g->fact[x].narrow && !g->fact[x].exact && rg_chance(g, 95)) return 0;
+      f.size = size + 1, f.exact = same.exact;
+      return rg_emit(g, op, 1, &x, NULL, NULL, f);
+    case SN_OP_RECIPROCAL: return guarded(g, op, 1, &x, 0, 20);
+    case SN_OP_LOG2:
+    case SN_OP_LOG1P:
     case SN_OP_LOG: return guarded(g, op, 1, &x, 0, 3);
     case SN_OP_SQRT: return guarded(g, op, 1, &x, 0, sqrt(size) + 0.5);
     case SN_OP_RSQRT: return guarded(g, op, 1, &x, 0, 4);
@@ -60,6 +85,13 @@ static sn_val use_unary(rg *g, sn_op op) {
       x = rg_tame(g, x, 100);
       return x ? emit(g, op, 1, &x, NULL, g->fact[x].size * g->fact[x].size) : 0;
     case SN_OP_SIGMOID: f.low = 0; return rg_emit(g, op, 1, &x, NULL, NULL, f);
+    case SN_OP_SOFTPLUS:
+    case SN_OP_LOGSIGMOID: return emit(g, op, 1, &x, NULL, size + 1);
+    case SN_OP_LEAKY_RELU:
+    case SN_OP_ELU: {
+      const sn_attr at = {.set = true, .f = 0.25};
+      return rg_emit(g, op, 1, &x, &at, NULL, rg_mix(g, 1, &x, size));
+    }
     case SN_OP_GELU:
     case SN_OP_GELU_TANH:
     case SN_OP_SILU: return emit(g, op, 1, &x, NULL, size);
@@ -110,17 +142,17 @@ static sn_val use_pow(rg *g, sn_val x, sn_val y) {
 }
 
 static sn_val use_binary(rg *g, sn_op op) {
-  bool bits = op == SN_OP_AND || op == SN_OP_OR,
+  bool shifts = op == SN_OP_SHL || op == SN_OP_SHR, bits = op == SN_OP_AND || op == SN_OP_OR || op == SN_OP_XOR,
        compares = op == SN_OP_EQ || op == SN_OP_NE || op == SN_OP_LT || op == SN_OP_LE;
   int classes = bits                               ? RG_BOOL | RG_INT
-                : op == SN_OP_MOD                  ? RG_INT
+                : op == SN_OP_MOD || shifts        ? RG_INT
                 : op == SN_OP_POW                  ? RG_FLOAT
                 : op == SN_OP_EQ || op == SN_OP_NE ? RG_ANY
                                                    : RG_NUMBER;
   sn_val x = rg_pick(g, classes, 0, 5);
   if (!x) return 0;
   bool real = rg_is(g, x, RG_FLOAT);
-  if (bits && small_elem(rg_t(g, x)->elem)) return 0;
+  if ((bits || shifts) && small_elem(rg_t(g, x)->elem)) return 0;
   if (op == SN_OP_MOD || (op == SN_OP_DIV && !real)) return use_int_division(g, op, x);
   if (compares && real && g->fact[x].narrow && !g->fact[x].exact && rg_chance(g, 95)) return 0;
   bool apart = compares && real && !g->fact[x].exact && rg_chance(g, 90); /* not with a form of itself */
@@ -132,7 +164,8 @@ static sn_val use_binary(rg *g, sn_op op) {
   double a = g->fact[arg[0]].size, c = g->fact[arg[1]].size;
   if (op == SN_OP_DIV) return guarded(g, op, 2, arg, 1, a * 4);
   rg_fact f = rg_mix(g, 2, arg,
-                     compares || bits                     ? 1
+                     shifts                               ? 0x1p31
+                     : compares || bits                   ? 1
                      : op == SN_OP_MUL                    ? a * c
                      : op == SN_OP_MIN || op == SN_OP_MAX ? fmax(a, c)
                                                           : a + c);
@@ -294,11 +327,34 @@ static sn_val use_concat(rg *g) {
   return rg_emit(g, SN_OP_CONCAT, count, arg, &at, NULL, f);
 }
 
+static sn_val use_pad(rg *g) {
+  sn_val x = rg_pick(g, RG_ANY, 1, 4);
+  if (!x || rg_elements(g, rg_t(g, x)) * 4 > MOST) return 0;
+  const sn_type *t = rg_t(g, x);
+  const sn_dimx *around[2][SN_RANK_MAX];
+  for (int i = 0; i < 2 * t->rank; i++) around[i % 2][i / 2] = rg_number(g, rg_chance(g, 40) ? rg_below(g, 3) : 0);
+  double value = (double)rg_below(g, 2);
+  const sn_attr at[3] = {{.set = true, .dims = around[0], .count = t->rank},
+                         {.set = true, .dims = around[1], .count = t->rank},
+                         {.set = true, .f = value}};
+  rg_fact f = g->fact[x];
+  f.size = fmax(f.size, value), f.low = fmin(f.low, value);
+  return rg_emit(g, SN_OP_PAD, 1, &x, at, NULL, f);
+}
+
+static sn_val use_flip(rg *g) {
+  sn_val x = rg_pick(g, RG_ANY, 1, 4);
+  const sn_attr at = {.set = true, .i = x ? rg_below(g, rg_t(g, x)->rank) : 0};
+  return moved(g, SN_OP_FLIP, x, &at);
+}
+
 /* ---- reductions, contraction ---- */
 
 static sn_val use_reduce(rg *g, sn_op op) {
-  sn_val x = rg_pick(g, RG_NUMBER, 1, 5);
-  if (!x || (g->grad && op == SN_OP_AMAX && !g->fact[x].exact)) return 0;
+  bool logic = op == SN_OP_ANY || op == SN_OP_ALL, extreme = op == SN_OP_AMAX || op == SN_OP_AMIN;
+  sn_val x = rg_pick(g, logic ? RG_BOOL : RG_NUMBER, 1, 5);
+  if (x && op == SN_OP_PROD && rg_is(g, x, RG_FLOAT)) x = rg_tame(g, x, 1.5);
+  if (!x || (g->grad && extreme && !g->fact[x].exact)) return 0;
   const sn_type *t = rg_t(g, x);
   if (t->elem == SN_ELEM_I64) return 0;
   rg_fact f = g->fact[x];
@@ -312,8 +368,12 @@ static sn_val use_reduce(rg *g, sn_op op) {
   for (int i = 0; i < n; i++) terms *= (double)rg_value_of(g, t->dim[axes[i]]);
   if (op == SN_OP_SUM)
     f.size *= f.low >= 0 || !sn_elem_is_float(t->elem) ? terms : sqrt(terms) + 1, f.low = f.low >= 0 ? 0 : -INFINITY;
-  f.exact = f.exact && (op != SN_OP_SUM || !sn_elem_is_float(t->elem));
-  if (op == SN_OP_ARGMAX) {
+  if (op == SN_OP_PROD) {
+    if (terms > 12) return 0;
+    f.size = sn_elem_is_float(t->elem) ? pow(fmax(f.size, 1), terms) : 0x1p31, f.low = -INFINITY;
+  }
+  f.exact = f.exact && ((op != SN_OP_SUM && op != SN_OP_PROD) || !sn_elem_is_float(t->elem));
+  if (op == SN_OP_ARGMAX || op == SN_OP_ARGMIN) {
     if (!f.exact && rg_chance(g, f.narrow ? 95 : 60)) return 0;
     at = (sn_attr){.set = true, .i = axes[0]};
     f = (rg_fact){.size = terms, .low = 0, .exact = g->fact[x].exact};
@@ -479,7 +539,7 @@ static sn_val use_uniform(rg *g) {
 
 static sn_val use_along_axis(rg *g, sn_op op) {
   sn_val x = rg_pick(g, RG_FLOAT, 1, 4), arg[2] = {0};
-  sn_attr at[2] = {{0}};
+  sn_attr at[3] = {{0}};
   if (!x) return 0;
   arg[0] = x = rg_tame(g, x, 30);
   if (!x) return 0;
@@ -488,12 +548,15 @@ static sn_val use_along_axis(rg *g, sn_op op) {
   if (picks) arg[1] = rg_indices(g, rg_type(g, SN_ELEM_I32, t->rank - 1, t->dim), t->dim[t->rank - 1]);
   if (picks && !arg[1]) return 0;
   if (sn_op_attr(op, "axis") >= 0) at[0] = (sn_attr){.set = true, .i = rg_below(g, t->rank)};
-  if (sn_op_attr(op, "eps") >= 0) at[0] = (sn_attr){.set = true, .f = rg_chance(g, 50) ? 1e-5 : 0.1};
+  if (op == SN_OP_GROUP_NORM) {
+    int64_t n;
+    if (!sn_dimx_is_const(t->dim[t->rank - 1], &n)) n = 1;
+    at[0] = (sn_attr){.set = true, .i = n % 3 == 0 ? 3 : n % 2 == 0 ? 2 : 1};
+  }
+  if (sn_op_attr(op, "eps") >= 0)
+    at[sn_op_attr(op, "eps")] = (sn_attr){.set = true, .f = rg_chance(g, 50) ? 1e-5 : 0.1};
   if (op == SN_OP_CROSS_ENTROPY && rg_chance(g, 40)) at[0] = (sn_attr){.set = true, .f = 0.1};
-  rg_fact f = rg_mix(g, 1, &x,
-                     op == SN_OP_SOFTMAX                            ? 1
-                     : op == SN_OP_LAYERNORM || op == SN_OP_RMSNORM ? 3
-                                                                    : g->fact[x].size * 2 + 3);
+  rg_fact f = rg_mix(g, 1, &x, op == SN_OP_SOFTMAX ? 1 : sn_op_attr(op, "eps") >= 0 ? 3 : g->fact[x].size * 2 + 3);
   f.low = op == SN_OP_SOFTMAX ? 0 : -INFINITY;
   f.exact = op == SN_OP_PICK && g->fact[x].exact;
   return rg_emit(g, op, 1 + picks, arg, at, NULL, f);
@@ -695,6 +758,12 @@ sn_val rg_use(rg *g, sn_op op) { /* table */
     case SN_OP_BROADCAST: return use_broadcast(g);
     case SN_OP_SLICE: return use_slice(g);
     case SN_OP_CONCAT: return use_concat(g);
+    case SN_OP_PAD: return use_pad(g);
+    case SN_OP_FLIP: return use_flip(g);
+    case SN_OP_ANY:
+    case SN_OP_ALL: return use_reduce(g, op);
+    case SN_OP_LEAKY_RELU:
+    case SN_OP_ELU: return use_unary(g, op);
     case SN_OP_CONTRACT: return use_contract(g);
     case SN_OP_GATHER: return use_gather(g);
     case SN_OP_SCATTER: return use_scatter(g);

@@ -224,6 +224,14 @@ static double direct(sn_op op, const double *x, int64_t n, int64_t k, int64_t id
     case SN_OP_GELU: return x[k] * 0.5 * erfc(-x[k] / sqrt(2));
     case SN_OP_GELU_TANH: return 0.5 * x[k] * (1 + tanh(sqrt(2 / acos(-1)) * (x[k] + 0.044715 * pow(x[k], 3))));
     case SN_OP_SILU: return x[k] / (1 + exp(-x[k]));
+    case SN_OP_RECIPROCAL: return 1 / x[k];
+    case SN_OP_SOFTPLUS: return x[k] > 0 ? x[k] + log1p(exp(-x[k])) : log1p(exp(x[k]));
+    case SN_OP_LOGSIGMOID: return x[k] > 0 ? -log1p(exp(-x[k])) : x[k] - log1p(exp(x[k]));
+    case SN_OP_LEAKY_RELU: return x[k] > 0 ? x[k] : 0.1 * x[k];
+    case SN_OP_ELU: return x[k] > 0 ? x[k] : 0.1 * expm1(x[k]);
+    case SN_OP_FLIP: return x[n - 1 - k];
+    case SN_OP_L2_NORM: return x[k] / sqrt(row_moment(x, n, 0, 2) * (double)n + 0.1);
+    case SN_OP_GROUP_NORM: /* five groups of one element */ return 0;
     case SN_OP_SOFTMAX: return exp(x[k] - row_lse(x, n));
     case SN_OP_LOG_SOFTMAX: return x[k] - row_lse(x, n);
     case SN_OP_LOGSUMEXP: return row_lse(x, n);
@@ -237,6 +245,10 @@ static double direct(sn_op op, const double *x, int64_t n, int64_t k, int64_t id
   }
 }
 
+/* Of another form than a function of rows: tests/ref/test_interp_more has their values. The expansion of an op of the
+ * user's own is its definition. */
+static bool by_hand(sn_op op) { return op == SN_OP_PAD || op == SN_OP_ANY || op == SN_OP_ALL || op == SN_OP_CUSTOM; }
+
 static void check_expansion(sn_op op) {
   static const double x[15] = {-2, -0.5, 0.25, 1, 3, 0, 0, 1e-3, -40, 35, 1, 1, 1, 1, 1};
   static const double ids[3] = {4, 0, 2};
@@ -245,16 +257,19 @@ static void check_expansion(sn_op op) {
   bool with_ids = sn_op_get(op)->operands == 2;
   sn_val arg[2] = {world_data(&w, typed(&w, SN_ELEM_F64, 2, 3, 5), x), 0};
   if (with_ids) arg[1] = world_data(&w, typed(&w, SN_ELEM_I32, 1, 3), ids);
+  static const char *const tenth[] = {"eps", "slope", "alpha"};
+  for (int i = 0; i < 3; i++)
+    if (sn_op_attr(op, tenth[i]) >= 0) attr[sn_op_attr(op, tenth[i])] = (sn_attr){.set = true, .f = 0.1};
   if (sn_op_attr(op, "axis") >= 0) attr[0] = (sn_attr){.set = true, .i = 1};
-  if (sn_op_attr(op, "eps") >= 0) attr[0] = (sn_attr){.set = true, .f = 0.1};
+  if (op == SN_OP_GROUP_NORM) attr[0] = (sn_attr){.set = true, .i = 5};
   if (op == SN_OP_CROSS_ENTROPY) attr[0] = (sn_attr){.set = true, .f = 0.25};
   const sn_tensor *y = world_value(&w, sn_emit(&w.b, op, with_ids ? 2 : 1, arg, attr, NULL), RUN_BOUNDS);
   int64_t per_row = y->count / 3;
   for (int64_t i = 0; i < y->count; i++) {
     double want = direct(op, x + i / per_row * 5, 5, i % per_row, (int64_t)ids[i / per_row], 0.25);
-    if (!(fabs(y->value[i] - want) <= 1e-13 * fmax(1, fabs(want))))
+    if (y->value[i] != want && !(fabs(y->value[i] - want) <= 1e-13 * fmax(1, fabs(want))))
       fail_msg("`%s` element %d: direct %.17g, expansion %.17g", sn_op_get(op)->name, (int)i, want, y->value[i]);
-    assert_true(isfinite(y->bound[i]));
+    assert_true(isfinite(y->bound[i]) || !isfinite(want));
   }
   world_destroy(&w);
 }
@@ -262,8 +277,7 @@ static void check_expansion(sn_op op) {
 static void expansions_agree_with_direct_evaluation(void **state) {
   (void)state;
   for (int op = 1; op < SN_OP_COUNT; op++)
-    if (sn_op_get((sn_op)op)->cls == SN_CLASS_EXPAND && op != SN_OP_CUSTOM) /* its expansion is its definition */
-      check_expansion((sn_op)op);
+    if (sn_op_get((sn_op)op)->cls == SN_CLASS_EXPAND && !by_hand((sn_op)op)) check_expansion((sn_op)op);
 }
 
 int main(void) {
