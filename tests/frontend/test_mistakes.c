@@ -57,8 +57,14 @@ static void test_regions(void **state) {
   check_file("mistakes_regions");
 }
 
+static void test_points(void **state) {
+  (void)state;
+  check_file("mistakes_points");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_mistakes), cmocka_unit_test(test_more_mistakes),
-                                     cmocka_unit_test(test_rest), cmocka_unit_test(test_regions)};
+                                     cmocka_unit_test(test_rest), cmocka_unit_test(test_regions),
+                                     cmocka_unit_test(test_points)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
