@@ -135,7 +135,8 @@ static bool encloses(const sn_fn *outer, const sn_fn *fn) {
 /* A value whose function is closed, or a sibling of the one at work. */
 static void leaked(sn_call *c, sn_t x, const char *spelled) {
   const char *found =
-      sn_texts(c, "%s, local to @%s; carry it out (sn_layers: list it with &)", sn_describe(c, x, spelled), x.fn->name);
+      sn_texts(c, "%s, local to @%s; carry it out (sn_layers: list it with &; sn_scan: make it a state)",
+               sn_describe(c, x, spelled), x.fn->name);
   sn_mistake_plain(c, "a value of this function or of one around it", found,
                    "a value is used outside the region that made it");
 }

@@ -101,6 +101,12 @@ sn_t sn_l2_norm_at(sn_here here, sn_t x, double eps) {
 
 /* Uniform numbers of a stream in the function of the scope, f32. */
 static sn_t uniform(sn_call *c, sn_scope m, const char *name, int rank, const sn_dimx *const *dims) {
+  for (const sn_fn *fn = c->trace->inner; fn; fn = fn->outer) {
+    if (!fn->repeats) continue;
+    sn_mistake(c, "numbers drawn outside, for every step, and given to the step as an input", "a stream inside a step",
+               "every step would get the same random numbers");
+    return sn_poison(c);
+  }
   sn_t seed = sn_root_scalar(c->trace, c->here, "seed", SN_ELEM_I64, 0);
   sn_t step = sn_root_state(c->trace, c->here, "step", SN_ELEM_I32);
   sn_call at = *c;

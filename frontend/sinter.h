@@ -366,6 +366,17 @@ typedef struct sn_attention_args {
 #define sn_attention(...) sn_attention_at(SN_HERE("sn_attention(" #__VA_ARGS__ ")"), (sn_attention_args){__VA_ARGS__, .end_ = 0})
 sn_t sn_attention_at(sn_here here, sn_attention_args a);
 
+/* One step of a recurrence: h[i] is replaced by the next state, the output is returned.
+ *   y = sn_scan(step, "bth", (&S), (q, k, v, w), .opt = &o);
+ * The letters name the leading axes of every input: t is walked, the others are mapped, so step sees one head of one
+ * sequence: vectors and matrices, as in the paper. S [b, h, ..]: first state in, last out; the output [b, t, h, ..].
+ * Tensors reached through opt are captured whole, and receive gradients. reverse: from the last t to the first. */
+typedef sn_t (*sn_scan_step)(sn_t h[], const sn_t x[], const void *opt);
+typedef struct sn_scan_opt { const void *opt; bool reverse; int end_; } sn_scan_opt;
+#define SN_SCAN_(xs, ...) SN_LIST xs, (sn_scan_opt){__VA_ARGS__}
+#define sn_scan(step, axes, states, ...) sn_scan_at(SN_HERE("sn_scan(" #step ", " #axes ", " #states ", " #__VA_ARGS__ ")"), step, axes, SN_REFS states, SN_SCAN_(__VA_ARGS__, .end_ = 0))
+sn_t sn_scan_at(sn_here here, sn_scan_step step, const char *axes, sn_t **states, sn_list x, sn_scan_opt o);
+
 /* An op of the user's own: y = fwd(x, opt), and bwd sets dx[i], the derivative by x[i] given y and dy, or leaves it: then
  * x[i] is a constant. Both are graphs; second derivatives differentiate bwd. Tensors reached through opt are constants.
  *   y = sn_custom("int8", round, round_grad, (w, step), NULL);  bwd NULL: no gradient passes */

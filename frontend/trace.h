@@ -76,6 +76,7 @@ struct sn_fn {
   sn_build b;
   sn_loc loc;      /* the origin of b points here */
   bool closed;     /* its values can no longer be used */
+  bool repeats;    /* runs many times: the step of a scan */
   int fixed_count; /* ARG leaves before the captures */
   int capture_count, capture_capacity;
   sn_capture *capture;

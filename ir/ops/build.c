@@ -250,20 +250,6 @@ sn_val sn_g_contract(sn_build *b, const char *spec, sn_val x, sn_val y) {
 
 sn_val sn_g_region_call(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, int result) {
   sn_val *map = SN_ARRAY(b->func->arena, body->value_count, sn_val);
-  for (int i = 0; i < body->node_count && !b->failed; i++) {
-    const sn_node *n = body->node[i];
-    if (n->op == SN_OP_ARG) {
-      int64_t k = sn_node_attr(n, "index")->i;
-      if (k >= arg_count)
-        sn_b_fail(b, "`%s` is called with %d arguments", body->name, arg_count);
-      else
-        map[n->first] = args[k];
-      continue;
-    }
-    sn_val *arg = SN_ARRAY(b->func->arena, n->arg_count, sn_val);
-    for (int k = 0; k < n->arg_count; k++) arg[k] = map[n->arg[k]];
-    sn_val v = sn_func_copy_node(b->func, n, arg);
-    for (int r = 0; r < n->result_count; r++) map[n->first + (sn_val)r] = v + (sn_val)r;
-  }
+  sn_region_copy(b, body, arg_count, args, map);
   return b->failed ? 0 : map[body->result[result]];
 }

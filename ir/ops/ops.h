@@ -50,8 +50,9 @@ sn_val sn_g_contract(sn_build *b, const char *spec, sn_val x, sn_val y);
 sn_val sn_g_region_call(sn_build *b, const sn_func *body, int arg_count, const sn_val *args,
                         int result); /* inlines the body */
 
-/* The nodes of a body in b->func, for gradients: ops without a gradient rule of their own are expanded.
- * map: by value id of the body, set to the values in b->func. */
+/* The nodes of a body in b->func. map: by value id of the body, set to the values in b->func. */
+void sn_region_copy(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map);
+/* The same for gradients: ops without a gradient rule of their own are expanded. */
 void sn_region_inline(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map);
 
 static inline const sn_type *sn_g_type(const sn_build *b, sn_val v) { return sn_val_type(b->func, v); }
@@ -121,6 +122,21 @@ typedef struct sn_attention_layout {
   int first_capture, capture_count, start;
 } sn_attention_layout;
 sn_attention_layout sn_attention_layout_of(const sn_node *n);
+
+/* Operand layout of scan: states, inputs, captures; results: states, outputs. */
+typedef struct sn_scan_layout {
+  int states, inputs, captures, outputs;
+  int lead, time; /* letters of `axes`, position of t */
+  bool reverse;
+  const sn_func *step;
+} sn_scan_layout;
+sn_scan_layout sn_scan_layout_of(const sn_node *n);
+/* Are the states before each step among the outputs, as the gradient wants them? */
+bool sn_scan_stores_states(const sn_node *n);
+/* The same scan with these outputs after its own. -> its first result */
+sn_val sn_scan_store_states(sn_build *b, const sn_node *n, const sn_val *arg);
+/* Different letters a .. z, one of them t, at most SN_RANK_MAX? */
+bool sn_scan_axes_valid(const char *axes);
 
 /* A scalar region applied to each element of tensors of one shape. lifted[i]: argument i is a tensor of type `shape`'s
  * extents standing for a scalar; the others are passed whole. Results are tensors of that shape.

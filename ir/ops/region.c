@@ -38,14 +38,15 @@ sn_code sn_infer_region_result(sn_infer *in, const char *name, int k, const sn_t
   return code;
 }
 
-/* One node of a region in b->func; ops that have a gradient only through their expansion are expanded. */
-static sn_val inline_node(sn_build *b, const sn_node *n, const sn_val *arg) {
+/* One node of a region in b->func. expand: ops that have a gradient only through their expansion are expanded. */
+static sn_val inline_node(sn_build *b, const sn_node *n, const sn_val *arg, bool expand) {
   const sn_op_rules *rules = sn_op_rules_of(n->op);
-  if (rules->expand && !rules->grad) return sn_emit_expansion(b, n, arg);
+  if (expand && rules->expand && !rules->grad) return sn_emit_expansion(b, n, arg);
   return sn_func_copy_node(b->func, n, arg);
 }
 
-void sn_region_inline(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map) {
+static void inline_nodes(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map,
+                         bool expand) {
   for (int i = 0; i < body->node_count && !b->failed; i++) {
     const sn_node *n = body->node[i];
     if (n->op == SN_OP_ARG) {
@@ -58,7 +59,15 @@ void sn_region_inline(sn_build *b, const sn_func *body, int arg_count, const sn_
     }
     sn_val *arg = SN_ARRAY(b->func->arena, n->arg_count, sn_val);
     for (int k = 0; k < n->arg_count; k++) arg[k] = map[n->arg[k]];
-    sn_val v = inline_node(b, n, arg);
+    sn_val v = inline_node(b, n, arg, expand);
     for (int r = 0; r < n->result_count; r++) map[n->first + (sn_val)r] = v + (sn_val)r;
   }
+}
+
+void sn_region_inline(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map) {
+  inline_nodes(b, body, arg_count, args, map, true);
+}
+
+void sn_region_copy(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map) {
+  inline_nodes(b, body, arg_count, args, map, false);
 }

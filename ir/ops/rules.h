@@ -36,6 +36,8 @@ static inline bool sn_is_index(sn_elem e) { return e == SN_ELEM_I32 || e == SN_E
 
 /* ---- pieces that gradient rules and expansions share ---- */
 
+void sn_scan_grad(sn_grad_rule *g); /* of scan */
+
 sn_types *sn_b_types(const sn_build *b);
 sn_val sn_b_scale(sn_build *b, sn_val x, double factor);         /* x * factor */
 sn_val sn_b_mean(sn_build *b, sn_val x, int axis);               /* over one axis */

@@ -1,4 +1,4 @@
-/* Random valid uses of the ops that hold regions of the user's own: custom. */
+/* Random valid uses of the ops that hold regions of the user's own: custom, scan. */
 #include "ir/ops/sample_region.h"
 
 #include "ir/ops/rules.h"
@@ -85,10 +85,56 @@ static void draw_custom(draw *d) {
   *attr(d, "wrt") = (sn_attr){.set = true, .ints = both, .count = 2};
 }
 
+/* ---- scan: s' = tanh(w s + x), n' = n + 1, y = s' sum(x) ---- */
+
+/* The letters before the inner axes: a type with them. */
+static const sn_type *led(const draw *d, const char *axes, const sn_dimx *const *lead, bool has_time,
+                          const sn_type *t) {
+  const sn_dimx *dim[2 * SN_RANK_MAX];
+  int n = 0;
+  for (int i = 0; axes[i]; i++)
+    if (axes[i] != 't' || has_time) dim[n++] = lead[i];
+  for (int i = 0; i < t->rank; i++) dim[n++] = t->dim[i];
+  return sn_type_of(d->m->types, t->elem, n, dim);
+}
+
+static const sn_func *scan_step(const draw *d, const sn_type *s, const sn_type *w, const sn_type *count) {
+  static const int64_t axes[1] = {0};
+  sn_build b = region(d, "sample_step");
+  int at = 0;
+  sn_val state = argument(&b, at++, s), n = count ? argument(&b, at++, count) : 0, x = argument(&b, at++, s);
+  sn_val matrix = argument(&b, at++, w), z = sn_g_contract(&b, "i,ij->j", state, matrix);
+  sn_val next = sn_g1(&b, SN_OP_TANH, sn_g2(&b, SN_OP_ADD, sn_g_cast(&b, z, s->elem), x));
+  sn_val gate = sn_g_expand_to(&b, sn_g_sum(&b, x, 1, axes), s);
+  sn_func_return(b.func, next);
+  if (n) sn_func_return(b.func, sn_g2(&b, SN_OP_ADD, n, sn_g_const_like(&b, n, 1)));
+  sn_func_return(b.func, product(&b, next, gate));
+  return b.func;
+}
+
+static void draw_scan(draw *d) {
+  static const char *const axes[] = {"t", "bt", "bth", "htb"};
+  const char *letters = axes[below(d, 4)];
+  const sn_dimx *lead[3] = {extent(d), extent(d), extent(d)};
+  const sn_type *s = shaped(d, 1), *count = below(d, 3) == 0 ? sn_type_scalar(d->m->types, SN_ELEM_I32) : NULL;
+  const sn_dimx *square[2] = {s->dim[0], s->dim[0]};
+  const sn_type *w = sn_type_of(d->m->types, d->s->real, 2, square);
+  operand(d, led(d, letters, lead, false, s), -1, 1);
+  if (count) operand(d, led(d, letters, lead, false, count), 0, 4);
+  operand(d, led(d, letters, lead, true, s), -1, 1);
+  operand(d, w, -0.5, 0.5);
+  attr(d, "axes")->s = letters;
+  attr(d, "states")->i = count ? 2 : 1;
+  attr(d, "inputs")->i = 1;
+  attr(d, "step")->region = scan_step(d, s, w, count);
+  if (below(d, 2)) attr(d, "reverse")->i = 1;
+}
+
 bool sn_sample_region(sn_rng *rng, sn_module *m, sn_op op, sn_sample *out) {
   draw d = {.rng = rng, .m = m, .op = op, .s = out};
   switch (op) {
     case SN_OP_CUSTOM: draw_custom(&d); return true;
+    case SN_OP_SCAN: draw_scan(&d); return true;
     default: return false;
   }
 }

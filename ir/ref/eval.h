@@ -23,6 +23,7 @@ sn_code sn_eval_reduce(sn_eval *e); /* sum, prod, amax, amin, argmax, argmin */
 sn_code sn_eval_contract(sn_eval *e);
 sn_code sn_eval_index(sn_eval *e);     /* gather .. dynamic_write */
 sn_code sn_eval_attention(sn_eval *e); /* both directions */
+sn_code sn_eval_scan(sn_eval *e);
 
 sn_loc sn_eval_loc(const sn_eval *e);
 sn_code sn_eval_fail(sn_eval *e, const char *format, ...) SN_PRINTF(2, 3);

@@ -236,6 +236,7 @@ static sn_eval_fn rule_of(sn_op op) { /* table */
     case SN_OP_GRAD: return eval_grad;
     case SN_OP_ATTENTION:
     case SN_OP_ATTENTION_GRAD: return sn_eval_attention;
+    case SN_OP_SCAN: return sn_eval_scan;
     default: return by_class(sn_op_get(op)->cls);
   }
 }

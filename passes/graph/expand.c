@@ -13,7 +13,9 @@ enum { MAX_GROUP = 1 << 30 }; /* written numbers above this are not ours */
 
 /* Facts of the function in the sweep. */
 typedef struct state {
-  bool graph; /* an entry, not a body */
+  bool graph;    /* an entry, not a body */
+  bool step;     /* of a scan: attention has no kernel inside one */
+  sn_map *steps; /* names of the steps of scans */
   bool keeps_stop;
   int next_group; /* above the numbers of all groups that are there */
 } state;
@@ -37,6 +39,7 @@ static int number_of_group(const char *group) {
 static void begin_func(sn_rewriter *r, const sn_func *f) {
   state *s = r->data;
   s->graph = f->kind == SN_FUNC_GRAPH;
+  s->step = sn_map_get_str(s->steps, f->name) != NULL;
   s->keeps_stop = !s->graph;
   s->next_group = 1;
   for (int i = 0; i < f->node_count; i++) {
@@ -46,15 +49,17 @@ static void begin_func(sn_rewriter *r, const sn_func *f) {
   }
 }
 
+static bool attention_expands(const sn_rewriter *r, const state *s, const sn_build *b, const sn_val *arg) {
+  return s->step || (s->graph && !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])));
+}
+
 static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
   state *s = r->data;
   if (n->op == SN_OP_STOP && !s->keeps_stop && sn_rule_enabled(r->env, "expand.stop")) {
     out[0] = arg[0];
     return true;
   }
-  if (n->op == SN_OP_ATTENTION && s->graph &&
-      !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])) &&
-      sn_rule_enabled(r->env, "expand.attention")) {
+  if (n->op == SN_OP_ATTENTION && attention_expands(r, s, b, arg) && sn_rule_enabled(r->env, "expand.attention")) {
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return true;
   }
@@ -65,7 +70,12 @@ static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_
 }
 
 sn_code sn_pass_expand(sn_module *m, sn_pass_env *env) {
-  state s = {0};
+  state s = {.steps = sn_map_create(env->arena)};
+  for (int i = 0; i < m->func_count; i++)
+    for (int k = 0; k < m->func[i]->node_count; k++) {
+      const sn_node *n = m->func[i]->node[k];
+      if (n->op == SN_OP_SCAN) sn_map_put_str(s.steps, sn_node_attr(n, "step")->region->name, &s);
+    }
   sn_rewriter r = {.env = env, .pass = "expand", .node = expand_node, .begin = begin_func, .data = &s};
   env->rule_hits = 0;
   return sn_rewrite_module(m, &r);

@@ -170,6 +170,7 @@ static bool *find_update_work(sn_fuse *s) {
   const sn_func *f = s->f;
   bool *only = SN_ARRAY(s->arena, f->value_count, bool), *seen = SN_ARRAY(s->arena, f->value_count, bool);
   for (int i = 0; i < f->output_count; i++) seen[f->output[i].value] = true;
+  for (int i = 0; i < f->result_count; i++) seen[f->result[i]] = true;
   if (f->guard) seen[f->guard] = true;
   for (int i = f->node_count - 1; i >= 0; i--) {
     const sn_node *n = f->node[i];
@@ -366,7 +367,7 @@ static void collect_refusals(sn_fuse *s) {
  * ----------------------------------------------------------------------------------------------------------------------
  */
 
-static sn_code fuse_function(sn_pass_env *env, const sn_func *f) {
+static sn_code fuse_function(sn_pass_env *env, const sn_func *f, sn_func **out) {
   sn_fuse s;
   sn_arena *arena = env->arena;
   sn_fuse_begin(&s, env, arena, f, kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.inline_numbers"));
@@ -379,13 +380,61 @@ static sn_code fuse_function(sn_pass_env *env, const sn_func *f) {
   while (join_edges(&s, find_edges(&s), false, 0)) continue; /* scalars last: they would make equal groups differ */
   if (kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.recompute")) sn_fuse_recompute(&s);
   collect_refusals(&s);
-  return sn_fuse_build(&s);
+  return sn_fuse_build(&s, out);
+}
+
+/* ---- steps of scans ------------------------------------------------------------------------------------------------
+ */
+
+/* The function with the fused steps in its scans; itself when it has none. */
+static const sn_func *with_steps(const sn_func *f, sn_map *steps) {
+  bool any = false;
+  for (int i = 0; i < f->node_count; i++) any |= f->node[i]->op == SN_OP_SCAN;
+  if (!any) return f;
+  sn_func *to = sn_func_successor(f);
+  sn_val *map = SN_ARRAY(to->arena, f->value_count, sn_val);
+  for (int i = 0; i < f->node_count; i++) {
+    const sn_node *n = f->node[i];
+    sn_val *arg = SN_ARRAY(to->arena, n->arg_count + 1, sn_val);
+    sn_attr attr[SN_ATTR_MAX];
+    for (int k = 0; k < sn_op_get(n->op)->attr_count; k++) attr[k] = n->attr[k];
+    int step = n->op == SN_OP_SCAN ? sn_op_attr(n->op, "step") : -1;
+    if (step >= 0) attr[step].region = sn_map_get(steps, (uint64_t)(uintptr_t)attr[step].region);
+    for (int k = 0; k < n->arg_count; k++) arg[k] = map[n->arg[k]];
+    sn_val v = sn_func_add(to, n->op, n->arg_count, arg, attr, n->result_count, n->type, &n->origin);
+    for (int r = 0; r < n->result_count; r++) map[n->first + (sn_val)r] = v + (sn_val)r;
+  }
+  for (int i = 0; i < f->output_count; i++) sn_func_output(to, f->output[i].name, map[f->output[i].value]);
+  for (int i = 0; i < f->update_count; i++) sn_func_update(to, map[f->update[i].state], map[f->update[i].next]);
+  for (int i = 0; i < f->result_count; i++) sn_func_return(to, map[f->result[i]]);
+  to->guard = map[f->guard];
+  return sn_func_replace((sn_func *)(uintptr_t)f, to);
+}
+
+/* Fuses the steps of scans that f holds, inner ones first; steps: step -> what it became. */
+static sn_code fuse_steps(sn_pass_env *env, const sn_func *f, sn_map *steps) {
+  for (int i = 0; i < f->node_count; i++) {
+    if (f->node[i]->op != SN_OP_SCAN) continue;
+    const sn_func *step = sn_node_attr(f->node[i], "step")->region;
+    sn_func *fused = NULL;
+    if (sn_map_get(steps, (uint64_t)(uintptr_t)step)) continue;
+    SN_TRY(fuse_steps(env, step, steps));
+    SN_TRY(fuse_function(env, with_steps(step, steps), &fused));
+    sn_map_put(steps, (uint64_t)(uintptr_t)step, fused);
+  }
+  return SN_OK;
 }
 
 sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env) {
   env->rule_hits = 0;
   int count = m->func_count;
-  for (int i = 0; i < count; i++)
-    if (m->func[i]->kind == SN_FUNC_GRAPH) SN_TRY(fuse_function(env, m->func[i]));
+  sn_func **graph = SN_ARRAY(env->arena, count, sn_func *), *fused;
+  sn_map *steps = sn_map_create(env->arena);
+  for (int i = 0; i < count; i++) graph[i] = m->func[i];
+  for (int i = 0; i < count; i++) {
+    if (graph[i]->kind != SN_FUNC_GRAPH) continue;
+    SN_TRY(fuse_steps(env, graph[i], steps));
+    SN_TRY(fuse_function(env, with_steps(graph[i], steps), &fused));
+  }
   return SN_OK;
 }

@@ -7,7 +7,15 @@
 
 enum { SN_FUSE_INPUTS = 64 }; /* buffers that one kernel reads */
 
-typedef enum sn_fuse_kind { SN_FUSE_MAP, SN_FUSE_ROWS, SN_FUSE_CONTRACT, SN_FUSE_ATTEND, SN_FUSE_INDEX } sn_fuse_kind;
+typedef enum sn_fuse_kind {
+  SN_FUSE_MAP,
+  SN_FUSE_ROWS,
+  SN_FUSE_CONTRACT,
+  SN_FUSE_ATTEND,
+  SN_FUSE_INDEX,
+  SN_FUSE_SCAN, /* always a kernel of its own */
+  SN_FUSE_KINDS
+} sn_fuse_kind;
 
 typedef struct sn_fuse_group {
   sn_fuse_kind kind;
@@ -68,8 +76,8 @@ bool sn_fuse_rule_allows(const sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to);
 
 /* Removes intermediates from memory by computing them again in their users. */
 void sn_fuse_recompute(sn_fuse *s);
-/* Groups -> a function of fused nodes that takes the place of s->f. */
-SN_MUST sn_code sn_fuse_build(sn_fuse *s);
+/* Groups -> a function of fused nodes that takes the place of s->f; -> *out. */
+SN_MUST sn_code sn_fuse_build(sn_fuse *s, sn_func **out);
 
 const char *sn_fuse_kind_name(sn_fuse_kind k);
 sn_fuse_kind sn_fuse_kind_of(const sn_node *n);

@@ -157,22 +157,23 @@ static void find_wanted(builder *b) {
   }
 }
 
-sn_code sn_fuse_build(sn_fuse *s) {
+sn_code sn_fuse_build(sn_fuse *s, sn_func **out) {
   builder b = {.s = s, .to = sn_func_successor(s->f)};
   b.value = SN_ARRAY(s->arena, s->f->value_count, sn_val);
   b.wanted = SN_ARRAY(s->arena, s->f->value_count, bool);
   b.state = SN_ARRAY(s->arena, s->group_count, unsigned char);
   find_wanted(&b);
   for (int i = 0; i < s->f->node_count; i++)
-    if (s->f->node[i]->op == SN_OP_INPUT) memory_value(&b, s->f->node[i]->first);
+    if (s->f->node[i]->op == SN_OP_INPUT || s->f->node[i]->op == SN_OP_ARG) memory_value(&b, s->f->node[i]->first);
   for (int i = 0; i < s->f->output_count && !b.failed; i++)
     sn_func_output(b.to, s->f->output[i].name, outer_value(&b, s->f->output[i].value));
   for (int i = 0; i < s->f->update_count && !b.failed; i++) {
     sn_val state = memory_value(&b, s->f->update[i].state);
     sn_func_update(b.to, state, outer_value(&b, s->f->update[i].next));
   }
+  for (int i = 0; i < s->f->result_count && !b.failed; i++) sn_func_return(b.to, outer_value(&b, s->f->result[i]));
   if (s->f->guard && !b.failed) b.to->guard = outer_value(&b, s->f->guard);
   if (b.failed) return b.failed;
-  sn_func_replace((sn_func *)(uintptr_t)s->f, b.to);
+  *out = sn_func_replace((sn_func *)(uintptr_t)s->f, b.to);
   return SN_OK;
 }

@@ -235,12 +235,16 @@ static const char *check_attend(question *q, const sn_node *root) {
 }
 
 static const char *check_kind(question *q, sn_fuse_kind *kind) {
-  const sn_node *root[SN_FUSE_INDEX + 1] = {0};
-  int count[SN_FUSE_INDEX + 1] = {0};
+  const sn_node *root[SN_FUSE_KINDS] = {0};
+  int count[SN_FUSE_KINDS] = {0};
   for (int i = 0; i < q->count; i++) {
     const sn_node *n = q->s->f->node[q->position[i]];
     count[sn_fuse_kind_of(n)]++;
     root[sn_fuse_kind_of(n)] = n;
+  }
+  if (count[SN_FUSE_SCAN]) {
+    *kind = SN_FUSE_SCAN;
+    return q->count > 1 ? "an op that is a kernel of its own" : NULL;
   }
   int structured = count[SN_FUSE_CONTRACT] + count[SN_FUSE_ATTEND] + (count[SN_FUSE_ATTEND] ? 0 : count[SN_FUSE_INDEX]);
   if (structured > 1) return "two ops that are kernels of their own";

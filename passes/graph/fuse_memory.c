@@ -104,8 +104,26 @@ static bool needs_buffer(const sn_node *n, int k) { /* table */
     case SN_OP_INDEX_ADD: return k > 0;
     case SN_OP_DYN_WRITE: return k == 2;
     case SN_OP_ATTENTION:
-    case SN_OP_ATTENTION_GRAD: return true;
+    case SN_OP_ATTENTION_GRAD:
+    case SN_OP_SCAN: return true;
     default: return false;
+  }
+}
+
+/* A step takes parts of its operands as they lie: behind the leading axes without gaps, in order. */
+static void store_loose(sn_fuse *s, const sn_node *n, int k) {
+  sn_scan_layout l = sn_scan_layout_of(n);
+  sn_types *t = s->f->module->types;
+  int lead = k < l.states ? l.lead - 1 : k < l.states + l.inputs ? l.lead : 0;
+  const sn_dimx *stride = sn_dimx_const(t, 1);
+  sn_view view;
+  if (unviewable(s, n->arg[k], &view)) return;
+  for (int i = view.rank - 1; i >= lead; i--) {
+    if (!sn_dimx_is_one(view.extent[i]) && view.stride[i] != stride) {
+      s->stored[sn_node_of(s->f, n->arg[k])->first] = true;
+      return;
+    }
+    stride = sn_dimx_mul(t, stride, view.extent[i]);
   }
 }
 
@@ -134,6 +152,7 @@ static void find_stored(sn_fuse *s) {
   for (int i = 0; i < f->output_count; i++) keep(s, f->output[i].value, false);
   for (int i = 0; i < f->update_count; i++) keep(s, f->update[i].next, true);
   keep(s, f->guard, false);
+  for (int i = 0; i < f->result_count; i++) keep(s, f->result[i], false);
   for (int i = 0; i < f->node_count; i++) {
     const sn_node *n = f->node[i];
     sn_op_class cls = sn_op_get(n->op)->cls;
@@ -141,6 +160,7 @@ static void find_stored(sn_fuse *s) {
     for (int k = 0; k < n->arg_count; k++) {
       store_unviewable(s, n->arg[k]);
       if (needs_buffer(n, k)) store_leaf(s, n, k);
+      if (n->op == SN_OP_SCAN) store_loose(s, n, k);
     }
   }
 }
@@ -191,12 +211,13 @@ sn_fuse_kind sn_fuse_kind_of(const sn_node *n) { /* table */
     case SN_OP_INDEX_ADD:
     case SN_OP_DYN_WRITE:
     case SN_OP_CONCAT: return SN_FUSE_INDEX;
+    case SN_OP_SCAN: return SN_FUSE_SCAN;
     default: return sn_op_get(n->op)->cls == SN_CLASS_REDUCE ? SN_FUSE_ROWS : SN_FUSE_MAP;
   }
 }
 
 const char *sn_fuse_kind_name(sn_fuse_kind k) {
-  static const char *const name[] = {"map", "rows", "contract", "attend", "index"};
+  static const char *const name[] = {"map", "rows", "contract", "attend", "index", "scan"};
   return name[k];
 }
 

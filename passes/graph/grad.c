@@ -6,6 +6,7 @@
  *   - EXPAND ops whose rule says "through the expansion"
  *   - attention when a captured tensor or its lse takes part, when its gradient is differentiated again, or when it has
  *     no kernel
+ * Scans on such paths are made to store their states.
  *
  * Terminates: a sweep leaves no grad, and rules of gradients add none. */
 #include "passes/graph/rewrite.h"
@@ -75,6 +76,12 @@ static bool attention_expands(const paths *p, const sn_pass_env *env, const sn_n
   return p->reaches[n->first + 1] || p->again[n->first];
 }
 
+static bool scan_is_stored(const paths *p, const sn_node *n) {
+  bool on = false;
+  for (int k = 0; k < n->result_count; k++) on |= on_path(p, n->first + (sn_val)k);
+  return on && !sn_scan_stores_states(n);
+}
+
 static bool derive(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
   int count = n->arg_count - 1;
   sn_val one = sn_g_const_like(b, arg[0], 1);
@@ -89,6 +96,11 @@ static bool grad_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_va
   if (n->op == SN_OP_GRAD) return sn_rule_enabled(r->env, "grad.derive") && derive(b, n, arg, out);
   if (n->op == SN_OP_ATTENTION && attention_expands(p, r->env, n) && sn_rule_enabled(r->env, "grad.attention")) {
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
+    return true;
+  }
+  if (n->op == SN_OP_SCAN && scan_is_stored(p, n) && sn_rule_enabled(r->env, "grad.scan")) {
+    sn_val v = sn_scan_store_states(b, n, arg);
+    for (int k = 0; k < n->result_count; k++) out[k] = v + (sn_val)k;
     return true;
   }
   if (sn_op_get(n->op)->cls != SN_CLASS_EXPAND || sn_op_rules_of(n->op)->grad || !on_path(p, n->first)) return false;

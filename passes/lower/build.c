@@ -81,8 +81,19 @@ static void add_buffer(sn_build_kernel *b, const sn_buffer_use *use) {
   b->buffer[b->buffer_count++].role = use->role;
 }
 
-sn_build_kernel *sn_build_kernel_begin(sn_lower_ctx *c, const char *name, int count, const sn_buffer_use *use) {
+/* A body inside an instance sees the buffers and sizes of that. */
+static sn_build_kernel *begin_inside(sn_lower_ctx *c) {
   sn_build_kernel *b = SN_NEW(c->arena, sn_build_kernel);
+  *b = *c->inside;
+  b->c = c;
+  b->grid_count = 0;
+  return b;
+}
+
+sn_build_kernel *sn_build_kernel_begin(sn_lower_ctx *c, const char *name, int count, const sn_buffer_use *use) {
+  if (c->inside) return begin_inside(c);
+  sn_build_kernel *b = SN_NEW(c->arena, sn_build_kernel);
+  b->inner = SN_NEW(c->arena, sn_inner);
   b->c = c;
   b->k = sn_kernel_create(c->arena, name);
   for (int i = 0; i < count; i++) add_buffer(b, &use[i]);
@@ -96,7 +107,35 @@ sn_build_kernel *sn_build_kernel_begin(sn_lower_ctx *c, const char *name, int co
   return b;
 }
 
+int sn_inner_add(sn_build_kernel *b, const sn_type *type, sn_kv buffer, sn_kv base) {
+  sn_inner *x = b->inner;
+  SN_GROW(b->c->arena, x->at, x->count, x->capacity);
+  x->at[x->count] = (struct sn_inner_slot){type, buffer, base};
+  return SN_LOWER_INNER + x->count++;
+}
+
+int sn_inner_local(sn_build_kernel *b, const sn_type *type) {
+  enum { MOST = 1 << 24 };
+  int64_t n = sn_dimx_max_value(sn_type_count(b->c->types, type));
+  if (n <= MOST) return sn_inner_add(b, type, sn_k_local(b->k, type->elem, n < 1 ? 1 : n), 0);
+  if (!b->c->failed)
+    b->c->failed =
+        sn_lower_fail(b->c, "a value inside an instance has up to %lld elements, at most %d fit", (long long)n, MOST);
+  return 0;
+}
+
+static const struct sn_inner_slot *inner_slot(const sn_build_kernel *b, int slot) {
+  return slot >= SN_LOWER_INNER ? &b->inner->at[(slot & ~SN_LOWER_WORDS) - SN_LOWER_INNER] : NULL;
+}
+
+sn_kv sn_build_offset(const sn_build_kernel *b, int slot, sn_kv off) {
+  const struct sn_inner_slot *x = inner_slot(b, slot);
+  return x && x->base ? sn_k_iadd(b->k, off, x->base) : off;
+}
+
 sn_kv sn_build_buffer(const sn_build_kernel *b, int slot) {
+  const struct sn_inner_slot *x = inner_slot(b, slot);
+  if (x) return x->buffer;
   for (int i = 0; i < b->buffer_count; i++)
     if (b->buffer[i].slot == slot) return b->buffer[i].value;
   return 0;
@@ -125,8 +164,17 @@ void sn_build_grid(sn_build_kernel *b, int count, const sn_dimx *e0, const sn_di
   b->grid[0] = e0, b->grid[1] = count > 1 ? e1 : NULL, b->grid[2] = count > 2 ? e2 : NULL;
   sn_kv g[3] = {0};
   for (int i = 0; i < count; i++) g[i] = sn_build_dim(b, b->grid[i]);
+  if (b->c->inside) {
+    for (int i = 0; i < count; i++) {
+      b->loop[i] = !sn_dimx_is_one(b->grid[i]);
+      b->id[i] = b->loop[i] ? sn_k_for(b->k, sn_k_i(b->k, 0), g[i], 1, 0, NULL) : sn_k_i(b->k, 0);
+    }
+    return;
+  }
   sn_kernel_grid(b->k, count, g[0], g[1], g[2]);
 }
+
+sn_kv sn_build_id(const sn_build_kernel *b, int i) { return b->c->inside ? b->id[i] : sn_k_gid(b->k, i); }
 
 sn_kv sn_build_address(sn_build_kernel *b, const sn_view *v, const sn_kv *coordinate) {
   sn_kv sum = sn_build_dim(b, v->offset);
@@ -174,9 +222,16 @@ static sn_plan_arg arg_of(const sn_build_kernel *b, int i) {
   return (sn_plan_arg){false, symbol};
 }
 
+/* A body inside an instance ends with its loops. */
+static void end_inside(sn_build_kernel *b) {
+  for (int i = b->grid_count - 1; i >= 0; i--)
+    if (b->loop[i]) sn_k_end_for(b->k, 0, NULL);
+}
+
 sn_code sn_build_kernel_end(sn_build_kernel *b, const sn_report *report) {
   sn_lower_ctx *c = b->c;
   if (c->failed) return c->failed;
+  if (c->inside) return end_inside(b), SN_OK;
   sn_step s = {.kind = SN_STEP_LAUNCH, .arg_count = b->k->param_count, .from = -1, .to = -1};
   sn_plan_arg arg[SN_K_PARAMS];
   for (int i = 0; i < s.arg_count; i++) arg[i] = arg_of(b, i);

@@ -312,7 +312,8 @@ static void set_grid(sn_contraction *k, sn_tile *t) {
   for (int i = 0; i < s->rank; i++)
     if (k->role[i] != SUM && i != k->row && i != k->col) lead = sn_dimx_mul(types, lead, s->extent[i]);
   sn_build_grid(t->b, 3, sn_dimx_mul(types, lead, big), sn_contract_ceil(k, n, k->bn), per);
-  sn_kv id = sn_k_gid(kk, 0), blocks = sn_build_dim(t->b, big), row = sn_k_imulc(kk, sn_k_gid(kk, 2), k->bm);
+  sn_kv id = sn_build_id(t->b, 0), blocks = sn_build_dim(t->b, big);
+  sn_kv row = sn_k_imulc(kk, sn_build_id(t->b, 2), k->bm);
   if (split) {
     sn_kv block = sn_dimx_is_one(lead) ? id : sn_k_ibin(kk, SN_K_IMOD, id, blocks);
     row = sn_k_iadd(kk, row, sn_k_imulc(kk, block, cached));
@@ -325,7 +326,7 @@ static void set_grid(sn_contraction *k, sn_tile *t) {
     id = sn_k_ibin(kk, SN_K_IDIV, id, e);
   }
   if (k->row >= 0) t->at[k->row] = row;
-  if (k->col >= 0) t->at[k->col] = sn_k_imulc(kk, sn_k_gid(kk, 1), k->bn);
+  if (k->col >= 0) t->at[k->col] = sn_k_imulc(kk, sn_build_id(t->b, 1), k->bn);
 }
 
 /* Blocks of the cached rows need not divide the extent: then a tile may start beyond the end. */

@@ -20,7 +20,7 @@ static int frozen_slot(const sn_contraction *k, const sn_group *g) {
 
 bool sn_contract_may_pack(const sn_contraction *k) {
   int64_t n;
-  if (!k->c->target->packed_b || k->col < 0 || k->sum < 0 || frozen_slot(k, &k->b) < 0) return false;
+  if (!k->c->target->packed_b || k->c->inside || k->col < 0 || k->sum < 0 || frozen_slot(k, &k->b) < 0) return false;
   if (k->elem != SN_ELEM_F32 && k->elem != SN_ELEM_BF16) return false;
   for (int i = 0; i < k->out.space.rank; i++) {
     bool in_b = k->role[i] == BATCH || k->role[i] == COL || k->role[i] == SUM;

@@ -32,8 +32,8 @@ void sn_tile_grid(sn_tile *t, int count, sn_axis_block *a) {
   int lead = n > 3 ? n - 2 : 1, dims = n > 3 ? 3 : n;
   for (int i = 0; i < lead; i++) first = sn_dimx_mul(types, first, a[i].blocks);
   sn_build_grid(t->b, dims, first, dims > 1 ? a[lead].blocks : NULL, dims > 2 ? a[lead + 1].blocks : NULL);
-  decode(t, lead, a, sn_k_gid(t->b->k, 0));
-  for (int i = 1; i < dims; i++) decode(t, 1, &a[lead + i - 1], sn_k_gid(t->b->k, i));
+  decode(t, lead, a, sn_build_id(t->b, 0));
+  for (int i = 1; i < dims; i++) decode(t, 1, &a[lead + i - 1], sn_build_id(t->b, i));
 }
 
 /* ---- block sizes --------------------------------------------------------------------------------------------- */

@@ -71,11 +71,19 @@ static bool positions(const sn_func *f, sn_val v, sn_view *out) {
   return true;
 }
 
+/* An instance loads indices from what it is given only. */
+static sn_code check_inside(sn_lower_ctx *c, int slot, bool wide) {
+  const sn_kins *x = sn_k_ins(c->inside->k, sn_build_buffer(c->inside, slot));
+  if (wide) return sn_lower_fail(c, "positions inside a step are i32, not i64");
+  return x->op == SN_K_PARAM ? SN_OK : sn_lower_fail(c, "a step cannot write at a position that it computes itself");
+}
+
 static sn_code find_numbers(indexing *x, sn_val v, numbers *out) {
   *out = (numbers){.slot = -1, .scale = 1};
   if (positions(x->c->body, v, &out->view)) return SN_OK;
   if (!sn_lower_source(x->c, v, &out->slot, &out->view)) return sn_lower_fail(x->c, "indices must lie in memory");
   bool wide = sn_val_type(x->c->body, v)->elem == SN_ELEM_I64;
+  if (x->c->inside) SN_TRY(check_inside(x->c, out->slot, wide));
   out->scale = wide ? 2 : 1;
   if (wide) out->slot |= SN_LOWER_WORDS;
   return SN_OK;
@@ -88,7 +96,8 @@ static int use_numbers(const numbers *x, sn_buffer_use *use, int count) {
 
 static sn_kv load_number(sn_build_kernel *b, const numbers *x, const sn_kv *at) {
   sn_kv address = sn_k_imulc(b->k, sn_build_address(b, &x->view, at), x->scale);
-  return x->slot < 0 ? address : sn_k_iload(b->k, sn_build_buffer(b, x->slot), address);
+  if (x->slot < 0) return address;
+  return sn_k_iload(b->k, sn_build_buffer(b, x->slot), sn_build_offset(b, x->slot, address));
 }
 
 /* min(max(i, 0), extent - count) */
@@ -201,7 +210,8 @@ static sn_kwin result_window(scatter *s, sn_kv row) {
   const sn_view *v = &s->x->result;
   for (int i = 0; i < v->rank; i++)
     at[i] = i < s->rows_axis ? s->t.at[i] : i == s->rows_axis ? row : s->t.at[i - s->rows_axis - 1 + s->indices];
-  sn_kwin w = {.buf = sn_build_buffer(s->b, s->x->slot), .off = sn_build_address(s->b, v, at)};
+  int slot = s->x->slot;
+  sn_kwin w = {.buf = sn_build_buffer(s->b, slot), .off = sn_build_offset(s->b, slot, sn_build_address(s->b, v, at))};
   if (s->t.col >= 0) {
     w.cs = sn_build_dim(s->b, v->stride[s->t.col - s->indices + s->rows_axis + 1]);
     w.nc = s->t.col_limit;
@@ -320,6 +330,7 @@ static void sweep(points *p, bool out) {
   sn_kv at = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(p->b, count), block, 0, NULL);
   sn_kwin from = {.buf = p->scratch, .off = at, .nc = sn_build_limit(p->b, count, block, at)}, to = from;
   to.buf = sn_build_buffer(p->b, p->x->slot);
+  to.off = sn_build_offset(p->b, p->x->slot, at);
   if (out)
     sn_k_store(k, to, sn_k_cast(k, p->x->n->type[0]->elem, sn_k_load(k, 1, block, from, 0)));
   else

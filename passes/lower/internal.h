@@ -160,9 +160,10 @@ typedef struct sn_lower_ctx {
   const sn_node *fused; /* the fused node */
   const sn_func *body;  /* its body: ARG leaves are buffers, all else is computed */
   int arg_count, result_count;
-  const int *arg_slot;    /* slot that holds ARG i */
-  const int *result_slot; /* slot that result i goes to */
-  bool in_place;          /* some result goes to the slot of an argument */
+  const int *arg_slot;            /* slot that holds ARG i */
+  const int *result_slot;         /* slot that result i goes to */
+  bool in_place;                  /* some result goes to the slot of an argument */
+  struct sn_build_kernel *inside; /* the instance that the body is part of; NULL: the body is a kernel of its own */
   sn_code failed;
 } sn_lower_ctx;
 
@@ -195,10 +196,32 @@ typedef struct sn_build_kernel {
   sn_kv *symbol; /* by symbol index of the types: the size parameter, 0: not declared */
   const sn_dimx *grid[3];
   int grid_count;
+  sn_kv id[3];            /* of a body inside an instance: the loops that stand for its grid */
+  bool loop[3];           /* is there one? */
+  struct sn_inner *inner; /* buffers below SN_LOWER_INNER */
 } sn_build_kernel;
 
 /* slot + SN_LOWER_WORDS: an i64 slot seen as i32 words, the low one first. */
 enum { SN_LOWER_WORDS = 1 << 24 };
+
+/* Slots of a body inside an instance: scratch of the instance, or a part of a buffer that begins at `base`. */
+enum { SN_LOWER_INNER = 1 << 25 };
+typedef struct sn_inner {
+  int count, capacity;
+  struct sn_inner_slot {
+    const sn_type *type;
+    sn_kv buffer;
+    sn_kv base; /* index value added to every address; 0: none */
+  } *at;
+} sn_inner;
+/* -> slot of the bodies inside */
+int sn_inner_add(sn_build_kernel *b, const sn_type *type, sn_kv buffer, sn_kv base);
+/* Scratch for a value of the type. 0 and c->failed: it is too large. */
+int sn_inner_local(sn_build_kernel *b, const sn_type *type);
+/* Address `off` of a slot in its buffer. */
+sn_kv sn_build_offset(const sn_build_kernel *b, int slot, sn_kv off);
+/* Number of the instance along grid dimension i. */
+sn_kv sn_build_id(const sn_build_kernel *b, int i);
 typedef struct sn_buffer_use {
   int slot;
   sn_krole role;
@@ -317,6 +340,10 @@ SN_MUST sn_code sn_lower_map(sn_lower_ctx *c, const sn_node *fused);
 SN_MUST sn_code sn_lower_rows(sn_lower_ctx *c, const sn_node *fused);
 SN_MUST sn_code sn_lower_contract(sn_lower_ctx *c, const sn_node *fused);
 SN_MUST sn_code sn_lower_index(sn_lower_ctx *c, const sn_node *fused);
+/* The body holds one SCAN and views of its operands; the step of the scan is made of fused nodes. */
+SN_MUST sn_code sn_lower_scan(sn_lower_ctx *c, const sn_node *fused);
+/* The writer of the group's kind. */
+SN_MUST sn_code sn_lower_group(sn_lower_ctx *c);
 /* Can members with the contraction `contract` be one kernel? *why: reason when not. */
 bool sn_contract_fits(sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node, const bool *member,
                       const bool *stored, int output_count, const sn_val *output, const char **why);

@@ -107,13 +107,14 @@ static int slot_of_result(lowering *l, const sn_node *n, int r) {
 
 /* ---- one fused node -------------------------------------------------------------------------------------------- */
 
-static sn_code dispatch(sn_lower_ctx *c) {
+sn_code sn_lower_group(sn_lower_ctx *c) {
   const char *kind = sn_node_attr(c->fused, "kind")->s;
   if (!strcmp(kind, "map") || !strcmp(kind, "copy")) return sn_lower_map(c, c->fused);
   if (!strcmp(kind, "rows")) return sn_lower_rows(c, c->fused);
   if (!strcmp(kind, "contract")) return sn_lower_contract(c, c->fused);
   if (!strcmp(kind, "attend")) return sn_lower_attend(c, c->fused);
   if (!strcmp(kind, "index")) return sn_lower_index(c, c->fused);
+  if (!strcmp(kind, "scan")) return sn_lower_scan(c, c->fused);
   return sn_lower_fail(c, "no schedule for groups of kind `%s`", kind);
 }
 
@@ -140,7 +141,7 @@ static sn_code lower_node(lowering *l, const sn_node *n) {
     result[r] = l->slot_of[v] = slot_of_result(l, n, r);
     c.in_place = c.in_place || l->order.state[v];
   }
-  SN_TRY(dispatch(&c));
+  SN_TRY(sn_lower_group(&c));
   return c.failed;
 }
 
@@ -189,6 +190,7 @@ static bool may_write(void *user, const sn_node *n, int result, sn_val state) {
         if (body->node[k]->op == SN_OP_ARG && sn_node_attr(body->node[k], "index")->i == i) arg = body->node[k]->first;
     }
   if (!reads) return strcmp(sn_node_attr(n, "kind")->s, "index") != 0;
+  if (!strcmp(sn_node_attr(n, "kind")->s, "scan")) return false;
   if (reads > 1 || !arg) return reads == 1;
   if (!strcmp(sn_node_attr(n, "kind")->s, "index")) return may_write_rows(body, body->result[result], arg);
   sn_group g;

@@ -350,6 +350,7 @@ static sn_code one_kernel(rows *r) {
  * --------------------------------------------------------------------------------------- */
 
 static bool wants_two_steps(const rows *r) {
+  if (r->c->inside) return false;
   for (int i = 0; i < r->g->output_count; i++)
     if (!r->g->output[i].reduced) return false;
   if (r->g->space.rank != 1 || !r->g->reduce[0] || r->levels != 1 || has_argmax(r)) return false;

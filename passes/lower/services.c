@@ -8,7 +8,9 @@ int sn_lower_temp(sn_lower_ctx *c, const char *name, const sn_type *type, const 
   return sn_assemble_temp(c->plan, name, type, elements ? elements : sn_type_count(c->types, type));
 }
 
-const sn_type *sn_lower_slot_type(const sn_lower_ctx *c, int slot) { return c->plan->slot[slot].type; }
+const sn_type *sn_lower_slot_type(const sn_lower_ctx *c, int slot) {
+  return slot >= SN_LOWER_INNER ? c->inside->inner->at[slot - SN_LOWER_INNER].type : c->plan->slot[slot].type;
+}
 
 sn_code sn_lower_fail(sn_lower_ctx *c, const char *format, ...) {
   char text[512];

@@ -47,8 +47,9 @@ static const sn_dimx *col_stride(const sn_tile *t, const sn_view *v) { return t-
 static bool varies(const sn_dimx *stride) { return stride && !sn_dimx_is_zero(stride); }
 
 /* The window of a view on this tile, and its natural extents. */
-static sn_kwin window(sn_tile *t, const sn_view *v, sn_kv buffer, int *r, int *c) {
-  sn_kwin w = {.buf = buffer, .off = sn_build_address(t->b, v, t->at)};
+static sn_kwin window(sn_tile *t, const sn_view *v, int slot, int *r, int *c) {
+  sn_kwin w = {.buf = sn_build_buffer(t->b, slot),
+               .off = sn_build_offset(t->b, slot, sn_build_address(t->b, v, t->at))};
   *r = *c = 1;
   if (varies(row_stride(t, v))) {
     *r = t->r;
@@ -81,9 +82,9 @@ static sn_kv compute_type(sn_tile *t, sn_kv v) {
   return sn_k_cast(t->b->k, sn_compute_elem(sn_k_type(t->b->k, v).elem), v);
 }
 
-static sn_kv load(sn_tile *t, const sn_view *v, sn_kv buffer) {
+static sn_kv load(sn_tile *t, const sn_view *v, int slot) {
   int r, c;
-  sn_kwin w = window(t, v, buffer, &r, &c);
+  sn_kwin w = window(t, v, slot, &r, &c);
   sn_kernel *k = t->b->k;
   if (is_turned(t, v, r, c)) return sn_k_trans(k, compute_type(t, sn_k_load(k, c, r, turned(w), t->pad)));
   return compute_type(t, sn_k_load(k, r, c, w, t->pad));
@@ -92,7 +93,7 @@ static sn_kv load(sn_tile *t, const sn_view *v, sn_kv buffer) {
 void sn_tile_store(sn_tile *t, const sn_group_output *o, sn_kv value) {
   int r, c;
   sn_kernel *k = t->b->k;
-  sn_kwin w = window(t, &o->view, sn_build_buffer(t->b, o->slot), &r, &c);
+  sn_kwin w = window(t, &o->view, o->slot, &r, &c);
   value = sn_k_cast(k, sn_lower_slot_type(t->b->c, o->slot)->elem, sn_k_bcast(k, r, c, value));
   if (is_turned(t, &o->view, r, c))
     sn_k_store(k, turned(w), sn_k_trans(k, value));
@@ -194,16 +195,16 @@ static sn_kv clamped(sn_tile *t, sn_kv x, const sn_dimx *extent) {
   return sn_k_binc(k, SN_K_MAX, x, 0);
 }
 
-static sn_kv table_buffer(sn_tile *t, sn_access *a) {
+static int table_slot(sn_tile *t, sn_access *a) {
   a->used = true;
-  return sn_build_buffer(t->b, slot_of_arg(t, a->base));
+  return slot_of_arg(t, a->base);
 }
 
 /* One index per row of the tile: rows of a table. */
 static sn_kv gather_rows(sn_tile *t, sn_access *a, sn_kv index, int r) {
   sn_kernel *k = t->b->k;
   int unused, c;
-  sn_kwin w = window(t, &a->view, table_buffer(t, a), &unused, &c);
+  sn_kwin w = window(t, &a->view, table_slot(t, a), &unused, &c);
   w.rs = sn_build_dim(t->b, a->row[0]);
   w.nr = r > 1 ? t->row_limit : 0;
   return compute_type(t, sn_k_gather(k, r, c, w, sn_k_bcast(k, r, 1, index), t->pad));
@@ -218,8 +219,9 @@ static sn_kv gather_points(sn_tile *t, sn_access *a, int count, const sn_kv *ind
     address = sum_of(k, sn_k_bin(k, SN_K_MUL, index[i], stride), address);
   }
   sn_ktype type = sn_k_type(k, address);
-  sn_kwin w = {.buf = table_buffer(t, a),
-               .off = sn_build_address(t->b, &a->view, t->at),
+  int slot = table_slot(t, a);
+  sn_kwin w = {.buf = sn_build_buffer(t->b, slot),
+               .off = sn_build_offset(t->b, slot, sn_build_address(t->b, &a->view, t->at)),
                .rs = sn_k_i(k, 1),
                .cs = sn_k_i(k, 0)};
   w.nr = type.r > 1 ? t->row_limit : 0;
@@ -233,16 +235,18 @@ static sn_kv uniform_start(sn_tile *t, sn_val v, const sn_chain *chain) {
   if (!a || sn_val_type(t->g->f, v)->elem != SN_ELEM_I32 || varies(row_stride(t, &a->view)) ||
       varies(col_stride(t, &a->view)))
     return 0;
-  sn_kv buffer = sn_build_buffer(t->b, slot_of_arg(t, v));
-  if (t->b->k->param[sn_k_ins(t->b->k, buffer)->i].role != SN_K_IN) return 0;
+  int slot = slot_of_arg(t, v);
+  sn_kv buffer = sn_build_buffer(t->b, slot);
+  const sn_kins *x = sn_k_ins(t->b->k, buffer);
+  if (x->op != SN_K_PARAM || t->b->k->param[x->i].role != SN_K_IN) return 0;
   a->used = true;
-  return sn_k_iload(t->b->k, buffer, sn_build_address(t->b, &a->view, t->at));
+  return sn_k_iload(t->b->k, buffer, sn_build_offset(t->b, slot, sn_build_address(t->b, &a->view, t->at)));
 }
 
 static sn_kv load_at_start(sn_tile *t, sn_access *a, sn_kv start) {
   sn_kernel *k = t->b->k;
   int r, c;
-  sn_kwin w = window(t, &a->view, table_buffer(t, a), &r, &c);
+  sn_kwin w = window(t, &a->view, table_slot(t, a), &r, &c);
   sn_kv last = sn_k_iadd(k, sn_build_dim(t->b, a->rows[0]), sn_k_i(k, -1));
   start = sn_k_ibin(k, SN_K_IMAX, sn_k_ibin(k, SN_K_IMIN, start, last), sn_k_i(k, 0));
   w.off = sn_k_iadd(k, w.off, sn_k_imul(k, start, sn_build_dim(t->b, a->row[0])));
@@ -278,7 +282,7 @@ static sn_kv emit_point(sn_tile *t, const sn_node *n, const sn_chain *chain) {
 
 static sn_kv emit_arg(sn_tile *t, sn_val v, sn_access *a) {
   a->used = true;
-  return load(t, &a->view, sn_build_buffer(t->b, slot_of_arg(t, v)));
+  return load(t, &a->view, slot_of_arg(t, v));
 }
 
 /* The number that the type of a constant holds. */

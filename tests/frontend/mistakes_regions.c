@@ -31,5 +31,54 @@ static void custom_none(sn_scope m, const m0 *c) { sn_output(m, "y", sn_custom("
 static void custom_integers(sn_scope m, const m0 *c) { sn_output(m, "y", sn_custom("twice", twice, of_index, (sn_arange(m, c->width)), NULL)); }
 static void custom_operand(sn_scope m, const m0 *c) { sn_output(m, "y", sn_custom("twice", twice, summed, (in(m, c->width), 3), NULL)); }
 
+static sn_t grows(sn_t h[], const sn_t x[], const void *opt) { (void)opt; h[0] = sn_concat(0, h[0], x[0]); return x[0]; }
+static sn_t silent(sn_t h[], const sn_t x[], const void *opt) { (void)h, (void)x, (void)opt; return (sn_t){0}; }
+static sn_t adds(sn_t h[], const sn_t x[], const void *opt) { (void)opt; return h[0] = sn_add(h[0], x[0]); }
+static sn_t drops(sn_t h[], const sn_t x[], const void *opt) { return h[0] = sn_dropout(*(const sn_scope *)opt, "drop", sn_add(h[0], x[0]), .1); }
+static sn_t keeps_state(sn_t h[], const sn_t x[], const void *opt) { (void)opt; return kept = h[0] = sn_add(h[0], x[0]); }
+static void scan_state(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width), s = sn_zeros(m, SN_REAL, (sn_size(x, 0), c->width));
+  sn_output(m, "y", sn_scan(grows, "bt", (&s), (x)));
+}
+static void scan_silent(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width), s = sn_zeros(m, SN_REAL, (sn_size(x, 0)));
+  sn_output(m, "y", sn_scan(silent, "bt", (&s), (x)));
+}
+static void scan_axes(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width), s = sn_zeros(m, SN_REAL, (sn_size(x, 0)));
+  sn_output(m, "y", sn_scan(adds, "bs", (&s), (x)));
+}
+static void scan_extent(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width), s = sn_zeros(m, SN_REAL, (3, c->width));
+  sn_output(m, "y", sn_scan(adds, "bt", (&s), (x)));
+}
+static void scan_rank(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width), s = sn_zeros(m, SN_REAL, (sn_size(x, 0), c->width));
+  sn_output(m, "y", sn_scan(adds, "bth", (&s), (sn_mean(x, "btd->bt"))));
+}
+static void scan_number(sn_scope m, const m0 *c) {
+  sn_t s = {0};
+  sn_output(m, "y", sn_scan(adds, "bt", (&s), (in(m, c->width))));
+}
+static void scan_inside(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width), s = sn_zeros(m, SN_REAL, (sn_size(x, 0), 3));
+  sn_output(m, "y", sn_scan(adds, "bt", (&s), (x)));
+}
+static void scan_leak(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width), s = sn_zeros(m, SN_REAL, (sn_size(x, 0), c->width));
+  sn_output(m, "y", sn_scan(keeps_state, "bt", (&s), (x)));
+  sn_output(m, "z", sn_neg(kept));
+}
+static void scan_noise(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width), s = sn_zeros(m, SN_REAL, (sn_size(x, 0), c->width));
+  sn_scope t = sn_with(m, .train = true);
+  sn_output(m, "y", sn_scan(drops, "bt", (&s), (x), .opt = &t));
+}
+static void scan_none(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width), s = x;
+  sn_output(m, "y", sn_scan(NULL, "bt", (&s), (x)));
+}
+
 SN_MODEL(regions, m0, custom_type, custom_number, custom_inside, custom_leak, custom_name, custom_none, custom_integers,
-         custom_operand);
+         custom_operand, scan_state, scan_silent, scan_axes, scan_extent, scan_rank, scan_number, scan_inside, scan_leak,
+         scan_noise, scan_none);

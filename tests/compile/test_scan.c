@@ -1,0 +1,171 @@
+/* Recurrences compiled: steps of the papers with symbolic lengths, forward and with gradients, on every target, fused
+ * and not, against the interpreter. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/compile/harness.h"
+#include "frontend/build.h"
+#include "tests/recurrent.h"
+
+SN_SETTINGS(opts, (int, width, 12, "features"), (int, heads, 2, "heads"), (int, key, 20, "features of a key"));
+
+static sn_dim batch(sn_scope m) { return sn_sym(m, "B", .max = 4); }
+static sn_dim length(sn_scope m) { return sn_sym(m, "T", .max = 64); }
+
+static sn_t energy(sn_t x) {
+  static const char *const spec[] = {"->", "a->", "ab->", "abc->", "abcd->"};
+  return sn_sum(sn_mul(x, sn_tanh(x)), spec[sn_rank(x)]);
+}
+
+static void with_gradients(sn_scope m, sn_t loss, int count, const sn_t *by) {
+  sn_t out[8], *refs[9] = {0};
+  sn_arg list[8];
+  for (int i = 0; i < count; i++) list[i].v = by[i], refs[i] = &out[i];
+  sn_grad_at(SN_HERE("with_gradients()"), loss, (sn_list){count, list}, refs);
+  for (int i = 0; i < count; i++) {
+    char name[8];
+    snprintf(name, sizeof name, "g%d", i);
+    sn_output(m, name, out[i]);
+  }
+}
+
+static sn_t heads_of(sn_scope m, const char *name, sn_t x, int heads, int size) {
+  return sn_rearrange(sn_linear(m, name, x, heads * size), "bt(hd)->bthd", .h = heads);
+}
+
+/* Operands are views of products; the state goes from call to call. */
+static void linear_attention(sn_scope m, const opts *c) {
+  int v = c->width / c->heads;
+  sn_t x = sn_input(m, "x", SN_REAL, (batch(m), length(m), c->width));
+  sn_t q = heads_of(m, "q", x, c->heads, c->key), k = heads_of(m, "k", x, c->heads, c->key);
+  sn_t w = sn_sigmoid(heads_of(m, "w", x, c->heads, c->key));
+  sn_t old = sn_state(m, "S", (batch(m), c->heads, c->key, v)), s = old;
+  sn_t y = sn_scan(gla, "bth", (&s), (q, k, heads_of(m, "v", x, c->heads, v), w));
+  sn_update(old, s);
+  sn_output(m, "y", sn_merge(y));
+}
+
+static sn_t delta_of(sn_scope m, const opts *c, sn_t *s) {
+  int v = c->width / c->heads;
+  sn_t x = sn_input(m, "x", SN_REAL, (batch(m), length(m), c->width));
+  sn_t k = heads_of(m, "k", x, c->heads, v);
+  sn_t a = sn_sigmoid(sn_linear(m, "a", x, c->heads)), b = sn_sigmoid(sn_linear(m, "b", x, c->heads));
+  *s = sn_zeros(m, SN_REAL, (batch(m), c->heads, v, v));
+  return sn_scan(delta, "bth", (s), (sn_silu(k), k, heads_of(m, "v", x, c->heads, v), a, b), .reverse = true);
+}
+
+static void delta_rule(sn_scope m, const opts *c) {
+  sn_t s, y = delta_of(m, c, &s), w = sn_param(m, "k.weight", (c->width, c->width));
+  with_gradients(m, sn_add(energy(y), energy(s)), 1, &w);
+}
+
+static void cell(sn_scope m, const opts *c, bool gated) {
+  int d = c->width;
+  sn_t x = sn_input(m, "x", SN_REAL, (batch(m), length(m), d));
+  weights p = {gated ? sn_param(m, "gru", (3, d, 2 * d)) : sn_param(m, "lstm", (2 * d, 4 * d)),
+               gated ? sn_param(m, "bias", (d)) : sn_param(m, "bias4", (4 * d))};
+  sn_t h = sn_zeros(m, SN_REAL, (batch(m), d)), s = h;
+  sn_t y = gated ? sn_scan(gru, "bt", (&h), (x), .opt = &p) : sn_scan(lstm, "bt", (&h, &s), (x), .opt = &p);
+  const sn_t by[3] = {x, p.w, p.b};
+  sn_output(m, "y", y);
+  with_gradients(m, sn_add(energy(y), energy(h)), 3, by);
+}
+static void lstm_cell(sn_scope m, const opts *c) { cell(m, c, false); }
+static void gru_cell(sn_scope m, const opts *c) { cell(m, c, true); }
+
+static void swaps(sn_scope m, const opts *c) {
+  sn_t x = sn_input(m, "x", SN_REAL, (batch(m), length(m), c->width)), n = sn_zeros(m, SN_I32, (batch(m)));
+  sn_t a = sn_zeros(m, SN_REAL, (batch(m), c->width)), b = sn_add(a, 1);
+  sn_output(m, "y", sn_scan(swap, "bt", (&a, &b, &n), (x)));
+  sn_output(m, "a", a);
+  sn_output(m, "b", b);
+  sn_output(m, "n", n);
+}
+
+/* A step with rows, a softmax, a gather from a captured table, and a scan of its own. */
+typedef struct {
+  sn_t table;
+} tables;
+static sn_t add_up(sn_t h[], const sn_t x[], const void *opt) {
+  (void)opt;
+  return h[0] = sn_add(sn_mul(.5, h[0]), x[0]);
+}
+static sn_t mixed(sn_t h[], const sn_t x[], const void *opt) {
+  sn_t row = sn_gather(((const tables *)opt)->table, x[1]), inner = sn_sum(sn_mul(0, h[0]), "a->");
+  sn_t p = sn_softmax(sn_mul(h[0], row));
+  sn_scan(add_up, "t", (&inner), (p));
+  sn_t z = sn_add(sn_mul(p, x[0]), inner);
+  h[0] = sn_div(z, sn_sqrt(sn_add(.1, sn_mean(sn_square(z), "a->1"))));
+  return sn_rearrange(h[0], "(ab)->ba", .a = 2);
+}
+static void mixture(sn_scope m, const opts *c) {
+  sn_t x = sn_input(m, "x", SN_REAL, (batch(m), length(m), c->width)),
+       i = sn_input(m, "i", SN_I32, (batch(m), length(m)));
+  tables o = {sn_param(m, "table", (2, c->width))};
+  sn_t h = sn_add(sn_zeros(m, SN_REAL, (batch(m), c->width)), .5);
+  sn_t y = sn_scan(mixed, "bt", (&h), (x, i), .opt = &o);
+  sn_output(m, "y", y);
+  with_gradients(m, sn_sum(sn_mul(y, y), "abcd->"), 1, &o.table);
+}
+
+SN_MODEL(recurrent, opts, linear_attention, delta_rule, lstm_cell, gru_cell, swaps, mixture);
+
+static uint64_t check_variant(const char *graph, const char *target, const char *fuse, int threads, int64_t B,
+                              int64_t T) {
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  sn_module *m = NULL;
+  int64_t dims[2];
+  if (sn_model_build(&sn_model_recurrent, &(sn_model_opt){.graphs = graph}, arena, diags, &m))
+    fail_msg("%s", sn_diags_print(diags, arena));
+  for (int i = 0; i < sn_types_symbol_count(m->types); i++)
+    dims[i] = sn_dimx_symbol_name(sn_types_symbol(m->types, i))[0] == 'B' ? B : T;
+  check_opt o = {.compile = {.target = target, .fuse = fuse},
+                 .graph = graph,
+                 .dims = dims,
+                 .threads = threads,
+                 .seed = 3,
+                 .scale = .5};
+  check_result r;
+  if (check_graph(m, &o, arena, diags, &r)) fail_msg("%s: %s", graph, sn_diags_print(diags, arena));
+  if (r.mismatched) fail_msg("%s on %s, fuse %s: %s", graph, target, fuse, r.first);
+  assert_true(r.total > 0 && r.excluded * 50 <= r.total);
+  uint64_t hash = r.hash;
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+  return hash;
+}
+
+static void check(const char *graph) {
+  check_variant(graph, "template", "all", 1, 2, 3);
+  check_variant(graph, "template", "none", 1, 1, 2);
+  if (!SN_HAVE_LLVM) return;
+  check_variant(graph, "cpu", "none", 1, 2, 5);
+  uint64_t one = check_variant(graph, "cpu", "all", 1, 3, 9);
+  assert_true(one == check_variant(graph, "cpu", "all", 2, 3, 9));
+}
+
+static void test_linear_attention(void **state) { (void)state, check("linear_attention"); }
+static void test_delta_rule(void **state) { (void)state, check("delta_rule"); }
+static void test_lstm(void **state) { (void)state, check("lstm_cell"); }
+static void test_gru(void **state) { (void)state, check("gru_cell"); }
+static void test_swaps(void **state) { (void)state, check("swaps"); }
+static void test_mixture(void **state) { (void)state, check("mixture"); }
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_linear_attention),
+      cmocka_unit_test(test_delta_rule),
+      cmocka_unit_test(test_lstm),
+      cmocka_unit_test(test_gru),
+      cmocka_unit_test(test_swaps),
+      cmocka_unit_test(test_mixture),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
