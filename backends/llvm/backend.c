@@ -7,7 +7,7 @@
 #include "backends/llvm/kernel.h"
 #include "backends/llvm/llvm_backend.h"
 
-#define GENERATOR "4" /* changes with every change of the emitted code: part of cache keys */
+#define GENERATOR "5" /* changes with every change of the emitted code: part of cache keys */
 
 static bool supports(const sn_target *t, const sn_kernel *k, sn_arena *arena, const char **why) {
   cg_isa isa = cg_isa_of(t);

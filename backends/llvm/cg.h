@@ -44,7 +44,9 @@ typedef struct cg {
   int64_t *spill; /* per value: workspace offset of what later phases read again, CG_SPILL_* */
   /* products */
   cg_uk *uk;
-  ll_v transpose[9]; /* function by element bytes */
+  ll_v transpose[9];     /* function by element bytes */
+  ll_v interleave, turn; /* functions, mma_pack.c */
+  ll_v tile_config;      /* of whole tiles */
 } cg;
 
 enum { CG_SPILL_NONE = -1, CG_SPILL_SLOT = -2 };
@@ -120,12 +122,16 @@ void cg_move_all(cg *c, int n, const sn_kv *dst, const sn_kv *src); /* as if at 
 void cg_transpose(cg *c, sn_kv v);
 /* dst[j][i] = src[i][j], i < rows, j < cols */
 void cg_transpose_mem(cg *c, sn_elem e, ll_v src, ll_v src_ld, ll_v rows, ll_v cols, ll_v dst, ll_v dst_ld);
+/* the same of elements of `bytes` bytes, with row strides in bytes */
+void cg_transpose_bytes(cg *c, int bytes, ll_v src, ll_v src_ld, ll_v rows, ll_v cols, ll_v dst, ll_v dst_ld);
 
 /* mma.c */
 void cg_mma(cg *c, sn_kv v);
 /* Products with what surrounds them: the product loop of a `for`, and a store straight into its destination. Returns
  * the number of steps that were emitted, 0 when the step is not such a product. */
 int cg_mma_fused(cg *c, const cg_step *s, const cg_step *next);
+/* mma_tiles.c: does the instruction run on tiles? */
+bool cg_tile_product(const sn_kernel *k, const sn_kins *x, const cg_isa *isa);
 void cg_amx_begin(cg *c);
 void cg_amx_end(cg *c);
 

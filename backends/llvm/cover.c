@@ -3,6 +3,8 @@
  * shapes. */
 #include "backends/llvm/cover.h"
 
+#include "backends/llvm/cg.h"
+
 static bool is_elementary(sn_kop op) {
   switch (op) {
     case SN_K_EXP2:
@@ -32,7 +34,7 @@ static bool readable_pairs(const sn_kernel *k, sn_kv v) {
 
 static const char *packed_product(const sn_kernel *k, const sn_kins *x, const cg_isa *isa) {
   if (!isa->bf16) return "packed bf16 pairs need AMX tiles or bf16 products (avx512bf16)";
-  if (x->i & SN_K_TA) return "packed bf16 pairs with a transposed first operand";
+  if (x->i & SN_K_TA && !cg_tile_product(k, x, isa)) return "packed bf16 pairs with a transposed first operand";
   if (!readable_pairs(k, x->a[2])) return "packed bf16 pairs must be contiguous rows without padding";
   return NULL;
 }

@@ -155,9 +155,9 @@ static void split_instance(cg *c, ll_v id) { /* the last grid dimension runs fas
   c->gid[0] = id;
 }
 
-static bool uses_tiles(const sn_kernel *k) {
-  for (sn_kv v = 1; v < k->ins_count; v++)
-    if (k->ins[v].op == SN_K_MMA && k->ins[v].i & SN_K_VNNI) return true;
+static bool uses_tiles(const cg *c) {
+  for (sn_kv v = 1; v < c->k->ins_count; v++)
+    if (cg_tile_product(c->k, cg_ins(c, v), &c->g.isa)) return true;
   return false;
 }
 
@@ -168,7 +168,7 @@ static void emit_function(cg *c) {
   c->ws = LLVMGetParam(f, 1);
   load_params(c, LLVMGetParam(f, 0));
   c->kept = ll_gep(g, c->ws, ll_i(g, 0)); /* behind everything else: its offset is known at the end */
-  bool tiles = g->isa.amx && uses_tiles(c->k);
+  bool tiles = uses_tiles(c);
   if (tiles) cg_amx_begin(c);
   ll_loop l;
   ll_loop_begin(g, &l, LLVMGetParam(f, 2), LLVMGetParam(f, 3), ll_i(g, 1), 0, NULL, true);

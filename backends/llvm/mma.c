@@ -10,6 +10,7 @@
 
 typedef struct request {
   sn_kv v, result, acc; /* the mma; whose slot receives it; what it starts from */
+  sn_kv iv;             /* of the loop over k, when it begins at a constant */
   ll_v k_total;         /* run-time extent of k, NULL: the tile's */
   int64_t k_const;      /* when it is known, else 0 */
   bool k_quad;          /* known to be a positive multiple of 4 */
@@ -33,11 +34,18 @@ static void limit_k(cg_product *p, const cg_operand *o, int per) {
   p->k = ll_imin(g, p->k, ll_mul(g, limit, ll_i(g, per)));
 }
 
-/* do tiles of 32 x 32 x 32 cover the product? */
-static bool fits_tiles(const cg_product *p) {
-  const cg_operand *a = &p->a, *b = &p->b;
-  bool shape = p->m % 32 == 0 && p->n % 32 == 0 && p->k_most > 0 && p->k_most % 32 == 0;
-  return p->c->g.isa.amx && shape && a->in_place && !a->mem_k_rows && !a->k_limit && b->in_place && !b->k_limit;
+/* is k a multiple of 32 in every instance? */
+static bool whole_steps(const cg_product *p, const request *r) {
+  const cg_operand *side[2] = {&p->a, &p->b};
+  const sn_kins *x = cg_ins(p->c, r->v);
+  sn_ktype a = cg_type(p->c, x->a[1]);
+  int step = x->i & SN_K_TA ? a.r : a.c;
+  if (step % 32) return false;
+  for (int i = 0; i < 2; i++) {
+    int per = i == 1 && p->pairs ? 2 : 1;
+    if (side[i]->k_limit && side[i]->pad_zero && sn_k_divisor(p->c->k, side[i]->k_limit) * per % 32) return false;
+  }
+  return true;
 }
 
 static void describe(cg *c, const request *r, cg_product *p) {
@@ -46,7 +54,7 @@ static void describe(cg *c, const request *r, cg_product *p) {
   sn_ktype a = cg_type(c, x->a[1]);
   int k = x->i & SN_K_TA ? a.r : a.c;
   *p = (cg_product){.c = c, .v = r->v, .elem = x->type.elem, .elem_a = x->type.elem, .m = x->type.r, .n = x->type.c};
-  p->holds = r->holds, p->fails = r->fails, p->condition = r->condition;
+  p->iv = r->iv, p->holds = r->holds, p->fails = r->fails, p->condition = r->condition;
   p->k = r->k_total ? r->k_total : ll_i(g, k);
   p->k_most = r->k_total ? r->k_const : k;
   p->pairs = x->i & SN_K_VNNI;
@@ -54,10 +62,12 @@ static void describe(cg *c, const request *r, cg_product *p) {
   if (p->pairs) p->elem_a = SN_ELEM_BF16, p->any_k |= !p->k_most || p->k_most % 8;
   p->a = cg_operand_of(c, x->a[1], x->i & SN_K_TA);
   p->b = cg_operand_of(c, x->a[2], !(x->i & SN_K_TB));
-  p->amx = p->pairs && fits_tiles(p);
+  p->amx = cg_tile_product(c->k, x, &g->isa);
+  if (p->amx) p->elem_a = SN_ELEM_BF16;
+  p->whole_steps = whole_steps(p, r);
   limit_k(p, &p->a, 1);
   limit_k(p, &p->b, p->pairs ? 2 : 1);
-  if (p->a.limit && p->a.pad_zero && !p->amx) p->valid = cg_clamp(c, cg_index(c, p->a.limit), 0, p->m);
+  if (p->a.limit && p->a.pad_zero) p->valid = cg_clamp(c, cg_index(c, p->a.limit), 0, p->m);
 }
 
 static void run(cg *c, const request *r) {
@@ -227,8 +237,7 @@ static sn_kv direct_store(cg *c, const request *r, const cg_step *next, sn_kv *c
   bool stores_it = st->op == SN_K_STORE && st->a[6] == r->result && cg_type(c, st->a[0]).elem == t.elem;
   if (!stores_it || !sn_k_is_const(c->k, st->a[3], &cs) || cs != 1 || uses_of(c, r->result) != 1) return 0;
   cg_operand a = cg_operand_of(c, x->a[1], x->i & SN_K_TA);
-  bool tiles = x->i & SN_K_VNNI && c->g.isa.amx; /* they write all rows */
-  bool same_rows = a.limit && a.pad_zero && st->a[4] == a.limit && !tiles;
+  bool same_rows = a.limit && a.pad_zero && st->a[4] == a.limit;
   if (st->a[4] && !cg_limit_holds(c, st->a[4], t.r) && !same_rows) return 0;
   *condition = st->a[5] && !cg_limit_holds(c, st->a[5], t.c) ? st->a[5] : 0;
   return next->ops[0];
@@ -255,7 +264,7 @@ int cg_mma_fused(cg *c, const cg_step *s, const cg_step *next) {
   int count = loop ? l.count : 1;
   for (int j = 0; j < count; j++) {
     request r = {.v = s->v, .result = s->v};
-    if (loop) r.v = l.mma[j], r.result = l.f->out[j];
+    if (loop) r.v = l.mma[j], r.result = l.f->out[j], r.iv = l.known ? l.f->iv : 0;
     r.acc = loop ? l.f->a[3 + j] : cg_ins(c, s->v)->a[0];
     if (loop) loop_extent(c, &l, &r);
     sn_kv condition = 0, store = count == 1 ? direct_store(c, &r, next, &condition) : 0;

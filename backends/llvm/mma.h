@@ -3,7 +3,8 @@
  *   mma_operand.c  where operands lie, and the copies that bring them into a form that microkernels read
  *   mma_keep.c     copies that outlive an instance
  *   mma_blocks.c   macro tile -> calls of microkernels
- *   mma_kernels.c  microkernels      mma_amx.c  the bf16 tile form */
+ *   mma_kernels.c  microkernels
+ *   mma_tiles.c    products of bf16 on AMX tiles      mma_pack.c  their operands      mma_amx.c  their microkernel */
 #ifndef SN_BACKENDS_LLVM_MMA_H
 #define SN_BACKENDS_LLVM_MMA_H
 
@@ -18,13 +19,13 @@ typedef struct cg_mat {
 /* What distinguishes microkernels: C[rows, vectors*lanes] (+)= A * B. */
 typedef struct cg_uk_key {
   int rows, vectors;
-  int tail;         /* valid lanes of the last vector; 0: all */
-  int elem, elem_b; /* of accumulator and a; of b in memory */
-  int ta;           /* a is [k][m] */
-  int beta;         /* adds to C, else writes it */
-  int any_k;        /* k may be 0 or no multiple of 4 */
-  int pairs;        /* bf16 pairs of k: products of two terms */
-  int amx;
+  int tail;              /* valid lanes of the last vector; 0: all */
+  int elem, elem_b;      /* of accumulator and a; of b in memory */
+  int ta;                /* a is [k][m] */
+  int beta;              /* adds to C, else writes it */
+  int any_k;             /* k may be 0 or no multiple of 4 */
+  int pairs;             /* bf16 pairs of k: products of two terms */
+  int amx;               /* rows and vectors count tiles */
   int64_t lda, ldb, ldc; /* elements; 0: run-time argument */
 } cg_uk_key;
 
@@ -51,13 +52,15 @@ typedef struct cg_operand {
 
 typedef struct cg_product {
   cg *c;
-  sn_kv v; /* the mma instruction */
+  sn_kv v;  /* the mma instruction */
+  sn_kv iv; /* of the loop over k that is one product, beginning at a constant; 0: none */
   cg_operand a, b;
   cg_mat pa, pb, d;             /* as microkernels read them; d: the accumulator */
   sn_elem elem, elem_a, elem_b; /* accumulator, operands as microkernels read them */
   int m, n;
   bool ta, beta, any_k;
-  bool pairs, amx; /* b holds pairs of k; by tiles */
+  bool pairs, amx;  /* b holds pairs of k; by tiles */
+  bool whole_steps; /* k is known to be a multiple of 32 */
   ll_v k;
   int64_t k_most;     /* upper bound of k when it is a constant, else 0 */
   ll_v valid;         /* rows of a that exist; NULL: all */
@@ -80,6 +83,18 @@ void cg_emit_blocks(const cg_product *p);
 void cg_zero(const cg_product *p, ll_v from, ll_v to); /* rows [from, to) of the accumulator */
 /* mma_kernels.c */
 ll_v cg_microkernel(cg *c, cg_uk_key key);
+/* mma_tiles.c */
+void cg_run_tiles(const cg_product *p);
+/* mma_pack.c: a stretch of k, brought to where tiles read it */
+typedef struct cg_tile_piece {
+  ll_v k0, count; /* first k, NULL: 0; how many exist: whole steps of 32, unless it is the tail */
+  int most;       /* upper bound of count; of no meaning where both operands are read in place */
+  bool tail;      /* less than one step: padded with zeros */
+  bool keep;      /* b serves the next instances too */
+} cg_tile_piece;
+bool cg_tile_a_direct(const cg_product *p); /* can tiles read a where it is? */
+void cg_tile_place_a(cg_product *p, const cg_tile_piece *k);
+void cg_tile_place_b(cg_product *p, const cg_tile_piece *k);
 /* mma_amx.c */
 ll_v cg_amx_microkernel(cg *c, const cg_uk_key *key, const char *name);
 

@@ -18,7 +18,7 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   memset(&key, 0, sizeof key); /* keys are compared as bytes */
   key.rows = rows, key.vectors = ch.vectors, key.tail = ch.tail;
   key.elem = (int)p->elem, key.elem_b = (int)p->elem_b;
-  key.ta = p->ta, key.beta = p->beta, key.any_k = p->any_k, key.pairs = p->pairs, key.amx = p->amx;
+  key.ta = p->ta, key.beta = p->beta, key.any_k = p->any_k, key.pairs = p->pairs;
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
   ll_v fn = cg_microkernel(c, key);
   int64_t a_bytes = bytes_of(p->elem_a), b_bytes = p->pairs ? 4 : bytes_of(p->elem_b); /* pairs of bf16 */
@@ -117,10 +117,6 @@ static int chunk_vectors(const cg_product *p, int total) {
 
 void cg_emit_blocks(const cg_product *p) {
   ll *g = &p->c->g;
-  if (p->amx) {
-    for (int col = 0; col < p->n; col += 32) row_blocks(p, 32, (chunk){col, 2, 0}, ll_i(g, 0), ll_i(g, p->m), false);
-    return;
-  }
   int total = cg_vectors(p->n, g->lanes), nv = chunk_vectors(p, total);
   for (int v = 0; v < total; v += nv) {
     chunk ch = {v * g->lanes, total - v < nv ? total - v : nv, 0};

@@ -5,19 +5,20 @@
 
 enum { MOST_KEPT_BYTES = 512 << 10 };
 
-/* grid dimensions that an index value depends on, as bits; all of them when it depends on a loop */
-static int dims_of(const cg *c, sn_kv v) {
+/* grid dimensions that an index value depends on, as bits; all of them when it depends on a loop other than the
+ * product's own, `iv` */
+static int dims_of(const cg *c, sn_kv v, sn_kv iv) {
   const sn_kins *x = cg_ins(c, v);
   int bits = 0;
   switch (x->op) {
     case SN_K_GID: return 1 << x->i;
-    case SN_K_IV: return 7;
-    case SN_K_ILOAD: return dims_of(c, x->a[1]);
+    case SN_K_IV: return v == iv ? 0 : 7;
+    case SN_K_ILOAD: return dims_of(c, x->a[1], iv);
     case SN_K_ICONST:
     case SN_K_PARAM: return 0;
     default: break;
   }
-  for (int j = 0; j < x->count; j++) bits |= dims_of(c, x->a[j]);
+  for (int j = 0; j < x->count; j++) bits |= dims_of(c, x->a[j], iv);
   return bits;
 }
 
@@ -39,11 +40,12 @@ bool cg_keeps(const cg_product *p, ll_v *fill) {
   cg *c = p->c;
   ll *g = &c->g;
   if (c->nesting || p->pairs || !cg_is_window(c, p->b.v) || !p->k_most) return false;
-  if (p->k_most * p->n * (int64_t)sn_elem_bytes(p->elem) > MOST_KEPT_BYTES) return false;
+  int64_t bytes = p->amx ? 2 : (int64_t)sn_elem_bytes(p->elem);
+  if (p->k_most * p->n * bytes > MOST_KEPT_BYTES) return false;
   const sn_kins *x = cg_ins(c, p->b.v);
-  int dims = p->condition ? dims_of(c, p->condition) : 0;
+  int dims = p->condition ? dims_of(c, p->condition, p->iv) : 0;
   for (int j = 1; j < 6; j++)
-    if (x->a[j]) dims |= dims_of(c, x->a[j]);
+    if (x->a[j]) dims |= dims_of(c, x->a[j], p->iv);
   int from = first_free(c, dims);
   if (one_instance(c, from)) return false;
   if (!fill) return true;

@@ -226,18 +226,15 @@ static ll_v b_in_place(const cg_product *p, bool *always) {
   return both(g, condition, ll_icmp(g, LLVMIntNE, low, ll_i(g, 0)));
 }
 
-/* edge instances of tile products read a padded copy of a */
-static ll_v a_in_place(const cg_product *p) {
-  if (!p->amx || !p->a.limit) return NULL;
-  return ll_icmp(&p->c->g, LLVMIntSGE, cg_index(p->c, p->a.limit), ll_i(&p->c->g, p->m));
-}
-
 void cg_run_product(cg_product *p) {
   ll *g = &p->c->g;
+  if (p->amx) {
+    cg_run_tiles(p);
+    return;
+  }
   bool direct_b, copy_a = !p->a.in_place || p->a.elem != p->elem_a || (p->pairs && p->a.mem_k_rows);
-  ll_v condition = b_in_place(p, &direct_b), whole_a = copy_a ? NULL : a_in_place(p);
+  ll_v condition = b_in_place(p, &direct_b);
   ll_branch br;
-  condition = both(g, condition, whole_a);
   if (!condition) {
     emit_product(p, copy_a, !direct_b);
     return;
@@ -245,6 +242,6 @@ void cg_run_product(cg_product *p) {
   ll_if(g, &br, condition);
   emit_product(p, copy_a, !direct_b);
   ll_else(g, &br);
-  emit_product(p, copy_a || whole_a, !p->pairs);
+  emit_product(p, copy_a, !p->pairs);
   ll_endif(g, &br);
 }

@@ -54,14 +54,19 @@ static ll_v build(cg *c, ll_t t, int bytes) {
   return f;
 }
 
-void cg_transpose_mem(cg *c, sn_elem e, ll_v src, ll_v src_ld, ll_v rows, ll_v cols, ll_v dst, ll_v dst_ld) {
+void cg_transpose_bytes(cg *c, int bytes, ll_v src, ll_v src_ld, ll_v rows, ll_v cols, ll_v dst, ll_v dst_ld) {
   ll *g = &c->g;
-  int bytes = (int)sn_elem_bytes(e);
   ll_t types[9] = {[1] = g->i8, [2] = g->i16, [4] = g->f32, [8] = g->f64};
   ll_v *f = &c->transpose[bytes];
   if (!*f) *f = build(c, types[bytes], bytes);
-  ll_v args[] = {src, ll_mul(g, src_ld, ll_i(g, bytes)), rows, cols, dst, ll_mul(g, dst_ld, ll_i(g, bytes))};
-  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(*f), *f, args, 6, "");
+  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(*f), *f, (ll_v[]){src, src_ld, rows, cols, dst, dst_ld}, 6, "");
+}
+
+void cg_transpose_mem(cg *c, sn_elem e, ll_v src, ll_v src_ld, ll_v rows, ll_v cols, ll_v dst, ll_v dst_ld) {
+  ll *g = &c->g;
+  ll_v bytes = ll_i(g, (int64_t)sn_elem_bytes(e));
+  cg_transpose_bytes(c, (int)sn_elem_bytes(e), src, ll_mul(g, src_ld, bytes), rows, cols, dst,
+                     ll_mul(g, dst_ld, bytes));
 }
 
 /* a window of an `in` buffer that can be read where it is */

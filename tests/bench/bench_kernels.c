@@ -51,7 +51,7 @@ typedef struct entry {
   double build_ms, best;  /* best: seconds */
 } entry;
 
-enum { MOST = 24 };
+enum { MOST = 40 };
 static entry entries[MOST];
 static int count;
 
@@ -127,9 +127,32 @@ static void candidates(sn_arena *a, const sn_target *t) {
            (px_contract){64, 768, 3072, 64, nb, 3072, 64, true, .elem = SN_ELEM_F32});
   contract(a, t, "contract 256x3072x768 bf16 packed",
            (px_contract){256, 3072, 768, 64, nb, 768, 256, true, .elem = SN_ELEM_BF16});
-  if (strstr(t->features, "avx512bf16"))
+  if (strstr(t->features, "avx512bf16")) {
+    contract(a, t, "contract 1024^3 bf16 pairs",
+             (px_contract){1024, 1024, 1024, 64, 32, 1024, 256, true, .elem = SN_ELEM_BF16, .vnni = true});
+    contract(a, t, "contract 1024^3 bf16 pairs bm 128",
+             (px_contract){1024, 1024, 1024, 128, 32, 1024, 256, true, .elem = SN_ELEM_BF16, .vnni = true});
+    contract(a, t, "contract 1024^3 bf16 pairs bn 64",
+             (px_contract){1024, 1024, 1024, 64, 64, 1024, 256, true, .elem = SN_ELEM_BF16, .vnni = true});
+    contract(a, t, "contract 1024^3 bf16 pairs mc 512",
+             (px_contract){1024, 1024, 1024, 64, 32, 1024, 512, true, .elem = SN_ELEM_BF16, .vnni = true});
     contract(a, t, "contract 256x3072x768 bf16 pairs",
-             (px_contract){256, 3072, 768, 64, nb, 768, 256, true, .elem = SN_ELEM_BF16, .vnni = true});
+             (px_contract){256, 3072, 768, 64, 32, 768, 256, true, .elem = SN_ELEM_BF16, .vnni = true});
+    contract(a, t, "contract 64x768x3072 bf16 pairs",
+             (px_contract){64, 768, 3072, 64, 32, 3072, 64, true, .elem = SN_ELEM_BF16, .vnni = true});
+  }
+  contract(a, t, "contract 1024^3 bf16 row-major",
+           (px_contract){1024, 1024, 1024, 64, 64, 1024, 256, .elem = SN_ELEM_BF16});
+  contract(a, t, "contract 1024^3 tb bf16 (dx)",
+           (px_contract){1024, 1024, 1024, 64, 64, 1024, 256, .elem = SN_ELEM_BF16, .tb = true});
+  contract(a, t, "contract 1024^3 ta bf16 (dw)",
+           (px_contract){1024, 1024, 1024, 256, 64, 256, 256, .elem = SN_ELEM_BF16, .ta = true});
+  contract(a, t, "contract 1024^3 ta bf16 (dw) bn 128",
+           (px_contract){1024, 1024, 1024, 256, 128, 256, 256, .elem = SN_ELEM_BF16, .ta = true});
+  contract(a, t, "contract 384x1536x1024 ta bf16 (dw) bn 128",
+           (px_contract){384, 1536, 1024, 192, 128, 256, 192, .elem = SN_ELEM_BF16, .ta = true});
+  contract(a, t, "contract 384x1536x1024 ta bf16 (dw) bn 256",
+           (px_contract){384, 1536, 1024, 384, 256, 256, 384, .elem = SN_ELEM_BF16, .ta = true});
   contract(a, t, "contract 768x512x128 tb (dx)",
            (px_contract){768, 512, 128, 64, 64, 128, 768, .elem = SN_ELEM_F32, .tb = true});
   contract(a, t, "contract 512x128x768 ta (dw)",

@@ -51,8 +51,8 @@ bool hx_can_run(sn_isa isa) {
 
 sn_target hx_target(sn_isa isa, bool extras) {
   sn_target host, t = sn_target_cpu(isa);
-  if (extras && sn_llvm_host_target(&host) == SN_OK && host.isa == isa)
-    memcpy(t.features, host.features, sizeof t.features);
+  bool known = extras && isa == SN_ISA_AVX512 && sn_llvm_host_target(&host) == SN_OK;
+  if (known && strstr(host.features, "avx512bf16")) strcat(t.features, ",avx512bf16"); /* sizes: as in host.c */
   return t;
 }
 

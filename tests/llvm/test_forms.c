@@ -11,7 +11,7 @@
 
 #include "tests/llvm/harness.h"
 
-static const sn_isa levels[] = {SN_ISA_BASELINE, SN_ISA_AVX2, SN_ISA_AVX512};
+static const sn_isa levels[] = {SN_ISA_BASELINE, SN_ISA_AVX2, SN_ISA_AVX512, SN_ISA_AMX};
 
 /* A kernel under construction; every buffer has `elements`. */
 typedef struct form {

@@ -13,7 +13,7 @@
 #include "tests/llvm/harness.h"
 #include "tests/llvm/harness_programs.h"
 
-static const sn_isa levels[] = {SN_ISA_BASELINE, SN_ISA_AVX2, SN_ISA_AVX512};
+static const sn_isa levels[] = {SN_ISA_BASELINE, SN_ISA_AVX2, SN_ISA_AVX512, SN_ISA_AMX};
 
 /* Buffers in the order of parameters; -1 elements: a size parameter of that value. */
 typedef struct arguments {
