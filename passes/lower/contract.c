@@ -12,7 +12,7 @@
 
 #include "passes/plan/assemble.h"
 
-enum { WHOLE_K = 8192, K_BLOCK = 256 };
+enum { WHOLE_K = 8192, K_BLOCK = 256, MOST_COLUMNS = 256, ENOUGH_BLOCKS = 8 };
 
 /* ---- groups -------------------------------------------------------------------------------------------------- */
 
@@ -137,9 +137,22 @@ static int extent_within(const sn_contraction *k, int axis, int most) {
   return n < most ? (n < 1 ? 1 : (int)n) : most;
 }
 
+/* Columns of tiles of pairs: whole blocks of the multiplier; many where both operands are packed in every instance. */
+static int columns_of_pairs(const sn_contraction *k) {
+  int64_t most = 4 * k->c->target->lanes;
+  double result = 1;
+  for (int i = 0; i < k->out.space.rank; i++)
+    if (k->role[i] != SUM) result *= (double)sn_dimx_max_value(k->out.space.extent[i]);
+  while (k->loop && most < MOST_COLUMNS && result >= ENOUGH_BLOCKS * (double)(4 * most * most)) most *= 2;
+  return extent_within(k, k->col, (int)most);
+}
+
+static bool is_pairs(const sn_contraction *k) { return k->c->target->vnni && k->elem == SN_ELEM_BF16; }
+
 /* Columns: the target's, or a near multiple of its vectors that divides the extent. */
 static int columns(const sn_contraction *k) {
   const sn_target *t = k->c->target;
+  if (is_pairs(k)) return columns_of_pairs(k);
   int bn = extent_within(k, k->col, t->bn);
   int64_t divisor = k->col < 0 ? 1 : sn_dimx_divisor(k->out.space.extent[k->col]);
   if (divisor % bn == 0) return bn;
@@ -151,8 +164,9 @@ static int columns(const sn_contraction *k) {
 /* When the summed axis is walked in blocks, each block of b is read once per row block: taller ones read it less often.
  */
 static int rows_of(const sn_contraction *k) {
-  int bm = extent_within(k, k->row, k->loop ? 4 * k->c->target->bm : k->c->target->bm);
-  return k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], bm);
+  int most = k->loop ? 4 * k->c->target->bm : k->c->target->bm;
+  if (k->loop && is_pairs(k) && k->bn < most) most = k->bn < k->c->target->bm ? k->c->target->bm : k->bn;
+  return k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], extent_within(k, k->row, most));
 }
 
 /* Does the operand lie side by side along axis x and not along y? */
@@ -176,10 +190,10 @@ static void choose_tiles(sn_contraction *k) {
   else if (depth)
     k->bk = sn_block_of(depth, k->c->target->bk ? k->c->target->bk : K_BLOCK);
   k->loop = depth && !(sn_dimx_is_const(depth, &n) && n <= k->bk);
-  k->bm = rows_of(k), k->bn = columns(k);
+  k->elem = sn_val_type(k->out.f, k->node->arg[0])->elem;
+  k->bn = columns(k), k->bm = rows_of(k);
   k->ta = contiguous_along(&k->a, k->row, k->sum);
   k->tb = contiguous_along(&k->b, k->sum, k->col);
-  k->elem = sn_val_type(k->out.f, k->node->arg[0])->elem;
 }
 
 /* ---- operands
