@@ -351,7 +351,8 @@ static void connect(rg *g, sn_op producer, sn_op consumer) {
 }
 
 static bool is_growth(sn_op op) {
-  return op != SN_OP_ARG && op != SN_OP_FUSED && op != SN_OP_ATTENTION_GRAD && op != SN_OP_NONE;
+  bool region = op == SN_OP_CUSTOM || op == SN_OP_SCAN; /* drawn by their samples in the laws */
+  return !region && op != SN_OP_ARG && op != SN_OP_FUSED && op != SN_OP_ATTENTION_GRAD && op != SN_OP_NONE;
 }
 
 /* The n-th possible pair, round and round in an order of its own. */
