@@ -171,6 +171,15 @@ static bool same_rows(const sn_type *rows, const sn_type *t) {
   return true;
 }
 
+/* Mean of the rows; weight: a number (none), or one per row. */
+static sn_t weighted_mean(sn_here here, sn_t rows, sn_t weight) {
+  if (sn_is_poison(rows)) return rows;
+  if (sn_is_number(weight)) return sn_rank(rows) ? sn_x_div(here, sum_all(here, rows), count_all(rows)) : rows;
+  sn_dtype acc = sn_t_type(rows)->elem == SN_ELEM_F64 ? SN_F64 : SN_F32;
+  sn_t w = sn_cast_at(here, (sn_arg){weight}, acc);
+  return sn_x_div(here, sum_all(here, sn_x_mul(here, rows, w)), sum_all(here, w));
+}
+
 sn_t sn_cross_entropy_at(sn_here here, sn_ce_args a) {
   const sn_t x[3] = {a.logits, a.targets, a.weight};
   sn_call c = sn_call_on(here, 3, x);
@@ -194,9 +203,53 @@ sn_t sn_cross_entropy_at(sn_here here, sn_ce_args a) {
   const sn_val arg[2] = {sn_bring(&c, a.logits, "logits"), sn_bring(&c, a.targets, "targets")};
   const sn_attr smooth = {.set = a.smooth > 0, .f = a.smooth};
   sn_t rows = sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_CROSS_ENTROPY, 2, arg, &smooth, NULL));
-  if (sn_is_poison(rows)) return rows;
-  if (!weighted) return sn_rank(rows) ? sn_x_div(here, sum_all(here, rows), count_all(rows)) : rows;
-  sn_dtype acc = sn_t_type(rows)->elem == SN_ELEM_F64 ? SN_F64 : SN_F32;
-  sn_t w = sn_cast_at(here, (sn_arg){a.weight}, acc);
-  return sn_x_div(here, sum_all(here, sn_x_mul(here, rows, w)), sum_all(here, w));
+  return weighted_mean(here, rows, a.weight);
+}
+
+static const char *divergence_kind(sn_call *c, const char *wanted) {
+  int count;
+  const char *const *kind = sn_divergence_kinds(&count);
+  for (int i = 0; i < count; i++)
+    if (!strcmp(kind[i], wanted)) return kind[i];
+  sn_mistake(c, "\"forward\", \"reverse\" or \"jsd\"", sn_texts(c, "\"%s\"", wanted), "no such divergence");
+  return NULL;
+}
+
+/* The temperature as a value: 0 for 1, which is also the default. */
+static sn_val temperature_value(sn_call *c, const sn_divergence_args *a, sn_elem e) {
+  const sn_type *t = sn_t_type(a->temperature);
+  if (sn_is_number(a->temperature)) {
+    double x = a->temperature.u.num;
+    if (!(x >= 0)) sn_mistake(c, "a positive number", sn_texts(c, "%g", x), "the temperature is out of range");
+    return x == 0 || x == 1 ? 0 : sn_g_const(&c->fn->b, sn_type_scalar(sn_types_of(c), e), x);
+  }
+  if (!t || t->rank || !sn_elem_is_float(t->elem)) {
+    sn_mistake(c, "a number or a real scalar", sn_describe(c, a->temperature, ".temperature"),
+               "the temperature does not fit");
+    return 0;
+  }
+  return sn_bring(c, a->temperature, ".temperature");
+}
+
+sn_t sn_divergence_at(sn_here here, sn_divergence_args a) {
+  const sn_t x[4] = {a.logits, a.reference, a.temperature, a.weight};
+  sn_call c = sn_call_on(here, 4, x);
+  const sn_type *t = c.fn ? sn_need(&c, a.logits, "logits") : NULL;
+  const sn_type *r = t ? sn_need(&c, a.reference, "reference") : NULL, *w = sn_t_type(a.weight);
+  if (!r) return sn_poison(&c);
+  bool weighted = !sn_is_number(a.weight);
+  if (t->rank < 1 || !sn_elem_is_float(t->elem) || r != t ||
+      (weighted && (!same_rows(w, t) || w->elem == SN_ELEM_BOOL))) {
+    const char *found = sn_texts(&c, "%s\n%s", sn_describe(&c, a.logits, sn_spelled(&c, 0)),
+                                 sn_describe(&c, a.reference, sn_spelled(&c, 1)));
+    if (weighted) found = sn_texts(&c, "%s\n%s", found, sn_describe(&c, a.weight, ".weight"));
+    sn_mistake(&c, "logits and reference [.., V] of one type, .weight [..]", found, "operands do not fit");
+    return sn_poison(&c);
+  }
+  const char *kind = divergence_kind(&c, a.kind ? a.kind : "forward");
+  sn_val temperature = temperature_value(&c, &a, t->elem);
+  if (c.poison) return sn_poison(&c);
+  sn_val student = sn_bring(&c, a.logits, "logits"), teacher = sn_bring(&c, a.reference, "reference");
+  sn_val rows = c.poison ? 0 : sn_g_distil(&c.fn->b, kind, student, teacher, temperature);
+  return weighted_mean(here, sn_result(&c, rows), a.weight);
 }

@@ -392,6 +392,14 @@ typedef struct sn_ce_args { sn_t logits, targets, weight; double smooth; int end
 #define sn_cross_entropy(...) sn_cross_entropy_at(SN_HERE("sn_cross_entropy(" #__VA_ARGS__ ")"), (sn_ce_args){__VA_ARGS__, .end_ = 0})
 sn_t sn_cross_entropy_at(sn_here here, sn_ce_args a);
 
+/* Distillation: mean over all rows of t^2 D(softmax(logits / t), softmax(reference / t)), []. kind: "forward" (default) is
+ * KL(reference || logits), "reverse" KL(logits || reference), "jsd" the mean of both against their middle. Both operands
+ * [.., V]; parameters of a reference belong in a .frozen scope. weight [S..]: weighted mean.
+ *   source: Hinton, Vinyals, Dean 2015; Agarwal et al. 2024 */
+typedef struct sn_divergence_args { sn_t logits, reference; const char *kind; sn_t temperature, weight; int end_; } sn_divergence_args;
+#define sn_divergence(...) sn_divergence_at(SN_HERE("sn_divergence(" #__VA_ARGS__ ")"), (sn_divergence_args){__VA_ARGS__, .end_ = 0})
+sn_t sn_divergence_at(sn_here here, sn_divergence_args a);
+
 /* Derivatives of a scalar: sn_grad(loss, (w, b), (&dw, &db)). They are values: differentiable again. */
 #define sn_grad(loss, wrt, out) sn_grad_at(SN_HERE("sn_grad(" #loss ", " #wrt ", " #out ")"), loss, SN_LIST wrt, SN_REFS out)
 void sn_grad_at(sn_here here, sn_t loss, sn_list wrt, sn_t **out);

@@ -26,6 +26,7 @@ typedef struct sn_pass_env {
 typedef sn_code (*sn_pass_fn)(sn_module *m, sn_pass_env *env);
 
 SN_MUST sn_code sn_pass_inline(sn_module *m, sn_pass_env *env); /* call -> its body, with layer names */
+SN_MUST sn_code sn_pass_chunk(sn_module *m, sn_pass_env *env);  /* losses over large vocabularies -> by parts */
 SN_MUST sn_code sn_pass_grad(sn_module *m, sn_pass_env *env);   /* grad -> derivative nodes */
 SN_MUST sn_code sn_pass_expand(sn_module *m, sn_pass_env *env); /* EXPAND ops -> primitives */
 SN_MUST sn_code sn_pass_canon(sn_module *m, sn_pass_env *env);
@@ -34,6 +35,8 @@ SN_MUST sn_code sn_pass_cse(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_dce(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env); /* groups -> fused nodes, with reasons */
 
+/* Is the kind of fusion in env->fuse, or all? */
+bool sn_fuse_wants(const sn_pass_env *env, const char *kind);
 /* Is "pass.rule" allowed? A rule counts its hits by calling this only when it applies. */
 bool sn_rule_enabled(const sn_pass_env *env, const char *rule);
 /* Does the comma separated list (or NULL) hold `rule`, or the pass that it belongs to? */

@@ -10,12 +10,6 @@
 
 /* ---- attention without a kernel of its own ------------------------------------------------------------------- */
 
-static bool listed(const char *list, const char *name, size_t bytes) {
-  for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
-    if (!strncmp(p, name, bytes) && (p[bytes] == ',' || !p[bytes])) return true;
-  return false;
-}
-
 static bool attention_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
   if (n->op != SN_OP_ATTENTION || !sn_rule_enabled(r->env, "attention.expand")) return false;
   out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
@@ -27,8 +21,7 @@ static bool attention_node(sn_rewriter *r, sn_build *b, const sn_node *n, const 
 static sn_code pass_attention(sn_module *m, sn_pass_env *env) {
   sn_rewriter r = {.env = env, .pass = "attention", .node = attention_node};
   env->rule_hits = 0;
-  if (!env->fuse || listed(env->fuse, "all", 3) || listed(env->fuse, "attend", 6)) return SN_OK;
-  return sn_rewrite_module(m, &r);
+  return sn_fuse_wants(env, "attend") ? SN_OK : sn_rewrite_module(m, &r);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
@@ -40,6 +33,7 @@ const sn_pass sn_pipeline[] = {
   /* name        run              needs      gives             breaks */
   {"inline",     sn_pass_inline,  0,         SN_FACT_FLAT,      0},
   {"attention",  pass_attention,  FLAT,      0,                 0},
+  {"chunk",      sn_pass_chunk,   FLAT,      0,                 0},
   {"grad",       sn_pass_grad,    FLAT,      SN_FACT_NO_GRAD,   SN_FACT_PRIMITIVE},
   {"expand",     sn_pass_expand,  PLAIN,     SN_FACT_PRIMITIVE, 0},
   {"canon",      sn_pass_canon,   PRIMITIVE, 0,                 0},

@@ -19,3 +19,14 @@ bool sn_rule_enabled(const sn_pass_env *env, const char *rule) {
   ((sn_pass_env *)env)->rule_hits++;
   return true;
 }
+
+static bool has_word(const char *list, const char *name) {
+  size_t bytes = strlen(name);
+  for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+    if (!strncmp(p, name, bytes) && (p[bytes] == ',' || !p[bytes])) return true;
+  return false;
+}
+
+bool sn_fuse_wants(const sn_pass_env *env, const char *kind) {
+  return !env->fuse || has_word(env->fuse, "all") || has_word(env->fuse, kind);
+}

@@ -69,9 +69,10 @@ struct sn_runtime {
 struct sn_store {
   sn_runtime *runtime;
   uint64_t seed;
-  int64_t *dims;  /* value of each symbol that sized the states */
-  void **data;    /* per slot: PARAM, STATE, PACKED; NULL for others */
-  int64_t *bytes; /* per slot, without slack */
+  int64_t *dims;   /* value of each symbol that sized the states */
+  void **data;     /* per slot: PARAM, STATE, PACKED; NULL for others */
+  int64_t *bytes;  /* per slot, without slack */
+  bool *reference; /* per slot: of another model, see sn_store_set_reference */
   int64_t total_bytes;
   sn_tally tally;
   bool prepared; /* PACKED slots are up to date */

@@ -52,6 +52,11 @@ SN_MUST sn_code sn_store_create(sn_runtime *r, uint64_t seed, const int64_t *dim
 void sn_store_destroy(sn_store *s);
 /* Raw row-major data of a parameter or state, in its slot's type. */
 void *sn_store_data(sn_store *s, int slot, int64_t *bytes);
+/* Parameters of a second model in the same program, read from a store of their own: they are not saved with the first.
+ */
+void sn_store_set_reference(sn_store *s, int slot);
+/* Is the slot a parameter or state that belongs to the model of this store, and so to its files? */
+bool sn_store_owns(const sn_store *s, int slot);
 /* What a training loop carries from step to step beside tensors; checkpoints keep it, so that a resumed run reports the
  * same losses. Zero at first. */
 typedef struct sn_tally {

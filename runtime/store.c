@@ -92,8 +92,10 @@ sn_code sn_store_create(sn_runtime *r, uint64_t seed, const int64_t *dims, sn_di
   s->dims = calloc((size_t)r->symbol_count + 1, sizeof *s->dims);
   s->data = calloc(slots, sizeof *s->data);
   s->bytes = calloc(slots, sizeof *s->bytes);
+  s->reference = calloc(slots, sizeof *s->reference);
   sn_code code = SN_OK;
-  if (!s->dims || !s->data || !s->bytes) code = sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
+  if (!s->dims || !s->data || !s->bytes || !s->reference)
+    code = sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
   for (int i = 0; i < r->symbol_count && !code; i++)
     s->dims[i] = dims && dims[i] >= 0 ? dims[i] : sn_dimx_max_value(sn_types_symbol(r->plan->types, i));
   if (!code) code = measure(s, r, diags);
@@ -112,6 +114,7 @@ void sn_store_destroy(sn_store *s) {
   free(s->dims);
   free(s->data);
   free(s->bytes);
+  free(s->reference);
   free(s);
 }
 
@@ -121,6 +124,13 @@ void *sn_store_data(sn_store *s, int slot, int64_t *bytes) {
   bool there = slot >= 0 && slot < s->runtime->plan->slot_count && s->data[slot];
   if (bytes) *bytes = there ? s->bytes[slot] : 0;
   return there ? s->data[slot] : NULL;
+}
+
+void sn_store_set_reference(sn_store *s, int slot) { s->reference[slot] = true; }
+
+bool sn_store_owns(const sn_store *s, int slot) {
+  sn_slot_role role = s->runtime->plan->slot[slot].role;
+  return (role == SN_SLOT_PARAM || role == SN_SLOT_STATE) && !s->reference[slot];
 }
 
 sn_tally *sn_store_tally(sn_store *s) { return &s->tally; }

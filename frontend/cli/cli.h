@@ -90,6 +90,7 @@ SN_MUST sn_code cli_emit_text(cli *c, const cli_source *s, const char *what, sn_
 
 /* Subcommands. */
 sn_code cli_train(cli *c);
+sn_code cli_distill(cli *c);
 sn_code cli_eval(cli *c);
 sn_code cli_generate(cli *c);
 sn_code cli_build(cli *c);

@@ -26,9 +26,10 @@ static int64_t slot_bytes(const report *r, const sn_slot *s) {
   return value_of(s->elements, r->dims) * (int64_t)sn_elem_bytes(s->type->elem);
 }
 
-static void json_step(sn_text *t, const report *r, const sn_step *s, bool first) {
+static void json_step(sn_text *t, const report *r, int index, bool first) {
+  const sn_step *s = &r->plan->graph[r->graph].step[index];
   const char *name = s->kind == SN_STEP_LAUNCH ? r->plan->code[s->code].name : s->kind_name;
-  sn_text_add(t, "%s\n    {\"name\": ", first ? "" : ",");
+  sn_text_add(t, "%s\n    {\"step\": %d, \"name\": ", first ? "" : ",", index);
   cli_json_string(t, name ? name : "");
   sn_text_add(t, ", \"kind\": ");
   cli_json_string(t, s->kind_name ? s->kind_name : "copy");
@@ -50,7 +51,7 @@ static void json_report(sn_text *t, const report *r, int64_t peak) {
   cli_json_string(t, g->name);
   sn_text_add(t, ",\n  \"kernels\": [");
   for (int i = 0; i < g->step_count; i++)
-    if (is_launch(&g->step[i])) json_step(t, r, &g->step[i], first), first = false;
+    if (is_launch(&g->step[i])) json_step(t, r, i, first), first = false;
   sn_text_add(t, "],\n  \"refused\": [");
   for (int i = 0; i < g->refusal_count; i++) {
     sn_text_add(t, "%s\n    {\"ops\": ", i ? "," : "");
@@ -65,7 +66,11 @@ static void json_report(sn_text *t, const report *r, int64_t peak) {
     if (!in_graph(r, i)) continue;
     sn_text_add(t, "%s\n    {\"name\": ", first ? "" : ",");
     cli_json_string(t, r->plan->slot[i].name);
-    sn_text_add(t, ", \"bytes\": %lld}", (long long)slot_bytes(r, &r->plan->slot[i]));
+    const sn_slot *s = &r->plan->slot[i];
+    sn_text_add(t, ", \"bytes\": %lld, \"first\": %d, \"last\": %d, \"type\": ", (long long)slot_bytes(r, s), s->first,
+                s->last);
+    cli_json_string(t, sn_type_text(r->plan->arena, s->type));
+    sn_text_char(t, '}');
     first = false;
   }
   sn_text_add(t, "],\n  \"peak_bytes\": %lld}\n", (long long)peak);

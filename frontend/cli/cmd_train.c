@@ -17,6 +17,7 @@
 
 static sn_code make_tokenizer(cli *c, cli_training *t) {
   const char *kind = cli_get(c, CLI_TOKENIZER, "byte");
+  if (t->teacher) return t->tokenizer = t->teacher->tokenizer, SN_OK;
   if (!strcmp(kind, "byte")) {
     t->tokenizer = sn_tokenizer_byte(c->arena);
     return SN_OK;
@@ -27,7 +28,7 @@ static sn_code make_tokenizer(cli *c, cli_training *t) {
   return sn_tokenizer_char(c->arena, c->diags, all.at, (size_t)all.count, &t->tokenizer);
 }
 
-/* The vocabulary of the tokenizer becomes the setting `vocab`, unless --set says otherwise. */
+/* The vocabulary of the teacher or tokenizer becomes the setting `vocab`, unless --set says otherwise. */
 static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_source *out) {
   const cli_values *v = &c->value[CLI_SET];
   const char **set = SN_ARRAY(c->arena, v->count + 1, const char *);
@@ -37,7 +38,8 @@ static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_sourc
     has_vocab |= !strncmp(v->at[i], "vocab=", 6);
     set[count++] = v->at[i];
   }
-  if (!has_vocab) set[count++] = sn_arena_printf(c->arena, "vocab=%d", sn_tokenizer_vocab(t->tokenizer));
+  int64_t vocab = t->teacher ? t->teacher->vocab : sn_tokenizer_vocab(t->tokenizer);
+  if (!has_vocab) set[count++] = sn_arena_printf(c->arena, "vocab=%lld", (long long)vocab);
   sn_code code = cli_load(c, t->path, graphs, count, set, out);
   if (code && !has_vocab && out->file &&
       !cli_declares(out, "vocab")) { /* a model without that setting has its own idea of ids */
@@ -68,6 +70,8 @@ static sn_code read_scalars(cli *c, cli_training *t) {
   SN_TRY(add_scalar(c, t, CLI_CLIP, "clip"));
   SN_TRY(add_scalar(c, t, CLI_WEIGHT_DECAY, "weight_decay"));
   SN_TRY(add_scalar(c, t, CLI_BETA2, "beta2"));
+  SN_TRY(add_scalar(c, t, CLI_KD_TEMPERATURE, "temperature"));
+  SN_TRY(add_scalar(c, t, CLI_KD_WEIGHT, "kd_weight"));
   int graph = sn_plan_find_graph(t->compiled.plan, "train"), slot = sn_plan_find_slot(t->compiled.plan, graph, "steps");
   if (cli_has(c, CLI_STEPS))
     SN_TRY(cli_int(c, CLI_STEPS, 0, 1, INT64_C(1) << 40, &t->steps));
@@ -171,6 +175,7 @@ static sn_code compile_training(cli *c, cli_training *t) {
     return sn_fail(
         c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
         "the model has no graph called eval (tokens, targets) -> loss: add one, or train with --val-fraction 0");
+  if (t->teacher) SN_TRY(cli_teacher_join(c, t->teacher, t->source.module, &t->source.module));
   sn_compile_opt opt = cli_compile_opt(c, &t->source);
   return cli_compile(c, t->source.module, &opt, &t->compiled);
 }
@@ -180,6 +185,7 @@ static sn_code prepare(cli *c, cli_training *t) {
   t->dir_path = cli_get(c, CLI_OUT_DIR, "out");
   t->dir = sn_dir_of(c->arena, t->dir_path);
   SN_TRY(cli_recipe_restore(t));
+  if (t->distills) SN_TRY(cli_teacher_read(c, t->teacher = SN_NEW(c->arena, cli_teacher)));
   SN_TRY(read_numbers(c, t));
   SN_TRY(cli_data_parts(c, "the newest checkpoint is from before: go on with --resume and the file as it was",
                         &t->part_count, &t->parts));
@@ -196,11 +202,12 @@ static sn_code prepare(cli *c, cli_training *t) {
   SN_TRY(sn_dir_open(&t->dir, mode, c->diags, &t->lock));
   sn_runtime_opt ro = sn_compile_runtime_opt(&t->compiled, t->threads);
   SN_TRY(sn_runtime_create(t->compiled.plan, &ro, c->diags, &t->runtime));
-  return sn_store_create(t->runtime, t->seed, NULL, c->diags, &t->store);
+  SN_TRY(sn_store_create(t->runtime, t->seed, NULL, c->diags, &t->store));
+  return t->teacher ? cli_teacher_load(c, t->teacher, t->store, t->compiled.plan, &t->teacher_hash) : SN_OK;
 }
 
-sn_code cli_train(cli *c) {
-  cli_training t = {.c = c, .lock = -1};
+static sn_code train(cli *c, bool distills) {
+  cli_training t = {.c = c, .lock = -1, .distills = distills};
   sn_code code = prepare(c, &t);
   if (!code) code = cli_training_run(&t);
   sn_metrics_close(t.metrics);
@@ -211,3 +218,7 @@ sn_code cli_train(cli *c) {
   if (t.lock >= 0) sn_dir_release(t.lock);
   return code;
 }
+
+sn_code cli_train(cli *c) { return train(c, false); }
+
+sn_code cli_distill(cli *c) { return train(c, true); }

@@ -9,6 +9,7 @@
 
 #include "frontend/cli/cli.h"
 #include "frontend/cli/progress.h"
+#include "frontend/cli/teacher.h"
 #include "frontend/sinter.h"
 #include "ir/graph/text.h"
 #include "ir/ops/ops.h"
@@ -72,6 +73,14 @@ static sn_code load_text(cli *c, const char *path, cli_source *out) {
   return SN_OK;
 }
 
+/* With --teacher, for the commands that look at a program: the student's with the teacher in it. */
+static sn_code join_teacher(cli *c, cli_source *s) {
+  cli_teacher t;
+  if (!cli_has(c, CLI_TEACHER) || !strcmp(c->command, "distill")) return SN_OK;
+  SN_TRY(cli_teacher_read(c, &t));
+  return cli_teacher_join(c, &t, s->module, &s->module);
+}
+
 static sn_code load_model(cli *c, const char *path, const char *graphs, int set_count, const char *const *set,
                           cli_source *out) {
   if (access(path, R_OK))
@@ -84,7 +93,8 @@ static sn_code load_model(cli *c, const char *path, const char *graphs, int set_
                       .real = SN_ELEM_F32,
                       .trainable = cli_get(c, CLI_TRAINABLE, NULL)};
   SN_TRY(sn_model_settings(sn_model_of(out->file), &opt, c->arena, c->diags, &out->settings));
-  return sn_model_build(sn_model_of(out->file), &opt, c->arena, c->diags, &out->module);
+  SN_TRY(sn_model_build(sn_model_of(out->file), &opt, c->arena, c->diags, &out->module));
+  return join_teacher(c, out);
 }
 
 sn_code cli_load(cli *c, const char *path, const char *graphs, int set_count, const char *const *set, cli_source *out) {

@@ -18,7 +18,8 @@ enum {
   INSPECT = 256,
   DOCTOR = 512,
   EVAL = 1024,
-  ANY = 2047
+  DISTILL = 2048,
+  ANY = 4095
 };
 
 typedef struct option {
@@ -45,6 +46,8 @@ typedef struct command {
 static const command commands[] = {
   {"train",    TRAIN,    cli_train,    "MODEL.c",       "train the graph `train` of a model on text",
    "  sinter train models/gpt.c --steps 200 --out run\n  sinter train models/gpt.c --data book.txt --tokenizer char --set layers=6 --lr 6e-4 --out run --force\n"},
+  {"distill",  DISTILL,  cli_distill,  "STUDENT.c",     "train a model on text and on the logits of a trained one",
+   "  sinter distill --teacher run student.c --data book.txt --out small\n  sinter distill --teacher run student.c --set layers=2 --divergence jsd --temperature 1 --kd-weight 0.5 --out small\n"},
   {"eval",     EVAL,     cli_eval,     "DIR",           "loss and perplexity of a trained model over a text",
    "  sinter eval run --data book.txt\n  sinter eval run --data a.txt b.txt --batch 4 --json\n"},
   {"generate", GENERATE, cli_generate, "DIR",           "continue a prompt with a trained model",

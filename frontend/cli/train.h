@@ -2,7 +2,7 @@
 #ifndef SN_FRONTEND_CLI_TRAIN_H
 #define SN_FRONTEND_CLI_TRAIN_H
 
-#include "frontend/cli/cli.h"
+#include "frontend/cli/teacher.h"
 #include "runtime/io/dir.h"
 #include "runtime/io/metrics.h"
 #include "runtime/io/recipe.h"
@@ -12,7 +12,10 @@ typedef struct cli_training {
   cli *c;
   const char *path; /* of the model */
   cli_source source;
-  sn_compiled compiled; /* train and eval */
+  bool distills;
+  cli_teacher *teacher;  /* of a distillation; NULL: none */
+  uint64_t teacher_hash; /* of its parameters */
+  sn_compiled compiled;  /* train and eval */
   int part_count;
   sn_dataset_part *parts;
   sn_tokenizer *tokenizer;

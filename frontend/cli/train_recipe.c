@@ -15,7 +15,7 @@ typedef enum kind {
   FIXED, /* decides the bits of the weights */
   LOOSE, /* may differ when the run goes on; that is said */
   NAMED, /* --set: one value per name */
-  PATHS, /* --data, --init: compared by content, or not at all once there is a checkpoint */
+  PATHS, /* --data, --init, --teacher: compared by content, or not at all once there is a checkpoint */
 } kind;
 
 /* Every option is named here, so that a new one is thought about. table */
@@ -35,6 +35,9 @@ static kind kind_of(cli_option o) {
     case CLI_ISA:
     case CLI_TRAINABLE:
     case CLI_PRECISION:
+    case CLI_DIVERGENCE:
+    case CLI_KD_TEMPERATURE:
+    case CLI_KD_WEIGHT:
     case CLI_FUSE:
     case CLI_DISABLE: return FIXED;
     case CLI_STEPS:
@@ -43,6 +46,7 @@ static kind kind_of(cli_option o) {
     case CLI_CHECKPOINT: return LOOSE;
     case CLI_SET: return NAMED;
     case CLI_DATA:
+    case CLI_TEACHER: /* a checkpoint knows the hash of its weights */
     case CLI_INIT: return PATHS;
     case CLI_THREADS:
     case CLI_OUT_DIR:
@@ -86,7 +90,7 @@ static const char *absolute(cli *c, const char *path) {
 /* The same text, path or number? */
 static bool same_value(cli *c, cli_option o, const char *a, const char *b) {
   char *end_a, *end_b;
-  if (o == CLI_INIT) return !strcmp(absolute(c, a), absolute(c, b));
+  if (o == CLI_INIT || o == CLI_TEACHER) return !strcmp(absolute(c, a), absolute(c, b));
   if (!strcmp(a, b)) return true;
   double x = strtod(a, &end_a), y = strtod(b, &end_b);
   return *a && *b && !*end_a && !*end_b && x == y;
@@ -108,7 +112,7 @@ static void give(cli *c, cli_option o, const char *value) {
 
 static cli_option option_called(const char *name) {
   for (int o = 0; o < CLI_OPTION_COUNT; o++)
-    if (!strcmp(cli_option_name((cli_option)o), name)) return (cli_option)o;
+    if (!strcmp(cli_option_name((cli_option)o), name) && kind_of((cli_option)o) != LOCAL) return (cli_option)o;
   return CLI_OPTION_COUNT;
 }
 
@@ -170,7 +174,10 @@ static sn_code restore(cli_training *t, const sn_recipe *r) {
   SN_TRY(check_added(t, sets, r));
   for (int i = 0; i < r->option_count; i++) {
     cli_option o = option_called(r->option[i].name);
-    if (o == CLI_OPTION_COUNT || kind_of(o) == LOCAL)
+    if (o == CLI_TEACHER && !t->distills)
+      return sn_fail(c->diags, SN_ERR_USAGE, (sn_loc){.file = t->dir.recipe},
+                     "the run has a teacher: go on with `sinter distill --resume`");
+    if (o == CLI_OPTION_COUNT)
       return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->dir.recipe}, "--%s is no option of a run",
                      r->option[i].name);
     SN_TRY(o == CLI_SET ? restore_setting(t, sets, r->option[i].value) : restore_one(t, o, r->option[i].value));
@@ -281,6 +288,12 @@ static void add_all(list *l) {
   add(l, CLI_TRAINABLE, cli_get(c, CLI_TRAINABLE, NULL));
   add(l, CLI_FUSE, cli_get(c, CLI_FUSE, NULL));
   add(l, CLI_DISABLE, cli_get(c, CLI_DISABLE, NULL));
+  if (t->teacher) {
+    add(l, CLI_DIVERGENCE, t->teacher->divergence);
+    add(l, CLI_KD_TEMPERATURE, real_text(c, t->teacher->temperature));
+    add(l, CLI_KD_WEIGHT, real_text(c, t->teacher->weight));
+    add(l, CLI_TEACHER, absolute(c, t->teacher->path));
+  }
   if (cli_has(c, CLI_INIT)) add(l, CLI_INIT, absolute(c, cli_get(c, CLI_INIT, NULL)));
 }
 

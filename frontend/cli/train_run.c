@@ -31,12 +31,18 @@ static void catch_signals(void) {
 
 /* ---- checkpoints ------------------------------------------------------------------------------------------------ */
 
+/* What the weights depend on beside the data; of a distillation also the teacher. */
+static const char *identity(const cli_training *t) {
+  if (!t->teacher) return t->source.settings;
+  return sn_arena_printf(t->c->arena, "%s teacher=%016llx", t->source.settings, (unsigned long long)t->teacher_hash);
+}
+
 static sn_checkpoint_info info_of(const cli_training *t, int64_t step) {
   sn_checkpoint_info i = {.step = step,
                           .seed = t->seed,
                           .data_hash = sn_dataset_hash(t->data),
                           .model = t->source.name,
-                          .settings = t->source.settings,
+                          .settings = identity(t),
                           .batch = t->batch,
                           .window = t->window,
                           .option_count = t->recipe.option_count,
@@ -91,13 +97,15 @@ static sn_code resume(cli_training *t, int64_t *first) {
 static void progress_line(cli_training *t, const sn_train_event *e) {
   char eta[32];
   bool keep = e->evaluation || e->last;
-  if (!keep && (!t->tty || cli_now() - t->last_line < 0.2)) return;
+  if (!keep && cli_now() - t->last_line < (t->tty ? 0.2 : 10)) return;
   t->last_line = cli_now();
   cli_duration(eta, sizeof eta, e->eta_s);
   fprintf(stderr, "%sstep %lld/%lld  loss %.4f", t->tty ? "\r\033[K" : "", (long long)e->step, (long long)e->steps,
           isfinite(e->train_loss) ? e->train_loss : e->loss);
+  if (isfinite(e->watched)) fprintf(stderr, "  kd %.4f", e->watched);
   if (isfinite(e->val_loss)) fprintf(stderr, "  val %.4f", e->val_loss);
-  fprintf(stderr, "  %s tok/s  eta %s%s", cli_human(t->c->arena, floor(e->tokens_per_s), ""), eta, keep ? "\n" : "");
+  fprintf(stderr, "  %s tok/s  eta %s%s", cli_human(t->c->arena, floor(e->tokens_per_s), ""), eta,
+          keep || !t->tty ? "\n" : "");
   fflush(stderr);
 }
 
@@ -113,6 +121,7 @@ static void json_line(cli_training *t, const sn_train_event *e) {
   sn_text_add(&x, "{\"step\": %lld", (long long)e->step);
   json_number(&x, "train_loss", e->train_loss);
   json_number(&x, "val_loss", e->val_loss);
+  if (t->teacher) json_number(&x, "kd", e->watched);
   json_number(&x, "tokens_per_s", e->tokens_per_s);
   printf("%s}\n", x.at);
   fflush(stdout);
@@ -123,12 +132,9 @@ static void on_event(void *user, const sn_train_event *e) {
   progress_line(t, e);
   if (!e->evaluation) return;
   if (cli_has(t->c, CLI_JSON)) json_line(t, e);
-  sn_metric m[] = {{"step", (double)e->step},
-                   {"train_loss", e->train_loss},
-                   {"val_loss", e->val_loss},
-                   {"tokens_per_s", e->tokens_per_s},
-                   {"seconds", e->seconds}};
-  if (!sn_metrics_add(t->metrics, 5, m))
+  sn_metric m[] = {{"step", (double)e->step},         {"train_loss", e->train_loss}, {"val_loss", e->val_loss},
+                   {"tokens_per_s", e->tokens_per_s}, {"seconds", e->seconds},       {"kd", e->watched}};
+  if (!sn_metrics_add(t->metrics, t->teacher ? 6 : 5, m))
     fprintf(stderr, "sinter: warning: %s cannot be written; training goes on\n", t->dir.metrics);
 }
 
@@ -203,28 +209,35 @@ static void report(cli_training *t, const sn_train_event *e) {
   printf("%s}\n", x.at);
 }
 
-/* Parameters of the model in elements; *trained: those that a step changes. */
-static int64_t count_weights(const sn_plan *p, int64_t *trained) {
-  int64_t all = 0, n;
-  *trained = 0;
+typedef struct weights {
+  int64_t own, trained, teacher; /* elements: of the model, of what a step changes, of the reference model */
+} weights;
+
+static weights count_weights(const cli_training *t) {
+  const sn_plan *p = t->compiled.plan;
+  weights w = {0};
+  int64_t n;
   for (int i = 0; i < p->slot_count; i++) {
     if (p->slot[i].role != SN_SLOT_PARAM || !sn_dimx_is_const(p->slot[i].elements, &n)) continue;
-    all += n;
-    if (!p->slot[i].frozen) *trained += n;
+    *(sn_store_owns(t->store, i) ? &w.own : &w.teacher) += n;
+    if (!p->slot[i].frozen) w.trained += n;
   }
-  return all;
+  return w;
 }
 
 static void say_start(cli_training *t) {
   cli *c = t->c;
-  int64_t trained, weights = count_weights(t->compiled.plan, &trained);
-  if (trained < weights)
-    fprintf(stderr, "%s: %lld of %lld parameters are trained\n", t->source.name, (long long)trained,
-            (long long)weights);
+  weights w = count_weights(t);
+  if (t->teacher)
+    fprintf(stderr, "teacher %s: %s, %s parameters, %s divergence\n", t->teacher->path, t->teacher->dir.settings.model,
+            cli_human(c->arena, (double)w.teacher, ""), t->teacher->divergence);
+  if (w.trained < w.own)
+    fprintf(stderr, "%s: %lld of %lld parameters are trained\n", t->source.name, (long long)w.trained,
+            (long long)w.own);
   fprintf(stderr,
           "%s: %s parameters, %d kernels (%d from the cache), compiled in %.2f s; %s training and %s validation "
           "tokens, batch %lld x %lld\n",
-          t->source.name, cli_human(c->arena, (double)weights, ""), t->compiled.kernel_count, t->compiled.cache_hits,
+          t->source.name, cli_human(c->arena, (double)w.own, ""), t->compiled.kernel_count, t->compiled.cache_hits,
           (t->compiled.pass_ms + t->compiled.lower_ms + t->compiled.code_ms) * 1e-3,
           cli_human(c->arena, (double)sn_dataset_train_count(t->data), ""),
           cli_human(c->arena, (double)sn_dataset_val_count(t->data), ""), (long long)t->batch, (long long)t->window);
@@ -235,6 +248,7 @@ sn_code cli_training_run(cli_training *t) {
   int64_t first;
   sn_train_event last = {0};
   t->tty = isatty(2);
+  t->last_line = cli_now();
   SN_TRY(resume(t, &first));
   SN_TRY(cli_training_describe(t));
   SN_TRY(sn_metrics_open(t->dir.metrics, cli_has(c, CLI_RESUME) ? first : -1, c->diags, &t->metrics));
@@ -255,6 +269,7 @@ sn_code cli_training_run(cli_training *t) {
                     .seed = t->seed,
                     .scalar_count = t->scalar_count,
                     .scalar = t->scalar,
+                    .watch = t->teacher ? "kd" : NULL,
                     .stop = &stop_asked,
                     .check = check_data,
                     .on_event = on_event,

@@ -101,6 +101,12 @@ const sn_op_rules *sn_op_rules_of(sn_op op);
  * errors: SN_ERR_INPUT with a diagnostic: expected and found. */
 SN_MUST sn_code sn_op_infer(sn_infer *in);
 
+/* Kinds of the op divergence. */
+const char *const *sn_divergence_kinds(int *count);
+/* The distillation loss per row: t^2 divergence(logits / t, reference / t); temperature t []: 0 stands for 1.
+ *   shape: logits, reference [.., V] -> [..], f32 or f64.   source: Hinton, Vinyals, Dean 2015, section 2 */
+sn_val sn_g_distil(sn_build *b, const char *kind, sn_val logits, sn_val reference, sn_val temperature);
+
 /* ---- rewriting --------------------------------------------------------------------------------- */
 
 /* The expansion of an EXPAND node, with its lines and layer, and the group "softmax#12" (12: its value id).

@@ -350,6 +350,12 @@ static void draw_expansion(draw *d) {
   if (sn_op_attr(d->op, "eps") >= 0) attr(d, "eps")->f = 0.1;
   if (sn_op_attr(d->op, "smooth") >= 0 && below(d, 2)) attr(d, "smooth")->f = 0.1;
   float_arg(d, t);
+  if (d->op == SN_OP_DIVERGENCE) {
+    int kinds;
+    const char *const *kind = sn_divergence_kinds(&kinds);
+    attr(d, "kind")->s = kind[below(d, kinds)];
+    float_arg(d, t);
+  }
   if (d->op == SN_OP_PICK || d->op == SN_OP_CROSS_ENTROPY)
     index_arg(d, sn_type_of(d->m->types, SN_ELEM_I32, t->rank - 1, t->dim), t->dim[t->rank - 1]);
 }

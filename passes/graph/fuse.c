@@ -26,16 +26,6 @@ typedef struct edge {
 
 /* ---- kinds and rules ----------------------------------------------------------------------------------------- */
 
-/* Is `kind` in env->fuse? */
-static bool kind_enabled(const sn_pass_env *env, const char *kind) {
-  const char *list = env->fuse ? env->fuse : "all";
-  size_t bytes = strlen(kind);
-  if (!strcmp(list, "all")) return true;
-  for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
-    if (!strncmp(p, kind, bytes) && (p[bytes] == ',' || !p[bytes])) return true;
-  return false;
-}
-
 static const char *rule_of(sn_fuse_kind from, sn_fuse_kind to) { /* table */
   if (from == SN_FUSE_ATTEND) return "fuse.attend_into_concat";
   if (from == SN_FUSE_INDEX) return "fuse.index_into_copy";
@@ -51,7 +41,7 @@ bool sn_fuse_rule_allows(const sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to) {
   sn_fuse_kind most = from > to ? from : to;
   if (from == SN_FUSE_ATTEND || to == SN_FUSE_ATTEND) most = SN_FUSE_ATTEND;
   const char *kind = most == SN_FUSE_INDEX ? "map" : sn_fuse_kind_name(most);
-  return kind_enabled(s->env, kind) && sn_rule_enabled(s->env, rule_of(from, to));
+  return sn_fuse_wants(s->env, kind) && sn_rule_enabled(s->env, rule_of(from, to));
 }
 
 /* ---- joining ----------------------------------------------------------------------------------------------------- */
@@ -370,15 +360,15 @@ static void collect_refusals(sn_fuse *s) {
 static sn_code fuse_function(sn_pass_env *env, const sn_func *f, sn_func **out) {
   sn_fuse s;
   sn_arena *arena = env->arena;
-  sn_fuse_begin(&s, env, arena, f, kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.inline_numbers"));
+  sn_fuse_begin(&s, env, arena, f, sn_fuse_wants(env, "map") && sn_rule_enabled(env, "fuse.inline_numbers"));
   join_expansions(&s);
-  if (!kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.multiply_add")) join_multiply_add(&s);
+  if (!sn_fuse_wants(env, "map") && sn_rule_enabled(env, "fuse.multiply_add")) join_multiply_add(&s);
   while (join_edges(&s, find_edges(&s), false, LARGE)) continue;
   if (sn_rule_enabled(env, "fuse.siblings"))
     while (join_edges(&s, find_siblings(&s), true, LARGE)) continue;
-  if (kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.equal_forms")) join_equals(&s);
+  if (sn_fuse_wants(env, "map") && sn_rule_enabled(env, "fuse.equal_forms")) join_equals(&s);
   while (join_edges(&s, find_edges(&s), false, 0)) continue; /* scalars last: they would make equal groups differ */
-  if (kind_enabled(env, "map") && sn_rule_enabled(env, "fuse.recompute")) sn_fuse_recompute(&s);
+  if (sn_fuse_wants(env, "map") && sn_rule_enabled(env, "fuse.recompute")) sn_fuse_recompute(&s);
   collect_refusals(&s);
   return sn_fuse_build(&s, out);
 }

@@ -171,7 +171,7 @@ static sn_code check_run(const resume *r, const sn_checkpoint_info *c) {
 static sn_code restore(const resume *r, const sn_checkpoint_file *c, bool write) {
   for (int i = 0; i < r->p->slot_count; i++) {
     const sn_slot *slot = &r->p->slot[i];
-    if (slot->role != SN_SLOT_PARAM && slot->role != SN_SLOT_STATE) continue;
+    if (!sn_store_owns(r->s, i)) continue;
     int64_t bytes;
     void *to = sn_store_data(r->s, i, &bytes);
     const sn_checkpoint_tensor *t = sn_checkpoint_find(c, slot->name);

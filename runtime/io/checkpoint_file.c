@@ -23,8 +23,6 @@ static const char magic[MAGIC_BYTES] = {'S', 'N', 'C', 'K', 'P', 'T', '0', '1'};
 
 static int64_t padded(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
 
-static bool is_saved(const sn_slot *s) { return s->role == SN_SLOT_PARAM || s->role == SN_SLOT_STATE; }
-
 /* ---- writing ------------------------------------------------------------------------------------ */
 
 typedef struct writer {
@@ -68,7 +66,7 @@ static void print_tensors(sn_text *t, sn_store *s, const sn_plan *p) {
   const char *separator = "";
   sn_text_add(t, ",\"tensors\":[");
   for (int i = 0; i < p->slot_count; i++) {
-    if (!is_saved(&p->slot[i])) continue;
+    if (!sn_store_owns(s, i)) continue;
     int64_t bytes;
     sn_store_data(s, i, &bytes);
     sn_text_add(t, "%s[", separator);
@@ -97,7 +95,7 @@ static sn_code write_parts(writer *w, const sn_text *header, sn_store *s, const 
   SN_TRY(put(w, length, sizeof length));
   SN_TRY(put(w, header->at, header->count));
   for (int i = 0; i < p->slot_count; i++) {
-    if (!is_saved(&p->slot[i])) continue;
+    if (!sn_store_owns(s, i)) continue;
     int64_t bytes;
     const void *data = sn_store_data(s, i, &bytes);
     SN_TRY(put(w, data, bytes));

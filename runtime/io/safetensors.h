@@ -52,5 +52,10 @@ SN_MUST sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char 
 /* The same from a file image in memory; `file` is its name in messages. */
 SN_MUST sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, const void *data, size_t bytes,
                                     sn_load mode, sn_diags *diags);
+/* Loads the parameters whose names begin with `prefix` ("teacher."), by the names that follow it, from the file of
+ * their own model, which may hold more; they are references from then on (sn_store_set_reference). out_hash: 64 bits of
+ * their values.  errors: as sn_store_load */
+SN_MUST sn_code sn_store_refer(sn_store *s, const sn_plan *p, const char *prefix, const char *file, const void *data,
+                               size_t bytes, sn_diags *diags, uint64_t *out_hash);
 
 #endif

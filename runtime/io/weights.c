@@ -7,8 +7,6 @@
 #include "runtime/io/file.h"
 #include "runtime/io/safetensors.h"
 
-static bool is_parameter(const sn_plan *p, int slot) { return p->slot[slot].role == SN_SLOT_PARAM; }
-
 static const char *shape_text(sn_arena *arena, sn_elem elem, int rank, const int64_t *extent) {
   sn_text t = sn_text_begin(arena);
   sn_text_add(&t, "%s[", sn_elem_name(elem));
@@ -40,7 +38,7 @@ static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, sn_diags *diags
 static sn_code save(sn_store *s, const sn_plan *p, const char *path, sn_tensor_entry *list, sn_diags *diags) {
   int count = 0;
   for (int i = 0; i < p->slot_count; i++)
-    if (is_parameter(p, i)) SN_TRY(entry_of(s, p, i, diags, &list[count++]));
+    if (p->slot[i].role == SN_SLOT_PARAM && sn_store_owns(s, i)) SN_TRY(entry_of(s, p, i, diags, &list[count++]));
   const char *const meta[][2] = {{"format", "pt"}, {"model", p->model}, {"settings", p->settings}};
   return sn_safetensors_write(path, count, list, 3, meta, diags);
 }
@@ -62,7 +60,18 @@ typedef struct loader {
   sn_diags *diags;
   const char *path;
   sn_load mode;
+  const char *prefix; /* only parameters whose names begin so, by what follows it; NULL: those that the store owns */
 } loader;
+
+/* Is it loaded? *name: what the file calls it. */
+static bool is_wanted(const loader *l, int slot, const char **name) {
+  const sn_slot *s = &l->p->slot[slot];
+  size_t bytes = l->prefix ? strlen(l->prefix) : 0;
+  if (s->role != SN_SLOT_PARAM || (l->prefix ? strncmp(s->name, l->prefix, bytes) != 0 : !sn_store_owns(l->s, slot)))
+    return false;
+  *name = s->name + bytes;
+  return true;
+}
 
 #define FAIL(l, ...) sn_fail((l)->diags, SN_ERR_INPUT, (sn_loc){.file = (l)->path}, __VA_ARGS__)
 
@@ -129,8 +138,7 @@ static bool is_same_model(const loader *l, const sn_safetensors *f) {
 static sn_code check_unknown(const loader *l, const sn_safetensors *f) {
   int count = 0;
   const char **names = SN_ARRAY(l->arena, l->p->slot_count + 1, const char *);
-  for (int i = 0; i < l->p->slot_count; i++)
-    if (is_parameter(l->p, i)) names[count++] = l->p->slot[i].name;
+  for (int i = 0; i < l->p->slot_count; i++) count += is_wanted(l, i, &names[count]);
   for (int i = 0; i < f->count; i++) {
     bool known = false;
     for (int k = 0; k < count && !known; k++) known = !strcmp(names[k], f->tensor[i].name);
@@ -148,8 +156,10 @@ static sn_code match_all(const loader *l, const sn_safetensors *f, sn_tensor_ent
                          int *out_count) {
   int count = 0;
   for (int i = 0; i < l->p->slot_count; i++) {
-    if (!is_parameter(l->p, i)) continue;
+    const char *name;
+    if (!is_wanted(l, i, &name)) continue;
     SN_TRY(entry_of(l->s, l->p, i, l->diags, &want[count]));
+    want[count].name = name;
     have[count] = bsearch(&want[count], f->tensor, (size_t)f->count, sizeof *f->tensor, by_name);
     if (have[count] && !matches(have[count], &want[count])) return misfit(l, have[count], &want[count]);
     bool needed = l->mode == SN_LOAD_ALL || (l->mode == SN_LOAD_TUNE && l->p->slot[i].frozen);
@@ -161,7 +171,8 @@ static sn_code match_all(const loader *l, const sn_safetensors *f, sn_tensor_ent
     count += have[count] != NULL;
   }
   *out_count = count;
-  return l->mode == SN_LOAD_PARTIAL || is_same_model(l, f) ? SN_OK : check_unknown(l, f);
+  bool others = l->mode == SN_LOAD_PARTIAL || l->prefix || is_same_model(l, f);
+  return others ? SN_OK : check_unknown(l, f);
 }
 
 static sn_code load(const loader *l, const sn_safetensors *f) {
@@ -197,6 +208,26 @@ sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, con
   sn_code code = sn_safetensors_read(arena, diags, file, data, bytes, &f);
   if (!code) code = sn_store_load_tensors(s, p, file, &f, mode, diags);
   sn_arena_destroy(arena);
+  return code;
+}
+
+sn_code sn_store_refer(sn_store *s, const sn_plan *p, const char *prefix, const char *file, const void *data,
+                       size_t bytes, sn_diags *diags, uint64_t *out_hash) {
+  loader l = {.s = s, .p = p, .arena = sn_arena_create(), .diags = diags, .path = file, .prefix = prefix};
+  if (!l.arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
+  sn_safetensors f;
+  sn_code code = sn_safetensors_read(l.arena, diags, file, data, bytes, &f);
+  if (!code) code = load(&l, &f);
+  *out_hash = 0;
+  for (int i = 0; i < p->slot_count && !code; i++) {
+    const char *name;
+    int64_t stored;
+    if (!is_wanted(&l, i, &name)) continue;
+    sn_store_set_reference(s, i);
+    const void *at = sn_store_data(s, i, &stored);
+    *out_hash = sn_hash_bytes(at, (size_t)stored, *out_hash);
+  }
+  sn_arena_destroy(l.arena);
   return code;
 }
 

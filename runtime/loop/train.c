@@ -26,9 +26,9 @@ typedef struct session {
   const sn_train_opt *o;
   sn_diags *diags;
   int32_t *tokens, *targets; /* [batch, window] */
-  float loss;
+  float loss, watched;
   scalar value[SCALARS];
-  sn_buffer buffer[SCALARS + 4];
+  sn_buffer buffer[SCALARS + 5];
   int buffer_count;
   double start;
   sn_tally *tally; /* losses since the last evaluation */
@@ -80,6 +80,8 @@ static sn_code bind_train(session *s) {
   s->buffer[s->buffer_count++] = (sn_buffer){"tokens", s->tokens, 2, {b, t}};
   s->buffer[s->buffer_count++] = (sn_buffer){"targets", s->targets, 2, {b, t}};
   s->buffer[s->buffer_count++] = (sn_buffer){.name = "loss", .data = &s->loss};
+  s->watched = NAN;
+  if (o->watch) s->buffer[s->buffer_count++] = (sn_buffer){.name = o->watch, .data = &s->watched};
   return SN_OK;
 }
 
@@ -137,7 +139,8 @@ static bool every(int64_t step, int64_t n) { return n > 0 && step % n == 0; }
 static void fill_event(session *s, int64_t step, sn_train_event *e) {
   const sn_train_opt *o = s->o;
   double seconds = now() - s->start, done = (double)(step - o->first);
-  *e = (sn_train_event){.step = step, .steps = o->steps, .loss = s->loss, .val_loss = NAN, .seconds = seconds};
+  *e = (sn_train_event){
+      .step = step, .steps = o->steps, .loss = s->loss, .val_loss = NAN, .watched = s->watched, .seconds = seconds};
   e->train_loss = s->tally->loss_count ? s->tally->loss_sum / (double)s->tally->loss_count : NAN;
   e->tokens_per_s = seconds > 0 ? done * (double)(o->batch * o->window) / seconds : 0;
   e->eta_s = done > 0 ? seconds / done * (double)(o->steps - step) : 0;

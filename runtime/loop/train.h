@@ -19,6 +19,7 @@ typedef struct sn_train_event {
   double val_loss;     /* NAN unless this is an evaluation with validation data */
   double tokens_per_s; /* training only, since the start */
   double seconds;      /* since the start */
+  double watched;      /* output `watch` of the newest step; NAN without */
   double eta_s;        /* until the last step */
   bool evaluation;     /* val_loss was measured */
   bool last;
@@ -37,6 +38,7 @@ typedef struct sn_train_opt {
   uint64_t seed;
   int scalar_count;
   const sn_scalar_value *scalar;
+  const char *watch;           /* a further f32[] output of `train` to report; NULL: none */
   volatile sig_atomic_t *stop; /* set from outside: finish the step, save, return SN_ERR_INTERRUPTED; NULL: never */
   /* After every step; not called when there is no step left to do. */
   void (*on_event)(void *user, const sn_train_event *e);

@@ -537,6 +537,17 @@ static sn_val use_uniform(rg *g) {
 
 /* ---- expansions along an axis ---- */
 
+/* Both sets of logits in [-30, 30]: log probabilities differ by at most 2 x 60 + log V. */
+static sn_val use_divergence(rg *g, sn_val x) {
+  int kinds;
+  const char *const *kind = sn_divergence_kinds(&kinds);
+  sn_val y = rg_partner(g, rg_t(g, x)), arg[2] = {x, y ? rg_tame(g, y, 30) : 0};
+  const sn_attr at = {.set = true, .s = sn_name(g->m->names, kind[rg_below(g, kinds)])};
+  rg_fact f = arg[1] ? rg_mix(g, 2, arg, 140) : (rg_fact){0};
+  f.low = -INFINITY, f.exact = false;
+  return arg[1] ? rg_emit(g, SN_OP_DIVERGENCE, 2, arg, &at, NULL, f) : 0;
+}
+
 static sn_val use_along_axis(rg *g, sn_op op) {
   sn_val x = rg_pick(g, RG_FLOAT, 1, 4), arg[2] = {0};
   sn_attr at[3] = {{0}};
@@ -547,6 +558,7 @@ static sn_val use_along_axis(rg *g, sn_op op) {
   bool picks = op == SN_OP_PICK || op == SN_OP_CROSS_ENTROPY;
   if (picks) arg[1] = rg_indices(g, rg_type(g, SN_ELEM_I32, t->rank - 1, t->dim), t->dim[t->rank - 1]);
   if (picks && !arg[1]) return 0;
+  if (op == SN_OP_DIVERGENCE) return use_divergence(g, x);
   if (sn_op_attr(op, "axis") >= 0) at[0] = (sn_attr){.set = true, .i = rg_below(g, t->rank)};
   if (op == SN_OP_GROUP_NORM) {
     int64_t n;

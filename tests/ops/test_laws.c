@@ -215,9 +215,21 @@ static double row_moment(const double *x, int64_t n, double centre, int power) {
   return s / (double)n;
 }
 
+/* The reference rows of divergence: x turned around. KL(y || x), each term from its definition. */
+static double row_kl(const double *x, int64_t n) {
+  double y[8], s = 0;
+  for (int64_t i = 0; i < n; i++) y[i] = x[n - 1 - i];
+  for (int64_t i = 0; i < n; i++) {
+    double u = x[i] - row_lse(x, n), v = y[i] - row_lse(y, n);
+    s += exp(v) * (v - u);
+  }
+  return s;
+}
+
 /* Element k of a row; id, smooth only for those that have it. */
 static double direct(sn_op op, const double *x, int64_t n, int64_t k, int64_t id, double smooth) { /* table */
   switch (op) {
+    case SN_OP_DIVERGENCE: return row_kl(x, n);
     case SN_OP_SQUARE: return x[k] * x[k];
     case SN_OP_SIGMOID: return 1 / (1 + exp(-x[k]));
     case SN_OP_RELU: return fmax(x[k], 0);
@@ -254,16 +266,20 @@ static void check_expansion(sn_op op) {
   static const double ids[3] = {4, 0, 2};
   world w = world_create();
   sn_attr attr[SN_ATTR_MAX] = {{0}};
-  bool with_ids = sn_op_get(op)->operands == 2;
+  double turned[15];
+  for (int i = 0; i < 15; i++) turned[i] = x[i / 5 * 5 + 4 - i % 5];
+  bool two = sn_op_get(op)->operands == 2, with_ids = two && op != SN_OP_DIVERGENCE;
   sn_val arg[2] = {world_data(&w, typed(&w, SN_ELEM_F64, 2, 3, 5), x), 0};
   if (with_ids) arg[1] = world_data(&w, typed(&w, SN_ELEM_I32, 1, 3), ids);
   static const char *const tenth[] = {"eps", "slope", "alpha"};
   for (int i = 0; i < 3; i++)
     if (sn_op_attr(op, tenth[i]) >= 0) attr[sn_op_attr(op, tenth[i])] = (sn_attr){.set = true, .f = 0.1};
+  if (op == SN_OP_DIVERGENCE) arg[1] = world_data(&w, typed(&w, SN_ELEM_F64, 2, 3, 5), turned);
+  if (op == SN_OP_DIVERGENCE) attr[0] = (sn_attr){.set = true, .s = sn_name(w.m->names, "forward")};
   if (sn_op_attr(op, "axis") >= 0) attr[0] = (sn_attr){.set = true, .i = 1};
   if (op == SN_OP_GROUP_NORM) attr[0] = (sn_attr){.set = true, .i = 5};
   if (op == SN_OP_CROSS_ENTROPY) attr[0] = (sn_attr){.set = true, .f = 0.25};
-  const sn_tensor *y = world_value(&w, sn_emit(&w.b, op, with_ids ? 2 : 1, arg, attr, NULL), RUN_BOUNDS);
+  const sn_tensor *y = world_value(&w, sn_emit(&w.b, op, two ? 2 : 1, arg, attr, NULL), RUN_BOUNDS);
   int64_t per_row = y->count / 3;
   for (int64_t i = 0; i < y->count; i++) {
     double want = direct(op, x + i / per_row * 5, 5, i % per_row, (int64_t)ids[i / per_row], 0.25);
