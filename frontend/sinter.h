@@ -309,6 +309,27 @@ sn_t sn_slots_at(sn_here here, sn_t x, sn_t slots);
 sn_t sn_index_at(sn_here here, sn_t x, sn_list at);
 sn_t sn_arange_at(sn_here here, sn_scope m, sn_ext n);
 
+/* Prefixes along an axis: element t is the sum (product, maximum) of elements 0 to t.  sn_cumsum(x, -1, .reverse = true)
+ * exclusive: of those before t; reverse: of t to the last. A bool counts as 0 or 1. */
+typedef struct sn_prefix_args { sn_t x; int axis; bool exclusive, reverse; int end_; } sn_prefix_args;
+typedef struct sn_ranked { sn_t values, positions; } sn_ranked; /* positions: i32, where along the axis the values stood */
+#define sn_cumsum(...) sn_prefix_at(SN_HERE("sn_cumsum(" #__VA_ARGS__ ")"), "cumsum", (sn_prefix_args){__VA_ARGS__, .end_ = 0})
+#define sn_cumprod(...) sn_prefix_at(SN_HERE("sn_cumprod(" #__VA_ARGS__ ")"), "cumprod", (sn_prefix_args){__VA_ARGS__, .end_ = 0})
+#define sn_cummax(...) sn_cummax_at(SN_HERE("sn_cummax(" #__VA_ARGS__ ")"), (sn_prefix_args){__VA_ARGS__, .end_ = 0})
+sn_t sn_prefix_at(sn_here here, const char *op, sn_prefix_args a);
+sn_ranked sn_cummax_at(sn_here here, sn_prefix_args a);
+/* In order along an axis: stable, NaN last either way. sn_top_k: the k largest of the last axis, the largest first. */
+typedef struct sn_sort_args { sn_t x; int axis; bool descending; int end_; } sn_sort_args;
+#define sn_sort(...) sn_sort_at(SN_HERE("sn_sort(" #__VA_ARGS__ ")"), (sn_sort_args){__VA_ARGS__, .end_ = 0})
+#define sn_argsort(...) sn_sort_at(SN_HERE("sn_argsort(" #__VA_ARGS__ ")"), (sn_sort_args){__VA_ARGS__, .end_ = 0}).positions
+#define sn_top_k(x, k) sn_top_k_at(SN_HERE("sn_top_k(" #x ", " #k ")"), x, SN_D(k))
+sn_ranked sn_sort_at(sn_here here, sn_sort_args a);
+sn_ranked sn_top_k_at(sn_here here, sn_t x, sn_ext k);
+/* sn_recur(a, b, axis): y[t] = a[t] y[t-1] + b[t], from y[-1] = 0; reverse: y[t] = a[t] y[t+1] + b[t]. */
+typedef struct sn_recur_opt { int axis; bool reverse; int end_; } sn_recur_opt;
+#define sn_recur(a, b, ...) sn_recur_at(SN_HERE("sn_recur(" #a ", " #b ", " #__VA_ARGS__ ")"), SN_T(a), SN_T(b), (sn_recur_opt){__VA_ARGS__, .end_ = 0})
+sn_t sn_recur_at(sn_here here, sn_arg a, sn_arg b, sn_recur_opt o);
+
 /* ---- 8. layers with parameters ----------------------------------------------------------------------------------- */
 
 /* sn_linear is W x, sn_affine is W x + b: sn_linear(m, "q", x, H * d, .heads = H), [.., in] -> [.., H, d]; parameters

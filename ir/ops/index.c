@@ -189,6 +189,22 @@ static void grad_dyn_write(sn_grad_rule *g) {
   g->d_arg[1] = ring->i ? ring_read(g, (int)axis->i, n) : sn_emit(g->b, SN_OP_DYN_SLICE, 2, arg, at, NULL);
 }
 
+/* ---- positions along an axis ---- */
+
+sn_val sn_b_scatter_along(sn_build *b, sn_val pos, sn_val d, int axis, sn_val like) {
+  if (b->failed) return 0;
+  const sn_type *t = sn_g_type(b, like);
+  int last = t->rank - 1;
+  int64_t perm[SN_RANK_MAX], back[SN_RANK_MAX];
+  for (int i = 0; i <= last; i++) perm[i] = i < axis ? i : i < last ? i + 1 : axis;
+  for (int i = 0; i <= last; i++) back[perm[i]] = i;
+  const sn_attr at[2] = {{.set = last > 0, .i = last}, {.set = true, .d = t->dim[axis]}};
+  sn_val wide = sn_g_cast(b, d, sn_acc_elem(t->elem));
+  const sn_val arg[2] = {sn_g_transpose(b, pos, perm), sn_g_transpose(b, wide, perm)};
+  sn_val sum = sn_g_transpose(b, sn_emit(b, SN_OP_SCATTER, 2, arg, at, NULL), back);
+  return sum ? sn_g_cast(b, sum, t->elem) : 0;
+}
+
 const sn_op_rules sn_rules_GATHER = {
     infer_gather, grad_gather,
     .doc = "rows by number: x [b.., V, rest..], i [b.., S..] -> [b.., S.., rest..]; b: `batch` axes"};

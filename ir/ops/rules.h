@@ -43,6 +43,8 @@ sn_val sn_b_scale(sn_build *b, sn_val x, double factor);         /* x * factor *
 sn_val sn_b_mean(sn_build *b, sn_val x, int axis);               /* over one axis */
 sn_val sn_b_onehot(sn_build *b, sn_val index, const sn_type *t); /* bool: iota of the last axis of t == index */
 sn_val sn_b_logsumexp(sn_build *b, sn_val x, int axis);
+/* Zeros like `like` with d [.., K, ..] added at positions pos i32 [.., K, ..] along the axis. */
+sn_val sn_b_scatter_along(sn_build *b, sn_val pos, sn_val d, int axis, sn_val like);
 void sn_b_fail(sn_build *b, const char *format, ...) SN_PRINTF(2, 3);
 static inline sn_val sn_b_zeros(sn_build *b, sn_val like) { return sn_g_const_like(b, like, 0); }
 

@@ -4,71 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ir/ops/rules.h"
+#include "ir/ops/sample_draw.h"
 #include "ir/ops/sample_region.h"
-
-typedef struct draw {
-  sn_rng *rng;
-  sn_module *m;
-  sn_op op;
-  sn_sample *s;
-  sn_elem real;
-} draw;
-
-static int64_t below(draw *d, int64_t n) { return (int64_t)sn_rng_below(d->rng, (uint64_t)n); }
-static const sn_dimx *number(draw *d, int64_t n) { return sn_dimx_const(d->m->types, n); }
-
-/* A constant from 1 to 5, or now and then a symbol that cannot be 0. */
-static const sn_dimx *extent(draw *d) {
-  int n = sn_types_symbol_count(d->m->types);
-  if (n && below(d, 3) == 0) {
-    const sn_dimx *s = sn_types_symbol(d->m->types, (int)below(d, n));
-    if (sn_dimx_min_value(s) >= 1) return s;
-  }
-  return number(d, 1 + below(d, 5));
-}
-
-static const sn_type *shaped(draw *d, sn_elem e, int rank) {
-  const sn_dimx *dim[SN_RANK_MAX];
-  for (int i = 0; i < rank; i++) dim[i] = extent(d);
-  return sn_type_of(d->m->types, e, rank, dim);
-}
-
-static const sn_type *any_shape(draw *d, sn_elem e, int min_rank) {
-  return shaped(d, e, min_rank + (int)below(d, 4 - min_rank));
-}
-
-static void arg(draw *d, const sn_type *t, double lo, double hi, double gap) {
-  d->s->domain[d->s->arg_count] = (sn_sample_domain){.lo = lo, .hi = hi, .gap = gap};
-  d->s->arg[d->s->arg_count++] = t;
-}
-
-static void float_arg(draw *d, const sn_type *t) { arg(d, t, -2, 2, 0); }
-
-static void index_arg(draw *d, const sn_type *t, const sn_dimx *limit) {
-  arg(d, t, 0, 0, 0);
-  d->s->domain[d->s->arg_count - 1].below = limit;
-}
-
-static sn_attr *attr(draw *d, const char *name) {
-  sn_attr *a = &d->s->attr[sn_op_attr(d->op, name)];
-  a->set = true;
-  return a;
-}
-
-static void set_ints(draw *d, const char *name, int count, const int64_t *ints) {
-  sn_attr *a = attr(d, name);
-  a->count = count;
-  a->ints = sn_arena_copy(d->m->arena, ints, (size_t)count * sizeof *ints);
-}
-
-static void set_dims(draw *d, const char *name, int count, const sn_dimx *const *dims) {
-  sn_attr *a = attr(d, name);
-  a->count = count;
-  a->dims = sn_arena_copy(d->m->arena, dims, (size_t)count * sizeof *dims);
-}
-
-static const sn_type *with_elem(draw *d, const sn_type *t, sn_elem e) { return sn_type_with_elem(d->m->types, t, e); }
 
 /* ---- elementwise ---- */
 
@@ -492,6 +429,11 @@ static draw_fn by_op(sn_op op) { /* table */
     case SN_OP_INDEX_ADD: return draw_index;
     case SN_OP_DYN_SLICE:
     case SN_OP_DYN_WRITE: return draw_rows;
+    case SN_OP_CUMSUM:
+    case SN_OP_CUMPROD:
+    case SN_OP_CUMMAX:
+    case SN_OP_RECUR: return sn_draw_prefix;
+    case SN_OP_SORT: return sn_draw_sort;
     case SN_OP_UNIFORM: return draw_uniform;
     case SN_OP_CALL:
     case SN_OP_FUSED: return draw_call;

@@ -231,6 +231,11 @@ static sn_eval_fn rule_of(sn_op op) { /* table */
     case SN_OP_IOTA: return eval_iota;
     case SN_OP_DIM: return eval_dim;
     case SN_OP_CONCAT: return sn_eval_view;
+    case SN_OP_CUMSUM:
+    case SN_OP_CUMPROD:
+    case SN_OP_CUMMAX:
+    case SN_OP_RECUR: return sn_eval_prefix;
+    case SN_OP_SORT: return sn_eval_sort;
     case SN_OP_CALL:
     case SN_OP_FUSED: return eval_body;
     case SN_OP_GRAD: return eval_grad;
@@ -270,9 +275,13 @@ static sn_code check_finite(sn_eval *e) {
   return SN_OK;
 }
 
+/* Ops among those of indexing that do arithmetic: they round inside as well. */
+static bool computes_along(sn_op op) { return op == SN_OP_CUMSUM || op == SN_OP_CUMPROD || op == SN_OP_RECUR; }
+
 /* How many roundoffs an execution may differ by in one op: sums of n terms by about sqrt(n). */
 static double op_noise(const sn_eval *e) {
   sn_op_class c = sn_op_get(e->n->op)->cls;
+  if (computes_along(e->n->op)) return e->in->noise;
   if (c == SN_CLASS_VIEW || c == SN_CLASS_INDEX || e->n->op == SN_OP_STOP) return 0;
   double terms = e->out[0]->count ? (double)e->arg[0]->count / (double)e->out[0]->count : 1;
   return c == SN_CLASS_REDUCE ? e->in->noise * fmax(1, sqrt(terms)) : e->in->noise;

@@ -168,7 +168,7 @@ static const char *check_contract(question *q) {
 
 /* Operands that may be computed inside: parts of a concat, rows to be written or added. */
 static bool takes_values(const sn_node *n, int k) {
-  if (n->op == SN_OP_CONCAT) return true;
+  if (n->op == SN_OP_CONCAT || sn_is_along_op(n->op)) return true;
   if (n->op == SN_OP_INDEX_ADD) return k == 0;
   return (n->op == SN_OP_DYN_WRITE || n->op == SN_OP_SCATTER) && k == 1;
 }
@@ -206,7 +206,8 @@ static bool outputs_are_places(const question *q, const sn_node *root) {
 }
 
 static const char *check_index(question *q, const sn_node *root) {
-  if (q->output_count != 1 || !outputs_are_places(q, root)) return "value needed by two kernels of different shape";
+  if ((q->output_count != 1 && root->result_count == 1) || !outputs_are_places(q, root))
+    return "value needed by two kernels of different shape";
   for (int k = 0; k < root->arg_count; k++) {
     sn_group g;
     if (!takes_values(root, k)) {

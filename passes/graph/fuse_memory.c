@@ -207,12 +207,10 @@ sn_fuse_kind sn_fuse_kind_of(const sn_node *n) { /* table */
     case SN_OP_CONTRACT: return SN_FUSE_CONTRACT;
     case SN_OP_ATTENTION:
     case SN_OP_ATTENTION_GRAD: return SN_FUSE_ATTEND;
-    case SN_OP_SCATTER:
-    case SN_OP_INDEX_ADD:
-    case SN_OP_DYN_WRITE:
-    case SN_OP_CONCAT: return SN_FUSE_INDEX;
     case SN_OP_SCAN: return SN_FUSE_SCAN;
-    default: return sn_op_get(n->op)->cls == SN_CLASS_REDUCE ? SN_FUSE_ROWS : SN_FUSE_MAP;
+    default:
+      if (sn_is_index_op(n->op)) return SN_FUSE_INDEX;
+      return sn_op_get(n->op)->cls == SN_CLASS_REDUCE ? SN_FUSE_ROWS : SN_FUSE_MAP;
   }
 }
 

@@ -393,14 +393,18 @@ static sn_code lower_index_add(indexing *x) {
 /* ---- the writer
  * -------------------------------------------------------------------------------------------------------- */
 
+static const sn_node *root_of(const sn_func *body) {
+  const sn_node *root = NULL;
+  for (int i = 0; i < body->node_count; i++)
+    if (sn_is_index_op(body->node[i]->op)) root = body->node[i];
+  return root;
+}
+
 sn_code sn_lower_index(sn_lower_ctx *c, const sn_node *fused) {
-  indexing x = {.c = c};
+  indexing x = {.c = c, .n = root_of(c->body)};
   (void)fused;
-  for (int i = 0; i < c->body->node_count; i++) {
-    sn_op op = c->body->node[i]->op;
-    if (op == SN_OP_CONCAT || op == SN_OP_DYN_WRITE || op == SN_OP_SCATTER || op == SN_OP_INDEX_ADD)
-      x.n = c->body->node[i];
-  }
+  if (x.n && sn_is_prefix_op(x.n->op)) return sn_lower_prefix(c, x.n);
+  if (x.n && x.n->op == SN_OP_SORT) return sn_lower_sort(c, x.n);
   if (!x.n || !sn_lower_sink(c, x.n->first, 0, &x.slot, &x.result))
     return sn_lower_fail(c, "an index group without its op");
   switch (x.n->op) {

@@ -334,12 +334,25 @@ const sn_dimx *sn_body_flops(const sn_lower_ctx *c); /* elementwise and reductio
 /* "map_mul_add": kind and the first ops of the body. */
 const char *sn_kernel_name_of(const sn_lower_ctx *c, const char *kind);
 
+/* Ops that are kernels of kind `index`; those among them whose operands are tiles along an axis: prefixes and sort. */
+static inline bool sn_is_prefix_op(sn_op op) {
+  return op == SN_OP_CUMSUM || op == SN_OP_CUMPROD || op == SN_OP_CUMMAX || op == SN_OP_RECUR;
+}
+static inline bool sn_is_along_op(sn_op op) { return op == SN_OP_SORT || sn_is_prefix_op(op); }
+static inline bool sn_is_index_op(sn_op op) {
+  return op == SN_OP_CONCAT || op == SN_OP_DYN_WRITE || op == SN_OP_SCATTER || op == SN_OP_INDEX_ADD ||
+         sn_is_along_op(op);
+}
+
 /* ---- schedule writers: one fused node -> steps ------------------------------------------------------------------ */
 
 SN_MUST sn_code sn_lower_map(sn_lower_ctx *c, const sn_node *fused);
 SN_MUST sn_code sn_lower_rows(sn_lower_ctx *c, const sn_node *fused);
 SN_MUST sn_code sn_lower_contract(sn_lower_ctx *c, const sn_node *fused);
 SN_MUST sn_code sn_lower_index(sn_lower_ctx *c, const sn_node *fused);
+/* One op of an index group: cumsum, cumprod, cummax, recur. */
+SN_MUST sn_code sn_lower_prefix(sn_lower_ctx *c, const sn_node *n);
+SN_MUST sn_code sn_lower_sort(sn_lower_ctx *c, const sn_node *n);
 /* The body holds one SCAN and views of its operands; the step of the scan is made of fused nodes. */
 SN_MUST sn_code sn_lower_scan(sn_lower_ctx *c, const sn_node *fused);
 /* The writer of the group's kind. */

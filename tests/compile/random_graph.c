@@ -350,9 +350,15 @@ static void connect(rg *g, sn_op producer, sn_op consumer) {
   }
 }
 
+/* Drawn by their samples in the laws. */
+static bool is_along(sn_op op) {
+  return op == SN_OP_CUMSUM || op == SN_OP_CUMPROD || op == SN_OP_CUMMAX || op == SN_OP_RECUR || op == SN_OP_SORT;
+}
+
 static bool is_growth(sn_op op) {
   bool region = op == SN_OP_CUSTOM || op == SN_OP_SCAN; /* drawn by their samples in the laws */
-  return !region && op != SN_OP_ARG && op != SN_OP_FUSED && op != SN_OP_ATTENTION_GRAD && op != SN_OP_NONE;
+  return !region && !is_along(op) && op != SN_OP_ARG && op != SN_OP_FUSED && op != SN_OP_ATTENTION_GRAD &&
+         op != SN_OP_NONE;
 }
 
 /* The n-th possible pair, round and round in an order of its own. */

@@ -1,0 +1,103 @@
+/* Operations along an axis, as the DSL builds them. */
+#include "support.h"
+
+SN_SETTINGS(none, (int, n, 3, "rows"));
+
+static sn_t x23(sn_scope m) { return sn_input(m, "x", SN_REAL, (2, 3)); }
+
+static void prefixes(sn_scope m, const none *c) {
+  (void)c;
+  sn_t x = x23(m);
+  sn_output(m, "sums", sn_cumsum(x, -1));
+  sn_output(m, "down", sn_cumsum(x, 0));
+  sn_output(m, "after", sn_cumsum(x, 1, .exclusive = true, .reverse = true));
+  sn_output(m, "products", sn_cumprod(x, 1));
+  sn_output(m, "before", sn_cumprod(x, 1, .exclusive = true));
+  sn_output(m, "counts", sn_cumsum(sn_gt(x, 2), 1));
+  sn_ranked top = sn_cummax(x, 1), back = sn_cummax(x, 1, .reverse = true);
+  sn_output(m, "top", top.values);
+  sn_output(m, "at", top.positions);
+  sn_output(m, "back", back.positions);
+  sn_output(m, "recur", sn_recur(.5, x, 1));
+  sn_output(m, "recur_back", sn_recur(x, 1, 1, .reverse = true));
+}
+
+static void gradients(sn_scope m, const none *c) {
+  (void)c;
+  sn_t x = x23(m), d;
+  sn_t y = sn_sum(sn_mul(sn_cumprod(x, 1), sn_cummax(x, 1).values), "ab->");
+  sn_grad(y, (x), (&d));
+  sn_output(m, "d", d);
+}
+
+static void order(sn_scope m, const none *c) {
+  (void)c;
+  sn_t x = x23(m), d;
+  sn_ranked up = sn_sort(x, 1), down = sn_sort(x, 0, .descending = true), two = sn_top_k(x, 2);
+  sn_output(m, "up", up.values);
+  sn_output(m, "up_at", up.positions);
+  sn_output(m, "down", down.values);
+  sn_output(m, "down_at", down.positions);
+  sn_output(m, "two", two.values);
+  sn_output(m, "two_at", two.positions);
+  sn_output(m, "arg", sn_argsort(x, 1, .descending = true));
+  sn_grad(sn_sum(sn_mul(two.values, sn_arange(m, 2)), "ab->"), (x), (&d));
+  sn_output(m, "d", d);
+}
+
+SN_MODEL(along, none, prefixes, gradients, order);
+
+static bench *begin(const char *graph) { return bench_begin(&sn_model_along, graph, NULL, SN_ELEM_F32); }
+
+static void test_prefixes(void **state) {
+  (void)state;
+  bench *b = begin("prefixes");
+  GIVE(b, "x", 1, 3, 3, 4, 0, 5);
+  bench_run(b, "prefixes");
+  EXPECT(b, "sums", 1, 4, 7, 4, 4, 9);
+  EXPECT(b, "down", 1, 3, 3, 5, 3, 8);
+  EXPECT(b, "after", 6, 3, 0, 5, 5, 0);
+  EXPECT(b, "products", 1, 3, 9, 4, 0, 0);
+  EXPECT(b, "before", 1, 1, 3, 1, 4, 0);
+  EXPECT(b, "counts", 0, 1, 2, 1, 1, 2);
+  assert_int_equal(bench_output(b, "counts")->elem, SN_ELEM_I32);
+  EXPECT(b, "top", 1, 3, 3, 4, 4, 5);
+  EXPECT(b, "at", 0, 1, 1, 0, 0, 2);
+  EXPECT(b, "back", 2, 2, 2, 2, 2, 2);
+  EXPECT(b, "recur", 1, 3.5, 4.75, 4, 2, 6);
+  EXPECT(b, "recur_back", 5, 4, 1, 5, 1, 1);
+  bench_end(b);
+}
+
+/* Zeros do not spoil the gradient of a product. */
+static void test_gradients(void **state) {
+  (void)state;
+  bench *b = begin("gradients");
+  GIVE(b, "x", 2, 0, 3, 1, 4, 4);
+  bench_run(b, "gradients");
+  /* row 0: 2*2 + 2x1*2 + 2x1x2*x2, at x1 = 0: d = 4, 4 + 2*3*3, 0;  row 1: x0^2 + (x0 x1) x1 + (x0 x1 x2) x1 */
+  EXPECT(b, "d", 4, 4 + 18, 0, 2 + 16 + 64, 8 + 32, 16);
+  bench_end(b);
+}
+
+static void test_order(void **state) {
+  (void)state;
+  bench *b = begin("order");
+  GIVE(b, "x", 1, 3, 3, 4, 0, 5);
+  bench_run(b, "order");
+  EXPECT(b, "up", 1, 3, 3, 0, 4, 5);
+  EXPECT(b, "up_at", 0, 1, 2, 1, 0, 2);
+  EXPECT(b, "down", 4, 3, 5, 1, 0, 3);
+  EXPECT(b, "down_at", 1, 0, 1, 0, 1, 0);
+  EXPECT(b, "two", 3, 3, 5, 4);
+  EXPECT(b, "two_at", 1, 2, 2, 0);
+  EXPECT(b, "arg", 1, 2, 0, 2, 0, 1);
+  EXPECT(b, "d", 0, 0, 1, 1, 0, 0);
+  bench_end(b);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_prefixes), cmocka_unit_test(test_gradients),
+                                     cmocka_unit_test(test_order)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
