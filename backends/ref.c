@@ -146,7 +146,7 @@ sn_code sn_ref_host(void *user, const sn_plan *p, int graph, const int64_t *dims
                     sn_diags *diags) {
   sn_compiled *c = user;
   sn_func *f = sn_module_find(c->flat, p->graph[graph].name);
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   if (!f || !arena) {
     sn_arena_destroy(arena);
     return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory to interpret graph %s", p->graph[graph].name);

@@ -128,7 +128,7 @@ static int run_build(void *arg) {
 
 sn_code sn_model_build(const sn_model *model, const sn_model_opt *opt, sn_arena *arena, sn_diags *diags,
                        sn_module **out) {
-  build_job j = {.model = model, .opt = opt, .arena = arena, .diags = diags, .scratch = sn_arena_create()};
+  build_job j = {.model = model, .opt = opt, .arena = arena, .diags = diags, .scratch = sn_arena_scratch()};
   if (!j.scratch) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
   sn_code code = (sn_code)sn_protect(run_build, &j);
   sn_arena_destroy(j.scratch);

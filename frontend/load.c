@@ -239,7 +239,7 @@ static int run_load(void *arg) {
 }
 
 sn_code sn_model_load(const char *path, const char *cache_dir, sn_diags *diags, sn_model_file **out) {
-  load_job j = {.path = path, .cache_dir = cache_dir, .diags = diags, .arena = sn_arena_create()};
+  load_job j = {.path = path, .cache_dir = cache_dir, .diags = diags, .arena = sn_arena_scratch()};
   if (!j.arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
   sn_code code = (sn_code)sn_protect(run_load, &j);
   sn_arena_destroy(j.arena);

@@ -39,7 +39,7 @@ static bool receive_all(int fd, void *data, size_t bytes) {
 }
 
 static void child(int fd, cg_emit_fn emit, const sn_target *t, const sn_kernel *k) {
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   sn_diags *diags = sn_diags_create();
   sn_code_blob blob = {0};
   answer a = {.code = arena && diags ? emit(t, k, arena, diags, &blob) : SN_ERR_LIMIT};

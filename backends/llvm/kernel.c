@@ -236,7 +236,7 @@ static int protected_run(void *job) { return (int)run(job); }
 
 sn_code cg_compile(const sn_kernel *k, const cg_isa *isa, cg_form form, sn_arena *arena, sn_diags *diags,
                    cg_output *out) {
-  sn_arena *scratch = sn_arena_create();
+  sn_arena *scratch = sn_arena_scratch();
   if (!scratch) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "kernel %s: out of memory", k->name);
   compilation *job = SN_NEW(scratch, compilation);
   *job =

@@ -34,20 +34,22 @@ static void unguard(void *at, size_t bytes) { (void)at, (void)bytes; }
 enum { ALIGN = 16, BLOCK_ALIGN = 64, CHUNK_FIRST = 4096, CHUNK_LAST = 16 << 20 };
 
 typedef struct chunk {
-  _Alignas(ALIGN) struct chunk *next; /* older */
+  _Alignas(ALIGN) struct chunk *next; /* older; NULL: the one that is part of the arena's own block */
   size_t used, capacity;              /* bytes after the header */
 } chunk;
 
 struct sn_arena {
   const sn_allocator *allocator; /* NULL: the C library */
   chunk *newest;
-  size_t next_capacity; /* bytes of the next chunk */
-  size_t bytes;         /* handed out */
+  size_t next_capacity;    /* bytes of the next chunk */
+  size_t bytes;            /* handed out */
+  sn_arena **link, *after; /* of scratch: its place in the list of its sn_protect */
 };
 
 typedef struct frame {
   struct frame *outer;
   const sn_allocator *allocator;
+  sn_arena *volatile scratch; /* dies when memory runs out */
   jmp_buf jump;
 } frame;
 
@@ -89,28 +91,54 @@ static void chunk_add(sn_arena *a, size_t bytes) {
   guard(chunk_data(c), capacity);
 }
 
+/* What every arena starts with: small things made right after sn_arena_create never fail. */
+typedef struct block_first {
+  sn_arena arena;
+  chunk first;
+  unsigned char room[CHUNK_FIRST];
+} block_first;
+
 sn_arena *sn_arena_create(void) {
   const sn_allocator *allocator = current();
-  sn_arena *a = take(allocator, sizeof *a, ALIGN);
-  if (a) *a = (sn_arena){.allocator = allocator, .next_capacity = CHUNK_FIRST};
+  block_first *b = take(allocator, sizeof *b, ALIGN);
+  if (!b) return NULL;
+  b->first.capacity = CHUNK_FIRST;
+  b->arena = (sn_arena){.allocator = allocator, .newest = &b->first, .next_capacity = 2 * CHUNK_FIRST};
+  guard(chunk_data(&b->first), CHUNK_FIRST);
+  return &b->arena;
+}
+
+static void unlink_scratch(sn_arena *a) {
+  if (a->link) *a->link = a->after;
+  if (a->after) a->after->link = a->link;
+  a->link = NULL, a->after = NULL;
+}
+
+sn_arena *sn_arena_scratch(void) {
+  sn_arena *a = sn_arena_create();
+  if (!a || !innermost) return a;
+  a->link = (sn_arena **)&innermost->scratch;
+  a->after = innermost->scratch;
+  if (a->after) a->after->link = &a->after;
+  innermost->scratch = a;
   return a;
 }
 
 void sn_arena_destroy(sn_arena *a) {
   if (!a) return;
-  for (chunk *c = a->newest; c;) {
-    chunk *next = c->next;
+  unlink_scratch(a);
+  for (chunk *c = a->newest, *next; c; c = next) {
+    next = c->next;
     unguard(chunk_data(c), c->capacity);
-    give(a->allocator, c, sizeof *c + c->capacity);
-    c = next;
+    if (next) give(a->allocator, c, sizeof *c + c->capacity);
   }
-  give(a->allocator, a, sizeof *a);
+  give(a->allocator, a, sizeof(block_first));
 }
 
 void *sn_arena_alloc(sn_arena *a, size_t bytes) {
   if (bytes > PTRDIFF_MAX / 2) out_of_memory();
   size_t need = (bytes + (bytes == 0) + ALIGN - 1) / ALIGN * ALIGN;
-  if (!a->newest || a->newest->capacity - a->newest->used < need + GUARD) chunk_add(a, need + GUARD);
+  if (a->newest->capacity - a->newest->used < need + GUARD) chunk_add(a, need + GUARD);
   chunk *c = a->newest;
   void *at = chunk_data(c) + c->used;
   unguard(at, bytes);
@@ -183,11 +211,13 @@ int sn_protect_with(const sn_allocator *allocator, int (*fn)(void *arg), void *a
   frame here = {.outer = innermost, .allocator = allocator};
   if (setjmp(here.jump)) {
     innermost = here.outer;
+    while (here.scratch) sn_arena_destroy(here.scratch);
     return SN_ERR_LIMIT;
   }
   innermost = &here;
   int code = fn(arg);
   innermost = here.outer;
+  while (here.scratch) unlink_scratch(here.scratch);
   return code;
 }
 

@@ -15,6 +15,9 @@ typedef struct sn_arena sn_arena;
 /* Creates an empty arena; NULL when out of memory. Its memory comes from the allocator of the innermost sn_protect.
  *   owns: the caller */
 sn_arena *sn_arena_create(void);
+/* The same, for memory that the calling function destroys before it returns: when memory runs out meanwhile, the
+ * sn_protect that stops it destroys the arena. */
+sn_arena *sn_arena_scratch(void);
 /* Frees everything allocated from it. NULL is allowed. */
 void sn_arena_destroy(sn_arena *a);
 

@@ -22,6 +22,11 @@ static bool image_of(const void *address, char path[4096]) {
 
 const char *sn_place_find(sn_arena *arena, const char *relative) {
   char folder[4096];
+  const char *prefix = getenv("SINTER_PREFIX");
+  if (prefix && *prefix) {
+    const char *path = sn_arena_printf(arena, "%s/%s", prefix, relative);
+    return access(path, R_OK) ? NULL : path;
+  }
   if (!image_of((const void *)(uintptr_t)&sn_place_find, folder)) return NULL;
   for (int level = 0; level < 3; level++) {
     char *slash = strrchr(folder, '/');

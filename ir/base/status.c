@@ -12,18 +12,15 @@
 enum { SOURCE_MAX = 16 << 20, LINES_BEFORE = 40, LINES_AFTER = 4 };
 
 sn_diags *sn_diags_create(void) {
-  sn_diags *d = calloc(1, sizeof *d);
-  if (!d) return NULL;
-  d->arena = sn_arena_create();
-  if (d->arena) return d;
-  free(d);
-  return NULL;
+  sn_arena *arena = sn_arena_create();
+  if (!arena) return NULL;
+  sn_diags *d = SN_NEW(arena, sn_diags); /* a new arena has room for it */
+  d->arena = arena;
+  return d;
 }
 
 void sn_diags_destroy(sn_diags *d) {
-  if (!d) return;
-  sn_arena_destroy(d->arena);
-  free(d);
+  if (d) sn_arena_destroy(d->arena);
 }
 
 static const char *format_text(sn_arena *arena, const char *format, va_list args) {

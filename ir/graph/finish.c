@@ -113,7 +113,7 @@ static void copy_updates(walk *w) {
 
 sn_func *sn_func_replace(sn_func *old, sn_func *fresh) {
   sn_module *m = old->module;
-  sn_arena *own = sn_arena_create(), *scratch = own ? own : m->arena;
+  sn_arena *own = sn_arena_scratch(), *scratch = own ? own : m->arena;
   walk w = {.scratch = scratch, .from = fresh, .to = sn_func_begin(m, m->arena, old->name, fresh->kind)};
   w.map = SN_ARRAY(scratch, fresh->value_count, sn_val);
   copy_signature(&w);

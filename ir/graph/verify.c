@@ -291,7 +291,7 @@ static sn_code check_all(check *c) {
 }
 
 sn_code sn_func_verify(const sn_func *f, sn_diags *diags) {
-  sn_arena *own = sn_arena_create();
+  sn_arena *own = sn_arena_scratch();
   check c = {.arena = own ? own : f->arena, .f = f, .diags = diags, .code = SN_ERR_INPUT};
   c.scratch = sn_map_create(c.arena);
   sn_code code = check_all(&c);

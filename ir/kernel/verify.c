@@ -392,7 +392,7 @@ static sn_code kernel_ok(verifier *v) {
 }
 
 sn_code sn_kernel_verify(const sn_kernel *k, sn_diags *diags) {
-  sn_arena *scratch = sn_arena_create(); /* not the kernel's: kernels of one arena are verified by several threads */
+  sn_arena *scratch = sn_arena_scratch(); /* not the kernel's: kernels of one arena are verified by several threads */
   if (!scratch) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
   verifier v = {.k = k, .diags = diags};
   v.visible = SN_ARRAY(scratch, k->ins_count, unsigned char);

@@ -135,7 +135,7 @@ static int hazards_protected(void *arg) {
 
 sn_code sn_plan_check_hazards(const sn_plan *p, sn_diags *diags) {
   SN_TRY(sn_plan_verify(p, diags));
-  scan s = {.p = p, .diags = diags, .scratch = sn_arena_create()};
+  scan s = {.p = p, .diags = diags, .scratch = sn_arena_scratch()};
   if (!s.scratch) return SN_ERR_LIMIT;
   sn_code code = (sn_code)sn_protect(hazards_protected, &s);
   sn_arena_destroy(s.scratch);

@@ -315,7 +315,7 @@ static int verify_protected(void *arg) {
 }
 
 sn_code sn_plan_verify(const sn_plan *p, sn_diags *diags) {
-  checker c = {.p = p, .diags = diags, .scratch = sn_arena_create(), .graph = -1};
+  checker c = {.p = p, .diags = diags, .scratch = sn_arena_scratch(), .graph = -1};
   if (!c.scratch) return SN_ERR_LIMIT;
   sn_code code = (sn_code)sn_protect(verify_protected, &c);
   sn_arena_destroy(c.scratch);

@@ -24,7 +24,7 @@ static void widen(sn_tensor *t, const sn_tensor *run) {
 /* Views and leaves share no tensor with their operands, so each tensor is widened once per run; a result that a body
  * passes through may be shared and is then widened twice, which changes nothing. */
 static sn_code one_run(sn_interp *in, const sn_func *f, int i, sn_tensor **values) {
-  sn_arena *scratch = sn_arena_create();
+  sn_arena *scratch = sn_arena_scratch();
   if (!scratch) return SN_ERR_LIMIT;
   sn_interp noisy = *in;
   noisy.arena = scratch;

@@ -170,7 +170,7 @@ static int run(void *arg) {
 }
 
 sn_code sn_kinterp_run(sn_kinterp *in, const sn_kernel *k) {
-  sn_kenv e = {.in = in, .k = k, .arena = sn_arena_create()};
+  sn_kenv e = {.in = in, .k = k, .arena = sn_arena_scratch()};
   if (!e.arena) return sn_fail(in->diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
   int code = sn_protect(run, &e);
   sn_arena_destroy(e.arena);

@@ -265,7 +265,7 @@ static const char *check_kind(question *q, sn_fuse_kind *kind) {
 const char *sn_fuse_check(sn_fuse *s, int count, const int *node, sn_fuse_kind *kind) {
   sn_val in[MOST_BUFFERS];
   if (count > MOST_NODES) return "too many ops for one kernel";
-  question q = {.s = s, .count = count, .position = node, .scratch = sn_arena_create()};
+  question q = {.s = s, .count = count, .position = node, .scratch = sn_arena_scratch()};
   if (!q.scratch) return "out of memory";
   int results = 0;
   for (int i = 0; i < count; i++) results += s->f->node[node[i]]->result_count;

@@ -112,7 +112,7 @@ static sn_code sweep_nodes(sweep *s) {
 /* One sweep; *f becomes the successor when something changed. */
 static sn_code sweep_once(sn_rewriter *r, sn_func **f, bool *changed) {
   if (r->begin) r->begin(r, *f);
-  sn_arena *own = sn_arena_create();
+  sn_arena *own = sn_arena_scratch();
   sweep s = {.scratch = own ? own : r->env->arena, .r = r, .from = *f};
   sn_code code = sweep_nodes(&s);
   *changed = s.changed;

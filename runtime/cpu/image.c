@@ -38,7 +38,7 @@ static sn_code check_blob(const sn_code_blob *b, sn_arena *arena, sn_diags *diag
 }
 
 static sn_code check_blobs(const sn_plan *p, sn_diags *diags) {
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory to load code");
   sn_code code = SN_OK;
   for (int i = 0; i < p->code_count && !code; i++) {

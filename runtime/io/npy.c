@@ -239,7 +239,7 @@ sn_code sn_npy_write(const char *path, sn_elem elem, int rank, const int64_t *ex
     if (extent[i] < 0 || __builtin_mul_overflow(count, extent[i], &count)) count = INT64_MAX;
   if (count > INT64_MAX / 8)
     return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = path}, "the array is too large to write");
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = path}, "out of memory");
   sn_text header = sn_text_begin(arena);
   print_header(&header, elem, rank, extent);

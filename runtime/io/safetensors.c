@@ -262,7 +262,7 @@ static sn_code write_parts(sn_file_out *f, const sn_text *header, int count, con
 
 sn_code sn_safetensors_write(const char *path, int count, const sn_tensor_entry *tensor, int meta_count,
                              const char *const (*meta)[2], sn_diags *diags) {
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = path}, "out of memory");
   sn_text header = sn_text_begin(arena);
   print_header(&header, count, tensor, meta_count, meta);

@@ -193,7 +193,7 @@ static sn_code load(const loader *l, const sn_safetensors *f) {
 
 sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, const sn_safetensors *tensors,
                               sn_load mode, sn_diags *diags) {
-  loader l = {.s = s, .p = p, .arena = sn_arena_create(), .diags = diags, .path = file, .mode = mode};
+  loader l = {.s = s, .p = p, .arena = sn_arena_scratch(), .diags = diags, .path = file, .mode = mode};
   if (!l.arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
   sn_code code = load(&l, tensors);
   sn_arena_destroy(l.arena);
@@ -202,7 +202,7 @@ sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, c
 
 sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, const void *data, size_t bytes,
                             sn_load mode, sn_diags *diags) {
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
   sn_safetensors f;
   sn_code code = sn_safetensors_read(arena, diags, file, data, bytes, &f);

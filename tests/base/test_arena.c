@@ -69,6 +69,36 @@ static int make(void *arg) {
 
 static int make_inside(void *arg) { return sn_protect(make, arg); }
 
+static int scratch_and_fail(void *arg) {
+  made *m = arg;
+  sn_arena *kept = sn_arena_scratch(), *gone = sn_arena_scratch(), *also = sn_arena_scratch();
+  sn_arena_destroy(gone);
+  sn_arena_alloc(kept, 100);
+  m->arena = also;
+  sn_arena_alloc(kept, PTRDIFF_MAX); /* does not return */
+  return 0;
+}
+
+static int scratch_and_return(void *arg) {
+  made *m = arg;
+  m->arena = sn_arena_scratch();
+  return 0;
+}
+
+static void scratch_dies_with_a_failure(void **state) {
+  (void)state;
+  ledger l = {0};
+  sn_allocator a = {ledger_alloc, ledger_free, &l};
+  made m = {0};
+  assert_int_equal(sn_protect_with(&a, scratch_and_fail, &m), 4);
+  assert_int_equal(l.bytes, 0);
+  assert_int_equal(sn_protect_with(&a, scratch_and_return, &m), 0);
+  assert_true(l.bytes > 0);
+  sn_arena_destroy(m.arena);
+  assert_int_equal(l.bytes, 0);
+  sn_arena_destroy(sn_arena_scratch());
+}
+
 static void memory_comes_from_the_allocator(void **state) {
   (void)state;
   ledger l = {0};
@@ -175,6 +205,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(blocks_are_apart),
       cmocka_unit_test(memory_comes_from_the_allocator),
+      cmocka_unit_test(scratch_dies_with_a_failure),
       cmocka_unit_test(helpers),
       cmocka_unit_test(out_of_memory),
       cmocka_unit_test(maps),
