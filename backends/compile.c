@@ -11,9 +11,6 @@
 #include "backends/cache.h"
 #include "backends/ref.h"
 #include "ir/ref/kinterp.h"
-#if SN_HAVE_LLVM
-#include "backends/llvm/llvm_backend.h"
-#endif
 
 static double now_ms(void) {
   struct timespec t;
@@ -39,7 +36,7 @@ static sn_code cap_isa(const char *name, sn_diags *diags, sn_target *t) {
 static sn_code cpu_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *t, const sn_backend **backend) {
 #if SN_HAVE_LLVM
   *backend = sn_backend_llvm();
-  SN_TRY(sn_llvm_host_target(t));
+  SN_TRY((*backend)->describe(t, diags));
   return opt->isa ? cap_isa(opt->isa, diags, t) : SN_OK;
 #else
   (void)opt, (void)t, (void)backend, (void)cap_isa;
@@ -51,15 +48,16 @@ static sn_code cpu_target(const sn_compile_opt *opt, sn_diags *diags, sn_target 
 
 sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *t, const sn_backend **backend) {
   const char *name = opt->target ? opt->target : "cpu";
-  *backend = NULL;
+  *backend = opt->backend;
+  if (opt->backend) return opt->backend->describe(t, diags);
   if (!strcmp(name, "cpu")) return cpu_target(opt, diags, t, backend);
+  if (!strcmp(name, "template")) {
+    *backend = sn_backend_template();
+    return (*backend)->describe(t, diags);
+  }
   *t = sn_target_cpu(SN_ISA_BASELINE);
   snprintf(t->name, sizeof t->name, "%s", name);
   if (!strcmp(name, "ref")) return SN_OK;
-  if (!strcmp(name, "template")) {
-    *backend = sn_backend_template();
-    return SN_OK;
-  }
   if (!strcmp(name, "vulkan"))
     return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0},
                    "target vulkan: this build has no Vulkan device; use --target cpu");
@@ -172,17 +170,23 @@ static sn_code generate(sn_compiled *c, const sn_compile_opt *opt, sn_diags *dia
   j.diags = SN_ARRAY(c->arena, n + 1, sn_diags *);
   j.code = SN_ARRAY(c->arena, n + 1, sn_code);
   j.hit = SN_ARRAY(c->arena, n + 1, bool);
-  for (int i = 0; i < n; i++) j.arena[i] = sn_arena_create(), j.diags[i] = sn_diags_create();
+  bool ready = true;
+  for (int i = 0; i < n; i++) {
+    j.arena[i] = sn_arena_scratch();
+    j.diags[i] = SN_NEW(c->arena, sn_diags);
+    j.diags[i]->arena = sn_arena_scratch();
+    ready &= j.arena[i] && j.diags[i]->arena;
+  }
   pthread_mutex_init(&j.lock, NULL);
-  run_workers(&j, opt->threads);
+  if (ready) run_workers(&j, opt->threads);
   pthread_mutex_destroy(&j.lock);
   for (int i = 0; i < n; i++) {
     collect(&j, i, c->arena);
     c->cache_hits += j.hit[i];
     c->cache_misses += !j.hit[i];
   }
-  sn_code code = first_failure(&j, diags);
-  for (int i = 0; i < n; i++) sn_arena_destroy(j.arena[i]), sn_diags_destroy(j.diags[i]);
+  sn_code code = ready ? first_failure(&j, diags) : sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
+  for (int i = 0; i < n; i++) sn_arena_destroy(j.arena[i]), sn_arena_destroy(j.diags[i]->arena);
   return code;
 }
 
@@ -266,7 +270,7 @@ static sn_code run_kernel_text(void *user, const sn_code_blob *blob, const void 
   for (int k = 0; k < SN_K_PARAMS; k++) elements[k] = INT64_MAX >> 8;
   sn_kinterp in = {.diags = diags, .args = args, .elements = elements, .round = true, .lo = lo, .hi = hi};
   if (i >= 0) return sn_kinterp_run(&in, c->kernel[i]);
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   sn_kernel *k;
   sn_code code = sn_kernel_parse(arena, diags, blob->name, (const char *)blob->bytes, (size_t)blob->byte_count, &k);
   if (!code) code = sn_kinterp_run(&in, k);
@@ -281,7 +285,7 @@ sn_runtime_opt sn_compile_runtime_opt(sn_compiled *c, int threads) {
 sn_code sn_compile_blame(sn_compiled *c, const char *graph, const int64_t *dims, void *const *slot_data,
                          sn_diags *diags) {
   sn_func *f = sn_module_find(c->flat, graph);
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   if (!f || !arena) {
     sn_arena_destroy(arena);
     return SN_OK;

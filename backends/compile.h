@@ -9,14 +9,15 @@
 #include "runtime/runtime.h"
 
 typedef struct sn_compile_opt {
-  const char *target;    /* "cpu" (default), "template", "ref" */
-  const char *isa;       /* "baseline", "avx2", "avx512", "amx": at most this; NULL: what the host has */
-  const char *disabled;  /* as sn_pass_env.disabled */
-  const char *fuse;      /* as sn_pass_env.fuse */
-  const char *model;     /* recorded in the plan */
-  const char *settings;  /* recorded in the plan */
-  const char *cache_dir; /* object cache; NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter; "": no cache */
-  int threads;           /* of code generation; 0: all cores */
+  const char *target;        /* "cpu" (default), "template", "ref" */
+  const sn_backend *backend; /* one that was loaded: decides instead of `target`; NULL: none */
+  const char *isa;           /* "baseline", "avx2", "avx512", "amx": at most this; NULL: what the host has */
+  const char *disabled;      /* as sn_pass_env.disabled */
+  const char *fuse;          /* as sn_pass_env.fuse */
+  const char *model;         /* recorded in the plan */
+  const char *settings;      /* recorded in the plan */
+  const char *cache_dir;     /* object cache; NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter; "": no cache */
+  int threads;               /* of code generation; 0: all cores */
   /* Called after each pass (dumps); NULL: none. */
   void (*after)(void *user, const char *pass, const sn_module *m, double ms);
   void *user;
@@ -37,7 +38,8 @@ typedef struct sn_compiled {
   double pass_ms, lower_ms, code_ms;
 } sn_compiled;
 
-/* Facts of the device called opt->target. errors: SN_ERR_DEVICE with the reason (unknown, built without LLVM). */
+/* Facts of the device called opt->target, or of opt->backend. errors: SN_ERR_DEVICE with the reason (unknown, built
+ * without LLVM). */
 SN_MUST sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *target,
                                   const sn_backend **backend);
 

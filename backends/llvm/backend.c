@@ -59,6 +59,11 @@ static sn_code show(const sn_target *t, const sn_kernel *k, const char *what, sn
   return SN_OK;
 }
 
+static sn_code describe(sn_target *out, sn_diags *diags) {
+  if (!sn_llvm_host_target(out)) return SN_OK;
+  return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "code is generated for x86-64 only");
+}
+
 const sn_backend *sn_backend_llvm(void) {
   static const sn_backend backend = {
       .name = "llvm",
@@ -66,6 +71,7 @@ const sn_backend *sn_backend_llvm(void) {
       .supports = supports,
       .emit = emit,
       .show = show,
+      .describe = describe,
   };
   return &backend;
 }

@@ -32,7 +32,7 @@ typedef struct cli {
   const char *command;                /* "train" */
   cli_values word;                    /* positional arguments */
   cli_values value[CLI_OPTION_COUNT]; /* of each option; flags: "" */
-  const char *self;                   /* folder of the executable */
+  const sn_backend *backend;          /* of --backend; NULL: --target decides */
   int held_count, held_capacity;
   cli_held *held;
 } cli;
@@ -68,6 +68,8 @@ SN_MUST sn_code cli_load(cli *c, const char *path, const char *graphs, int set_c
                          cli_source *out);
 bool cli_declares(const cli_source *s, const char *setting);
 
+/* A file that is installed with the command, "sinter-run"; NULL: missing. */
+const char *cli_tool(cli *c, const char *name);
 /* Compiler options from the flags. */
 sn_compile_opt cli_compile_opt(cli *c, const cli_source *s);
 /* sn_compile with a progress line. */

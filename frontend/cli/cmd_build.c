@@ -28,18 +28,19 @@ static sn_code build_executable(cli *c, const char *path) {
   cli_rundir r;
   char *program;
   size_t bytes;
-  const char *runner = sn_arena_printf(c->arena, "%s/sinter-run", c->self);
+  const char *runner = cli_tool(c, "sinter-run");
   SN_TRY(cli_rundir_read(c, path, &r));
   if (r.compiled) {
     unsigned char *plan;
     size_t plan_bytes;
-    if (!r.compiled->backend || strcmp(r.compiled->target.name, "cpu"))
+    if (!sn_plan_is_native(r.compiled->plan))
       return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0}, "--emit exe: target %s has no native code",
                      r.compiled->target.name);
     SN_TRY(sn_plan_write(c->arena, r.compiled->plan, &plan, &plan_bytes));
     r.parts.part[SN_PAYLOAD_PLAN].data = plan;
     r.parts.part[SN_PAYLOAD_PLAN].bytes = plan_bytes;
   }
+  if (!runner) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "libexec/sinter/sinter-run was not found");
   SN_TRY(cli_read_file(c, runner, (size_t)1 << 30, &program, &bytes));
   return sn_payload_write(output_path(c), program, bytes, &r.parts, c->diags);
 }
@@ -53,8 +54,9 @@ static sn_code write_object(cli *c, const sn_plan *p) {
   size_t plan_bytes, object_bytes, runtime_bytes;
   sn_text header = sn_text_begin(c->arena);
   SN_TRY(sn_plan_write(c->arena, p, &plan, &plan_bytes));
-  SN_TRY(cli_read_file(c, sn_arena_printf(c->arena, "%s/sinter-rt.o", c->self), (size_t)1 << 30, &runtime,
-                       &runtime_bytes));
+  const char *rt = cli_tool(c, "sinter-rt.o");
+  if (!rt) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "libexec/sinter/sinter-rt.o was not found");
+  SN_TRY(cli_read_file(c, rt, (size_t)1 << 30, &runtime, &runtime_bytes));
   SN_TRY(sn_object_write(c->arena, c->diags, name, runtime, runtime_bytes, plan, plan_bytes, &object, &object_bytes));
   SN_TRY(sn_file_write_all(sn_arena_printf(c->arena, "%s.o", out), object, object_bytes, c->diags));
   sn_object_header(&header, name, p);

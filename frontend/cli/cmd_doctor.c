@@ -58,10 +58,8 @@ static void add_places(facts *f) {
       have ? cc
            : sn_arena_printf(c->arena,
                              "%s not found: models in C cannot be compiled, .sn files and trained folders work", cc));
-  const char *runner = sn_arena_printf(c->arena, "%s/sinter-run", c->self);
   add(f, "executables",
-      access(runner, R_OK) ? sn_arena_printf(c->arena, "%s is missing: build --emit exe does not work", runner)
-                           : "yes");
+      cli_tool(c, "sinter-run") ? "yes" : "libexec/sinter/sinter-run is missing: build --emit exe does not work");
 }
 
 sn_code cli_doctor(cli *c) {

@@ -20,7 +20,7 @@ static sn_code print_graphs(cli *c, sn_module *m) {
 }
 
 static sn_code run_passes(cli *c, sn_module *m, const char *stop_after) {
-  sn_compile_opt opt = {.target = cli_get(c, CLI_TARGET, "template")};
+  sn_compile_opt opt = {.target = cli_get(c, CLI_TARGET, "template"), .backend = c->backend};
   sn_target target;
   const sn_backend *backend;
   SN_TRY(sn_compile_target(&opt, c->diags, &target, &backend));
@@ -48,8 +48,11 @@ sn_code cli_emit_text(cli *c, const cli_source *s, const char *what, sn_text *t)
     sn_plan_print(t, compiled.plan, false);
     return SN_OK;
   }
+  bool kernels = !strcmp(what, "kernel");
+  if (!kernels && (!compiled.backend || !compiled.backend->show))
+    return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0}, "target %s has no code to show", compiled.target.name);
   for (int i = 0; i < compiled.kernel_count; i++) {
-    if (!strcmp(what, "kernel"))
+    if (kernels)
       sn_kernel_print(t, compiled.kernel[i]);
     else
       SN_TRY(compiled.backend->show(&compiled.target, compiled.kernel[i], what, t, c->diags));

@@ -11,6 +11,7 @@
 #include "frontend/cli/progress.h"
 #include "frontend/cli/teacher.h"
 #include "frontend/sinter.h"
+#include "ir/base/place.h"
 #include "ir/graph/text.h"
 #include "ir/ops/ops.h"
 #include "runtime/io/dir.h"
@@ -111,8 +112,13 @@ bool cli_declares(const cli_source *s, const char *setting) {
   return false;
 }
 
+const char *cli_tool(cli *c, const char *name) {
+  return sn_place_find(c->arena, sn_arena_printf(c->arena, "libexec/sinter/%s", name));
+}
+
 sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {
   return (sn_compile_opt){.target = cli_get(c, CLI_TARGET, "cpu"),
+                          .backend = c->backend,
                           .isa = cli_get(c, CLI_ISA, NULL),
                           .disabled = cli_get(c, CLI_DISABLE, NULL),
                           .fuse = cli_get(c, CLI_FUSE, NULL),

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "backends/plugin.h"
 #include "frontend/cli/cli.h"
 
 enum {
@@ -228,6 +228,18 @@ typedef struct call {
   cli c;
 } call;
 
+static void unload_backend(void *what) { sn_backend_unload(what); }
+
+static sn_code load_backend(cli *c) {
+  sn_loaded_backend *b;
+  if (!cli_has(c, CLI_BACKEND)) return SN_OK;
+  if (cli_has(c, CLI_TARGET)) return cli_usage_error(c, "--backend and --target: one of them decides");
+  SN_TRY(sn_backend_load(cli_get(c, CLI_BACKEND, NULL), c->diags, &b));
+  cli_hold(c, unload_backend, b);
+  c->backend = sn_backend_of(b);
+  return SN_OK;
+}
+
 static int run_call(void *arg) {
   call *x = arg;
   sn_code code = read_words(&x->c, x->k, x->argc, x->argv);
@@ -235,17 +247,8 @@ static int run_call(void *arg) {
     print_help(x->k);
     return SN_OK;
   }
+  if (!code) code = load_backend(&x->c);
   return code ? code : x->k->run(&x->c);
-}
-
-static const char *folder_of_self(sn_arena *arena) {
-  char path[4096];
-  ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-  if (n <= 0) return ".";
-  path[n] = 0;
-  char *slash = strrchr(path, '/');
-  if (slash) *slash = 0;
-  return sn_arena_strdup(arena, path);
 }
 
 static int run_command(const command *k, int argc, char **argv) {
@@ -256,7 +259,6 @@ static int run_command(const command *k, int argc, char **argv) {
     fputs("sinter: out of memory\n", stderr);
     return SN_ERR_LIMIT;
   }
-  x.c.self = folder_of_self(x.c.arena);
   int code = sn_protect(run_call, &x);
   fflush(stdout);
   if (x.c.diags->count)

@@ -43,12 +43,12 @@ static bool plan_fits(cli *c, const cli_rundir *r) {
   const sn_backend *backend;
   sn_diags *quiet = sn_diags_create();
   sn_compile_opt opt = {.target = cli_get(c, CLI_TARGET, "cpu"), .isa = cli_get(c, CLI_ISA, NULL)};
-  bool fits = !strcmp(opt.target, "cpu") &&
+  bool fits = !c->backend && !strcmp(opt.target, "cpu") &&
               !sn_plan_read(c->arena, quiet, "plan", r->parts.part[SN_PAYLOAD_PLAN].data,
                             r->parts.part[SN_PAYLOAD_PLAN].bytes, &p) &&
               !sn_compile_target(&opt, quiet, &t, &backend) &&
               !strcmp(p->target, sn_arena_printf(c->arena, "%s %s", t.name, t.features));
-  if (!SN_HAVE_LLVM && !strcmp(opt.target, "cpu"))
+  if (!SN_HAVE_LLVM && !c->backend && !strcmp(opt.target, "cpu"))
     fits = r->parts.part[SN_PAYLOAD_PLAN].bytes > 0; /* the runtime says what is missing */
   sn_diags_destroy(quiet);
   return fits;

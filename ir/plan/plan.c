@@ -62,8 +62,14 @@ static int hash_protected(void *arg) {
 }
 
 void sn_plan_hash(const sn_plan *p, uint64_t out[2]) {
-  hash_job job = {sn_arena_create(), p, out};
+  hash_job job = {sn_arena_scratch(), p, out};
   out[0] = out[1] = 0;
   if (job.arena && sn_protect(hash_protected, &job)) out[0] = out[1] = 0;
   sn_arena_destroy(job.arena);
+}
+
+bool sn_plan_is_native(const sn_plan *p) {
+  for (int i = 0; i < p->code_count; i++)
+    if (p->code[i].kind != SN_CODE_CPU) return false;
+  return p->code_count > 0;
 }

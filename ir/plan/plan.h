@@ -107,6 +107,9 @@ typedef struct sn_plan {
 int sn_plan_find_graph(const sn_plan *p, const char *name);
 int sn_plan_find_slot(const sn_plan *p, int graph, const char *name);
 
+/* Does all of its code run on a processor without the compiler? */
+bool sn_plan_is_native(const sn_plan *p);
+
 /* Everything a loader relies on: indices in range, types of arguments, lifetimes, blobs, aliases. */
 SN_MUST sn_code sn_plan_verify(const sn_plan *p, sn_diags *diags);
 /* Two different slots alive at once never share storage; a state is written only after the last check step. */
