@@ -57,6 +57,8 @@ void *sn_store_data(sn_store *s, int slot, int64_t *bytes);
 void sn_store_set_reference(sn_store *s, int slot);
 /* Is the slot a parameter or state that belongs to the model of this store, and so to its files? */
 bool sn_store_owns(const sn_store *s, int slot);
+/* Value of each symbol that sized the states. */
+const int64_t *sn_store_dims(const sn_store *s);
 /* What a training loop carries from step to step beside tensors; checkpoints keep it, so that a resumed run reports the
  * same losses. Zero at first. */
 typedef struct sn_tally {

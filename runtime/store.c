@@ -135,6 +135,8 @@ bool sn_store_owns(const sn_store *s, int slot) {
 
 sn_tally *sn_store_tally(sn_store *s) { return &s->tally; }
 
+const int64_t *sn_store_dims(const sn_store *s) { return s->dims; }
+
 void sn_store_touch(sn_store *s) { s->prepared = false; }
 
 void sn_store_reset(sn_store *s, const char *pattern) {

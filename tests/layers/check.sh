@@ -21,6 +21,8 @@ allowed() {
     backends/llvm) echo "backends/llvm backends ir/base ir/types ir/kernel ir/plan" ;;
     backends/template) echo "backends/template backends ir/base ir/types ir/kernel ir/plan ir/ref" ;;
     backends) echo "backends backends/llvm $ir passes passes/lower passes/kernel runtime runtime/io" ;;
+    host) echo "host ir/base ir/types ir/plan runtime runtime/io" ;;
+    host/compile) echo "host host/compile ir/base backends frontend runtime/io" ;;
     frontend/cli) echo "any" ;;
     models) echo "frontend backends runtime" ;;
     *) echo "any" ;;
@@ -49,7 +51,7 @@ check_fences() { # FILE
   case "$room" in
     runtime/standalone) ;;
     ir/base) ;; # sn_arena_alloc outside of sn_protect ends the process: stated in its contract
-    ir/* | passes* | runtime* | backends* | frontend)
+    ir/* | passes* | runtime* | backends* | host* | frontend)
       grep -n -E '[^a-z_.>](abort|exit|printf) ?\(' "$1" | grep -v -E 'sn_|/\*' | grep -q . && complain "$1: library code neither prints, exits nor aborts: $(grep -n -E '[^a-z_.>](abort|exit|printf) ?\(' "$1" | grep -v sn_ | head -n 1)" ;;
   esac
 }
@@ -72,7 +74,7 @@ llvm=$(ls -d /usr/lib/llvm-*/include 2>/dev/null | tail -n 1)
 export llvm
 alone() { printf '#include "%s"\n' "$1" | ${CC:-cc} -std=c17 -D_GNU_SOURCE -DSN_HAVE_LLVM=0 -I. ${llvm:+-I$llvm} -fsyntax-only -x c - 2>/dev/null || echo "$1: does not compile alone"; }
 export -f alone
-failed=$(list 'ir/*.h' 'passes/*.h' 'runtime/*.h' 'frontend/*.h' 'backends/*.h' | grep -v '^frontend/sinter.h' | { [ -n "$llvm" ] && cat || grep -v '^backends/llvm/'; } |
+failed=$(list 'ir/*.h' 'passes/*.h' 'runtime/*.h' 'frontend/*.h' 'backends/*.h' 'host/*.h' | grep -v '^frontend/sinter.h' | { [ -n "$llvm" ] && cat || grep -v '^backends/llvm/'; } |
   xargs -P "$(nproc)" -I{} bash -c 'alone {}')
 [ -n "$failed" ] && { echo "$failed"; bad=1; }
 exit $bad
