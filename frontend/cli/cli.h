@@ -68,6 +68,8 @@ SN_MUST sn_code cli_load(cli *c, const char *path, const char *graphs, int set_c
                          cli_source *out);
 bool cli_declares(const cli_source *s, const char *setting);
 
+/* Loads what --backend names, if it is not loaded yet. */
+SN_MUST sn_code cli_use_backend(cli *c);
 /* A file that is installed with the command, "sinter-run"; NULL: missing. */
 const char *cli_tool(cli *c, const char *name);
 /* Compiler options from the flags. */

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backends/plugin.h"
 #include "frontend/cli/cli.h"
 #include "frontend/cli/progress.h"
 #include "frontend/cli/teacher.h"
@@ -110,6 +111,18 @@ bool cli_declares(const cli_source *s, const char *setting) {
   for (const sn_setting *x = sn_model_of(s->file)->settings; x->name; x++)
     if (!strcmp(x->name, setting)) return true;
   return false;
+}
+
+static void unload_backend(void *what) { sn_backend_unload(what); }
+
+sn_code cli_use_backend(cli *c) {
+  sn_loaded_backend *b;
+  if (c->backend || !cli_has(c, CLI_BACKEND)) return SN_OK;
+  if (cli_has(c, CLI_TARGET)) return cli_usage_error(c, "--backend and --target: one of them decides");
+  SN_TRY(sn_backend_load(cli_get(c, CLI_BACKEND, NULL), c->diags, &b));
+  cli_hold(c, unload_backend, b);
+  c->backend = sn_backend_of(b);
+  return SN_OK;
 }
 
 const char *cli_tool(cli *c, const char *name) {

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/plugin.h"
 #include "frontend/cli/cli.h"
 
 enum {
@@ -228,18 +227,6 @@ typedef struct call {
   cli c;
 } call;
 
-static void unload_backend(void *what) { sn_backend_unload(what); }
-
-static sn_code load_backend(cli *c) {
-  sn_loaded_backend *b;
-  if (!cli_has(c, CLI_BACKEND)) return SN_OK;
-  if (cli_has(c, CLI_TARGET)) return cli_usage_error(c, "--backend and --target: one of them decides");
-  SN_TRY(sn_backend_load(cli_get(c, CLI_BACKEND, NULL), c->diags, &b));
-  cli_hold(c, unload_backend, b);
-  c->backend = sn_backend_of(b);
-  return SN_OK;
-}
-
 static int run_call(void *arg) {
   call *x = arg;
   sn_code code = read_words(&x->c, x->k, x->argc, x->argv);
@@ -247,7 +234,7 @@ static int run_call(void *arg) {
     print_help(x->k);
     return SN_OK;
   }
-  if (!code) code = load_backend(&x->c);
+  if (!code) code = cli_use_backend(&x->c);
   return code ? code : x->k->run(&x->c);
 }
 

@@ -32,6 +32,7 @@ static kind kind_of(cli_option o) {
     case CLI_VAL_FRACTION:
     case CLI_SEED:
     case CLI_TARGET:
+    case CLI_BACKEND:
     case CLI_ISA:
     case CLI_TRAINABLE:
     case CLI_PRECISION:
@@ -90,7 +91,7 @@ static const char *absolute(cli *c, const char *path) {
 /* The same text, path or number? */
 static bool same_value(cli *c, cli_option o, const char *a, const char *b) {
   char *end_a, *end_b;
-  if (o == CLI_INIT || o == CLI_TEACHER) return !strcmp(absolute(c, a), absolute(c, b));
+  if (o == CLI_INIT || o == CLI_TEACHER || o == CLI_BACKEND) return !strcmp(absolute(c, a), absolute(c, b));
   if (!strcmp(a, b)) return true;
   double x = strtod(a, &end_a), y = strtod(b, &end_b);
   return *a && *b && !*end_a && !*end_b && x == y;
@@ -282,7 +283,10 @@ static void add_all(list *l) {
   add(l, CLI_EVAL_BATCHES, t->eval_batches < 0 ? "all" : sn_arena_printf(c->arena, "%lld", (long long)t->eval_batches));
   add_int(l, CLI_CHECKPOINT, t->checkpoint_every);
   add_int(l, CLI_SEED, (int64_t)t->seed);
-  add(l, CLI_TARGET, cli_get(c, CLI_TARGET, "cpu"));
+  if (cli_has(c, CLI_BACKEND))
+    add(l, CLI_BACKEND, absolute(c, cli_get(c, CLI_BACKEND, NULL)));
+  else
+    add(l, CLI_TARGET, cli_get(c, CLI_TARGET, "cpu"));
   add(l, CLI_ISA, cli_get(c, CLI_ISA, NULL));
   add(l, CLI_PRECISION, cli_get(c, CLI_PRECISION, "f32"));
   add(l, CLI_TRAINABLE, cli_get(c, CLI_TRAINABLE, NULL));

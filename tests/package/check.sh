@@ -72,7 +72,7 @@ fi
 cp "$P/share/sinter/models/gpt.c" my.c
 small="--set layers=1 --set heads=2 --set width=16 --set context=16"
 if [ "$T" = cpu ]; then
-  expect 0 "$P/bin/sinter" train my.c $small --steps 4 --batch 2 --eval-batches 1 --out run
+  expect 0 "$P/bin/sinter" train my.c $small --data my.c --steps 4 --batch 2 --eval-batches 1 --out run
   expect 0 "$P/bin/sinter" generate run --prompt int --tokens 4
   expect 0 "$P/bin/sinter" build run -o native
   expect 0 ./native --prompt int --tokens 4
@@ -89,4 +89,9 @@ expect 3 eval_it --backend my.c
 expect 3 eval_it --backend "$(find "$P" -name libsinter-rt.so)"
 says "there is no backend in the file"
 expect 2 eval_it --backend uses/own_backend.so --target ref
+says "one of them decides"
+tiny="--set layers=1 --set heads=1 --set width=4 --set context=4"
+expect 0 "$P/bin/sinter" train my.c $tiny --steps 4 --checkpoint-every 2 --data my.c --batch 1 --eval-batches 1 --eval-every 4 --out own --backend uses/own_backend.so
+expect 0 "$P/bin/sinter" train my.c --steps 6 --out own --resume # with the backend that it was started with
+expect 0 "$P/bin/sinter" generate own --prompt in --tokens 2 --backend uses/own_backend.so
 exit 0
