@@ -82,3 +82,113 @@ sn_ranked sn_top_k_at(sn_here here, sn_t x, sn_ext k) {
   }
   return sorted(&c, v, axis, count, true);
 }
+
+/* ---- by order and by segment ---------------------------------------------------------------------------------- */
+
+sn_t sn_searchsorted_at(sn_here here, sn_search_args a) {
+  const sn_t both[2] = {a.sorted, a.values};
+  sn_call c = sn_call_on(here, 2, both);
+  const sn_type *t = c.fn ? sn_need(&c, a.sorted, sn_spelled(&c, 0)) : NULL;
+  if (!t || !sn_need(&c, a.values, sn_spelled(&c, 1))) return sn_poison(&c);
+  const sn_val arg[2] = {sn_bring(&c, a.sorted, sn_spelled(&c, 0)), sn_bring(&c, a.values, sn_spelled(&c, 1))};
+  const sn_attr at = flag(a.right);
+  return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_SEARCHSORTED, 2, arg, &at, NULL));
+}
+
+static bool need_numbers(sn_call *c, sn_t ids) {
+  const sn_type *t = sn_need(c, ids, sn_spelled(c, 1));
+  if (!t || t->elem == SN_ELEM_I32 || t->elem == SN_ELEM_I64) return t != NULL;
+  sn_mistake(c, "i32 or i64", sn_describe(c, ids, sn_spelled(c, 1)), "the segments are not of integers");
+  return false;
+}
+
+sn_t sn_segment_sum_at(sn_here here, sn_t x, sn_t ids, sn_ext count) {
+  const sn_t both[2] = {x, ids};
+  sn_call c = sn_call_on(here, 2, both);
+  const sn_dimx *rows[1];
+  const sn_type *t = c.fn ? sn_need(&c, x, sn_spelled(&c, 0)) : NULL;
+  if (!t || !need_numbers(&c, ids) || !sn_shape_read(&c, (sn_shape){1, {count}}, rows)) return sn_poison(&c);
+  sn_val v = sn_bring(&c, x, sn_spelled(&c, 0));
+  if (v && t->elem == SN_ELEM_BOOL) v = sn_g_cast(&c.fn->b, v, SN_ELEM_I32);
+  const sn_val arg[2] = {sn_bring(&c, ids, sn_spelled(&c, 1)), v};
+  const sn_attr at[2] = {{0}, {.set = true, .d = rows[0]}};
+  return sn_result(&c, c.poison || !v ? 0 : sn_emit(&c.fn->b, SN_OP_SCATTER, 2, arg, at, NULL));
+}
+
+/* Where the j-th selected element of each row stands: the first place at which j + 1 have been counted; the last one
+ * behind them all. mask: bool [b.., N] -> i32 [b.., N]; *exists: bool, j < how many; *number: i32 [b..] */
+static sn_val selected(sn_build *b, sn_val mask, sn_val *exists, sn_val *number) {
+  const sn_type *t = sn_type_with_elem(b->func->module->types, sn_g_type(b, mask), SN_ELEM_I32);
+  const int64_t axis[1] = {t->rank - 1};
+  const sn_attr at[3] = {{.set = true, .i = axis[0]}};
+  sn_val ones = sn_g_cast(b, mask, SN_ELEM_I32), counted = sn_emit(b, SN_OP_CUMSUM, 1, &ones, at, NULL);
+  sn_val j = sn_g_iota(b, t, t->rank - 1), one = sn_g_const(b, t, 1);
+  const sn_val find[2] = {counted, sn_g2(b, SN_OP_ADD, j, one)};
+  const sn_attr left = {0};
+  sn_val place = sn_emit(b, SN_OP_SEARCHSORTED, 2, find, &left, NULL);
+  sn_val last = sn_g2(b, SN_OP_SUB, sn_g_expand_to(b, sn_g_dim(b, t->dim[t->rank - 1]), t), one);
+  *number = sn_g_sum(b, ones, 1, axis);
+  if (b->failed) return 0;
+  *exists = sn_g2(b, SN_OP_LT, j, sn_g_unreduce(b, *number, j, 1, axis));
+  return sn_g2(b, SN_OP_MIN, place, last);
+}
+
+static sn_compacted nothing(const sn_call *c) { return (sn_compacted){sn_poison(c), sn_poison(c), sn_poison(c)}; }
+
+sn_compacted sn_compact_at(sn_here here, sn_t x, sn_t mask) {
+  const sn_t both[2] = {x, mask};
+  sn_call c = sn_call_on(here, 2, both);
+  const sn_type *t = c.fn ? sn_need(&c, x, sn_spelled(&c, 0)) : NULL;
+  const sn_type *mt = t ? sn_need(&c, mask, sn_spelled(&c, 1)) : NULL;
+  if (!mt) return nothing(&c);
+  bool fits = mt->elem == SN_ELEM_BOOL && mt->rank >= 1 && mt->rank <= t->rank;
+  for (int i = 0; fits && i < mt->rank; i++) fits = mt->dim[i] == t->dim[i];
+  if (!fits) {
+    sn_mistake(&c, sn_texts(&c, "bool of the leading axes of %s", sn_describe(&c, x, sn_spelled(&c, 0))),
+               sn_describe(&c, mask, sn_spelled(&c, 1)), "the predicate does not fit");
+    return nothing(&c);
+  }
+  sn_build *b = &c.fn->b;
+  sn_val v = sn_bring(&c, x, sn_spelled(&c, 0)), m = sn_bring(&c, mask, sn_spelled(&c, 1)), exists = 0, number = 0;
+  if (c.poison) return nothing(&c);
+  sn_val place = selected(b, m, &exists, &number);
+  const sn_val pick[2] = {v, place};
+  const sn_attr batch = {.set = mt->rank > 1, .i = mt->rank - 1};
+  int64_t axes[SN_RANK_MAX];
+  for (int i = 0; i < mt->rank; i++) axes[i] = i;
+  sn_val rows = sn_emit(b, SN_OP_GATHER, 2, pick, &batch, NULL);
+  if (b->failed) return (sn_compacted){sn_result(&c, 0), sn_poison(&c), sn_poison(&c)};
+  sn_val kept = sn_g_broadcast(b, exists, t->rank, t->dim, axes);
+  rows = sn_g3(b, SN_OP_SELECT, kept, rows, sn_g_const(b, t, 0));
+  return (sn_compacted){sn_result(&c, rows), sn_result(&c, number), sn_result(&c, place)};
+}
+
+/* ---- systems and convolutions ------------------------------------------------------------------------------------ */
+
+sn_t sn_solve_lower_at(sn_here here, sn_solve_args a) {
+  const sn_t both[2] = {a.l, a.x};
+  sn_call c = sn_call_on(here, 2, both);
+  if (!c.fn || !sn_need(&c, a.l, sn_spelled(&c, 0)) || !sn_need(&c, a.x, sn_spelled(&c, 1))) return sn_poison(&c);
+  const sn_val arg[2] = {sn_bring(&c, a.l, sn_spelled(&c, 0)), sn_bring(&c, a.x, sn_spelled(&c, 1))};
+  const sn_attr at = flag(a.transposed);
+  return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_SOLVE, 2, arg, &at, NULL));
+}
+
+static sn_attr above(int64_t i, int64_t usual) { return (sn_attr){.set = i && i != usual, .i = i}; }
+
+sn_t sn_conv1d_at(sn_here here, sn_conv_args a) {
+  const sn_t both[2] = {a.x, a.w};
+  sn_call c = sn_call_on(here, 2, both);
+  const sn_type *w = c.fn && sn_need(&c, a.x, sn_spelled(&c, 0)) ? sn_need(&c, a.w, sn_spelled(&c, 1)) : NULL;
+  int64_t taps = 1;
+  if (!w) return sn_poison(&c);
+  if (a.causal && w->rank == 3 && sn_dimx_is_const(w->dim[0], &taps))
+    a.left = (a.dilation ? a.dilation : 1) * (taps - 1), a.right = 0;
+  const sn_val arg[2] = {sn_bring(&c, a.x, sn_spelled(&c, 0)), sn_bring(&c, a.w, sn_spelled(&c, 1))};
+  const sn_attr at[5] = {{.set = true, .i = a.left},
+                         {.set = true, .i = a.right},
+                         above(a.stride, 1),
+                         above(a.dilation, 1),
+                         above(a.groups, 1)};
+  return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_CONV1D, 2, arg, at, NULL));
+}

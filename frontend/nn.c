@@ -99,8 +99,8 @@ sn_t sn_l2_norm_at(sn_here here, sn_t x, double eps) {
 /* ---- noise --------------------------------------------------------------------------------------------------------
  */
 
-/* Uniform numbers of a stream in the function of the scope, f32. */
-static sn_t uniform(sn_call *c, sn_scope m, const char *name, int rank, const sn_dimx *const *dims) {
+/* Random numbers of a stream in the function of the scope, f32. */
+static sn_t noise(sn_call *c, sn_op op, sn_scope m, const char *name, int rank, const sn_dimx *const *dims) {
   for (const sn_fn *fn = c->trace->inner; fn; fn = fn->outer) {
     if (!fn->repeats) continue;
     sn_mistake(c, "numbers drawn outside, for every step, and given to the step as an input", "a stream inside a step",
@@ -115,7 +115,7 @@ static sn_t uniform(sn_call *c, sn_scope m, const char *name, int rank, const sn
   const sn_val arg[2] = {sn_bring(&at, seed, "seed"), sn_bring(&at, step, "step")};
   const sn_attr attr[2] = {{.set = true, .dims = dims, .count = rank},
                            {.set = true, .s = sn_join_name(c, m.path->star, name)}};
-  return sn_result(&at, at.poison ? 0 : sn_emit(&m.fn->b, SN_OP_UNIFORM, 2, arg, attr, NULL));
+  return sn_result(&at, at.poison ? 0 : sn_emit(&m.fn->b, op, 2, arg, attr, NULL));
 }
 
 static bool check_stream(sn_call *c, const char *name) {
@@ -127,10 +127,24 @@ static bool check_stream(sn_call *c, const char *name) {
 sn_t sn_random_at(sn_here here, sn_scope m, const char *name, sn_noise kind, sn_shape shape) {
   sn_call c = sn_call_in(here, m, 0, NULL);
   const sn_dimx *dims[SN_RANK_MAX];
-  (void)kind; /* there is one */
   if (c.poison || !check_stream(&c, name) || !sn_shape_read(&c, shape, dims)) return sn_poison(&c);
-  sn_t u = uniform(&c, m, name, shape.rank, dims);
+  sn_t u = noise(&c, kind == SN_NORMAL ? SN_OP_NORMAL : SN_OP_UNIFORM, m, name, shape.rank, dims);
   return c.trace->real == SN_ELEM_F64 ? sn_cast_at(here, (sn_arg){u}, SN_REAL) : u;
+}
+
+/* 48 random bits an element: two of a million keys are equal with probability 0.002, and then keep their order. */
+sn_t sn_permutation_at(sn_here here, sn_scope m, const char *name, sn_ext n) {
+  sn_call c = sn_call_in(here, m, 0, NULL);
+  const sn_dimx *dims[1];
+  if (c.poison || !check_stream(&c, name) || !sn_shape_read(&c, (sn_shape){1, {n}}, dims)) return sn_poison(&c);
+  sn_t key = sn_num(0);
+  static const char *const part[2] = {"high", "low"};
+  for (int i = 0; i < 2; i++) {
+    sn_t u = noise(&c, SN_OP_UNIFORM, m, sn_texts(&c, "%s/%s", name, part[i]), 1, dims);
+    sn_t bits = sn_cast_at(here, (sn_arg){sn_x_mul(here, u, sn_num(0x1p24))}, SN_I64);
+    key = i ? sn_x_add(here, sn_x_mul(here, key, sn_num(0x1p24)), bits) : bits;
+  }
+  return sn_sort_at(here, (sn_sort_args){.x = key, .axis = 0}).positions;
 }
 
 sn_t sn_dropout_at(sn_here here, sn_scope m, const char *name, sn_t x, double p) {
@@ -144,7 +158,7 @@ sn_t sn_dropout_at(sn_here here, sn_scope m, const char *name, sn_t x, double p)
   }
   if (!m.path->train || p == 0) return x;
   if (!check_stream(&c, name)) return sn_poison(&c);
-  sn_t kept = sn_x_le(here, sn_num(p), uniform(&c, m, name, t->rank, t->dim));
+  sn_t kept = sn_x_le(here, sn_num(p), noise(&c, SN_OP_UNIFORM, m, name, t->rank, t->dim));
   return sn_x_where(here, kept, sn_x_mul(here, x, sn_num(1 / (1 - p))), sn_num(0));
 }
 

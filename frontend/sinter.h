@@ -181,9 +181,12 @@ sn_t sn_zeros_at(sn_here here, sn_scope m, sn_dtype dtype, sn_shape shape);
 
 /* Noise: a stream is named by its scope, so editing one layer does not move another's numbers.
  * Philox(input "seed", stream, state "step", element): same bits on every device. */
-typedef enum sn_noise { SN_UNIFORM } sn_noise;           /* in [0, 1) */
+typedef enum sn_noise { SN_UNIFORM, SN_NORMAL } sn_noise; /* in [0, 1); of mean 0 and variance 1 */
 #define sn_random(m, name, kind, shape) sn_random_at(SN_HERE("sn_random(" #m ", " #name ", " #kind ", " #shape ")"), m, name, kind, SN_SHAPE shape)
 #define sn_dropout(m, name, x, p) sn_dropout_at(SN_HERE("sn_dropout(" #m ", " #name ", " #x ", " #p ")"), m, name, x, p)
+/* 0 .. n - 1 in random order, i32[n]: the order of random keys. */
+#define sn_permutation(m, name, n) sn_permutation_at(SN_HERE("sn_permutation(" #m ", " #name ", " #n ")"), m, name, SN_D(n))
+sn_t sn_permutation_at(sn_here here, sn_scope m, const char *name, sn_ext n);
 sn_t sn_random_at(sn_here here, sn_scope m, const char *name, sn_noise kind, sn_shape shape);
 sn_t sn_dropout_at(sn_here here, sn_scope m, const char *name, sn_t x, double p);
 
@@ -325,6 +328,28 @@ typedef struct sn_sort_args { sn_t x; int axis; bool descending; int end_; } sn_
 #define sn_top_k(x, k) sn_top_k_at(SN_HERE("sn_top_k(" #x ", " #k ")"), x, SN_D(k))
 sn_ranked sn_sort_at(sn_here here, sn_sort_args a);
 sn_ranked sn_top_k_at(sn_here here, sn_t x, sn_ext k);
+/* How many elements of the ascending `sorted` [b.., N] are less (.right: at most) than each of `values` [b.., S..]: i32. */
+typedef struct sn_search_args { sn_t sorted, values; bool right; int end_; } sn_search_args;
+#define sn_searchsorted(...) sn_searchsorted_at(SN_HERE("sn_searchsorted(" #__VA_ARGS__ ")"), (sn_search_args){__VA_ARGS__, .end_ = 0})
+sn_t sn_searchsorted_at(sn_here here, sn_search_args a);
+/* Rows of x [S.., ..] added up by number: ids i32[S..] in any order, 0 to n - 1 -> [n, ..], in order of the rows. */
+#define sn_segment_sum(x, ids, n) sn_segment_sum_at(SN_HERE("sn_segment_sum(" #x ", " #ids ", " #n ")"), x, ids, SN_D(n))
+sn_t sn_segment_sum_at(sn_here here, sn_t x, sn_t ids, sn_ext n);
+/* Rows of x [b.., N, ..] where mask, bool[b.., N], holds: moved to the front, zeros behind; how many, i32[b..]; where each
+ * stood, i32[b.., N] (what stands behind them is the last or any other position). */
+typedef struct sn_compacted { sn_t rows, count, positions; } sn_compacted;
+#define sn_compact(x, mask) sn_compact_at(SN_HERE("sn_compact(" #x ", " #mask ")"), x, mask)
+sn_compacted sn_compact_at(sn_here here, sn_t x, sn_t mask);
+/* y of (I + L) y = x: L what l [b.., N, N] holds below its diagonal; x [b.., N, M]. transposed: (I + L)' y = x. */
+typedef struct sn_solve_args { sn_t l, x; bool transposed; int end_; } sn_solve_args;
+#define sn_solve_lower(...) sn_solve_lower_at(SN_HERE("sn_solve_lower(" #__VA_ARGS__ ")"), (sn_solve_args){__VA_ARGS__, .end_ = 0})
+sn_t sn_solve_lower_at(sn_here here, sn_solve_args a);
+/* x [B.., T, C], w [K, C / groups, O] -> [B.., T', O]: y[t] = sum over k of x[t stride + k dilation - left] w[k]. groups = C
+ * with w [K, 1, C] is depthwise. causal: left = dilation (K - 1), so T' = T at stride 1. A symbolic T must be a multiple of
+ * the stride. */
+typedef struct sn_conv_args { sn_t x, w; int64_t left, right, stride, dilation, groups; bool causal; int end_; } sn_conv_args;
+#define sn_conv1d(...) sn_conv1d_at(SN_HERE("sn_conv1d(" #__VA_ARGS__ ")"), (sn_conv_args){__VA_ARGS__, .end_ = 0})
+sn_t sn_conv1d_at(sn_here here, sn_conv_args a);
 /* sn_recur(a, b, axis): y[t] = a[t] y[t-1] + b[t], from y[-1] = 0; reverse: y[t] = a[t] y[t+1] + b[t]. */
 typedef struct sn_recur_opt { int axis; bool reverse; int end_; } sn_recur_opt;
 #define sn_recur(a, b, ...) sn_recur_at(SN_HERE("sn_recur(" #a ", " #b ", " #__VA_ARGS__ ")"), SN_T(a), SN_T(b), (sn_recur_opt){__VA_ARGS__, .end_ = 0})

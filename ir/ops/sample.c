@@ -434,7 +434,11 @@ static draw_fn by_op(sn_op op) { /* table */
     case SN_OP_CUMMAX:
     case SN_OP_RECUR: return sn_draw_prefix;
     case SN_OP_SORT: return sn_draw_sort;
-    case SN_OP_UNIFORM: return draw_uniform;
+    case SN_OP_SOLVE: return sn_draw_solve;
+    case SN_OP_SEARCHSORTED: return sn_draw_search;
+    case SN_OP_CONV1D: return sn_draw_conv;
+    case SN_OP_UNIFORM:
+    case SN_OP_NORMAL: return draw_uniform;
     case SN_OP_CALL:
     case SN_OP_FUSED: return draw_call;
     case SN_OP_GRAD: return draw_grad;

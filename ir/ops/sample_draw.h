@@ -73,5 +73,8 @@ static inline const sn_type *with_elem(draw *d, const sn_type *t, sn_elem e) {
 /* sample_along.c: prefixes and order. */
 void sn_draw_prefix(draw *d);
 void sn_draw_sort(draw *d);
+void sn_draw_search(draw *d);
+void sn_draw_solve(draw *d);
+void sn_draw_conv(draw *d);
 
 #endif

@@ -24,6 +24,7 @@ sn_code sn_eval_contract(sn_eval *e);
 sn_code sn_eval_index(sn_eval *e);  /* gather .. dynamic_write */
 sn_code sn_eval_prefix(sn_eval *e); /* cumsum, cumprod, cummax, recur */
 sn_code sn_eval_sort(sn_eval *e);
+sn_code sn_eval_solve(sn_eval *e);
 sn_code sn_eval_attention(sn_eval *e); /* both directions */
 sn_code sn_eval_scan(sn_eval *e);
 

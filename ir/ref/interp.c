@@ -236,6 +236,7 @@ static sn_eval_fn rule_of(sn_op op) { /* table */
     case SN_OP_CUMMAX:
     case SN_OP_RECUR: return sn_eval_prefix;
     case SN_OP_SORT: return sn_eval_sort;
+    case SN_OP_SOLVE: return sn_eval_solve;
     case SN_OP_CALL:
     case SN_OP_FUSED: return eval_body;
     case SN_OP_GRAD: return eval_grad;
@@ -276,7 +277,9 @@ static sn_code check_finite(sn_eval *e) {
 }
 
 /* Ops among those of indexing that do arithmetic: they round inside as well. */
-static bool computes_along(sn_op op) { return op == SN_OP_CUMSUM || op == SN_OP_CUMPROD || op == SN_OP_RECUR; }
+static bool computes_along(sn_op op) {
+  return op == SN_OP_SOLVE || op == SN_OP_CUMSUM || op == SN_OP_CUMPROD || op == SN_OP_RECUR;
+}
 
 /* How many roundoffs an execution may differ by in one op: sums of n terms by about sqrt(n). */
 static double op_noise(const sn_eval *e) {

@@ -103,6 +103,7 @@ static bool needs_buffer(const sn_node *n, int k) { /* table */
     case SN_OP_SCATTER: return k == 0;
     case SN_OP_INDEX_ADD: return k > 0;
     case SN_OP_DYN_WRITE: return k == 2;
+    case SN_OP_SOLVE:
     case SN_OP_ATTENTION:
     case SN_OP_ATTENTION_GRAD:
     case SN_OP_SCAN: return true;

@@ -405,6 +405,7 @@ sn_code sn_lower_index(sn_lower_ctx *c, const sn_node *fused) {
   (void)fused;
   if (x.n && sn_is_prefix_op(x.n->op)) return sn_lower_prefix(c, x.n);
   if (x.n && x.n->op == SN_OP_SORT) return sn_lower_sort(c, x.n);
+  if (x.n && x.n->op == SN_OP_SOLVE) return sn_lower_solve(c, x.n);
   if (!x.n || !sn_lower_sink(c, x.n->first, 0, &x.slot, &x.result))
     return sn_lower_fail(c, "an index group without its op");
   switch (x.n->op) {

@@ -341,7 +341,7 @@ static inline bool sn_is_prefix_op(sn_op op) {
 static inline bool sn_is_along_op(sn_op op) { return op == SN_OP_SORT || sn_is_prefix_op(op); }
 static inline bool sn_is_index_op(sn_op op) {
   return op == SN_OP_CONCAT || op == SN_OP_DYN_WRITE || op == SN_OP_SCATTER || op == SN_OP_INDEX_ADD ||
-         sn_is_along_op(op);
+         op == SN_OP_SOLVE || sn_is_along_op(op);
 }
 
 /* ---- schedule writers: one fused node -> steps ------------------------------------------------------------------ */
@@ -353,6 +353,7 @@ SN_MUST sn_code sn_lower_index(sn_lower_ctx *c, const sn_node *fused);
 /* One op of an index group: cumsum, cumprod, cummax, recur. */
 SN_MUST sn_code sn_lower_prefix(sn_lower_ctx *c, const sn_node *n);
 SN_MUST sn_code sn_lower_sort(sn_lower_ctx *c, const sn_node *n);
+SN_MUST sn_code sn_lower_solve(sn_lower_ctx *c, const sn_node *n);
 /* The body holds one SCAN and views of its operands; the step of the scan is made of fused nodes. */
 SN_MUST sn_code sn_lower_scan(sn_lower_ctx *c, const sn_node *fused);
 /* The writer of the group's kind. */

@@ -352,7 +352,8 @@ static void connect(rg *g, sn_op producer, sn_op consumer) {
 
 /* Drawn by their samples in the laws. */
 static bool is_along(sn_op op) {
-  return op == SN_OP_CUMSUM || op == SN_OP_CUMPROD || op == SN_OP_CUMMAX || op == SN_OP_RECUR || op == SN_OP_SORT;
+  return op == SN_OP_CUMSUM || op == SN_OP_CUMPROD || op == SN_OP_CUMMAX || op == SN_OP_RECUR || op == SN_OP_SORT ||
+         op == SN_OP_SOLVE || op == SN_OP_SEARCHSORTED || op == SN_OP_NORMAL || op == SN_OP_CONV1D;
 }
 
 static bool is_growth(sn_op op) {

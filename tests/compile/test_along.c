@@ -175,6 +175,75 @@ static void sorts_what_is_no_number(void **state) {
                down ? " descending 1" : "");
 }
 
+/* ---- systems, convolutions, search ---- */
+
+static void check_solve(const char *batch, const char *n, int m, const char *elem, const char *flags, int64_t T,
+                        bool quick) {
+  check_text(T, quick,
+             "%%1 = input name \"l\" : %s[%s%s, %s]\n%%2 = input name \"x\" : %s[%s%s, %d]\n"
+             "%%3 = const value 0.125 : %s[%s%s, %s]\n%%4 = mul %%1, %%3 : %s[%s%s, %s]\n"
+             "%%5 = solve_lower %%4, %%2%s : %s[%s%s, %d]\noutput \"y\" = %%5\n",
+             elem, batch, n, n, elem, batch, n, m, elem, batch, n, n, elem, batch, n, n, flags, elem, batch, n, m);
+}
+
+static void systems(void **state) {
+  (void)state;
+  check_solve("", "1", 1, "f32", "", 1, true);
+  check_solve("", "16", 5, "f32", "", 1, true);
+  check_solve("3, ", "T", 20, "f32", " transposed 1", 33, true);
+  check_solve("2, ", "T", 70, "f32", "", 47, false);
+  check_solve("2, 2, ", "64", 64, "f32", " transposed 1", 1, false);
+  check_solve("", "20", 3, "bf16", "", 1, true);
+}
+
+static void check_conv(const char *x, const char *w, const char *y, const char *attrs, int64_t T, bool quick) {
+  check_text(T, quick,
+             "%%1 = input name \"x\" : %s\n%%2 = input name \"w\" : %s\n%%3 = conv1d %%1, %%2 %s : %s\n"
+             "output \"y\" = %%3\n",
+             x, w, attrs, y);
+}
+
+/* Value and both gradients. */
+static void check_conv_grad(const char *x, const char *w, const char *y, const char *attrs, int64_t T) {
+  check_text(T, true,
+             "%%1 = input name \"x\" : %s\n%%2 = input name \"w\" : %s\n%%3 = conv1d %%1, %%2 %s : %s\n"
+             "%%4 = tanh %%3 : %s\n%%5 = sum %%4 axes [0, 1, 2] : f32[]\n%%6, %%7 = grad %%5, %%1, %%2 : %s, %s\n"
+             "output \"y\" = %%3\noutput \"dx\" = %%6\noutput \"dw\" = %%7\n",
+             x, w, attrs, y, y, x, w);
+}
+
+static void convolutions(void **state) {
+  (void)state;
+  check_conv("f32[2, T, 24]", "f32[4, 1, 24]", "f32[2, T, 24]", "left 3 right 0 groups 24", 37, true);
+  check_conv("f32[2, T, 40]", "f32[3, 40, 17]", "f32[2, T, 17]", "left 4 right 0 dilation 2", 50, true);
+  check_conv("f32[3, 64, 8]", "f32[4, 2, 12]", "f32[3, 16, 12]", "left 0 right 0 stride 4 groups 4", 1, true);
+  check_conv("f32[1, 9]", "f32[1, 9, 70]", "f32[1, 70]", "left 0 right 0", 1, true);
+  check_conv("bf16[2, T, 8]", "bf16[4, 1, 8]", "bf16[2, T, 8]", "left 3 right 0 groups 8", 20, true);
+  check_conv_grad("f32[2, T, 6]", "f32[4, 1, 6]", "f32[2, T, 6]", "left 3 right 0 groups 6", 19);
+  check_conv_grad("f32[2, 12, 6]", "f32[3, 3, 4]", "f32[2, 6, 4]", "left 2 right 0 stride 2 groups 2", 1);
+  check_conv_grad("f32[1, T, 20]", "f32[3, 20, 5]", "f32[1, T, 5]", "left 1 right 1", 30);
+}
+
+static void searches(void **state) {
+  (void)state;
+  for (int right = 0; right < 2; right++)
+    for (int64_t T = 1; T < 70; T += 23)
+      check_text(T, true,
+                 "%%1 = input name \"s\" : i32[3, T]\n%%2, %%3 = sort %%1 axis 1 count T : i32[3, T], i32[3, T]\n"
+                 "%%4 = input name \"v\" : i32[3, 4, 5]\n%%5 = cast %%2 to f32 : f32[3, T]\n"
+                 "%%6 = cast %%4 to f32 : f32[3, 4, 5]\n%%7 = searchsorted %%5, %%6%s : i32[3, 4, 5]\n"
+                 "output \"y\" = %%7\n",
+                 right ? " right 1" : "");
+}
+
+/* Values within their bounds; the numbers underneath are equal bit for bit. */
+static void normals(void **state) {
+  (void)state;
+  check_text(777, true,
+             "%%1 = input name \"seed\" : i64[]\n%%2 = input name \"step\" : i32[]\n"
+             "%%3 = normal %%1, %%2 shape [T, 3] stream \"noise\" : f32[T, 3]\noutput \"y\" = %%3\n");
+}
+
 /* A prefix whose positions alone are used, a prefix of a view, results that are renamed and joined. */
 static void in_graphs(void **state) {
   (void)state;
@@ -199,6 +268,10 @@ int main(void) {
                                      cmocka_unit_test(sorts),
                                      cmocka_unit_test(takes_the_first),
                                      cmocka_unit_test(sorts_what_is_no_number),
+                                     cmocka_unit_test(systems),
+                                     cmocka_unit_test(convolutions),
+                                     cmocka_unit_test(searches),
+                                     cmocka_unit_test(normals),
                                      cmocka_unit_test(in_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,7 +45,40 @@ static void order(sn_scope m, const none *c) {
   sn_output(m, "d", d);
 }
 
-SN_MODEL(along, none, prefixes, gradients, order);
+static void places(sn_scope m, const none *c) {
+  (void)c;
+  sn_t x = x23(m), s = sn_input(m, "s", SN_REAL, (2, 4)), ids = sn_input(m, "i", SN_I32, (2));
+  sn_output(m, "left", sn_searchsorted(s, x));
+  sn_output(m, "right", sn_searchsorted(s, x, .right = true));
+  sn_output(m, "one", sn_searchsorted(sn_at(s, 0), x));
+  sn_output(m, "segments", sn_segment_sum(x, ids, 3));
+  sn_compacted rows = sn_compact(x, sn_gt(ids, 0)), each = sn_compact(x, sn_ge(x, 3));
+  sn_output(m, "rows", rows.rows);
+  sn_output(m, "rows_count", rows.count);
+  sn_output(m, "each", each.rows);
+  sn_output(m, "each_count", each.count);
+  sn_output(m, "each_at", each.positions);
+  sn_t p = sn_permutation(m, "shuffle", 5), n = sn_random(m, "noise", SN_NORMAL, (1000));
+  sn_output(m, "shuffled", sn_sort(p, 0).values);
+  sn_output(m, "moments",
+            sn_cast(sn_within(sn_mean(sn_concat(0, n, sn_sub(sn_square(n), 1)), "a->"), -.1, .1), SN_I32));
+}
+
+static void linear(sn_scope m, const none *c) {
+  (void)c;
+  sn_t l = sn_input(m, "l", SN_REAL, (3, 3)), b = sn_input(m, "b", SN_REAL, (3, 1)),
+       x = sn_input(m, "y", SN_REAL, (1, 4, 2));
+  sn_t w = sn_input(m, "w", SN_REAL, (2, 2, 1)), each = sn_input(m, "e", SN_REAL, (2, 1, 2)), d;
+  sn_output(m, "solved", sn_solve_lower(l, b));
+  sn_output(m, "transposed", sn_solve_lower(l, b, .transposed = true));
+  sn_output(m, "causal", sn_conv1d(x, w, .causal = true));
+  sn_output(m, "strided", sn_conv1d(x, w, .stride = 2));
+  sn_output(m, "depthwise", sn_conv1d(x, each, .groups = 2, .causal = true, .dilation = 2));
+  sn_grad(sn_sum(sn_square(sn_conv1d(x, w, .causal = true)), "btc->"), (w), (&d));
+  sn_output(m, "d", d);
+}
+
+SN_MODEL(along, none, prefixes, gradients, order, places, linear);
 
 static bench *begin(const char *graph) { return bench_begin(&sn_model_along, graph, NULL, SN_ELEM_F32); }
 
@@ -96,8 +129,49 @@ static void test_order(void **state) {
   bench_end(b);
 }
 
+static void test_places(void **state) {
+  (void)state;
+  bench *b = begin("places");
+  GIVE(b, "x", 1, 3, 3, 4, 0, 5);
+  GIVE(b, "s", 1, 3, 3, 4, 0, 0, 1, 9);
+  GIVE(b, "i", 2, 0);
+  bench_run(b, "places");
+  EXPECT(b, "left", 0, 1, 1, 3, 0, 3);
+  EXPECT(b, "right", 1, 3, 3, 3, 2, 3);
+  EXPECT(b, "one", 0, 1, 1, 3, 0, 4);
+  EXPECT(b, "segments", 4, 0, 5, 0, 0, 0, 1, 3, 3);
+  EXPECT(b, "rows", 1, 3, 3, 0, 0, 0);
+  EXPECT(b, "rows_count", 1);
+  EXPECT(b, "each", 3, 3, 0, 4, 5, 0);
+  EXPECT(b, "each_count", 2, 2);
+  EXPECT(b, "each_at", 1, 2, 2, 0, 2, 2);
+  EXPECT(b, "shuffled", 0, 1, 2, 3, 4);
+  EXPECT(b, "moments", 1);
+  bench_end(b);
+}
+
+static void test_linear(void **state) {
+  (void)state;
+  bench *b = begin("linear");
+  GIVE(b, "l", 9, 9, 9, 2, 9, 9, 3, 4, 9);
+  GIVE(b, "b", 1, 1, 1);
+  GIVE(b, "y", 1, 10, 2, 20, 3, 30, 4, 40);
+  GIVE(b, "w", 1, 2, 3, 4);
+  GIVE(b, "e", 1, 2, 3, 4);
+  bench_run(b, "linear");
+  EXPECT(b, "solved", 1, -1, 2);
+  EXPECT(b, "transposed", 4, -3, 1);
+  EXPECT(b, "causal", 43, 21 + 86, 42 + 129, 63 + 172);
+  EXPECT(b, "strided", 21 + 86, 63 + 172);
+  EXPECT(b, "depthwise", 3, 40, 6, 80, 1 + 9, 20 + 120, 2 + 12, 40 + 160);
+  EXPECT(b, "d", 2 * (107 + 2 * 171 + 3 * 235), 20 * (107 + 2 * 171 + 3 * 235), 2 * (43 + 2 * 107 + 3 * 171 + 4 * 235),
+         20 * (43 + 2 * 107 + 3 * 171 + 4 * 235));
+  bench_end(b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_prefixes), cmocka_unit_test(test_gradients),
-                                     cmocka_unit_test(test_order)};
+                                     cmocka_unit_test(test_order), cmocka_unit_test(test_places),
+                                     cmocka_unit_test(test_linear)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
