@@ -243,9 +243,13 @@ sn_val sn_g_unreduce(sn_build *b, sn_val reduced, sn_val like, int axis_count, c
 }
 
 sn_val sn_g_contract(sn_build *b, const char *spec, sn_val x, sn_val y) {
-  const sn_attr at = {.set = true, .s = spec};
+  return sn_g_contract_to(b, spec, x, y, SN_ELEM_NONE);
+}
+
+sn_val sn_g_contract_to(sn_build *b, const char *spec, sn_val x, sn_val y, sn_elem to) {
+  const sn_attr at[2] = {{.set = true, .s = spec}, {.set = to != SN_ELEM_NONE, .i = to}};
   const sn_val arg[2] = {x, y};
-  return sn_emit(b, SN_OP_CONTRACT, 2, arg, &at, NULL);
+  return sn_emit(b, SN_OP_CONTRACT, 2, arg, at, NULL);
 }
 
 sn_val sn_g_region_call(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, int result) {

@@ -39,6 +39,15 @@ static sn_code infer_elem(sn_infer *in, sn_elem *out) {
   if (e == SN_ELEM_BOOL) return sn_infer_want(in, 0, "numbers");
   if (in->arg[1]->elem != e) return sn_infer_want(in, 1, "elements of %s, as in operand 1", sn_elem_name(e));
   *out = e == SN_ELEM_I8 || e == SN_ELEM_U8 ? SN_ELEM_I32 : e;
+  const sn_attr *to = sn_infer_attr(in, "to");
+  if (!to->set) return SN_OK;
+  if (to->i != SN_ELEM_F32 || (e != SN_ELEM_BF16 && e != SN_ELEM_F16)) {
+    sn_code code =
+        sn_infer_fail(in, "a result of %s from operands of %s", sn_elem_name((sn_elem)to->i), sn_elem_name(e));
+    sn_fail_expected(in->diags, "to f32, of operands of bf16 or f16");
+    return code;
+  }
+  *out = SN_ELEM_F32;
   return SN_OK;
 }
 
@@ -73,16 +82,19 @@ static void grad_contract(sn_grad_rule *g) {
   sn_contract_spec s;
   char spec[3 * SN_RANK_MAX + 8];
   if (sn_contract_parse(sn_node_attr(g->node, "spec")->s, &s)) return;
+  sn_val d = sn_g_cast(g->b, g->d_result[0], sn_g_type(g->b, g->arg[0])->elem); /* `to` may have widened it */
   if (g->need[0]) {
     snprintf(spec, sizeof spec, "%s,%s->%s", s.out, s.b, s.a);
-    g->d_arg[0] = sn_g_contract(g->b, spec, g->d_result[0], g->arg[1]);
+    g->d_arg[0] = sn_g_contract(g->b, spec, d, g->arg[1]);
   }
   if (g->need[1]) {
     snprintf(spec, sizeof spec, "%s,%s->%s", s.a, s.out, s.b);
-    g->d_arg[1] = sn_g_contract(g->b, spec, g->arg[0], g->d_result[0]);
+    g->d_arg[1] = sn_g_contract(g->b, spec, g->arg[0], d);
   }
 }
 
 const sn_op_rules sn_rules_CONTRACT = {
     infer_contract, grad_contract,
-    .doc = "sum of products, a letter an axis (\"btd,dv->btv\"); sums in f32 or wider, i8 and u8 give i32"};
+    .doc =
+        "sum of products, a letter an axis (\"btd,dv->btv\"); sums in f32 or wider, i8 and u8 give i32; "
+        "bf16 and f16 give f32 with `to f32`"};

@@ -47,6 +47,8 @@ sn_val sn_g_amax(sn_build *b, sn_val x, int axis_count, const int64_t *axes);
 /* The reduced x with its axes put back as extent 1 and broadcast to the shape of `like`. */
 sn_val sn_g_unreduce(sn_build *b, sn_val reduced, sn_val like, int axis_count, const int64_t *axes);
 sn_val sn_g_contract(sn_build *b, const char *spec, sn_val x, sn_val y);
+/* The result in `to`: f32 of operands of bf16 or f16; SN_ELEM_NONE: what the operands give. */
+sn_val sn_g_contract_to(sn_build *b, const char *spec, sn_val x, sn_val y, sn_elem to);
 sn_val sn_g_region_call(sn_build *b, const sn_func *body, int arg_count, const sn_val *args,
                         int result); /* inlines the body */
 

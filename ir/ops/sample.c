@@ -209,6 +209,8 @@ static void draw_contract(draw *d) {
     out[k] = c;
   }
   attr(d, "spec")->s = sn_name(d->m->names, sn_arena_printf(d->m->arena, "%s,%s->%s", a, b, out));
+  bool narrow = d->real == SN_ELEM_BF16 || d->real == SN_ELEM_F16;
+  if (narrow && below(d, 2)) *attr(d, "to") = (sn_attr){.set = true, .i = SN_ELEM_F32};
   float_arg(d, sn_type_of(d->m->types, d->real, na, da));
   float_arg(d, sn_type_of(d->m->types, d->real, nb, db));
 }
