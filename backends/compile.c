@@ -239,12 +239,19 @@ static sn_code compile_device(sn_module *m, sn_pass_env *env, watch *w) {
   return SN_OK;
 }
 
+sn_code sn_compile_precision(const char *name, sn_diags *diags, sn_elem *out) {
+  *out = name && !strcmp(name, "bf16") ? SN_ELEM_BF16 : SN_ELEM_F32;
+  if (!name || *out == SN_ELEM_BF16 || !strcmp(name, "f32")) return SN_OK;
+  return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown precision %s: f32 or bf16", name);
+}
+
 sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_diags *diags, sn_compiled *out) {
   sn_compiled *c = out;
   *c = (sn_compiled){.arena = arena};
   SN_TRY(sn_compile_target(opt, diags, &c->target, &c->backend));
   sn_pass_env env = {
       .arena = arena, .diags = diags, .target = &c->target, .disabled = opt->disabled, .fuse = opt->fuse};
+  SN_TRY(sn_compile_precision(opt->precision, diags, &env.precision));
   watch w = {opt, c};
   SN_TRY(c->backend ? compile_device(m, &env, &w) : compile_ref(m, &env, &w));
   c->plan->model = opt->model ? opt->model : "";

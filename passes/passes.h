@@ -16,9 +16,10 @@ typedef struct sn_pass_env {
   sn_diags *diags;
   const sn_target *target;
   const char
-      *disabled;    /* rules switched off, comma separated "pass.rule" or "pass": "canon.add_concat,cse"; NULL: none */
-  const char *fuse; /* "all", "none" or kinds "map,rows,contract,attend"; NULL: all */
-  int rule_hits;    /* out: rewrites done by the pass that ran last */
+      *disabled;     /* rules switched off, comma separated "pass.rule" or "pass": "canon.add_concat,cse"; NULL: none */
+  const char *fuse;  /* "all", "none" or kinds "map,rows,contract,attend"; NULL: all */
+  sn_elem precision; /* bf16: products and attention read their operands as bf16; else as they are written */
+  int rule_hits;     /* out: rewrites done by the pass that ran last */
   int refusal_count, refusal_capacity;
   sn_fuse_refusal *refusal; /* out: what fuse refused, in order; lowering writes it into the plan */
 } sn_pass_env;
@@ -33,7 +34,8 @@ SN_MUST sn_code sn_pass_canon(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_fold(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_cse(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_dce(sn_module *m, sn_pass_env *env);
-SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env); /* groups -> fused nodes, with reasons */
+SN_MUST sn_code sn_pass_precision(sn_module *m, sn_pass_env *env); /* operands of products and attention in bf16 */
+SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env);      /* groups -> fused nodes, with reasons */
 
 /* Is the kind of fusion in env->fuse, or all? */
 bool sn_fuse_wants(const sn_pass_env *env, const char *kind);

@@ -40,6 +40,7 @@ const sn_pass sn_pipeline[] = {
   {"fold",       sn_pass_fold,    PRIMITIVE, 0,                 0},
   {"cse",        sn_pass_cse,     PRIMITIVE, 0,                 0},
   {"dce",        sn_pass_dce,     PRIMITIVE, 0,                 0},
+  {"precision",  sn_pass_precision, PRIMITIVE, 0,               0},
   {"canon2",     sn_pass_canon,   PRIMITIVE, 0,                 0}, /* what the first round uncovered */
   {"fold2",      sn_pass_fold,    PRIMITIVE, 0,                 0},
   {"cse2",       sn_pass_cse,     PRIMITIVE, 0,                 0},

@@ -12,13 +12,42 @@
 
 #include "passes/plan/assemble.h"
 
-enum { WHOLE_K = 8192, K_BLOCK = 256, MOST_COLUMNS = 256, ENOUGH_BLOCKS = 8 };
+enum { WHOLE_K = 8192, K_BLOCK = 256, MOST_COLUMNS = 256, ENOUGH_BLOCKS = 8, ROUNDED_EACH_TIME = 64 };
 
 /* ---- groups -------------------------------------------------------------------------------------------------- */
 
 static bool fail(const char **why, const char *text) {
   *why = text;
   return false;
+}
+
+static bool is_updated(const sn_module *m, const sn_node *param) {
+  for (int i = 0; i < m->func_count; i++)
+    for (int u = 0; u < m->func[i]->update_count; u++)
+      if (sn_leaf_name(sn_node_of(m->func[i], m->func[i]->update[u].state)) == sn_leaf_name(param)) return true;
+  return false;
+}
+
+/* Elements that the result has for each one of the operand with these letters: how often it is read, one by one. */
+static double times_read(const sn_func *f, const sn_node *product, const sn_contract_spec *s, const char *operand) {
+  double n = 1;
+  for (int i = 0; i < s->out_count; i++)
+    if (!strchr(operand, s->out[i])) n *= (double)sn_dimx_max_value(sn_val_type(f, product->first)->dim[i]);
+  return n;
+}
+
+/* Rounding in every tile costs as much as the product itself: it is done once, unless one tile reads all of the operand
+ * or a frozen parameter is rounded while it is packed. */
+static bool rounds_often(const sn_func *f, const sn_node *product, const sn_contract_spec *s, int operand,
+                         const bool *member) {
+  sn_val v = product->arg[operand];
+  const sn_node *n = sn_node_of(f, v);
+  while (sn_op_get(n->op)->cls == SN_CLASS_VIEW) n = sn_node_of(f, n->arg[0]);
+  if (n->op != SN_OP_CAST || !member[n->first] || n->type[0]->elem != SN_ELEM_BF16) return false;
+  if (times_read(f, product, s, operand ? s->b : s->a) <= ROUNDED_EACH_TIME) return false;
+  n = sn_node_of(f, n->arg[0]);
+  while (sn_op_get(n->op)->cls == SN_CLASS_VIEW) n = sn_node_of(f, n->arg[0]);
+  return n->op != SN_OP_PARAM || is_updated(f->module, n);
 }
 
 /* Members below an operand that are worth computing again in every tile: casts. */
@@ -44,6 +73,8 @@ static bool build_groups(sn_contraction *k, sn_arena *arena, const sn_func *f, i
   if (k->out.reduce_count) return fail(why, "reduction over whole rows of a product");
   if (!sn_group_build_at(&k->a, arena, f, node_count, node, member, stored, x, 1, &x)) return fail(why, k->a.why);
   if (!sn_group_build_at(&k->b, arena, f, node_count, node, member, stored, y, 1, &y)) return fail(why, k->b.why);
+  if (member && (rounds_often(f, k->node, &k->spec, 0, member) || rounds_often(f, k->node, &k->spec, 1, member)))
+    return fail(why, "an operand is rounded once, not in every tile");
   if (!is_cheap(f, x, member) || !is_cheap(f, y, member)) return fail(why, "would recompute an expensive op");
   sn_elem e = sn_val_type(f, x)->elem;
   if (e != SN_ELEM_F32 && e != SN_ELEM_BF16 && e != SN_ELEM_F16 && e != SN_ELEM_F64 && e != SN_ELEM_I8)
