@@ -63,6 +63,7 @@ typedef struct cli_source {
   sn_model_file *file; /* NULL for .sn */
   sn_module *module;
   const char *settings;
+  const char *precision; /* that a run folder was trained with; NULL: what --precision says */
 } cli_source;
 SN_MUST sn_code cli_load(cli *c, const char *path, const char *graphs, int set_count, const char *const *set,
                          cli_source *out);

@@ -29,6 +29,7 @@ static sn_code run_passes(cli *c, sn_module *m, const char *stop_after) {
                      .target = &target,
                      .disabled = cli_get(c, CLI_DISABLE, NULL),
                      .fuse = cli_get(c, CLI_FUSE, NULL)};
+  SN_TRY(sn_compile_precision(cli_get(c, CLI_PRECISION, NULL), c->diags, &env.precision));
   bool known = !strcmp(stop_after, "none");
   for (const sn_pass *p = sn_pipeline; p->name; p++) known |= !strcmp(p->name, stop_after);
   if (!known) {

@@ -48,7 +48,8 @@ static sn_code compile(evaluation *e, const char *path) {
   sn_module *m;
   SN_TRY(cli_rundir_graph(c, path, "eval", &e->dir, &m));
   SN_TRY(cli_rundir_tokenizer(c, path, &e->dir, &e->tokenizer));
-  cli_source s = {.name = e->dir.settings.model, .settings = e->dir.settings.settings};
+  const sn_run_settings *of = &e->dir.settings;
+  cli_source s = {.name = of->model, .settings = of->settings, .precision = of->precision};
   sn_compile_opt opt = cli_compile_opt(c, &s);
   SN_TRY(cli_compile(c, m, &opt, &e->compiled));
   return cli_data_window(c, e->compiled.plan, "eval", path, &e->window);

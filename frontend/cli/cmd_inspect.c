@@ -156,10 +156,12 @@ static sn_code inspect_folder(file *f) {
     cli_json_string(&f->out, s.model);
     sn_text_add(&f->out, ", \"settings\": ");
     cli_json_string(&f->out, s.settings);
+    sn_text_add(&f->out, ", \"precision\": ");
+    cli_json_string(&f->out, s.precision);
     sn_text_add(&f->out, "}\n");
     return SN_OK;
   }
-  sn_text_add(&f->out, "  model %s: %s\n  seed %lld%s\n", s.model, s.settings, (long long)s.seed,
+  sn_text_add(&f->out, "  model %s: %s\n  seed %lld, %s%s\n", s.model, s.settings, (long long)s.seed, s.precision,
               s.ring ? ", ring caches" : "");
   f->path = d.weights;
   return inspect_file(f);

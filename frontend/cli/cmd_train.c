@@ -105,10 +105,6 @@ static sn_code read_numbers(cli *c, cli_training *t) {
   const char *batches = cli_get(c, CLI_EVAL_BATCHES, "20");
   t->eval_batches = -1;
   if (strcmp(batches, "all")) SN_TRY(cli_int(c, CLI_EVAL_BATCHES, 20, 1, INT64_C(1) << 40, &t->eval_batches));
-  const char *precision = cli_get(c, CLI_PRECISION, "f32");
-  if (strcmp(precision, "f32"))
-    return sn_fail(c->diags, strcmp(precision, "bf16") ? SN_ERR_USAGE : SN_ERR_DEVICE, (sn_loc){0},
-                   "--precision %s: this build trains in f32", precision);
   t->seed = (uint64_t)seed;
   t->threads = (int)threads;
   if (cli_has(c, CLI_RESUME) && cli_has(c, CLI_FORCE))
@@ -148,7 +144,8 @@ sn_code cli_training_describe(cli_training *t) {
   sn_text graph = sn_text_begin(c->arena), settings = sn_text_begin(c->arena), tokenizer = sn_text_begin(c->arena);
   sn_text recipe = sn_text_begin(c->arena);
   SN_TRY(load_model(c, t, NULL, &all));
-  sn_run_settings rs = {all.name, all.settings, t->path, has_ring(all.module), (int64_t)t->seed};
+  sn_run_settings rs = {
+      all.name, all.settings, t->path, has_ring(all.module), (int64_t)t->seed, cli_get(c, CLI_PRECISION, "f32")};
   sn_module_print(&graph, all.module, (sn_print_opt){.locations = true});
   sn_run_settings_print(&settings, &rs);
   sn_recipe_print(&recipe, &t->recipe);

@@ -133,6 +133,7 @@ sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {
   return (sn_compile_opt){.target = cli_get(c, CLI_TARGET, "cpu"),
                           .backend = c->backend,
                           .isa = cli_get(c, CLI_ISA, NULL),
+                          .precision = s->precision ? s->precision : cli_get(c, CLI_PRECISION, NULL),
                           .disabled = cli_get(c, CLI_DISABLE, NULL),
                           .fuse = cli_get(c, CLI_FUSE, NULL),
                           .model = s->name,

@@ -73,7 +73,7 @@ static sn_code compile_again(cli *c, const sn_dir *d, cli_rundir *r) {
   if (!sn_module_find(m, "prefill") && !sn_module_find(m, "decode") && !sn_module_find(m, "logits"))
     return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = d->graph},
                    "the model has no graph prefill, decode or logits: it cannot be used after training");
-  cli_source s = {.name = r->settings.model, .settings = r->settings.settings};
+  cli_source s = {.name = r->settings.model, .settings = r->settings.settings, .precision = r->settings.precision};
   sn_compile_opt opt = cli_compile_opt(c, &s);
   r->compiled = SN_NEW(c->arena, sn_compiled);
   return cli_compile_serving(c, m, &opt, r->compiled);

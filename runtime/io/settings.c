@@ -10,20 +10,24 @@ void sn_run_settings_print(sn_text *t, const sn_run_settings *s) {
   sn_json_quote(t, s->settings);
   sn_text_add(t, ",\n \"source\": ");
   sn_json_quote(t, s->source);
-  sn_text_add(t, ",\n \"ring\": %d,\n \"seed\": %lld}\n", s->ring, (long long)s->seed);
+  sn_text_add(t, ",\n \"ring\": %d,\n \"seed\": %lld,\n \"precision\": ", s->ring, (long long)s->seed);
+  sn_json_quote(t, s->precision);
+  sn_text_add(t, "}\n");
 }
 
 static sn_code read_all(const json_t *root, sn_arena *arena, sn_diags *diags, const char *file, sn_run_settings *out) {
-  const char *model, *settings, *source;
+  const char *model, *settings, *source, *precision = "f32"; /* folders of earlier versions do not say */
   int64_t ring;
   SN_TRY(sn_json_string(diags, file, root, "model", &model));
   SN_TRY(sn_json_string(diags, file, root, "settings", &settings));
   SN_TRY(sn_json_string(diags, file, root, "source", &source));
+  if (json_object_get(root, "precision")) SN_TRY(sn_json_string(diags, file, root, "precision", &precision));
   SN_TRY(sn_json_int(diags, file, root, "ring", 0, 1, &ring));
   SN_TRY(sn_json_int(diags, file, root, "seed", INT64_MIN, INT64_MAX, &out->seed));
   out->model = sn_arena_strdup(arena, model);
   out->settings = sn_arena_strdup(arena, settings);
   out->source = sn_arena_strdup(arena, source);
+  out->precision = sn_arena_strdup(arena, precision);
   out->ring = ring != 0;
   return SN_OK;
 }

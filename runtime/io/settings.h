@@ -13,6 +13,7 @@ typedef struct sn_run_settings {
   const char *source;   /* path of the model file when it was trained; for information */
   bool ring;            /* caches are rings: generation may pass the context */
   int64_t seed;
+  const char *precision; /* "f32" or "bf16": of the operands of products */
 } sn_run_settings;
 
 void sn_run_settings_print(sn_text *out, const sn_run_settings *s);

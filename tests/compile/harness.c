@@ -52,6 +52,7 @@ typedef struct session {
   sn_arena *arena;
   sn_diags *diags;
   sn_compiled *c;
+  const sn_module *reference; /* what the interpreter runs */
   int graph;
   void **data;    /* by slot: what the interpreter reads */
   int64_t *count; /* elements by slot */
@@ -132,7 +133,7 @@ static void compare(session *x, const char *what, const char *name, const sn_ten
 
 static sn_code compare_all(session *x, check_result *out) {
   const sn_plan *p = x->c->plan;
-  sn_func *f = sn_module_find(x->c->flat, x->o->graph);
+  sn_func *f = sn_module_find(x->reference, x->o->graph);
   sn_interp in = {.arena = x->arena, .diags = x->diags};
   sn_tensor **values;
   SN_TRY(sn_ref_bind(p, x->graph, f, x->o->dims, x->data, x->arena, &in));
@@ -159,12 +160,26 @@ static sn_code run_and_compare(session *x, check_result *out) {
   return compare_all(x, out);
 }
 
+/* The graphs whose products read bf16. */
+static void keep_narrowed(void *user, const char *pass, const sn_module *m, double ms) {
+  sn_module *copy = user;
+  (void)ms;
+  if (strcmp(pass, "precision")) return;
+  sn_func **func = copy->func;
+  memcpy(func, m->func, (size_t)m->func_count * sizeof *func);
+  *copy = *m;
+  copy->func = func;
+}
+
 sn_code check_graph(sn_module *m, const check_opt *opt, sn_arena *arena, sn_diags *diags, check_result *out) {
   *out = (check_result){0};
   sn_compile_opt co = opt->compile;
   if (!co.cache_dir) co.cache_dir = "";
+  sn_module narrowed = {.func = SN_ARRAY(arena, 4096, sn_func *)};
+  if (co.precision) co.after = keep_narrowed, co.user = &narrowed;
   SN_TRY(sn_compile(m, &co, arena, diags, &out->compiled));
   session x = {.o = opt, .arena = arena, .diags = diags, .c = &out->compiled};
+  x.reference = co.precision ? &narrowed : out->compiled.flat;
   x.graph = sn_plan_find_graph(out->compiled.plan, opt->graph);
   if (x.graph < 0) return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "no graph %s", opt->graph);
   sn_code code = run_and_compare(&x, out);
