@@ -431,6 +431,20 @@ typedef void (*sn_bwd)(const sn_t x[], sn_t y, sn_t dy, sn_t dx[], const void *o
 #define sn_custom(name, fwd, bwd, xs, opt) sn_custom_at(SN_HERE("sn_custom(" #name ", " #fwd ", " #bwd ", " #xs ", " #opt ")"), name, fwd, bwd, SN_LIST xs, opt)
 sn_t sn_custom_at(sn_here here, const char *name, sn_fwd fwd, sn_bwd bwd, sn_list x, const void *opt);
 
+/* One of two functions of the operands, by a truth value of the run; only that one is computed.
+ *   y = sn_cond(sn_lt(i, 3), small, large, (x, i), &o);  tensors reached through opt are captured, and receive gradients */
+#define sn_cond(pred, yes, no, xs, opt) sn_cond_at(SN_HERE("sn_cond(" #pred ", " #yes ", " #no ", " #xs ", " #opt ")"), pred, yes, no, SN_LIST xs, opt)
+sn_t sn_cond_at(sn_here here, sn_t pred, sn_fwd yes, sn_fwd no, sn_list x, const void *opt);
+
+/* Repeats body on the values x, listed by address, while test is true: x[i] is replaced by the next value. At most .limit
+ * rounds, 2^20 by default. No gradient passes: use sn_scan.
+ *   sn_while(unfinished, improve, (&x, &error), .opt = &o, .limit = 100); */
+typedef void (*sn_round)(sn_t x[], const void *opt);
+typedef struct sn_while_opt { const void *opt; int64_t limit; int end_; } sn_while_opt;
+#define SN_WHILE_(carried, ...) SN_REFS carried, (sn_while_opt){__VA_ARGS__}
+#define sn_while(test, body, ...) sn_while_at(SN_HERE("sn_while(" #test ", " #body ", " #__VA_ARGS__ ")"), test, body, SN_WHILE_(__VA_ARGS__, .end_ = 0))
+void sn_while_at(sn_here here, sn_fwd test, sn_round body, sn_t **carried, sn_while_opt o);
+
 /* ---- 10. losses and training ------------------------------------------------------------------------------------- */
 
 /* Mean of -log p(target) over all rows, []; weight [S..]: weighted mean; smooth: share of the uniform distribution. */

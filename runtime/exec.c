@@ -13,6 +13,7 @@ typedef struct exec {
   int count;
   sn_diags *diags;
   sn_code code; /* of the step that stopped the run */
+  sn_flow flow;
 } exec;
 
 static const char *graph_name(const exec *x) {
@@ -97,6 +98,16 @@ static bool call(void *user, int i) {
   }
 }
 
+static bool flag_of(void *user, int slot) {
+  const exec *x = user;
+  return *(const uint8_t *)x->r->data[slot] != 0;
+}
+
+static int next(void *user, int i) {
+  exec *x = user;
+  return sn_flow_next(&x->flow, i);
+}
+
 static void on_task(void *user, int i, double ns) {
   exec *x = user;
   x->r->opt.on_step(x->r->opt.step_user, x->b->graph, i, ns);
@@ -113,7 +124,13 @@ static sn_code grow(sn_runtime *r, int args, int tasks) {
   if (tasks > r->task_capacity) {
     sn_cpu_task *task = realloc(r->task, (size_t)tasks * sizeof *task);
     if (!task) return SN_ERR_LIMIT;
-    r->task = task, r->task_capacity = tasks;
+    r->task = task;
+    int *parent = realloc(r->parent, (size_t)tasks * sizeof *parent);
+    if (!parent) return SN_ERR_LIMIT;
+    r->parent = parent;
+    int64_t *rounds = realloc(r->rounds, (size_t)tasks * sizeof *rounds);
+    if (!rounds) return SN_ERR_LIMIT;
+    r->rounds = rounds, r->task_capacity = tasks;
   }
   return SN_OK;
 }
@@ -122,6 +139,7 @@ static sn_cpu_task task_of(const exec *x, int i) {
   const sn_step *s = &x->step[i];
   const sn_bound_step *b = &x->b->step[i];
   sn_cpu_task t = {.kind = SN_CPU_CALL, .serial = b->serial, .args = x->r->arg + b->first_arg};
+  t.branches = sn_flow_branches(&x->flow, i);
   if (s->kind == SN_STEP_COPY) {
     t.kind = SN_CPU_COPY, t.count = x->b->bytes[s->from];
     if (x->b->bytes[s->to] < t.count) t.count = x->b->bytes[s->to];
@@ -129,6 +147,8 @@ static sn_cpu_task task_of(const exec *x, int i) {
     t.kernel = sn_image_entry(x->r->image, s->code);
     t.count = b->instances;
     if (t.kernel) t.kind = SN_CPU_LAUNCH;
+  } else if (s->kind == SN_STEP_CHOOSE || s->kind == SN_STEP_WHILE) {
+    t.kind = SN_CPU_NONE;
   }
   return t;
 }
@@ -138,6 +158,8 @@ sn_code sn_exec(sn_runtime *r, sn_store *s, const sn_bound *b, sn_diags *diags) 
   x.step = b->graph < 0 ? r->plan->prepare : r->plan->graph[b->graph].step;
   x.count = b->graph < 0 ? r->plan->prepare_count : r->plan->graph[b->graph].step_count;
   if (grow(r, b->arg_count, x.count)) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
+  x.flow = (sn_flow){.step = x.step, .parent = r->parent, .rounds = r->rounds, .flag = flag_of, .user = &x};
+  sn_plan_parents(x.step, x.count, r->parent);
   for (int i = 0; i < x.count; i++) set_args(&x, i);
   for (int i = 0; i < x.count; i++) r->task[i] = task_of(&x, i);
   sn_cpu_job job = {.threads = r->threads,
@@ -146,6 +168,7 @@ sn_code sn_exec(sn_runtime *r, sn_store *s, const sn_bound *b, sn_diags *diags) 
                     .workspace = r->workspace,
                     .workspace_bytes = r->workspace_bytes,
                     .call = call,
+                    .next = next,
                     .on_task = r->opt.on_step ? on_task : NULL,
                     .user = &x};
   sn_cpu_run(&job);

@@ -62,6 +62,8 @@ struct sn_runtime {
   sn_rt_arg *arg;          /* of the current run */
   int arg_capacity;
   sn_cpu_task *task;
+  int *parent;     /* per task: the control step around it */
+  int64_t *rounds; /* per task: rounds of a loop */
   int task_capacity;
   bool running; /* a host step may not run graphs of the same runtime */
 };

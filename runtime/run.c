@@ -99,6 +99,8 @@ void sn_runtime_destroy(sn_runtime *r) {
   sn_block_free(r->workspace);
   free(r->arg);
   free(r->task);
+  free(r->parent);
+  free(r->rounds);
   free(r);
 }
 

@@ -1,4 +1,5 @@
-/* Random valid uses of the ops that hold regions of the user's own: custom, scan. */
+/* Random valid uses of the ops that hold regions of the user's own: custom, scan, cond,
+ * while. */
 #include "ir/ops/sample_region.h"
 
 #include "ir/ops/rules.h"
@@ -130,11 +131,61 @@ static void draw_scan(draw *d) {
   if (below(d, 2)) attr(d, "reverse")->i = 1;
 }
 
+/* ---- cond: x z, or tanh(x) + z; the other result is x - k, or k - x ---- */
+
+static const sn_func *branch(const draw *d, const sn_type *t, bool yes) {
+  sn_build b = region(d, yes ? "sample_yes" : "sample_no");
+  sn_val x = argument(&b, 0, t), z = argument(&b, 1, t), k = argument(&b, 2, whole(d, t));
+  sn_val f = sn_g_cast(&b, k, t->elem);
+  sn_func_return(b.func, yes ? product(&b, x, z) : sn_g2(&b, SN_OP_ADD, sn_g1(&b, SN_OP_TANH, x), z));
+  sn_func_return(b.func, yes ? sn_g2(&b, SN_OP_SUB, x, f) : sn_g2(&b, SN_OP_SUB, f, x));
+  return b.func;
+}
+
+static void draw_cond(draw *d) {
+  const sn_type *t = shaped(d, (int)below(d, 3));
+  operand(d, sn_type_scalar(d->m->types, SN_ELEM_BOOL), 0, 2);
+  operand(d, t, -2, 2);
+  operand(d, t, -2, 2);
+  operand(d, whole(d, t), 0, 4);
+  attr(d, "yes")->region = branch(d, t, true);
+  attr(d, "no")->region = branch(d, t, false);
+}
+
+/* ---- while i < n: x = x / 2 + z, i = i + 1 ---- */
+
+static const sn_func *round_of(const draw *d, const sn_type *t, bool test) {
+  const sn_type *index = sn_type_scalar(d->m->types, SN_ELEM_I32);
+  sn_build b = region(d, test ? "sample_test" : "sample_body");
+  sn_val x = argument(&b, 0, t), i = argument(&b, 1, index), z = argument(&b, 2, t), n = argument(&b, 3, index);
+  if (test) {
+    sn_func_return(b.func, sn_g2(&b, SN_OP_LT, i, n));
+    return b.func;
+  }
+  sn_func_return(b.func, sn_g2(&b, SN_OP_ADD, sn_b_scale(&b, x, 0.5), z));
+  sn_func_return(b.func, sn_g2(&b, SN_OP_ADD, i, sn_g_const_like(&b, i, 1)));
+  return b.func;
+}
+
+static void draw_while(draw *d) {
+  const sn_type *t = shaped(d, (int)below(d, 3)), *index = sn_type_scalar(d->m->types, SN_ELEM_I32);
+  operand(d, t, -2, 2);
+  operand(d, index, 0, 3);
+  operand(d, t, -2, 2);
+  operand(d, index, 0, 6);
+  attr(d, "carried")->i = 2;
+  attr(d, "test")->region = round_of(d, t, true);
+  attr(d, "body")->region = round_of(d, t, false);
+  attr(d, "limit")->i = 4;
+}
+
 bool sn_sample_region(sn_rng *rng, sn_module *m, sn_op op, sn_sample *out) {
   draw d = {.rng = rng, .m = m, .op = op, .s = out};
   switch (op) {
     case SN_OP_CUSTOM: draw_custom(&d); return true;
     case SN_OP_SCAN: draw_scan(&d); return true;
+    case SN_OP_COND: draw_cond(&d); return true;
+    case SN_OP_WHILE: draw_while(&d); return true;
     default: return false;
   }
 }

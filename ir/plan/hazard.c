@@ -33,7 +33,9 @@ static void touch_all(scan *s, int step, const sn_step *one) {
       return;
     case SN_STEP_COPY:
     case SN_STEP_SWAP: touch(s, one->to, step); /* fall through */
-    case SN_STEP_CHECK: touch(s, one->from, step); return;
+    case SN_STEP_CHECK:
+    case SN_STEP_CHOOSE:
+    case SN_STEP_WHILE: touch(s, one->from, step); return;
     default: return;
   }
 }
@@ -55,10 +57,22 @@ static void extend_lives(scan *s, int steps) {
   }
 }
 
+/* What a loop finds and uses lives through all of it: the next round needs it too. */
+static void extend_through_loops(scan *s) {
+  const sn_plan_graph *g = &s->p->graph[s->graph];
+  for (int i = g->step_count - 1; i >= 0; i--) {
+    if (g->step[i].kind != SN_STEP_WHILE) continue;
+    int end = sn_step_end(g->step, i);
+    for (int k = 0; k < s->p->slot_count; k++)
+      if (s->life[k].first <= i && s->life[k].last >= i && s->life[k].last < end) touch(s, k, end - 1);
+  }
+}
+
 static void find_lives(scan *s) {
   const sn_plan_graph *g = &s->p->graph[s->graph];
   for (int i = 0; i < s->p->slot_count; i++) s->life[i] = (life){i, sn_plan_root(s->p, i), INT_MAX, -1};
   for (int i = 0; i < g->step_count; i++) touch_all(s, i, &g->step[i]);
+  extend_through_loops(s);
   extend_lives(s, g->step_count);
 }
 

@@ -160,11 +160,24 @@ static sn_code parse_launch(parser *p, sn_step *s) {
   return parse_dim_if(p, "grid2", &s->grid[2]);
 }
 
+/* The numbers of steps in the blocks. */
+static sn_code parse_blocks(sn_lexer *x, sn_step *s) {
+  bool loop = s->kind == SN_STEP_WHILE;
+  SN_TRY(sn_lex_expect(x, loop ? "test" : "yes"));
+  SN_TRY(parse_index(x, &s->block[0]));
+  SN_TRY(sn_lex_expect(x, loop ? "body" : "no"));
+  SN_TRY(parse_index(x, &s->block[1]));
+  if (!loop) return x->failed;
+  SN_TRY(sn_lex_expect(x, "limit"));
+  return sn_lex_int(x, &s->limit);
+}
+
 static sn_code parse_operands(parser *p, sn_step *s) {
   if (s->kind == SN_STEP_LAUNCH) return parse_launch(p, s);
   if (s->kind == SN_STEP_HOST) return p->x.failed;
   SN_TRY(parse_index(&p->x, &s->from));
   if (s->kind == SN_STEP_CHECK) return SN_OK;
+  if (s->kind == SN_STEP_CHOOSE || s->kind == SN_STEP_WHILE) return parse_blocks(&p->x, s);
   SN_TRY(sn_lex_expect(&p->x, "to"));
   return parse_index(&p->x, &s->to);
 }

@@ -58,6 +58,9 @@ typedef enum sn_step_kind {
   SN_STEP_CHECK,  /* end the run with SN_ERR_NUMERIC when the bool slot `from` is false; no state was written before */
   SN_STEP_SWAP,   /* exchange the storage of two slots of one type (state double buffer) */
   SN_STEP_HOST,   /* call the host function `host` of the plan's owner (ref target) */
+  SN_STEP_CHOOSE, /* block[0] steps follow for when the bool slot `from` is true, then block[1] for when it is false */
+  SN_STEP_WHILE, /* block[0] steps follow that set the bool slot `from`; while it is true, the next block[1], then again
+                  */
 } sn_step_kind;
 
 typedef struct sn_step {
@@ -68,6 +71,8 @@ typedef struct sn_step {
   uint64_t writes; /* LAUNCH: bit i: the kernel stores to argument i (roles OUT and INOUT); at most 64 arguments */
   const sn_dimx *grid[3]; /* LAUNCH: extents, last fastest; missing ones are NULL */
   int from, to;           /* COPY, CHECK, SWAP */
+  int block[2];           /* CHOOSE, WHILE: steps of the blocks, at least 1 each */
+  int64_t limit;          /* WHILE: rounds at most */
   /* report */
   const char *kind_name;                             /* "map", "rows", "contract", "attend", "index", "copy" ... */
   const char *ops;                                   /* the ops fused, "mul add gelu" */
@@ -109,6 +114,24 @@ int sn_plan_find_slot(const sn_plan *p, int graph, const char *name);
 
 /* Does all of its code run on a processor without the compiler? */
 bool sn_plan_is_native(const sn_plan *p);
+
+/* The step behind step i and its blocks. */
+int sn_step_end(const sn_step *steps, int i);
+/* The innermost control step around each step; -1: none.   needs: verified steps */
+void sn_plan_parents(const sn_step *steps, int count, int *parent);
+
+/* A walk over verified steps. */
+typedef struct sn_flow {
+  const sn_step *step;
+  const int *parent;                  /* by sn_plan_parents */
+  int64_t *rounds;                    /* per step: rounds begun of a WHILE */
+  bool (*flag)(void *user, int slot); /* its value now */
+  void *user;
+} sn_flow;
+/* May something else than the next step follow? */
+bool sn_flow_branches(const sn_flow *f, int i);
+/* The step after step i, which is done; the number of steps when it was the last. */
+int sn_flow_next(sn_flow *f, int i);
 
 /* Everything a loader relies on: indices in range, types of arguments, lifetimes, blobs, aliases. */
 SN_MUST sn_code sn_plan_verify(const sn_plan *p, sn_diags *diags);

@@ -177,6 +177,11 @@ static void read_step(reader *r, sn_step *s) {
   s->code = get_index(r);
   s->from = get_index(r);
   s->to = get_index(r);
+  if (s->kind == SN_STEP_CHOOSE || s->kind == SN_STEP_WHILE) {
+    s->block[0] = get_index(r);
+    s->block[1] = get_index(r);
+    s->limit = get_i64(r);
+  }
   s->writes = get(r, 8);
   s->arg_count = get_count(r, ARG_BYTES);
   sn_plan_arg *arg = SN_ARRAY(r->arena, s->arg_count, sn_plan_arg);

@@ -12,7 +12,7 @@ typedef struct checker {
   sn_arena *scratch;
   const char *graph_name; /* of the steps being checked, NULL: prepare */
   int graph;              /* -1: prepare */
-  int step;
+  int step, step_count;
 } checker;
 
 #define FAIL(c, ...) sn_fail((c)->diags, SN_ERR_INPUT, (sn_loc){0}, __VA_ARGS__)
@@ -262,6 +262,18 @@ static sn_code check_pair(const checker *c, const sn_step *s) {
   return persistent && from->type == to->type ? SN_OK : bad_step(c, "only states of one type can be swapped");
 }
 
+/* Blocks lie within the list; that they nest is checked for all steps together. */
+static sn_code check_control(const checker *c, const sn_step *s) {
+  SN_TRY(check_use(c, s->from, false));
+  const sn_slot *flag = &c->p->slot[s->from];
+  if (flag->type->elem != SN_ELEM_BOOL || flag->type->rank) return bad_step(c, "its flag is no single bool");
+  int64_t left = (int64_t)c->step_count - c->step - 1;
+  if (s->block[0] < 1 || s->block[1] < 1 || (int64_t)s->block[0] + s->block[1] > left)
+    return bad_step(c, "blocks that are empty or go beyond the end");
+  if (s->kind == SN_STEP_WHILE && s->limit < 1) return bad_step(c, "a loop without rounds");
+  return SN_OK;
+}
+
 static sn_code check_step(const checker *c, const sn_step *s) {
   if ((unsigned)s->kind >= SN_PLAN_STEPS) return bad_step(c, "no such kind of step");
   if (!is_string_or_null(s->kind_name) || !is_string_or_null(s->ops) || !is_string_or_null(s->where)) {
@@ -273,6 +285,8 @@ static sn_code check_step(const checker *c, const sn_step *s) {
     case SN_STEP_LAUNCH: return check_launch(c, s);
     case SN_STEP_COPY:
     case SN_STEP_SWAP: return check_pair(c, s);
+    case SN_STEP_CHOOSE:
+    case SN_STEP_WHILE: return check_control(c, s);
     case SN_STEP_CHECK:
       SN_TRY(check_use(c, s->from, false));
       return c->p->slot[s->from].type->elem == SN_ELEM_BOOL ? SN_OK : bad_step(c, "checks a slot that is not bool");
@@ -280,8 +294,41 @@ static sn_code check_step(const checker *c, const sn_step *s) {
   }
 }
 
+/* Blocks nest, at most SN_PLAN_NESTED deep; checks and swaps stand outside. */
+static sn_code check_nesting(checker *c, int count, const sn_step *steps) {
+  int *end = SN_ARRAY(c->scratch, SN_PLAN_NESTED + 1, int), depth = 0;
+  for (c->step = 0; c->step < count; c->step++) {
+    const sn_step *s = &steps[c->step];
+    while (depth && c->step >= end[depth - 1]) depth--;
+    if (depth && (s->kind == SN_STEP_CHECK || s->kind == SN_STEP_SWAP)) return bad_step(c, "not a step inside a block");
+    if (s->kind != SN_STEP_CHOOSE && s->kind != SN_STEP_WHILE) continue;
+    if (depth + 2 > SN_PLAN_NESTED) return bad_step(c, "blocks that nest too deep");
+    int whole = sn_step_end(steps, c->step);
+    if (depth && whole > end[depth - 1]) return bad_step(c, "blocks that overlap");
+    end[depth++] = whole;
+    end[depth++] = c->step + 1 + s->block[0];
+  }
+  return SN_OK;
+}
+
+/* What a loop keeps from round to round lives through all of it; what is made in it stays in it. */
+static sn_code check_loop_lives(checker *c, const sn_step *steps) {
+  int end = sn_step_end(steps, c->step);
+  for (int i = 0; i < c->p->slot_count; i++) {
+    const sn_slot *s = &c->p->slot[i];
+    if (s->role != SN_SLOT_TEMP || s->graph != c->graph || s->last < c->step || s->first >= end) continue;
+    if (s->first <= c->step ? s->last < end - 1 : s->last >= end)
+      return bad_step(c, "a temporary that does not live as long as the loop");
+  }
+  return SN_OK;
+}
+
 static sn_code check_steps(checker *c, int count, const sn_step *steps) {
+  c->step_count = count;
   for (c->step = 0; c->step < count; c->step++) SN_TRY(check_step(c, &steps[c->step]));
+  SN_TRY(check_nesting(c, count, steps));
+  for (c->step = 0; c->step < count; c->step++)
+    if (steps[c->step].kind == SN_STEP_WHILE) SN_TRY(check_loop_lives(c, steps));
   return SN_OK;
 }
 

@@ -93,6 +93,11 @@ static void put_step(writer *w, const sn_step *s) {
   put_u32(w, s->code);
   put_u32(w, s->from);
   put_u32(w, s->to);
+  if (s->kind == SN_STEP_CHOOSE || s->kind == SN_STEP_WHILE) {
+    put_u32(w, s->block[0]);
+    put_u32(w, s->block[1]);
+    put_u64(w, s->limit);
+  }
   put_u64(w, (int64_t)s->writes);
   put_u32(w, s->arg_count);
   for (int i = 0; i < s->arg_count; i++) {

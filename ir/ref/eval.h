@@ -27,6 +27,8 @@ sn_code sn_eval_sort(sn_eval *e);
 sn_code sn_eval_solve(sn_eval *e);
 sn_code sn_eval_attention(sn_eval *e); /* both directions */
 sn_code sn_eval_scan(sn_eval *e);
+sn_code sn_eval_cond(sn_eval *e);
+sn_code sn_eval_while(sn_eval *e);
 
 sn_loc sn_eval_loc(const sn_eval *e);
 sn_code sn_eval_fail(sn_eval *e, const char *format, ...) SN_PRINTF(2, 3);

@@ -243,6 +243,8 @@ static sn_eval_fn rule_of(sn_op op) { /* table */
     case SN_OP_ATTENTION:
     case SN_OP_ATTENTION_GRAD: return sn_eval_attention;
     case SN_OP_SCAN: return sn_eval_scan;
+    case SN_OP_COND: return sn_eval_cond;
+    case SN_OP_WHILE: return sn_eval_while;
     default: return by_class(sn_op_get(op)->cls);
   }
 }

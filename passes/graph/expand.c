@@ -13,9 +13,11 @@ enum { MAX_GROUP = 1 << 30 }; /* written numbers above this are not ours */
 
 /* Facts of the function in the sweep. */
 typedef struct state {
-  bool graph;    /* an entry, not a body */
-  bool step;     /* of a scan: attention has no kernel inside one */
-  sn_map *steps; /* names of the steps of scans */
+  bool graph;      /* an entry, not a body */
+  bool step;       /* of a scan: attention has no kernel inside one */
+  bool branch;     /* a region of cond or while: lowered like a graph */
+  sn_map *steps;   /* names of the steps of scans */
+  sn_map *control; /* of regions of cond and while */
   bool keeps_stop;
   int next_group; /* above the numbers of all groups that are there */
 } state;
@@ -39,6 +41,7 @@ static int number_of_group(const char *group) {
 static void begin_func(sn_rewriter *r, const sn_func *f) {
   state *s = r->data;
   s->graph = f->kind == SN_FUNC_GRAPH;
+  s->branch = sn_map_get_str(s->control, f->name) != NULL;
   s->step = sn_map_get_str(s->steps, f->name) != NULL;
   s->keeps_stop = !s->graph;
   s->next_group = 1;
@@ -50,7 +53,8 @@ static void begin_func(sn_rewriter *r, const sn_func *f) {
 }
 
 static bool attention_expands(const sn_rewriter *r, const state *s, const sn_build *b, const sn_val *arg) {
-  return s->step || (s->graph && !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])));
+  return s->step ||
+         ((s->graph || s->branch) && !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])));
 }
 
 static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
@@ -70,11 +74,13 @@ static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_
 }
 
 sn_code sn_pass_expand(sn_module *m, sn_pass_env *env) {
-  state s = {.steps = sn_map_create(env->arena)};
+  state s = {.steps = sn_map_create(env->arena), .control = sn_map_create(env->arena)};
   for (int i = 0; i < m->func_count; i++)
     for (int k = 0; k < m->func[i]->node_count; k++) {
       const sn_node *n = m->func[i]->node[k];
       if (n->op == SN_OP_SCAN) sn_map_put_str(s.steps, sn_node_attr(n, "step")->region->name, &s);
+      for (int r = 0; (n->op == SN_OP_COND || n->op == SN_OP_WHILE) && r < sn_op_get(n->op)->attr_count; r++)
+        if (sn_op_get(n->op)->attr[r].kind == 'R') sn_map_put_str(s.control, n->attr[r].region->name, &s);
     }
   sn_rewriter r = {.env = env, .pass = "expand", .node = expand_node, .begin = begin_func, .data = &s};
   env->rule_hits = 0;

@@ -373,13 +373,20 @@ static sn_code fuse_function(sn_pass_env *env, const sn_func *f, sn_func **out) 
   return sn_fuse_build(&s, out);
 }
 
-/* ---- steps of scans ------------------------------------------------------------------------------------------------
+/* ---- regions that become steps or loops ----------------------------------------------------------------------------
  */
 
-/* The function with the fused steps in its scans; itself when it has none. */
-static const sn_func *with_steps(const sn_func *f, sn_map *steps) {
+/* The region in attribute k of the node, NULL: none that is lowered node by node. */
+static const sn_func *region_of(const sn_node *n, int k) {
+  bool holds = n->op == SN_OP_SCAN || n->op == SN_OP_COND || n->op == SN_OP_WHILE;
+  return holds && sn_op_get(n->op)->attr[k].kind == 'R' ? n->attr[k].region : NULL;
+}
+
+/* The function with the fused regions in its nodes; itself when it has none. */
+static const sn_func *with_regions(const sn_func *f, sn_map *regions) {
   bool any = false;
-  for (int i = 0; i < f->node_count; i++) any |= f->node[i]->op == SN_OP_SCAN;
+  for (int i = 0; i < f->node_count; i++)
+    for (int k = 0; k < sn_op_get(f->node[i]->op)->attr_count; k++) any |= region_of(f->node[i], k) != NULL;
   if (!any) return f;
   sn_func *to = sn_func_successor(f);
   sn_val *map = SN_ARRAY(to->arena, f->value_count, sn_val);
@@ -387,9 +394,10 @@ static const sn_func *with_steps(const sn_func *f, sn_map *steps) {
     const sn_node *n = f->node[i];
     sn_val *arg = SN_ARRAY(to->arena, n->arg_count + 1, sn_val);
     sn_attr attr[SN_ATTR_MAX];
-    for (int k = 0; k < sn_op_get(n->op)->attr_count; k++) attr[k] = n->attr[k];
-    int step = n->op == SN_OP_SCAN ? sn_op_attr(n->op, "step") : -1;
-    if (step >= 0) attr[step].region = sn_map_get(steps, (uint64_t)(uintptr_t)attr[step].region);
+    for (int k = 0; k < sn_op_get(n->op)->attr_count; k++) {
+      attr[k] = n->attr[k];
+      if (region_of(n, k)) attr[k].region = sn_map_get(regions, (uint64_t)(uintptr_t)n->attr[k].region);
+    }
     for (int k = 0; k < n->arg_count; k++) arg[k] = map[n->arg[k]];
     sn_val v = sn_func_add(to, n->op, n->arg_count, arg, attr, n->result_count, n->type, &n->origin);
     for (int r = 0; r < n->result_count; r++) map[n->first + (sn_val)r] = v + (sn_val)r;
@@ -401,17 +409,17 @@ static const sn_func *with_steps(const sn_func *f, sn_map *steps) {
   return sn_func_replace((sn_func *)(uintptr_t)f, to);
 }
 
-/* Fuses the steps of scans that f holds, inner ones first; steps: step -> what it became. */
-static sn_code fuse_steps(sn_pass_env *env, const sn_func *f, sn_map *steps) {
-  for (int i = 0; i < f->node_count; i++) {
-    if (f->node[i]->op != SN_OP_SCAN) continue;
-    const sn_func *step = sn_node_attr(f->node[i], "step")->region;
-    sn_func *fused = NULL;
-    if (sn_map_get(steps, (uint64_t)(uintptr_t)step)) continue;
-    SN_TRY(fuse_steps(env, step, steps));
-    SN_TRY(fuse_function(env, with_steps(step, steps), &fused));
-    sn_map_put(steps, (uint64_t)(uintptr_t)step, fused);
-  }
+/* Fuses the regions that f holds, inner ones first; regions: region -> what it became. */
+static sn_code fuse_regions(sn_pass_env *env, const sn_func *f, sn_map *regions) {
+  for (int i = 0; i < f->node_count; i++)
+    for (int k = 0; k < sn_op_get(f->node[i]->op)->attr_count; k++) {
+      const sn_func *region = region_of(f->node[i], k);
+      sn_func *fused = NULL;
+      if (!region || sn_map_get(regions, (uint64_t)(uintptr_t)region)) continue;
+      SN_TRY(fuse_regions(env, region, regions));
+      SN_TRY(fuse_function(env, with_regions(region, regions), &fused));
+      sn_map_put(regions, (uint64_t)(uintptr_t)region, fused);
+    }
   return SN_OK;
 }
 
@@ -419,12 +427,12 @@ sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env) {
   env->rule_hits = 0;
   int count = m->func_count;
   sn_func **graph = SN_ARRAY(env->arena, count, sn_func *), *fused;
-  sn_map *steps = sn_map_create(env->arena);
+  sn_map *regions = sn_map_create(env->arena);
   for (int i = 0; i < count; i++) graph[i] = m->func[i];
   for (int i = 0; i < count; i++) {
     if (graph[i]->kind != SN_FUNC_GRAPH) continue;
-    SN_TRY(fuse_steps(env, graph[i], steps));
-    SN_TRY(fuse_function(env, with_steps(graph[i], steps), &fused));
+    SN_TRY(fuse_regions(env, graph[i], regions));
+    SN_TRY(fuse_function(env, with_regions(graph[i], regions), &fused));
   }
   return SN_OK;
 }

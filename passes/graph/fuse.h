@@ -13,7 +13,9 @@ typedef enum sn_fuse_kind {
   SN_FUSE_CONTRACT,
   SN_FUSE_ATTEND,
   SN_FUSE_INDEX,
-  SN_FUSE_SCAN, /* always a kernel of its own */
+  SN_FUSE_SCAN, /* from here on: always groups of their own */
+  SN_FUSE_COND,
+  SN_FUSE_WHILE,
   SN_FUSE_KINDS
 } sn_fuse_kind;
 

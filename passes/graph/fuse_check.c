@@ -243,8 +243,9 @@ static const char *check_kind(question *q, sn_fuse_kind *kind) {
     count[sn_fuse_kind_of(n)]++;
     root[sn_fuse_kind_of(n)] = n;
   }
-  if (count[SN_FUSE_SCAN]) {
-    *kind = SN_FUSE_SCAN;
+  for (int i = SN_FUSE_SCAN; i < SN_FUSE_KINDS; i++) {
+    if (!count[i]) continue;
+    *kind = (sn_fuse_kind)i;
     return q->count > 1 ? "an op that is a kernel of its own" : NULL;
   }
   int structured = count[SN_FUSE_CONTRACT] + count[SN_FUSE_ATTEND] + (count[SN_FUSE_ATTEND] ? 0 : count[SN_FUSE_INDEX]);

@@ -106,7 +106,9 @@ static bool needs_buffer(const sn_node *n, int k) { /* table */
     case SN_OP_SOLVE:
     case SN_OP_ATTENTION:
     case SN_OP_ATTENTION_GRAD:
-    case SN_OP_SCAN: return true;
+    case SN_OP_SCAN:
+    case SN_OP_COND:
+    case SN_OP_WHILE: return true;
     default: return false;
   }
 }
@@ -126,6 +128,12 @@ static void store_loose(sn_fuse *s, const sn_node *n, int k) {
     }
     stride = sn_dimx_mul(t, stride, view.extent[i]);
   }
+}
+
+/* Regions take whole buffers. */
+static void store_viewed(sn_fuse *s, sn_val v) {
+  while (sn_node_of(s->f, v)->op == SN_OP_RESHAPE && !s->stored[v]) v = sn_node_of(s->f, v)->arg[0];
+  if (sn_op_get(sn_node_of(s->f, v)->op)->cls == SN_CLASS_VIEW) s->stored[v] = true;
 }
 
 /* Positions are indices that need no memory. */
@@ -162,6 +170,7 @@ static void find_stored(sn_fuse *s) {
       store_unviewable(s, n->arg[k]);
       if (needs_buffer(n, k)) store_leaf(s, n, k);
       if (n->op == SN_OP_SCAN) store_loose(s, n, k);
+      if (n->op == SN_OP_COND || n->op == SN_OP_WHILE) store_viewed(s, n->arg[k]);
     }
   }
 }
@@ -209,6 +218,8 @@ sn_fuse_kind sn_fuse_kind_of(const sn_node *n) { /* table */
     case SN_OP_ATTENTION:
     case SN_OP_ATTENTION_GRAD: return SN_FUSE_ATTEND;
     case SN_OP_SCAN: return SN_FUSE_SCAN;
+    case SN_OP_COND: return SN_FUSE_COND;
+    case SN_OP_WHILE: return SN_FUSE_WHILE;
     default:
       if (sn_is_index_op(n->op)) return SN_FUSE_INDEX;
       return sn_op_get(n->op)->cls == SN_CLASS_REDUCE ? SN_FUSE_ROWS : SN_FUSE_MAP;
@@ -216,7 +227,7 @@ sn_fuse_kind sn_fuse_kind_of(const sn_node *n) { /* table */
 }
 
 const char *sn_fuse_kind_name(sn_fuse_kind k) {
-  static const char *const name[] = {"map", "rows", "contract", "attend", "index", "scan"};
+  static const char *const name[] = {"map", "rows", "contract", "attend", "index", "scan", "cond", "while"};
   return name[k];
 }
 

@@ -356,6 +356,9 @@ SN_MUST sn_code sn_lower_sort(sn_lower_ctx *c, const sn_node *n);
 SN_MUST sn_code sn_lower_solve(sn_lower_ctx *c, const sn_node *n);
 /* The body holds one SCAN and views of its operands; the step of the scan is made of fused nodes. */
 SN_MUST sn_code sn_lower_scan(sn_lower_ctx *c, const sn_node *fused);
+/* The body holds one COND or WHILE, whose regions are made of fused nodes. */
+SN_MUST sn_code sn_lower_cond(sn_lower_ctx *c, const sn_node *fused);
+SN_MUST sn_code sn_lower_while(sn_lower_ctx *c, const sn_node *fused);
 /* The writer of the group's kind. */
 SN_MUST sn_code sn_lower_group(sn_lower_ctx *c);
 /* Can members with the contraction `contract` be one kernel? *why: reason when not. */

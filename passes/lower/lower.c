@@ -112,9 +112,12 @@ sn_code sn_lower_group(sn_lower_ctx *c) {
   if (!strcmp(kind, "map") || !strcmp(kind, "copy")) return sn_lower_map(c, c->fused);
   if (!strcmp(kind, "rows")) return sn_lower_rows(c, c->fused);
   if (!strcmp(kind, "contract")) return sn_lower_contract(c, c->fused);
-  if (!strcmp(kind, "attend")) return sn_lower_attend(c, c->fused);
   if (!strcmp(kind, "index")) return sn_lower_index(c, c->fused);
   if (!strcmp(kind, "scan")) return sn_lower_scan(c, c->fused);
+  if (c->inside) return sn_lower_fail(c, "groups of kind `%s` cannot be part of an instance", kind);
+  if (!strcmp(kind, "attend")) return sn_lower_attend(c, c->fused);
+  if (!strcmp(kind, "cond")) return sn_lower_cond(c, c->fused);
+  if (!strcmp(kind, "while")) return sn_lower_while(c, c->fused);
   return sn_lower_fail(c, "no schedule for groups of kind `%s`", kind);
 }
 
@@ -176,6 +179,8 @@ static bool may_write_rows(const sn_func *body, sn_val result, sn_val arg) {
   return uses == 1;
 }
 
+static bool is_kind(const sn_node *fused, const char *kind) { return !strcmp(sn_node_attr(fused, "kind")->s, kind); }
+
 static bool may_write(void *user, const sn_node *n, int result, sn_val state) {
   lowering *l = user;
   if (n->op != SN_OP_FUSED) return false;
@@ -189,10 +194,11 @@ static bool may_write(void *user, const sn_node *n, int result, sn_val state) {
       for (int k = 0; k < body->node_count; k++)
         if (body->node[k]->op == SN_OP_ARG && sn_node_attr(body->node[k], "index")->i == i) arg = body->node[k]->first;
     }
-  if (!reads) return strcmp(sn_node_attr(n, "kind")->s, "index") != 0;
-  if (!strcmp(sn_node_attr(n, "kind")->s, "scan")) return false;
+  if (is_kind(n, "cond") || is_kind(n, "while")) return false;
+  if (!reads) return !is_kind(n, "index");
+  if (is_kind(n, "scan")) return false;
   if (reads > 1 || !arg) return reads == 1;
-  if (!strcmp(sn_node_attr(n, "kind")->s, "index")) return may_write_rows(body, body->result[result], arg);
+  if (is_kind(n, "index")) return may_write_rows(body, body->result[result], arg);
   sn_group g;
   if (is_operand_of(body, arg, SN_OP_CONTRACT, 0) || is_operand_of(body, arg, SN_OP_ATTENTION, 0)) return false;
   if (!sn_group_of_body(&g, l->scratch, body)) return false;

@@ -90,9 +90,24 @@ static sn_code run_step(sn_lower_run *r, const sn_step *s) {
     if (*(const unsigned char *)r->data[s->from]) return SN_OK;
     return sn_fail(r->diags, SN_ERR_NUMERIC, (sn_loc){0}, "the check before the updates failed");
   }
+  if (s->kind == SN_STEP_CHOOSE || s->kind == SN_STEP_WHILE) return SN_OK;
   if (s->kind != SN_STEP_COPY) return sn_fail(r->diags, SN_ERR_FAIL, (sn_loc){0}, "a step that only runtimes know");
   SN_TRY(sn_lower_run_bytes(r, s->from, &bytes));
   memcpy(r->data[s->to], r->data[s->from], (size_t)bytes);
+  return SN_OK;
+}
+
+static bool flag_of(void *user, int slot) {
+  const sn_lower_run *r = user;
+  return *(const unsigned char *)r->data[slot] != 0;
+}
+
+static sn_code run_steps(sn_lower_run *r, int count, const sn_step *steps) {
+  int *parent = SN_ARRAY(r->arena, count + 1, int);
+  sn_flow f = {
+      .step = steps, .parent = parent, .rounds = SN_ARRAY(r->arena, count + 1, int64_t), .flag = flag_of, .user = r};
+  sn_plan_parents(steps, count, parent);
+  for (int i = 0; i < count; i = sn_flow_next(&f, i)) SN_TRY(run_step(r, &steps[i]));
   return SN_OK;
 }
 
@@ -100,6 +115,5 @@ sn_code sn_lower_run_graph(sn_lower_run *r, int graph) {
   const sn_plan *p = r->lowered->plan;
   for (int i = 0; i < p->prepare_count; i++) SN_TRY(run_step(r, &p->prepare[i]));
   r->bytes_read = r->bytes_written = r->predicted_read = r->predicted_written = 0;
-  for (int i = 0; i < p->graph[graph].step_count; i++) SN_TRY(run_step(r, &p->graph[graph].step[i]));
-  return SN_OK;
+  return run_steps(r, p->graph[graph].step_count, p->graph[graph].step);
 }

@@ -106,12 +106,37 @@ static void find_lives(sn_plan_build *p) {
       continue;
     }
     touch(p, s->from, i);
-    if (s->kind != SN_STEP_CHECK) touch(p, s->to, i);
+    if (s->kind == SN_STEP_COPY || s->kind == SN_STEP_SWAP) touch(p, s->to, i);
   }
+}
+
+/* What a loop finds and uses lives through all of it: the next round needs it too. Outer loops come last, so that what
+ * an inner one prolongs is seen by them. */
+static void extend_lives(sn_plan_build *p) {
+  for (int i = p->step_count - 1; i >= 0; i--) {
+    if (p->step[i].kind != SN_STEP_WHILE) continue;
+    int end = sn_step_end(p->step, i);
+    for (int k = 0; k < p->slot_count; k++) {
+      sn_slot *s = &p->slot[k];
+      bool here = s->role == SN_SLOT_TEMP && s->graph == p->graph_count;
+      if (here && s->first >= 0 && s->first <= i && s->last >= i && s->last < end) s->last = end - 1;
+    }
+  }
+}
+
+int sn_assemble_begin_blocks(sn_plan_build *p, const sn_step *s) {
+  sn_assemble_step(p, s, false);
+  return p->step_count - 1;
+}
+
+void sn_assemble_end_block(sn_plan_build *p, int step, int block) {
+  sn_step *s = &p->step[step];
+  s->block[block] = p->step_count - step - 1 - (block ? s->block[0] : 0);
 }
 
 void sn_assemble_graph(sn_plan_build *p, const char *name, int refusal_count, const sn_refusal *refusal) {
   find_lives(p);
+  extend_lives(p);
   SN_GROW(p->arena, p->graph, p->graph_count, p->graph_capacity);
   sn_plan_graph *g = &p->graph[p->graph_count++];
   *g = (sn_plan_graph){.name = name, .step_count = p->step_count, .step = p->step, .refusal_count = refusal_count};

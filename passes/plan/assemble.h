@@ -39,6 +39,9 @@ int sn_assemble_temp(sn_plan_build *p, const char *name, const sn_type *type, co
 SN_MUST sn_code sn_assemble_kernel(sn_plan_build *p, sn_kernel *k, int *out);
 /* Appends a copy of the step to the graph being built, or to the prepare steps. */
 void sn_assemble_step(sn_plan_build *p, const sn_step *s, bool prepare);
+/* A CHOOSE or WHILE step, whose blocks are the steps appended until each is ended. -> its number */
+int sn_assemble_begin_blocks(sn_plan_build *p, const sn_step *s);
+void sn_assemble_end_block(sn_plan_build *p, int step, int block);
 /* Closes the graph: lifetimes of its temporaries, its steps. */
 void sn_assemble_graph(sn_plan_build *p, const char *name, int refusal_count, const sn_refusal *refusal);
 sn_plan *sn_assemble_end(sn_plan_build *p);

@@ -68,10 +68,11 @@ static void run_part(const sn_cpu_job *job, const sn_cpu_task *t, int thread, in
     memcpy((char *)t->args[0].p + lo, (const char *)t->args[1].p + lo, (size_t)(hi - lo));
 }
 
-static bool is_serial(const sn_cpu_task *t) { return t->serial || t->kind == SN_CPU_CALL; }
+static bool is_serial(const sn_cpu_task *t) { return t->serial || t->kind >= SN_CPU_NONE; }
 
 static void run_task(sn_cpu_job *job, int i, int thread, int threads, unsigned mode) {
   const sn_cpu_task *t = &job->task[i];
+  if (t->kind == SN_CPU_NONE) return;
   if (t->kind == SN_CPU_CALL) {
     if (thread) return;
     mode_set(mode);
@@ -86,21 +87,32 @@ static void run_task(sn_cpu_job *job, int i, int thread, int threads, unsigned m
 
 /* Two tasks of the first thread need no barrier between them, unless the earlier one may stop the job. */
 static bool needs_barrier(const sn_cpu_job *job, int i) {
-  if (job->on_task || job->task[i].kind == SN_CPU_CALL) return true;
+  if (job->on_task || job->task[i].kind == SN_CPU_CALL || job->task[i].branches) return true;
   if (i + 1 == job->task_count) return false; /* the region's own */
   return !(is_serial(&job->task[i]) && is_serial(&job->task[i + 1]));
+}
+
+/* The task after i, the same for every thread. Results of task i are complete. */
+static int task_after(sn_cpu_job *job, int i, int thread, int threads) {
+  if (!job->task[i].branches) return i + 1;
+  if (!thread) atomic_store(&job->at, job->next(job->user, i));
+  if (threads > 1) sn_barrier_wait(&job->barrier);
+  int next = atomic_load(&job->at);
+  if (threads > 1) sn_barrier_wait(&job->barrier); /* the next decision waits until all have read this one */
+  return next;
 }
 
 static void walk(sn_cpu_job *job, int thread, int threads) {
   unsigned mode = mode_get();
   mode_set(mode_flushing(mode));
   double start = 0;
-  for (int i = 0; i < job->task_count; i++) {
+  for (int i = 0; i < job->task_count;) {
     if (job->on_task && !thread) start = now_ns();
     run_task(job, i, thread, threads, mode);
     if (threads > 1 && needs_barrier(job, i)) sn_barrier_wait(&job->barrier);
     if (job->on_task && !thread) job->on_task(job->user, i, now_ns() - start);
     if (atomic_load_explicit(&job->stop, memory_order_relaxed) <= i) break;
+    i = task_after(job, i, thread, threads);
   }
   mode_set(mode);
 }

@@ -19,12 +19,14 @@ typedef void (*sn_rt_kernel)(const sn_rt_arg *args, void *ws, int64_t lo, int64_
 typedef enum sn_cpu_kind {
   SN_CPU_LAUNCH, /* kernel on 0..count, split over the threads */
   SN_CPU_COPY,   /* count bytes from args[1] to args[0], split over the threads */
+  SN_CPU_NONE,   /* nothing: what follows is decided */
   SN_CPU_CALL,   /* `call` of the job, on the first thread, in the caller's floating-point mode; may stop the job */
 } sn_cpu_kind;
 
 typedef struct sn_cpu_task {
   sn_cpu_kind kind;
   bool serial;           /* on the first thread */
+  bool branches;         /* `next` says which task follows */
   sn_rt_kernel kernel;   /* LAUNCH */
   const sn_rt_arg *args; /* LAUNCH, COPY */
   int64_t count;         /* LAUNCH: instances; COPY: bytes */
@@ -38,11 +40,14 @@ typedef struct sn_cpu_job {
   int64_t workspace_bytes; /* per thread */
   /* CALL: returns false to stop the job after this task. */
   bool (*call)(void *user, int task);
+  /* After a task that branches, on the first thread: the task that follows; task_count: none. */
+  int (*next)(void *user, int task);
   /* After each task, with nanoseconds; NULL: no timing and no barriers beyond what results need. */
   void (*on_task)(void *user, int task, double ns);
   void *user;
   sn_barrier barrier; /* private */
   atomic_int stop;    /* private: the task after which the job ends */
+  atomic_int at;      /* private: the task that follows one that branches */
 } sn_cpu_job;
 
 /* Runs the tasks in order. Each task sees the results of those before it. Denormals are flushed while kernels run; the

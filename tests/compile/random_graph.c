@@ -357,7 +357,7 @@ static bool is_along(sn_op op) {
 }
 
 static bool is_growth(sn_op op) {
-  bool region = op == SN_OP_CUSTOM || op == SN_OP_SCAN; /* drawn by their samples in the laws */
+  bool region = op == SN_OP_CUSTOM || op == SN_OP_SCAN || op == SN_OP_COND || op == SN_OP_WHILE;
   return !region && !is_along(op) && op != SN_OP_ARG && op != SN_OP_FUSED && op != SN_OP_ATTENTION_GRAD &&
          op != SN_OP_NONE;
 }

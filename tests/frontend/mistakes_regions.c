@@ -79,6 +79,46 @@ static void scan_none(sn_scope m, const m0 *c) {
   sn_output(m, "y", sn_scan(NULL, "bt", (&s), (x)));
 }
 
+static sn_t as_it_is(const sn_t x[], const void *opt) { (void)opt; return x[0]; }
+static sn_t narrow(const sn_t x[], const void *opt) { (void)opt; return sn_mean(x[0], "btd->bt"); }
+static void widen(sn_t x[], const void *opt) { (void)opt; x[0] = sn_concat(1, x[0], x[0]); }
+static void halve(sn_t x[], const void *opt) { (void)opt; x[0] = sn_mul(.5, x[0]); }
+static sn_t large(const sn_t x[], const void *opt) { (void)opt; return sn_gt(sn_mean(x[0], "btd->"), 1); }
+static void noisy(sn_t x[], const void *opt) { x[0] = sn_dropout(*(const sn_scope *)opt, "drop", x[0], .1); }
+static void cond_types(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width);
+  sn_output(m, "y", sn_cond(sn_gt(sn_mean(x, "btd->"), 0), as_it_is, narrow, (x), NULL));
+}
+static void cond_pred(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width);
+  sn_output(m, "y", sn_cond(sn_gt(x, 0), as_it_is, as_it_is, (x), NULL));
+}
+static void cond_none(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width);
+  sn_output(m, "y", sn_cond(sn_gt(sn_mean(x, "btd->"), 0), as_it_is, NULL, (x), NULL));
+}
+static void while_test(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width);
+  sn_while(as_it_is, halve, (&x));
+  sn_output(m, "y", x);
+}
+static void while_type(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width);
+  sn_while(large, widen, (&x));
+  sn_output(m, "y", x);
+}
+static void while_limit(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width);
+  sn_while(large, halve, (&x), .limit = -1);
+  sn_output(m, "y", x);
+}
+static void while_noise(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width);
+  sn_scope t = sn_with(m, .train = true);
+  sn_while(large, noisy, (&x), .opt = &t);
+  sn_output(m, "y", x);
+}
+
 SN_MODEL(regions, m0, custom_type, custom_number, custom_inside, custom_leak, custom_name, custom_none, custom_integers,
          custom_operand, scan_state, scan_silent, scan_axes, scan_extent, scan_rank, scan_number, scan_inside, scan_leak,
-         scan_noise, scan_none);
+         scan_noise, scan_none, cond_types, cond_pred, cond_none, while_test, while_type, while_limit, while_noise);

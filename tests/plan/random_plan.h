@@ -77,6 +77,18 @@ static inline sn_step random_step(sn_rng *r, sn_plan *p, int graph) {
   return s;
 }
 
+/* Some steps become choices between the two steps behind them. */
+static inline void random_choices(sn_rng *r, const sn_plan *p, int g) {
+  sn_plan_graph *graph = &p->graph[g];
+  int flag = -1;
+  for (int i = 0; i < p->slot_count; i++)
+    if (usable(p, i, g) && p->slot[i].type->elem == SN_ELEM_BOOL && p->slot[i].type->rank == 0) flag = i;
+  for (int i = 0; flag >= 0 && i + 2 < graph->step_count; i += 3) {
+    if (pick(r, 2)) continue;
+    graph->step[i] = (sn_step){.kind = SN_STEP_CHOOSE, .from = flag, .to = -1, .block = {1, 1}, .kind_name = "choose"};
+  }
+}
+
 static inline void random_code(sn_rng *r, sn_plan *p, int i) {
   unsigned char *bytes = sn_arena_alloc(p->arena, 200);
   for (int k = 0; k < 200; k++) bytes[k] = (unsigned char)sn_rng_u32(r);
@@ -119,6 +131,7 @@ static inline sn_plan *random_plan(sn_arena *arena, sn_rng *r, int slots, int st
     sn_plan_graph *graph = &p->graph[g];
     graph->step = SN_ARRAY(arena, graph->step_count, sn_step);
     for (int i = 0; i < graph->step_count; i++) graph->step[i] = random_step(r, p, g);
+    random_choices(r, p, g);
     graph->refusal_count = pick(r, 3);
     graph->refusal = SN_ARRAY(arena, graph->refusal_count, sn_refusal);
     for (int i = 0; i < graph->refusal_count; i++) graph->refusal[i] = (sn_refusal){"add sum", "two users"};
