@@ -59,7 +59,7 @@ function(sn_static_library name keep)
   sn_room_files(files ${LIB_ROOMS})
   add_custom_command(OUTPUT ${archive}
     COMMAND ${CMAKE_C_COMPILER} -r -nostdlib -o ${object} ${LIB_OBJECTS} -Wl,--start-group ${files} ${SN_JANSSON} -Wl,--end-group
-    COMMAND ${CMAKE_OBJCOPY} --localize-hidden --wildcard --keep-global-symbol=${keep} ${object}
+    COMMAND ${CMAKE_OBJCOPY} --localize-hidden --wildcard --keep-global-symbol=${keep} --strip-debug ${object}
     COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
     COMMAND ${CMAKE_AR} qcs ${archive} ${object}
     COMMAND ${CMAKE_COMMAND} -E rm -f ${object}
@@ -109,7 +109,21 @@ install(FILES frontend/sinter.h host/sinter_host.h DESTINATION ${CMAKE_INSTALL_I
 install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/sinter/models)
 install(DIRECTORY backends/template DESTINATION ${CMAKE_INSTALL_DATADIR}/sinter/backends)
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs FILES_MATCHING PATTERN "*.md" PATTERN gen EXCLUDE)
+
+# ---- pages that the command writes ----------------------------------------------------------------------------------
+
+foreach(page man bash zsh fish)
+  add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/pages/${page}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/pages
+    COMMAND sh -c "$<TARGET_FILE:sinter> pages ${page} > ${CMAKE_BINARY_DIR}/pages/${page}" DEPENDS sinter VERBATIM)
+  list(APPEND page_files ${CMAKE_BINARY_DIR}/pages/${page})
+endforeach()
+add_custom_target(pages ALL DEPENDS ${page_files})
+install(FILES ${CMAKE_BINARY_DIR}/pages/man DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 RENAME sinter.1)
+install(FILES ${CMAKE_BINARY_DIR}/pages/bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME sinter)
+install(FILES ${CMAKE_BINARY_DIR}/pages/zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions RENAME _sinter)
+install(FILES ${CMAKE_BINARY_DIR}/pages/fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d RENAME sinter.fish)
 
 # ---- how others find it ---------------------------------------------------------------------------------------------
 
@@ -130,3 +144,20 @@ function(sn_pkg_config name text private)
 endfunction()
 sn_pkg_config(sinter "compiles and runs language models" "${SN_PRIVATE_LIBS}")
 sn_pkg_config(sinter-rt "runs compiled language models" "${SN_PRIVATE_LIBS_RT}")
+
+# ---- package of Debian: cpack -G DEB --------------------------------------------------------------------------------
+
+set(CPACK_PACKAGE_NAME sinter)
+set(CPACK_PACKAGE_VENDOR "the Sinter developers")
+set(CPACK_PACKAGE_CONTACT "the Sinter developers <sinter@example.org>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "dataflow-graph compiler for language models")
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # libc, OpenMP, jansson and, for native code, LLVM
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_BINARY_DIR}/lib)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "gcc | clang | c-compiler, libc6-dev | libc-dev") # model files are compiled
+include(CPack)

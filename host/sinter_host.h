@@ -1,9 +1,9 @@
 /* sinter_host.h: models inside a C program. Compile a model (linked in, or a model file), give it weights, run its
  * graphs by name, save it.
  *
- *   sn_ctx      everything hangs off one; there is no other state. Several may be used at once, each (with what was
- * made from it) by one thread at a time. sn_program  compiled graphs, or ones loaded from a file that sn_program_save
- * wrote. sn_store    weights and other state of one instance of a model.
+ * Everything hangs off a context (sn_ctx); there is no other state. Several may be used at once, each, with what was
+ * made from it, by one thread at a time. A program (sn_program) is compiled graphs, or ones loaded from a file that
+ * sn_program_save wrote. A store (sn_store) is weights and other state of one instance of a model.
  *
  * Functions that can fail return a code; sn_ctx_error says in words what was wrong with the newest call. Nothing here
  * prints, exits or aborts.
@@ -60,8 +60,7 @@
 #define sn_compile_opt SN_API(compile_opt)
 
 #ifdef __GNUC__
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* sn_run(.., {"loss", &loss, {0}}) leaves out the rest \
-                                                               */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* sn_run leaves some out */
 #pragma GCC visibility push(default)
 #endif
 
@@ -82,8 +81,7 @@ typedef enum sn_log_level { SN_LOG_ERROR, SN_LOG_INFO } sn_log_level;
 typedef struct sn_ctx_opt {
   int threads;           /* that run graphs and generate code; 0: all cores */
   const char *cache_dir; /* compiled code is kept there; NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter; "": nowhere */
-  int64_t
-      memory_limit; /* bytes of tensors of one program; 0: none. Runs that need more are refused before they start */
+  int64_t memory_limit;  /* bytes of tensors of one program; 0: none. A run that needs more is refused */
   /* Called with one message at a time, without a line end; from the thread that called. NULL: none. */
   void (*log)(void *user, sn_log_level level, const char *text);
   void *user;

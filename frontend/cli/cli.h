@@ -106,5 +106,6 @@ sn_code cli_dump(cli *c);
 sn_code cli_opt(cli *c);
 sn_code cli_inspect(cli *c);
 sn_code cli_doctor(cli *c);
+sn_code cli_pages(cli *c);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/cli/cli.h"
+#include "frontend/cli/table.h"
 
 enum {
   TRAIN = 1,
@@ -18,31 +18,18 @@ enum {
   DOCTOR = 512,
   EVAL = 1024,
   DISTILL = 2048,
-  ANY = 4095
+  PAGES = 1 << 18,
+  ANY = (1 << 20) - 1
 };
 
-typedef struct option {
-  const char *name, *argument;
-  char many;
-  int commands;
-  const char *help;
-} option;
-
-static const option options[] = {
+static const cli_option_row options[] = {
 #define OPT(id, name, argument, many, commands, help) {name, argument, many, commands, help},
 #include "frontend/cli/options.def"
 #undef OPT
 };
 
-typedef struct command {
-  const char *name;
-  int bit;
-  sn_code (*run)(cli *c);
-  const char *words, *help, *examples;
-} command;
-
 /* clang-format off */
-static const command commands[] = {
+static const cli_command_row commands[] = {
   {"train",    TRAIN,    cli_train,    "MODEL.c",       "train the graph `train` of a model on text",
    "  sinter train models/gpt.c --steps 200 --out run\n  sinter train models/gpt.c --data book.txt --tokenizer char --set layers=6 --lr 6e-4 --out run --force\n"},
   {"distill",  DISTILL,  cli_distill,  "STUDENT.c",     "train a model on text and on the logits of a trained one",
@@ -67,25 +54,30 @@ static const command commands[] = {
    "  sinter inspect run/model.safetensors\n  sinter inspect run\n"},
   {"doctor",   DOCTOR,   cli_doctor,   "",              "say what this machine and this build can do",
    "  sinter doctor\n  sinter doctor --json\n"},
+  {"pages",    PAGES,    cli_pages,    "man|bash|zsh|fish", "write the manual page, or the completions of a shell",
+   "  sinter pages man | man -l -\n  source <(sinter pages bash)\n"},
 };
 /* clang-format on */
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+const char cli_exit_codes[] =
+    "0 ok, 1 failure, 2 usage, 3 bad model or file, 4 resource limit, 5 device, 6 numerical,\n"
+    "            7 interrupted and checkpointed (a second SIGINT: 130)\n";
+
+const cli_option_row *cli_options(int *count) { return *count = CLI_OPTION_COUNT, options; }
+const cli_command_row *cli_commands(int *count) { return *count = COMMAND_COUNT, commands; }
 
 static void print_commands(FILE *to) {
   fputs("sinter - a dataflow-graph compiler for language models\n\nusage: sinter COMMAND ...\n\n", to);
   for (int i = 0; i < COMMAND_COUNT; i++)
     fprintf(to, "  %-9s %-16s %s\n", commands[i].name, commands[i].words, commands[i].help);
-  fputs(
-      "\n`sinter COMMAND --help` lists the options of one, with examples.\n"
-      "exit codes: 0 ok, 1 failure, 2 usage, 3 bad model or file, 4 resource limit, 5 device, 6 numerical,\n"
-      "            7 interrupted and checkpointed (a second SIGINT: 130)\n",
-      to);
+  fprintf(to, "\n`sinter COMMAND --help` lists the options of one, with examples.\nexit codes: %s", cli_exit_codes);
 }
 
-static void print_help(const command *k) {
+static void print_help(const cli_command_row *k) {
   printf("usage: sinter %s %s [options]\n\n%s\n\n", k->name, k->words, k->help);
   for (int i = 0; i < CLI_OPTION_COUNT; i++) {
-    const option *o = &options[i];
+    const cli_option_row *o = &options[i];
     if (!(o->commands & k->bit)) continue;
     char left[64];
     snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
@@ -102,14 +94,14 @@ static void add(cli *c, cli_values *v, const char *s) {
 }
 
 /* The option called `name` (of `length` bytes) that the command knows. */
-static int find_option(const command *k, const char *name, size_t length) {
+static int find_option(const cli_command_row *k, const char *name, size_t length) {
   for (int i = 0; i < CLI_OPTION_COUNT; i++)
     if ((options[i].commands & k->bit) && strlen(options[i].name) == length && !memcmp(options[i].name, name, length))
       return i;
   return -1;
 }
 
-static sn_code unknown_option(cli *c, const command *k, const char *word) {
+static sn_code unknown_option(cli *c, const cli_command_row *k, const char *word) {
   const char *known[CLI_OPTION_COUNT];
   int count = 0;
   for (int i = 0; i < CLI_OPTION_COUNT; i++)
@@ -122,7 +114,7 @@ static sn_code unknown_option(cli *c, const command *k, const char *word) {
 static bool is_option(const char *word) { return word[0] == '-' && word[1] && !strchr("0123456789.", word[1]); }
 
 /* Reads the option at argv[*i], advances over its values. */
-static sn_code read_option(cli *c, const command *k, int argc, char **argv, int *i) {
+static sn_code read_option(cli *c, const cli_command_row *k, int argc, char **argv, int *i) {
   const char *word = argv[*i], *name = word + 2, *equals = strchr(word, '=');
   int o = -1;
   if (!strcmp(word, "-o"))
@@ -147,7 +139,7 @@ static sn_code read_option(cli *c, const command *k, int argc, char **argv, int 
   return SN_OK;
 }
 
-static sn_code read_words(cli *c, const command *k, int argc, char **argv) {
+static sn_code read_words(cli *c, const cli_command_row *k, int argc, char **argv) {
   for (int i = 2; i < argc; i++) {
     if (is_option(argv[i]))
       SN_TRY(read_option(c, k, argc, argv, &i));
@@ -221,7 +213,7 @@ sn_code cli_word(cli *c, const char *what, const char **out) {
 /* ---- main -------------------------------------------------------------------------------------------- */
 
 typedef struct call {
-  const command *k;
+  const cli_command_row *k;
   int argc;
   char **argv;
   cli c;
@@ -238,7 +230,7 @@ static int run_call(void *arg) {
   return code ? code : x->k->run(&x->c);
 }
 
-static int run_command(const command *k, int argc, char **argv) {
+static int run_command(const cli_command_row *k, int argc, char **argv) {
   call x = {.k = k, .argc = argc, .argv = argv, .c = {.command = k->name}};
   x.c.arena = sn_arena_create();
   x.c.diags = sn_diags_create();
