@@ -232,6 +232,9 @@ static sn_code compile_device(sn_module *m, sn_pass_env *env, watch *w) {
   c->plan = lowered.plan;
   c->kernel = lowered.kernel;
   c->kernel_count = lowered.kernel_count;
+  c->fused = m;
+  c->mark = lowered.mark;
+  c->mark_count = lowered.mark_count;
   c->lower_ms = now_ms() - start;
   start = now_ms();
   SN_TRY(generate(c, w->opt, env->diags));
@@ -249,8 +252,13 @@ sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_
   sn_compiled *c = out;
   *c = (sn_compiled){.arena = arena};
   SN_TRY(sn_compile_target(opt, diags, &c->target, &c->backend));
-  sn_pass_env env = {
-      .arena = arena, .diags = diags, .target = &c->target, .disabled = opt->disabled, .fuse = opt->fuse};
+  if (opt->interpret && c->backend) c->backend = sn_backend_template();
+  sn_pass_env env = {.arena = arena,
+                     .diags = diags,
+                     .target = &c->target,
+                     .disabled = opt->disabled,
+                     .fuse = opt->fuse,
+                     .hits = opt->hits};
   SN_TRY(sn_compile_precision(opt->precision, diags, &env.precision));
   watch w = {opt, c};
   SN_TRY(c->backend ? compile_device(m, &env, &w) : compile_ref(m, &env, &w));

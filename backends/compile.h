@@ -19,6 +19,8 @@ typedef struct sn_compile_opt {
   const char *settings;      /* recorded in the plan */
   const char *cache_dir;     /* object cache; NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter; "": no cache */
   int threads;               /* of code generation; 0: all cores */
+  sn_map *hits;              /* as sn_pass_env.hits */
+  bool interpret;            /* kernels made for the target are run by the kernel interpreter, not by its code */
   /* Called after each pass (dumps); NULL: none. */
   void (*after)(void *user, const char *pass, const sn_module *m, double ms);
   void *user;
@@ -35,6 +37,9 @@ typedef struct sn_compiled {
   sn_module *flat;           /* graphs without call and grad: what the interpreter runs (ref target, blame) */
   int kernel_count;
   sn_kernel **kernel; /* of plan->code[i]; none for ref */
+  sn_module *fused;   /* after all passes; NULL for ref */
+  int mark_count;
+  const sn_lower_mark *mark; /* where the plan holds its values */
   int cache_hits, cache_misses;
   double pass_ms, lower_ms, code_ms;
 } sn_compiled;

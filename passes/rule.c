@@ -17,6 +17,7 @@ bool sn_rule_listed(const char *list, const char *rule) {
 bool sn_rule_enabled(const sn_pass_env *env, const char *rule) {
   if (sn_rule_listed(env->disabled, rule)) return false;
   ((sn_pass_env *)env)->rule_hits++;
+  if (env->hits) sn_map_put_str(env->hits, rule, (void *)(uintptr_t)rule);
   return true;
 }
 

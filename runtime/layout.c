@@ -3,6 +3,7 @@
  *   source: Pisarchyk & Lee 2020, "Efficient memory management for deep neural net inference", section 5.2 */
 #include <stdlib.h>
 
+#include "ir/base/plant.h"
 #include "runtime/inside.h"
 
 typedef struct block {
@@ -67,7 +68,10 @@ static int by_offset(const void *x, const void *y) {
   return (*a)->offset<(*b)->offset ? -1 : (*a)->offset>(*b)->offset;
 }
 
-static bool overlap(const block *a, const block *b) { return a->first <= b->last && b->first <= a->last; }
+static bool overlap(const block *a, const block *b) {
+  if (SN_PLANTED(LIFETIME)) return a->first < b->last && b->first < a->last;
+  return a->first <= b->last && b->first <= a->last;
+}
 
 /* Lowest offset where b fits between the blocks that live with it. */
 static int64_t lowest_gap(const block *b, const block *placed, int count, const block **near) {

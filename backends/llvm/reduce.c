@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "backends/llvm/cg.h"
+#include "ir/base/plant.h"
 
 static sn_elem elem_of(const cg *c, const sn_kins *x) { return cg_type(c, x->a[0]).elem; }
 static bool is_float(sn_elem e) { return e == SN_ELEM_F32 || e == SN_ELEM_F64; }
@@ -51,7 +52,7 @@ void cg_red_join(cg *c, const sn_kins *x, ll_v *acc, const ll_v *other) {
   }
   sn_elem e = elem_of(c, x);
   ll_v equal = is_float(e) ? ll_fcmp(g, LLVMRealOEQ, other[0], acc[0]) : ll_icmp(g, LLVMIntEQ, other[0], acc[0]);
-  ll_v first = ll_and(g, equal, ll_icmp(g, LLVMIntSLT, other[1], acc[1]));
+  ll_v first = ll_and(g, equal, ll_icmp(g, SN_PLANTED(TIES) ? LLVMIntSGT : LLVMIntSLT, other[1], acc[1]));
   ll_v better = LLVMBuildOr(g->b, above(c, e, other[0], acc[0]), first, "");
   acc[0] = ll_select(g, better, other[0], acc[0]);
   acc[1] = ll_select(g, better, other[1], acc[1]);

@@ -234,6 +234,7 @@ sn_code cli_run(cli *c) {
   cli_source s;
   job j = {.c = c};
   int64_t threads;
+  if (cli_has(c, CLI_CHECK)) return cli_check(c);
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
   SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
   SN_TRY(cli_load(c, path, graph, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));

@@ -18,6 +18,9 @@ enum {
   DOCTOR = 512,
   EVAL = 1024,
   DISTILL = 2048,
+  FUZZ = 4096,
+  REDUCE = 8192,
+  BISECT = 16384,
   PAGES = 1 << 18,
   ANY = (1 << 20) - 1
 };
@@ -52,6 +55,12 @@ static const cli_command_row commands[] = {
    "  sinter opt models/mlp.sn --pass grad\n  sinter opt models/mlp.sn --disable canon\n"},
   {"inspect",  INSPECT,  cli_inspect,  "FILE|DIR",      "say what a file is and what it holds (.safetensors .npy .sn plan checkpoint run folder)",
    "  sinter inspect run/model.safetensors\n  sinter inspect run\n"},
+  {"fuzz",     FUZZ,     cli_fuzz,     "graph",         "compile random graphs and compare them with the interpreter; failures are reduced and written",
+   "  sinter fuzz graph -n 200 --target template\n  sinter fuzz graph --seed 7 -n 5000 --failures found\n  sinter fuzz graph --each-pass -n 500\n"},
+  {"reduce",   REDUCE,   cli_reduce,   "FILE.sn|MODEL.c", "shrink a graph that does not agree with the interpreter",
+   "  sinter reduce seed12.sn --in x0=seed12.x0.npy --dim B=3 --fuse all -o small.sn\n"},
+  {"bisect",   BISECT,   cli_bisect,   "FILE.sn|MODEL.c", "name the pass and the rule that make a graph wrong, and shrink the graph",
+   "  sinter bisect seed12.sn --in x0=seed12.x0.npy --dim B=3 --fuse all\n  sinter bisect models/gpt.c --graph eval --dim B=1 --dim T=8 --set width=16\n"},
   {"doctor",   DOCTOR,   cli_doctor,   "",              "say what this machine and this build can do",
    "  sinter doctor\n  sinter doctor --json\n"},
   {"pages",    PAGES,    cli_pages,    "man|bash|zsh|fish", "write the manual page, or the completions of a shell",
@@ -119,6 +128,8 @@ static sn_code read_option(cli *c, const cli_command_row *k, int argc, char **ar
   int o = -1;
   if (!strcmp(word, "-o"))
     o = find_option(k, "output", 6);
+  else if (!strcmp(word, "-n"))
+    o = find_option(k, "count", 5);
   else if (!strcmp(word, "-h"))
     o = CLI_HELP;
   else if (word[1] == '-')

@@ -69,6 +69,14 @@ static kind kind_of(cli_option o) {
     case CLI_OUT:
     case CLI_GRAD:
     case CLI_WRT:
+    case CLI_CHECK:
+    case CLI_PLANTS:
+    case CLI_COUNT:
+    case CLI_EACH_PASS:
+    case CLI_BRIEF:
+    case CLI_MOST:
+    case CLI_FAILURES:
+    case CLI_NO_REDUCE:
     case CLI_LADDER:
     case CLI_SVG:
     case CLI_PROFILE:

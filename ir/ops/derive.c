@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "ir/base/plant.h"
+
 typedef struct derive {
   sn_build *b;
   int node_count; /* nodes and values of the forward part */
@@ -35,7 +37,7 @@ static void sweep_forward(derive *r) {
 }
 
 static void add_to(derive *r, sn_val v, sn_val part) {
-  if (!part) return;
+  if (!part || (r->d[v] && SN_PLANTED(GRAD_SUM))) return;
   r->d[v] = r->d[v] ? sn_g2(r->b, SN_OP_ADD, r->d[v], part) : part;
 }
 

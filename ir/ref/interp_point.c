@@ -239,8 +239,10 @@ static bool certain(const rule_in *r, bool singular) {
   return all_zero || (all_finite && !singular);
 }
 
-static pt settle(const rule_in *r, const rule_out *o, bool singular) {
+/* select knows which of its operands counts. */
+static pt settle(const rule_in *r, const rule_out *o, sn_op op, bool singular) {
   if (!sn_elem_is_float(r->elem)) return (pt){o->v, o->e};
+  if (op != SN_OP_SELECT && (isinf(r->x.e) || isinf(r->y.e))) return (pt){o->v, INFINITY}; /* it may be NaN */
   if (isnan(o->v) && o->e == 0 && o->exact) return (pt){o->v, 0};
   if (!isfinite(o->v))
     return (pt){o->v, isinf(o->e) && !isnan(o->v) && o->ulps > 0 && singular ? INFINITY
@@ -275,7 +277,7 @@ static void eval_floats(sn_eval *e) {
     r.z = load(e, 2, i);
     rule_out o = rule(&r);
     if (e->bounds) {
-      pt p = settle(&r, &o, singular);
+      pt p = settle(&r, &o, e->n->op, singular);
       out->bound[i] = p.e;
     }
     out->value[i] = o.v;

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/base/plant.h"
 #include "passes/graph/rewrite.h"
 #include "passes/graph/scalar.h"
 
@@ -92,6 +93,8 @@ static sn_val canon_broadcast_broadcast(sn_build *b, const sn_node *n, const sn_
   int64_t axes[SN_RANK_MAX];
   if (!inner) return 0;
   for (int i = 0; i < inner->attr[1].count; i++) axes[i] = n->attr[1].ints[inner->attr[1].ints[i]];
+  for (int i = 0; i < inner->attr[1].count && SN_PLANTED(BROADCASTS); i++)
+    if (n->type[0]->dim[i] == n->type[0]->dim[axes[i]] && (!i || axes[i - 1] < i)) axes[i] = i;
   return sn_g_broadcast(b, inner->arg[0], n->type[0]->rank, n->type[0]->dim, axes);
 }
 

@@ -67,7 +67,8 @@ static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return true;
   }
-  if (sn_op_get(n->op)->cls != SN_CLASS_EXPAND || !sn_rule_enabled(r->env, "expand.op")) return false;
+  if (sn_op_get(n->op)->cls != SN_CLASS_EXPAND) return false;
+  if (!sn_rule_enabled(r->env, sn_arena_printf(r->env->arena, "expand.%s", sn_op_get(n->op)->name))) return false;
   b->origin.group = sn_arena_printf(b->func->arena, "%s#%d", sn_op_get(n->op)->name, s->next_group++);
   out[0] = sn_op_rules_of(n->op)->expand(b, n, arg);
   return true;

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/base/plant.h"
 #include "passes/graph/rewrite.h"
 #include "passes/graph/scalar.h"
 
@@ -177,6 +178,11 @@ static sn_val fold_transpose_transpose(sn_build *b, const sn_node *n, const sn_v
   int64_t perm[SN_RANK_MAX];
   if (!inner) return 0;
   for (int i = 0; i < n->attr[0].count; i++) perm[i] = inner->attr[0].ints[n->attr[0].ints[i]];
+  for (int i = 0; i < n->attr[0].count && SN_PLANTED(TRANSPOSE); i++) {
+    int64_t j = n->attr[0].ints[inner->attr[0].ints[i]], k = 0;
+    while (perm[k] != j) k++;
+    if (n->type[0]->dim[k] == n->type[0]->dim[i]) perm[k] = perm[i], perm[i] = j;
+  }
   return sn_g_transpose(b, inner->arg[0], perm);
 }
 

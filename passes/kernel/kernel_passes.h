@@ -4,6 +4,7 @@
 #define SN_PASSES_KERNEL_KERNEL_PASSES_H
 
 #include "ir/kernel/kernel.h"
+#include "passes/passes.h"
 
 /* EXP EXP2 LOG LOG2 SIN COS TANH ERF of f32 become polynomials over add, sub, mul, div, fma, rint, cast, operations on
  * bits, compare and select. f64 keeps them (the interpreter computes those). Largest errors in ulp over every f32:
@@ -15,5 +16,9 @@ sn_kernel *sn_kernel_expand_math(sn_arena *arena, const sn_kernel *k);
 /* Normal form and cheap improvements; see simplify.c for the rules. Results stay within rounding. The result is
  * finished. */
 sn_kernel *sn_kernel_simplify(sn_arena *arena, const sn_kernel *k);
+
+/* The passes in their order, without those rules that env switches off: simplify (.fold .narrow .cse .loads .control
+ * .hoist .fma) and math (.expand). env NULL: all. */
+sn_kernel *sn_kernel_passes(sn_arena *arena, const sn_kernel *k, const sn_pass_env *env);
 
 #endif

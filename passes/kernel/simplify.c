@@ -10,6 +10,7 @@
  * or a loop away, or moves a constant to the right, so the pass ends. */
 #include <string.h>
 
+#include "ir/base/plant.h"
 #include "ir/base/str.h"
 #include "passes/kernel/internal.h"
 #include "passes/kernel/kernel_passes.h"
@@ -29,7 +30,10 @@ struct sn_ksimplify {
   known *at;
   int count, capacity;
   int scope[SN_K_DEPTH], scope_count; /* count at the start of each open body */
+  const sn_pass_env *env;             /* which rules are off; NULL: none */
 };
+
+static bool enabled(const sn_pass_env *env, const char *rule) { return !env || sn_rule_enabled(env, rule); }
 
 /* ---- cse ---- */
 
@@ -50,7 +54,7 @@ static sn_kv unified(sn_ksimplify *s, sn_kv v) {
   const sn_kins *x = sn_k_ins(k, v);
   int b = bucket_of(x);
   for (int j = s->head[b]; j; j = s->at[j - 1].next) {
-    if (!is_same(x, sn_k_ins(k, s->at[j - 1].v))) continue;
+    if (!is_same(x, sn_k_ins(k, s->at[j - 1].v)) || !enabled(s->env, "simplify.cse")) continue;
     k->at[k->depth]->count--;
     return s->at[j - 1].v;
   }
@@ -129,6 +133,8 @@ static sn_kv narrow_source(sn_ksimplify *s, const sn_kdraft *d) {
     n.type.r = n.type.c = 1;
   else if (d->op == SN_K_IOTA && d->i)
     n.type.r = 1;
+  else if (d->op == SN_K_IOTA && SN_PLANTED(SPREAD))
+    n.type.r = 1;
   else if (d->op == SN_K_IOTA)
     n.type.c = 1;
   if (n.type.r == d->type.r && n.type.c == d->type.c) return 0;
@@ -138,10 +144,11 @@ static sn_kv narrow_source(sn_ksimplify *s, const sn_kdraft *d) {
 /* ---- building ---- */
 
 sn_kv sn_ksimplify_build(sn_ksimplify *s, sn_kdraft d) {
-  sn_kv r = sn_kfold_constants(s, &d);
-  if (!r) r = sn_kfold_identities(s, &d);
-  if (!r) r = narrow(s, &d);
-  if (!r) r = narrow_source(s, &d);
+  sn_kv r = 0;
+  if (enabled(s->env, "simplify.fold")) r = sn_kfold_constants(s, &d);
+  if (!r && enabled(s->env, "simplify.fold")) r = sn_kfold_identities(s, &d);
+  if (!r && enabled(s->env, "simplify.narrow")) r = narrow(s, &d);
+  if (!r && enabled(s->env, "simplify.narrow")) r = narrow_source(s, &d);
   return r ? r : unified(s, sn_k_emit(d.k, d.op, d.type, d.count, d.a, d.i, d.f));
 }
 
@@ -155,6 +162,11 @@ static sn_kv visit_load(sn_ksimplify *s, sn_kv v) {
   sn_kv n = sn_krewrite_copy(&s->w, v);
   if (!in) return n;
   const sn_kins *y = sn_k_ins(s->w.to, n);
+  if (SN_PLANTED(TAIL_LIMIT) && y->op == SN_K_LOAD && y->a[5]) {
+    sn_kins all = *y;
+    s->w.to->at[s->w.to->depth]->count--, all.a[5] = 0;
+    return sn_k_emit(s->w.to, SN_K_LOAD, all.type, all.count, all.a, all.i, all.f);
+  }
   bool repeats = y->op == SN_K_LOAD && y->type.r > 1 && !y->a[4] && sn_k_is_const(s->w.to, y->a[2], &stride) && !stride;
   if (!repeats) return unified(s, n);
   sn_kins one = *y; /* rule narrow_source: every row is the same */
@@ -204,9 +216,9 @@ static sn_kv visit(sn_krewrite *w, sn_kv v) {
   const sn_kins *x = sn_k_ins(w->from, v);
   switch (x->op) {
     case SN_K_LOAD:
-    case SN_K_GATHER: return visit_load(s, v);
-    case SN_K_IF: return visit_if(s, v);
-    case SN_K_FOR: return visit_for(s, v);
+    case SN_K_GATHER: return enabled(s->env, "simplify.loads") ? visit_load(s, v) : sn_krewrite_copy(&s->w, v);
+    case SN_K_IF: return enabled(s->env, "simplify.control") ? visit_if(s, v) : 0;
+    case SN_K_FOR: return enabled(s->env, "simplify.control") ? visit_for(s, v) : 0;
     case SN_K_STORE:
     case SN_K_LOCAL: return 0;
     default: break;
@@ -216,9 +228,10 @@ static sn_kv visit(sn_krewrite *w, sn_kv v) {
   return sn_ksimplify_build(s, d);
 }
 
-static sn_kernel *sweep(sn_arena *arena, const sn_kernel *k) {
+static sn_kernel *sweep(sn_arena *arena, const sn_kernel *k, const sn_pass_env *env) {
   sn_ksimplify *s = SN_NEW(arena, sn_ksimplify);
   s->arena = arena;
+  s->env = env;
   s->w = (sn_krewrite){.fold = true, .visit = visit, .enter = enter, .leave = leave, .user = s};
   return sn_kernel_finish(arena, sn_krewrite_run(&s->w, arena, k));
 }
@@ -267,8 +280,21 @@ static sn_kernel *with_fma(sn_arena *arena, const sn_kernel *k) {
   return sn_kernel_finish(arena, sn_krewrite_run(&w, arena, k));
 }
 
-sn_kernel *sn_kernel_simplify(sn_arena *arena, const sn_kernel *k) {
-  sn_kernel *result = sweep(arena, k);
-  for (int round = 0; round < ROUNDS && sn_khoist(arena, result, &result); round++) result = sweep(arena, result);
-  return with_fma(arena, result);
+static sn_kernel *simplify(sn_arena *arena, const sn_kernel *k, const sn_pass_env *env) {
+  sn_kernel *result = sweep(arena, k, env);
+  for (int round = 0; round < ROUNDS && enabled(env, "simplify.hoist"); round++) {
+    if (!sn_khoist(arena, result, &result)) break;
+    result = sweep(arena, result, env);
+  }
+  return enabled(env, "simplify.fma") ? with_fma(arena, result) : result;
+}
+
+sn_kernel *sn_kernel_simplify(sn_arena *arena, const sn_kernel *k) { return simplify(arena, k, NULL); }
+
+sn_kernel *sn_kernel_passes(sn_arena *arena, const sn_kernel *k, const sn_pass_env *env) {
+  bool simplifies = !env || !sn_rule_listed(env->disabled, "simplify");
+  sn_kernel *result = simplifies ? simplify(arena, k, env) : sn_kernel_finish(arena, k);
+  if (!enabled(env, "math.expand")) return result;
+  result = sn_kernel_expand_math(arena, result);
+  return simplifies ? simplify(arena, result, env) : sn_kernel_finish(arena, result);
 }

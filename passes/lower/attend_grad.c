@@ -4,6 +4,7 @@
  *   dq      one instance owns a block of queries and walks the keys
  * With p = exp(score - lse):  dv = p' dy,  ds = p (dy v' - delta),  dq = scale ds k,  dk = scale ds' q.
  *   source: Dao et al. 2022, appendix B.4 */
+#include "ir/base/plant.h"
 #include "passes/lower/attend.h"
 
 #define LOG2E 1.44269504088896340736
@@ -44,7 +45,8 @@ static sn_code probabilities(const backward *w, sn_kv qk, sn_kv dp, bool masked,
   SN_TRY(sn_attend_scores(&w->s, products, masked, &score));
   *p = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, score, log_sum(w)));
   sn_kv delta = sn_attend_stat(&w->s, &w->delta, 0);
-  sn_kv d = sn_k_bin(k, SN_K_MUL, *p, sn_k_bin(k, SN_K_SUB, dp, delta));
+  if (!SN_PLANTED(GRAD_DELTA)) dp = sn_k_bin(k, SN_K_SUB, dp, delta);
+  sn_kv d = sn_k_bin(k, SN_K_MUL, *p, dp);
   return sn_attend_dscores(&w->s, products, d, ds);
 }
 

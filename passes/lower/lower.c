@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "ir/base/plant.h"
+
 #include "passes/lower/internal.h"
 #include "passes/plan/assemble.h"
 #include "passes/plan/order.h"
@@ -16,6 +18,8 @@ typedef struct lowering {
   sn_arena *scratch;
   int *slot_of; /* by value id: its slot, -1: none */
   sn_order order;
+  int mark_count, mark_capacity;
+  sn_lower_mark *mark;
 } lowering;
 
 /* ---- slots of leaves --------------------------------------------------------------------------------------- */
@@ -145,6 +149,10 @@ static sn_code lower_node(lowering *l, const sn_node *n) {
     c.in_place = c.in_place || l->order.state[v];
   }
   SN_TRY(sn_lower_group(&c));
+  for (int r = 0; r < n->result_count; r++) {
+    SN_GROW(l->env->arena, l->mark, l->mark_count, l->mark_capacity);
+    l->mark[l->mark_count++] = (sn_lower_mark){l->plan.graph_count, l->plan.step_count - 1, result[r], n, r};
+  }
   return c.failed;
 }
 
@@ -183,7 +191,7 @@ static bool is_kind(const sn_node *fused, const char *kind) { return !strcmp(sn_
 
 static bool may_write(void *user, const sn_node *n, int result, sn_val state) {
   lowering *l = user;
-  if (n->op != SN_OP_FUSED) return false;
+  if (n->op != SN_OP_FUSED || !sn_rule_enabled(l->env, "order.in_place")) return false;
   const sn_func *body = sn_node_attr(n, "body")->region;
   if (n->type[result] != sn_val_type(l->f, state)) return false;
   sn_val arg = 0;
@@ -205,6 +213,7 @@ static bool may_write(void *user, const sn_node *n, int result, sn_val state) {
   for (int i = 0; i < g.access_count; i++) {
     const sn_access *a = &g.access[i];
     if (a->kind == SN_ACCESS_GATHER && a->base == arg) return false;
+    if (SN_PLANTED(VIEW_ALIAS)) continue;
     if (a->kind == SN_ACCESS_BUFFER && a->value == arg && !same_place(&a->view, &g.output[result].view)) return false;
   }
   return true;
@@ -266,6 +275,7 @@ static int *save_leaves(lowering *l) {
     sn_val v = sn_order_base(l->f, u->next);
     sn_op op = sn_node_of(l->f, v)->op;
     saved[i] = -1;
+    if (SN_PLANTED(STATE_ALIAS)) continue;
     if ((op != SN_OP_PARAM && op != SN_OP_STATE) || v == u->state) continue;
     const sn_type *type = sn_val_type(l->f, v);
     saved[i] = sn_assemble_temp(&l->plan, "old", type, sn_type_count(l->plan.types, type));
@@ -307,6 +317,7 @@ sn_code sn_lower(sn_module *m, sn_pass_env *env, sn_lowered *out) {
   lowering l = {.env = env};
   sn_code code = SN_OK;
   sn_assemble_begin(&l.plan, env->arena, env->diags, env->target, m->types);
+  l.plan.env = env;
   l.shared = sn_map_create(env->arena);
   l.scratch = env->arena;
   for (int i = 0; i < m->func_count; i++)
@@ -320,5 +331,7 @@ sn_code sn_lower(sn_module *m, sn_pass_env *env, sn_lowered *out) {
   out->plan = sn_assemble_end(&l.plan);
   out->kernel_count = l.plan.kernel_count;
   out->kernel = l.plan.kernel;
+  out->mark_count = l.mark_count;
+  out->mark = l.mark;
   return SN_OK;
 }

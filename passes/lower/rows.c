@@ -5,6 +5,7 @@
  * one loop nest over the reduced axes per level of reductions (a level needs the results of those below) and one for
  * the outputs; elementwise values are computed again in each. A full reduction of many elements has two steps: partial
  * results of fixed blocks, then those in order. */
+#include "ir/base/plant.h"
 #include "passes/lower/internal.h"
 
 #include <math.h>
@@ -44,7 +45,8 @@ static sn_code find_reductions(rows *r) {
     if (sn_compute_elem(sn_val_type(f, n->arg[0])->elem) == SN_ELEM_I64)
       return sn_lower_fail(r->c, "`%s` of i64 is not supported: cast to i32", sn_op_get(n->op)->name);
     r->node[r->count] = n;
-    r->level[r->count++] = ++level[n->first];
+    if (!SN_PLANTED(LEVELS) || !level[n->first]) level[n->first]++;
+    r->level[r->count++] = level[n->first];
     if (level[n->first] > r->levels) r->levels = level[n->first];
   }
   return SN_OK;
@@ -162,7 +164,7 @@ static sn_kv operand(rows *r, sn_tile *t, const sn_node *n) {
   bool padded =
       n->op == SN_OP_SUM && reads_memory(r, n->arg[0]) && sn_k_type(k, x).r == type.r && sn_k_type(k, x).c == type.c;
   x = sn_k_bcast(k, type.r, type.c, x);
-  if (!limit || padded) return x;
+  if (!limit || padded || SN_PLANTED(TAIL_MASK)) return x;
   int rr = r->along_columns ? t->r : 1, cc = r->along_columns ? 1 : t->c;
   sn_kv i = sn_k_iota(k, rr, cc, !r->along_columns, sn_k_i(k, 0));
   sn_kv inside = sn_k_bin(k, SN_K_LT, i, sn_k_isplat(k, 1, 1, limit));

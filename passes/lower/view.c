@@ -1,5 +1,6 @@
 /* Strided views: where the elements of a value lie in the buffer of the value it is a view of. Symbolic strides; a
  * reshape is strided when its axes split and merge along axes that lie one after the other. */
+#include "ir/base/plant.h"
 #include "passes/lower/internal.h"
 
 bool sn_dimx_is_zero(const sn_dimx *d) {
@@ -79,7 +80,7 @@ static bool reshape(sn_types *t, sn_view *v, const sn_shape *to) {
       k--;
       continue;
     }
-    old.stride[k] = sn_dimx_mul(t, old.stride[k], to->extent[j]);
+    if (!SN_PLANTED(RESHAPE)) old.stride[k] = sn_dimx_mul(t, old.stride[k], to->extent[j]);
     old.extent[k] = rest;
   }
   return k < 0;

@@ -58,7 +58,7 @@ sn_code sn_assemble_kernel(sn_plan_build *p, sn_kernel *k, int *out) {
     return SN_OK;
   }
   SN_TRY(sn_kernel_verify(k, p->diags));
-  k = sn_kernel_simplify(p->arena, sn_kernel_expand_math(p->arena, sn_kernel_simplify(p->arena, k)));
+  k = sn_kernel_passes(p->arena, k, p->env);
   SN_TRY(sn_kernel_verify(k, p->diags));
   const char *text = text_of(p, k);
   known = sn_map_get_str(p->kernel_of_text, text);
@@ -107,6 +107,12 @@ static void find_lives(sn_plan_build *p) {
     }
     touch(p, s->from, i);
     if (s->kind == SN_STEP_COPY || s->kind == SN_STEP_SWAP) touch(p, s->to, i);
+  }
+  if (!p->env || sn_rule_enabled(p->env, "memory.reuse")) return;
+  for (int i = 0; i < p->slot_count; i++) { /* every temporary has storage of its own */
+    touch(p, i, 0);
+    touch(p, i, p->step_count - 1);
+    if (p->slot[i].role == SN_SLOT_TEMP && p->slot[i].graph == p->graph_count) p->slot[i].first = 0;
   }
 }
 

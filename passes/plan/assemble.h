@@ -12,6 +12,7 @@ typedef struct sn_plan_build {
   sn_arena *arena; /* of the result */
   sn_diags *diags;
   const sn_target *target;
+  const sn_pass_env *env; /* rules that are off; NULL: none */
   sn_types *types;
   int slot_count, slot_capacity;
   sn_slot *slot;

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "ir/base/plant.h"
+
 typedef struct order {
   sn_arena *arena;
   const sn_func *f;
@@ -72,6 +74,7 @@ static bool is_ready(const order *o, int p) {
   }
   if (!writes_state(o, n)) return true;
   if (o->has_check && !o->done[o->n]) return false;
+  if (SN_PLANTED(OVERWRITE)) return true;
   for (int q = 0; q < o->n; q++) {
     if (q == p || o->done[q] || !computes(o->f->node[q])) continue;
     for (int r = 0; r < n->result_count; r++) {

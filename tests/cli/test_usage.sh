@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Help, usage errors and exit codes.
 . "$(dirname "$0")/common.sh"
-commands="train generate build run explain bench dump opt inspect doctor"
+commands="train generate build run explain bench dump opt inspect doctor fuzz reduce bisect"
 for c in $commands; do
   expect 0 "$SINTER" "$c" --help
   prints "usage: sinter $c"

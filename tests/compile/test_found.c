@@ -220,6 +220,16 @@ static void positions_that_have_no_stride(void **state) {
         1, 1);
 }
 
+/* The sign of NaN was 0. */
+static void sign_of_nan_is_nan(void **state) {
+  (void)state;
+  check(GRAPH("%1 = input name \"x\" : f32[B, T]\n"
+              "%2 = sqrt %1 : f32[B, T]\n"
+              "%3 = sign %2 : f32[B, T]\n"
+              "output \"y\" = %3\n"),
+        3, 17);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -233,6 +243,7 @@ int main(void) {
       cmocka_unit_test(groups_fall_apart_when_values_leave),
       cmocka_unit_test(angles_of_some_turns),
       cmocka_unit_test(positions_that_have_no_stride),
+      cmocka_unit_test(sign_of_nan_is_nan),
       cmocka_unit_test(a_choice_of_what_may_be_nan_is_uncertain),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@ allowed() {
     runtime | runtime/*) echo "runtime runtime/cpu runtime/io runtime/loop ir/base ir/types ir/plan" ;;
     backends/llvm) echo "backends/llvm backends ir/base ir/types ir/kernel ir/plan" ;;
     backends/template) echo "backends/template backends ir/base ir/types ir/kernel ir/plan ir/ref" ;;
+    backends/faults) echo "backends/faults backends $ir passes passes/lower passes/plan runtime runtime/io" ;;
     backends) echo "backends backends/llvm $ir passes passes/lower passes/kernel runtime runtime/io" ;;
     host) echo "host ir/base ir/types ir/plan runtime runtime/io" ;;
     host/compile) echo "host host/compile ir/base backends frontend runtime/io" ;;

@@ -361,6 +361,19 @@ static void negative_beyond_doubt_is_nan(void **state) {
   world_destroy(&w);
 }
 
+/* What may be infinite in an execution may be NaN after any op, also after one whose results are small. */
+static void what_may_overflow_stays_unknown(void **state) {
+  (void)state;
+  static const sn_op ops[] = {SN_OP_SIN, SN_OP_COS, SN_OP_TANH, SN_OP_ERF, SN_OP_SIGN};
+  world w = world_create();
+  const double a[1] = {88.72}, zero[1] = {0};
+  sn_val x = sn_g1(&w.b, SN_OP_EXP, world_data(&w, typed(&w, F32, 1, 1), a));
+  sn_val nothing = world_data(&w, typed(&w, F32, 1, 1), zero), big = sn_g2(&w.b, SN_OP_MUL, x, x);
+  for (int i = 0; i < 5; i++) assert_true(isinf(world_value(&w, sn_g1(&w.b, ops[i], big), RUN_BOUNDS)->bound[0]));
+  assert_true(isinf(world_value(&w, sn_g2(&w.b, SN_OP_MUL, big, nothing), RUN_BOUNDS)->bound[0]));
+  world_destroy(&w);
+}
+
 /* Eight layers: proven bounds have multiplied to nothing of use, estimated ones hold and are tight. */
 static void spread_gives_usable_bounds_in_depth(void **state) {
   (void)state;
@@ -541,6 +554,7 @@ int main(void) {
       cmocka_unit_test(exact_operations_have_no_bound),
       cmocka_unit_test(outcomes_that_may_flip_are_uncertain),
       cmocka_unit_test(negative_beyond_doubt_is_nan),
+      cmocka_unit_test(what_may_overflow_stays_unknown),
       cmocka_unit_test(spread_gives_usable_bounds_in_depth),
       cmocka_unit_test(compare_excludes_flushes_and_counts),
       cmocka_unit_test(tensors_load_and_store_each_type),

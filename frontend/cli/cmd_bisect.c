@@ -1,0 +1,145 @@
+/* sinter bisect: which pass and rule make a graph wrong, and the smallest graph that shows it.
+ * sinter run --check: the interpreter beside the compiled graph, step by step. */
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/faults/bisect.h"
+#include "backends/faults/reduce.h"
+#include "backends/faults/save.h"
+#include "frontend/cli/faults.h"
+#include "ir/base/plant.h"
+
+enum { SHRINK_SECONDS = 45 };
+
+/* ---- run --check ------------------------------------------------------------------------------------------------- */
+
+static sn_code step_failed(cli *c, const sn_step_fault *f) {
+  static const char *const kinds[] = {"", "differs from the interpreter", "was written over", "was not copied"};
+  sn_fail(c->diags, SN_ERR_NUMERIC, f->loc, "`%s` %s: %s", f->op ? f->op : f->schedule, kinds[f->kind], f->what);
+  if (f->step >= 0)
+    sn_fail_note(c->diags, "step %d, kernel %s (%s), which fuses: %s", f->step, f->kernel ? f->kernel : "-",
+                 f->schedule, f->ops ? f->ops : "-");
+  return SN_ERR_NUMERIC;
+}
+
+sn_code cli_check(cli *c) {
+  sn_case k;
+  sn_variant v;
+  sn_step_fault f;
+  sn_oracle o;
+  sn_checked r;
+  SN_TRY(cli_variant(c, &v));
+  SN_TRY(cli_case(c, &k));
+  SN_TRY(sn_case_steps(&k, &v, c->arena, c->diags, &f));
+  if (f.kind != SN_STEP_RIGHT) return step_failed(c, &f);
+  SN_TRY(sn_case_oracle(&k, c->arena, c->diags, &o));
+  SN_TRY(sn_case_check(&k, &v, &o, c->arena, c->diags, &r));
+  bool estimated = !r.mismatched && r.excluded * 10 > r.total;
+  if (estimated) {
+    SN_TRY(sn_case_estimate(&k, c->arena, c->diags, &o));
+    SN_TRY(sn_case_check(&k, &v, &o, c->arena, c->diags, &r));
+  }
+  if (r.mismatched) {
+    sn_fail(c->diags, SN_ERR_NUMERIC, (sn_loc){.file = k.file}, "%s", r.first);
+    sn_fail_note(c->diags, "each step computes what the graph after the passes says: `sinter bisect` names the pass");
+    return SN_ERR_NUMERIC;
+  }
+  printf(
+      "graph %s agrees with the interpreter: %d results of kernels, %lld elements; outputs and states, %lld elements",
+      k.graph, f.checked, (long long)f.elements, (long long)r.total);
+  if (estimated) printf(", within estimated bounds");
+  if (f.skipped) printf("; %d results not compared", f.skipped);
+  if (f.excluded || r.excluded)
+    printf("; excluded %lld and %lld, whose error has no bound", (long long)f.excluded, (long long)r.excluded);
+  puts("");
+  return SN_OK;
+}
+
+/* ---- bisect ------------------------------------------------------------------------------------------------------ */
+
+typedef struct shrinking {
+  const sn_variant *v;
+  int stage;
+  sn_outcome o;
+} shrinking;
+
+static bool still_wrong(void *user, const sn_case *c) {
+  const shrinking *s = user;
+  sn_outcome o = sn_bisect_try(c, s->v, s->stage);
+  return sn_outcome_same(&s->o, &o);
+}
+
+static const char *default_output(cli *c, const char *file) {
+  const char *slash = strrchr(file, '/');
+  char *stem = sn_arena_strdup(c->arena, slash ? slash + 1 : file), *dot = strrchr(stem, '.');
+  if (dot) *dot = 0;
+  return sn_arena_printf(c->arena, "%s.small.sn", stem);
+}
+
+static void print_json(cli *c, const sn_culprit *x, int ops, const char *file) {
+  sn_text t = sn_text_begin(c->arena);
+  const char *const pair[][2] = {
+      {"pass", x->pass}, {"rule", x->rule}, {"what", x->what}, {"op", x->at.op}, {"file", file}};
+  sn_text_char(&t, '{');
+  for (int i = 0; i < 5; i++) {
+    sn_text_add(&t, "%s\"%s\": ", i ? ", " : "", pair[i][0]);
+    cli_json_string(&t, pair[i][1] ? pair[i][1] : "");
+  }
+  sn_text_add(&t, ", \"ops\": %d}\n", ops);
+  fputs(t.at, stdout);
+}
+
+static void print_text(const sn_culprit *x, int ops, int before, const char *file) {
+  printf("pass %s", x->pass);
+  if (x->rule) printf(", rule %s", x->rule);
+  printf("\n  %s\n", x->what);
+  if (x->at.kind != SN_STEP_RIGHT) {
+    printf("  first in %s `%s`", x->at.schedule, x->at.op ? x->at.op : "");
+    if (x->at.kernel) printf(" of kernel %s (%s)", x->at.kernel, x->at.ops ? x->at.ops : "");
+    if (x->at.loc.file) printf(", %s:%d", x->at.loc.file, x->at.loc.line);
+    printf("\n");
+  }
+  printf("%d of %d ops are left: %s\n", ops, before, file);
+}
+
+/* The mistakes that this build can make, a line each: name, class, pass, rule. */
+static sn_code list_plants(cli *c) {
+  if (!sn_plant_get((sn_plant)0))
+    return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0},
+                   "this build has no planted mistakes: configure with -DSN_PLANT=ON");
+  for (int i = 0; i < SN_PLANT_COUNT; i++) {
+    const sn_plant_info *p = sn_plant_get((sn_plant)i);
+    printf("%s\t%s\t%s\t%s\n", p->name, p->kind, p->pass, p->rule);
+  }
+  return SN_OK;
+}
+
+sn_code cli_bisect(cli *c) {
+  sn_case k;
+  sn_variant v;
+  sn_culprit x, small;
+  if (cli_has(c, CLI_PLANTS)) return list_plants(c);
+  SN_TRY(cli_variant(c, &v));
+  SN_TRY(cli_case(c, &k));
+  SN_TRY(sn_case_bisect(&k, &v, c->arena, c->diags, &x));
+  if (x.stage < 0) {
+    printf("every stage agrees with the interpreter\n");
+    return SN_OK;
+  }
+  const char *out = cli_get(c, CLI_OUTPUT, default_output(c, k.file));
+  int before = sn_case_ops(&k);
+  fprintf(stderr, "pass %s: %s\nshrinking the graph, for at most %d s\n", x.pass, x.what, SHRINK_SECONDS);
+  shrinking s = {&v, x.stage, x.o};
+  const sn_reduce_opt opt = {still_wrong, &s, SHRINK_SECONDS};
+  SN_TRY(sn_case_reduce(&k, &opt, c->arena, c->diags));
+  SN_TRY(sn_case_bisect(&k, &v, c->arena, c->diags, &small));
+  if (small.stage == x.stage && (small.rule || !x.rule)) x = small; /* the rule is clearer where less is applied */
+  const char *note = sn_arena_printf(c->arena, "pass %s, rule %s: %s", x.pass, x.rule ? x.rule : "-", x.what);
+  SN_TRY(sn_case_save(&k, &v, out, note, c->arena, c->diags));
+  if (cli_has(c, CLI_JSON))
+    print_json(c, &x, sn_case_ops(&k), out);
+  else
+    print_text(&x, sn_case_ops(&k), before, out);
+  return sn_fail(c->diags, SN_ERR_NUMERIC, (sn_loc){.file = k.file}, "graph %s is made wrong by pass %s", k.graph,
+                 x.pass);
+}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# run --check, and bisect: a right graph has no guilty pass; in builds with SN_PLANT=ON every planted mistake is found.
+. "$(dirname "$0")/common.sh"
+cd "$scratch" || exit 1
+graph=$TREE/tests/cli/plants.sn
+dims="--dim B=3 --dim T=53"
+target=$(target)
+[ "$target" = ref ] && target=template
+
+expect 0 "$SINTER" run --check "$graph" $dims --target "$target"
+prints "agrees with the interpreter"
+expect 0 "$SINTER" bisect "$graph" $dims --target "$target"
+prints "every stage agrees"
+expect 2 "$SINTER" bisect "$graph" --dim K=3 --target "$target"
+
+"$SINTER" bisect --plants >plants 2>/dev/null || exit 0 # the rest needs planted mistakes
+count=0
+while IFS=$'\t' read -r plant kind pass rule; do
+  if [ "$target" != cpu ] && [ "$pass" = llvm ]; then continue; fi
+  start=$SECONDS
+  export SN_PLANT=$plant
+  expect 6 "$SINTER" bisect "$graph" $dims --target "$target" --json -o "$plant.sn"
+  took=$((SECONDS - start))
+  echo "$kind ($plant): $(cat stdout)"
+  prints "\"pass\": \"$pass\""
+  prints "\"rule\": \"$rule\""
+  ops=$(sed 's/.*"ops": \([0-9]*\).*/\1/' stdout)
+  [ "$ops" -le 10 ] || die "$plant: $ops ops are left"
+  [ "$took" -le 60 ] || die "$plant: took $took s"
+  options=$(sed -n 's|^// sinter run --check ||p' "$plant.sn")
+  [ "$pass" = grad ] || expect 6 "$SINTER" run --check $options # the small graph is wrong as it was written
+  unset SN_PLANT
+  [ "$pass" = grad ] || expect 0 "$SINTER" run --check $options # and right without the mistake
+  count=$((count + 1))
+done <plants
+[ "$count" -ge 13 ] || die "only $count planted mistakes were tried"
