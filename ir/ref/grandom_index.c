@@ -80,8 +80,9 @@ static sn_val use_contract(sn_ggen *g) {
   bool swap = sn_gr_chance(g, 30);
   if (!y) return 0;
   if (swap) arg[0] = y, arg[1] = x;
-  const sn_attr at = {.set = true, .s = sn_arena_printf(g->arena, "%s,%s->%s", swap ? b : a, swap ? a : b, out)};
-  return sn_gr_apply(g, SN_OP_CONTRACT, 2, arg, &at, (sqrt(terms) + 1) * g->fact[x].size * g->fact[y].size);
+  const sn_attr at[SN_ATTR_MAX] = {
+      {.set = true, .s = sn_arena_printf(g->arena, "%s,%s->%s", swap ? b : a, swap ? a : b, out)}};
+  return sn_gr_apply(g, SN_OP_CONTRACT, 2, arg, at, (sqrt(terms) + 1) * g->fact[x].size * g->fact[y].size);
 }
 
 /* ---- indexing ---- */
