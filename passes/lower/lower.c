@@ -111,8 +111,19 @@ static int slot_of_result(lowering *l, const sn_node *n, int r) {
 
 /* ---- one fused node -------------------------------------------------------------------------------------------- */
 
+/* Are all results without elements, whatever the dims? */
+static bool makes_nothing(const sn_node *n) {
+  for (int r = 0; r < n->result_count; r++) {
+    bool empty = false;
+    for (int i = 0; i < n->type[r]->rank; i++) empty = empty || sn_dimx_max_value(n->type[r]->dim[i]) == 0;
+    if (!empty) return false;
+  }
+  return true;
+}
+
 sn_code sn_lower_group(sn_lower_ctx *c) {
   const char *kind = sn_node_attr(c->fused, "kind")->s;
+  if (makes_nothing(c->fused)) return SN_OK;
   if (!strcmp(kind, "map") || !strcmp(kind, "copy")) return sn_lower_map(c, c->fused);
   if (!strcmp(kind, "rows")) return sn_lower_rows(c, c->fused);
   if (!strcmp(kind, "contract")) return sn_lower_contract(c, c->fused);

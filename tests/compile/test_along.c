@@ -16,7 +16,7 @@ typedef struct variant {
 } variant;
 
 static void check_variant(const variant *v, const char *text, int64_t T) {
-  const int64_t dims[1] = {T};
+  const int64_t dims[2] = {T < 1 ? 1 : T, T}; /* T, N */
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
   check_opt o = {.compile = {.target = v->target, .fuse = v->fuse, .isa = v->isa},
@@ -51,7 +51,7 @@ static void check_text(int64_t T, bool quick, const char *format, ...) {
   va_start(args, format);
   vsnprintf(body, sizeof body, format, args);
   va_end(args);
-  snprintf(text, sizeof text, "sinter 1\ndims { T: 1..2000 }\ngraph @g {\n%s}\n", body);
+  snprintf(text, sizeof text, "sinter 1\ndims { T: 1..2000, N: 0..2000 }\ngraph @g {\n%s}\n", body);
   check(text, T, quick);
 }
 
@@ -244,6 +244,24 @@ static void normals(void **state) {
              "%%3 = normal %%1, %%2 shape [T, 3] stream \"noise\" : f32[T, 3]\noutput \"y\" = %%3\n");
 }
 
+/* ---- nothing ---- */
+
+static void empty_axes(void **state) {
+  (void)state;
+  for (int64_t T = 0; T < 2; T++)
+    check_text(T, true,
+               "%%1 = input name \"x\" : f32[3, 0]\n%%2 = cumsum %%1 axis 1 : f32[3, 0]\n"
+               "%%3, %%4 = sort %%1 axis 1 count 0 : f32[3, 0], i32[3, 0]\n%%5 = neg %%3 : f32[3, 0]\n"
+               "%%6, %%7 = cummax %%1 axis 0 : f32[3, 0], i32[3, 0]\n%%8 = input name \"t\" : f32[N, 4]\n"
+               "%%9, %%10 = sort %%8 axis 0 count N : f32[N, 4], i32[N, 4]\n%%11 = cumsum %%8 axis 1 : f32[N, 4]\n"
+               "%%12 = input name \"u\" : f32[5]\n%%13, %%14 = sort %%12 axis 0 count 0 : f32[0], i32[0]\n"
+               "%%15 = input name \"l\" : f32[0, 0]\n%%16 = input name \"q\" : f32[0, 3]\n"
+               "%%17 = solve_lower %%15, %%16 : f32[0, 3]\n%%18 = cumprod %%12 axis 0 : f32[5]\n"
+               "%%19 = recur %%8, %%8 axis 0 : f32[N, 4]\n"
+               "output \"a\" = %%2\noutput \"b\" = %%5\noutput \"c\" = %%7\noutput \"d\" = %%9\noutput \"e\" = %%11\n"
+               "output \"f\" = %%13\noutput \"g\" = %%17\noutput \"h\" = %%18\noutput \"i\" = %%19\n");
+}
+
 /* A prefix whose positions alone are used, a prefix of a view, results that are renamed and joined. */
 static void in_graphs(void **state) {
   (void)state;
@@ -272,6 +290,7 @@ int main(void) {
                                      cmocka_unit_test(convolutions),
                                      cmocka_unit_test(searches),
                                      cmocka_unit_test(normals),
+                                     cmocka_unit_test(empty_axes),
                                      cmocka_unit_test(in_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
