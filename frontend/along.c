@@ -176,7 +176,7 @@ sn_t sn_solve_lower_at(sn_here here, sn_solve_args a) {
 
 static sn_attr above(int64_t i, int64_t usual) { return (sn_attr){.set = i && i != usual, .i = i}; }
 
-sn_t sn_conv1d_at(sn_here here, sn_conv_args a) {
+sn_t sn_conv1d_at(sn_here here, sn_conv1d_args a) {
   const sn_t both[2] = {a.x, a.w};
   sn_call c = sn_call_on(here, 2, both);
   const sn_type *w = c.fn && sn_need(&c, a.x, sn_spelled(&c, 0)) ? sn_need(&c, a.w, sn_spelled(&c, 1)) : NULL;

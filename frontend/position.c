@@ -38,6 +38,42 @@ sn_t sn_cache_at(sn_here here, sn_cache_args a) {
   return sn_update_at(here, old, (sn_arg){next});
 }
 
+/* What the rows of earlier runs leave for the first rows of x: state, or zeros at the beginning. -> [B, rows + T, C] */
+static sn_t with_last_rows(sn_here h, sn_call *c, sn_scope m, sn_t x, int64_t rows) {
+  const sn_type *t = sn_t_type(x);
+  sn_t start = m.path->start, old = sn_leaf(c, SN_OP_STATE, m, "last", cache_type(c, t, rows), (sn_init){0});
+  if (!sn_is_number(start) && sn_rank(start) == 1) start = sn_rearrange_at(h, (sn_axes){.x = start, .spec = "b->b11"});
+  sn_t kept =
+      sn_is_number(start) && start.u.num > 0 ? old : sn_x_where(h, sn_x_lt(h, sn_num(0), start), old, sn_num(0));
+  sn_t joined = sn_concat_at(h, 1, (sn_list){2, (const sn_arg[]){{kept}, {x}}});
+  if (sn_is_poison(joined)) return joined;
+  sn_val next = sn_g_slice_axis(&c->fn->b, sn_bring(c, joined, ""), 1, t->dim[1], sn_dimx_const(sn_types_of(c), rows));
+  sn_update_at(h, old, (sn_arg){sn_result(c, next)});
+  return joined;
+}
+
+sn_t sn_conv_at(sn_here here, sn_conv_args a) {
+  sn_call c = sn_call_in(here, a.m, 1, &a.x);
+  const sn_type *t = sn_need(&c, a.x, "x");
+  int64_t n = 0;
+  if (!t) return sn_poison(&c);
+  bool fits = t->rank == 3 && sn_elem_is_float(t->elem) && sn_dimx_is_const(t->dim[2], &n);
+  if (!fits || a.width < 1 || a.width > 256) {
+    sn_mistake(&c, "floats [B, T, C], C a number, and a width of 1 to 256",
+               sn_texts(&c, "%s, width %lld", sn_describe(&c, a.x, sn_spelled(&c, 2)), (long long)a.width),
+               "operands do not fit");
+    return sn_poison(&c);
+  }
+  sn_scope m = sn_in_at(here, (sn_in_args){.m = a.m, .name = a.name});
+  sn_shape taps = {3, {{sn_dim_of(a.width)}, {sn_dim_of(1)}, {sn_dim_of(n)}}}, row = {1, {{sn_dim_of(n)}}};
+  if (!a.init.kind) a.init = (sn_init){SN_INIT_UNIFORM, 1 / sqrt((double)a.width)};
+  sn_t w = sn_param_at(here, m, "weight", taps, (sn_leaf_opt){.init = a.init}), x = a.x;
+  bool cached = a.m.path->cache && a.width > 1;
+  if (cached) x = with_last_rows(here, &c, m, x, a.width - 1);
+  sn_t y = sn_conv1d_at(here, (sn_conv1d_args){.x = x, .w = w, .groups = n, .causal = !cached});
+  return a.no_bias ? y : sn_x_add(here, y, sn_param_at(here, m, "bias", row, (sn_leaf_opt){0}));
+}
+
 sn_t sn_positions_at(sn_here here, sn_scope m, sn_t x) {
   sn_call c = sn_call_in(here, m, 1, &x);
   const sn_type *t = sn_need(&c, x, sn_spelled(&c, 1));

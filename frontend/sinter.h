@@ -347,9 +347,9 @@ sn_t sn_solve_lower_at(sn_here here, sn_solve_args a);
 /* x [B.., T, C], w [K, C / groups, O] -> [B.., T', O]: y[t] = sum over k of x[t stride + k dilation - left] w[k]. groups = C
  * with w [K, 1, C] is depthwise. causal: left = dilation (K - 1), so T' = T at stride 1. A symbolic T must be a multiple of
  * the stride. */
-typedef struct sn_conv_args { sn_t x, w; int64_t left, right, stride, dilation, groups; bool causal; int end_; } sn_conv_args;
-#define sn_conv1d(...) sn_conv1d_at(SN_HERE("sn_conv1d(" #__VA_ARGS__ ")"), (sn_conv_args){__VA_ARGS__, .end_ = 0})
-sn_t sn_conv1d_at(sn_here here, sn_conv_args a);
+typedef struct sn_conv1d_args { sn_t x, w; int64_t left, right, stride, dilation, groups; bool causal; int end_; } sn_conv1d_args;
+#define sn_conv1d(...) sn_conv1d_at(SN_HERE("sn_conv1d(" #__VA_ARGS__ ")"), (sn_conv1d_args){__VA_ARGS__, .end_ = 0})
+sn_t sn_conv1d_at(sn_here here, sn_conv1d_args a);
 /* sn_recur(a, b, axis): y[t] = a[t] y[t-1] + b[t], from y[-1] = 0; reverse: y[t] = a[t] y[t+1] + b[t]. */
 typedef struct sn_recur_opt { int axis; bool reverse; int end_; } sn_recur_opt;
 #define sn_recur(a, b, ...) sn_recur_at(SN_HERE("sn_recur(" #a ", " #b ", " #__VA_ARGS__ ")"), SN_T(a), SN_T(b), (sn_recur_opt){__VA_ARGS__, .end_ = 0})
@@ -371,6 +371,12 @@ typedef struct sn_norm_args { sn_scope m; const char *name; sn_t x; double eps; 
 #define sn_rmsnorm(...) sn_norm_at(SN_HERE("sn_rmsnorm(" #__VA_ARGS__ ")"), "rmsnorm", (sn_norm_args){__VA_ARGS__, .end_ = 0})
 #define sn_group_norm(...) sn_norm_at(SN_HERE("sn_group_norm(" #__VA_ARGS__ ")"), "group_norm", (sn_norm_args){__VA_ARGS__, .end_ = 0})
 sn_t sn_norm_at(sn_here here, const char *kind, sn_norm_args a);
+
+/* Causal depthwise convolution over axis 1 of x [B, T, C]: parameters "name.weight" [width, 1, C], "name.bias" [C]. In a
+ * scope with .cache the last width - 1 rows become the state "name.last", which a start of 0 forgets. */
+typedef struct sn_conv_args { sn_scope m; const char *name; sn_t x; int64_t width; bool no_bias; sn_init init; int end_; } sn_conv_args;
+#define sn_conv(...) sn_conv_at(SN_HERE("sn_conv(" #__VA_ARGS__ ")"), (sn_conv_args){__VA_ARGS__, .end_ = 0})
+sn_t sn_conv_at(sn_here here, sn_conv_args a);
 
 /* In a scope with .cache = N: x [B, T, ..] is written at its positions into a state [B, N, ..], whose next value is
  * returned; x otherwise. ring: position p lives in slot p mod N, so positions may grow without end. */

@@ -78,7 +78,43 @@ static void linear(sn_scope m, const none *c) {
   sn_output(m, "d", d);
 }
 
-SN_MODEL(along, none, prefixes, gradients, order, places, linear);
+static sn_t convolved(sn_scope m, const char *name, int64_t T) {
+  sn_t x = sn_input(m, name, SN_REAL, (1, T, 2));
+  return sn_conv(m, "conv", x, 3);
+}
+
+static void whole(sn_scope m, const none *c) {
+  (void)c;
+  sn_output(m, "y", convolved(m, "x5", 5));
+}
+
+static void begun(sn_scope m, const none *c) {
+  (void)c;
+  sn_t start = sn_scalar(m, "start", SN_I32, 0);
+  sn_output(m, "y", convolved(sn_with(m, .cache = 8, .start = start), "x3", 3));
+}
+
+static void stepped(sn_scope m, const none *c) {
+  (void)c;
+  sn_t start = sn_scalar(m, "start1", SN_I32, 3);
+  sn_output(m, "y", convolved(sn_with(m, .cache = 8, .start = start), "x1", 1));
+}
+
+static void too_many(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_top_k(x23(m), 4).values); }
+static void no_maximum(sn_scope m, const none *c) {
+  (void)c;
+  sn_output(m, "y", sn_cummax(x23(m), 0, .exclusive = true).values);
+}
+static void no_predicate(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_compact(x23(m), x23(m)).rows); }
+static void no_window(sn_scope m, const none *c) {
+  (void)c;
+  sn_output(m, "y", sn_conv1d(x23(m), sn_input(m, "w", SN_REAL, (4, 3, 1))));
+}
+static void no_square(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_solve_lower(x23(m), x23(m))); }
+static void no_segment(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_segment_sum(x23(m), x23(m), 3)); }
+
+SN_MODEL(along, none, prefixes, gradients, order, places, linear, whole, begun, stepped, too_many, no_maximum,
+         no_predicate, no_window, no_square, no_segment);
 
 static bench *begin(const char *graph) { return bench_begin(&sn_model_along, graph, NULL, SN_ELEM_F32); }
 
@@ -169,9 +205,55 @@ static void test_linear(void **state) {
   bench_end(b);
 }
 
+/* A sequence at once, and in two runs that hand the last rows on; a new start forgets them. */
+static void test_conv(void **state) {
+  (void)state;
+  bench *b = begin("whole|begun|stepped");
+  GIVE(b, "conv.weight", 1, -1, 2, .5, 3, 2);
+  GIVE(b, "conv.bias", .5, 0);
+  GIVE(b, "x5", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
+  GIVE(b, "x3", 1, 2, 3, 4, 5, 6);
+  bench_run(b, "whole");
+  EXPECT(b, "y", 3.5, 4, 11.5, 9, 22.5, 12, 34.5, 15, 46.5, 18);
+  for (int again = 0; again < 2; again++) {
+    bench_run(b, "begun");
+    EXPECT(b, "y", 3.5, 4, 11.5, 9, 22.5, 12);
+    GIVE(b, "x1", 7, 8);
+    bench_run(b, "stepped");
+    EXPECT(b, "y", 34.5, 15);
+    GIVE(b, "x1", 9, 10);
+    bench_run(b, "stepped");
+    EXPECT(b, "y", 46.5, 18);
+  }
+  bench_end(b);
+}
+
+static void test_mistakes(void **state) {
+  (void)state;
+  static const struct {
+    const char *graph, *says[3];
+  } all[] = {
+      {"too_many", {"sn_top_k: there are not as many", "1 to 3, the last axis of x23(m)", "4"}},
+      {"no_maximum", {"sn_cummax: an empty prefix has no maximum", "with its own element", "exclusive"}},
+      {"no_predicate", {"sn_compact: the predicate does not fit", "bool of the leading axes", "f32[2, 3]"}},
+      {"no_window", {"`conv1d`: operand 2 does not fit", "as many positions as the taps span", "f32[4, 3, 1]"}},
+      {"no_square", {"`solve_lower`: operand 1 does not fit", "floats [b.., N, N]", "f32[2, 3]"}},
+      {"no_segment", {"sn_segment_sum: the segments are not of integers", "i32 or i64", "f32[2, 3]"}},
+  };
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    sn_arena *arena = sn_arena_create();
+    const char *text = mistakes_of(&sn_model_along, all[i].graph, arena);
+    for (int k = 0; k < 3; k++)
+      if (!strstr(text, all[i].says[k])) fail_msg("expected \"%s\" in: %s", all[i].says[k], text);
+    assert_non_null(strstr(text, "test_along.c:"));
+    sn_arena_destroy(arena);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_prefixes), cmocka_unit_test(test_gradients),
-                                     cmocka_unit_test(test_order), cmocka_unit_test(test_places),
-                                     cmocka_unit_test(test_linear)};
+                                     cmocka_unit_test(test_order),    cmocka_unit_test(test_places),
+                                     cmocka_unit_test(test_linear),   cmocka_unit_test(test_conv),
+                                     cmocka_unit_test(test_mistakes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
