@@ -1,6 +1,6 @@
 /* Speed of generated CPU kernels against the multiply-add peak of the same run. Rounds are interleaved, so that a slow
- * phase of the machine hits all of them, and the best of all rounds counts. bench_kernels [ROUNDS] [ISA]      defaults:
- * 12, the host's level */
+ * phase of the machine hits all of them, and the best of all rounds counts. bench_kernels [ROUNDS] [ISA] [NAME]
+ * defaults: 12, the host's level; only kernels whose names hold NAME */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +70,8 @@ static void *memory(int64_t n, sn_elem e, double scale, uint64_t seed) {
   return b.data;
 }
 
+static const char *wanted = ""; /* part of a name */
+
 static entry *add(const char *name, const sn_target *t, sn_kernel *k) {
   entry *x = &entries[count++];
   double start = cpu_now();
@@ -79,6 +81,7 @@ static entry *add(const char *name, const sn_target *t, sn_kernel *k) {
 }
 
 static void contract(sn_arena *arena, const sn_target *t, const char *name, px_contract o) {
+  if (!strstr(name, wanted)) return;
   entry *x = add(name, t, px_contract_kernel(arena, &o));
   int64_t panels = (o.n + o.bn - 1) / o.bn;
   for (int j = 0; j < x->k->param_count; j++) {
@@ -100,6 +103,7 @@ static void contract(sn_arena *arena, const sn_target *t, const char *name, px_c
 }
 
 static void rows(sn_arena *arena, const sn_target *t, const char *name, bool softmax, int n, int cols) {
+  if (!strstr(name, wanted)) return;
   entry *x =
       add(name, t, softmax ? px_softmax(arena, n, cols, 4, false) : px_layernorm(arena, n, cols, 4, 1e-5, false));
   for (int j = 0; j < x->k->param_count; j++) x->args[j].p = memory((int64_t)n * cols, SN_ELEM_F32, 8, 1);
@@ -107,6 +111,7 @@ static void rows(sn_arena *arena, const sn_target *t, const char *name, bool sof
 }
 
 static void attention(const sn_target *t, const char *name, sn_kernel *k, const px_attention *o, double products) {
+  if (!strstr(name, wanted)) return;
   entry *x = add(name, t, k);
   for (int j = 0; j < k->param_count; j++) {
     bool slope = !strcmp(k->param[j].name, "slope"), lse = !strcmp(k->param[j].name, "lse");
@@ -185,6 +190,7 @@ int main(int argc, char **argv) {
   if (sn_llvm_host_target(&t)) return 1;
   for (int isa = 0; argc > 2 && isa <= SN_ISA_AMX; isa++)
     if (!strcmp(argv[2], sn_isa_name((sn_isa)isa)) && hx_can_run((sn_isa)isa)) t = sn_target_cpu((sn_isa)isa);
+  if (argc > 3) wanted = argv[3];
   sn_arena *arena = sn_arena_create();
   double peak = 0;
   candidates(arena, &t);
