@@ -69,8 +69,8 @@ static int microkernel_spills(const char *assembly, int *functions) {
   return spills;
 }
 
-static void no_spills(world *w, const sn_kernel *k) {
-  for (int isa = SN_ISA_BASELINE; isa <= SN_ISA_AVX512; isa++) {
+static void no_spills(world *w, sn_isa from, const sn_kernel *k) {
+  for (int isa = from; isa <= SN_ISA_AMX; isa++) {
     sn_target t = sn_target_cpu((sn_isa)isa);
     int functions = 0, spills = microkernel_spills(shown(w, &t, k, "asm"), &functions);
     assert_true(functions > 0);
@@ -88,10 +88,32 @@ static void microkernels_do_not_spill(void **state) {
       {64, 96, 64, 64, 48, 64, 64, .packed_b = true, .elem = SN_ELEM_BF16},
   };
   px_attention a = {12, 1024, 64, 64, 64, .keys_major = true, .causal = true, .scale = 0.125};
-  for (size_t i = 0; i < sizeof o / sizeof *o; i++) no_spills(w, px_contract_kernel(w->arena, &o[i]));
-  no_spills(w, px_attention_forward(w->arena, &a));
-  no_spills(w, px_attention_dkv(w->arena, &a));
-  no_spills(w, px_attention_dq(w->arena, &a));
+  for (size_t i = 0; i < sizeof o / sizeof *o; i++) no_spills(w, SN_ISA_BASELINE, px_contract_kernel(w->arena, &o[i]));
+  no_spills(w, SN_ISA_BASELINE, px_attention_forward(w->arena, &a));
+  no_spills(w, SN_ISA_BASELINE, px_attention_dkv(w->arena, &a));
+  no_spills(w, SN_ISA_BASELINE, px_attention_dq(w->arena, &a));
+}
+
+static void microkernels_of_tiles_do_not_spill(void **state) {
+  world *w = *state;
+  px_contract o[] = {
+      {1024, 1024, 1024, 64, 64, 1024, 256, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true},
+      {101, 130, 67, 64, 64, 67, 64, .elem = SN_ELEM_BF16},
+      {101, 130, 67, 64, 64, 64, 64, .symbolic = true, .elem = SN_ELEM_BF16, .ta = true},
+      {101, 130, 67, 64, 64, 64, 64, .symbolic = true, .elem = SN_ELEM_BF16, .tb = true},
+  };
+  for (size_t i = 0; i < sizeof o / sizeof *o; i++) no_spills(w, SN_ISA_AMX, px_contract_kernel(w->arena, &o[i]));
+}
+
+/* Where there are products of pairs and no tiles. */
+static void microkernels_of_pairs_do_not_spill(void **state) {
+  world *w = *state;
+  px_contract o = {1024, 1024, 1024, 64, 64, 1024, 256, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true};
+  sn_target t = sn_target_cpu(SN_ISA_AVX512);
+  strcat(t.features, ",avx512bf16");
+  int functions = 0;
+  assert_int_equal(microkernel_spills(shown(w, &t, px_contract_kernel(w->arena, &o), "asm"), &functions), 0);
+  assert_true(functions > 0);
 }
 
 /* ---- tiles ---------------------------------------------------------------------------------------------------- */
@@ -159,7 +181,7 @@ static void images_are_self_contained(void **state) { /* external symbols would 
   world *w = *state;
   px_contract o = {101, 130, 67, 32, 64, 16, 64, .elem = SN_ELEM_BF16, .bias = true, .gelu = true};
   const sn_kernel *k = px_contract_kernel(w->arena, &o);
-  for (int isa = SN_ISA_BASELINE; isa <= SN_ISA_AVX512; isa++) {
+  for (int isa = SN_ISA_BASELINE; isa <= SN_ISA_AMX; isa++) {
     sn_target t = sn_target_cpu((sn_isa)isa);
     sn_code_blob b = {0}, c = {0};
     assert_int_equal(sn_backend_llvm()->emit(&t, k, w->arena, w->diags, &b), SN_OK);
@@ -244,6 +266,8 @@ static void host_facts_are_sensible(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(microkernels_do_not_spill, setup, teardown),
+      cmocka_unit_test_setup_teardown(microkernels_of_tiles_do_not_spill, setup, teardown),
+      cmocka_unit_test_setup_teardown(microkernels_of_pairs_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_use_tiles, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_are_right, setup, teardown),
       cmocka_unit_test_setup_teardown(what_is_not_covered_is_refused, setup, teardown),
