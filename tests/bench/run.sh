@@ -12,6 +12,11 @@ if [ -x "$build/tests/bench/bench_kernels" ]; then
   "$build/tests/bench/bench_kernels"
 fi
 
+echo "== 1024^3 through the whole pipeline, a frozen operand, one thread"
+for f in gemm gemm_bf16; do
+  "$build/sinter" bench "$tree/tests/bench/$f.sn" --graph forward --dim M=1024 --threads 1 --repeat 50 | tail -n 2
+done
+
 echo "== ladder: models/gpt.c, $threads threads"
 "$build/sinter" bench "$tree/models/gpt.c" --ladder --threads "$threads"
 
