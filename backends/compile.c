@@ -11,6 +11,7 @@
 #include "backends/cache.h"
 #include "backends/ref.h"
 #include "ir/ref/kinterp.h"
+#include "passes/lower/limits.h"
 
 static double now_ms(void) {
   struct timespec t;
@@ -150,7 +151,8 @@ static sn_code first_failure(const jobs *j, sn_diags *diags) {
     if (!j->code[i]) continue;
     const sn_diags *d = j->diags[i];
     if (!d->count)
-      return sn_fail(diags, j->code[i], (sn_loc){0}, "kernel %s: code generation failed", j->kernel[i]->name);
+      return sn_fail(diags, j->code[i], (sn_loc){0}, "kernel %s: %s", j->kernel[i]->name,
+                     j->code[i] == SN_ERR_LIMIT ? "out of memory" : "code generation failed");
     return sn_fail(diags, j->code[i], d->at[0].loc, "%s", d->at[0].message);
   }
   return SN_OK;
@@ -180,7 +182,7 @@ static sn_code generate(sn_compiled *c, const sn_compile_opt *opt, sn_diags *dia
   pthread_mutex_init(&j.lock, NULL);
   if (ready) run_workers(&j, opt->threads);
   pthread_mutex_destroy(&j.lock);
-  for (int i = 0; i < n; i++) {
+  for (int i = 0; i < n && ready; i++) {
     collect(&j, i, c->arena);
     c->cache_hits += j.hit[i];
     c->cache_misses += !j.hit[i];
@@ -265,6 +267,7 @@ sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_
   c->plan->model = opt->model ? opt->model : "";
   c->plan->settings = opt->settings ? opt->settings : "";
   c->plan->target = target_text(c);
+  if (c->flat) sn_plan_find_limits(c->flat, c->plan);
   SN_TRY(sn_plan_verify(c->plan, diags));
   return sn_plan_check_hazards(c->plan, diags);
 }

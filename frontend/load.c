@@ -43,7 +43,8 @@ typedef struct load_job {
 /* ---- files ---------------------------------------------------------------------------------------------- */
 
 static sn_code fail(load_job *j, sn_code code, const char *what, const char *path) {
-  return sn_fail(j->diags, code, (sn_loc){.file = path}, "%s: %s", what, strerror(errno));
+  const char *why = strerror(errno);
+  return sn_fail(j->diags, errno == ENOMEM ? SN_ERR_LIMIT : code, (sn_loc){.file = path}, "%s: %s", what, why);
 }
 
 /* Makes a directory and those above it. */
@@ -207,8 +208,13 @@ static sn_code open_object(load_job *j, const char *object) {
   void *handle = dlopen(object, RTLD_NOW | RTLD_LOCAL);
   if (!handle) return sn_fail(j->diags, SN_ERR_INPUT, loc, "the model cannot be loaded: %s", dlerror());
   const sn_model *const *plugin = (const sn_model *const *)dlsym(handle, "sn_plugin");
-  sn_model_file *f = plugin && *plugin ? malloc(sizeof *f) : NULL;
+  sn_model_file *f = malloc(sizeof *f);
   if (!f) {
+    dlclose(handle);
+    return SN_ERR_LIMIT;
+  }
+  if (!plugin || !*plugin) {
+    free(f);
     dlclose(handle);
     sn_code code = sn_fail(j->diags, SN_ERR_INPUT, loc, "there is no model in the file");
     sn_fail_expected(j->diags, "SN_MODEL(name, settings, graph, ...) as its last line");

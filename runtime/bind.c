@@ -241,7 +241,8 @@ static sn_code bind_fill(const sn_runtime *r, sn_bound *b, sn_diags *diags) {
   SN_TRY(bind_sizes(p, b, diags));
   SN_TRY(bind_steps(p, steps, count, b, diags));
   if (sn_layout(p, b->graph, r->root, b->bytes, b->offset, &b->pool_bytes))
-    return too_large(diags, "the pool of temporaries");
+    return sn_fail(diags, SN_ERR_LIMIT, NOWHERE,
+                   "no memory for the temporaries, or more of them than can be addressed");
   return SN_OK;
 }
 

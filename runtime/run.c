@@ -284,11 +284,50 @@ static void hand_out(const run *x) {
   }
 }
 
+/* ---- inputs that number rows --------------------------------------------------------------------- */
+
+static int64_t id_at(sn_elem e, const void *data, int64_t i) {
+  switch (e) {
+    case SN_ELEM_I64: return ((const int64_t *)data)[i];
+    case SN_ELEM_I32: return ((const int32_t *)data)[i];
+    case SN_ELEM_I8: return ((const int8_t *)data)[i];
+    default: return ((const uint8_t *)data)[i];
+  }
+}
+
+static sn_code outside(const run *x, const sn_plan_limit *l, int64_t last, int64_t id, int64_t at) {
+  const char *name = x->r->plan->slot[l->slot].name;
+  sn_loc loc = {.file = l->file, .line = l->line};
+  sn_fail(x->diags, SN_ERR_INPUT, loc, "`%s`: a row that input %s names is outside of the table", l->op, name);
+  sn_fail_expected(x->diags, "0 to %" PRId64, last);
+  sn_fail_found(x->diags, "%" PRId64 " at element %" PRId64, id, at);
+  return SN_ERR_INPUT;
+}
+
+static sn_code check_limit(const run *x, const sn_plan_limit *l) {
+  const sn_slot *slot = &x->r->plan->slot[l->slot];
+  int64_t rows, span, count = x->b->bytes[l->slot] / (int64_t)sn_elem_bytes(slot->type->elem);
+  if (sn_dimx_eval(l->rows, x->b->dims, &rows) || sn_dimx_eval(l->span, x->b->dims, &span))
+    return sn_fail(x->diags, SN_ERR_LIMIT, NOWHERE, "%s is too large", slot->name);
+  for (int64_t i = 0; i < count; i++) {
+    int64_t id = id_at(slot->type->elem, x->r->data[l->slot], i);
+    if (id < 0 || id > rows - span) return outside(x, l, rows - span, id, i);
+  }
+  return SN_OK;
+}
+
+static sn_code check_limits(const run *x) {
+  const sn_plan_graph *g = x->b->graph < 0 ? NULL : &x->r->plan->graph[x->b->graph];
+  for (int i = 0; g && i < g->limit_count; i++) SN_TRY(check_limit(x, &g->limit[i]));
+  return SN_OK;
+}
+
 /* ---- run ---------------------------------------------------------------------------------------- */
 
 static sn_code run_bound(const run *x) {
   SN_TRY(grow_pool(x));
   SN_TRY(place_slots(x));
+  SN_TRY(check_limits(x));
   SN_TRY(sn_exec(x->r, x->s, x->b, x->diags));
   hand_out(x);
   return SN_OK;

@@ -73,7 +73,8 @@ void sn_store_reset(sn_store *s, const char *pattern);
 
 /* Runs one graph once. Symbols are bound from the extents of inputs; buffers of unused outputs may be left out.
  * Inputs are only read. Data aligned to 64 bytes is used in place, other data is copied.
- * errors: SN_ERR_USAGE unknown or missing input; SN_ERR_INPUT shape outside bounds (expected and found); SN_ERR_LIMIT
+ * errors: SN_ERR_USAGE unknown or missing input; SN_ERR_INPUT shape outside bounds, or an element that names a row
+ * which is not there (expected and found); SN_ERR_LIMIT
  * memory; SN_ERR_NUMERIC a check failed: no state was written. */
 SN_MUST sn_code sn_run(sn_runtime *r, sn_store *s, const char *graph, int buffer_count, const sn_buffer *buffers,
                        sn_diags *diags);

@@ -5,20 +5,6 @@
 
 #include "backends/llvm/cg.h"
 
-static bool is_elementary(sn_kop op) {
-  switch (op) {
-    case SN_K_EXP2:
-    case SN_K_LOG2:
-    case SN_K_EXP:
-    case SN_K_LOG:
-    case SN_K_SIN:
-    case SN_K_COS:
-    case SN_K_TANH:
-    case SN_K_ERF: return true;
-    default: return false;
-  }
-}
-
 /* b of packed pairs: a slot, or a window whose rows are contiguous and complete in columns */
 static bool readable_pairs(const sn_kernel *k, sn_kv v) {
   const sn_kins *x = sn_k_ins(k, v);
@@ -41,7 +27,7 @@ static const char *packed_product(const sn_kernel *k, const sn_kins *x, const cg
 
 static const char *uncovered(const sn_kernel *k, sn_kv v, const cg_isa *isa) {
   const sn_kins *x = sn_k_ins(k, v);
-  if (is_elementary(x->op)) return "is an elementary function, which passes/kernel/math expands first";
+  if (sn_kop_is_elementary(x->op)) return "is an elementary function, which passes/kernel/math expands first";
   if (x->op == SN_K_MMA && x->i & SN_K_VNNI) return packed_product(k, x, isa);
   return NULL;
 }

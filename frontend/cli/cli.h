@@ -88,7 +88,6 @@ void cli_json_string(sn_text *t, const char *s);
 const char *cli_human(sn_arena *arena, double x, const char *unit);
 /* The file of weights that --init names, of a run folder if it is one; NULL: none. */
 const char *cli_init_file(cli *c);
-SN_MUST sn_code cli_write_file(cli *c, const char *path, const void *data, size_t bytes);
 
 /* Kernels, plan, LLVM IR or assembly of the compiled graphs, as text. */
 SN_MUST sn_code cli_emit_text(cli *c, const cli_source *s, const char *what, sn_text *t);

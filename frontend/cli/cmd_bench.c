@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/cli/bench.h"
+#include "runtime/io/file.h"
 #include "runtime/io/svg.h"
 
 static const char *const rungs[] = {"none", "map", "map,rows", "map,rows,contract", "all"};
@@ -58,7 +59,7 @@ static sn_code write_svg(cli *c, const char *path, const cli_measure row[RUNGS])
   for (int i = 0; i < RUNGS; i++) value[i] = row[i].median_ms, label[i] = row[i].label;
   sn_text svg = sn_text_begin(c->arena);
   sn_svg_bars(&svg, "time of one run, by what is fused", "ms", RUNGS, label, value);
-  return cli_write_file(c, path, svg.at, (size_t)svg.count);
+  return sn_file_write_all(path, svg.at, (size_t)svg.count, c->diags);
 }
 
 static sn_code bench_ladder(cli *c, const char *path, sn_text *t) {

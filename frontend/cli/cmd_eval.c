@@ -94,14 +94,20 @@ static sn_code measure(evaluation *e) {
   return SN_OK;
 }
 
-sn_code cli_eval(cli *c) {
+static int evaluate(void *arg) {
+  evaluation *e = arg;
+  cli *c = e->c;
   const char *path;
-  evaluation e = {.c = c};
   SN_TRY(cli_word(c, "DIR", &path));
-  SN_TRY(cli_int(c, CLI_BATCH, 12, 1, 1 << 20, &e.batch));
-  SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &e.threads));
-  SN_TRY(compile(&e, path));
-  sn_code code = measure(&e);
+  SN_TRY(cli_int(c, CLI_BATCH, 12, 1, 1 << 20, &e->batch));
+  SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &e->threads));
+  SN_TRY(compile(e, path));
+  return measure(e);
+}
+
+sn_code cli_eval(cli *c) {
+  evaluation e = {.c = c};
+  sn_code code = (sn_code)sn_protect(evaluate, &e); /* what it made is freed below, also when memory runs out */
   sn_store_destroy(e.store);
   sn_runtime_destroy(e.runtime);
   sn_dataset_destroy(e.data);

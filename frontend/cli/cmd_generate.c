@@ -50,10 +50,17 @@ static void print_json(cli *c, const output *out, const sn_continue_opt *o, doub
   fputs(t.at, stdout);
 }
 
-sn_code cli_generate(cli *c) {
+typedef struct generation {
+  cli *c;
+  bool open;
+  sn_serving serving;
+} generation;
+
+static int generate(void *arg) {
+  generation *g = arg;
+  cli *c = g->c;
   const char *path;
   cli_rundir dir;
-  sn_serving serving;
   sn_continue_opt o = {.on_text = on_text};
   int64_t threads;
   output out = {.json = cli_has(c, CLI_JSON), .text = sn_text_begin(c->arena)};
@@ -62,11 +69,18 @@ sn_code cli_generate(cli *c) {
   SN_TRY(cli_rundir_read(c, path, &dir));
   sn_runtime_opt run = {.threads = (int)threads};
   if (dir.compiled) run = sn_compile_runtime_opt(dir.compiled, (int)threads);
-  SN_TRY(sn_serving_open(&dir.parts, dir.compiled ? dir.compiled->plan : NULL, &run, c->diags, &serving));
+  SN_TRY(sn_serving_open(&dir.parts, dir.compiled ? dir.compiled->plan : NULL, &run, c->diags, &g->serving));
+  g->open = true;
   o.user = &out;
   double start = now();
-  sn_code code = sn_serving_continue(&serving, &o, c->diags);
-  if (!code && out.json) print_json(c, &out, &o, now() - start);
-  sn_serving_close(&serving);
+  SN_TRY(sn_serving_continue(&g->serving, &o, c->diags));
+  if (out.json) print_json(c, &out, &o, now() - start);
+  return SN_OK;
+}
+
+sn_code cli_generate(cli *c) {
+  generation g = {.c = c};
+  sn_code code = (sn_code)sn_protect(generate, &g); /* what it made is freed below, also when memory runs out */
+  if (g.open) sn_serving_close(&g.serving);
   return code;
 }

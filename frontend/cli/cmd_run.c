@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "frontend/cli/ids.h"
+#include "frontend/cli/cli.h"
 #include "ir/ops/ops.h"
 #include "runtime/io/npy.h"
 #include "runtime/io/safetensors.h"
@@ -60,7 +60,6 @@ typedef struct job {
   int buffer_count;
   sn_npy *array;     /* by slot: what --in gave; data NULL: nothing */
   const char **file; /* by slot */
-  cli_ids ids;
 } job;
 
 static int slot_of(const job *j, const char *name) {
@@ -152,7 +151,6 @@ static sn_code bind_slot(job *j, int s) {
   j->data[s] = b.data = sn_arena_array(c->arena, (size_t)count + 8, sn_elem_bytes(slot->type->elem));
   if (slot->role == SN_SLOT_INPUT) {
     SN_TRY(sn_npy_convert(&j->array[s], j->file[s], slot->type->elem, b.data, c->diags));
-    SN_TRY(cli_ids_check(c, &j->ids, slot->name, slot->type->elem, b.data, count));
   }
   j->buffer[j->buffer_count++] = b;
   return SN_OK;
@@ -229,10 +227,11 @@ static sn_code run_job(job *j) {
   return SN_OK;
 }
 
-sn_code cli_run(cli *c) {
+static int run(void *arg) {
+  job *j = arg;
+  cli *c = j->c;
   const char *path, *graph = cli_get(c, CLI_GRAPH, NULL);
   cli_source s;
-  job j = {.c = c};
   int64_t threads;
   if (cli_has(c, CLI_CHECK)) return cli_check(c);
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
@@ -241,20 +240,22 @@ sn_code cli_run(cli *c) {
   sn_func *f = sn_module_find(s.module, graph ? graph : "train");
   for (int i = 0; !f && i < s.module->func_count; i++)
     if (s.module->func[i]->kind == SN_FUNC_GRAPH) f = s.module->func[i];
-  if (f) {
-    SN_TRY(add_gradients(c, s.module, f));
-    cli_ids_find(c, f, &j.ids);
-  }
+  if (f) { SN_TRY(add_gradients(c, s.module, f)); }
   sn_compile_opt opt = cli_compile_opt(c, &s);
-  SN_TRY(cli_compile(c, s.module, &opt, &j.k));
-  j.plan = j.k.plan;
-  SN_TRY(cli_graph(c, j.plan, &j.graph));
-  int n = j.plan->slot_count + 1;
-  j.data = SN_ARRAY(c->arena, n, void *), j.buffer = SN_ARRAY(c->arena, n, sn_buffer);
-  j.array = SN_ARRAY(c->arena, n, sn_npy), j.file = SN_ARRAY(c->arena, n, const char *);
-  sn_runtime_opt ro = sn_compile_runtime_opt(&j.k, (int)threads);
-  SN_TRY(sn_runtime_create(j.plan, &ro, c->diags, &j.runtime));
-  sn_code code = run_job(&j);
+  SN_TRY(cli_compile(c, s.module, &opt, &j->k));
+  j->plan = j->k.plan;
+  SN_TRY(cli_graph(c, j->plan, &j->graph));
+  int n = j->plan->slot_count + 1;
+  j->data = SN_ARRAY(c->arena, n, void *), j->buffer = SN_ARRAY(c->arena, n, sn_buffer);
+  j->array = SN_ARRAY(c->arena, n, sn_npy), j->file = SN_ARRAY(c->arena, n, const char *);
+  sn_runtime_opt ro = sn_compile_runtime_opt(&j->k, (int)threads);
+  SN_TRY(sn_runtime_create(j->plan, &ro, c->diags, &j->runtime));
+  return run_job(j);
+}
+
+sn_code cli_run(cli *c) {
+  job j = {.c = c};
+  sn_code code = (sn_code)sn_protect(run, &j); /* what it made is freed below, also when memory runs out */
   sn_store_destroy(j.store);
   sn_runtime_destroy(j.runtime);
   return code;

@@ -204,10 +204,15 @@ static sn_code prepare(cli *c, cli_training *t) {
   return t->teacher ? cli_teacher_load(c, t->teacher, t->store, t->compiled.plan, &t->teacher_hash) : SN_OK;
 }
 
+static int run_protected(void *arg) {
+  cli_training *t = arg;
+  SN_TRY(prepare(t->c, t));
+  return cli_training_run(t);
+}
+
 static sn_code train(cli *c, bool distills) {
   cli_training t = {.c = c, .lock = -1, .distills = distills};
-  sn_code code = prepare(c, &t);
-  if (!code) code = cli_training_run(&t);
+  sn_code code = (sn_code)sn_protect(run_protected, &t); /* what it made is freed below, also when memory runs out */
   sn_metrics_close(t.metrics);
   sn_store_destroy(t.store);
   sn_runtime_destroy(t.runtime);

@@ -227,11 +227,3 @@ const char *cli_init_file(cli *c) {
   const char *path = cli_get(c, CLI_INIT, NULL);
   return path && !stat(path, &st) && S_ISDIR(st.st_mode) ? sn_dir_of(c->arena, path).weights : path;
 }
-
-sn_code cli_write_file(cli *c, const char *path, const void *data, size_t bytes) {
-  FILE *f = fopen(path, "wb");
-  bool ok = f && fwrite(data, 1, bytes, f) == bytes;
-  int error = errno;
-  if (f && fclose(f)) ok = false;
-  return ok ? SN_OK : sn_fail(c->diags, SN_ERR_LIMIT, (sn_loc){0}, "%s cannot be written: %s", path, strerror(error));
-}

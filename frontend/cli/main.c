@@ -230,6 +230,12 @@ typedef struct call {
   cli c;
 } call;
 
+static int print_messages(void *arg) {
+  const cli *c = arg;
+  if (c->diags->count) fputs(sn_diags_print(c->diags, c->arena), stderr);
+  return SN_OK;
+}
+
 static int run_call(void *arg) {
   call *x = arg;
   sn_code code = read_words(&x->c, x->k, x->argc, x->argv);
@@ -247,13 +253,13 @@ static int run_command(const cli_command_row *k, int argc, char **argv) {
   x.c.diags = sn_diags_create();
   if (!x.c.arena || !x.c.diags) {
     fputs("sinter: out of memory\n", stderr);
+    sn_diags_destroy(x.c.diags);
+    sn_arena_destroy(x.c.arena);
     return SN_ERR_LIMIT;
   }
   int code = sn_protect(run_call, &x);
   fflush(stdout);
-  if (x.c.diags->count)
-    fputs(sn_diags_print(x.c.diags, x.c.arena), stderr);
-  else if (code == SN_ERR_LIMIT)
+  if (sn_protect(print_messages, &x.c) || (code == SN_ERR_LIMIT && !x.c.diags->count))
     fputs("sinter: out of memory\n", stderr);
   for (int i = x.c.held_count - 1; i >= 0; i--) x.c.held[i].undo(x.c.held[i].what);
   sn_diags_destroy(x.c.diags);

@@ -37,18 +37,17 @@ static const char *identity(const cli_training *t) {
   return sn_arena_printf(t->c->arena, "%s teacher=%016llx", t->source.settings, (unsigned long long)t->teacher_hash);
 }
 
-static sn_checkpoint_info info_of(const cli_training *t, int64_t step) {
-  sn_checkpoint_info i = {.step = step,
-                          .seed = t->seed,
-                          .data_hash = sn_dataset_hash(t->data),
-                          .model = t->source.name,
-                          .settings = identity(t),
-                          .batch = t->batch,
-                          .window = t->window,
-                          .option_count = t->recipe.option_count,
-                          .option = t->recipe.option};
-  sn_plan_hash(t->compiled.plan, i.plan_hash);
-  return i;
+static sn_code info_of(const cli_training *t, int64_t step, sn_checkpoint_info *out) {
+  *out = (sn_checkpoint_info){.step = step,
+                              .seed = t->seed,
+                              .data_hash = sn_dataset_hash(t->data),
+                              .model = t->source.name,
+                              .settings = identity(t),
+                              .batch = t->batch,
+                              .window = t->window,
+                              .option_count = t->recipe.option_count,
+                              .option = t->recipe.option};
+  return sn_plan_hash(t->compiled.plan, out->plan_hash);
 }
 
 /* Steps since the newest checkpoint may have seen other data: no new one is written. */
@@ -60,7 +59,8 @@ static sn_code check_data(void *user, int64_t step, sn_diags *diags) {
 
 static sn_code save(void *user, int64_t step, sn_diags *diags) {
   cli_training *t = user;
-  sn_checkpoint_info info = info_of(t, step);
+  sn_checkpoint_info info;
+  SN_TRY(info_of(t, step, &info));
   SN_TRY(sn_checkpoint_save(t->dir.checkpoints, t->store, t->compiled.plan, &info, diags));
   return sn_store_save(t->store, t->compiled.plan, t->dir.weights, diags);
 }
@@ -80,7 +80,8 @@ static sn_code resume(cli_training *t, int64_t *first) {
   cli *c = t->c;
   *first = 0;
   if (!cli_has(c, CLI_RESUME)) return initial_weights(t);
-  sn_checkpoint_info info = info_of(t, 0);
+  sn_checkpoint_info info;
+  SN_TRY(info_of(t, 0, &info));
   SN_TRY(sn_checkpoint_resume(t->dir.checkpoints, t->store, t->compiled.plan, &info, on_skip, NULL, c->diags, first));
   if (*first < 0) {
     *first = 0;

@@ -91,6 +91,14 @@ static sn_code check_type(const check *c, const sn_type *type) {
   if (!type) return bad(c, "a result has no type");
   if (type->elem <= SN_ELEM_NONE || type->elem >= SN_ELEM_COUNT) return bad(c, "a result has no element type");
   if (type->rank < 0 || type->rank > SN_RANK_MAX) return bad(c, "a result has rank %d, at most 8 may be", type->rank);
+  int64_t extent, count = 1;
+  for (int i = 0; i < type->rank; i++) {
+    if (!sn_dimx_is_const(type->dim[i], &extent)) continue;
+    if (extent < 0 || extent > SN_DIM_MAX)
+      return bad(c, "a result has an extent of %lld; 0 to 2^40 may be", (long long)extent);
+    if (extent && __builtin_mul_overflow(count, extent, &count))
+      return bad(c, "a result has more elements than can be counted: %s", sn_type_text(c->arena, type));
+  }
   return SN_OK;
 }
 

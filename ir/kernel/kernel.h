@@ -160,6 +160,7 @@ void sn_k_end_if(sn_kernel *k, int count, sn_kv *yield); /* results on return */
 
 const char *sn_kop_name(sn_kop op);
 sn_kclass sn_kop_class(sn_kop op);
+bool sn_kop_is_elementary(sn_kop op); /* expanded before a backend sees it */
 sn_kop sn_kop_find(const char *name); /* SN_K_NONE: unknown */
 /* The pointer is valid until the next instruction is built. */
 static inline const sn_kins *sn_k_ins(const sn_kernel *k, sn_kv v) { return &k->ins[v]; }

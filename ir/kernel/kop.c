@@ -24,3 +24,17 @@ sn_kop sn_kop_find(const char *name) {
     if (!strcmp(info[op].name, name)) return (sn_kop)op;
   return SN_K_NONE;
 }
+
+bool sn_kop_is_elementary(sn_kop op) {
+  switch (op) {
+    case SN_K_EXP2:
+    case SN_K_LOG2:
+    case SN_K_EXP:
+    case SN_K_LOG:
+    case SN_K_SIN:
+    case SN_K_COS:
+    case SN_K_TANH:
+    case SN_K_ERF: return true;
+    default: return false;
+  }
+}

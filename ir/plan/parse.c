@@ -210,10 +210,25 @@ static sn_code parse_prepare(parser *p) {
   return p->x.failed;
 }
 
+static sn_code parse_limit(parser *p, sn_plan_limit *out) {
+  sn_lexer *x = &p->x;
+  sn_plan_limit l = {0};
+  SN_TRY(parse_index(x, &l.slot));
+  SN_TRY(parse_dim_if(p, "rows", &l.rows));
+  SN_TRY(parse_dim_if(p, "span", &l.span));
+  SN_TRY(sn_lex_expect(x, "op"));
+  SN_TRY(sn_lex_string(x, &l.op));
+  SN_TRY(parse_string_if(x, "file", &l.file));
+  SN_TRY(sn_lex_expect(x, "line"));
+  SN_TRY(parse_index(x, &l.line));
+  *out = l;
+  return SN_OK;
+}
+
 static sn_code parse_graph(parser *p) {
   sn_lexer *x = &p->x;
   sn_plan_graph g = {0};
-  int step_capacity = 0, refusal_capacity = 0;
+  int step_capacity = 0, refusal_capacity = 0, limit_capacity = 0;
   SN_TRY(sn_lex_string(x, &g.name));
   SN_TRY(sn_lex_expect(x, "{"));
   while (!sn_lex_accept(x, "}")) {
@@ -223,6 +238,10 @@ static sn_code parse_graph(parser *p) {
       SN_TRY(sn_lex_string(x, &r->ops));
       SN_TRY(sn_lex_string(x, &r->reason));
       g.refusal_count++;
+    } else if (sn_lex_accept(x, "limit")) {
+      SN_GROW(p->arena, g.limit, g.limit_count, limit_capacity);
+      SN_TRY(parse_limit(p, &g.limit[g.limit_count]));
+      g.limit_count++;
     } else {
       SN_GROW(p->arena, g.step, g.step_count, step_capacity);
       SN_TRY(parse_step(p, &g.step[g.step_count]));

@@ -61,11 +61,11 @@ static int hash_protected(void *arg) {
   return SN_OK;
 }
 
-void sn_plan_hash(const sn_plan *p, uint64_t out[2]) {
+sn_code sn_plan_hash(const sn_plan *p, uint64_t out[2]) {
   hash_job job = {sn_arena_scratch(), p, out};
-  out[0] = out[1] = 0;
-  if (job.arena && sn_protect(hash_protected, &job)) out[0] = out[1] = 0;
+  sn_code code = job.arena ? (sn_code)sn_protect(hash_protected, &job) : SN_ERR_LIMIT;
   sn_arena_destroy(job.arena);
+  return code;
 }
 
 bool sn_plan_is_native(const sn_plan *p) {

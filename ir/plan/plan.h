@@ -84,12 +84,24 @@ typedef struct sn_refusal {
   const char *ops, *reason;
 } sn_refusal;
 
+/* An input whose elements number rows: every element v must have 0 <= v and v + span <= rows. Checked before a run. */
+typedef struct sn_plan_limit {
+  int slot;            /* INPUT of integers */
+  const sn_dimx *rows; /* of what the op looks into */
+  const sn_dimx *span; /* rows that one element reaches: 1, or the positions that are added to a start */
+  const char *op;      /* "gather" */
+  const char *file;    /* of the user's line; may be NULL */
+  int line;
+} sn_plan_limit;
+
 typedef struct sn_plan_graph {
   const char *name;
   int step_count;
   sn_step *step;
   int refusal_count;
   sn_refusal *refusal; /* fusions that were refused, with the reason */
+  int limit_count;
+  sn_plan_limit *limit;
 } sn_plan_graph;
 
 typedef struct sn_plan {
@@ -147,7 +159,8 @@ SN_MUST sn_code sn_plan_parse(sn_arena *arena, sn_diags *diags, const char *file
 SN_MUST sn_code sn_plan_write(sn_arena *arena, const sn_plan *p, unsigned char **out, size_t *out_bytes);
 SN_MUST sn_code sn_plan_read(sn_arena *arena, sn_diags *diags, const char *file, const void *data, size_t bytes,
                              sn_plan **out);
-/* 128-bit identity of everything that decides results: steps, code, initial values; in checkpoints. */
-void sn_plan_hash(const sn_plan *p, uint64_t out[2]);
+/* 128-bit identity of everything that decides results: steps, code, initial values; in checkpoints.
+ * errors: SN_ERR_LIMIT memory */
+SN_MUST sn_code sn_plan_hash(const sn_plan *p, uint64_t out[2]);
 
 #endif

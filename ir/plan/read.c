@@ -20,7 +20,8 @@ enum {
   SLOT_BYTES = 41,
   CODE_BYTES = 33,
   STEP_BYTES = 61,
-  GRAPH_BYTES = 12,
+  GRAPH_BYTES = 16,
+  LIMIT_BYTES = 24,
   ARG_BYTES = 5,
   STRING_BYTES = 4
 }; /* at least */
@@ -208,6 +209,15 @@ static sn_step *read_steps(reader *r, int *out_count) {
   return steps;
 }
 
+static void read_limit(reader *r, sn_plan_limit *l) {
+  l->slot = get_index(r);
+  l->rows = get_dim(r);
+  l->span = get_dim(r);
+  l->op = get_string(r);
+  l->file = get_string_or_null(r, SN_PLAN_NAME_BYTES);
+  l->line = get_index(r);
+}
+
 static void read_graph(reader *r, sn_plan_graph *g) {
   g->name = get_string(r);
   g->step = read_steps(r, &g->step_count);
@@ -217,6 +227,9 @@ static void read_graph(reader *r, sn_plan_graph *g) {
     g->refusal[i].ops = get_string(r);
     g->refusal[i].reason = get_string(r);
   }
+  g->limit_count = get_count(r, LIMIT_BYTES);
+  g->limit = SN_ARRAY(r->arena, g->limit_count, sn_plan_limit);
+  for (int i = 0; i < g->limit_count && !r->failed; i++) read_limit(r, &g->limit[i]);
 }
 
 /* ---- whole ----------------------------------------------------------------------------------------------- */
@@ -274,7 +287,10 @@ sn_code sn_plan_read(sn_arena *arena, sn_diags *diags, const char *file, const v
                      sn_plan **out) {
   read_job job = {.r = {.arena = arena, .diags = diags, .file = file, .at = data}, .bytes = bytes};
   job.r.end = job.r.at + bytes;
-  SN_TRY((sn_code)sn_protect(read_protected, &job));
-  *out = job.r.plan;
-  return SN_OK;
+  int count = diags ? diags->count : 0;
+  sn_code code = (sn_code)sn_protect(read_protected, &job);
+  if (code && diags && diags->count > count && !diags->at[count].loc.file)
+    diags->at[count].loc.file = sn_arena_strdup(diags->arena, file);
+  if (!code) *out = job.r.plan;
+  return code;
 }

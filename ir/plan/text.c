@@ -88,6 +88,15 @@ static void print_step(sn_text *out, const sn_step *s) {
   sn_text_char(out, '\n');
 }
 
+static void print_limit(sn_text *out, const sn_plan_limit *l) {
+  sn_text_add(out, "  limit %d", l->slot);
+  print_dim(out, "rows", l->rows);
+  print_dim(out, "span", l->span);
+  print_named(out, "op", l->op);
+  print_named(out, "file", l->file);
+  sn_text_add(out, " line %d\n", l->line);
+}
+
 static void print_graph(sn_text *out, const sn_plan_graph *g) {
   sn_text_add(out, "graph ");
   sn_text_quoted(out, g->name);
@@ -100,6 +109,7 @@ static void print_graph(sn_text *out, const sn_plan_graph *g) {
     sn_text_quoted(out, g->refusal[i].reason);
     sn_text_char(out, '\n');
   }
+  for (int i = 0; i < g->limit_count; i++) print_limit(out, &g->limit[i]);
   sn_text_add(out, "}\n");
 }
 

@@ -332,6 +332,15 @@ static sn_code check_steps(checker *c, int count, const sn_step *steps) {
   return SN_OK;
 }
 
+static sn_code check_limit(checker *c, const sn_plan_limit *l) {
+  const sn_slot *s = l->slot >= 0 && l->slot < c->p->slot_count ? &c->p->slot[l->slot] : NULL;
+  if (!s || s->role != SN_SLOT_INPUT || s->graph != c->graph || !sn_elem_is_int(s->type->elem))
+    return FAIL(c, "plan: graph '%.64s' limits slot %d, which is no input of integers", c->graph_name, l->slot);
+  if (!l->rows || !l->span || !is_string(l->op) || (l->file && !is_string(l->file)) || l->line < 0)
+    return FAIL(c, "plan: graph '%.64s' has an empty limit", c->graph_name);
+  return SN_OK;
+}
+
 static sn_code check_graph(checker *c, int i) {
   const sn_plan_graph *g = &c->p->graph[i];
   c->graph = i;
@@ -341,6 +350,7 @@ static sn_code check_graph(checker *c, int i) {
     if (!is_string(g->refusal[k].ops) || !is_string(g->refusal[k].reason))
       return FAIL(c, "plan: graph %d has an empty refusal", i);
   }
+  for (int k = 0; k < g->limit_count; k++) SN_TRY(check_limit(c, &g->limit[k]));
   return SN_OK;
 }
 
@@ -352,7 +362,8 @@ static int verify_protected(void *arg) {
   for (int i = 0; i < p->graph_count; i++) {
     const sn_plan_graph *g = &p->graph[i];
     if (!is_string(g->name)) return FAIL(c, "plan: graph %d has no name", i);
-    if (g->step_count < 0 || g->refusal_count < 0) return FAIL(c, "plan: graph %d has a negative count", i);
+    if (g->step_count < 0 || g->refusal_count < 0 || g->limit_count < 0)
+      return FAIL(c, "plan: graph %d has a negative count", i);
   }
   SN_TRY(check_slots(c));
   c->graph = -1;

@@ -113,6 +113,15 @@ static void put_step(writer *w, const sn_step *s) {
   put_dim(w, w->identity ? NULL : s->bytes_written);
 }
 
+static void put_limit(writer *w, const sn_plan_limit *l) {
+  put_u32(w, l->slot);
+  put_dim(w, l->rows);
+  put_dim(w, l->span);
+  put_string(w, l->op);
+  put_string(w, l->file);
+  put_u32(w, l->line);
+}
+
 static void put_graph(writer *w, const sn_plan_graph *g) {
   int refusals = w->identity ? 0 : g->refusal_count;
   put_string(w, g->name);
@@ -123,6 +132,9 @@ static void put_graph(writer *w, const sn_plan_graph *g) {
     put_string(w, g->refusal[i].ops);
     put_string(w, g->refusal[i].reason);
   }
+  int limits = w->identity ? 0 : g->limit_count;
+  put_u32(w, limits);
+  for (int i = 0; i < limits; i++) put_limit(w, &g->limit[i]);
 }
 
 static void put_parts(writer *w) {

@@ -30,6 +30,7 @@ typedef struct sn_target {
   int cols;               /* map kernels: columns per tile */
   bool scores_keys_major; /* attend: scores as [keys, queries] (CPU) */
   bool packed_b;          /* contract: constant operands are packed ahead of time */
+  bool wide_math;         /* kernels may hold elementary functions of f64 */
   bool vnni;              /* packed bf16 operands pair rows of K (AMX) */
 } sn_target;
 

@@ -267,7 +267,7 @@ const char *sn_fuse_check(sn_fuse *s, int count, const int *node, sn_fuse_kind *
   sn_val in[MOST_BUFFERS];
   if (count > MOST_NODES) return "too many ops for one kernel";
   question q = {.s = s, .count = count, .position = node, .scratch = sn_arena_scratch()};
-  if (!q.scratch) return "out of memory";
+  if (!q.scratch) sn_arena_array(s->arena, SIZE_MAX, 2); /* too much memory: leaves through sn_protect */
   int results = 0;
   for (int i = 0; i < count; i++) results += s->f->node[node[i]]->result_count;
   q.output = SN_ARRAY(q.scratch, results, sn_val);

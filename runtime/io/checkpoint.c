@@ -197,14 +197,15 @@ static sn_code try_file(resume *r, sn_arena *arena, sn_diags *quiet, bool *valid
   size_t bytes;
   sn_checkpoint_file c;
   *valid = false;
-  if (sn_file_read(r->path, SIZE_MAX / 4, quiet, &data, &bytes)) return SN_OK;
-  sn_code code = SN_OK;
-  if (!sn_checkpoint_parse(arena, quiet, r->path, data, bytes, &c)) {
-    *valid = true;
-    code = apply(r, &c);
+  sn_code code = sn_file_read(r->path, SIZE_MAX / 4, quiet, &data, &bytes);
+  if (!code) {
+    code = sn_checkpoint_parse(arena, quiet, r->path, data, bytes, &c);
+    *valid = !code;
+    if (!code) code = apply(r, &c);
+    free(data);
   }
-  free(data);
-  return code;
+  if (*valid || code != SN_ERR_LIMIT) return *valid ? code : SN_OK;
+  return sn_fail(r->diags, code, (sn_loc){.file = r->path}, "no memory to read the checkpoint");
 }
 
 static sn_code find_newest(resume *r, const char *folder, sn_arena *arena, sn_diags *quiet,

@@ -217,12 +217,13 @@ sn_code sn_checkpoint_parse(sn_arena *arena, sn_diags *diags, const char *file, 
   size_t header = 0;
   SN_TRY(header_bytes(&r, data, bytes, &header));
   json_t *root;
-  SN_TRY(sn_json_parse(diags, file, (const char *)data + FRAME, header, &root));
   sn_checkpoint_file c = {.count = 0};
-  sn_code code = json_is_object(root) ? read_run(&r, root, &c.info) : FAIL(&r, "the header is no JSON object");
+  sn_arena *own = sn_arena_scratch();
+  sn_code code = sn_json_parse(own, diags, file, (const char *)data + FRAME, header, 0, &root);
+  if (!code) code = json_is_object(root) ? read_run(&r, root, &c.info) : FAIL(&r, "the header is no JSON object");
   if (!code) code = read_tally(&r, root, &c.tally);
   if (!code) code = read_tensors(&r, root, &c);
-  json_decref(root);
+  sn_arena_destroy(own);
   if (!code) *out = c;
   return code;
 }

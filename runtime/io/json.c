@@ -2,6 +2,8 @@
 #include "runtime/io/json.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 static sn_loc in_file(const char *file) { return (sn_loc){.file = file}; }
@@ -27,7 +29,47 @@ static int depth_of(const char *text, size_t bytes) {
   return deepest;
 }
 
-sn_code sn_json_parse(sn_diags *diags, const char *file, const char *text, size_t bytes, json_t **out) {
+/* ---- memory ------------------------------------------------------------------------------------- */
+
+/* jansson takes a lack of memory for a mistake in the text, and what it made is lost when control leaves through
+ * sn_protect: while a text is parsed, its memory is that of an arena. */
+static _Thread_local sn_arena *from;
+
+typedef struct piece { /* stands before what jansson gets */
+  _Alignas(16) bool of_arena;
+} piece;
+
+static void *take(size_t bytes) {
+  piece *p = from ? sn_arena_alloc(from, sizeof *p + bytes) : malloc(sizeof *p + bytes);
+  if (!p) return NULL;
+  p->of_arena = from != NULL;
+  return p + 1;
+}
+
+static void give(void *at) {
+  if (at && !((piece *)at - 1)->of_arena) free((piece *)at - 1);
+}
+
+static void use_arenas(void) { json_set_alloc_funcs(take, give); }
+
+/* ---- parsing ------------------------------------------------------------------------------------ */
+
+typedef struct parsing {
+  const char *text;
+  size_t bytes, flags;
+  json_error_t error;
+  json_t *root;
+} parsing;
+
+static int load(void *arg) {
+  parsing *p = arg;
+  p->root = json_loadb(p->text, p->bytes, JSON_REJECT_DUPLICATES | p->flags, &p->error);
+  return SN_OK;
+}
+
+sn_code sn_json_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes, size_t flags,
+                      json_t **out) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
   int depth = depth_of(text, bytes);
   if (depth > SN_JSON_DEPTH) {
     sn_fail(diags, SN_ERR_INPUT, in_file(file), "the JSON is nested too deeply");
@@ -35,15 +77,23 @@ sn_code sn_json_parse(sn_diags *diags, const char *file, const char *text, size_
     sn_fail_found(diags, "%d", depth);
     return SN_ERR_INPUT;
   }
-  json_error_t error;
-  json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
-  if (!root) {
-    sn_loc loc = {.file = file, .line = error.line > 0 ? error.line : 0, .column = error.column > 0 ? error.column : 0};
-    return sn_fail(diags, SN_ERR_INPUT, loc, "not valid JSON: %s", error.text);
+  if (!arena) return sn_fail(diags, SN_ERR_LIMIT, in_file(file), "no memory to read it");
+  pthread_once(&once, use_arenas);
+  parsing p = {.text = text, .bytes = bytes, .flags = flags};
+  from = arena;
+  int code = sn_protect(load, &p);
+  from = NULL;
+  if (code) return sn_fail(diags, SN_ERR_LIMIT, in_file(file), "no memory to read it");
+  if (!p.root) {
+    int line = p.error.line > 0 ? p.error.line : 0, column = p.error.column > 0 ? p.error.column : 0;
+    return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file, .line = line, .column = column}, "not valid JSON: %s",
+                   p.error.text);
   }
-  *out = root;
+  *out = p.root;
   return SN_OK;
 }
+
+/* ---- members ------------------------------------------------------------------------------------ */
 
 static sn_code bad_member(sn_diags *diags, const char *file, const char *name, const char *expected) {
   sn_fail(diags, SN_ERR_INPUT, in_file(file), "member \"%s\" is missing or of the wrong type", name);

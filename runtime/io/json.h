@@ -10,8 +10,10 @@
 
 enum { SN_JSON_DEPTH = 64 };
 
-/* owns: the caller (json_decref). errors: SN_ERR_INPUT with line and column. */
-SN_MUST sn_code sn_json_parse(sn_diags *diags, const char *file, const char *text, size_t bytes, json_t **out);
+/* owns: arena (NULL: SN_ERR_LIMIT), all of it: there is nothing to json_decref. flags: of jansson, beside the refusal
+ * of duplicate keys. errors: SN_ERR_INPUT with line and column.   needs: to run inside sn_protect, as the arena does */
+SN_MUST sn_code sn_json_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                              size_t flags, json_t **out);
 /* Members of a type; SN_ERR_INPUT names the member. Integers in min..max. owns: borrowed from the object. */
 SN_MUST sn_code sn_json_int(sn_diags *diags, const char *file, const json_t *object, const char *name, int64_t min,
                             int64_t max, int64_t *out);

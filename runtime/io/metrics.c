@@ -73,13 +73,12 @@ bool sn_metrics_add(sn_metrics *m, int count, const sn_metric *metric) {
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-/* A line as an object; NULL: it is none (cut off by a crash). owns: the caller. */
-static json_t *parse_line(const char *text, size_t bytes) {
-  json_t *root = NULL;
-  if (sn_json_parse(NULL, NULL, text, bytes, &root)) return NULL;
-  if (json_is_object(root)) return root;
-  json_decref(root);
-  return NULL;
+/* A line as an object; NULL: it is none (cut off by a crash). owns: arena. */
+static sn_code parse_line(sn_arena *arena, const char *text, size_t bytes, json_t **out) {
+  *out = NULL;
+  sn_code code = sn_json_parse(arena, NULL, NULL, text, bytes, 0, out);
+  if (!code && !json_is_object(*out)) *out = NULL;
+  return code == SN_ERR_LIMIT ? code : SN_OK;
 }
 
 static const char *line_end(const char *at, const char *end) {
@@ -87,37 +86,54 @@ static const char *line_end(const char *at, const char *end) {
   return stop ? stop : end;
 }
 
-static bool is_kept(const char *text, size_t bytes, int64_t keep_step) {
-  json_t *line = parse_line(text, bytes);
-  const json_t *step = json_object_get(line, "step");
-  bool kept = line && (!json_is_number(step) || json_number_value(step) <= (double)keep_step);
-  json_decref(line);
-  return kept;
+static sn_code is_kept(const char *text, size_t bytes, int64_t keep_step, bool *out) {
+  json_t *line;
+  sn_arena *own = sn_arena_scratch();
+  sn_code code = parse_line(own, text, bytes, &line);
+  const json_t *step = code ? NULL : json_object_get(line, "step");
+  *out = !code && line && (!json_is_number(step) || json_number_value(step) <= (double)keep_step);
+  sn_arena_destroy(own);
+  return code;
 }
 
-static sn_code keep_lines(const char *path, int64_t keep_step, sn_diags *diags) {
+typedef struct lines {
   char *text;
   size_t bytes;
-  if (access(path, F_OK)) return SN_OK;
-  SN_TRY(sn_file_read(path, FILE_MAX, diags, &text, &bytes));
-  char *to = text;
-  for (const char *at = text, *end = text + bytes; at < end;) {
+  int64_t keep_step;
+} lines;
+
+/* Moves the lines that are kept to the front. */
+static int keep_lines(void *arg) {
+  lines *l = arg;
+  char *to = l->text;
+  for (const char *at = l->text, *end = l->text + l->bytes; at < end;) {
     const char *stop = line_end(at, end);
     size_t n = (size_t)(stop - at);
-    if (is_kept(at, n, keep_step)) {
+    bool kept;
+    SN_TRY(is_kept(at, n, l->keep_step, &kept));
+    if (kept) {
       memmove(to, at, n);
       to += n;
       *to++ = '\n'; /* a kept line is never longer than what was read, its end included, unless the last lacks one */
     }
     at = stop + 1;
   }
-  sn_code code = sn_file_write_all(path, text, (size_t)(to - text), diags);
-  free(text);
+  l->bytes = (size_t)(to - l->text);
+  return SN_OK;
+}
+
+static sn_code cut(const char *path, int64_t keep_step, sn_diags *diags) {
+  lines l = {.keep_step = keep_step};
+  if (access(path, F_OK)) return SN_OK;
+  SN_TRY(sn_file_read(path, FILE_MAX, diags, &l.text, &l.bytes));
+  sn_code code = (sn_code)sn_protect(keep_lines, &l);
+  if (!code) code = sn_file_write_all(path, l.text, l.bytes, diags);
+  free(l.text);
   return code;
 }
 
 sn_code sn_metrics_open(const char *path, int64_t keep_step, sn_diags *diags, sn_metrics **out) {
-  if (keep_step >= 0) SN_TRY(keep_lines(path, keep_step, diags));
+  if (keep_step >= 0) SN_TRY(cut(path, keep_step, diags));
   int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (keep_step < 0 ? O_TRUNC : 0), 0666);
   if (fd < 0) return sn_fail(diags, SN_ERR_FAIL, (sn_loc){.file = path}, "cannot write %s: %s", path, strerror(errno));
   sn_metrics *m = calloc(1, sizeof *m);
@@ -137,12 +153,14 @@ void sn_metrics_close(sn_metrics *m) {
 
 typedef struct columns {
   sn_arena *arena;
+  const char *text, *x_name, *y_name;
+  size_t bytes;
   int count, x_capacity, y_capacity;
   double *x, *y;
 } columns;
 
-static void add_point(columns *c, const json_t *line, const char *x_name, const char *y_name) {
-  const json_t *x = json_object_get(line, x_name), *y = json_object_get(line, y_name);
+static void add_point(columns *c, const json_t *line) {
+  const json_t *x = json_object_get(line, c->x_name), *y = json_object_get(line, c->y_name);
   if (!json_is_number(x) || !json_is_number(y)) return;
   SN_GROW(c->arena, c->x, c->count, c->x_capacity);
   SN_GROW(c->arena, c->y, c->count, c->y_capacity);
@@ -150,20 +168,30 @@ static void add_point(columns *c, const json_t *line, const char *x_name, const 
   c->y[c->count++] = json_number_value(y);
 }
 
+static int read_columns(void *arg) {
+  columns *c = arg;
+  for (const char *at = c->text, *end = c->text + c->bytes; at < end;) {
+    const char *stop = line_end(at, end);
+    sn_arena *own = sn_arena_scratch();
+    json_t *line;
+    sn_code code = parse_line(own, at, (size_t)(stop - at), &line);
+    if (!code && line) add_point(c, line);
+    sn_arena_destroy(own);
+    if (code) return (int)code;
+    at = stop + 1;
+  }
+  return SN_OK;
+}
+
 sn_code sn_metrics_read(sn_arena *arena, sn_diags *diags, const char *path, const char *x_name, const char *y_name,
                         int *out_count, double **out_x, double **out_y) {
   char *text;
-  size_t bytes;
-  columns c = {.arena = arena};
-  SN_TRY(sn_file_read(path, FILE_MAX, diags, &text, &bytes));
-  for (const char *at = text, *end = text + bytes; at < end;) {
-    const char *stop = line_end(at, end);
-    json_t *line = parse_line(at, (size_t)(stop - at));
-    if (line) add_point(&c, line, x_name, y_name);
-    json_decref(line);
-    at = stop + 1;
-  }
+  columns c = {.arena = arena, .x_name = x_name, .y_name = y_name};
+  SN_TRY(sn_file_read(path, FILE_MAX, diags, &text, &c.bytes));
+  c.text = text;
+  sn_code code = (sn_code)sn_protect(read_columns, &c);
   free(text);
+  if (code) return code;
   *out_count = c.count, *out_x = c.x, *out_y = c.y;
   return SN_OK;
 }

@@ -77,10 +77,11 @@ sn_code sn_recipe_parse(sn_arena *arena, sn_diags *diags, const char *file, cons
                         sn_recipe *out) {
   json_t *root;
   sn_recipe r;
-  SN_TRY(sn_json_parse(diags, file, text, bytes, &root));
-  sn_code code = sn_run_options_read(arena, diags, file, root, &r.option_count, &r.option);
+  sn_arena *own = sn_arena_scratch();
+  sn_code code = sn_json_parse(own, diags, file, text, bytes, 0, &root);
+  if (!code) code = sn_run_options_read(arena, diags, file, root, &r.option_count, &r.option);
   if (!code) code = read_data(arena, diags, file, root, &r);
-  json_decref(root);
+  sn_arena_destroy(own);
   if (!code) *out = r;
   return code;
 }

@@ -202,10 +202,11 @@ sn_code sn_safetensors_read(sn_arena *arena, sn_diags *diags, const char *file, 
   r.data = (const unsigned char *)data + 8 + header;
   r.data_bytes = (int64_t)(bytes - 8 - header);
   json_t *root;
-  SN_TRY(sn_json_parse(diags, file, (const char *)data + 8, header, &root));
   sn_safetensors s = {0};
-  sn_code code = read_entries(&r, root, &s);
-  json_decref(root);
+  sn_arena *own = sn_arena_scratch();
+  sn_code code = sn_json_parse(own, diags, file, (const char *)data + 8, header, 0, &root);
+  if (!code) code = read_entries(&r, root, &s);
+  sn_arena_destroy(own);
   if (!code) *out = s;
   return code;
 }

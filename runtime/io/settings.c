@@ -35,8 +35,9 @@ static sn_code read_all(const json_t *root, sn_arena *arena, sn_diags *diags, co
 sn_code sn_run_settings_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
                               sn_run_settings *out) {
   json_t *root;
-  SN_TRY(sn_json_parse(diags, file, text, bytes, &root));
-  sn_code code = read_all(root, arena, diags, file, out);
-  json_decref(root);
+  sn_arena *own = sn_arena_scratch();
+  sn_code code = sn_json_parse(own, diags, file, text, bytes, 0, &root);
+  if (!code) code = read_all(root, arena, diags, file, out);
+  sn_arena_destroy(own);
   return code;
 }

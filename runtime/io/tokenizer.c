@@ -1,9 +1,10 @@
 /* Text <-> ids, and tokenizer.json. */
 #include "runtime/io/tokenizer.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "runtime/io/json.h"
 
 enum { POINTS = 0x110000, VOCAB_MAX = 4 << 20 };
 
@@ -184,20 +185,17 @@ static sn_code parse_vocab(sn_arena *arena, sn_diags *diags, const char *file, c
 
 sn_code sn_tokenizer_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
                            sn_tokenizer **out) {
-  json_error_t error;
-  json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-  if (!root)
-    return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file, .line = error.line, .column = error.column},
-                   "not JSON: %s", error.text);
-  const char *type = json_string_value(json_object_get(root, "type"));
-  sn_code code = SN_OK;
-  if (type && !strcmp(type, "byte"))
+  json_t *root;
+  sn_arena *own = sn_arena_scratch();
+  sn_code code = sn_json_parse(own, diags, file, text, bytes, JSON_ALLOW_NUL, &root);
+  const char *type = code ? NULL : json_string_value(json_object_get(root, "type"));
+  if (!code && type && !strcmp(type, "byte"))
     *out = sn_tokenizer_byte(arena);
-  else if (type && !strcmp(type, "char"))
+  else if (!code && type && !strcmp(type, "char"))
     code = parse_vocab(arena, diags, file, json_object_get(root, "vocab"), out);
-  else
+  else if (!code)
     code = sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file}, "unknown tokenizer \"%s\": expected byte or char",
                    type ? type : "");
-  json_decref(root);
+  sn_arena_destroy(own);
   return code;
 }

@@ -43,10 +43,24 @@ static sn_code save(sn_store *s, const sn_plan *p, const char *path, sn_tensor_e
   return sn_safetensors_write(path, count, list, 3, meta, diags);
 }
 
+typedef struct saving {
+  sn_store *s;
+  const sn_plan *p;
+  const char *path;
+  sn_tensor_entry *list;
+  sn_diags *diags;
+} saving;
+
+static int save_protected(void *arg) {
+  saving *j = arg;
+  return save(j->s, j->p, j->path, j->list, j->diags);
+}
+
 sn_code sn_store_save(sn_store *s, const sn_plan *p, const char *path, sn_diags *diags) {
   sn_tensor_entry *list = calloc((size_t)p->slot_count + 1, sizeof *list);
   if (!list) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = path}, "out of memory");
-  sn_code code = save(s, p, path, list, diags);
+  saving job = {s, p, path, list, diags};
+  sn_code code = (sn_code)sn_protect(save_protected, &job);
   free(list);
   return code;
 }

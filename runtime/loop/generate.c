@@ -125,12 +125,17 @@ static sn_code write_ids(session *s) {
     bool again = !i || (!o->ring && s->count > s->context);
     SN_TRY(again ? prefill(s) : decode(s));
     sn_code code = sn_sample(s->last, s->vocab, &o->sampling, &rng, &s->ids[s->count]);
-    if (code) return sn_fail(s->diags, code, (sn_loc){0}, "no token can be chosen: no logit is finite");
+    if (code)
+      return sn_fail(
+          s->diags, code, (sn_loc){0},
+          code == SN_ERR_LIMIT ? "no memory to choose a token" : "no token can be chosen: no logit is finite");
     s->count++;
     if (o->on_id && !o->on_id(o->user, s->ids[s->count - 1])) return SN_OK;
   }
   return SN_OK;
 }
+
+static int write_protected(void *arg) { return write_ids(arg); }
 
 sn_code sn_generate(const sn_generate_opt *o, sn_diags *diags) {
   session s = {.o = o, .diags = diags, .context = sn_generate_context(o->plan), .vocab = sn_generate_vocab(o->plan)};
@@ -148,7 +153,7 @@ sn_code sn_generate(const sn_generate_opt *o, sn_diags *diags) {
   if (s.ids && s.logits) {
     memcpy(s.ids, o->prompt + o->prompt_count - kept, (size_t)kept * sizeof *s.ids);
     s.count = kept;
-    code = write_ids(&s);
+    code = (sn_code)sn_protect(write_protected, &s); /* on_id may run out of memory */
   } else {
     sn_fail(diags, code, (sn_loc){0}, "no memory to generate");
   }

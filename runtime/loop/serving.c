@@ -32,11 +32,25 @@ static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_o
   return sn_store_load_tensors(s->store, s->plan, "model.safetensors", &weights, SN_LOAD_ALL, diags);
 }
 
+typedef struct opening {
+  const sn_payload *parts;
+  sn_plan *plan;
+  const sn_runtime_opt *opt;
+  sn_diags *diags;
+  sn_serving *s;
+} opening;
+
+static int open_protected(void *arg) {
+  opening *o = arg;
+  return open_parts(o->parts, o->plan, o->opt, o->diags, o->s);
+}
+
 sn_code sn_serving_open(const sn_payload *parts, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags,
                         sn_serving *out) {
   *out = (sn_serving){.arena = sn_arena_create()};
   if (!out->arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for the model");
-  sn_code code = open_parts(parts, plan, opt, diags, out);
+  opening o = {parts, plan, opt, diags, out};
+  sn_code code = (sn_code)sn_protect(open_protected, &o);
   if (code) sn_serving_close(out);
   return code;
 }

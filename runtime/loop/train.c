@@ -204,13 +204,24 @@ static sn_code loop(session *s, sn_train_event *out) {
   return SN_OK;
 }
 
+typedef struct training {
+  session *s;
+  sn_train_event *out;
+} training;
+
+static int loop_protected(void *arg) {
+  training *t = arg;
+  return loop(t->s, t->out);
+}
+
 sn_code sn_train(const sn_train_opt *o, sn_diags *diags, sn_train_event *out) {
   session s = {.o = o, .diags = diags, .tally = sn_store_tally(o->store)};
   size_t count = (size_t)(o->batch * o->window);
   s.tokens = malloc(count * sizeof *s.tokens);
   s.targets = malloc(count * sizeof *s.targets);
-  sn_code code =
-      s.tokens && s.targets ? loop(&s, out) : sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for a batch");
+  training t = {&s, out};
+  sn_code code = s.tokens && s.targets ? (sn_code)sn_protect(loop_protected, &t)
+                                       : sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for a batch");
   free(s.tokens);
   free(s.targets);
   return code;

@@ -134,16 +134,27 @@ static int run(void *arg) {
   return code;
 }
 
+static int print_messages(void *arg) {
+  const call *c = arg;
+  if (c->diags->count) fputs(sn_diags_print(c->diags, c->arena), stderr);
+  return SN_OK;
+}
+
 int main(int argc, char **argv) {
   options o = {.run = {.tokens = 256, .sampling = {0.8, 0, 1}, .seed = 1}};
   int code = read_options(argc, argv, &o);
   if (code) return code;
   if (o.help) return printf(help, argv[0], argv[0], argv[0]) < 0;
   call c = {&o, sn_arena_create(), sn_diags_create()};
-  if (!c.arena || !c.diags) return SN_ERR_LIMIT;
+  if (!c.arena || !c.diags) {
+    fputs("out of memory\n", stderr);
+    sn_diags_destroy(c.diags);
+    sn_arena_destroy(c.arena);
+    return SN_ERR_LIMIT;
+  }
   code = sn_protect(run, &c);
   fflush(stdout);
-  if (c.diags->count) fputs(sn_diags_print(c.diags, c.arena), stderr);
+  if (sn_protect(print_messages, &c) || (code == SN_ERR_LIMIT && !c.diags->count)) fputs("out of memory\n", stderr);
   sn_diags_destroy(c.diags);
   sn_arena_destroy(c.arena);
   return code;

@@ -3,20 +3,7 @@
 . "$(dirname "$0")/common.sh"
 cd "$scratch" || exit 1
 target=$(target)
-cat >table.c <<'C'
-#include "sinter.h"
-SN_SETTINGS(opts, (int, vocab, 256, "tokens"), (int, context, 8, "positions"), (double, spread, .02, "of the start"));
-static sn_t loss(sn_scope m, const opts *c) {
-  sn_dim B = sn_sym(m, "B"), T = sn_sym(m, "T", .max = c->context);
-  sn_t table = sn_param(m, "table", (c->vocab, c->vocab), .init = sn_normal(c->spread));
-  return sn_cross_entropy(sn_gather(table, sn_input(m, "tokens", SN_I32, (B, T))), sn_input(m, "targets", SN_I32, (B, T)));
-}
-static void train(sn_scope m, const opts *c) {
-  sn_minimize(m, loss(m, c), sn_sgd, &(sn_sgd_opt){.lr = sn_scalar(m, "lr", SN_REAL, 10)});
-}
-static void eval(sn_scope m, const opts *c) { sn_output(m, "loss", loss(m, c)); }
-SN_MODEL(table, opts, train, eval);
-C
+cp "$TREE/tests/cli/table.c" .
 seq 3000 >one.txt
 seq 5000 8000 >two.txt
 same() { cmp -s "$1/model.safetensors" "$2/model.safetensors" || die "$2: other weights than $1"; }

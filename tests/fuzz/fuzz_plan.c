@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/plan/binary.h"
 #include "ir/plan/plan.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes);
@@ -34,8 +35,8 @@ static int read_forged(void *arg) {
   size_t count = in->bytes + HEADER;
   unsigned char *forged = sn_arena_alloc(in->arena, count);
   memcpy(forged, "SNPLAN1", 8);
-  forged[8] = 1;
-  uint64_t checksum = sn_hash_bytes(in->data, in->bytes, 1);
+  forged[8] = SN_PLAN_VERSION;
+  uint64_t checksum = sn_hash_bytes(in->data, in->bytes, SN_PLAN_VERSION);
   for (int i = 0; i < 8; i++) {
     forged[16 + i] = (unsigned char)((uint64_t)count >> 8 * i);
     forged[24 + i] = (unsigned char)(checksum >> 8 * i);

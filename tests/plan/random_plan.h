@@ -135,6 +135,15 @@ static inline sn_plan *random_plan(sn_arena *arena, sn_rng *r, int slots, int st
     graph->refusal_count = pick(r, 3);
     graph->refusal = SN_ARRAY(arena, graph->refusal_count, sn_refusal);
     for (int i = 0; i < graph->refusal_count; i++) graph->refusal[i] = (sn_refusal){"add sum", "two users"};
+    graph->limit = SN_ARRAY(arena, slots, sn_plan_limit);
+    for (int i = 0; i < slots; i++)
+      if (p->slot[i].role == SN_SLOT_INPUT && p->slot[i].graph == g && sn_elem_is_int(p->slot[i].type->elem))
+        graph->limit[graph->limit_count++] = (sn_plan_limit){.slot = i,
+                                                             .rows = random_dim(r, p->types),
+                                                             .span = random_dim(r, p->types),
+                                                             .op = "gather",
+                                                             .file = pick(r, 2) ? "m.c" : NULL,
+                                                             .line = pick(r, 99)};
   }
   return p;
 }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "ir/plan/binary.h"
 #include "tests/plan/random_plan.h"
 
 enum { HEADER = 32, CHECKSUM_AT = 24 };
@@ -98,7 +99,7 @@ static void forged_bodies(void **state) {
         if (at < length) forged[at] = (unsigned char)(i % 2 ? sn_rng_u32(&r) : 255u * (unsigned)pick(&r, 2));
       }
       put_u64(forged + 16, length);
-      put_u64(forged + CHECKSUM_AT, sn_hash_bytes(forged + HEADER, length - HEADER, 1));
+      put_u64(forged + CHECKSUM_AT, sn_hash_bytes(forged + HEADER, length - HEADER, SN_PLAN_VERSION));
       accepted += read_exact(forged, length) == SN_OK;
     }
     sn_arena_destroy(arena);

@@ -150,7 +150,7 @@ static void look_up(void **state) {
 static void hash_text(sn_arena *arena, const char *text, uint64_t out[2]) {
   sn_plan *p = NULL;
   assert_int_equal(sn_plan_parse(arena, NULL, "t", text, strlen(text), &p), SN_OK);
-  sn_plan_hash(p, out);
+  assert_int_equal(sn_plan_hash(p, out), SN_OK);
 }
 
 /* What decides results changes the identity, what reports and storage are made of does not. */

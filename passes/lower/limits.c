@@ -1,0 +1,103 @@
+/* Graph -> limits of the plan: inputs that reach an index operand unchanged, or with positions added to them. */
+#include "passes/lower/limits.h"
+
+#include <string.h>
+
+/* An index: an input, as it is or with the positions of an axis added. */
+typedef struct numbers {
+  const sn_node *input;
+  const sn_dimx *span;
+} numbers;
+
+static bool moves_all(sn_op op) {
+  return op == SN_OP_RESHAPE || op == SN_OP_TRANSPOSE || op == SN_OP_BROADCAST || op == SN_OP_CAST;
+}
+
+/* The node whose elements v shows, all of them. */
+static const sn_node *behind(const sn_func *f, sn_val v) {
+  const sn_node *n = sn_node_of(f, v);
+  while (moves_all(n->op) && sn_elem_is_int(sn_val_type(f, n->arg[0])->elem)) n = sn_node_of(f, n->arg[0]);
+  return n;
+}
+
+static bool find_index(const sn_func *f, sn_types *types, sn_val v, numbers *out) {
+  const sn_node *n = behind(f, v);
+  if (n->op == SN_OP_ADD) {
+    const sn_node *a = behind(f, n->arg[0]), *b = behind(f, n->arg[1]);
+    const sn_node *input = a->op == SN_OP_INPUT ? a : b, *along = input == a ? b : a;
+    *out = (numbers){input, NULL};
+    if (along->op == SN_OP_IOTA) out->span = along->type[0]->dim[sn_node_attr(along, "axis")->i];
+  } else {
+    *out = (numbers){n, sn_dimx_const(types, 1)};
+  }
+  return out->span && out->input->op == SN_OP_INPUT && sn_elem_is_int(out->input->type[0]->elem);
+}
+
+typedef struct finder {
+  sn_plan *plan;
+  const sn_func *f;
+  int graph;
+  int capacity;
+} finder;
+
+static void add(finder *x, const sn_node *user, const numbers *i, const sn_dimx *rows, const sn_dimx *span) {
+  sn_plan_graph *g = &x->plan->graph[x->graph];
+  int slot = sn_plan_find_slot(x->plan, x->graph, sn_node_attr(i->input, "name")->s);
+  if (slot < 0 || x->plan->slot[slot].role != SN_SLOT_INPUT) return;
+  for (int k = 0; k < g->limit_count; k++)
+    if (g->limit[k].slot == slot && g->limit[k].rows == rows && g->limit[k].span == span) return;
+  const sn_loc *at = user->origin.loc_count ? &user->origin.locs[0] : NULL;
+  SN_GROW(x->plan->arena, g->limit, g->limit_count, x->capacity);
+  g->limit[g->limit_count++] = (sn_plan_limit){.slot = slot,
+                                               .rows = rows,
+                                               .span = span,
+                                               .op = sn_op_get(user->op)->name,
+                                               .file = at ? at->file : NULL,
+                                               .line = at ? at->line : 0};
+}
+
+/* Operand `arg` of n numbers `rows` rows. */
+static void number(finder *x, const sn_node *n, int arg, const sn_dimx *rows) {
+  numbers i;
+  if (find_index(x->f, x->plan->types, n->arg[arg], &i)) add(x, n, &i, rows, i.span);
+}
+
+/* Operand `arg` of n is where `span` of `rows` rows start. */
+static void start(finder *x, const sn_node *n, int arg, const sn_dimx *rows, const sn_dimx *span) {
+  numbers i;
+  int64_t one;
+  bool found = find_index(x->f, x->plan->types, n->arg[arg], &i);
+  if (found && sn_dimx_is_const(i.span, &one) && one == 1) add(x, n, &i, rows, span);
+}
+
+static void look_at(finder *x, const sn_node *n) {
+  const sn_type *result = n->type[0], *first = n->arg_count ? sn_val_type(x->f, n->arg[0]) : NULL;
+  int64_t axis;
+  switch (n->op) {
+    case SN_OP_GATHER: number(x, n, 1, first->dim[sn_node_attr(n, "batch")->i]); return;
+    case SN_OP_SCATTER: number(x, n, 0, result->dim[sn_node_attr(n, "batch")->i]); return;
+    case SN_OP_PICK:
+    case SN_OP_CROSS_ENTROPY: number(x, n, 1, first->dim[first->rank - 1]); return;
+    case SN_OP_INDEX:
+    case SN_OP_INDEX_ADD:
+      for (int k = 1; k < n->arg_count; k++) number(x, n, k, (n->op == SN_OP_INDEX ? first : result)->dim[k - 1]);
+      return;
+    case SN_OP_DYN_SLICE:
+      axis = sn_node_attr(n, "axis")->i;
+      start(x, n, 1, first->dim[axis], result->dim[axis]);
+      return;
+    case SN_OP_DYN_WRITE:
+      axis = sn_node_attr(n, "axis")->i;
+      if (!sn_node_attr(n, "ring")->i) start(x, n, 2, result->dim[axis], sn_val_type(x->f, n->arg[1])->dim[axis]);
+      return;
+    default: return;
+  }
+}
+
+void sn_plan_find_limits(const sn_module *m, sn_plan *p) {
+  for (int g = 0; g < p->graph_count; g++) {
+    const sn_func *f = sn_module_find(m, p->graph[g].name);
+    finder x = {.plan = p, .f = f, .graph = g};
+    for (int i = 0; f && i < f->node_count; i++) look_at(&x, f->node[i]);
+  }
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Hostile files: every one is refused with exit code 3 (4: a limit), a message that names the file and what is wrong,
+# within little time and memory. And a cache that others write to is not trusted.
+. "$(dirname "$0")/common.sh"
+make=$(dirname "$SINTER")/tests/hostile
+cd "$scratch" || exit 1
+target=$(target)
+mkdir files
+expect 0 "$make" files
+cp "$TREE/tests/cli/table.c" .
+seq 300 >text
+limit=
+nm "$SINTER" 2>/dev/null | grep -q __asan_init || limit="ulimit -v 2097152;" # sanitizers take more for themselves
+refused() { # CODE MESSAGE FILE COMMAND...
+  local code=$1 message=$2 file=$3 found=0
+  shift 3
+  timeout 20 bash -c "$limit"' exec "$@"' - "$@" >stdout 2>stderr </dev/null || found=$?
+  [ "$found" = "$code" ] || die "$file: exit code $found instead of $code: $* $(head -c 600 stderr)"
+  says "${file##*/}"
+  says "$message"
+}
+gpt="$TREE/models/gpt.c --set layers=1 --set heads=1 --set width=8 --set context=8 --batch 2 --eval-batches 1 --steps 1"
+expect 0 "$SINTER" train $gpt --data text --target "$target" --out run
+count=0
+while IFS=$'\t' read -r name code message; do
+  file=files/$name
+  case $name in
+    *.settings.json | *.tokenizer.json)
+      rm -rf bad && cp -r run bad && cp "$file" "bad/${name#*.}"
+      refused "$code" "$message" "bad/${name#*.}" "$SINTER" generate bad --prompt 1 --target "$target"
+      ;;
+    *.sn) refused "$code" "$message" "$file" "$SINTER" opt "$file" ;;
+    *.safetensors)
+      refused "$code" "$message" "$file" "$SINTER" inspect "$file"
+      refused "$code" "$message" "$file" "$SINTER" run table.c --graph eval --target "$target" --init "$file"
+      ;;
+    *) refused "$code" "$message" "$file" "$SINTER" inspect "$file" ;;
+  esac
+  count=$((count + 1))
+done <files/manifest
+[ $count -gt 100 ] || die "only $count files"
+echo "$count hostile files are refused"
+
+# ---- the first bytes of good files (CVE-2024-39720: a short file ends the reader) ------------------------------------
+for file in run/model.safetensors run/model.plan "$(ls run/checkpoints/*.ckpt)"; do
+  for bytes in $(seq 0 3 64); do
+    head -c "$bytes" "$file" >cut
+    refused 3 "" cut "$SINTER" inspect cut
+  done
+done
+
+# ---- the cache: only what its owner wrote, and whole ------------------------------------------------------------------
+[ "$target" = cpu ] || exit 0
+export XDG_CACHE_HOME=$scratch/own
+printf 'sinter 1\ngraph @g {\n  %%1 = const value 2 : f32[64]\n  %%2 = exp %%1 : f32[64]\n  output "y" = %%2\n}\n' >exp.sn
+run() { expect 0 "$SINTER" run exp.sn --out y="$1"; }
+run good.npy
+[ "$(stat -c %a "$XDG_CACHE_HOME/sinter")" = 700 ] || die "others may write to the cache: $(stat -c %a "$XDG_CACHE_HOME/sinter")"
+entries=$(find "$XDG_CACHE_HOME/sinter" -type f)
+[ -n "$entries" ] || die "nothing is cached"
+for entry in $entries; do
+  cp "$entry" kept
+  size=$(stat -c %s "$entry")
+  for at in 0 8 40 $((size / 2)) $((size - 1)); do
+    cp kept "$entry"
+    byte=$(od -An -tu1 -j"$at" -N1 "$entry")
+    printf "\\x$(printf %02x $((byte ^ 255)))" | dd of="$entry" bs=1 seek="$at" conv=notrunc 2>/dev/null
+    run again.npy
+    cmp good.npy again.npy || die "a damaged entry of the cache is used (byte $at of $size)"
+  done
+  head -c $((size / 2)) kept >"$entry"
+  run again.npy
+  cmp good.npy again.npy || die "half an entry of the cache is used"
+  rm "$entry" && cp kept elsewhere && ln -s "$scratch/elsewhere" "$entry"
+  run again.npy
+  cmp good.npy again.npy || die "a link in the cache is followed"
+  if [ "$(id -u)" = 0 ]; then
+    rm -f "$entry" && cp kept "$entry" && chown 12345 "$entry"
+    run again.npy
+    cmp good.npy again.npy || die "another user's entry of the cache is used"
+  fi
+  rm -f "$entry" && cp kept "$entry"
+done
+exit 0

@@ -1,0 +1,176 @@
+/* Inputs that name rows which are not there: refused before the run at the line of the op, on every target; the run
+ * after it works, and what is at the edge is allowed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/compile/harness.h"
+
+enum { B = 2, T = 3, ROWS = 7 };
+
+typedef struct limit {
+  const char *name;
+  const char *input;  /* type of the input "ids" */
+  const char *body;   /* from line 6 on; %4 is the input, the table is %2 f32[7, 4] */
+  const char *result; /* of the body */
+  int64_t last;       /* greatest value that is allowed; -1: every one is */
+  int line;
+} limit;
+
+static const limit limits[] = {
+    {"gather", "i32[B, T]", "  %5 = gather %2, %4 : f32[B, T, 4]\n", "%5", ROWS - 1, 6},
+    {"gather", "u8[B, T]", "  %5 = cast %4 to i32 : i32[B, T]\n  %6 = gather %2, %5 : f32[B, T, 4]\n", "%6", ROWS - 1,
+     7},
+    {"gather", "i64[T, B]",
+     "  %5 = transpose %4 perm [1, 0] : i64[B, T]\n  %6 = reshape %5 shape [B, T, 1] : i64[B, T, 1]\n"
+     "  %7 = gather %2, %6 : f32[B, T, 1, 4]\n",
+     "%7", ROWS - 1, 8},
+    {"pick", "i32[B]",
+     "  %5 = const value 0.5 : f32[B, 5]\n  %6 = pick %5, %4 : f32[B]\n  %7 = const value 1 : f32[B]\n"
+     "  %8 = mul %6, %7 : f32[B]\n",
+     "%8", 4, 7},
+    {"cross_entropy", "i32[B]", "  %5 = const value 0.5 : f32[B, 5]\n  %6 = cross_entropy %5, %4 : f32[B]\n", "%6", 4,
+     7},
+    {"gather", "i32[B]", /* positions from a start */
+     "  %5 = iota axis 0 : i32[T]\n  %6 = reshape %4 shape [B, 1] : i32[B, 1]\n"
+     "  %7 = broadcast %6 shape [B, T] axes [0, 1] : i32[B, T]\n"
+     "  %8 = broadcast %5 shape [B, T] axes [1] : i32[B, T]\n  %9 = add %7, %8 : i32[B, T]\n"
+     "  %10 = gather %2, %9 : f32[B, T, 4]\n",
+     "%10", ROWS - T, 11},
+    {"dynamic_slice", "i32[]", "  %5 = dynamic_slice %2, %4 axis 0 count T : f32[T, 4]\n", "%5", ROWS - T, 6},
+    {"dynamic_write", "i32[]", "  %5 = const value 1 : f32[T, 4]\n  %6 = dynamic_write %2, %5, %4 axis 0 : f32[7, 4]\n",
+     "%6", ROWS - T, 7},
+    {"dynamic_write", "i32[]",
+     "  %5 = const value 1 : f32[T, 4]\n  %6 = dynamic_write %2, %5, %4 axis 0 ring 1 : f32[7, 4]\n", "%6", -1, 0},
+    {"index", "i32[T]", "  %5 = iota axis 0 : i32[T]\n  %6 = index %2, %4, %5 : f32[T]\n", "%6", ROWS - 1, 7},
+    {"gather", "i32[T]", /* computed: moved inside */
+     "  %5 = const value 6 : i32[T]\n  %6 = min %4, %5 : i32[T]\n  %7 = const value 0 : i32[T]\n"
+     "  %8 = max %6, %7 : i32[T]\n  %9 = gather %2, %8 : f32[T, 4]\n",
+     "%9", -1, 0},
+};
+
+typedef struct session {
+  sn_arena *arena;
+  sn_diags *diags;
+  sn_compiled compiled;
+  sn_runtime *runtime;
+  sn_store *store;
+  sn_buffer ids;
+  const sn_type *type;
+} session;
+
+static const char *text_of(const limit *l, sn_arena *arena) {
+  return sn_arena_printf(arena,
+                         "sinter 1\n"
+                         "dims { B: 1..4, T: 1..6 }\n"
+                         "graph @g {\n"
+                         "  %%2 = param name \"table\" init \"normal\" a 1 : f32[7, 4]\n"
+                         "  %%4 = input name \"ids\" : %s\n"
+                         "%s"
+                         "  output \"y\" = %s\n"
+                         "}\n",
+                         l->input, l->body, l->result);
+}
+
+static session begin(const limit *l, const char *target) {
+  session s = {.arena = sn_arena_create(), .diags = sn_diags_create()};
+  sn_module *m = check_parse(s.arena, s.diags, text_of(l, s.arena));
+  sn_compile_opt co = {.target = target, .cache_dir = ""};
+  if (sn_compile(m, &co, s.arena, s.diags, &s.compiled)) fail_msg("%s", sn_diags_print(s.diags, s.arena));
+  sn_runtime_opt ro = sn_compile_runtime_opt(&s.compiled, 1);
+  assert_int_equal(sn_runtime_create(s.compiled.plan, &ro, s.diags, &s.runtime), SN_OK);
+  const int64_t dims[2] = {B, T}; /* of symbols that the input does not name */
+  assert_int_equal(sn_store_create(s.runtime, 1, dims, s.diags, &s.store), SN_OK);
+  s.type = s.compiled.plan->slot[sn_plan_find_slot(s.compiled.plan, 0, "ids")].type;
+  return s;
+}
+
+static void end(session *s) {
+  sn_store_destroy(s->store);
+  sn_runtime_destroy(s->runtime);
+  sn_diags_destroy(s->diags);
+  sn_arena_destroy(s->arena);
+}
+
+static void set(void *data, sn_elem e, int64_t i, int64_t value) {
+  if (e == SN_ELEM_I64)
+    ((int64_t *)data)[i] = value;
+  else if (e == SN_ELEM_I32)
+    ((int32_t *)data)[i] = (int32_t)value;
+  else
+    ((uint8_t *)data)[i] = (uint8_t)value;
+}
+
+/* Runs with 1 everywhere and `value` in one place. */
+static sn_code run(session *s, int64_t value, int64_t *out_at) {
+  const int64_t dims[2] = {B, T};
+  int64_t data[B * T] = {0}, count = 1;
+  sn_buffer b = {.name = "ids", .data = data, .rank = s->type->rank};
+  for (int i = 0; i < b.rank; i++) {
+    assert_int_equal(sn_dimx_eval(s->type->dim[i], dims, &b.extent[i]), SN_OK);
+    count *= b.extent[i];
+  }
+  for (int64_t i = 0; i < count; i++) set(data, s->type->elem, i, 1);
+  *out_at = count - 1;
+  set(data, s->type->elem, count - 1, value);
+  return sn_run(s->runtime, s->store, "g", 1, &b, s->diags);
+}
+
+static void refused(session *s, const limit *l, int64_t value) {
+  int64_t at;
+  int before = s->diags->count;
+  assert_int_equal(run(s, value, &at), SN_ERR_INPUT);
+  assert_int_equal(s->diags->count, before + 1);
+  const char *text = sn_diags_print(s->diags, s->arena);
+  const char *const parts[] = {sn_arena_printf(s->arena, "test.sn:%d", l->line),
+                               sn_arena_printf(s->arena, "`%s`", l->name), "input ids",
+                               sn_arena_printf(s->arena, "0 to %lld", (long long)l->last),
+                               sn_arena_printf(s->arena, "%lld at element %lld", (long long)value, (long long)at)};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (!strstr(text, parts[i])) fail_msg("%s: \"%s\" is not in: %s", l->name, parts[i], text);
+  s->diags->count = before;
+}
+
+static void check(const limit *l, const char *target) {
+  session s = begin(l, target);
+  int64_t at;
+  bool byte = s.type->elem == SN_ELEM_U8;
+  const char *t = text_of(l, s.arena);
+  if (run(&s, l->last < 0 ? 0 : l->last, &at)) fail_msg("%s\n%s", sn_diags_print(s.diags, s.arena), t);
+  if (l->last >= 0) {
+    refused(&s, l, l->last + 1);
+    refused(&s, l, byte ? 255 : INT32_MAX);
+    if (!byte) refused(&s, l, -1);
+    if (s.type->elem == SN_ELEM_I64) refused(&s, l, INT64_MIN);
+  } else {
+    assert_int_equal(run(&s, 1000, &at), SN_OK);
+  }
+  assert_int_equal(run(&s, 0, &at), SN_OK);
+  end(&s);
+}
+
+static void each(const char *target) {
+  for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) check(&limits[i], target);
+}
+
+static void in_the_interpreter(void **state) { (void)state, each("ref"); }
+static void on_the_template(void **state) { (void)state, each("template"); }
+static void on_the_cpu(void **state) {
+  (void)state;
+  if (!SN_HAVE_LLVM) skip();
+  each("cpu");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(in_the_interpreter),
+      cmocka_unit_test(on_the_template),
+      cmocka_unit_test(on_the_cpu),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
