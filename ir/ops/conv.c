@@ -40,9 +40,10 @@ static bool read_conv(sn_types *t, const sn_type *x, const sn_type *w, const sn_
   c->group_in = w->dim[1], c->out = w->dim[2];
   c->group_out = sn_dimx_exact_div(t, c->out, groups);
   if (!c->group_out || sn_dimx_mul(t, c->group_in, groups) != c->in) return false;
-  c->depthwise = c->group_in == one && c->group_out == one && sn_dimx_is_const(c->out, &o) && o > 1;
   c->batch = one;
   for (int i = 0; i < x->rank - 2; i++) c->batch = sn_dimx_mul(t, c->batch, x->dim[i]);
+  bool numbered = sn_dimx_max_value(sn_dimx_mul(t, c->batch, c->time)) <= INT32_MAX; /* rows of x by i32 */
+  c->depthwise = numbered && c->group_in == one && c->group_out == one && sn_dimx_is_const(c->out, &o) && o > 1;
   *why = "a number of positions that the stride divides";
   c->out_time = positions(t, c);
   if (!c->out_time) return false;
@@ -118,6 +119,36 @@ static conv conv_of(sn_build *b, const sn_node *n, const sn_val *arg) {
   return c;
 }
 
+static sn_val scaled(sn_build *b, sn_val x, int64_t factor, int64_t more) {
+  if (factor != 1) x = sn_g2(b, SN_OP_MUL, x, sn_g_const_like(b, x, (double)factor));
+  return more ? sn_g2(b, SN_OP_ADD, x, sn_g_const_like(b, x, (double)more)) : x;
+}
+
+static sn_val extent_like(sn_build *b, const sn_dimx *d, sn_val like) {
+  return sn_g_expand_to(b, sn_g_dim(b, d), sn_g_type(b, like));
+}
+
+/* What tap k sees, as rows of x [batch, T, C] by number and 0 where there are none: no copy with zeros around is made.
+ */
+static sn_val tap_by_row(sn_build *b, const conv *c, sn_val x, int64_t k) {
+  static const int64_t leading[2] = {0, 1};
+  sn_types *t = sn_b_types(b);
+  const sn_dimx *const at[2] = {c->batch, c->out_time}, *const shape[3] = {c->batch, c->out_time, c->in};
+  const sn_type *type = sn_type_of(t, SN_ELEM_I32, 2, at);
+  sn_val rows = shaped(b, x, 2, sn_dimx_mul(t, c->batch, c->time), c->in, NULL, NULL, NULL);
+  sn_val place = scaled(b, sn_g_iota(b, type, 1), c->stride, k * c->dilation - c->left);
+  if (b->failed) return 0;
+  sn_val zero = sn_g_const(b, type, 0), count = extent_like(b, c->time, place);
+  sn_val near = sn_g2(b, SN_OP_MIN, sn_g2(b, SN_OP_MAX, place, zero), scaled(b, count, 1, -1));
+  sn_val number = sn_g2(b, SN_OP_ADD, sn_g2(b, SN_OP_MUL, sn_g_iota(b, type, 0), count), near);
+  const sn_val pick[2] = {rows, number};
+  const sn_attr batch = {0};
+  sn_val v = sn_emit(b, SN_OP_GATHER, 2, pick, &batch, NULL);
+  if (b->failed || (!c->left && !c->right)) return v;
+  sn_val inside = sn_g2(b, SN_OP_AND, sn_g2(b, SN_OP_LE, zero, place), sn_g2(b, SN_OP_LT, place, count));
+  return sn_g3(b, SN_OP_SELECT, sn_g_broadcast(b, inside, 3, shape, leading), v, sn_g_const_like(b, v, 0));
+}
+
 /* ---- expansion ---- */
 
 static sn_val depthwise(sn_build *b, const conv *c, sn_val x, sn_val w) {
@@ -129,7 +160,7 @@ static sn_val depthwise(sn_build *b, const conv *c, sn_val x, sn_val w) {
   for (int64_t k = 0; k < c->taps && !b->failed; k++) {
     sn_val wk = sn_g_slice_axis(b, w, 0, sn_dimx_const(t, k), sn_dimx_const(t, 1));
     wk = sn_g_broadcast(b, sn_g_cast(b, shaped(b, wk, 1, c->in, NULL, NULL, NULL, NULL), acc), 3, shape, last);
-    sn_val product = sn_g2(b, SN_OP_MUL, sn_g_cast(b, tap(b, c, x, k), acc), wk);
+    sn_val product = sn_g2(b, SN_OP_MUL, sn_g_cast(b, tap_by_row(b, c, x, k), acc), wk);
     sum = sum ? sn_g2(b, SN_OP_ADD, sum, product) : product;
   }
   return sn_g_cast(b, sum, e);
@@ -149,8 +180,9 @@ static sn_val grouped_taps(sn_build *b, const conv *c, sn_val x) { /* [batch, T'
 static sn_val expand_conv1d(sn_build *b, const sn_node *n, const sn_val *arg) {
   conv c = conv_of(b, n, arg);
   const sn_type *y = n->type[0];
-  sn_val x = padded(b, &c, flat(b, &c, arg[0], false)), v;
+  sn_val x = flat(b, &c, arg[0], false), v;
   if (b->failed) return 0;
+  if (!c.depthwise) x = padded(b, &c, x);
   if (c.depthwise)
     v = depthwise(b, &c, x, arg[1]);
   else if (c.groups == 1)
@@ -204,7 +236,7 @@ static sn_val grad_depthwise(sn_build *b, const conv *c, sn_val x, sn_val dy) {
   sn_elem acc = sn_acc_elem(sn_g_type(b, x)->elem);
   sn_val part[256];
   for (int64_t k = 0; k < c->taps && !b->failed; k++) {
-    sn_val product = sn_g2(b, SN_OP_MUL, sn_g_cast(b, tap(b, c, x, k), acc), sn_g_cast(b, dy, acc));
+    sn_val product = sn_g2(b, SN_OP_MUL, sn_g_cast(b, tap_by_row(b, c, x, k), acc), sn_g_cast(b, dy, acc));
     part[k] = shaped(b, sn_g_sum(b, product, 2, rows), 3, sn_dimx_const(t, 1), sn_dimx_const(t, 1), c->in, NULL, NULL);
   }
   if (b->failed) return 0;
@@ -215,8 +247,9 @@ static sn_val grad_w(sn_grad_rule *g, const conv *c, sn_val dy) {
   sn_build *b = g->b;
   sn_types *t = sn_b_types(b);
   const sn_type *w = sn_g_type(b, g->arg[1]);
-  sn_val x = padded(b, c, flat(b, c, g->arg[0], false)), d;
+  sn_val x = flat(b, c, g->arg[0], false), d;
   if (b->failed) return 0;
+  if (!c->depthwise) x = padded(b, c, x);
   if (c->depthwise) {
     d = grad_depthwise(b, c, x, dy);
   } else {
