@@ -11,7 +11,7 @@ static const char *c_type(sn_elem e) {
     case SN_ELEM_F16: return "uint16_t";
     case SN_ELEM_I64: return "int64_t";
     case SN_ELEM_I32: return "int32_t";
-    case SN_ELEM_I8: return "int8_t";
+    case SN_ELEM_I8: return "int8_t"; /* f8 as patterns, like u8 and bool */
     default: return "uint8_t";
   }
 }

@@ -162,7 +162,10 @@ static two cosine_and_sine(sn_here h, const sn_rope_args *a, int64_t n) {
   angle = sn_cast_at(h, (sn_arg){angle}, e == SN_ELEM_F64 ? SN_F64 : SN_F32);
   two r = {sn_x_cos(h, angle), sn_x_sin(h, angle)};
   if (e == SN_ELEM_F64 || e == SN_ELEM_F32) return r;
-  sn_dtype narrow = e == SN_ELEM_BF16 ? SN_BF16 : SN_F16;
+  sn_dtype narrow = e == SN_ELEM_BF16     ? SN_BF16
+                    : e == SN_ELEM_F16    ? SN_F16
+                    : e == SN_ELEM_F8E4M3 ? SN_F8E4M3
+                                          : SN_F8E5M2;
   return (two){sn_cast_at(h, (sn_arg){r.a}, narrow), sn_cast_at(h, (sn_arg){r.b}, narrow)};
 }
 

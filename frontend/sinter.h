@@ -34,7 +34,7 @@ typedef struct sn_dim { int64_t extent; const struct sn_symbol *sym; } sn_dim;  
 typedef struct sn_scope { struct sn_fn *fn; const struct sn_path *path; } sn_scope;
 typedef struct sn_here { const char *file; int line; const char *text; } sn_here;   /* a call as the user spelled it */
 
-typedef enum sn_dtype { SN_REAL, SN_F64, SN_F32, SN_F16, SN_BF16, SN_I64, SN_I32, SN_I8, SN_U8, SN_BOOL } sn_dtype;
+typedef enum sn_dtype { SN_REAL, SN_F64, SN_F32, SN_F16, SN_BF16, SN_I64, SN_I32, SN_I8, SN_U8, SN_BOOL, SN_F8E4M3, SN_F8E5M2 } sn_dtype;
 /* SN_REAL is the working float of the graph: f32 unless compiled otherwise, f64 for the oracle. */
 
 /* ---- 2. plumbing: call sites, numbers as values, tuples ---------------------------------------------------------- */

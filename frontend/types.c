@@ -11,6 +11,8 @@ sn_elem sn_elem_of(const sn_trace *t, sn_dtype d) {
     case SN_F32: return SN_ELEM_F32;
     case SN_F16: return SN_ELEM_F16;
     case SN_BF16: return SN_ELEM_BF16;
+    case SN_F8E4M3: return SN_ELEM_F8E4M3;
+    case SN_F8E5M2: return SN_ELEM_F8E5M2;
     case SN_I64: return SN_ELEM_I64;
     case SN_I32: return SN_ELEM_I32;
     case SN_I8: return SN_ELEM_I8;

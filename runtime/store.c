@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/base/half.h"
 #include "ir/base/rng.h"
 #include "runtime/inside.h"
 
@@ -15,16 +14,12 @@ void *sn_rt_alloc(int64_t bytes) {
 
 void sn_rt_set(void *data, sn_elem elem, int64_t i, double x) { /* table */
   switch (elem) {
-    case SN_ELEM_F64: ((double *)data)[i] = x; break;
-    case SN_ELEM_F32: ((float *)data)[i] = (float)x; break;
-    case SN_ELEM_BF16: ((uint16_t *)data)[i] = sn_bf16_from_f32((float)x); break;
-    case SN_ELEM_F16: ((uint16_t *)data)[i] = sn_f16_from_f32((float)x); break;
     case SN_ELEM_I64: ((int64_t *)data)[i] = (int64_t)x; break;
     case SN_ELEM_I32: ((int32_t *)data)[i] = (int32_t)x; break;
     case SN_ELEM_I8: ((int8_t *)data)[i] = (int8_t)x; break;
     case SN_ELEM_U8: ((uint8_t *)data)[i] = (uint8_t)x; break;
     case SN_ELEM_BOOL: ((uint8_t *)data)[i] = x != 0; break;
-    default: break;
+    default: sn_elem_set(elem, data, i, x); break;
   }
 }
 

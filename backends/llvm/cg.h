@@ -66,7 +66,7 @@ bool cg_limit_holds(const cg *c, sn_kv limit, int64_t extent); /* limit >= exten
 ll_v cg_clamp(cg *c, ll_v v, int64_t lo, int64_t hi);
 
 /* window.c */
-ll_t cg_reg(cg *c, sn_elem e); /* element type in vectors: bool i1, bf16 and f16 as bits */
+ll_t cg_reg(cg *c, sn_elem e); /* element type in vectors: bool i1, bf16, f16 and f8 as bits */
 ll_t cg_mem(cg *c, sn_elem e); /* in memory: bool i8 */
 ll_v cg_splat_const(cg *c, sn_elem e, double v);
 ll_v cg_load_window(cg *c, sn_kv v, int j);

@@ -1,4 +1,4 @@
-/* Conversions between element types on vectors. bf16 and f16 are held as bit patterns; where the level has no
+/* Conversions between element types on vectors. bf16, f16 and f8 are held as bit patterns; where the level has no
  * instruction they are rounded here, so that no library call is left. */
 #include "backends/llvm/cg.h"
 
@@ -53,6 +53,48 @@ static ll_v f16_to_f32(ll *g, ll_v x) {
   return float_of(g, or32(g, r, shl(g, and32(g, h, 0x8000), 16)));
 }
 
+/* ---- f8 -------------------------------------------------------------------------------------------- */
+
+typedef struct format { /* as in ir/base/half.c */
+  int mantissa, bias;
+  int64_t largest, inf, nan; /* patterns */
+} format;
+
+static const format e4m3 = {3, 7, 0x7e, 0x7f, 0x7f}, e5m2 = {2, 15, 0x7b, 0x7c, 0x7e};
+static const format *format_of(sn_elem e) { return e == SN_ELEM_F8E4M3 ? &e4m3 : &e5m2; }
+
+/* As f16, but finite numbers that are too large become the largest. */
+static ll_v f32_to_f8(ll *g, ll_v x, const format *f) {
+  ll_v u = bits_of(g, x), sign = and32(g, u, (int64_t)0x80000000), magnitude = and32(g, u, 0x7fffffff);
+  int drop = 23 - f->mantissa;
+  int64_t magic = (int64_t)(127 - f->bias + drop + 1) << 23, shift = (int64_t)(127 - f->bias) << 23;
+  ll_v shifted = LLVMBuildFAdd(g->b, float_of(g, magnitude), float_of(g, ll_iconst(g, g->i32, magic)), "");
+  ll_v denormal = add32(g, bits_of(g, shifted), -magic);
+  ll_v odd = and32(g, shr(g, magnitude, drop), 1);
+  ll_v normal = shr(g, ll_add(g, add32(g, magnitude, ((int64_t)1 << (drop - 1)) - 1 - shift), odd), drop);
+  ll_v small = ll_icmp(g, LLVMIntULT, magnitude, ll_iconst(g, g->i32, (int64_t)(128 - f->bias) << 23));
+  ll_v most = ll_iconst(g, g->i32, f->largest), r = ll_select(g, small, denormal, normal);
+  r = ll_select(g, ll_icmp(g, LLVMIntSGT, r, most), most, r);
+  ll_v inf = ll_icmp(g, LLVMIntEQ, magnitude, ll_iconst(g, g->i32, 0x7f800000));
+  r = ll_select(g, inf, ll_iconst(g, g->i32, f->inf), r);
+  r = ll_select(g, ll_fcmp(g, LLVMRealUNO, x, x), ll_iconst(g, g->i32, f->nan), r);
+  return LLVMBuildTrunc(g->b, or32(g, r, shr(g, sign, 24)), ll_vec(g, g->i8), "");
+}
+
+static ll_v f8_to_f32(ll *g, ll_v x, const format *f) {
+  ll_v h = wide32(g, x), body = and32(g, h, 0x7f), exponent = shr(g, body, f->mantissa);
+  ll_v normal = add32(g, shl(g, body, 23 - f->mantissa), (int64_t)(127 - f->bias) << 23);
+  ll_v fraction = LLVMBuildSIToFP(g->b, body, ll_vec(g, g->f32), "");
+  double step = f->mantissa == 3 ? 0x1p-9 : 0x1p-16;
+  ll_v denormal = bits_of(g, LLVMBuildFMul(g->b, fraction, ll_fconst(g, g->f32, step), ""));
+  ll_v r = ll_select(g, ll_icmp(g, LLVMIntEQ, exponent, ll_iconst(g, g->i32, 0)), denormal, normal);
+  ll_v special = ll_icmp(g, LLVMIntSGT, body, ll_iconst(g, g->i32, f->largest));
+  r = ll_select(g, special, ll_iconst(g, g->i32, 0x7fc00000), r);
+  if (f->inf != f->nan)
+    r = ll_select(g, ll_icmp(g, LLVMIntEQ, body, ll_iconst(g, g->i32, f->inf)), ll_iconst(g, g->i32, 0x7f800000), r);
+  return float_of(g, or32(g, r, shl(g, and32(g, h, 0x80), 24)));
+}
+
 /* ---- all types --------------------------------------------------------------------------------------- */
 
 static bool is_float(sn_elem e) { return e == SN_ELEM_F32 || e == SN_ELEM_F64; }
@@ -64,6 +106,12 @@ static ll_v widen(cg *c, ll_v x, sn_elem *e) {
   switch (*e) {
     case SN_ELEM_BF16: *e = SN_ELEM_F32; return bf16_to_f32(g, x);
     case SN_ELEM_F16: *e = SN_ELEM_F32; return f16_to_f32(g, x);
+    case SN_ELEM_F8E4M3:
+    case SN_ELEM_F8E5M2: {
+      const format *f = format_of(*e);
+      *e = SN_ELEM_F32;
+      return f8_to_f32(g, x, f);
+    }
     case SN_ELEM_I8: *e = SN_ELEM_I32; return LLVMBuildSExt(g->b, x, i32, "");
     case SN_ELEM_U8:
     case SN_ELEM_BOOL: *e = SN_ELEM_I32; return LLVMBuildZExt(g->b, x, i32, "");
@@ -123,6 +171,8 @@ ll_v cg_cast(cg *c, ll_v x, sn_elem from, sn_elem to) {
     case SN_ELEM_F32: return to_float(c, x, from, to);
     case SN_ELEM_BF16: return f32_to_bf16(g, to_float(c, x, from, SN_ELEM_F32));
     case SN_ELEM_F16: return f32_to_f16(g, to_float(c, x, from, SN_ELEM_F32));
+    case SN_ELEM_F8E4M3:
+    case SN_ELEM_F8E5M2: return f32_to_f8(g, to_float(c, x, from, SN_ELEM_F32), format_of(to));
     case SN_ELEM_BOOL: {
       ll_v zero = LLVMConstNull(LLVMTypeOf(x));
       return is_float(from) ? ll_fcmp(g, LLVMRealUNE, x, zero) : ll_icmp(g, LLVMIntNE, x, zero);

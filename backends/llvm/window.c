@@ -2,7 +2,6 @@
  * A window element (r, c) is buf[off + r*rs + c*cs]. Rows in which all columns are valid are plain vector loads; limits
  * become masks, or for vectors that the level cannot mask, addresses of spare memory. */
 #include "backends/llvm/cg.h"
-#include "ir/base/half.h"
 
 ll_t cg_reg(cg *c, sn_elem e) {
   switch (e) {
@@ -31,8 +30,10 @@ ll_v cg_splat_const(cg *c, sn_elem e, double v) {
   switch (e) {
     case SN_ELEM_F64:
     case SN_ELEM_F32: return ll_fconst(g, cg_reg(c, e), v);
-    case SN_ELEM_BF16: return ll_iconst(g, g->i16, sn_bf16_from_f32((float)v));
-    case SN_ELEM_F16: return ll_iconst(g, g->i16, sn_f16_from_f32((float)v));
+    case SN_ELEM_BF16:
+    case SN_ELEM_F16:
+    case SN_ELEM_F8E4M3:
+    case SN_ELEM_F8E5M2: return ll_iconst(g, cg_reg(c, e), sn_elem_pattern(e, v));
     case SN_ELEM_BOOL: return ll_iconst(g, g->i1, v != 0);
     default: return ll_iconst(g, cg_reg(c, e), (int64_t)v);
   }

@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "frontend/cli/bench.h"
-#include "ir/base/half.h"
 #include "ir/base/rng.h"
 
 static double now_ms(void) {
@@ -60,10 +59,11 @@ static int64_t values_of(const sn_plan *p, int graph, int slot, const int64_t *d
 
 static void fill(void *data, sn_elem e, int64_t count, sn_rng *rng, int64_t values) {
   for (int64_t i = 0; i < count; i++) {
+    if (sn_elem_is_float(e)) {
+      sn_elem_set(e, data, i, sn_rng_normal(rng));
+      continue;
+    }
     switch (e) {
-      case SN_ELEM_F64: ((double *)data)[i] = sn_rng_normal(rng); break;
-      case SN_ELEM_F32: ((float *)data)[i] = (float)sn_rng_normal(rng); break;
-      case SN_ELEM_BF16: ((uint16_t *)data)[i] = sn_bf16_from_f32((float)sn_rng_normal(rng)); break;
       case SN_ELEM_I64: ((int64_t *)data)[i] = (int64_t)sn_rng_below(rng, (uint64_t)values); break;
       case SN_ELEM_I32: ((int32_t *)data)[i] = (int32_t)sn_rng_below(rng, (uint64_t)values); break;
       default: ((uint8_t *)data)[i] = (uint8_t)sn_rng_below(rng, 2); break;

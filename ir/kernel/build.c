@@ -37,15 +37,12 @@ static double round_int(double v, double min, double max) {
 
 double sn_k_round_to(sn_elem e, double v) { /* table */
   switch (e) {
-    case SN_ELEM_F32: return (float)v;
-    case SN_ELEM_BF16: return sn_f32_from_bf16(sn_bf16_from_f32((float)v));
-    case SN_ELEM_F16: return sn_f32_from_f16(sn_f16_from_f32((float)v));
     case SN_ELEM_I64: return round_int(v, -0x1p63, 0x1.fffffffffffffp62);
     case SN_ELEM_I32: return round_int(v, INT32_MIN, INT32_MAX);
     case SN_ELEM_I8: return round_int(v, INT8_MIN, INT8_MAX);
     case SN_ELEM_U8: return round_int(v, 0, UINT8_MAX);
     case SN_ELEM_BOOL: return v != 0;
-    default: return v;
+    default: return sn_elem_nearest(e, v);
   }
 }
 

@@ -158,7 +158,8 @@ static sn_code mma_ok(verifier *v, sn_kv x) {
   if (m != c.r || n != c.c || ka != kb) return fail(v, x, "the shapes do not multiply");
   if (a.elem != b.elem || !same(c, at(v, i->a[0])->type)) return fail(v, x, "types of accumulator and operands");
   sn_elem want = a.elem == SN_ELEM_I8 ? SN_ELEM_I32 : a.elem == SN_ELEM_F64 ? SN_ELEM_F64 : SN_ELEM_F32;
-  bool ok = (sn_elem_is_float(a.elem) || a.elem == SN_ELEM_I8) && c.elem == want;
+  bool byte = a.elem == SN_ELEM_F8E4M3 || a.elem == SN_ELEM_F8E5M2; /* cast first */
+  bool ok = ((sn_elem_is_float(a.elem) && !byte) || a.elem == SN_ELEM_I8) && c.elem == want;
   return ok ? SN_OK : fail(v, x, "element types of a product");
 }
 

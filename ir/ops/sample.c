@@ -33,10 +33,11 @@ static void draw_unary(draw *d) {
 }
 
 static void draw_cast(draw *d) {
-  static const sn_elem to[] = {SN_ELEM_F32, SN_ELEM_F64, SN_ELEM_BF16, SN_ELEM_I32, SN_ELEM_I8, SN_ELEM_BOOL};
+  static const sn_elem to[] = {SN_ELEM_F32,    SN_ELEM_F64, SN_ELEM_BF16, SN_ELEM_F16, SN_ELEM_F8E4M3,
+                               SN_ELEM_F8E5M2, SN_ELEM_I32, SN_ELEM_I8,   SN_ELEM_BOOL};
   static const sn_elem to_wide[] = {SN_ELEM_F64, SN_ELEM_F64};
   bool exact = d->real == SN_ELEM_F64; /* roundings hide derivatives */
-  attr(d, "to")->i = exact ? to_wide[below(d, 2)] : to[below(d, 6)];
+  attr(d, "to")->i = exact ? to_wide[below(d, 2)] : to[below(d, 9)];
   float_arg(d, any_shape(d, d->real, 0));
 }
 

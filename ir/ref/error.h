@@ -9,14 +9,15 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "ir/base/half.h"
 #include "ir/types/dtype.h"
 
 /* Smallest normal number. */
 static inline double sn_elem_tiny(sn_elem e) {
   switch (e) {
     case SN_ELEM_F64: return DBL_MIN;
-    case SN_ELEM_F16: return 6.103515625e-5;
+    case SN_ELEM_F16:
+    case SN_ELEM_F8E5M2: return 6.103515625e-5;
+    case SN_ELEM_F8E4M3: return 0x1p-6;
     default: return (double)FLT_MIN;
   }
 }
@@ -25,9 +26,19 @@ static inline double sn_elem_max(sn_elem e) {
   switch (e) {
     case SN_ELEM_F64: return DBL_MAX;
     case SN_ELEM_F16: return 65504;
+    case SN_ELEM_F8E4M3: return 448;
+    case SN_ELEM_F8E5M2: return 57344;
     case SN_ELEM_BF16: return 3.3895313892515355e38;
     default: return (double)FLT_MAX;
   }
+}
+
+static inline bool sn_elem_is_byte(sn_elem e) { return e == SN_ELEM_F8E4M3 || e == SN_ELEM_F8E5M2; }
+
+/* Absolute error below the smallest normal number. f8 is never flushed: half a step, or a whole one where f32 rounds
+ * before it. */
+static inline double sn_elem_flush(sn_elem e) {
+  return e == SN_ELEM_F8E4M3 ? 0x1p-9 : e == SN_ELEM_F8E5M2 ? 0x1p-16 : sn_elem_tiny(e);
 }
 
 /* Roundoff that bounds count with: the interpreter itself rounds to f64, so f64 counts twice. */
@@ -35,12 +46,7 @@ static inline double sn_unit(sn_elem e) { return e == SN_ELEM_F64 ? 0x1p-52 : sn
 
 /* Nearest number of the type. */
 static inline double sn_elem_round(sn_elem e, double x) {
-  switch (e) {
-    case SN_ELEM_F32: return (double)(float)x;
-    case SN_ELEM_BF16: return (double)sn_f32_from_bf16(sn_bf16_from_f32((float)x));
-    case SN_ELEM_F16: return (double)sn_f32_from_f16(sn_f16_from_f32((float)x));
-    default: return x;
-  }
+  return e == SN_ELEM_F64 ? x : e == SN_ELEM_F32 ? (double)(float)x : sn_elem_nearest(e, x);
 }
 
 /* What sums and statistics are kept in. */
@@ -52,7 +58,7 @@ static inline double sn_times(double a, double b) { return a == 0 || b == 0 ? 0 
 /* Error of rounding a result v, known within e, to the type: `units` roundoffs. */
 static inline double sn_rounding(sn_elem elem, double u, double v, double e, double units) {
   double size = fabs(v) + e, tiny = sn_elem_tiny(elem);
-  return size == 0 ? 0 : units * u * size + (fabs(v) - e < 2 * tiny ? tiny : 0);
+  return size == 0 ? 0 : units * u * size + (fabs(v) - e < 2 * tiny ? sn_elem_flush(elem) : 0);
 }
 
 /* Error of a sum of n terms in any order, with roundoff u: sizes is the sum of |terms|. */

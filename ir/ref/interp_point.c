@@ -223,10 +223,7 @@ static const point_rule rules[SN_OP_COUNT] = {
 /* ---- rounding ---- */
 
 /* Narrow floats are computed in f32 and rounded once when stored. */
-static double roundoffs(sn_elem e, double ulps) {
-  bool narrow = e == SN_ELEM_BF16 || e == SN_ELEM_F16;
-  return narrow && ulps > 1 ? 1.05 : ulps;
-}
+static double roundoffs(sn_elem e, double ulps) { return sn_elem_is_narrow(e) && ulps > 1 ? 1.05 : ulps; }
 
 static bool certain(const rule_in *r, bool singular) {
   const pt *p = &r->x;
@@ -388,20 +385,28 @@ static void cast_to_int(sn_eval *e, int64_t i) {
   if (e->bounds) out->bound[i] = from_float ? (cast_doubt(out->elem, v, b) ? INFINITY : 0) : b;
 }
 
+static bool holds_all(sn_elem to, sn_elem from) {
+  if (to == from || to == SN_ELEM_F64) return true;
+  return to == SN_ELEM_F32 ? from != SN_ELEM_F64 : sn_elem_is_byte(from) && !sn_elem_is_byte(to);
+}
+
 /* Integers round too, when they need more digits than the type has. */
 static void cast_to_float(sn_eval *e, int64_t i) {
   sn_tensor *out = e->out[0];
   const sn_tensor *x = e->arg[0];
   double v = x->wide ? (double)x->wide[i] : x->value[i], b = e->bounds ? x->bound[i] : 0;
+  bool byte = sn_elem_is_byte(out->elem) && isfinite(v) && fabs(v) <= (double)FLT_MAX;
+  if (byte) v = clamp(v, -sn_elem_max(out->elem), sn_elem_max(out->elem)); /* f8 saturates */
   out->value[i] = v;
   if (!e->bounds) return;
-  bool wider = sn_elem_is_float(x->elem) && sn_elem_roundoff(x->elem) >= sn_elem_roundoff(out->elem);
+  bool wider = sn_elem_is_float(x->elem) && holds_all(out->elem, x->elem);
   if (isnan(v) || isinf(v))
     out->bound[i] = b;
   else if (wider || (b == 0 && sn_elem_round(out->elem, v) == v))
-    out->bound[i] = sn_settle(out->elem, v, b);
+    out->bound[i] = sn_settle(byte ? SN_ELEM_F32 : out->elem, v, b);
   else
-    out->bound[i] = sn_settle(out->elem, v, b + sn_rounding(out->elem, sn_unit(out->elem), v, b, 1));
+    out->bound[i] =
+        sn_settle(byte ? SN_ELEM_F32 : out->elem, v, b + sn_rounding(out->elem, sn_unit(out->elem), v, b, 1));
 }
 
 static void eval_cast(sn_eval *e) {

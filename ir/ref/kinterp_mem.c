@@ -1,33 +1,27 @@
 /* Kernel interpreter, memory: windows, and what may go wrong with them: bounds, roles, races, undefined reads. */
 #include <string.h>
 
-#include "ir/base/half.h"
 #include "ir/ref/kinterp_impl.h"
 
 sn_kcell sn_kcell_get(const void *data, sn_elem e, int64_t i) { /* table */
   switch (e) {
-    case SN_ELEM_F64: return (sn_kcell){.f = ((const double *)data)[i]};
-    case SN_ELEM_F32: return (sn_kcell){.f = ((const float *)data)[i]};
-    case SN_ELEM_BF16: return (sn_kcell){.f = sn_f32_from_bf16(((const uint16_t *)data)[i])};
-    case SN_ELEM_F16: return (sn_kcell){.f = sn_f32_from_f16(((const uint16_t *)data)[i])};
     case SN_ELEM_I64: return (sn_kcell){.i = ((const int64_t *)data)[i]};
     case SN_ELEM_I32: return (sn_kcell){.i = ((const int32_t *)data)[i]};
     case SN_ELEM_I8: return (sn_kcell){.i = ((const int8_t *)data)[i]};
     case SN_ELEM_BOOL: return (sn_kcell){.i = ((const uint8_t *)data)[i] != 0};
-    default: return (sn_kcell){.i = ((const uint8_t *)data)[i]};
+    case SN_ELEM_U8: return (sn_kcell){.i = ((const uint8_t *)data)[i]};
+    default: return (sn_kcell){.f = sn_elem_get(e, data, i)};
   }
 }
 
 void sn_kcell_set(void *data, sn_elem e, int64_t i, sn_kcell c) { /* table */
   switch (e) {
-    case SN_ELEM_F64: ((double *)data)[i] = c.f; break;
-    case SN_ELEM_F32: ((float *)data)[i] = (float)c.f; break;
-    case SN_ELEM_BF16: ((uint16_t *)data)[i] = sn_bf16_from_f32((float)c.f); break;
-    case SN_ELEM_F16: ((uint16_t *)data)[i] = sn_f16_from_f32((float)c.f); break;
     case SN_ELEM_I64: ((int64_t *)data)[i] = c.i; break;
     case SN_ELEM_I32: ((int32_t *)data)[i] = (int32_t)c.i; break;
     case SN_ELEM_I8: ((int8_t *)data)[i] = (int8_t)c.i; break;
-    default: ((uint8_t *)data)[i] = (uint8_t)c.i; break;
+    case SN_ELEM_U8:
+    case SN_ELEM_BOOL: ((uint8_t *)data)[i] = (uint8_t)c.i; break;
+    default: sn_elem_set(e, data, i, c.f); break;
   }
 }
 

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "ir/base/half.h"
 #include "ir/base/str.h"
 #include "ir/ref/kinterp_impl.h"
 
@@ -41,22 +40,13 @@ static int64_t int_from_float(sn_elem to, double x) {
   }
 }
 
-static double narrow(sn_elem to, double x) {
-  switch (to) {
-    case SN_ELEM_BF16: return sn_f32_from_bf16(sn_bf16_from_f32((float)x));
-    case SN_ELEM_F16: return sn_f32_from_f16(sn_f16_from_f32((float)x));
-    case SN_ELEM_F32: return (float)x;
-    default: return x;
-  }
-}
-
 static sn_kcell cast(const sn_kenv *e, sn_elem from, sn_elem to, sn_kcell c) {
   bool from_float = sn_elem_is_float(from), to_float = sn_elem_is_float(to);
   if (from_float && !to_float) return (sn_kcell){.i = int_from_float(to, c.f)};
   if (!from_float && !to_float) return (sn_kcell){.i = wrap(to, c.i)};
   double x = from_float ? c.f : (double)c.i;
   bool keep = from == SN_ELEM_F64 && to == SN_ELEM_F32 && !e->in->round;
-  return (sn_kcell){.f = keep ? x : narrow(to, x)};
+  return (sn_kcell){.f = keep ? x : sn_elem_nearest(to, x)};
 }
 
 static sn_kcell bitcast(sn_elem from, sn_kcell c) {

@@ -91,7 +91,7 @@ static sn_code run_trial(sn_arena *arena, sn_diags *diags, const sn_kernel *k, c
 }
 
 /* Relative distance of neighbours in a narrow type. */
-static double narrow_unit(sn_elem e) { return e == SN_ELEM_BF16 ? 0x1p-7 : e == SN_ELEM_F16 ? 0x1p-10 : 0; }
+static double narrow_unit(sn_elem e) { return sn_elem_is_narrow(e) ? 2 * sn_elem_roundoff(e) : 0; }
 
 static double as_double(const void *data, sn_elem e, int64_t i) {
   sn_kcell c = sn_kcell_get(data, e, i);

@@ -250,9 +250,10 @@ static void store_tiled(sn_kgen *g, int at, sn_krvalue x) {
 }
 
 static sn_krvalue for_output(sn_kgen *g, sn_krvalue x) {
-  static const sn_elem floats[] = {SN_ELEM_F32, SN_ELEM_F32, SN_ELEM_F32, SN_ELEM_BF16, SN_ELEM_F16};
+  static const sn_elem floats[] = {SN_ELEM_F32, SN_ELEM_F32,    SN_ELEM_F32,   SN_ELEM_BF16,
+                                   SN_ELEM_F16, SN_ELEM_F8E4M3, SN_ELEM_F8E5M2};
   static const sn_elem ints[] = {SN_ELEM_I32, SN_ELEM_I32, SN_ELEM_I8, SN_ELEM_U8, SN_ELEM_I64};
-  sn_elem e = x.elem == SN_ELEM_F32   ? floats[sn_kr_below(g, 5)]
+  sn_elem e = x.elem == SN_ELEM_F32   ? floats[sn_kr_below(g, 7)]
               : x.elem == SN_ELEM_I32 ? ints[sn_kr_below(g, 5)]
                                       : x.elem;
   if (e == SN_ELEM_F16 && g->avoid & SN_KRANDOM_NO_F16) e = SN_ELEM_F32;

@@ -56,8 +56,9 @@ static sn_krvalue float_of_int(sn_kgen *g, int r, int c) {
 }
 
 static sn_krvalue float_of_narrow(sn_kgen *g, int r, int c) {
-  static const sn_elem from[] = {SN_ELEM_BF16, SN_ELEM_F16, SN_ELEM_I8, SN_ELEM_U8, SN_ELEM_BOOL, SN_ELEM_I64};
-  sn_elem e = from[sn_kr_below(g, 6)];
+  static const sn_elem from[] = {SN_ELEM_BF16, SN_ELEM_F16, SN_ELEM_I8,     SN_ELEM_U8,
+                                 SN_ELEM_BOOL, SN_ELEM_I64, SN_ELEM_F8E4M3, SN_ELEM_F8E5M2};
+  sn_elem e = from[sn_kr_below(g, 8)];
   if ((e == SN_ELEM_F16 && g->avoid & SN_KRANDOM_NO_F16) || (e == SN_ELEM_I64 && g->avoid & SN_KRANDOM_NO_I64))
     e = SN_ELEM_BF16;
   sn_krvalue x = sn_kr_load(g, e, r, c);

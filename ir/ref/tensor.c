@@ -24,15 +24,9 @@ sn_code sn_tensor_create(sn_arena *arena, sn_elem elem, int rank, const int64_t 
   return SN_OK;
 }
 
-static float load_f32(const void *p, int64_t i) { return ((const float *)p)[i]; }
-
 void sn_tensor_load(sn_tensor *t, const void *data) {
   for (int64_t i = 0; i < t->count; i++) {
     switch (t->elem) { /* table */
-      case SN_ELEM_F64: t->value[i] = ((const double *)data)[i]; break;
-      case SN_ELEM_F32: t->value[i] = (double)load_f32(data, i); break;
-      case SN_ELEM_BF16: t->value[i] = (double)sn_f32_from_bf16(((const uint16_t *)data)[i]); break;
-      case SN_ELEM_F16: t->value[i] = (double)sn_f32_from_f16(((const uint16_t *)data)[i]); break;
       case SN_ELEM_I64:
         t->wide[i] = ((const int64_t *)data)[i];
         t->value[i] = (double)t->wide[i];
@@ -41,7 +35,7 @@ void sn_tensor_load(sn_tensor *t, const void *data) {
       case SN_ELEM_I8: t->value[i] = ((const int8_t *)data)[i]; break;
       case SN_ELEM_U8: t->value[i] = ((const uint8_t *)data)[i]; break;
       case SN_ELEM_BOOL: t->value[i] = ((const uint8_t *)data)[i] != 0; break;
-      default: break;
+      default: t->value[i] = sn_elem_get(t->elem, data, i); break;
     }
   }
 }
@@ -50,16 +44,12 @@ void sn_tensor_store(const sn_tensor *t, void *data) {
   for (int64_t i = 0; i < t->count; i++) {
     double v = t->value[i];
     switch (t->elem) { /* table */
-      case SN_ELEM_F64: ((double *)data)[i] = v; break;
-      case SN_ELEM_F32: ((float *)data)[i] = (float)v; break;
-      case SN_ELEM_BF16: ((uint16_t *)data)[i] = sn_bf16_from_f32((float)v); break;
-      case SN_ELEM_F16: ((uint16_t *)data)[i] = sn_f16_from_f32((float)v); break;
       case SN_ELEM_I64: ((int64_t *)data)[i] = t->wide ? t->wide[i] : (int64_t)v; break;
       case SN_ELEM_I32: ((int32_t *)data)[i] = (int32_t)v; break;
       case SN_ELEM_I8: ((int8_t *)data)[i] = (int8_t)v; break;
       case SN_ELEM_U8:
       case SN_ELEM_BOOL: ((uint8_t *)data)[i] = (uint8_t)v; break;
-      default: break;
+      default: sn_elem_set(t->elem, data, i, v); break;
     }
   }
 }
@@ -67,14 +57,12 @@ void sn_tensor_store(const sn_tensor *t, void *data) {
 /* One stored element as a number. */
 static double found_at(sn_elem e, const void *data, int64_t i) {
   switch (e) { /* table */
-    case SN_ELEM_F64: return ((const double *)data)[i];
-    case SN_ELEM_F32: return (double)load_f32(data, i);
-    case SN_ELEM_BF16: return (double)sn_f32_from_bf16(((const uint16_t *)data)[i]);
-    case SN_ELEM_F16: return (double)sn_f32_from_f16(((const uint16_t *)data)[i]);
     case SN_ELEM_I64: return (double)((const int64_t *)data)[i];
     case SN_ELEM_I32: return ((const int32_t *)data)[i];
     case SN_ELEM_I8: return ((const int8_t *)data)[i];
-    default: return ((const uint8_t *)data)[i];
+    case SN_ELEM_U8:
+    case SN_ELEM_BOOL: return ((const uint8_t *)data)[i];
+    default: return sn_elem_get(e, data, i);
   }
 }
 
@@ -83,7 +71,7 @@ static double distance(sn_elem e, double expected, double found, double bound) {
   if (isnan(expected) || isnan(found)) return isnan(expected) && isnan(found) ? 0 : INFINITY;
   if (expected == found) return 0;
   if (isinf(found) || isinf(expected)) return INFINITY;
-  if (sn_elem_is_float(e) && found == 0 && fabs(expected) < sn_elem_tiny(e)) return 0;
+  if (sn_elem_is_float(e) && found == 0 && fabs(expected) < sn_elem_flush(e) && !sn_elem_is_byte(e)) return 0;
   double d = fabs(expected - found);
   return bound > 0 ? d / bound : INFINITY;
 }

@@ -35,7 +35,10 @@ static sn_val canon_sub_const(sn_build *b, const sn_node *n, const sn_val *arg) 
 
 /* Is 1 / c a normal number of this type, so that x * (1 / c) = x / c to the bit? */
 static bool has_exact_inverse(sn_elem e, double c) {
-  int exponent, least = e == SN_ELEM_F16 ? -14 : e == SN_ELEM_F64 ? -1022 : -126;
+  int exponent, least = e == SN_ELEM_F16 || e == SN_ELEM_F8E5M2 ? -14
+                        : e == SN_ELEM_F8E4M3                   ? -6
+                        : e == SN_ELEM_F64                      ? -1022
+                                                                : -126;
   if (!isfinite(c) || fabs(frexp(c, &exponent)) != 0.5) return false;
   return 1 - exponent >= least && exponent - 1 >= least; /* c = 2^(exponent - 1) */
 }

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "ir/base/half.h"
-
 static const double exact_max = 9007199254740992.0; /* 2^53: integers are exact in f64 up to here */
 
 /* Range of an integer type, cut to what f64 holds exactly. */
@@ -21,13 +19,7 @@ static void int_range(sn_elem e, double *min, double *max) {
 
 bool sn_scalar_round(sn_elem e, double x, double *out) {
   double min, max;
-  switch (e) {
-    case SN_ELEM_F64: *out = x; return true;
-    case SN_ELEM_F32: *out = (double)(float)x; return true;
-    case SN_ELEM_F16: *out = (double)sn_f32_from_f16(sn_f16_from_f32((float)x)); return true;
-    case SN_ELEM_BF16: *out = (double)sn_f32_from_bf16(sn_bf16_from_f32((float)x)); return true;
-    default: break;
-  }
+  if (sn_elem_is_float(e)) return *out = sn_elem_nearest(e, x), true;
   int_range(e, &min, &max);
   if (!(x >= min && x <= max) || x != floor(x)) return false;
   *out = x;
@@ -37,11 +29,12 @@ bool sn_scalar_round(sn_elem e, double x, double *out) {
 bool sn_elem_contains(sn_elem wide, sn_elem narrow) {
   if (wide == narrow || narrow == SN_ELEM_BOOL) return true;
   bool bytes = narrow == SN_ELEM_I8 || narrow == SN_ELEM_U8;
+  bool small = bytes || narrow == SN_ELEM_F8E4M3 || narrow == SN_ELEM_F8E5M2;
   switch (wide) {
     case SN_ELEM_F64: return narrow != SN_ELEM_I64;
-    case SN_ELEM_F32: return bytes || narrow == SN_ELEM_F16 || narrow == SN_ELEM_BF16;
+    case SN_ELEM_F32: return small || narrow == SN_ELEM_F16 || narrow == SN_ELEM_BF16;
     case SN_ELEM_F16:
-    case SN_ELEM_BF16: return bytes;
+    case SN_ELEM_BF16: return small;
     case SN_ELEM_I64: return bytes || narrow == SN_ELEM_I32;
     case SN_ELEM_I32: return bytes;
     default: return false;

@@ -203,7 +203,9 @@ static sn_kv binary(sn_ksimplify *s, const sn_kdraft *d) {
 static bool is_lossless(sn_elem from, sn_elem to) {
   switch (from) {
     case SN_ELEM_BF16:
-    case SN_ELEM_F16: return to == SN_ELEM_F32 || to == SN_ELEM_F64;
+    case SN_ELEM_F16:
+    case SN_ELEM_F8E4M3:
+    case SN_ELEM_F8E5M2: return to == SN_ELEM_F32 || to == SN_ELEM_F64;
     case SN_ELEM_F32: return to == SN_ELEM_F64;
     case SN_ELEM_I8:
     case SN_ELEM_U8: return to == SN_ELEM_I32 || to == SN_ELEM_I64 || to == SN_ELEM_F32 || to == SN_ELEM_F64;

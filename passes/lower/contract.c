@@ -60,6 +60,9 @@ static bool is_cheap(const sn_func *f, sn_val v, const bool *member) {
   return n->op == SN_OP_CAST && is_cheap(f, n->arg[0], member);
 }
 
+/* Element type in which operands are multiplied: f8 in f32. */
+static sn_elem product_elem(sn_elem e) { return e == SN_ELEM_F8E4M3 || e == SN_ELEM_F8E5M2 ? SN_ELEM_F32 : e; }
+
 static bool build_groups(sn_contraction *k, sn_arena *arena, const sn_func *f, int node_count,
                          const sn_node *const *node, const bool *member, const bool *stored, int output_count,
                          const sn_val *output, const char **why) {
@@ -76,7 +79,7 @@ static bool build_groups(sn_contraction *k, sn_arena *arena, const sn_func *f, i
   if (member && (rounds_often(f, k->node, &k->spec, 0, member) || rounds_often(f, k->node, &k->spec, 1, member)))
     return fail(why, "an operand is rounded once, not in every tile");
   if (!is_cheap(f, x, member) || !is_cheap(f, y, member)) return fail(why, "would recompute an expensive op");
-  sn_elem e = sn_val_type(f, x)->elem;
+  sn_elem e = product_elem(sn_val_type(f, x)->elem);
   if (e != SN_ELEM_F32 && e != SN_ELEM_BF16 && e != SN_ELEM_F16 && e != SN_ELEM_F64 && e != SN_ELEM_I8)
     return fail(why, "products of this element type have no kernel");
   return true;
@@ -221,7 +224,7 @@ static void choose_tiles(sn_contraction *k) {
   else if (depth)
     k->bk = sn_block_of(depth, k->c->target->bk ? k->c->target->bk : K_BLOCK);
   k->loop = depth && !(sn_dimx_is_const(depth, &n) && n <= k->bk);
-  k->elem = sn_val_type(k->out.f, k->node->arg[0])->elem;
+  k->elem = product_elem(sn_val_type(k->out.f, k->node->arg[0])->elem);
   k->bn = columns(k), k->bm = rows_of(k);
   k->ta = contiguous_along(&k->a, k->row, k->sum);
   k->tb = contiguous_along(&k->b, k->sum, k->col);
@@ -251,7 +254,7 @@ sn_kv sn_contract_operand(sn_contraction *k, sn_tile *t) {
     chain = sn_chain_add(&t->g->chains, &m, chain);
     v = sn_node_of(f, v)->arg[0];
   }
-  if (sn_node_of(f, v)->op == SN_OP_CAST &&
+  if (sn_node_of(f, v)->op == SN_OP_CAST && sn_val_type(f, v)->elem == k->elem &&
       !(sn_elem_is_float(sn_val_type(f, sn_node_of(f, v)->arg[0])->elem) && k->elem == SN_ELEM_I8))
     v = sn_node_of(f, v)->arg[0];
   t->narrow = sn_node_of(f, v)->op == SN_OP_ARG;

@@ -255,7 +255,7 @@ const sn_dimx *sn_footprint(sn_types *t, int count, const sn_view *const *view, 
 
 /* ---- values on tiles ------------------------------------------------------------------------------------------ */
 
-/* Element type in which values of type e are computed: bf16 f16 -> f32, i8 u8 -> i32. */
+/* Element type in which values of type e are computed: bf16 f16 f8 -> f32, i8 u8 -> i32. */
 sn_elem sn_compute_elem(sn_elem e);
 /* Tile of a POINT node from tiles of its operands (broadcast as needed); operands and result in compute types.
  * 0: the op has no kernel form for this type (c->failed is set). */

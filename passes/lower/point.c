@@ -13,7 +13,7 @@ typedef struct point {
 } point;
 
 sn_elem sn_compute_elem(sn_elem e) {
-  if (e == SN_ELEM_BF16 || e == SN_ELEM_F16) return SN_ELEM_F32;
+  if (sn_elem_is_narrow(e)) return SN_ELEM_F32;
   return e == SN_ELEM_I8 || e == SN_ELEM_U8 ? SN_ELEM_I32 : e;
 }
 

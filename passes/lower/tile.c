@@ -2,7 +2,6 @@
  * does not vary along rows or columns has extent 1 there; broadcasting is left to the consumer. */
 #include "passes/lower/internal.h"
 
-#include "ir/base/half.h"
 #include "ir/base/rng.h"
 
 typedef struct entry {
@@ -288,11 +287,9 @@ static sn_kv emit_arg(sn_tile *t, sn_val v, sn_access *a) {
 /* The number that the type of a constant holds. */
 static double constant(sn_elem e, double x) {
   switch (e) {
-    case SN_ELEM_BF16: return (double)sn_f32_from_bf16(sn_bf16_from_f32((float)x));
-    case SN_ELEM_F16: return (double)sn_f32_from_f16(sn_f16_from_f32((float)x));
     case SN_ELEM_I8: return (double)(int8_t)(uint8_t)(uint64_t)(int64_t)x;
     case SN_ELEM_U8: return (double)(uint8_t)(uint64_t)(int64_t)x;
-    default: return x;
+    default: return sn_elem_nearest(e, x);
   }
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/base/half.h"
 #include "runtime/io/file.h"
 
 enum { HEADER_MAX = 1 << 16, ALIGN = 64 };
@@ -188,7 +187,7 @@ sn_code sn_npy_read(sn_diags *diags, const char *file, const void *data, size_t 
 /* ---- writing ------------------------------------------------------------------------------------ */
 
 static const char *descr_of(sn_elem e) {
-  if (e == SN_ELEM_BF16) e = SN_ELEM_F32;
+  if (e != SN_ELEM_F16 && sn_elem_is_narrow(e)) e = SN_ELEM_F32; /* the format has no other */
   for (int i = 0; i < DTYPES; i++)
     if (dtypes[i].elem == e) return dtypes[i].name;
   return NULL;
@@ -210,12 +209,12 @@ static void print_header(sn_text *t, sn_elem elem, int rank, const int64_t *exte
 }
 
 static sn_code write_data(sn_file_out *f, sn_elem elem, int64_t count, const void *data, sn_diags *diags) {
-  if (elem != SN_ELEM_BF16) return sn_file_write(f, data, (size_t)count * sn_elem_bytes(elem), diags);
-  const uint16_t *half = data;
+  if (elem == SN_ELEM_F16 || !sn_elem_is_narrow(elem))
+    return sn_file_write(f, data, (size_t)count * sn_elem_bytes(elem), diags);
   float block[1024];
   for (int64_t i = 0; i < count;) {
     int n = 0;
-    while (i < count && n < 1024) block[n++] = sn_f32_from_bf16(half[i++]);
+    while (i < count && n < 1024) block[n++] = (float)sn_elem_get(elem, data, i++);
     SN_TRY(sn_file_write(f, block, (size_t)n * sizeof *block, diags));
   }
   return SN_OK;
@@ -250,16 +249,6 @@ sn_code sn_npy_write(const char *path, sn_elem elem, int rank, const int64_t *ex
 
 /* ---- conversion --------------------------------------------------------------------------------- */
 
-static double real_at(const sn_npy *a, int64_t i) {
-  const char *at = (const char *)a->data + (size_t)i * sn_elem_bytes(a->elem);
-  double f64;
-  float f32;
-  uint16_t half;
-  if (a->elem == SN_ELEM_F64) return memcpy(&f64, at, 8), f64;
-  if (a->elem == SN_ELEM_F32) return memcpy(&f32, at, 4), (double)f32;
-  return memcpy(&half, at, 2), (double)sn_f32_from_f16(half);
-}
-
 static int64_t int_at(const sn_npy *a, int64_t i) {
   const char *at = (const char *)a->data + (size_t)i * sn_elem_bytes(a->elem);
   int64_t i64;
@@ -267,15 +256,6 @@ static int64_t int_at(const sn_npy *a, int64_t i) {
   if (a->elem == SN_ELEM_I64) return memcpy(&i64, at, 8), i64;
   if (a->elem == SN_ELEM_I32) return memcpy(&i32, at, 4), i32;
   return a->elem == SN_ELEM_I8 ? *(const int8_t *)at : *(const uint8_t *)at;
-}
-
-static void set_real(void *out, sn_elem elem, int64_t i, double x) {
-  switch (elem) {
-    case SN_ELEM_F64: ((double *)out)[i] = x; break;
-    case SN_ELEM_F32: ((float *)out)[i] = (float)x; break;
-    case SN_ELEM_BF16: ((uint16_t *)out)[i] = sn_bf16_from_f32((float)x); break;
-    default: ((uint16_t *)out)[i] = sn_f16_from_f32((float)x); break;
-  }
 }
 
 /* false: x does not fit */
@@ -319,7 +299,7 @@ sn_code sn_npy_convert(const sn_npy *from, const char *file, sn_elem elem, void 
   } else if (from->elem == elem) {
     if (count) memcpy(out, from->data, (size_t)from->bytes);
   } else if (sn_elem_is_float(from->elem) && sn_elem_is_float(elem)) {
-    for (int64_t i = 0; i < count; i++) set_real(out, elem, i, real_at(from, i));
+    for (int64_t i = 0; i < count; i++) sn_elem_set(elem, out, i, sn_elem_get(from->elem, from->data, i));
   } else if (sn_elem_is_int(from->elem) && sn_elem_is_int(elem)) {
     return convert_ints(from, file, elem, count, out, diags);
   } else {

@@ -16,8 +16,9 @@ typedef struct dtype_row {
 } dtype_row;
 
 static const dtype_row dtypes[] = {
-    {"F64", SN_ELEM_F64}, {"F32", SN_ELEM_F32}, {"BF16", SN_ELEM_BF16}, {"F16", SN_ELEM_F16},   {"I64", SN_ELEM_I64},
-    {"I32", SN_ELEM_I32}, {"I8", SN_ELEM_I8},   {"U8", SN_ELEM_U8},     {"BOOL", SN_ELEM_BOOL},
+    {"F64", SN_ELEM_F64}, {"F32", SN_ELEM_F32},        {"BF16", SN_ELEM_BF16},      {"F16", SN_ELEM_F16},
+    {"I64", SN_ELEM_I64}, {"F8_E4M3", SN_ELEM_F8E4M3}, {"F8_E5M2", SN_ELEM_F8E5M2}, {"I32", SN_ELEM_I32},
+    {"I8", SN_ELEM_I8},   {"U8", SN_ELEM_U8},          {"BOOL", SN_ELEM_BOOL},
 };
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 

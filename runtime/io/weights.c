@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/base/half.h"
 #include "runtime/io/file.h"
 #include "runtime/io/safetensors.h"
 
@@ -89,28 +88,6 @@ static bool is_wanted(const loader *l, int slot, const char **name) {
 
 #define FAIL(l, ...) sn_fail((l)->diags, SN_ERR_INPUT, (sn_loc){.file = (l)->path}, __VA_ARGS__)
 
-static double element(const void *data, sn_elem elem, int64_t i) {
-  const char *at = (const char *)data + (size_t)i * sn_elem_bytes(elem);
-  double f64;
-  float f32;
-  uint16_t half;
-  switch (elem) {
-    case SN_ELEM_F64: memcpy(&f64, at, 8); return f64;
-    case SN_ELEM_F32: memcpy(&f32, at, 4); return (double)f32;
-    case SN_ELEM_BF16: memcpy(&half, at, 2); return (double)sn_f32_from_bf16(half);
-    default: memcpy(&half, at, 2); return (double)sn_f32_from_f16(half);
-  }
-}
-
-static void set_element(void *data, sn_elem elem, int64_t i, double x) {
-  switch (elem) {
-    case SN_ELEM_F64: ((double *)data)[i] = x; break;
-    case SN_ELEM_F32: ((float *)data)[i] = (float)x; break;
-    case SN_ELEM_BF16: ((uint16_t *)data)[i] = sn_bf16_from_f32((float)x); break;
-    default: ((uint16_t *)data)[i] = sn_f16_from_f32((float)x); break;
-  }
-}
-
 static void copy_tensor(const sn_tensor_entry *from, const sn_tensor_entry *to) {
   void *data = (void *)to->data;
   if (from->elem == to->elem) {
@@ -118,7 +95,7 @@ static void copy_tensor(const sn_tensor_entry *from, const sn_tensor_entry *to) 
     return;
   }
   int64_t count = to->bytes / (int64_t)sn_elem_bytes(to->elem);
-  for (int64_t i = 0; i < count; i++) set_element(data, to->elem, i, element(from->data, from->elem, i));
+  for (int64_t i = 0; i < count; i++) sn_elem_set(to->elem, data, i, sn_elem_get(from->elem, from->data, i));
 }
 
 static bool matches(const sn_tensor_entry *a, const sn_tensor_entry *b) {

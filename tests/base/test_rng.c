@@ -1,4 +1,5 @@
 /* Philox against its published vectors, drawn numbers, and narrow floats against arithmetic. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -91,6 +92,39 @@ static void check_narrow(float (*wide)(uint16_t), uint16_t (*narrow)(float), uin
   }
 }
 
+/* The same for one byte: every pattern, every middle between neighbours, and what is too large. */
+static void check_byte(float (*wide)(uint8_t), uint8_t (*narrow)(float), uint8_t largest) {
+  for (uint32_t u = 0; u < 256; u++) {
+    float x = wide((uint8_t)u);
+    if (isnan(x))
+      assert_true(isnan(wide(narrow(x))) && !signbit(wide(narrow(x))) == (u < 128));
+    else
+      assert_int_equal(narrow(x), u);
+  }
+  for (uint8_t u = 0; u < largest; u++) {
+    float middle = (wide(u) + wide((uint8_t)(u + 1))) / 2;
+    assert_int_equal(narrow(middle), u + (u & 1));
+    assert_int_equal(narrow(nextafterf(middle, 0)), u);
+    assert_int_equal(narrow(nextafterf(middle, INFINITY)), u + 1);
+    assert_int_equal(narrow(-middle), 0x80 | (u + (u & 1)));
+  }
+  assert_int_equal(narrow(FLT_MAX), largest);
+  assert_int_equal(narrow(-FLT_MAX), 0x80 | largest);
+  assert_int_equal(narrow(wide(largest) * 1.01f), largest);
+  assert_int_equal(narrow(1e-30f), 0);
+}
+
+static void floats_of_one_byte(void **state) {
+  (void)state;
+  check_byte(sn_f32_from_f8e4m3, sn_f8e4m3_from_f32, 0x7e);
+  check_byte(sn_f32_from_f8e5m2, sn_f8e5m2_from_f32, 0x7b);
+  assert_true(sn_f32_from_f8e4m3(0x7e) == 448 && sn_f32_from_f8e4m3(0x01) == 0x1p-9f && sn_f32_from_f8e4m3(0x38) == 1);
+  assert_true(sn_f32_from_f8e5m2(0x7b) == 57344 && sn_f32_from_f8e5m2(0x01) == 0x1p-16f);
+  assert_int_equal(sn_f8e4m3_from_f32(INFINITY), 0x7f); /* it has no infinity: NaN */
+  assert_int_equal(sn_f8e5m2_from_f32(-INFINITY), 0xfc);
+  assert_true(isinf(sn_f32_from_f8e5m2(0x7c)) && isnan(sn_f32_from_f8e5m2(0x7d)));
+}
+
 static void narrow_floats(void **state) {
   (void)state;
   check_narrow(sn_f32_from_bf16, sn_bf16_from_f32, 0x7f80);
@@ -105,10 +139,9 @@ static void narrow_floats(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(known_answers),
-      cmocka_unit_test(uniform),
-      cmocka_unit_test(sequential),
-      cmocka_unit_test(narrow_floats),
+      cmocka_unit_test(known_answers),      cmocka_unit_test(uniform),
+      cmocka_unit_test(sequential),         cmocka_unit_test(narrow_floats),
+      cmocka_unit_test(floats_of_one_byte),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

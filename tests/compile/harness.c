@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "backends/ref.h"
-#include "ir/base/half.h"
 #include "ir/base/rng.h"
 #include "ir/graph/text.h"
 #include "ir/ops/ops.h"
@@ -35,14 +34,12 @@ static void fill(void *data, sn_elem e, int64_t count, sn_rng *rng, const check_
     double x = scale * sn_rng_normal(rng);
     uint64_t n = sn_rng_below(rng, limit);
     switch (e) {
-      case SN_ELEM_F64: ((double *)data)[i] = x; break;
-      case SN_ELEM_F32: ((float *)data)[i] = (float)x; break;
-      case SN_ELEM_BF16: ((uint16_t *)data)[i] = sn_bf16_from_f32((float)x); break;
-      case SN_ELEM_F16: ((uint16_t *)data)[i] = sn_f16_from_f32((float)x); break;
       case SN_ELEM_I64: ((int64_t *)data)[i] = (int64_t)n; break;
       case SN_ELEM_I32: ((int32_t *)data)[i] = (int32_t)n; break;
       case SN_ELEM_BOOL: ((uint8_t *)data)[i] = n & 1; break;
-      default: ((uint8_t *)data)[i] = (uint8_t)n; break;
+      case SN_ELEM_I8:
+      case SN_ELEM_U8: ((uint8_t *)data)[i] = (uint8_t)n; break;
+      default: sn_elem_set(e, data, i, x); break;
     }
   }
 }

@@ -42,6 +42,17 @@ static void fill(float *x) {
   }
 }
 
+/* Rounded to a narrow type and back. */
+static double f16_of(double x) { return sn_elem_nearest(SN_ELEM_F16, x); }
+static double bf16_of(double x) { return sn_elem_nearest(SN_ELEM_BF16, x); }
+static double f8e4m3_of(double x) { return sn_elem_nearest(SN_ELEM_F8E4M3, x); }
+static double f8e5m2_of(double x) { return sn_elem_nearest(SN_ELEM_F8E5M2, x); }
+static double i8_of(double x) { return isnan(x) ? 0 : trunc(fmin(fmax(x, -128), 127)) + 0.0; }
+
+static const function casts[] = {
+    {"f16", f16_of, 0}, {"bf16", bf16_of, 0}, {"f8e4m3", f8e4m3_of, 0}, {"f8e5m2", f8e5m2_of, 0}, {"i8", i8_of, 0},
+};
+
 /* Distance in units of the last place; a wrong special value or zero is far. */
 static double distance(float y, double exact) {
   float want = (float)exact;
@@ -52,14 +63,16 @@ static double distance(float y, double exact) {
   return fabs(y - exact) / exp2(floor(log2(fabs(exact))) - 23);
 }
 
-static void check(const function *f, const char *target, const char *isa) {
+static void check(const function *f, bool cast, const char *target, const char *isa) {
   static float x[N], y[N];
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
+  const char *op = cast ? sn_arena_printf(arena, "cast %%1 to %s : %s[%d]\n  %%3 = cast %%2 to f32", f->op, f->op, N)
+                        : sn_arena_printf(arena, "%s %%1", f->op);
   const char *text = sn_arena_printf(arena,
-                                     "sinter 1\ngraph @g {\n  %%1 = input name \"x\" : f32[%d]\n  %%2 = %s %%1 : "
-                                     "f32[%d]\n  output \"y\" = %%2\n}\n",
-                                     N, f->op, N);
+                                     "sinter 1\ngraph @g {\n  %%1 = input name \"x\" : f32[%d]\n  %%2 = %s : "
+                                     "f32[%d]\n  output \"y\" = %%%d\n}\n",
+                                     N, op, N, cast ? 3 : 2);
   sn_compile_opt co = {.target = target, .isa = isa, .cache_dir = ""};
   sn_compiled c;
   sn_runtime *runtime;
@@ -85,7 +98,8 @@ static void check(const function *f, const char *target, const char *isa) {
 }
 
 static void all(const char *target, const char *isa) {
-  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) check(&functions[i], target, isa);
+  for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) check(&functions[i], false, target, isa);
+  for (size_t i = 0; i < sizeof casts / sizeof casts[0]; i++) check(&casts[i], true, target, isa);
 }
 
 static void values_on_the_template(void **state) { (void)state, all("template", NULL); }

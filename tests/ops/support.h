@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include "ir/base/half.h"
 #include "ir/ops/ops.h"
 #include "ir/ref/interp.h"
 
@@ -79,10 +78,7 @@ static UNUSED sn_val world_data(world *w, const sn_type *t, const double *data) 
 }
 
 /* The number of the type next to v. */
-static UNUSED double as_elem(sn_elem e, double v) {
-  if (e == SN_ELEM_F64 || !sn_elem_is_float(e)) return v;
-  return e == SN_ELEM_BF16 ? (double)sn_f32_from_bf16(sn_bf16_from_f32((float)v)) : (double)(float)v;
-}
+static UNUSED double as_elem(sn_elem e, double v) { return sn_elem_nearest(e, v); }
 
 /* A new argument with values in -2 .. 2 that the type holds exactly, from a seed. */
 static UNUSED sn_val world_noise(world *w, const sn_type *t, uint64_t seed) {

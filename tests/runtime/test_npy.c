@@ -142,6 +142,14 @@ static void arrays_come_back(void **state) {
   assert_int_equal(sn_npy_convert(&a, path, SN_ELEM_BF16, back, NULL), SN_OK);
   assert_memory_equal(half, back, sizeof half);
   free(image_bytes);
+  uint8_t byte[3] = {sn_f8e4m3_from_f32(1.5f), sn_f8e4m3_from_f32(-448), 0}, byte_back[3];
+  assert_int_equal(sn_npy_write(path, SN_ELEM_F8E4M3, 1, &three, byte, NULL), SN_OK);
+  assert_int_equal(sn_file_read(path, 1 << 20, NULL, &image_bytes, &bytes), SN_OK);
+  assert_int_equal(sn_npy_read(NULL, path, image_bytes, bytes, &a), SN_OK);
+  assert_true(a.elem == SN_ELEM_F32);
+  assert_int_equal(sn_npy_convert(&a, path, SN_ELEM_F8E4M3, byte_back, NULL), SN_OK);
+  assert_memory_equal(byte, byte_back, sizeof byte);
+  free(image_bytes);
   int64_t huge[] = {INT64_C(1) << 40, INT64_C(1) << 40};
   assert_int_equal(sn_npy_write(path, SN_ELEM_F32, 2, huge, half, NULL), SN_ERR_LIMIT);
   assert_int_equal(sn_npy_write("/nowhere/x.npy", SN_ELEM_F32, 0, huge, data, NULL), SN_ERR_FAIL);

@@ -171,8 +171,9 @@ static void many_tensors_take_little_time(void **state) {
 
 static world model(void) {
   world w = world_create(1);
-  const sn_elem elem[] = {SN_ELEM_F32, SN_ELEM_BF16, SN_ELEM_F16, SN_ELEM_F64, SN_ELEM_I32, SN_ELEM_U8};
-  for (int i = 0; i < 6; i++) {
+  const sn_elem elem[] = {SN_ELEM_F32, SN_ELEM_BF16, SN_ELEM_F16,    SN_ELEM_F64,
+                          SN_ELEM_I32, SN_ELEM_U8,   SN_ELEM_F8E4M3, SN_ELEM_F8E5M2};
+  for (int i = 0; i < 8; i++) {
     int s = add_slot(&w, sn_arena_printf(w.arena, "h.%d.w \"\xc3\xa9\"", i), SN_SLOT_PARAM, -1, elem[i], i % 3,
                      number(&w, 3 + i), number(&w, 5));
     w.plan->slot[s].init = SN_INITIAL_UNIFORM, w.plan->slot[s].init_a = 100;
@@ -191,7 +192,7 @@ static void weights_come_back(void **state) {
   sn_store *a = store_of(&w, r, 1), *b = store_of(&w, r, 2);
   assert_int_equal(sn_store_save(a, w.plan, path, w.diags), SN_OK);
   assert_int_equal(sn_store_load(b, w.plan, path, SN_LOAD_ALL, w.diags), SN_OK);
-  for (int i = 0; i < 6; i++) {
+  for (int i = 0; i < 8; i++) {
     int64_t bytes;
     const void *x = sn_store_data(a, i, &bytes), *y = sn_store_data(b, i, NULL);
     assert_memory_equal(x, y, (size_t)bytes);
@@ -200,7 +201,7 @@ static void weights_come_back(void **state) {
   sn_safetensors f;
   assert_int_equal(sn_file_map_open(path, w.diags, &map), SN_OK);
   assert_int_equal(sn_safetensors_read(w.arena, w.diags, path, map.data, map.bytes, &f), SN_OK);
-  assert_int_equal(f.count, 6);
+  assert_int_equal(f.count, 8);
   assert_int_equal(f.meta_count, 3);
   assert_int_equal((uintptr_t)f.tensor[0].data % 8, 0);
   assert_non_null(sn_safetensors_find(&f, "h.1.w \"\xc3\xa9\""));
