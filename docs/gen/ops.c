@@ -1,5 +1,6 @@
-/* Prints docs/ops.md: the reference of graph and kernel ops, from their tables. A test compares it with the file in the
- * tree. */
+/* Prints docs/ops.md but for its last section: the reference of graph and kernel ops, from their tables. A test
+ * compares it with the file in the tree. The last section is what `compile_test_op_table --print` prints: what tests
+ * have shown. */
 #include <stdio.h>
 
 #include "ir/kernel/kernel.h"
@@ -75,6 +76,7 @@ int main(void) {
   printf(
       "# Ops\n\nGenerated from `ir/types/op.def`, the rules in `ir/ops` and `ir/kernel/kop.def` by `docs/gen/ops.c`; "
       "do not edit.\n"
+      "The last section comes from `compile_test_op_table --print`.\n"
       "Operands of elementwise ops have one shape: broadcasting is an op of its own, and costs nothing.\n");
   for (int cls = SN_CLASS_LEAF; cls <= SN_CLASS_EXPAND; cls++) {
     printf("\n## %s\n\n| op | operands → results | attributes | gradient | meaning |\n|---|---|---|---|---|\n",
@@ -83,5 +85,6 @@ int main(void) {
       if ((int)sn_op_get((sn_op)op)->cls == cls) print_op((sn_op)op);
   }
   print_kernel_ops();
+  printf("\n");
   return 0;
 }

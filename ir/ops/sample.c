@@ -21,8 +21,11 @@ static void draw_unary(draw *d) {
     case SN_OP_ABS:
     case SN_OP_SIGN:
     case SN_OP_RELU: arg(d, t, -2, 2, 0.01); break;
-    case SN_OP_NOT: arg(d, with_elem(d, t, below(d, 2) ? SN_ELEM_BOOL : SN_ELEM_I32), 0, 2, 0); break;
-    case SN_OP_POPCOUNT: arg(d, with_elem(d, t, SN_ELEM_I32), -1000, 1000, 0); break;
+    case SN_OP_NOT:
+      if (!d->s->elem) t = with_elem(d, t, below(d, 2) ? SN_ELEM_BOOL : SN_ELEM_I32);
+      arg(d, t, 0, 2, 0);
+      break;
+    case SN_OP_POPCOUNT: arg(d, d->s->elem ? t : with_elem(d, t, SN_ELEM_I32), -100, 100, 0); break;
     case SN_OP_LEAKY_RELU:
     case SN_OP_ELU:
       attr(d, d->op == SN_OP_ELU ? "alpha" : "slope")->f = 0.125;
@@ -37,24 +40,32 @@ static void draw_cast(draw *d) {
                                SN_ELEM_F8E5M2, SN_ELEM_I32, SN_ELEM_I8,   SN_ELEM_BOOL};
   static const sn_elem to_wide[] = {SN_ELEM_F64, SN_ELEM_F64};
   bool exact = d->real == SN_ELEM_F64; /* roundings hide derivatives */
+  if (d->s->elem) exact = false;
   attr(d, "to")->i = exact ? to_wide[below(d, 2)] : to[below(d, 9)];
   float_arg(d, any_shape(d, d->real, 0));
 }
 
+static bool is_logic(sn_op op) { return op == SN_OP_AND || op == SN_OP_OR || op == SN_OP_XOR; }
+static bool is_shift(sn_op op) { return op == SN_OP_SHL || op == SN_OP_SHR; }
+
+/* bool for logic, i32 for what needs integers and now and then for the rest. */
+static sn_elem binary_elem(draw *d) {
+  if (d->s->elem) return d->s->elem;
+  if (is_logic(d->op)) return SN_ELEM_BOOL;
+  if (d->op == SN_OP_MOD || is_shift(d->op)) return SN_ELEM_I32;
+  return d->op != SN_OP_POW && below(d, 4) == 0 ? SN_ELEM_I32 : d->real;
+}
+
 static void draw_binary(draw *d) {
   const sn_type *t = any_shape(d, d->real, 0);
-  bool logic = d->op == SN_OP_AND || d->op == SN_OP_OR || d->op == SN_OP_XOR;
-  bool shift = d->op == SN_OP_SHL || d->op == SN_OP_SHR;
-  if (logic) t = with_elem(d, t, SN_ELEM_BOOL);
-  if (d->op == SN_OP_MOD || shift || (!logic && d->op != SN_OP_POW && below(d, 4) == 0))
-    t = with_elem(d, t, SN_ELEM_I32);
-  if (logic) {
+  t = with_elem(d, t, binary_elem(d));
+  bool divides = d->op == SN_OP_MOD || d->op == SN_OP_DIV;
+  if (is_logic(d->op)) {
     arg(d, t, 0, 2, 0);
     arg(d, t, 0, 2, 0);
-  } else if (t->elem == SN_ELEM_I32) {
-    bool divides = d->op == SN_OP_MOD || d->op == SN_OP_DIV;
+  } else if (!sn_elem_is_float(t->elem)) {
     arg(d, t, -20, 20, 0);
-    arg(d, t, divides ? 1 : shift ? -1 : -20, shift ? 40 : 20, 0);
+    arg(d, t, divides ? 1 : is_shift(d->op) ? -1 : -20, is_shift(d->op) ? 40 : 20, 0);
   } else {
     arg(d, t, d->op == SN_OP_POW ? 0.2 : -2, 3, 0);
     arg(d, t, -2, 2, d->op == SN_OP_DIV ? 0.3 : 0);
@@ -166,7 +177,8 @@ static void draw_pad(draw *d) {
   for (int i = 0; i < t->rank; i++) before[i] = number(d, below(d, 3)), after[i] = number(d, below(d, 3));
   set_dims(d, "before", t->rank, before);
   set_dims(d, "after", t->rank, after);
-  attr(d, "value")->f = (double)below(d, 3) - 1;
+  bool negative = d->real != SN_ELEM_U8 && d->real != SN_ELEM_BOOL;
+  attr(d, "value")->f = (double)below(d, 2 + negative) - negative;
   float_arg(d, t);
 }
 
@@ -179,7 +191,7 @@ static void draw_reduce(draw *d) {
   for (int i = 0; i < t->rank; i++)
     if (below(d, 2)) axes[n++] = i;
   if (n == 0) axes[n++] = 0;
-  bool logic = d->op == SN_OP_ANY || d->op == SN_OP_ALL;
+  bool logic = (d->op == SN_OP_ANY || d->op == SN_OP_ALL) && !d->s->elem;
   if (d->op == SN_OP_ARGMAX || d->op == SN_OP_ARGMIN)
     attr(d, "axis")->i = axes[0];
   else
@@ -461,9 +473,9 @@ static draw_fn by_class(sn_op op) {
 }
 
 sn_code sn_op_sample(sn_rng *rng, sn_module *m, sn_op op, sn_sample *out) {
-  sn_elem real = out->real ? out->real : SN_ELEM_F32;
+  sn_elem real = out->elem ? out->elem : out->real ? out->real : SN_ELEM_F32;
   draw d = {.rng = rng, .m = m, .op = op, .s = out, .real = real};
-  *out = (sn_sample){.real = real};
+  *out = (sn_sample){.real = real, .elem = out->elem, .extent_count = out->extent_count, .extents = out->extents};
   if (sn_sample_region(rng, m, op, out)) return SN_OK;
   draw_fn fn = by_op(op);
   if (!fn) fn = by_class(op);

@@ -16,6 +16,9 @@ typedef struct sn_sample_domain {
 
 typedef struct sn_sample {
   sn_elem real; /* in: what floats are; SN_ELEM_NONE: f32 */
+  sn_elem elem; /* in: what the op works on, whether the type rule accepts it or not; SN_ELEM_NONE: drawn */
+  int extent_count;
+  const int64_t *extents; /* in: extents to draw from; none: small ones, and symbols of the module */
   int arg_count;
   const sn_type *arg[SN_SAMPLE_ARGS];
   sn_sample_domain domain[SN_SAMPLE_ARGS];
@@ -23,9 +26,9 @@ typedef struct sn_sample {
   const sn_type *leaf; /* LEAF ops: the type to state */
 } sn_sample;
 
-/* Draws operand types and attributes that the type rule accepts. Extents are small constants, or symbols of the module
- * and expressions of them. Regions and bodies that it needs become functions of the module.
- * owns: the module's arenas.   errors: SN_ERR_FAIL for ops that it does not know */
+/* Draws operand types and attributes that the type rule accepts (unless `elem` is set). Extents are small constants, or
+ * symbols of the module and expressions of them. Regions and bodies that it needs become functions of the module. owns:
+ * the module's arenas.   errors: SN_ERR_FAIL for ops that it does not know */
 SN_MUST sn_code sn_op_sample(sn_rng *rng, sn_module *m, sn_op op, sn_sample *out);
 
 #endif

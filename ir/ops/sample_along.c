@@ -3,7 +3,7 @@
 
 void sn_draw_prefix(draw *d) {
   const sn_type *t = any_shape(d, d->real, 1);
-  if (d->op != SN_OP_RECUR && below(d, 4) == 0) t = with_elem(d, t, SN_ELEM_I32);
+  if (is_free(d) && d->op != SN_OP_RECUR && below(d, 4) == 0) t = with_elem(d, t, SN_ELEM_I32);
   attr(d, "axis")->i = below(d, t->rank);
   if (below(d, 2)) attr(d, "reverse")->i = 1;
   if (sn_op_attr(d->op, "exclusive") >= 0 && below(d, 2)) attr(d, "exclusive")->i = 1;
@@ -16,7 +16,7 @@ void sn_draw_prefix(draw *d) {
 
 void sn_draw_sort(draw *d) {
   const sn_type *t = any_shape(d, d->real, 1);
-  if (below(d, 4) == 0) t = with_elem(d, t, SN_ELEM_I32);
+  if (is_free(d) && below(d, 4) == 0) t = with_elem(d, t, SN_ELEM_I32);
   int64_t axis = below(d, t->rank);
   attr(d, "axis")->i = axis;
   attr(d, "count")->d = below(d, 2) ? t->dim[axis] : number(d, 1);

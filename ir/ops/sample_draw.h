@@ -2,6 +2,8 @@
 #ifndef SN_IR_OPS_SAMPLE_DRAW_H
 #define SN_IR_OPS_SAMPLE_DRAW_H
 
+#include <math.h>
+
 #include "ir/ops/rules.h"
 #include "ir/ops/sample.h"
 
@@ -16,8 +18,12 @@ typedef struct draw {
 static inline int64_t below(draw *d, int64_t n) { return (int64_t)sn_rng_below(d->rng, (uint64_t)n); }
 static inline const sn_dimx *number(draw *d, int64_t n) { return sn_dimx_const(d->m->types, n); }
 
+/* May the element type be drawn? */
+static inline bool is_free(const draw *d) { return !d->s->elem; }
+
 /* A constant from 1 to 5, or now and then a symbol that cannot be 0. */
 static inline const sn_dimx *extent(draw *d) {
+  if (d->s->extent_count) return number(d, d->s->extents[below(d, d->s->extent_count)]);
   int n = sn_types_symbol_count(d->m->types);
   if (n && below(d, 3) == 0) {
     const sn_dimx *s = sn_types_symbol(d->m->types, (int)below(d, n));
@@ -36,7 +42,14 @@ static inline const sn_type *any_shape(draw *d, sn_elem e, int min_rank) {
   return shaped(d, e, min_rank + (int)below(d, 4 - min_rank));
 }
 
+/* A domain of floats for the integers of an operand of a given type. */
+static inline void whole_domain(sn_elem e, double *lo, double *hi, double gap) {
+  *lo = gap > 0 ? fmax(*lo, 1) : e == SN_ELEM_U8 || e == SN_ELEM_BOOL ? fmax(*lo, 0) : floor(*lo);
+  *hi = e == SN_ELEM_BOOL ? 2 : fmax(ceil(*hi), *lo + 2);
+}
+
 static inline void arg(draw *d, const sn_type *t, double lo, double hi, double gap) {
+  if (d->s->elem && !sn_elem_is_float(t->elem)) whole_domain(t->elem, &lo, &hi, gap);
   d->s->domain[d->s->arg_count] = (sn_sample_domain){.lo = lo, .hi = hi, .gap = gap};
   d->s->arg[d->s->arg_count++] = t;
 }

@@ -311,6 +311,18 @@ static void round_results(sn_eval *e) {
   }
 }
 
+/* f8e4m3 has no infinity: a cast gives NaN, and so does the store of another result, unless it is used before that. */
+static void lose_infinities(sn_eval *e) {
+  for (int i = 0; i < e->n->result_count; i++) {
+    sn_tensor *t = e->out[i];
+    for (int64_t k = 0; t->elem == SN_ELEM_F8E4M3 && k < t->count; k++) {
+      if (!isinf(t->value[k])) continue;
+      t->value[k] = NAN;
+      if (e->bounds && e->n->op != SN_OP_CAST) t->bound[k] = INFINITY;
+    }
+  }
+}
+
 static sn_code eval_node(sn_interp *in, const sn_func *f, const sn_node *n, sn_tensor **values, int arg_count,
                          sn_tensor *const *args) {
   sn_tensor *arg_room[16], **arg = n->arg_count <= 16 ? arg_room : SN_ARRAY(in->arena, n->arg_count, sn_tensor *);
@@ -330,6 +342,7 @@ static sn_code eval_node(sn_interp *in, const sn_func *f, const sn_node *n, sn_t
     SN_TRY(sn_eval_tensor(&e, n->type[i]->elem, n->type[i]->rank, extent, &e.out[i]));
   }
   SN_TRY(rule_of(n->op)(&e));
+  if (!leaf && !body) lose_infinities(&e);
   if (in->round && !leaf && !body) round_results(&e);
   if (in->on_node) in->on_node(in->user, f, n, e.out);
   return in->find_nonfinite ? check_finite(&e) : SN_OK;

@@ -188,7 +188,8 @@ sn_kv sn_build_address(sn_build_kernel *b, const sn_view *v, const sn_kv *coordi
 
 sn_kv sn_build_limit(sn_build_kernel *b, const sn_dimx *extent, int block, sn_kv at) {
   int64_t divisor = sn_dimx_divisor(extent);
-  if (block == 1 || divisor % block == 0) return 0;
+  bool may_be_empty = sn_dimx_min_value(extent) < 1 && sn_dimx_max_value(extent) <= block; /* in its one tile */
+  if ((block == 1 || divisor % block == 0) && !may_be_empty) return 0;
   sn_kv e = sn_build_dim(b, extent);
   return sn_k_isub(b->k, e, at);
 }

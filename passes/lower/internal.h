@@ -236,7 +236,8 @@ sn_kv sn_build_dim(sn_build_kernel *b, const sn_dimx *d);
 void sn_build_grid(sn_build_kernel *b, int count, const sn_dimx *e0, const sn_dimx *e1, const sn_dimx *e2);
 /* offset + sum of coordinate[i] * stride[i] for the axes whose coordinate is not 0 (SN_KV none). */
 sn_kv sn_build_address(sn_build_kernel *b, const sn_view *v, const sn_kv *coordinate);
-/* Elements left in a block of `block` at `at`: extent - at, or 0 (no limit) when `extent` is a multiple of the block.
+/* Elements left in a block of `block` at `at`: extent - at, or 0 (no limit) when `extent` is a multiple of the block
+ * (but 0 elements in the one block there is).
  */
 sn_kv sn_build_limit(sn_build_kernel *b, const sn_dimx *extent, int block, sn_kv at);
 

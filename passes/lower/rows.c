@@ -73,7 +73,7 @@ static void choose_reduced(rows *r) {
   int64_t longest = extent ? sn_dimx_max_value(extent) : 1, fixed;
   int whole = r->along_columns ? COLUMN_BLOCK : ONE_TILE, part = r->along_columns ? COLUMN_BLOCK : LOOP_BLOCK;
   if (r->along_columns && !sn_dimx_is_const(extent, &fixed)) whole = part = COLUMN_BLOCK / 4; /* may be few */
-  r->block = longest <= whole ? (int)longest : sn_block_of(extent, part);
+  r->block = longest < 1 ? 1 : longest <= whole ? (int)longest : sn_block_of(extent, part);
   r->looped = r->outer_count || r->block < longest;
 }
 
