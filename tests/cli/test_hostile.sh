@@ -41,6 +41,30 @@ done <files/manifest
 [ $count -gt 100 ] || die "only $count files"
 echo "$count hostile files are refused"
 
+# ---- limits, at the limit and beyond ---------------------------------------------------------------------------------
+# sized LENGTH: a safetensors file whose header is an object of so many bytes, blanks mostly
+sized() {
+  printf "\\x$(printf %02x $(($1 & 255)))\\x$(printf %02x $(($1 >> 8 & 255)))\\x$(printf %02x $(($1 >> 16 & 255)))\\x$(printf %02x $(($1 >> 24 & 255)))\\x00\\x00\\x00\\x00{"
+  head -c $(($1 - 2)) /dev/zero | tr '\0' ' '
+  printf '}'
+}
+sized 100000000 >most.safetensors
+expect 0 "$SINTER" inspect most.safetensors
+sized 100000001 >more.safetensors
+refused 4 "100000000 is the limit" more.safetensors "$SINTER" inspect more.safetensors
+rm -f most.safetensors more.safetensors
+nest() { printf '{"model": "m", "settings": "", "source": "", "ring": 0, "seed": 1, "more": '; printf '[%.0s' $(seq "$1"); printf ']%.0s' $(seq "$1"); printf '}'; }
+rm -rf bad && cp -r run bad
+nest 63 >bad/settings.json
+expect 0 "$SINTER" generate bad --prompt 1 --tokens 1 --target "$target"
+nest 64 >bad/settings.json
+refused 3 "nested" bad/settings.json "$SINTER" generate bad --prompt 1 --target "$target"
+axes() { printf 'sinter 1\ngraph @g {\n  %%1 = input name "x" : f32[1%s]\n  output "y" = %%1\n}\n' "$(printf ', 1%.0s' $(seq "$1"))" >axes.sn; }
+axes 7
+expect 0 "$SINTER" opt axes.sn
+axes 8
+refused 3 "8 axes" axes.sn "$SINTER" opt axes.sn
+
 # ---- the first bytes of good files (CVE-2024-39720: a short file ends the reader) ------------------------------------
 for file in run/model.safetensors run/model.plan "$(ls run/checkpoints/*.ckpt)"; do
   for bytes in $(seq 0 3 64); do
