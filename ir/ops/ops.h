@@ -54,8 +54,11 @@ sn_val sn_g_region_call(sn_build *b, const sn_func *body, int arg_count, const s
 
 /* The nodes of a body in b->func. map: by value id of the body, set to the values in b->func. */
 void sn_region_copy(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map);
-/* The same for gradients: ops without a gradient rule of their own are expanded. */
+/* The same for gradients: ops without a gradient rule of their own are expanded, and attention with captured tensors.
+ */
 void sn_region_inline(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map);
+/* The same for the step of a scan: all attention is expanded. */
+void sn_region_inline_step(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map);
 
 static inline const sn_type *sn_g_type(const sn_build *b, sn_val v) { return sn_val_type(b->func, v); }
 

@@ -38,15 +38,31 @@ sn_code sn_infer_region_result(sn_infer *in, const char *name, int k, const sn_t
   return code;
 }
 
-/* One node of a region in b->func. expand: ops that have a gradient only through their expansion are expanded. */
-static sn_val inline_node(sn_build *b, const sn_node *n, const sn_val *arg, bool expand) {
+/* How the nodes of a region get into another function. */
+typedef enum inlining {
+  AS_THEY_ARE,
+  FOR_GRADIENTS, /* what has a gradient only through its expansion is expanded */
+  IN_STEPS       /* and all attention: inside a step it has no kernel */
+} inlining;
+
+static bool attention_expands(const sn_node *n, inlining how) {
+  return n->op == SN_OP_ATTENTION && (how == IN_STEPS || (how && sn_attention_layout_of(n).capture_count > 0));
+}
+
+/* One node of a region in b->func. out[i]: its results */
+static void inline_node(sn_build *b, const sn_node *n, const sn_val *arg, inlining how, sn_val *out) {
   const sn_op_rules *rules = sn_op_rules_of(n->op);
-  if (expand && rules->expand && !rules->grad) return sn_emit_expansion(b, n, arg);
-  return sn_func_copy_node(b->func, n, arg);
+  if (attention_expands(n, how)) {
+    out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
+    return;
+  }
+  bool expands = how && rules->expand && !rules->grad;
+  sn_val v = expands ? sn_emit_expansion(b, n, arg) : sn_func_copy_node(b->func, n, arg);
+  for (int r = 0; r < n->result_count; r++) out[r] = v + (sn_val)r;
 }
 
 static void inline_nodes(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map,
-                         bool expand) {
+                         inlining how) {
   for (int i = 0; i < body->node_count && !b->failed; i++) {
     const sn_node *n = body->node[i];
     if (n->op == SN_OP_ARG) {
@@ -59,15 +75,18 @@ static void inline_nodes(sn_build *b, const sn_func *body, int arg_count, const 
     }
     sn_val *arg = SN_ARRAY(b->func->arena, n->arg_count, sn_val);
     for (int k = 0; k < n->arg_count; k++) arg[k] = map[n->arg[k]];
-    sn_val v = inline_node(b, n, arg, expand);
-    for (int r = 0; r < n->result_count; r++) map[n->first + (sn_val)r] = v + (sn_val)r;
+    inline_node(b, n, arg, how, map + n->first);
   }
 }
 
 void sn_region_inline(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map) {
-  inline_nodes(b, body, arg_count, args, map, true);
+  inline_nodes(b, body, arg_count, args, map, FOR_GRADIENTS);
+}
+
+void sn_region_inline_step(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map) {
+  inline_nodes(b, body, arg_count, args, map, IN_STEPS);
 }
 
 void sn_region_copy(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, sn_val *map) {
-  inline_nodes(b, body, arg_count, args, map, false);
+  inline_nodes(b, body, arg_count, args, map, AS_THEY_ARE);
 }

@@ -156,7 +156,7 @@ static void derive_step(backward *w) {
          *d_out = SN_ARRAY(arena, w->arg_count + 1, sn_val);
   sn_build x = begin_body(w->b, sn_arena_printf(arena, "%s.d", l->step->name), w->arg_count, w->type, in);
   for (int i = 0; i < operands; i++) arg[i] = in[place_of(w, i)];
-  sn_region_inline(&x, l->step, operands, arg, map);
+  sn_region_inline_step(&x, l->step, operands, arg, map);
   for (int i = 0; i < w->float_count; i++, outs++) {
     out[outs] = map[l->step->result[w->floating[i]]];
     d_out[outs] = in[i];

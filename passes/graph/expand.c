@@ -1,23 +1,25 @@
 /* graph -> graph: softmax, norms, losses and the like become primitives by the rule of each op; the new nodes carry the
  * group "softmax#3", so that later stages still see what they came from; its number is new in the function. Where no
  * grad is left to be expanded, `stop` goes too: it is the identity. Bodies keep their stops, because score regions are
- * differentiated when they are lowered. Attention that no kernel does becomes products and a softmax.
+ * differentiated when they are lowered. Attention that no kernel does becomes products and a softmax, and in steps of
+ * scans what stores at computed positions becomes sums (expand_step.c).
  *
  * Terminates: an expansion holds no op that is expanded, and removing a stop adds nothing. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "passes/graph/expand_step.h"
 #include "passes/graph/rewrite.h"
 
 enum { MAX_GROUP = 1 << 30 }; /* written numbers above this are not ours */
 
 /* Facts of the function in the sweep. */
 typedef struct state {
-  bool graph;      /* an entry, not a body */
-  bool step;       /* of a scan: attention has no kernel inside one */
-  bool branch;     /* a region of cond or while: lowered like a graph */
-  sn_map *steps;   /* names of the steps of scans */
-  sn_map *control; /* of regions of cond and while */
+  bool graph;          /* an entry, not a body */
+  const sn_node *step; /* the scan whose step it is: attention has no kernel there; NULL: none */
+  bool branch;         /* a region of cond or while: lowered like a graph */
+  sn_map *steps;       /* name of a step -> its scan */
+  sn_map *control;     /* names of regions of cond and while */
   bool keeps_stop;
   int next_group; /* above the numbers of all groups that are there */
 } state;
@@ -42,7 +44,7 @@ static void begin_func(sn_rewriter *r, const sn_func *f) {
   state *s = r->data;
   s->graph = f->kind == SN_FUNC_GRAPH;
   s->branch = sn_map_get_str(s->control, f->name) != NULL;
-  s->step = sn_map_get_str(s->steps, f->name) != NULL;
+  s->step = sn_map_get_str(s->steps, f->name);
   s->keeps_stop = !s->graph;
   s->next_group = 1;
   for (int i = 0; i < f->node_count; i++) {
@@ -53,7 +55,7 @@ static void begin_func(sn_rewriter *r, const sn_func *f) {
 }
 
 static bool attention_expands(const sn_rewriter *r, const state *s, const sn_build *b, const sn_val *arg) {
-  return s->step ||
+  return s->step != NULL ||
          ((s->graph || s->branch) && !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])));
 }
 
@@ -65,6 +67,11 @@ static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_
   }
   if (n->op == SN_OP_ATTENTION && attention_expands(r, s, b, arg) && sn_rule_enabled(r->env, "expand.attention")) {
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
+    return true;
+  }
+  sn_val stored = s->step ? sn_expand_store(b, n, arg, (int)sn_node_attr(s->step, "states")->i) : 0;
+  if (stored && sn_rule_enabled(r->env, "expand.store")) {
+    out[0] = stored;
     return true;
   }
   if (sn_op_get(n->op)->cls != SN_CLASS_EXPAND) return false;
@@ -79,7 +86,7 @@ sn_code sn_pass_expand(sn_module *m, sn_pass_env *env) {
   for (int i = 0; i < m->func_count; i++)
     for (int k = 0; k < m->func[i]->node_count; k++) {
       const sn_node *n = m->func[i]->node[k];
-      if (n->op == SN_OP_SCAN) sn_map_put_str(s.steps, sn_node_attr(n, "step")->region->name, &s);
+      if (n->op == SN_OP_SCAN) sn_map_put_str(s.steps, sn_node_attr(n, "step")->region->name, (void *)(uintptr_t)n);
       for (int r = 0; (n->op == SN_OP_COND || n->op == SN_OP_WHILE) && r < sn_op_get(n->op)->attr_count; r++)
         if (sn_op_get(n->op)->attr[r].kind == 'R') sn_map_put_str(s.control, n->attr[r].region->name, &s);
     }

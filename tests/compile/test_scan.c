@@ -114,7 +114,28 @@ static void mixture(sn_scope m, const opts *c) {
   with_gradients(m, sn_sum(sn_mul(y, y), "abcd->"), 1, &o.table);
 }
 
-SN_MODEL(recurrent, opts, linear_attention, delta_rule, lstm_cell, gru_cell, swaps, mixture);
+/* Segments with a memory of the rows before: attention inside a step; prefixes and an order of what it gives. */
+enum { SEGMENT = 3, MEMORY = 4 };
+static sn_t remember(sn_t h[], const sn_t x[], const void *opt) {
+  sn_t all = sn_concat(0, h[0], x[0]), q = sn_einsum("sd,de->se", x[0], ((const weights *)opt)->w);
+  sn_t keys = sn_rearrange(all, "s(hd)->1shd", .h = 2);
+  sn_t y =
+      sn_attention(sn_rearrange(q, "s(hd)->1shd", .h = 2), keys, keys, .mask = sn_causal, .start = {{MEMORY}, NULL});
+  y = sn_rearrange(y, "1shd->s(hd)");
+  h[0] = sn_slice(all, 0, SEGMENT, MEMORY);
+  return sn_add(sn_cumsum(y, 0), sn_sort(sn_mean(y, "sd->s1"), 0).values);
+}
+static void segments(sn_scope m, const opts *c) {
+  sn_t x = sn_input(m, "x", SN_REAL, (batch(m), length(m), SEGMENT, c->width));
+  weights o = {sn_param(m, "w", (c->width, c->width)), x};
+  sn_t h = sn_zeros(m, SN_REAL, (batch(m), MEMORY, c->width));
+  sn_t y = sn_scan(remember, "bt", (&h), (x), .opt = &o);
+  const sn_t by[2] = {x, o.w};
+  sn_output(m, "y", y);
+  with_gradients(m, energy(sn_mean(y, "btsd->bsd")), 2, by);
+}
+
+SN_MODEL(recurrent, opts, linear_attention, delta_rule, lstm_cell, gru_cell, swaps, mixture, segments);
 
 static uint64_t check_variant(const char *graph, const char *target, const char *fuse, int threads, int64_t B,
                               int64_t T) {
@@ -142,6 +163,46 @@ static uint64_t check_variant(const char *graph, const char *target, const char 
   return hash;
 }
 
+/* Stores at positions that the step computes: a ring, a clamped write, points and rows that add up. */
+static const char stores[] =
+    "sinter 1\ndims { B: 1..4, T: 1..64 }\n"
+    "body @step {\n"
+    "  %1 = arg index 0 : f32[5, 2]\n  %2 = arg index 1 : i32[]\n  %3 = arg index 2 : f32[2, 2]\n"
+    "  %4 = dynamic_write %1, %3, %2 axis 0 ring 1 : f32[5, 2]\n"
+    "  %5 = const value 3 : i32[]\n  %6 = mul %2, %5 : i32[]\n  %7 = const value 4 : i32[]\n  %8 = mod %6, %7 : i32[]\n"
+    "  %9 = dynamic_write %4, %3, %8 axis 0 : f32[5, 2]\n"
+    "  %10 = broadcast %8 shape [2, 2] axes [] : i32[2, 2]\n  %11 = iota axis 0 : i32[2, 2]\n"
+    "  %12 = index_add %3, %10, %11 shape [5, 2] : f32[5, 2]\n"
+    "  %13 = reshape %8 shape [1] : i32[1]\n  %14 = slice %3 start [0, 0] shape [1, 2] : f32[1, 2]\n"
+    "  %15 = scatter_add %13, %14 rows 5 : f32[5, 2]\n"
+    "  %16 = add %9, %12 : f32[5, 2]\n  %17 = sub %16, %15 : f32[5, 2]\n"
+    "  %18 = const value 1 : i32[]\n  %19 = add %2, %18 : i32[]\n  %20 = mul %17, %9 : f32[5, 2]\n"
+    "  return %17, %19, %20\n}\n"
+    "graph @g {\n"
+    "  %1 = input name \"m\" : f32[B, 5, 2]\n  %2 = const value 0 : i32[B]\n  %3 = input name \"x\" : f32[B, T, 2, 2]\n"
+    "  %4, %5, %6 = scan %1, %2, %3 axes \"bt\" states 2 inputs 1 step @step : f32[B, 5, 2], i32[B], f32[B, T, 5, 2]\n"
+    "  output \"y\" = %6\n  output \"last\" = %4\n  output \"n\" = %5\n}\n";
+
+static void check_text(const char *text, const char *target, const char *fuse) {
+  const int64_t dims[2] = {2, 7};
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  check_opt o = {.compile = {.target = target, .fuse = fuse}, .graph = "g", .dims = dims, .seed = 7, .scale = .5};
+  check_result r;
+  if (check_graph(check_parse(arena, diags, text), &o, arena, diags, &r)) fail_msg("%s", sn_diags_print(diags, arena));
+  if (r.mismatched) fail_msg("on %s, fuse %s: %s", target, fuse, r.first);
+  assert_true(r.total > 0 && r.excluded == 0);
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+}
+
+static void test_stores(void **state) {
+  (void)state;
+  check_text(stores, "template", "none");
+  check_text(stores, "template", "all");
+  if (SN_HAVE_LLVM) check_text(stores, "cpu", "all");
+}
+
 static void check(const char *graph) {
   check_variant(graph, "template", "all", 1, 2, 3);
   check_variant(graph, "template", "none", 1, 1, 2);
@@ -158,6 +219,8 @@ static void test_gru(void **state) { (void)state, check("gru_cell"); }
 static void test_swaps(void **state) { (void)state, check("swaps"); }
 static void test_mixture(void **state) { (void)state, check("mixture"); }
 
+static void test_segments(void **state) { (void)state, check("segments"); }
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_linear_attention),
@@ -166,6 +229,8 @@ int main(void) {
       cmocka_unit_test(test_gru),
       cmocka_unit_test(test_swaps),
       cmocka_unit_test(test_mixture),
+      cmocka_unit_test(test_segments),
+      cmocka_unit_test(test_stores),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
