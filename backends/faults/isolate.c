@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,16 +17,25 @@ static void send(int fd, const sn_outcome *o) {
   if (write(fd, o, sizeof *o) != (ssize_t)sizeof *o) _exit(3);
 }
 
+enum { PATIENCE = 20 }; /* a machine with other work gives that many times less */
+
+/* A hang is so much time of the processor, or much more of the clock: a child that waits for something. 0: no limit */
+static void limit_time(int seconds) {
+  const struct itimerval cpu = {.it_value = {.tv_sec = seconds}};
+  setitimer(ITIMER_PROF, &cpu, NULL);
+  alarm((unsigned)seconds * PATIENCE);
+}
+
 /* Each seed is announced, then reported. */
 static void child_main(int fd, sn_isolated_fn fn, void *user, uint64_t from, uint64_t to, int seconds) {
-  static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGALRM};
+  static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGALRM, SIGPROF};
   for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) signal(signals[i], SIG_DFL);
   for (uint64_t seed = from; seed < to; seed++) {
     sn_outcome o = {.seed = seed};
     send(fd, &o);
-    alarm((unsigned)seconds);
+    limit_time(seconds);
     fn(user, seed, &o);
-    alarm(0);
+    limit_time(0);
     send(fd, &o);
   }
   _exit(0);
@@ -66,9 +76,9 @@ static bool receive(const child *c, sn_outcome *o) {
 
 static void name_end(sn_outcome *o, int status, int seconds) {
   o->kind = SN_OUTCOME_CRASH;
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGPROF)) {
     o->kind = SN_OUTCOME_HANG;
-    snprintf(o->text, sizeof o->text, "hangs: more than %d s", seconds);
+    snprintf(o->text, sizeof o->text, "hangs: more than %d s of the processor", seconds);
   } else if (WIFSIGNALED(status)) {
     snprintf(o->text, sizeof o->text, "crash: signal %d", WTERMSIG(status));
   } else {

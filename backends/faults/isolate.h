@@ -15,7 +15,7 @@ typedef enum sn_outcome_kind {
   SN_OUTCOME_REFUSED, /* the target lacks something and says what */
   SN_OUTCOME_ERROR,   /* a diagnostic */
   SN_OUTCOME_CRASH,   /* a signal, or an exit */
-  SN_OUTCOME_HANG,    /* took longer than allowed */
+  SN_OUTCOME_HANG,    /* took more time of the processor than allowed */
 } sn_outcome_kind;
 
 /* Plain data: it comes through a pipe. */
@@ -31,7 +31,7 @@ typedef struct sn_outcome {
 
 typedef void (*sn_isolated_fn)(void *user, uint64_t seed, sn_outcome *out);
 
-/* fn(user, seed, &o) in a child, for at most `seconds`. false: there is no child process to be had. */
+/* fn(user, seed, &o) in a child, for at most `seconds` of the processor. false: there is no child process to be had. */
 bool sn_isolate(sn_isolated_fn fn, void *user, uint64_t seed, int seconds, sn_outcome *out);
 
 /* The same for seeds from .. to - 1, one after another in few children; take(taker, &o) for each in order, until it

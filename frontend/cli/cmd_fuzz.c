@@ -1,6 +1,8 @@
 /* sinter fuzz graph: random graphs on a target against the interpreter; what fails is reduced and written to files.
  * sinter reduce: the same reduction for a graph of the user's. */
+#include <ftw.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -158,6 +160,22 @@ static sn_code campaign(cli *c, sn_fuzz_opt *opt, int64_t *failed) {
   return z.code;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
+  (void)st, (void)kind, (void)at;
+  return remove(path);
+}
+
+static void remove_tree(void *path) { (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
+
+/* An object cache of this campaign: runs of one graph share kernels. "": none */
+static const char *scratch_cache(cli *c) {
+  const char *tmp = getenv("TMPDIR");
+  char *dir = sn_arena_printf(c->arena, "%s/sinter-fuzz-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+  if (!mkdtemp(dir)) return "";
+  cli_hold(c, remove_tree, dir);
+  return dir;
+}
+
 /* Passes that a graph can do without, each once. */
 static int optional_passes(const char *out[40]) {
   int n = 0;
@@ -178,7 +196,7 @@ sn_code cli_fuzz(cli *c) {
   if (strcmp(what, "graph")) return cli_usage_error(c, "sinter fuzz %s: there is graph", what);
   sn_fuzz_opt opt = {.target = cli_get(c, CLI_TARGET, SN_HAVE_LLVM ? "cpu" : "template"),
                      .disabled = cli_get(c, CLI_DISABLE, NULL),
-                     .cache_dir = "",
+                     .cache_dir = scratch_cache(c),
                      .brief = cli_has(c, CLI_BRIEF)};
   SN_TRY(cli_int(c, CLI_SEED, 0, 0, INT64_MAX, &seed));
   SN_TRY(cli_int(c, CLI_COUNT, 1000, 1, INT64_MAX / 2, &opt.n));

@@ -382,13 +382,41 @@ static void add_outputs(sn_ggen *g) {
   if (!n) sn_func_output(g->f, sn_name(g->m->names, "y0"), g->pool[g->count - 1]);
 }
 
+/* Where a kernel that writes in place must look twice: the value is read turned. */
+static sn_val turned_sum(sn_ggen *g, sn_val p) {
+  const sn_type *t = sn_gr_t(g, p);
+  int64_t perm[SN_RANK_MAX];
+  if (t->rank < 2 || t->dim[0] != t->dim[1] || !sn_elem_is_float(t->elem)) return 0;
+  for (int i = 0; i < t->rank; i++) perm[i] = i < 2 ? 1 - i : i;
+  const sn_attr at = {.set = true, .ints = perm, .count = t->rank};
+  const sn_val arg[2] = {p, sn_gr_emit(g, SN_OP_TRANSPOSE, 1, &p, &at, NULL, g->fact[p])};
+  return arg[1] ? sn_gr_emit(g, SN_OP_ADD, 2, arg, NULL, NULL, sn_gr_mix(g, 2, arg, 6)) : 0;
+}
+
+/* Another parameter of the type, and the two change places. */
+static bool exchange(sn_ggen *g, const sn_node *n) {
+  const sn_attr at[4] = {{.set = true, .s = sn_arena_printf(g->arena, "x%d", g->leaves++)},
+                         {.set = true, .s = "normal"},
+                         {.set = true, .f = 1}};
+  sn_val p = n->first, q = sn_gr_emit(g, SN_OP_PARAM, 0, NULL, at, n->type[0], g->fact[p]);
+  if (!q || !sn_elem_is_float(n->type[0]->elem)) return false;
+  sn_func_update(g->f, p, q);
+  sn_func_update(g->f, q, p);
+  return true;
+}
+
 /* Parameters and states move by a value of their type. */
 static void add_updates(sn_ggen *g) {
   int nodes = g->f->node_count;
   for (int i = 0; i < nodes && !g->b.failed; i++) {
     const sn_node *n = g->f->node[i];
     if ((n->op != SN_OP_PARAM && n->op != SN_OP_STATE) || sn_gr_chance(g, n->op == SN_OP_PARAM ? 70 : 10)) continue;
-    sn_val p = n->first, arg[2] = {p, 0};
+    sn_val p = n->first, arg[2] = {p, 0}, turned = sn_gr_chance(g, 40) ? turned_sum(g, p) : 0;
+    if (turned) {
+      sn_func_update(g->f, p, turned);
+      continue;
+    }
+    if (sn_gr_chance(g, 8) && exchange(g, n)) continue;
     sn_val step = sn_gr_tame(g, sn_gr_partner(g, n->type[0]), 30);
     if (!step) continue;
     arg[1] = step;

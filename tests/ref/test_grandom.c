@@ -1,0 +1,96 @@
+/* The generator of random graphs: one seed, one graph; every op takes part, those too that it has no use of its own
+ * for; graphs print and parse back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ir/graph/text.h"
+#include "ir/ops/ops.h"
+#include "ir/ref/grandom.h"
+
+enum { SEEDS = 500 };
+
+static const char *text_of(uint64_t seed, const sn_gpairs *pairs, sn_arena *arena, sn_diags *diags, sn_grandom *g) {
+  if (sn_grandom_make(pairs, seed, arena, diags, g)) fail_msg("seed %d: %s", (int)seed, sn_diags_print(diags, arena));
+  sn_text t = sn_text_begin(arena);
+  sn_module_print(&t, g->module, (sn_print_opt){0});
+  return t.at;
+}
+
+static void one_seed_is_one_graph(void **state) {
+  (void)state;
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  sn_gpairs *pairs = sn_gpairs_create(arena);
+  sn_grandom g;
+  for (uint64_t seed = 0; seed < 20; seed++) {
+    const char *a = text_of(seed, pairs, arena, diags, &g);
+    assert_string_equal(a, text_of(seed, pairs, arena, diags, &g));
+    assert_string_not_equal(a, text_of(seed + 1, pairs, arena, diags, &g));
+  }
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+}
+
+static void graphs_parse_back(void **state) {
+  (void)state;
+  sn_arena *all = sn_arena_create();
+  sn_gpairs *pairs = sn_gpairs_create(all);
+  for (uint64_t seed = 0; seed < 60; seed++) {
+    sn_arena *arena = sn_arena_create();
+    sn_diags *diags = sn_diags_create();
+    sn_grandom g;
+    sn_module *m;
+    const char *text = text_of(seed, pairs, arena, diags, &g);
+    if (sn_module_parse(arena, diags, "random.sn", text, strlen(text), &m))
+      fail_msg("%s\n%s", sn_diags_print(diags, arena), text);
+    sn_text t = sn_text_begin(arena);
+    sn_module_print(&t, m, (sn_print_opt){0});
+    assert_string_equal(text, t.at);
+    sn_diags_destroy(diags);
+    sn_arena_destroy(arena);
+  }
+  sn_arena_destroy(all);
+}
+
+static void every_op_takes_part(void **state) {
+  (void)state;
+  sn_arena *all = sn_arena_create();
+  sn_gpairs *pairs = sn_gpairs_create(all);
+  int uses[SN_OP_COUNT] = {0}, grads = 0, large = 0;
+  for (uint64_t seed = 0; seed < SEEDS; seed++) {
+    sn_arena *arena = sn_arena_create();
+    sn_diags *diags = sn_diags_create();
+    sn_grandom g;
+    (void)text_of(seed, pairs, arena, diags, &g);
+    sn_gpairs_add(pairs, g.module);
+    for (int i = 0; i < g.module->func_count; i++)
+      for (int k = 0; k < g.module->func[i]->node_count; k++) uses[g.module->func[i]->node[k]->op]++;
+    grads += g.grad;
+    large += g.ops >= 8;
+    sn_diags_destroy(diags);
+    sn_arena_destroy(arena);
+  }
+  for (int op = 1; op < SN_OP_COUNT; op++) {
+    bool never = op == SN_OP_FUSED || op == SN_OP_ATTENTION_GRAD; /* made by passes */
+    if (never ? uses[op] : !uses[op]) fail_msg("`%s`: %d uses", sn_op_get((sn_op)op)->name, uses[op]);
+  }
+  assert_true(large * 2 >= SEEDS);
+  assert_true(grads * 5 >= SEEDS * 2);
+  assert_true(pairs->seen_count > SEEDS && pairs->seen_count <= pairs->possible_count);
+  sn_arena_destroy(all);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(one_seed_is_one_graph),
+      cmocka_unit_test(graphs_parse_back),
+      cmocka_unit_test(every_op_takes_part),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
