@@ -98,11 +98,8 @@ static sn_code draw_leaf(const sn_case *c, const draw *d, const sn_node *n, sn_a
   return SN_OK;
 }
 
-sn_code sn_case_draw(sn_case *c, uint64_t seed, int64_t int_limit, double scale, sn_arena *arena, sn_diags *diags) {
-  sn_module *m;
-  const draw d = {seed, int_limit, scale};
-  SN_TRY(flatten(c, arena, diags, &m));
-  const sn_func *f = sn_module_find(m, c->graph);
+/* Leaves of f that have no data yet. */
+static sn_code draw_leaves(sn_case *c, const draw *d, const sn_func *f, sn_arena *arena) {
   sn_binding *data = SN_ARRAY(arena, f->node_count + c->data_count + 1, sn_binding);
   int count = 0;
   for (int i = 0; i < c->data_count; i++) data[count++] = c->data[i];
@@ -110,12 +107,22 @@ sn_code sn_case_draw(sn_case *c, uint64_t seed, int64_t int_limit, double scale,
     const char *name = sn_leaf_name(f->node[i]);
     sn_tensor *t;
     if (!name || data_of(c, name)) continue;
-    SN_TRY(draw_leaf(c, &d, f->node[i], arena, &t));
+    SN_TRY(draw_leaf(c, d, f->node[i], arena, &t));
     data[count++] = (sn_binding){sn_arena_strdup(arena, name), t};
   }
   c->data = data;
   c->data_count = count;
   return SN_OK;
+}
+
+/* As the user wrote it and without calls: either may have leaves that the other lacks. */
+sn_code sn_case_draw(sn_case *c, uint64_t seed, int64_t int_limit, double scale, sn_arena *arena, sn_diags *diags) {
+  sn_module *source, *flat;
+  const draw d = {seed, int_limit, scale};
+  SN_TRY(sn_case_parse(c, arena, diags, &source));
+  SN_TRY(flatten(c, arena, diags, &flat));
+  SN_TRY(draw_leaves(c, &d, sn_module_find(source, c->graph), arena));
+  return draw_leaves(c, &d, sn_module_find(flat, c->graph), arena);
 }
 
 /* ---- the oracle ----------------------------------------------------------------------------------------------------

@@ -94,6 +94,25 @@ static bool writes_slot(const steps *s, const sn_node *n, int slot) {
   return false;
 }
 
+/* Does the step run in a block of a cond or while, perhaps several times or never? */
+static bool in_block(const steps *s, int step) {
+  const sn_plan_graph *g = &s->k->plan->graph[s->graph];
+  for (int i = 0; i < step; i++) {
+    const sn_step *c = &g->step[i];
+    bool control = c->kind == SN_STEP_CHOOSE || c->kind == SN_STEP_WHILE;
+    if (control && step <= i + c->block[0] + c->block[1]) return true;
+  }
+  return false;
+}
+
+/* What a block made is taken as it is found where it is read. */
+static void take_operand(steps *s, int step, sn_val base) {
+  int slot = s->slot[base];
+  if (s->made[base] || slot < 0 || sn_node_of(s->f, base)->op != SN_OP_FUSED) return;
+  const sn_slot *at = &s->k->plan->slot[slot];
+  if (at->role != SN_SLOT_TEMP || at->last >= step) s->made[base] = capture(s, sn_val_type(s->f, base), slot);
+}
+
 static void check_operand(steps *s, int step, const sn_node *n, sn_val base) {
   int slot = s->slot[base];
   if (slot >= 0 && s->k->plan->slot[slot].role == SN_SLOT_TEMP && s->k->plan->slot[slot].last < step) return; /* dead */
@@ -131,6 +150,11 @@ static void compare(steps *s, int step, const sn_node *n, int r, const sn_tensor
 
 static void node_done(steps *s, int step, const sn_node *n) {
   sn_tensor **result = SN_ARRAY(s->arena, n->result_count + 1, sn_tensor *);
+  if (in_block(s, step)) {
+    s->out->skipped += n->result_count;
+    return;
+  }
+  for (int i = 0; i < n->arg_count; i++) take_operand(s, step, sn_order_base(s->f, n->arg[i]));
   for (int i = 0; i < n->arg_count; i++) check_operand(s, step, n, sn_order_base(s->f, n->arg[i]));
   if (interpret(s, n, result))
     for (int r = 0; r < n->result_count; r++) compare(s, step, n, r, result[r]);

@@ -159,6 +159,6 @@ ll_v cg_apply(cg *c, const sn_kins *x, sn_elem from, ll_v *a) {
   }
   if (x->op == SN_K_SELECT) return ll_select(g, a[0], a[1], a[2]);
   if (x->op == SN_K_RESCALE) return arithmetic(c, SN_K_MUL, x->type.elem, a[0], a[1]);
-  if (is_float(x->type.elem)) return ll_fma(g, a[0], a[1], a[2]);
+  if (is_float(x->type.elem)) return ll_fma_exact(g, a[0], a[1], a[2]);
   return ll_add(g, ll_mul(g, a[0], a[1]), a[2]);
 }

@@ -91,6 +91,7 @@ void ll_transpose(ll *g, ll_v *r);
 ll_v ll_call(ll *g, const char *intrinsic, int n_overloads, const ll_t *over, int n, ll_v *a);
 ll_v ll_call_same(ll *g, const char *intrinsic, ll_v x); /* one operand, overloaded on its type */
 ll_v ll_fma(ll *g, ll_v a, ll_v b, ll_v c);              /* mul and add where the level has no fma */
+ll_v ll_fma_exact(ll *g, ll_v a, ll_v b, ll_v c);        /* of f32: the product is exact at every level */
 
 /* ---- scopes of emitted values -------------------------------------------------------------------- */
 void ll_memo_begin(ll *g, int keys);

@@ -146,3 +146,10 @@ ll_v ll_fma(ll *g, ll_v a, ll_v b, ll_v c) {
   ll_t t = LLVMTypeOf(a);
   return ll_call(g, "llvm.fma", 1, &t, 3, (ll_v[]){a, b, c});
 }
+
+ll_v ll_fma_exact(ll *g, ll_v a, ll_v b, ll_v c) {
+  ll_t t = LLVMTypeOf(a), wide = LLVMVectorType(g->f64, (unsigned)g->lanes);
+  if (g->isa.fma || t != ll_vec(g, g->f32)) return ll_fma(g, a, b, c);
+  ll_v product = LLVMBuildFMul(g->b, LLVMBuildFPExt(g->b, a, wide, ""), LLVMBuildFPExt(g->b, b, wide, ""), "");
+  return LLVMBuildFPTrunc(g->b, LLVMBuildFAdd(g->b, product, LLVMBuildFPExt(g->b, c, wide, ""), ""), t, "");
+}

@@ -140,16 +140,30 @@ static sn_val use_attention(sn_ggen *g) {
 
 /* ---- gradients ---- */
 
+/* Floats pass, but no gradient: it would be an error on a path. */
+static bool refuses_gradient(sn_op op) {
+  const sn_op_rules *r = sn_op_rules_of(op);
+  return !r->grad && !r->expand && op != SN_OP_GRAD && op != SN_OP_CALL && sn_op_passes_gradient(op);
+}
+
+/* Does y depend on x in a way that can be differentiated? */
 static bool depends_on(const sn_ggen *g, sn_val y, sn_val x) {
-  bool *on = SN_ARRAY(g->arena, g->f->value_count, bool);
+  bool *on = SN_ARRAY(g->arena, g->f->value_count, bool), *refused = SN_ARRAY(g->arena, g->f->value_count, bool);
   on[x] = true;
   for (int i = 0; i < g->f->node_count; i++) {
     const sn_node *n = g->f->node[i];
-    bool any = false;
-    for (int k = 0; k < n->arg_count; k++) any |= on[n->arg[k]] && sn_elem_is_float(sn_gr_t(g, n->arg[k])->elem);
-    for (int k = 0; any && k < n->result_count; k++) on[n->first + (sn_val)k] = true;
+    bool any = false, bad = false;
+    for (int k = 0; k < n->arg_count; k++) {
+      bool carries = on[n->arg[k]] && sn_elem_is_float(sn_gr_t(g, n->arg[k])->elem);
+      any |= carries;
+      bad |= carries && (refused[n->arg[k]] || refuses_gradient(n->op));
+    }
+    for (int k = 0; any && k < n->result_count; k++) {
+      on[n->first + (sn_val)k] = true;
+      refused[n->first + (sn_val)k] = bad;
+    }
   }
-  return on[y];
+  return on[y] && !refused[y];
 }
 
 /* Sum of a value, scaled; or a scalar as it is. */

@@ -230,6 +230,18 @@ static void sign_of_nan_is_nan(void **state) {
         3, 17);
 }
 
+/* Beyond 2^22 an angle counts as 0; from 2^20 on the reduction is coarser. */
+static void angles_of_very_many_turns(void **state) {
+  (void)state;
+  check(GRAPH("%1 = iota axis 0 : f32[T]\n"
+              "%2 = const value 131072 : f32[T]\n"
+              "%3 = mul %1, %2 : f32[T]\n"
+              "%4 = sin %3 : f32[T]\n"
+              "%5 = cos %3 : f32[T]\n"
+              "output \"y\" = %4\noutput \"z\" = %5\n"),
+        1, 65);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -244,6 +256,7 @@ int main(void) {
       cmocka_unit_test(angles_of_some_turns),
       cmocka_unit_test(positions_that_have_no_stride),
       cmocka_unit_test(sign_of_nan_is_nan),
+      cmocka_unit_test(angles_of_very_many_turns),
       cmocka_unit_test(a_choice_of_what_may_be_nan_is_uncertain),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
