@@ -7,7 +7,7 @@
 #include "ir/graph/inside.h"
 #include "ir/graph/text.h"
 
-enum { MAX_NODES = 4 << 20, MAX_OPERANDS = 4096, MAX_RESULTS = 4096 };
+enum { MOST_LISTED = 12, MAX_NODES = 4 << 20, MAX_OPERANDS = 4096, MAX_RESULTS = 4096 };
 
 typedef struct parser {
   sn_lexer x;
@@ -50,13 +50,21 @@ static sn_code fail_here(parser *p, const char *message, const char *expected) {
 static sn_code limit_here(parser *p, const char *what, int limit) {
   if (p->x.failed) return p->x.failed;
   p->x.failed = sn_fail(p->x.diags, SN_ERR_LIMIT, sn_lex_loc(&p->x), "more than %d %s", limit, what);
+  sn_fail_expected(p->x.diags, "at most %d", limit);
+  sn_fail_found(p->x.diags, "one more at %s", spelled(p));
   return p->x.failed;
 }
 
 /* An error at the current token with the nearest of the names that would do. */
 static sn_code fail_unknown(parser *p, const char *what, const char *name, const char *const *entries, int count) {
   const char *near = sn_nearest(name, entries, count);
+  if (p->x.failed) return p->x.failed;
   sn_code code = sn_lex_fail(&p->x, "unknown %s `%s`", what, name);
+  sn_text known = sn_text_begin(p->m->arena);
+  for (int i = 0; i < count && i < MOST_LISTED; i++) sn_text_add(&known, "%s%s", i ? ", " : "", entries[i]);
+  if (count > MOST_LISTED) sn_text_add(&known, ", ... (docs/ops.md lists all %d)", count);
+  sn_fail_expected(p->x.diags, "%s", count ? known.at : "none is known here");
+  sn_fail_found(p->x.diags, "%s", name);
   if (near) sn_fail_note(p->x.diags, "did you mean `%s`?", near);
   return code;
 }
@@ -296,6 +304,8 @@ static sn_code add_statement(parser *p, const statement *s) {
   if (sn_op_is_named_leaf(s->op) && sn_func_leaf(p->f, s->op, s->attr[0].s)) {
     p->x.failed =
         sn_fail(p->x.diags, SN_ERR_INPUT, s->loc, "%s \"%s\" is declared twice", sn_op_get(s->op)->name, s->attr[0].s);
+    sn_fail_expected(p->x.diags, "a name that is free");
+    sn_fail_found(p->x.diags, "\"%s\"", s->attr[0].s);
     return p->x.failed;
   }
   sn_val first = sn_func_add(p->f, s->op, s->arg_count, s->arg, s->attr, s->type_count, s->type, &s->origin);
@@ -371,7 +381,10 @@ static sn_code read_function(parser *p, sn_func_kind kind) {
   sn_loc loc = sn_lex_loc(&p->x);
   SN_TRY(read_function_name(p, &name));
   if (sn_map_get_str(p->funcs, name)) {
-    return p->x.failed = sn_fail(p->x.diags, SN_ERR_INPUT, loc, "function @%s is declared twice", name);
+    p->x.failed = sn_fail(p->x.diags, SN_ERR_INPUT, loc, "function @%s is declared twice", name);
+    sn_fail_expected(p->x.diags, "a name that is free");
+    sn_fail_found(p->x.diags, "@%s", name);
+    return p->x.failed;
   }
   p->f = sn_func_create(p->m, name, kind);
   p->values = sn_map_create(p->m->arena);

@@ -3,6 +3,8 @@
 
 #include "ir/types/table.h"
 
+enum { DIMS_LISTED = 16 }; /* in messages */
+
 /* ---- printing -------------------------------------------------------------------------------------------- */
 
 static const char *function_name(sn_dimx_kind kind) {
@@ -84,13 +86,26 @@ static dim_function find_function(const char *name) {
   return NULL;
 }
 
+static sn_code unknown_dim(parser *p, const char *name) {
+  sn_lexer *x = p->x;
+  sn_text known = sn_text_begin(sn_types_arena(p->types));
+  int count = sn_types_symbol_count(p->types);
+  if (x->failed) return x->failed;
+  sn_code code = sn_lex_fail(x, "no dim is called '%.64s'", name);
+  for (int i = 0; i < count && i < DIMS_LISTED; i++)
+    sn_text_add(&known, "%s%s", i ? ", " : "", sn_dimx_symbol_name(sn_types_symbol(p->types, i)));
+  sn_fail_expected(x->diags, "%s", count ? known.at : "a number: no dims are declared");
+  sn_fail_found(x->diags, "%.64s", name);
+  return code;
+}
+
 /* A symbol, or a function with its two operands. */
 static sn_code parse_name(parser *p, const sn_dimx **out) {
   sn_lexer *x = p->x;
   const char *name = x->token.text;
   const sn_dimx *symbol = sn_dimx_find_symbol(p->types, name), *a, *b;
   dim_function make = find_function(name);
-  if (!symbol && !make) return sn_lex_fail(x, "no dim is called '%.64s'", name);
+  if (!symbol && !make) return unknown_dim(p, name);
   sn_lex_next(x);
   if (symbol && !(make && sn_lex_is(x, "("))) {
     *out = symbol;

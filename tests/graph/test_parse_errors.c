@@ -79,6 +79,8 @@ static void mistakes_have_line_and_column(void **state) {
                     wrong->column);
       fail();
     }
+    bool spelled = strchr(d->message, '@') && strstr(d->message, ": "); /* rules of functions spell the node out */
+    if (!spelled && (!d->expected || !d->found)) fail_msg("%s\n%s: expected or found is missing", text, d->message);
     same_or_unseen(wrong->message, d->message, text);
     same_or_unseen(wrong->expected, d->expected, text);
     same_or_unseen(wrong->found, d->found, text);
