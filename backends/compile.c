@@ -225,6 +225,17 @@ static sn_code compile_ref(sn_module *m, sn_pass_env *env, watch *w) {
   return sn_ref_plan(m, w->c->arena, &w->c->plan);
 }
 
+/* Kernel text of a loaded backend is what runs, not the kernel that it was made from. */
+static sn_code read_texts(sn_compiled *c, sn_diags *diags) {
+  for (int i = 0; i < c->kernel_count; i++) {
+    const sn_code_blob *b = &c->plan->code[i];
+    if (b->kind != SN_CODE_KERNEL_TEXT) continue;
+    SN_TRY(sn_kernel_parse(c->arena, diags, b->name, (const char *)b->bytes, (size_t)b->byte_count, &c->kernel[i]));
+    SN_TRY(sn_kernel_verify(c->kernel[i], diags));
+  }
+  return SN_OK;
+}
+
 static sn_code compile_device(sn_module *m, sn_pass_env *env, watch *w) {
   sn_compiled *c = w->c;
   SN_TRY(sn_pipeline_run(m, env, NULL, after_pass, w));
@@ -240,6 +251,7 @@ static sn_code compile_device(sn_module *m, sn_pass_env *env, watch *w) {
   c->lower_ms = now_ms() - start;
   start = now_ms();
   SN_TRY(generate(c, w->opt, env->diags));
+  if (w->opt->backend) SN_TRY(read_texts(c, env->diags));
   c->code_ms = now_ms() - start;
   return SN_OK;
 }

@@ -88,6 +88,8 @@ foreach(name sinter-run sinter-rt.o)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/libexec/sinter)
   file(CREATE_LINK ${CMAKE_BINARY_DIR}/${name} ${CMAKE_BINARY_DIR}/libexec/sinter/${name} SYMBOLIC)
 endforeach()
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/share/sinter)
+file(CREATE_LINK ${CMAKE_SOURCE_DIR}/models ${CMAKE_BINARY_DIR}/share/sinter/models SYMBOLIC)
 
 install(TARGETS sinter DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS libsinter libsinter-rt LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -251,6 +251,7 @@ static sn_code compile_and_run(session *x) {
   sn_module *m;
   const sn_variant *v = x->v;
   const sn_compile_opt co = {.target = v->target,
+                             .backend = v->backend,
                              .fuse = v->fuse,
                              .isa = v->isa,
                              .disabled = v->disabled,

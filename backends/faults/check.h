@@ -18,6 +18,7 @@ typedef struct sn_case {
 
 /* How it is compiled and run. */
 typedef struct sn_variant {
+  const sn_backend *backend;                  /* as sn_compile_opt.backend; NULL: target decides */
   const char *target, *fuse, *isa, *disabled; /* as sn_compile_opt; NULL: default */
   int threads;                                /* 0: 1 */
   bool interpret;                             /* as sn_compile_opt */

@@ -21,6 +21,7 @@ enum {
   FUZZ = 4096,
   REDUCE = 8192,
   BISECT = 16384,
+  CONFORM = 1 << 17,
   PAGES = 1 << 18,
   ANY = (1 << 20) - 1
 };
@@ -63,6 +64,8 @@ static const cli_command_row commands[] = {
    "  sinter bisect seed12.sn --in x0=seed12.x0.npy --dim B=3 --fuse all\n  sinter bisect models/gpt.c --graph eval --dim B=1 --dim T=8 --set width=16\n"},
   {"doctor",   DOCTOR,   cli_doctor,   "",              "say what this machine and this build can do",
    "  sinter doctor\n  sinter doctor --json\n"},
+  {"conformance", CONFORM, cli_conformance, "[MODEL.c...]", "try a backend: tile programs with every kernel op, random graphs with every op, whole models",
+   "  sinter conformance --backend ./mine.so\n  sinter conformance --target template -n 50 --json\n"},
   {"pages",    PAGES,    cli_pages,    "man|bash|zsh|fish", "write the manual page, or the completions of a shell",
    "  sinter pages man | man -l -\n  source <(sinter pages bash)\n"},
 };

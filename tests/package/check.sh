@@ -82,6 +82,8 @@ fi
 # a backend of one's own
 eval_it() { "$P/bin/sinter" explain my.c $small --graph eval "$@"; }
 expect 0 eval_it --backend uses/own_backend.so
+expect 0 "$P/bin/sinter" conformance --backend uses/own_backend.so -n 20
+prints "conforms"
 expect 5 eval_it --backend uses/old_backend.so
 says "interface 0"
 expect 3 eval_it --backend uses/none.so
