@@ -38,6 +38,8 @@ SN_MUST sn_code sn_pass_dce(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_precision(sn_module *m, sn_pass_env *env); /* operands of products and attention in bf16 */
 SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env);      /* groups -> fused nodes, with reasons */
 
+/* Are the names in env->fuse and the passes in env->disabled known? errors: SN_ERR_USAGE, with those that are. */
+SN_MUST sn_code sn_pass_env_check(const sn_pass_env *env);
 /* Is the kind of fusion in env->fuse, or all? */
 bool sn_fuse_wants(const sn_pass_env *env, const char *kind);
 /* Is "pass.rule" allowed? A rule counts its hits by calling this only when it applies. */

@@ -110,6 +110,7 @@ static double now_ms(void) {
 sn_code sn_pipeline_run(sn_module *m, sn_pass_env *env, const char *stop_after,
                         void (*after)(void *user, const char *pass, const sn_module *m, double ms), void *user) {
   int facts = 0;
+  SN_TRY(sn_pass_env_check(env));
   if (sn_pipeline[0].name) SN_TRY(check_module(m, env, "before", sn_pipeline[0].name));
   for (const sn_pass *p = sn_pipeline; p->name; p++) {
     SN_TRY(check_facts(m, env, p->needs, "before", p->name));

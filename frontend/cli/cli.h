@@ -82,8 +82,6 @@ SN_MUST sn_code cli_dims(cli *c, const sn_types *types, const char *settings, in
 /* The graph named by --graph, else the only one, else `train`. */
 SN_MUST sn_code cli_graph(cli *c, const sn_plan *p, int *out);
 
-/* JSON text. */
-void cli_json_string(sn_text *t, const char *s);
 /* 1234567 -> "1.2 M" */
 const char *cli_human(sn_arena *arena, double x, const char *unit);
 /* The file of weights that --init names, of a run folder if it is one; NULL: none. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/cli/bench.h"
+#include "runtime/io/json.h"
 #include "runtime/io/file.h"
 #include "runtime/io/svg.h"
 
@@ -11,7 +12,7 @@ enum { RUNGS = sizeof rungs / sizeof rungs[0] };
 
 static void json_row(sn_text *t, const cli_measure *m, bool without) {
   sn_text_add(t, "{\"fuse\": ");
-  cli_json_string(t, m->label);
+  sn_json_quote(t, m->label);
   sn_text_add(t, ", \"optimiser\": %s, \"kernels\": %d, \"bytes\": %.0f, \"flops\": %.0f, \"peak_bytes\": %lld",
               without ? "false" : "true", m->kernels, m->bytes, m->flops, (long long)m->peak_bytes);
   sn_text_add(t, ", \"median_ms\": %.6g, \"contract_ms\": %.6g, \"other_ms\": %.6g, \"compile_ms\": %.6g}",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backends/faults/bisect.h"
+#include "runtime/io/json.h"
 #include "backends/faults/reduce.h"
 #include "backends/faults/save.h"
 #include "frontend/cli/faults.h"
@@ -83,7 +84,7 @@ static void print_json(cli *c, const sn_culprit *x, int ops, const char *file) {
   sn_text_char(&t, '{');
   for (int i = 0; i < 5; i++) {
     sn_text_add(&t, "%s\"%s\": ", i ? ", " : "", pair[i][0]);
-    cli_json_string(&t, pair[i][1] ? pair[i][1] : "");
+    sn_json_quote(&t, pair[i][1] ? pair[i][1] : "");
   }
   sn_text_add(&t, ", \"ops\": %d}\n", ops);
   fputs(t.at, stdout);

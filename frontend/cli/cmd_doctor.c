@@ -7,6 +7,7 @@
 
 #include "backends/cache.h"
 #include "frontend/cli/cli.h"
+#include "runtime/io/json.h"
 
 typedef struct fact {
   const char *name, *value;
@@ -79,9 +80,9 @@ sn_code cli_doctor(cli *c) {
       continue;
     }
     sn_text_add(&t, "%s", i ? ", " : "");
-    cli_json_string(&t, f.at[i].name);
+    sn_json_quote(&t, f.at[i].name);
     sn_text_add(&t, ": ");
-    cli_json_string(&t, f.at[i].value);
+    sn_json_quote(&t, f.at[i].value);
   }
   if (cli_has(c, CLI_JSON)) sn_text_add(&t, "}\n");
   fputs(t.at, stdout);

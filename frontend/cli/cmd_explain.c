@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/cli/cli.h"
+#include "runtime/io/json.h"
 
 typedef struct report {
   const sn_plan *plan;
@@ -30,13 +31,13 @@ static void json_step(sn_text *t, const report *r, int index, bool first) {
   const sn_step *s = &r->plan->graph[r->graph].step[index];
   const char *name = s->kind == SN_STEP_LAUNCH ? r->plan->code[s->code].name : s->kind_name;
   sn_text_add(t, "%s\n    {\"step\": %d, \"name\": ", first ? "" : ",", index);
-  cli_json_string(t, name ? name : "");
+  sn_json_quote(t, name ? name : "");
   sn_text_add(t, ", \"kind\": ");
-  cli_json_string(t, s->kind_name ? s->kind_name : "copy");
+  sn_json_quote(t, s->kind_name ? s->kind_name : "copy");
   sn_text_add(t, ", \"ops\": ");
-  cli_json_string(t, s->ops ? s->ops : "");
+  sn_json_quote(t, s->ops ? s->ops : "");
   sn_text_add(t, ", \"where\": ");
-  cli_json_string(t, s->where ? s->where : "");
+  sn_json_quote(t, s->where ? s->where : "");
   sn_text_add(t, ", \"flops\": %lld, \"bytes_read\": %lld, \"bytes_written\": %lld}",
               (long long)value_of(s->flops, r->dims), (long long)value_of(s->bytes_read, r->dims),
               (long long)value_of(s->bytes_written, r->dims));
@@ -48,16 +49,16 @@ static void json_report(sn_text *t, const report *r, int64_t peak) {
   const sn_plan_graph *g = &r->plan->graph[r->graph];
   bool first = true;
   sn_text_add(t, "{\"graph\": ");
-  cli_json_string(t, g->name);
+  sn_json_quote(t, g->name);
   sn_text_add(t, ",\n  \"kernels\": [");
   for (int i = 0; i < g->step_count; i++)
     if (is_launch(&g->step[i])) json_step(t, r, i, first), first = false;
   sn_text_add(t, "],\n  \"refused\": [");
   for (int i = 0; i < g->refusal_count; i++) {
     sn_text_add(t, "%s\n    {\"ops\": ", i ? "," : "");
-    cli_json_string(t, g->refusal[i].ops);
+    sn_json_quote(t, g->refusal[i].ops);
     sn_text_add(t, ", \"reason\": ");
-    cli_json_string(t, g->refusal[i].reason);
+    sn_json_quote(t, g->refusal[i].reason);
     sn_text_char(t, '}');
   }
   sn_text_add(t, "],\n  \"buffers\": [");
@@ -65,11 +66,11 @@ static void json_report(sn_text *t, const report *r, int64_t peak) {
   for (int i = 0; i < r->plan->slot_count; i++) {
     if (!in_graph(r, i)) continue;
     sn_text_add(t, "%s\n    {\"name\": ", first ? "" : ",");
-    cli_json_string(t, r->plan->slot[i].name);
+    sn_json_quote(t, r->plan->slot[i].name);
     const sn_slot *s = &r->plan->slot[i];
     sn_text_add(t, ", \"bytes\": %lld, \"first\": %d, \"last\": %d, \"type\": ", (long long)slot_bytes(r, s), s->first,
                 s->last);
-    cli_json_string(t, sn_type_text(r->plan->arena, s->type));
+    sn_json_quote(t, sn_type_text(r->plan->arena, s->type));
     sn_text_char(t, '}');
     first = false;
   }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "backends/faults/fuzz.h"
+#include "runtime/io/json.h"
 #include "backends/faults/reduce.h"
 #include "backends/faults/save.h"
 #include "frontend/cli/faults.h"
@@ -130,9 +131,9 @@ static void report(void *user, const sn_fuzz_sums *s, const sn_outcome *o) {
 static void print_json(cli *c, const sn_fuzz_opt *opt, const sn_fuzz_sums *s) {
   sn_text t = sn_text_begin(c->arena);
   sn_text_add(&t, "{\"target\": ");
-  cli_json_string(&t, opt->target);
+  sn_json_quote(&t, opt->target);
   sn_text_add(&t, ", \"disabled\": ");
-  cli_json_string(&t, opt->disabled ? opt->disabled : "");
+  sn_json_quote(&t, opt->disabled ? opt->disabled : "");
   sn_text_add(&t,
               ", \"graphs\": %lld, \"runs\": %lld, \"median_ops\": %d, \"gradients\": %lld, \"pairs_seen\": %d, "
               "\"pairs_possible\": %d, \"elements\": %lld, \"excluded\": %lld, \"refused\": %lld, \"failed\": %lld, "

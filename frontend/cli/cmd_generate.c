@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "frontend/cli/rundir.h"
+#include "runtime/io/json.h"
 #include "runtime/loop/serving.h"
 
 typedef struct output {
@@ -42,9 +43,9 @@ static double now(void) {
 static void print_json(cli *c, const output *out, const sn_continue_opt *o, double seconds) {
   sn_text t = sn_text_begin(c->arena);
   sn_text_add(&t, "{\"prompt\": ");
-  cli_json_string(&t, o->prompt);
+  sn_json_quote(&t, o->prompt);
   sn_text_add(&t, ", \"text\": ");
-  cli_json_string(&t, out->text.at);
+  sn_json_quote(&t, out->text.at);
   sn_text_add(&t, ", \"tokens\": %lld, \"tokens_per_s\": %.6g}\n", (long long)out->count,
               seconds > 0 ? (double)out->count / seconds : 0);
   fputs(t.at, stdout);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "frontend/cli/cli.h"
+#include "runtime/io/json.h"
 #include "ir/graph/text.h"
 #include "runtime/io/checkpoint.h"
 #include "runtime/io/dir.h"
@@ -23,7 +24,7 @@ typedef struct file {
 static void kind(file *f, const char *name) {
   if (f->json) {
     sn_text_add(&f->out, "{\"file\": ");
-    cli_json_string(&f->out, f->path);
+    sn_json_quote(&f->out, f->path);
     sn_text_add(&f->out, ", \"kind\": \"%s\", \"bytes\": %zu", name, f->bytes);
   } else {
     sn_text_add(&f->out, "%s: %s, %s\n", f->path, name, cli_human(f->c->arena, (double)f->bytes, "B"));
@@ -46,7 +47,7 @@ static sn_code inspect_safetensors(file *f) {
     const sn_tensor_entry *e = &s.tensor[i];
     if (f->json) {
       sn_text_add(&f->out, i ? ", " : "");
-      cli_json_string(&f->out, e->name);
+      sn_json_quote(&f->out, e->name);
       sn_text_add(&f->out, ": \"");
     } else {
       sn_text_add(&f->out, "  %-40s ", e->name);
@@ -78,13 +79,13 @@ static sn_code inspect_plan(file *f) {
   kind(f, "plan");
   if (f->json) {
     sn_text_add(&f->out, ", \"model\": ");
-    cli_json_string(&f->out, p->model);
+    sn_json_quote(&f->out, p->model);
     sn_text_add(&f->out, ", \"target\": ");
-    cli_json_string(&f->out, p->target);
+    sn_json_quote(&f->out, p->target);
     sn_text_add(&f->out, ", \"kernels\": %d, \"slots\": %d, \"graphs\": {", p->code_count, p->slot_count);
     for (int i = 0; i < p->graph_count; i++) {
       sn_text_add(&f->out, i ? ", " : "");
-      cli_json_string(&f->out, p->graph[i].name);
+      sn_json_quote(&f->out, p->graph[i].name);
       sn_text_add(&f->out, ": %d", p->graph[i].step_count);
     }
     sn_text_add(&f->out, "}}\n");
@@ -101,9 +102,9 @@ static sn_code inspect_checkpoint(file *f) {
   if (f->json) {
     sn_text_add(&f->out, ", \"step\": %lld, \"seed\": %llu, \"model\": ", (long long)i.step,
                 (unsigned long long)i.seed);
-    cli_json_string(&f->out, i.model);
+    sn_json_quote(&f->out, i.model);
     sn_text_add(&f->out, ", \"settings\": ");
-    cli_json_string(&f->out, i.settings);
+    sn_json_quote(&f->out, i.settings);
     sn_text_add(&f->out, "}\n");
   } else {
     sn_text_add(
@@ -153,11 +154,11 @@ static sn_code inspect_folder(file *f) {
   kind(f, "run folder");
   if (f->json) {
     sn_text_add(&f->out, ", \"model\": ");
-    cli_json_string(&f->out, s.model);
+    sn_json_quote(&f->out, s.model);
     sn_text_add(&f->out, ", \"settings\": ");
-    cli_json_string(&f->out, s.settings);
+    sn_json_quote(&f->out, s.settings);
     sn_text_add(&f->out, ", \"precision\": ");
-    cli_json_string(&f->out, s.precision);
+    sn_json_quote(&f->out, s.precision);
     sn_text_add(&f->out, "}\n");
     return SN_OK;
   }

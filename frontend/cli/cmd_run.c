@@ -1,9 +1,12 @@
 /* sinter run: one graph on .npy files; with --grad, gradients of an output as further outputs. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "frontend/cli/cli.h"
+#include "runtime/io/json.h"
 #include "ir/ops/ops.h"
+#include "passes/passes.h"
 #include "runtime/io/npy.h"
 #include "runtime/io/safetensors.h"
 
@@ -28,6 +31,10 @@ static sn_code add_gradients(cli *c, sn_module *m, sn_func *f) {
   int count = 0;
   if (!loss && !wrt) return SN_OK;
   if (!loss || !wrt) return cli_usage_error(c, "--grad and --wrt go together");
+  sn_pass_env env = {.arena = c->arena, .diags = c->diags};
+  const char *graph = f->name;
+  SN_TRY(sn_pass_inline(m, &env)); /* parameters of layers have their full names only here */
+  f = sn_module_find(m, graph);
   if (!(arg[0] = find_output(f, loss)))
     return cli_usage_error(c, "--grad %s: the graph has no output of that name", loss);
   char *list = sn_arena_strdup(c->arena, wrt);
@@ -175,14 +182,23 @@ static sn_code write_outputs(job *j) {
   return SN_OK;
 }
 
-static double first_value(sn_elem e, const void *data) {
+static int64_t whole_value(sn_elem e, const void *data) {
   switch (e) {
-    case SN_ELEM_F64: return *(const double *)data;
-    case SN_ELEM_F32: return *(const float *)data;
-    case SN_ELEM_I64: return (double)*(const int64_t *)data;
+    case SN_ELEM_I64: return *(const int64_t *)data;
     case SN_ELEM_I32: return *(const int32_t *)data;
+    case SN_ELEM_I8: return *(const int8_t *)data;
     default: return *(const uint8_t *)data;
   }
+}
+
+/* In JSON, where NaN and infinity are no numbers, they are null. */
+static void print_scalar(sn_text *t, sn_elem e, const void *data, bool json) {
+  if (!sn_elem_is_float(e))
+    sn_text_add(t, "%lld", (long long)whole_value(e, data));
+  else if (json && !isfinite(sn_elem_get(e, data, 0)))
+    sn_text_add(t, "null");
+  else
+    sn_text_add(t, "%.9g", sn_elem_get(e, data, 0));
 }
 
 /* Scalars with their value, tensors with their type. */
@@ -195,13 +211,13 @@ static void print_outputs(job *j) {
     if (slot->graph != j->graph || slot->role != SN_SLOT_OUTPUT) continue;
     if (json && !first) sn_text_add(&t, ", ");
     if (json)
-      cli_json_string(&t, slot->name), sn_text_add(&t, ": ");
+      sn_json_quote(&t, slot->name), sn_text_add(&t, ": ");
     else
       sn_text_add(&t, "%s = ", slot->name);
     if (!slot->type->rank)
-      sn_text_add(&t, "%.9g", first_value(slot->type->elem, j->data[s]));
+      print_scalar(&t, slot->type->elem, j->data[s], json);
     else if (json)
-      cli_json_string(&t, sn_type_text(j->c->arena, slot->type));
+      sn_json_quote(&t, sn_type_text(j->c->arena, slot->type));
     else
       sn_type_print(&t, slot->type);
     if (!json) sn_text_char(&t, '\n');

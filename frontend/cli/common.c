@@ -200,20 +200,6 @@ sn_code cli_graph(cli *c, const sn_plan *p, int *out) {
   return cli_usage_error(c, "--graph %s: no graph of that name; there are:%s", name, list.at);
 }
 
-void cli_json_string(sn_text *t, const char *s) {
-  sn_text_char(t, '"');
-  for (; *s; s++) {
-    unsigned char b = (unsigned char)*s;
-    if (b == '"' || b == '\\')
-      sn_text_add(t, "\\%c", b);
-    else if (b < 0x20)
-      sn_text_add(t, "\\u%04x", b);
-    else
-      sn_text_char(t, (char)b);
-  }
-  sn_text_char(t, '"');
-}
-
 const char *cli_human(sn_arena *arena, double x, const char *unit) {
   static const char prefix[] = " kMGT";
   int i = 0;

@@ -1,6 +1,7 @@
 /* Run folder -> parts. */
 #include "frontend/cli/rundir.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -36,16 +37,25 @@ static sn_code read_part(cli *c, sn_payload *p, sn_payload_part part, const char
   return SN_OK;
 }
 
+/* The plan of the folder. A damaged one is compiled again, which is said. */
+static bool read_plan(cli *c, const cli_rundir *r, const char *path, sn_diags *quiet, sn_plan **out) {
+  const sn_payload *parts = &r->parts;
+  if (!sn_plan_read(c->arena, quiet, "plan", parts->part[SN_PAYLOAD_PLAN].data, parts->part[SN_PAYLOAD_PLAN].bytes,
+                    out))
+    return true;
+  fprintf(stderr, "sinter: %s is not used, graph.sn is compiled again: %s\n", path,
+          quiet->count ? quiet->at[quiet->count - 1].message : "unreadable");
+  return false;
+}
+
 /* Is the stored plan for the wanted target? Its hash of code is checked when it is read. */
-static bool plan_fits(cli *c, const cli_rundir *r) {
+static bool plan_fits(cli *c, const cli_rundir *r, const char *path) {
   sn_plan *p;
   sn_target t;
   const sn_backend *backend;
   sn_diags *quiet = sn_diags_create();
   sn_compile_opt opt = {.target = cli_get(c, CLI_TARGET, "cpu"), .isa = cli_get(c, CLI_ISA, NULL)};
-  bool fits = !c->backend && !strcmp(opt.target, "cpu") &&
-              !sn_plan_read(c->arena, quiet, "plan", r->parts.part[SN_PAYLOAD_PLAN].data,
-                            r->parts.part[SN_PAYLOAD_PLAN].bytes, &p) &&
+  bool fits = !c->backend && !strcmp(opt.target, "cpu") && read_plan(c, r, path, quiet, &p) &&
               !sn_compile_target(&opt, quiet, &t, &backend) &&
               !strcmp(p->target, sn_arena_printf(c->arena, "%s %s", t.name, t.features));
   if (!SN_HAVE_LLVM && !c->backend && !strcmp(opt.target, "cpu"))
@@ -96,7 +106,7 @@ sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *r) {
   sn_dir d = sn_dir_of(c->arena, path);
   SN_TRY(read_parts(c, &d, r));
   SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_PLAN, d.plan));
-  return plan_fits(c, r) ? SN_OK : compile_again(c, &d, r);
+  return plan_fits(c, r, d.plan) ? SN_OK : compile_again(c, &d, r);
 }
 
 sn_code cli_rundir_graph(cli *c, const char *path, const char *graph, cli_rundir *r, sn_module **out) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "frontend/cli/progress.h"
+#include "runtime/io/json.h"
 #include "frontend/cli/data.h"
 #include "frontend/cli/train.h"
 #include "runtime/io/checkpoint.h"
@@ -66,7 +67,7 @@ static sn_code save(void *user, int64_t step, sn_diags *diags) {
 }
 
 static void on_skip(void *user, const char *message) {
-  (void)user;
+  *(int *)user += 1;
   fprintf(stderr, "sinter: skipped: %s\n", message);
 }
 
@@ -81,8 +82,16 @@ static sn_code resume(cli_training *t, int64_t *first) {
   *first = 0;
   if (!cli_has(c, CLI_RESUME)) return initial_weights(t);
   sn_checkpoint_info info;
+  int skipped = 0;
   SN_TRY(info_of(t, 0, &info));
-  SN_TRY(sn_checkpoint_resume(t->dir.checkpoints, t->store, t->compiled.plan, &info, on_skip, NULL, c->diags, first));
+  SN_TRY(
+      sn_checkpoint_resume(t->dir.checkpoints, t->store, t->compiled.plan, &info, on_skip, &skipped, c->diags, first));
+  if (*first < 0 && skipped) {
+    sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->dir.checkpoints},
+            "no checkpoint is whole: nothing was changed");
+    sn_fail_note(c->diags, "the weights in %s may be: --init takes them; --force starts over", t->dir.weights);
+    return SN_ERR_INPUT;
+  }
   if (*first < 0) {
     *first = 0;
     fprintf(stderr, "sinter: no checkpoint in %s yet: starting at step 0\n", t->dir.checkpoints);
@@ -206,7 +215,7 @@ static void report(cli_training *t, const sn_train_event *e) {
   json_number(&x, "val_loss", e->val_loss);
   json_number(&x, "seconds", e->seconds);
   sn_text_add(&x, ", \"out\": ");
-  cli_json_string(&x, t->dir_path);
+  sn_json_quote(&x, t->dir_path);
   printf("%s}\n", x.at);
 }
 

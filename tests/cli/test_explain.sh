@@ -54,4 +54,11 @@ echo "kernels $k0 -> $k1, bytes $b0 -> $b1"
 expect 0 "$SINTER" explain "$gpt" $t --graph train
 prints "temporary buffers"
 prints "not fused"
+
+# names of fusions and passes are checked
+expect 2 "$SINTER" explain "$scratch/m.c" $t --fuse map,mpa
+says 'unknown kind of fusion "mpa"'
+expect 2 "$SINTER" explain "$scratch/m.c" $t --disable canno.add_concat
+says 'canno.add_concat'
+
 exit 0

@@ -70,6 +70,38 @@ prints "grad.x = f32[N]"
 expect 0 run --grad loss --wrt w1,b2 --out grad.w1=gw.npy --out grad.b2=gb.npy
 expect 0 "$SINTER" inspect gw.npy
 prints "f32[8, 32]"
+# parameters of repeated layers go by the names that `inspect` and `train` give them
+cat >layers.c <<'C'
+#include "sinter.h"
+SN_SETTINGS(opts, (int, n, 2, "layers"));
+static void net(sn_scope m, const opts *c) {
+  sn_t x = sn_input(m, "x", SN_REAL, (sn_sym(m, "N")));
+  sn_layers(h, m, "h", c->n, &x) x = sn_mul(x, sn_param(h, "w", (), .init = sn_fill(3)));
+  sn_output(m, "loss", sn_sum(x, "n->"));
+}
+SN_MODEL(net, opts, net);
+C
+expect 0 "$SINTER" run layers.c --target "$target" --in x=v.npy --grad loss --wrt h.0.w,h.1.w,x --out grad.h.1.w=g1.npy --out grad.x=g.npy
+prints "grad.h.0.w = 0"
+[ "$(data g.npy 12 f4)" = " 9 9 9" ] || die "the gradient through layers is$(data g.npy 12 f4)"
+expect 2 "$SINTER" run layers.c --target "$target" --in x=v.npy --grad loss --wrt h.2.w
+# scalars of every type are printed as what they are, in JSON too
+cat >scalars.sn <<'SN'
+sinter 1
+graph @g {
+  %1 = const value -1.5 : f32[]
+  %2 = cast %1 to bf16 : bf16[]
+  %3 = cast %1 to i8 : i8[]
+  %4 = sqrt %1 : f32[]
+  %5 = const value 1234567891 : i32[]
+  output "narrow" = %2
+  output "tiny" = %3
+  output "nan" = %4
+  output "large" = %5
+}
+SN
+expect 0 "$SINTER" run scalars.sn --target "$target" --json
+for value in '"narrow": -1.5' '"tiny": -1' '"nan": null' '"large": 1234567891'; do prints "$value"; done
 expect 2 run --grad loss
 says "--grad and --wrt go together"
 expect 2 run --grad lose --wrt w1

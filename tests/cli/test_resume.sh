@@ -46,6 +46,13 @@ expect 0 train damaged --resume
 says "skipped"
 same whole damaged "damaged checkpoint"
 
+# none is whole: the trained weights are not overwritten by a new start
+for f in "$scratch"/damaged/checkpoints/*.ckpt; do printf 'hostile' | dd of="$f" bs=1 seek=150 conv=notrunc 2>/dev/null; done
+cp "$scratch/damaged/model.safetensors" "$scratch/before"
+expect 3 train damaged --resume
+says "no checkpoint is whole"
+cmp -s "$scratch/before" "$scratch/damaged/model.safetensors" || die "a refused --resume changed the weights"
+
 # another run's checkpoint
 cp -r "$scratch/whole" "$scratch/other"
 expect 3 "$SINTER" train "$gpt" --data "$scratch/text" --set layers=1 --set heads=2 --set width=32 --set context=16 --batch 4 --target "$target" --steps 5 \

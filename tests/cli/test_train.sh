@@ -72,6 +72,11 @@ cp "$scratch/run/settings.json" "$scratch/damaged/"
 head -c 1000 "$scratch/run/model.plan" > "$scratch/damaged/model.plan"
 expect 0 "$SINTER" generate "$scratch/damaged" --prompt int --tokens 40 --temperature 0 --target "$(target)"
 cmp -s "$scratch/stdout" "$scratch/greedy" || die "a plan that is compiled again gives another text"
+[ "$(target)" = ref ] || says "graph.sn is compiled again"
+
+# JSON of bytes that are no UTF-8: valid, with U+FFFD in their place
+expect 0 "$SINTER" generate "$scratch/run" --prompt "$(printf 'a\377"')" --tokens 1 --json --target "$(target)"
+prints "$(printf '"prompt": "a\357\277\275\\""')"
 
 # inspect
 expect 0 "$SINTER" inspect "$scratch/run"
