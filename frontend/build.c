@@ -75,10 +75,11 @@ static sn_code build_graph(sn_trace *t, const build_job *j, const sn_graph *g) {
 }
 
 static sn_code build_all(sn_trace *t, const build_job *j) {
+  int before = t->diags->count;
   for (const sn_graph *g = j->model->graphs; g->name; g++) {
     if (wanted(j, g)) SN_TRY(build_graph(t, j, g));
   }
-  return t->mistakes ? SN_ERR_INPUT : SN_OK;
+  return t->mistakes || t->diags->count > before ? SN_ERR_INPUT : SN_OK;
 }
 
 /* ---- what the first build teaches the second ---------------------------------------------------------------- */

@@ -147,7 +147,9 @@ sn_t sn_dim_value(sn_dim n) {
   if (!n.sym) return sn_num((double)n.extent);
   sn_fn *graph = n.sym->trace->graph;
   graph->b.failed = SN_OK;
-  return (sn_t){.u.id = sn_g_dim(&graph->b, n.sym->dim), .fn = graph};
+  sn_val v = sn_g_dim(&graph->b, n.sym->dim);
+  n.sym->trace->mistakes += graph->b.failed != SN_OK;
+  return (sn_t){.u.id = v, .fn = graph};
 }
 
 sn_t sn_expect_at(sn_here here, sn_t x, sn_shape s) {

@@ -25,9 +25,12 @@ static sn_code infer_dim(sn_infer *in) {
   SN_TRY(infer_stated(in));
   if (in->leaf != sn_type_scalar(sn_infer_types(in), SN_ELEM_I32))
     return sn_infer_fail(in, "is i32[], not %s", sn_infer_text(in, in->leaf));
-  if (sn_dimx_max_value(sn_infer_attr(in, "dim")->d) > INT32_MAX)
-    return sn_infer_fail(in, "the dim may exceed the range of i32");
-  return SN_OK;
+  int64_t most = sn_dimx_max_value(sn_infer_attr(in, "dim")->d);
+  if (most <= INT32_MAX) return SN_OK;
+  sn_code code = sn_infer_fail(in, "the dim may exceed the range of i32");
+  sn_fail_expected(in->diags, "at most %d: give its symbols a .max", INT32_MAX);
+  sn_fail_found(in->diags, "up to %lld", (long long)most);
+  return code;
 }
 
 static void grad_leaf(sn_grad_rule *g) { (void)g; }

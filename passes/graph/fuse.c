@@ -423,6 +423,17 @@ static sn_code fuse_regions(sn_pass_env *env, const sn_func *f, sn_map *regions)
   return SN_OK;
 }
 
+/* Was it fused before, and is it read back from its text? */
+static bool is_fused(const sn_func *f) {
+  int fused = 0;
+  for (int i = 0; i < f->node_count; i++) {
+    sn_op_class cls = sn_op_get(f->node[i]->op)->cls;
+    if (f->node[i]->op != SN_OP_FUSED && cls != SN_CLASS_LEAF && cls != SN_CLASS_VIEW) return false;
+    fused += f->node[i]->op == SN_OP_FUSED;
+  }
+  return fused > 0;
+}
+
 sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env) {
   env->rule_hits = 0;
   int count = m->func_count;
@@ -430,7 +441,7 @@ sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env) {
   sn_map *regions = sn_map_create(env->arena);
   for (int i = 0; i < count; i++) graph[i] = m->func[i];
   for (int i = 0; i < count; i++) {
-    if (graph[i]->kind != SN_FUNC_GRAPH) continue;
+    if (graph[i]->kind != SN_FUNC_GRAPH || is_fused(graph[i])) continue;
     SN_TRY(fuse_regions(env, graph[i], regions));
     SN_TRY(fuse_function(env, with_regions(graph[i], regions), &fused));
   }

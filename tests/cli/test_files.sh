@@ -175,6 +175,22 @@ expect 0 "$SINTER" opt "$mlp" --pass dce2
 cp stdout lowered.sn
 expect 0 "$SINTER" run lowered.sn --target "$target" --in x=x.npy --in targets=targets.npy --out loss=lowered.npy
 cmp loss.npy lowered.npy || die "the graph after dce2 gives another loss"
+# and so does one from its end, of a model whose kernels have several outputs
+cat >two.c <<'C'
+#include "sinter.h"
+SN_SETTINGS(opts, (int, width, 8, "features"));
+static void net(sn_scope m, const opts *c) {
+  sn_t x = sn_gather(sn_param(m, "w", (16, c->width)), sn_input(m, "i", SN_I32, (sn_sym(m, "N"))));
+  sn_output(m, "y", sn_add(x, sn_linear(m, "l", sn_softmax(x), c->width)));
+}
+SN_MODEL(two, opts, net);
+C
+npy i.npy '<i4' '2,' '\x01\x00\x00\x00\x05\x00\x00\x00'
+expect 0 "$SINTER" run two.c --target "$target" --in i=i.npy --out y=model.npy
+expect 0 "$SINTER" dump two.c --pass fuse
+cp stdout fused.sn
+expect 0 "$SINTER" run fused.sn --target "$target" --in i=i.npy --out y=text.npy
+[ "$target" != cpu ] || cmp model.npy text.npy || die "the graph after fuse gives another result"
 # edited, it gives something else
 sed 's/relu/tanh/' "$mlp" >edited.sn
 expect 0 "$SINTER" run edited.sn --target "$target" --in x=x.npy --in targets=targets.npy --out loss=edited.npy

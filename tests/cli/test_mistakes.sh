@@ -33,6 +33,9 @@ refused "$x
   sn_t t = sn_input(m, \"t\", SN_I32, (sn_sym(m, \"B\")));
   sn_t loss = sn_mean(sn_cast(sn_cast(sn_mean(x, \"bi->b\"), SN_I32), SN_REAL), \"b->\");
   sn_minimize(m, loss, NULL, NULL); (void)t;" 7 "" "" ""
+refused '  sn_dim B = sn_sym(m, "B"), T = sn_sym(m, "T");
+  sn_t logits = sn_input(m, "x", SN_REAL, (B, T, c->width));
+  sn_output(m, "loss", sn_cross_entropy(logits, sn_input(m, "y", SN_I32, (B, T))));' 6 "exceed the range of i32" ".max" "up to 4294967296"
 refused "$x
   sn_output(m, \"x\", sn_exp(x));" 5 "is taken" "inputs and outputs of different names" "an input"
 model "$x
