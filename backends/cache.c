@@ -88,32 +88,44 @@ static bool write_all(int fd, const void *from, size_t bytes) {
 }
 
 /* The payload is key, features, code; its size must be exactly that of the file. */
-static bool payload_fits(const header *h, const struct stat *st, size_t key_bytes) {
-  uint64_t room = (uint64_t)st->st_size - sizeof *h;
-  if (h->key_bytes != key_bytes || h->key_bytes > room) return false;
+static bool payload_fits(const header *h, size_t room) {
+  if (h->key_bytes > room) return false;
   room -= h->key_bytes;
   if (h->features_bytes > room) return false;
   return room - h->features_bytes == h->code_bytes;
 }
 
+/* The parts of a file image; false when it is damaged. */
+static bool parse(sn_arena *arena, const unsigned char *data, size_t bytes, sn_cache_entry *out) {
+  header h;
+  if (bytes < sizeof h) return false;
+  memcpy(&h, data, sizeof h);
+  const unsigned char *p = data + sizeof h;
+  if (memcmp(h.magic, MAGIC, 8) || !payload_fits(&h, bytes - sizeof h)) return false;
+  if (sn_hash_bytes(p, bytes - sizeof h, 3) != h.checksum) return false;
+  if (h.entry < 0 || (uint64_t)h.entry >= h.code_bytes || h.workspace_bytes < 0) return false;
+  char *features = sn_arena_alloc(arena, h.features_bytes + 1);
+  memcpy(features, p + h.key_bytes, h.features_bytes);
+  *out = (sn_cache_entry){.key = (const char *)p, .key_bytes = (size_t)h.key_bytes};
+  out->blob = (sn_code_blob){.kind = (sn_code_kind)h.kind,
+                             .bytes = p + h.key_bytes + h.features_bytes,
+                             .byte_count = (int64_t)h.code_bytes,
+                             .entry = h.entry,
+                             .workspace_bytes = h.workspace_bytes,
+                             .features = features};
+  return true;
+}
+
 static bool read_blob(int fd, const char *key, size_t key_bytes, sn_arena *arena, sn_code_blob *out) {
   struct stat st;
-  header h;
+  sn_cache_entry e;
   if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid()) return false;
-  if (st.st_size < (off_t)sizeof h || st.st_size > (off_t)1 << 30 || !read_all(fd, &h, sizeof h)) return false;
-  if (memcmp(h.magic, MAGIC, 8) || !payload_fits(&h, &st, key_bytes)) return false;
-  size_t bytes = (size_t)st.st_size - sizeof h;
+  if (st.st_size < (off_t)sizeof(header) || st.st_size > (off_t)1 << 30) return false;
+  size_t bytes = (size_t)st.st_size;
   unsigned char *p = sn_arena_alloc(arena, bytes + 1);
-  if (!read_all(fd, p, bytes) || sn_hash_bytes(p, bytes, 3) != h.checksum || memcmp(p, key, key_bytes)) return false;
-  char *features = sn_arena_alloc(arena, h.features_bytes + 1);
-  memcpy(features, p + key_bytes, h.features_bytes);
-  if (h.entry < 0 || (uint64_t)h.entry >= h.code_bytes || h.workspace_bytes < 0) return false;
-  out->kind = (sn_code_kind)h.kind;
-  out->bytes = p + key_bytes + h.features_bytes;
-  out->byte_count = (int64_t)h.code_bytes;
-  out->entry = h.entry;
-  out->workspace_bytes = h.workspace_bytes;
-  out->features = features;
+  if (!read_all(fd, p, bytes) || !parse(arena, p, bytes, &e)) return false;
+  if (e.key_bytes != key_bytes || memcmp(e.key, key, key_bytes)) return false;
+  *out = e.blob;
   return true;
 }
 
@@ -151,4 +163,10 @@ void sn_cache_put(const sn_cache *c, const char *key, size_t key_bytes, const sn
     if (close(fd) || !ok || rename(tmp, path)) unlink(tmp);
   }
   free(p);
+}
+
+sn_code sn_cache_entry_read(sn_arena *arena, sn_diags *diags, const char *file, const void *data, size_t bytes,
+                            sn_cache_entry *out) {
+  if (parse(arena, data, bytes, out)) return SN_OK;
+  return sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = file}, "the cache entry is damaged");
 }

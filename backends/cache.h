@@ -13,5 +13,14 @@ sn_cache *sn_cache_open(sn_arena *arena, const char *dir, const char **why);
 bool sn_cache_get(const sn_cache *c, const char *key, size_t key_bytes, sn_arena *arena, sn_code_blob *out);
 /* Stores a blob atomically; failures are ignored (a cache may be full). Thread-safe. */
 void sn_cache_put(const sn_cache *c, const char *key, size_t key_bytes, const sn_code_blob *blob);
+/* What a file of the cache holds: the key as it was given (code generator, target, kernel text) and the blob. Trusts
+ * nothing.  owns: views of `data`, features in arena.  errors: SN_ERR_INPUT */
+typedef struct sn_cache_entry {
+  const char *key;
+  size_t key_bytes;
+  sn_code_blob blob;
+} sn_cache_entry;
+SN_MUST sn_code sn_cache_entry_read(sn_arena *arena, sn_diags *diags, const char *file, const void *data, size_t bytes,
+                                    sn_cache_entry *out);
 
 #endif

@@ -91,6 +91,17 @@ static sn_code check_window(joined *j, const char *whose, const sn_func *f) {
   return SN_ERR_INPUT;
 }
 
+/* The names of the teacher are free. */
+static sn_code check_names(joined *j) {
+  for (int i = 0; i < j->train->node_count; i++) {
+    const char *name = sn_leaf_name(j->train->node[i]);
+    if (name && !strncmp(name, SN_TEACHER, strlen(SN_TEACHER)))
+      return FAIL(j, "the student has a parameter or input %s: names that begin with " SN_TEACHER " are the teacher's",
+                  name);
+  }
+  return SN_OK;
+}
+
 static sn_code check(joined *j) {
   j->train = sn_module_find(j->o->student, "train");
   j->logits = sn_module_find(j->o->teacher, "logits");
@@ -99,6 +110,7 @@ static sn_code check(joined *j) {
   sn_val v = output_of(j->logits, "logits");
   const sn_type *t = v ? sn_val_type(j->logits, v) : NULL, *s;
   if (!t || t->rank != 3) return FAIL(j, "the teacher's graph logits has no output logits [B, T, V]");
+  SN_TRY(check_names(j));
   SN_TRY(check_window(j, "student", j->train));
   SN_TRY(check_window(j, "teacher", j->logits));
   SN_TRY(find_entropy(j));
@@ -179,12 +191,35 @@ static sn_val mean_rows(joined *j, sn_val rows) {
   return sn_g2(b, SN_OP_DIV, sum, sn_g_cast(b, count, sn_g_type(b, rows)->elem));
 }
 
+/* A leaf of the student's train, in the new graph and in f32. */
+static sn_val leaf_of(joined *j, sn_op op, const char *name) {
+  sn_val v = sn_func_leaf(j->train, op, name);
+  if (v)
+    return sn_g_cast(&j->b, sn_transplant_node(&j->student, j->b.func, sn_node_of(j->train, v), NULL), SN_ELEM_F32);
+  j->b.failed = FAIL(j, "a weight that changes needs a %s %s in the student's graph train",
+                     op == SN_OP_STATE ? "state" : "scalar", name);
+  return 0;
+}
+
+/* kd_weight; with an end, w + (end - w) min(step / steps, 1). */
+static sn_val weight_now(joined *j) {
+  sn_build *b = &j->b;
+  sn_val w = scalar_input(j, "kd_weight", j->o->weight);
+  if (!j->o->changes || b->failed) return w;
+  sn_val end = scalar_input(j, "kd_end", j->o->end), step = leaf_of(j, SN_OP_STATE, "step"),
+         steps = b->failed ? 0 : leaf_of(j, SN_OP_INPUT, "steps");
+  if (b->failed) return 0;
+  sn_val one = sn_g_const_like(b, w, 1);
+  sn_val done = sn_g2(b, SN_OP_MIN, sn_g2(b, SN_OP_DIV, step, sn_g2(b, SN_OP_MAX, steps, one)), one);
+  return sn_g2(b, SN_OP_ADD, w, sn_g2(b, SN_OP_MUL, sn_g2(b, SN_OP_SUB, end, w), done));
+}
+
 static sn_val total_loss(joined *j) {
   sn_build *b = &j->b;
   if (j->total) return j->total;
   sn_val loss = j->map[j->loss];
   j->kd = mean_rows(j, j->rows);
-  sn_val weight = scalar_input(j, "kd_weight", j->o->weight);
+  sn_val weight = weight_now(j);
   if (b->failed) return 0;
   sn_elem e = sn_g_type(b, loss)->elem;
   sn_val share = sn_g2(b, SN_OP_MUL, sn_g_cast(b, weight, e), sn_g_cast(b, j->kd, e));

@@ -2,7 +2,8 @@
  *
  *   loss = cross entropy + kd_weight t^2 D(softmax(student / t), softmax(teacher / t))
  *
- * kd_weight and temperature are scalar inputs of the graph, so that runs may change them without compiling again. */
+ * kd_weight and temperature are scalar inputs of the graph, so that runs may change them without compiling again. The
+ * weight may move in a line to kd_end, which it reaches at update `steps`. */
 #ifndef SN_FRONTEND_DISTILL_H
 #define SN_FRONTEND_DISTILL_H
 
@@ -16,6 +17,8 @@ typedef struct sn_distill_opt {
   const char *divergence;     /* kind of the op divergence */
   double temperature, weight; /* defaults of the inputs */
   int64_t window;             /* T of a training step */
+  bool changes;               /* the weight moves to `end` with the steps: inputs kd_end, steps, state step */
+  double end;                 /* default of kd_end */
 } sn_distill_opt;
 
 /* T of a step: the longest that both take, 0 when there is none. */

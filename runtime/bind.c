@@ -314,16 +314,23 @@ sn_code sn_bind_graph(sn_runtime *r, int graph, const int64_t *dims, sn_diags *d
 
 /* ---- public ------------------------------------------------------------------------------------- */
 
-sn_code sn_plan_peak_bytes(const sn_plan *p, int graph, const int64_t *dims, int64_t *out) {
-  size_t slots = (size_t)p->slot_count + 1;
-  int *root = calloc(slots, sizeof *root);
-  int64_t *bytes = calloc(slots, sizeof *bytes), *offset = calloc(slots, sizeof *offset);
-  sn_code code = root && bytes && offset ? sn_layout_roots(p, root) : SN_ERR_LIMIT;
-  for (int i = 0; i < p->slot_count && !code; i++)
+sn_code sn_plan_place(const sn_plan *p, int graph, const int64_t *dims, int64_t *bytes, int64_t *offset, int64_t *out) {
+  int *root = calloc((size_t)p->slot_count + 1, sizeof *root);
+  sn_code code = root ? sn_layout_roots(p, root) : SN_ERR_LIMIT;
+  for (int i = 0; i < p->slot_count && !code; i++) {
+    bytes[i] = 0;
     if (p->slot[i].role == SN_SLOT_TEMP && sn_bind_uses(&p->slot[i], graph))
       code = sn_rt_bytes(&p->slot[i], dims, &bytes[i]);
+  }
   if (!code) code = sn_layout(p, graph, root, bytes, offset, out);
   free(root);
+  return code;
+}
+
+sn_code sn_plan_peak_bytes(const sn_plan *p, int graph, const int64_t *dims, int64_t *out) {
+  size_t slots = (size_t)p->slot_count + 1;
+  int64_t *bytes = calloc(slots, sizeof *bytes), *offset = calloc(slots, sizeof *offset);
+  sn_code code = bytes && offset ? sn_plan_place(p, graph, dims, bytes, offset, out) : SN_ERR_LIMIT;
   free(bytes);
   free(offset);
   return code;

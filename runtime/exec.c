@@ -113,6 +113,11 @@ static void on_task(void *user, int i, double ns) {
   x->r->opt.on_step(x->r->opt.step_user, x->b->graph, i, ns);
 }
 
+static void on_part(void *user, int i, int thread, double start_ns, double end_ns) {
+  exec *x = user;
+  x->r->opt.on_part(x->r->opt.part_user, x->r->run_count, x->b->graph, i, thread, start_ns, end_ns);
+}
+
 /* ---- tasks -------------------------------------------------------------------------------------- */
 
 static sn_code grow(sn_runtime *r, int args, int tasks) {
@@ -170,7 +175,9 @@ sn_code sn_exec(sn_runtime *r, sn_store *s, const sn_bound *b, sn_diags *diags) 
                     .call = call,
                     .next = next,
                     .on_task = r->opt.on_step ? on_task : NULL,
+                    .on_part = r->opt.on_part ? on_part : NULL,
                     .user = &x};
+  r->run_count++;
   sn_cpu_run(&job);
   return x.code;
 }

@@ -65,7 +65,8 @@ struct sn_runtime {
   int *parent;     /* per task: the control step around it */
   int64_t *rounds; /* per task: rounds of a loop */
   int task_capacity;
-  bool running; /* a host step may not run graphs of the same runtime */
+  int64_t run_count; /* walks over steps so far */
+  bool running;      /* a host step may not run graphs of the same runtime */
 };
 
 struct sn_store {

@@ -30,7 +30,10 @@ typedef struct sn_runtime_opt {
                          sn_diags *diags);
   /* Profiling: called after each step with nanoseconds; runs are serialised per step. NULL: off. */
   void (*on_step)(void *user, int graph, int step, double ns);
-  void *step_user;      /* of on_step */
+  void *step_user; /* of on_step */
+  /* Tracing: called by each worker after its part of a step, with times of CLOCK_MONOTONIC. NULL: off. */
+  void (*on_part)(void *user, int64_t run, int graph, int step, int thread, double start_ns, double end_ns);
+  void *part_user;      /* of on_part */
   int64_t memory_limit; /* bytes; 0: none. A bind that needs more is refused with SN_ERR_LIMIT before it starts */
 } sn_runtime_opt;
 
@@ -81,5 +84,8 @@ SN_MUST sn_code sn_run(sn_runtime *r, sn_store *s, const char *graph, int buffer
 
 /* Peak bytes of temporaries of a graph under `dims`, as the planner lays them out. */
 SN_MUST sn_code sn_plan_peak_bytes(const sn_plan *p, int graph, const int64_t *dims, int64_t *out);
+/* The same with the size and place in the pool of each temporary, by slot; offset -1: no storage of its own there. */
+SN_MUST sn_code sn_plan_place(const sn_plan *p, int graph, const int64_t *dims, int64_t *bytes, int64_t *offset,
+                              int64_t *out);
 
 #endif

@@ -20,5 +20,8 @@ typedef struct cli_measure {
 
 /* Compiles and times a graph. fuse: as --fuse. without_optimiser: gradients are outputs and nothing is updated. */
 SN_MUST sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool without_optimiser, cli_measure *out);
+/* Milliseconds of each step of a graph on random inputs: the median of five profiled runs. owns: the command's arena */
+SN_MUST sn_code cli_measure_steps(cli *c, sn_compiled *k, int graph, const int64_t *dims, int threads,
+                                  const double **out_ms);
 
 #endif

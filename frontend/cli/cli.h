@@ -4,6 +4,7 @@
 
 #include "backends/compile.h"
 #include "frontend/build.h"
+#include "frontend/cli/log.h"
 #include "ir/base/status.h"
 #include "ir/graph/graph.h"
 
@@ -33,6 +34,8 @@ typedef struct cli {
   cli_values word;                    /* positional arguments */
   cli_values value[CLI_OPTION_COUNT]; /* of each option; flags: "" */
   const sn_backend *backend;          /* of --backend; NULL: --target decides */
+  cli_log_state log;
+  struct sn_run_trace *trace; /* of --trace; NULL: none */
   int held_count, held_capacity;
   cli_held *held;
 } cli;
@@ -81,6 +84,11 @@ SN_MUST sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compil
 SN_MUST sn_code cli_dims(cli *c, const sn_types *types, const char *settings, int64_t **out);
 /* The graph named by --graph, else the only one, else `train`. */
 SN_MUST sn_code cli_graph(cli *c, const sn_plan *p, int *out);
+
+/* With --trace: what runs of the plan do is recorded. Call it once the number of threads is set. */
+SN_MUST sn_code cli_trace_begin(cli *c, const sn_plan *p, sn_runtime_opt *opt);
+/* Writes the file, if there is anything to write; called when the command ends, well or not. */
+SN_MUST sn_code cli_trace_end(cli *c);
 
 /* 1234567 -> "1.2 M" */
 const char *cli_human(sn_arena *arena, double x, const char *unit);

@@ -84,7 +84,14 @@ sn_code cli_doctor(cli *c) {
     sn_text_add(&t, ": ");
     sn_json_quote(&t, f.at[i].value);
   }
-  if (cli_has(c, CLI_JSON)) sn_text_add(&t, "}\n");
+  if (cli_has(c, CLI_JSON)) {
+    sn_text_add(&t, ", \"environment\": {");
+    cli_variables_json(&t);
+    sn_text_add(&t, "}}\n");
+  } else {
+    sn_text_add(&t, "environment\n");
+    cli_variables_print(&t, true);
+  }
   fputs(t.at, stdout);
   return SN_OK;
 }

@@ -65,6 +65,7 @@ static sn_code load(evaluation *e) {
   SN_TRY(sn_dataset_create(c->diags, e->tokenizer, count, part, 1, e->window,
                            cli_data_vocab(e->dir.settings.settings, e->tokenizer), &e->data));
   sn_runtime_opt ro = sn_compile_runtime_opt(&e->compiled, (int)e->threads);
+  SN_TRY(cli_trace_begin(c, p, &ro));
   SN_TRY(sn_runtime_create(p, &ro, c->diags, &e->runtime));
   SN_TRY(sn_store_create(e->runtime, 0, NULL, c->diags, &e->store));
   return sn_store_load_image(e->store, p, "model.safetensors", parts->part[SN_PAYLOAD_WEIGHTS].data,

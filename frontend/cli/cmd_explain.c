@@ -2,20 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "frontend/cli/cli.h"
+#include "frontend/cli/bench.h"
+#include "frontend/cli/explain.h"
+#include "runtime/io/file.h"
 #include "runtime/io/json.h"
 
-typedef struct report {
-  const sn_plan *plan;
-  int graph;
-  const int64_t *dims;
-} report;
-
-static int64_t value_of(const sn_dimx *d, const int64_t *dims) {
-  int64_t n = 0;
-  if (d && sn_dimx_eval(d, dims, &n)) n = -1;
-  return n;
-}
+typedef cli_report report;
 
 /* Does the slot have storage of its own in this graph? */
 static bool in_graph(const report *r, int slot) {
@@ -24,7 +16,7 @@ static bool in_graph(const report *r, int slot) {
 }
 
 static int64_t slot_bytes(const report *r, const sn_slot *s) {
-  return value_of(s->elements, r->dims) * (int64_t)sn_elem_bytes(s->type->elem);
+  return cli_value_of(s->elements, r->dims) * (int64_t)sn_elem_bytes(s->type->elem);
 }
 
 static void json_step(sn_text *t, const report *r, int index, bool first) {
@@ -39,8 +31,8 @@ static void json_step(sn_text *t, const report *r, int index, bool first) {
   sn_text_add(t, ", \"where\": ");
   sn_json_quote(t, s->where ? s->where : "");
   sn_text_add(t, ", \"flops\": %lld, \"bytes_read\": %lld, \"bytes_written\": %lld}",
-              (long long)value_of(s->flops, r->dims), (long long)value_of(s->bytes_read, r->dims),
-              (long long)value_of(s->bytes_written, r->dims));
+              (long long)cli_value_of(s->flops, r->dims), (long long)cli_value_of(s->bytes_read, r->dims),
+              (long long)cli_value_of(s->bytes_written, r->dims));
 }
 
 static bool is_launch(const sn_step *s) { return s->kind == SN_STEP_LAUNCH || s->kind == SN_STEP_COPY; }
@@ -85,8 +77,8 @@ static void text_steps(cli *c, sn_text *t, const report *r) {
   for (int i = 0; i < g->step_count; i++) {
     const sn_step *s = &g->step[i];
     if (!is_launch(s)) continue;
-    int64_t f = value_of(s->flops, r->dims), a = value_of(s->bytes_read, r->dims),
-            b = value_of(s->bytes_written, r->dims);
+    int64_t f = cli_value_of(s->flops, r->dims), a = cli_value_of(s->bytes_read, r->dims),
+            b = cli_value_of(s->bytes_written, r->dims);
     flops += f, read += a, written += b;
     sn_text_add(t, "%4d %-9s %10s %10s %10s  %s%s%s\n", ++kernels, s->kind_name, cli_human(c->arena, (double)f, ""),
                 cli_human(c->arena, (double)a, "B"), cli_human(c->arena, (double)b, "B"), s->ops ? s->ops : "",
@@ -113,6 +105,24 @@ static void text_report(cli *c, sn_text *t, const report *r, int64_t peak) {
               cli_human(c->arena, (double)peak, "B"));
 }
 
+/* Times of the steps, where code runs: for the roofline. */
+static sn_code measure(cli *c, sn_compiled *k, report *r) {
+  int64_t threads;
+  SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
+  if (!k->backend || strcmp(k->target.name, "cpu")) return SN_OK;
+  return cli_measure_steps(c, k, r->graph, r->dims, (int)threads, &r->step_ms);
+}
+
+static sn_code write_html(cli *c, sn_compiled *k, report *r, int64_t peak) {
+  const char *path = cli_get(c, CLI_HTML, NULL);
+  sn_text t = sn_text_begin(c->arena);
+  SN_TRY(measure(c, k, r));
+  SN_TRY(cli_explain_html(c, &t, r, peak));
+  SN_TRY(sn_file_write_all(path, t.at, (size_t)t.count, c->diags));
+  cli_log(&c->log, CLI_LOG_INFO, "wrote %s, %d bytes", path, (int)t.count);
+  return SN_OK;
+}
+
 sn_code cli_explain(cli *c) {
   const char *path;
   cli_source s;
@@ -127,6 +137,7 @@ sn_code cli_explain(cli *c) {
   r = (report){.plan = compiled.plan, .dims = dims};
   SN_TRY(cli_graph(c, r.plan, &r.graph));
   SN_TRY(sn_plan_peak_bytes(r.plan, r.graph, dims, &peak));
+  if (cli_has(c, CLI_HTML)) return write_html(c, &compiled, &r, peak);
   sn_text t = sn_text_begin(c->arena);
   if (cli_has(c, CLI_JSON))
     json_report(&t, &r, peak);

@@ -70,7 +70,12 @@ static int generate(void *arg) {
   SN_TRY(cli_rundir_read(c, path, &dir));
   sn_runtime_opt run = {.threads = (int)threads};
   if (dir.compiled) run = sn_compile_runtime_opt(dir.compiled, (int)threads);
-  SN_TRY(sn_serving_open(&dir.parts, dir.compiled ? dir.compiled->plan : NULL, &run, c->diags, &g->serving));
+  sn_plan *plan = dir.compiled ? dir.compiled->plan : NULL;
+  if (!plan)
+    SN_TRY(sn_plan_read(c->arena, c->diags, "model.plan", dir.parts.part[SN_PAYLOAD_PLAN].data,
+                        dir.parts.part[SN_PAYLOAD_PLAN].bytes, &plan));
+  SN_TRY(cli_trace_begin(c, plan, &run));
+  SN_TRY(sn_serving_open(&dir.parts, plan, &run, c->diags, &g->serving));
   g->open = true;
   o.user = &out;
   double start = now();

@@ -3,14 +3,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "backends/cache.h"
 #include "frontend/cli/cli.h"
 #include "runtime/io/json.h"
 #include "ir/graph/text.h"
 #include "runtime/io/checkpoint.h"
 #include "runtime/io/dir.h"
 #include "runtime/io/npy.h"
+#include "runtime/io/payload.h"
+#include "runtime/io/recipe.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/io/settings.h"
+#include "runtime/io/tokenizer.h"
 
 typedef struct file {
   cli *c;
@@ -135,15 +139,158 @@ static sn_code inspect_graph(file *f) {
   return SN_OK;
 }
 
+static sn_code unknown_kind(const file *f) {
+  return sn_fail(f->c->diags, SN_ERR_INPUT, (sn_loc){.file = f->path},
+                 "unknown kind of file: expected .safetensors, .npy, a plan, a checkpoint, a graph or kernel text, an "
+                 "executable of a model, a cache entry or a file of a run folder");
+}
+
+static void close_payload(void *what) { sn_payload_close(what); }
+
+static int count_lines(const char *s) {
+  int n = 0;
+  for (; *s; s++) n += *s == '\n';
+  return n;
+}
+
+/* Kernels one after another, as `dump --emit kernel` writes them. */
+static sn_code inspect_kernels(file *f) {
+  sn_text list = sn_text_begin(f->c->arena);
+  int count = 0;
+  for (const char *at = f->data; at && *at; count++) {
+    const char *next = strstr(at + 1, "\nkernel ");
+    sn_kernel *k;
+    SN_TRY(sn_kernel_parse(f->c->arena, f->c->diags, f->path, at, next ? (size_t)(next + 1 - at) : strlen(at), &k));
+    SN_TRY(sn_kernel_verify(k, f->c->diags));
+    if (f->json)
+      sn_text_add(&list, "%s\"%s\": %d", count ? ", " : "", k->name, k->ins_count - 1);
+    else
+      sn_text_add(&list, "  kernel %s: %d instructions\n", k->name, k->ins_count - 1);
+    at = next ? next + 1 : NULL;
+  }
+  kind(f, "kernel text");
+  sn_text_add(&f->out, f->json ? ", \"kernels\": {%s}}\n" : "%s", list.at);
+  return SN_OK;
+}
+
+static const char *code_kind_name(sn_code_kind k) {
+  return k == SN_CODE_CPU ? "cpu" : k == SN_CODE_SPIRV ? "spirv" : "kernel text";
+}
+
+/* Lines of the key: code generator and target; then the kernel. */
+static sn_code inspect_cache(file *f) {
+  sn_cache_entry e;
+  SN_TRY(sn_cache_entry_read(f->c->arena, f->c->diags, f->path, f->data, f->bytes, &e));
+  char *key = sn_arena_copy(f->c->arena, e.key, e.key_bytes + 1);
+  key[e.key_bytes] = 0;
+  char *kernel = strstr(key, "\nkernel ");
+  if (kernel) *kernel++ = 0;
+  const char *name = kernel ? kernel + 7 : "?";
+  kind(f, "cached code");
+  if (f->json) {
+    sn_text_add(&f->out, ", \"kernel\": \"%.*s\", \"for\": ", (int)strcspn(name, "("), name);
+    sn_json_quote(&f->out, key);
+    sn_text_add(&f->out, ", \"code\": \"%s\", \"code_bytes\": %lld, \"workspace_bytes\": %lld}\n",
+                code_kind_name(e.blob.kind), (long long)e.blob.byte_count, (long long)e.blob.workspace_bytes);
+    return SN_OK;
+  }
+  sn_text_add(&f->out, "  %lld bytes of %s code, %lld bytes of workspace per thread\n", (long long)e.blob.byte_count,
+              code_kind_name(e.blob.kind), (long long)e.blob.workspace_bytes);
+  sn_text_add(&f->out, "  made by %s\n%s\n", key, kernel ? kernel : "");
+  return SN_OK;
+}
+
+/* A program with plan, weights, tokenizer and settings behind it. */
+static sn_code inspect_executable(file *f) {
+  cli *c = f->c;
+  sn_payload *p = SN_NEW(c->arena, sn_payload);
+  sn_run_settings s;
+  sn_tokenizer *t;
+  sn_plan *plan;
+  sn_safetensors w;
+  SN_TRY(sn_payload_open(f->path, c->diags, p));
+  cli_hold(c, close_payload, p);
+  SN_TRY(sn_run_settings_parse(c->arena, c->diags, "settings.json", p->part[SN_PAYLOAD_SETTINGS].data,
+                               p->part[SN_PAYLOAD_SETTINGS].bytes, &s));
+  SN_TRY(sn_tokenizer_parse(c->arena, c->diags, "tokenizer.json", p->part[SN_PAYLOAD_TOKENIZER].data,
+                            p->part[SN_PAYLOAD_TOKENIZER].bytes, &t));
+  SN_TRY(
+      sn_plan_read(c->arena, c->diags, "plan", p->part[SN_PAYLOAD_PLAN].data, p->part[SN_PAYLOAD_PLAN].bytes, &plan));
+  SN_TRY(sn_safetensors_read(c->arena, c->diags, "weights", p->part[SN_PAYLOAD_WEIGHTS].data,
+                             p->part[SN_PAYLOAD_WEIGHTS].bytes, &w));
+  kind(f, "executable of a model");
+  if (f->json) {
+    sn_text_add(&f->out, ", \"model\": ");
+    sn_json_quote(&f->out, s.model);
+    sn_text_add(&f->out, ", \"settings\": ");
+    sn_json_quote(&f->out, s.settings);
+    sn_text_add(&f->out, ", \"target\": ");
+    sn_json_quote(&f->out, plan->target);
+    sn_text_add(&f->out, ", \"kernels\": %d, \"tensors\": %d, \"tokenizer\": \"%s\", \"vocab\": %d}\n",
+                plan->code_count, w.count, sn_tokenizer_type(t), sn_tokenizer_vocab(t));
+    return SN_OK;
+  }
+  sn_text_add(&f->out, "  model %s: %s\n  plan: %d kernels for %s; graphs", s.model, s.settings, plan->code_count,
+              plan->target);
+  for (int i = 0; i < plan->graph_count; i++)
+    sn_text_add(&f->out, " %s (%d steps)", plan->graph[i].name, plan->graph[i].step_count);
+  sn_text_add(&f->out, "\n  weights: %d tensors, %s\n  tokenizer: %s, %d ids\n", w.count,
+              cli_human(c->arena, (double)p->part[SN_PAYLOAD_WEIGHTS].bytes, "B"), sn_tokenizer_type(t),
+              sn_tokenizer_vocab(t));
+  return SN_OK;
+}
+
+/* The JSON files of a run folder, told apart by what they must hold. */
+static sn_code inspect_json(file *f) {
+  cli *c = f->c;
+  sn_diags *quiet = sn_diags_create();
+  sn_run_settings s;
+  sn_tokenizer *t = NULL;
+  sn_recipe r;
+  const char *found = NULL, *text = "";
+  if (!sn_run_settings_parse(c->arena, quiet, f->path, f->data, f->bytes, &s))
+    found = "settings of a run", text = sn_arena_printf(c->arena, "model %s: %s", s.model, s.settings);
+  else if (!sn_recipe_parse(c->arena, quiet, f->path, f->data, f->bytes, &r))
+    found = "options of a run",
+    text = sn_arena_printf(c->arena, "%d options, %d data files", r.option_count, r.data_count);
+  else if (!sn_tokenizer_parse(c->arena, quiet, f->path, f->data, f->bytes, &t))
+    found = "tokenizer", text = sn_arena_printf(c->arena, "%s, %d ids", sn_tokenizer_type(t), sn_tokenizer_vocab(t));
+  else if (!strncmp(f->data, "{\"step\": ", 9))
+    found = "metrics of a run", text = sn_arena_printf(c->arena, "%d evaluations", count_lines(f->data));
+  else if (!strncmp(f->data, "{\"traceEvents\"", 14))
+    found = "Chrome trace", text = "for Perfetto or chrome://tracing";
+  sn_diags_destroy(quiet);
+  if (!found) return unknown_kind(f);
+  kind(f, found);
+  sn_text_add(&f->out, f->json ? ", \"holds\": " : "  ");
+  if (f->json)
+    sn_json_quote(&f->out, text);
+  else
+    sn_text_add(&f->out, "%s", text);
+  sn_text_add(&f->out, f->json ? "}\n" : "\n");
+  return SN_OK;
+}
+
+static bool starts(const file *f, const char *magic) {
+  size_t n = strlen(magic);
+  return f->bytes >= n && !memcmp(f->data, magic, n);
+}
+
 static sn_code inspect_file(file *f) {
   SN_TRY(cli_read_file(f->c, f->path, (size_t)1 << 40, &f->data, &f->bytes));
-  if (f->bytes >= 7 && !memcmp(f->data, "SNPLAN1", 7)) return inspect_plan(f);
-  if (f->bytes >= 6 && !memcmp(f->data, "\x93NUMPY", 6)) return inspect_npy(f);
-  if (f->bytes >= 6 && !memcmp(f->data, "SNCKPT", 6)) return inspect_checkpoint(f);
+  if (starts(f, "SNPLAN1")) return inspect_plan(f);
+  if (starts(f, "\x93NUMPY")) return inspect_npy(f);
+  if (starts(f, "SNCKPT")) return inspect_checkpoint(f);
+  if (starts(f, "SNCACHE1")) return inspect_cache(f);
+  if (starts(f,
+             "\x7f"
+             "ELF"))
+    return inspect_executable(f);
   if (f->bytes > 9 && f->data[8] == '{') return inspect_safetensors(f);
-  if (!memchr(f->data, 0, f->bytes) && strstr(f->data, "sinter")) return inspect_graph(f);
-  return sn_fail(f->c->diags, SN_ERR_INPUT, (sn_loc){.file = f->path},
-                 "unknown kind of file: expected .safetensors, .npy, a plan, a checkpoint or a graph text");
+  if (memchr(f->data, 0, f->bytes)) return unknown_kind(f);
+  if (starts(f, "{")) return inspect_json(f);
+  if (starts(f, "kernel ")) return inspect_kernels(f);
+  return strstr(f->data, "sinter") ? inspect_graph(f) : unknown_kind(f);
 }
 
 static sn_code inspect_folder(file *f) {

@@ -97,13 +97,8 @@ static void man_page(sn_text *t) {
   for (int i = 0; i < count; i++) roff_command(t, &k[i]);
   sn_text_add(t, ".SH EXIT STATUS\n");
   roff_exit_codes(t);
-  sn_text_add(t,
-              ".SH ENVIRONMENT\n"
-              ".TP\n\\fBCC\\fR\nthe C compiler, with flags, for model files (cc)\n"
-              ".TP\n\\fBSINTER_INCLUDE\\fR\nfolder of sinter.h, when it is not the installed one\n"
-              ".TP\n\\fBSINTER_PREFIX\\fR\nthe installed tree, when it is not where the command lies\n"
-              ".TP\n\\fBXDG_CACHE_HOME\\fR, \\fBHOME\\fR\nwhere compiled code is kept: $XDG_CACHE_HOME/sinter, or "
-              "~/.cache/sinter\n");
+  sn_text_add(t, ".SH ENVIRONMENT\n");
+  cli_variables_roff(t);
 }
 
 /* ---- bash

@@ -72,6 +72,7 @@ static sn_code read_scalars(cli *c, cli_training *t) {
   SN_TRY(add_scalar(c, t, CLI_BETA2, "beta2"));
   SN_TRY(add_scalar(c, t, CLI_KD_TEMPERATURE, "temperature"));
   SN_TRY(add_scalar(c, t, CLI_KD_WEIGHT, "kd_weight"));
+  SN_TRY(add_scalar(c, t, CLI_KD_END, "kd_end"));
   int graph = sn_plan_find_graph(t->compiled.plan, "train"), slot = sn_plan_find_slot(t->compiled.plan, graph, "steps");
   if (cli_has(c, CLI_STEPS))
     SN_TRY(cli_int(c, CLI_STEPS, 0, 1, INT64_C(1) << 40, &t->steps));
@@ -199,6 +200,7 @@ static sn_code prepare(cli *c, cli_training *t) {
   sn_dir_mode mode = cli_has(c, CLI_RESUME) ? SN_DIR_RESUME : cli_has(c, CLI_FORCE) ? SN_DIR_FORCE : SN_DIR_NEW;
   SN_TRY(sn_dir_open(&t->dir, mode, c->diags, &t->lock));
   sn_runtime_opt ro = sn_compile_runtime_opt(&t->compiled, t->threads);
+  SN_TRY(cli_trace_begin(c, t->compiled.plan, &ro));
   SN_TRY(sn_runtime_create(t->compiled.plan, &ro, c->diags, &t->runtime));
   SN_TRY(sn_store_create(t->runtime, t->seed, NULL, c->diags, &t->store));
   return t->teacher ? cli_teacher_load(c, t->teacher, t->store, t->compiled.plan, &t->teacher_hash) : SN_OK;

@@ -38,6 +38,7 @@ void cli_hold(cli *c, void (*undo)(void *what), void *what) {
 sn_code cli_read_file(cli *c, const char *path, size_t max_bytes, char **out, size_t *out_bytes) {
   SN_TRY(sn_file_read(path, max_bytes, c->diags, out, out_bytes));
   cli_hold(c, free, *out);
+  cli_debug(&c->log, CLI_DEBUG_FILES, "%s: %zu bytes", path, *out_bytes);
   return SN_OK;
 }
 
@@ -141,18 +142,62 @@ sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {
                           .cache_dir = cli_has(c, CLI_NO_CACHE) ? "" : NULL};
 }
 
+typedef struct compiling {
+  cli *c;
+  cli_progress progress, passing;
+  int passes; /* done */
+} compiling;
+
 static void on_kernel(void *user, const char *kernel, bool cached, int done, int count) {
-  (void)kernel, (void)cached;
-  cli_progress_at(user, done, count);
+  compiling *x = user;
+  cli_debug(&x->c->log, CLI_DEBUG_KERNELS, "%s: %s", kernel, cached ? "from the cache" : "compiled");
+  cli_progress_at(&x->progress, done, count);
+}
+
+static void after_pass(void *user, const char *pass, const sn_module *m, double ms) {
+  compiling *x = user;
+  int nodes = 0;
+  for (int i = 0; i < m->func_count; i++) nodes += m->func[i]->node_count;
+  int count = 0;
+  while (sn_pipeline[count].name) count++;
+  cli_progress_at(&x->passing, ++x->passes, count);
+  cli_debug(&x->c->log, CLI_DEBUG_PASSES, "%-10s %9.3f ms  %4d functions %6d nodes", pass, ms, m->func_count, nodes);
+}
+
+/* Steps of each kind of a graph, its buffers, what was not fused. */
+static void debug_plan(cli *c, const sn_plan *p) {
+  for (int g = 0; g < p->graph_count && cli_debugs(&c->log, CLI_DEBUG_PLAN); g++) {
+    const sn_plan_graph *x = &p->graph[g];
+    sn_text kinds = sn_text_begin(c->arena);
+    int buffers = 0;
+    for (int i = 0; i < x->step_count; i++) {
+      const char *kind = x->step[i].kind_name ? x->step[i].kind_name : "other";
+      int same = 0, before = 0;
+      for (int k = 0; k < x->step_count; k++)
+        if (!strcmp(x->step[k].kind_name ? x->step[k].kind_name : "other", kind)) same++, before += k < i;
+      if (!before) sn_text_add(&kinds, " %d %s", same, kind);
+    }
+    for (int i = 0; i < p->slot_count; i++) buffers += p->slot[i].role == SN_SLOT_TEMP && p->slot[i].graph == g;
+    cli_debug(&c->log, CLI_DEBUG_PLAN, "%s: %d steps:%s; %d buffers; %d fusions refused", x->name, x->step_count,
+              kinds.at, buffers, x->refusal_count);
+  }
 }
 
 sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out) {
-  cli_progress p = cli_progress_begin("compile", "kernels");
+  compiling x = {
+      .c = c, .progress = cli_progress_begin("compile", "kernels"), .passing = cli_progress_begin("compile", "passes")};
   opt->on_kernel = on_kernel;
-  opt->kernel_user = &p;
+  opt->kernel_user = &x;
+  opt->after = after_pass;
+  opt->user = &x;
   sn_code code = sn_compile(m, opt, c->arena, c->diags, out);
-  cli_progress_end(&p, code ? 0 : out->kernel_count);
-  return code;
+  cli_progress_end(&x.progress, code ? 0 : out->kernel_count);
+  if (code) return code;
+  cli_log(&c->log, CLI_LOG_INFO,
+          "compiled %d kernels, %d of them from the cache: passes %.3f s, lowering %.3f s, code %.3f s",
+          out->kernel_count, out->cache_hits, out->pass_ms * 1e-3, out->lower_ms * 1e-3, out->code_ms * 1e-3);
+  debug_plan(c, out->plan);
+  return SN_OK;
 }
 
 /* "context=64" in the settings text. */

@@ -54,7 +54,7 @@ static const cli_command_row commands[] = {
    "  sinter dump models/gpt.c --graph decode --pass inline\n  sinter dump models/gpt.c --emit kernel --graph eval\n"},
   {"opt",      OPTC,     cli_opt,      "FILE.sn",       "read a graph text, run passes, print it again",
    "  sinter opt models/mlp.sn --pass grad\n  sinter opt models/mlp.sn --disable canon\n"},
-  {"inspect",  INSPECT,  cli_inspect,  "FILE|DIR",      "say what a file is and what it holds (.safetensors .npy .sn plan checkpoint run folder)",
+  {"inspect",  INSPECT,  cli_inspect,  "FILE|DIR",      "say what a file is and what it holds (weights, arrays, plans, checkpoints, texts, executables, cached code, run folders)",
    "  sinter inspect run/model.safetensors\n  sinter inspect run\n"},
   {"fuzz",     FUZZ,     cli_fuzz,     "graph",         "compile random graphs and compare them with the interpreter; failures are reduced and written",
    "  sinter fuzz graph -n 200 --target template\n  sinter fuzz graph --seed 7 -n 5000 --failures found\n  sinter fuzz graph --each-pass -n 500\n"},
@@ -83,6 +83,13 @@ static void print_commands(FILE *to) {
   fputs("sinter - a dataflow-graph compiler for language models\n\nusage: sinter COMMAND ...\n\n", to);
   for (int i = 0; i < COMMAND_COUNT; i++)
     fprintf(to, "  %-9s %-16s %s\n", commands[i].name, commands[i].words, commands[i].help);
+  sn_arena *arena = sn_arena_create();
+  if (arena) {
+    sn_text t = sn_text_begin(arena);
+    cli_variables_print(&t, false);
+    fprintf(to, "\nenvironment:\n%s", t.at);
+  }
+  sn_arena_destroy(arena);
   fprintf(to, "\n`sinter COMMAND --help` lists the options of one, with examples.\nexit codes: %s", cli_exit_codes);
 }
 
@@ -250,6 +257,8 @@ static int run_call(void *arg) {
   return code ? code : x->k->run(&x->c);
 }
 
+static int end_trace(void *arg) { return cli_trace_end(arg); }
+
 static int run_command(const cli_command_row *k, int argc, char **argv) {
   call x = {.k = k, .argc = argc, .argv = argv, .c = {.command = k->name}};
   x.c.arena = sn_arena_create();
@@ -260,7 +269,9 @@ static int run_command(const cli_command_row *k, int argc, char **argv) {
     sn_arena_destroy(x.c.arena);
     return SN_ERR_LIMIT;
   }
-  int code = sn_protect(run_call, &x);
+  x.c.log = cli_log_begin();
+  int code = sn_protect(run_call, &x), traced = sn_protect(end_trace, &x.c);
+  if (!code) code = traced;
   fflush(stdout);
   if (sn_protect(print_messages, &x.c) || (code == SN_ERR_LIMIT && !x.c.diags->count))
     fputs("sinter: out of memory\n", stderr);

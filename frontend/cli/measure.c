@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "frontend/cli/bench.h"
+#include "frontend/cli/progress.h"
 #include "ir/base/rng.h"
 
 static double now_ms(void) {
@@ -149,12 +150,31 @@ static sn_code run_timed(cli *c, sn_compiled *k, const sn_runtime_opt *opt, cons
   double *ms = SN_ARRAY(c->arena, repeats, double);
   SN_TRY(sn_runtime_create(k->plan, opt, c->diags, &r));
   sn_code code = sn_store_create(r, 1, dims, c->diags, &s);
+  cli_progress progress = cli_progress_begin("bench", "runs");
   for (int i = -2; !code && i < repeats; i++) {
     double start = now_ms();
     code = sn_run(r, s, graph, in->count, in->at, c->diags);
     if (i >= 0) ms[i] = now_ms() - start;
+    cli_progress_at(&progress, i + 3, repeats + 2);
   }
+  cli_progress_end(&progress, repeats + 2);
   out->median_ms = code ? 0 : median(ms, repeats);
+  sn_store_destroy(s);
+  sn_runtime_destroy(r);
+  return code;
+}
+
+/* A few runs for --trace, after those that are timed. */
+static sn_code run_traced(cli *c, sn_compiled *k, const sn_runtime_opt *base, const char *graph, const int64_t *dims,
+                          const bindings *in) {
+  sn_runtime_opt opt = *base;
+  sn_runtime *r;
+  sn_store *s = NULL;
+  SN_TRY(cli_trace_begin(c, k->plan, &opt));
+  if (!opt.on_part) return SN_OK;
+  SN_TRY(sn_runtime_create(k->plan, &opt, c->diags, &r));
+  sn_code code = sn_store_create(r, 1, dims, c->diags, &s);
+  for (int i = 0; !code && i < 3; i++) code = sn_run(r, s, graph, in->count, in->at, c->diags);
   sn_store_destroy(s);
   sn_runtime_destroy(r);
   return code;
@@ -200,5 +220,15 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   sn_runtime_opt run = sn_compile_runtime_opt(&k, (int)threads);
   SN_TRY(run_timed(c, &k, &run, graph, (int)repeats, dims, &in, out));
   SN_TRY(run_profiled(c, &k, &run, graph, index, dims, &in, out));
+  return run_traced(c, &k, &run, graph, dims, &in);
+}
+
+sn_code cli_measure_steps(cli *c, sn_compiled *k, int graph, const int64_t *dims, int threads, const double **out_ms) {
+  cli_measure m = {0};
+  bindings in = {0};
+  SN_TRY(bind(c, k, graph, dims, &in));
+  sn_runtime_opt run = sn_compile_runtime_opt(k, threads);
+  SN_TRY(run_profiled(c, k, &run, k->plan->graph[graph].name, graph, dims, &in, &m));
+  *out_ms = m.step_ms;
   return SN_OK;
 }

@@ -23,6 +23,8 @@ sn_code cli_teacher_read(cli *c, cli_teacher *t) {
   SN_TRY(read_divergence(c, &t->divergence));
   SN_TRY(cli_real(c, CLI_KD_TEMPERATURE, 2, 1e-3, 1e3, &t->temperature));
   SN_TRY(cli_real(c, CLI_KD_WEIGHT, 1, 0, 1e6, &t->weight));
+  SN_TRY(cli_real(c, CLI_KD_END, t->weight, 0, 1e6, &t->end));
+  t->changes = cli_has(c, CLI_KD_END);
   SN_TRY(cli_rundir_graph(c, t->path, "logits", &t->dir, &t->module));
   SN_TRY(cli_rundir_tokenizer(c, t->path, &t->dir, &t->tokenizer));
   t->vocab = cli_data_vocab(t->dir.settings.settings, t->tokenizer);
@@ -35,6 +37,8 @@ sn_code cli_teacher_join(cli *c, const cli_teacher *t, const sn_module *student,
                       .divergence = t->divergence,
                       .temperature = t->temperature,
                       .weight = t->weight,
+                      .changes = t->changes,
+                      .end = t->end,
                       .window = sn_distill_window(student, t->module)};
   return sn_distill_module(&o, c->arena, c->diags, out);
 }

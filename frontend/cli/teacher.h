@@ -11,6 +11,8 @@ typedef struct cli_teacher {
   sn_tokenizer *tokenizer;
   const char *divergence;
   double temperature, weight;
+  bool changes; /* the weight: --kd-end was given */
+  double end;
   int64_t vocab; /* rows of its logits */
 } cli_teacher;
 

@@ -2,6 +2,7 @@
 #ifndef SN_FRONTEND_CLI_TRAIN_H
 #define SN_FRONTEND_CLI_TRAIN_H
 
+#include "frontend/cli/progress.h"
 #include "frontend/cli/teacher.h"
 #include "runtime/io/dir.h"
 #include "runtime/io/metrics.h"
@@ -33,7 +34,9 @@ typedef struct cli_training {
   sn_runtime *runtime;
   sn_store *store;
   sn_metrics *metrics;
+  int skipped;      /* checkpoints that are damaged */
   double last_line; /* when the progress line was printed */
+  cli_progress evaluating;
   bool tty;
 } cli_training;
 

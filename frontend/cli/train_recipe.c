@@ -39,6 +39,7 @@ static kind kind_of(cli_option o) {
     case CLI_DIVERGENCE:
     case CLI_KD_TEMPERATURE:
     case CLI_KD_WEIGHT:
+    case CLI_KD_END:
     case CLI_FUSE:
     case CLI_DISABLE: return FIXED;
     case CLI_STEPS:
@@ -50,6 +51,7 @@ static kind kind_of(cli_option o) {
     case CLI_TEACHER: /* a checkpoint knows the hash of its weights */
     case CLI_INIT: return PATHS;
     case CLI_THREADS:
+    case CLI_TRACE:
     case CLI_OUT_DIR:
     case CLI_RESUME:
     case CLI_FORCE:
@@ -82,6 +84,7 @@ static kind kind_of(cli_option o) {
     case CLI_PROFILE:
     case CLI_REPEAT:
     case CLI_PASS:
+    case CLI_HTML:
     case CLI_OPTION_COUNT: return LOCAL;
   }
   return LOCAL;
@@ -304,6 +307,7 @@ static void add_all(list *l) {
     add(l, CLI_DIVERGENCE, t->teacher->divergence);
     add(l, CLI_KD_TEMPERATURE, real_text(c, t->teacher->temperature));
     add(l, CLI_KD_WEIGHT, real_text(c, t->teacher->weight));
+    if (t->teacher->changes) add(l, CLI_KD_END, real_text(c, t->teacher->end));
     add(l, CLI_TEACHER, absolute(c, t->teacher->path));
   }
   if (cli_has(c, CLI_INIT)) add(l, CLI_INIT, absolute(c, cli_get(c, CLI_INIT, NULL)));

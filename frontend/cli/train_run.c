@@ -67,8 +67,9 @@ static sn_code save(void *user, int64_t step, sn_diags *diags) {
 }
 
 static void on_skip(void *user, const char *message) {
-  *(int *)user += 1;
-  fprintf(stderr, "sinter: skipped: %s\n", message);
+  cli_training *t = user;
+  cli_log(&t->c->log, CLI_LOG_WARN, "skipped: %s", message);
+  t->skipped++;
 }
 
 static sn_code initial_weights(cli_training *t) {
@@ -82,11 +83,9 @@ static sn_code resume(cli_training *t, int64_t *first) {
   *first = 0;
   if (!cli_has(c, CLI_RESUME)) return initial_weights(t);
   sn_checkpoint_info info;
-  int skipped = 0;
   SN_TRY(info_of(t, 0, &info));
-  SN_TRY(
-      sn_checkpoint_resume(t->dir.checkpoints, t->store, t->compiled.plan, &info, on_skip, &skipped, c->diags, first));
-  if (*first < 0 && skipped) {
+  SN_TRY(sn_checkpoint_resume(t->dir.checkpoints, t->store, t->compiled.plan, &info, on_skip, t, c->diags, first));
+  if (*first < 0 && t->skipped) {
     sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->dir.checkpoints},
             "no checkpoint is whole: nothing was changed");
     sn_fail_note(c->diags, "the weights in %s may be: --init takes them; --force starts over", t->dir.weights);
@@ -94,10 +93,10 @@ static sn_code resume(cli_training *t, int64_t *first) {
   }
   if (*first < 0) {
     *first = 0;
-    fprintf(stderr, "sinter: no checkpoint in %s yet: starting at step 0\n", t->dir.checkpoints);
+    cli_log(&c->log, CLI_LOG_WARN, "no checkpoint in %s yet: starting at step 0", t->dir.checkpoints);
     return initial_weights(t);
   }
-  fprintf(stderr, "sinter: going on at step %lld\n", (long long)*first);
+  cli_log(&c->log, CLI_LOG_WARN, "going on at step %lld", (long long)*first);
   return SN_OK;
 }
 
@@ -137,6 +136,12 @@ static void json_line(cli_training *t, const sn_train_event *e) {
   fflush(stdout);
 }
 
+static void on_batch(void *user, int64_t done, int64_t count) {
+  cli_training *t = user;
+  if (done == 1) t->evaluating = cli_progress_begin("evaluation", "batches");
+  cli_progress_at(&t->evaluating, done, count);
+}
+
 static void on_event(void *user, const sn_train_event *e) {
   cli_training *t = user;
   progress_line(t, e);
@@ -145,12 +150,13 @@ static void on_event(void *user, const sn_train_event *e) {
   sn_metric m[] = {{"step", (double)e->step},         {"train_loss", e->train_loss}, {"val_loss", e->val_loss},
                    {"tokens_per_s", e->tokens_per_s}, {"seconds", e->seconds},       {"kd", e->watched}};
   if (!sn_metrics_add(t->metrics, t->teacher ? 6 : 5, m))
-    fprintf(stderr, "sinter: warning: %s cannot be written; training goes on\n", t->dir.metrics);
+    cli_log(&t->c->log, CLI_LOG_WARN, "warning: %s cannot be written; training goes on", t->dir.metrics);
 }
 
 static void on_warning(void *user, const char *message) {
   cli_training *t = user;
-  fprintf(stderr, "%ssinter: warning: %s; training goes on\n", t->tty ? "\r\033[K" : "", message);
+  if (t->tty) fputs("\r\033[K", stderr);
+  cli_log(&t->c->log, CLI_LOG_WARN, "warning: %s; training goes on", message);
 }
 
 /* Replays the step on the untouched state in the interpreter, which names the first op that leaves the finite numbers.
@@ -282,6 +288,7 @@ sn_code cli_training_run(cli_training *t) {
                     .watch = t->teacher ? "kd" : NULL,
                     .stop = &stop_asked,
                     .check = check_data,
+                    .on_batch = on_batch,
                     .on_event = on_event,
                     .save = save,
                     .on_warning = on_warning,

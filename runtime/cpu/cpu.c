@@ -70,6 +70,13 @@ static void run_part(const sn_cpu_job *job, const sn_cpu_task *t, int thread, in
 
 static bool is_serial(const sn_cpu_task *t) { return t->serial || t->kind >= SN_CPU_NONE; }
 
+/* Has the thread anything to do in the task? */
+static bool takes_part(const sn_cpu_task *t, int thread, int threads) {
+  if (t->kind == SN_CPU_NONE) return false;
+  if (is_serial(t)) return !thread && (t->kind == SN_CPU_CALL || t->count > 0);
+  return chunk_start(t->count, thread, threads) < chunk_start(t->count, thread + 1, threads);
+}
+
 static void run_task(sn_cpu_job *job, int i, int thread, int threads, unsigned mode) {
   const sn_cpu_task *t = &job->task[i];
   if (t->kind == SN_CPU_NONE) return;
@@ -102,13 +109,23 @@ static int task_after(sn_cpu_job *job, int i, int thread, int threads) {
   return next;
 }
 
+static void run_traced(sn_cpu_job *job, int i, int thread, int threads, unsigned mode) {
+  if (!job->on_part || !takes_part(&job->task[i], thread, threads)) {
+    run_task(job, i, thread, threads, mode);
+    return;
+  }
+  double start = now_ns();
+  run_task(job, i, thread, threads, mode);
+  job->on_part(job->user, i, thread, start, now_ns());
+}
+
 static void walk(sn_cpu_job *job, int thread, int threads) {
   unsigned mode = mode_get();
   mode_set(mode_flushing(mode));
   double start = 0;
   for (int i = 0; i < job->task_count;) {
     if (job->on_task && !thread) start = now_ns();
-    run_task(job, i, thread, threads, mode);
+    run_traced(job, i, thread, threads, mode);
     if (threads > 1 && needs_barrier(job, i)) sn_barrier_wait(&job->barrier);
     if (job->on_task && !thread) job->on_task(job->user, i, now_ns() - start);
     if (atomic_load_explicit(&job->stop, memory_order_relaxed) <= i) break;

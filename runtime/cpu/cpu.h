@@ -44,6 +44,8 @@ typedef struct sn_cpu_job {
   int (*next)(void *user, int task);
   /* After each task, with nanoseconds; NULL: no timing and no barriers beyond what results need. */
   void (*on_task)(void *user, int task, double ns);
+  /* After each part of a task, by the thread that ran it; NULL: no timing. */
+  void (*on_part)(void *user, int task, int thread, double start_ns, double end_ns);
   void *user;
   sn_barrier barrier; /* private */
   atomic_int stop;    /* private: the task after which the job ends */

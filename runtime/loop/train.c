@@ -114,6 +114,7 @@ sn_code sn_evaluate(const sn_train_opt *o, sn_diags *diags, double *out_loss) {
     int64_t first = i * batches / wanted * o->batch, n = rows - first < o->batch ? rows - first : o->batch;
     code = eval_rows(o, diags, ids, first, n, &sum);
     done += n;
+    if (o->on_batch) o->on_batch(o->user, i + 1, wanted);
   }
   free(ids);
   if (!code) *out_loss = sum / (double)done;

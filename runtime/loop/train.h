@@ -40,6 +40,8 @@ typedef struct sn_train_opt {
   const sn_scalar_value *scalar;
   const char *watch;           /* a further f32[] output of `train` to report; NULL: none */
   volatile sig_atomic_t *stop; /* set from outside: finish the step, save, return SN_ERR_INTERRUPTED; NULL: never */
+  /* After every batch of an evaluation: done, of how many; NULL: none. */
+  void (*on_batch)(void *user, int64_t done, int64_t count);
   /* After every step; not called when there is no step left to do. */
   void (*on_event)(void *user, const sn_train_event *e);
   /* Saves everything after `step` steps. Its failure does not end the run: it is reported by on_warning and tried again

@@ -39,9 +39,11 @@ expect 0 "$SINTER" train "$gpt" --data text $t $big --batch 4 --steps 2 --tokeni
 rm again/checkpoints/step-00000012.ckpt
 expect 3 "$SINTER" distill "$gpt" --teacher other --out again --resume $t
 says "--teacher differs"
+cp teacher/model.safetensors mine
 cp other/model.safetensors teacher/
 expect 3 "$SINTER" distill "$gpt" --out again --resume $t
 says "teacher="
+cp mine teacher/model.safetensors
 
 # no weight: the run without a teacher; every divergence gives another student
 expect 0 "$SINTER" train "$gpt" --data text $t $small --batch 4 --steps 12 --tokenizer char --out plain
@@ -51,6 +53,19 @@ for d in reverse jsd; do
   expect 0 "$SINTER" $kd --divergence $d --temperature 1 --kd-weight 3 --out $d
   cmp -s $d/model.safetensors kd/model.safetensors && die "$d: the same weights"
 done
+
+# a weight that changes: constant when both ends are equal, else another student; resumed alike
+loss_of() { expect 0 "$SINTER" eval "$1" --data text $t --json; field loss; }
+apart() { awk -v a="$(loss_of "$1")" -v b="$(loss_of "$2")" 'BEGIN { d = (a - b) / a; exit !(d > 5e-6 || d < -5e-6) }'; }
+expect 0 "$SINTER" $kd --kd-weight 1 --kd-end 1 --out constant
+! apart constant kd || die "--kd-end 1 from --kd-weight 1 is not constant"
+expect 0 "$SINTER" $kd --kd-weight 9 --kd-end 0 --checkpoint-every 4 --out falling
+expect 0 "$SINTER" $kd --kd-weight 9 --out nine
+apart falling nine || die "--kd-end changes nothing"
+cp -r falling half
+rm half/checkpoints/step-00000012.ckpt
+expect 0 "$SINTER" distill "$gpt" --out half --resume $t
+cmp -s falling/model.safetensors half/model.safetensors || die "a falling weight is not resumed alike"
 
 # mistakes
 expect 2 "$SINTER" distill "$gpt" --data text --out none

@@ -33,7 +33,10 @@ static void two_losses(sn_scope m, const opts *c) {
   sn_t a = table_logits(m, c), t = ids(m, "targets", c);
   sn_minimize(m, sn_add(sn_cross_entropy(a, t), sn_cross_entropy(sn_mul(2, a), t)), sn_sgd, NULL);
 }
-SN_MODEL(pair, opts, train, eval, logits, two_losses);
+static void named(sn_scope m, const opts *c) {
+  sn_minimize(m, sn_cross_entropy(table_logits(sn_in(m, "teacher"), c), ids(m, "targets", c)), sn_sgd, NULL);
+}
+SN_MODEL(pair, opts, train, eval, logits, two_losses, named);
 
 static sn_module *build(sn_arena *arena, sn_diags *diags, const char *graphs, const char *set) {
   const char *sets[1] = {set};
@@ -155,6 +158,13 @@ static void what_does_not_fit_is_refused(void **state) {
   refused(arena, student, build(arena, d, "logits", "context=2"), WINDOW, "the teacher does not take windows");
   sn_module_find(two, "two_losses")->name = sn_name(two->names, "train");
   refused(arena, two, teacher, WINDOW, "depends on one sn_cross_entropy");
+  sn_module *name = build(arena, d, "named", NULL);
+  sn_module_find(name, "named")->name = sn_name(name->names, "train");
+  refused(arena, name, teacher, WINDOW, "names that begin with teacher.");
+  sn_module *m;
+  sn_distill_opt o = {.student = student, .teacher = teacher, .divergence = "jsd", .window = WINDOW, .changes = true};
+  assert_int_equal(sn_distill_module(&o, arena, d, &m), SN_ERR_INPUT);
+  assert_non_null(strstr(sn_diags_print(d, arena), "needs a scalar steps"));
   sn_diags_destroy(d);
   sn_arena_destroy(arena);
 }

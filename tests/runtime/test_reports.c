@@ -6,32 +6,76 @@
 #include "runtime/trace.h"
 #include "tests/runtime/support.h"
 
-static void traces_are_json_in_order(void **state) {
+static double number_of(const json_t *e, const char *name) { return json_number_value(json_object_get(e, name)); }
+static const char *text_of(const json_t *e, const char *name) {
+  const char *s = json_string_value(json_object_get(e, name));
+  return s ? s : "";
+}
+
+/* Slices of one thread do not overlap, those of runs hold their steps, and every part of every step is there. */
+static void check_events(const json_t *events, int runs) {
+  double end[3] = {0}, run_end = 0;
+  int steps[2] = {0}, seen_runs = 0;
+  for (size_t i = 0; i < json_array_size(events); i++) {
+    const json_t *e = json_array_get(events, i);
+    if (strcmp(text_of(e, "ph"), "X")) continue;
+    double ts = number_of(e, "ts"), dur = number_of(e, "dur");
+    int thread = (int)number_of(e, "tid");
+    assert_true(ts >= 0 && dur >= 0 && thread >= 1 && thread <= 2);
+    if (!strcmp(text_of(e, "cat"), "run")) {
+      assert_string_equal(text_of(e, "name"), "main");
+      assert_true(ts >= run_end - 0.002); /* microseconds, 3 decimals each */
+      run_end = ts + dur;
+      seen_runs++;
+      continue;
+    }
+    assert_true(ts >= end[thread] - 0.002);
+    end[thread] = ts + dur;
+    const json_t *args = json_object_get(e, "args");
+    steps[(int)number_of(args, "step")]++;
+    if (number_of(args, "step") == 1) assert_string_equal(text_of(args, "where"), "h.0 \"quoted\"");
+  }
+  assert_int_equal(seen_runs, runs);
+  assert_int_equal(steps[0], 2 * runs); /* shared by two threads */
+  assert_int_equal(steps[1], runs);     /* a small copy: the first thread */
+}
+
+static void traces_are_json_per_thread(void **state) {
   (void)state;
   world w = world_create(1);
   int x = add_slot(&w, "x", SN_SLOT_INPUT, 0, SN_ELEM_F32, 1, w.t, NULL);
   int y = add_slot(&w, "y", SN_SLOT_OUTPUT, 0, SN_ELEM_F32, 1, w.t, NULL);
   add_twice(&w, 0, x, y, w.t, true);
   add_move(&w, 0, SN_STEP_COPY, x, y)->where = "h.0 \"quoted\"";
-  sn_run_trace *trace = sn_run_trace_create(w.plan);
-  sn_runtime *r = runtime_of(&w, (sn_runtime_opt){.threads = 2, .on_step = sn_run_trace_step, .step_user = trace});
+  sn_run_trace *trace = sn_run_trace_create(w.plan, 2);
+  sn_runtime *r = runtime_of(&w, (sn_runtime_opt){.threads = 2, .on_part = sn_run_trace_part, .part_user = trace});
   sn_store *s = store_of(&w, r, 1);
   float data[5000] = {0};
   sn_buffer buffers[] = {{"x", data, 1, {4096}}};
-  for (int i = 0; i < 1500; i++) assert_int_equal(sn_run(r, s, "main", 1, buffers, w.diags), SN_OK);
+  for (int i = 0; i < 700; i++) assert_int_equal(sn_run(r, s, "main", 1, buffers, w.diags), SN_OK);
+  for (int i = 0; i < 3; i++) sn_run_trace_part(trace, 1, 0, 0, 7, 0, 1); /* no such thread */
   sn_text text = sn_text_begin(w.arena);
   sn_run_trace_print(&text, trace);
-  json_t *root = json_loads(text.at, 0, NULL), *events = json_object_get(root, "traceEvents");
-  assert_int_equal(json_array_size(events), 3000);
-  assert_string_equal(json_string_value(json_object_get(json_array_get(events, 0), "name")), "twice");
-  const json_t *last = json_array_get(events, 2999), *before = json_array_get(events, 2998);
-  assert_string_equal(json_string_value(json_object_get(json_object_get(last, "args"), "where")), "h.0 \"quoted\"");
-  double end = json_number_value(json_object_get(before, "ts")) + json_number_value(json_object_get(before, "dur"));
-  assert_true(fabs(json_number_value(json_object_get(last, "ts")) - end) < 0.01); /* microseconds, 3 decimals each */
+  json_t *root = json_loads(text.at, 0, NULL);
+  assert_non_null(root);
+  check_events(json_object_get(root, "traceEvents"), 700);
+  assert_true(number_of(json_object_get(root, "otherData"), "dropped") == 0);
   json_decref(root);
   sn_run_trace_destroy(trace);
   sn_store_destroy(s);
   sn_runtime_destroy(r);
+  world_destroy(&w);
+}
+
+static void a_full_trace_counts_what_it_drops(void **state) {
+  (void)state;
+  world w = world_create(1);
+  int x = add_slot(&w, "x", SN_SLOT_INPUT, 0, SN_ELEM_F32, 1, w.t, NULL);
+  add_move(&w, 0, SN_STEP_COPY, x, x);
+  sn_run_trace *trace = sn_run_trace_create(w.plan, 1);
+  for (int i = 0; i < 400010; i++) sn_run_trace_part(trace, 1, 0, 0, 0, i, i + 1);
+  assert_int_equal(sn_run_trace_dropped(trace), 10);
+  sn_run_trace_destroy(trace);
   world_destroy(&w);
 }
 
@@ -78,7 +122,8 @@ static void curves_survive_any_numbers(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(traces_are_json_in_order),
+      cmocka_unit_test(traces_are_json_per_thread),
+      cmocka_unit_test(a_full_trace_counts_what_it_drops),
       cmocka_unit_test(curves_survive_any_numbers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
