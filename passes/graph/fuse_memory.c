@@ -74,7 +74,7 @@ int sn_fuse_cost(const sn_node *n) { /* table */
  * --------------------------------------------------------------------------------------------- */
 
 /* The view node on the way down from v whose step is not strided; 0: none. */
-static sn_val unviewable(sn_fuse *s, sn_val v, sn_view *out) {
+static sn_val unviewable(const sn_fuse *s, sn_val v, sn_view *out) {
   const sn_node *n = sn_node_of(s->f, v);
   if (sn_op_get(n->op)->cls != SN_CLASS_VIEW || s->stored[n->first]) {
     sn_shape shape = sn_shape_of(sn_val_type(s->f, v));
@@ -175,6 +175,65 @@ static void find_stored(sn_fuse *s) {
   }
 }
 
+/* Views on the way from a user down to a value, the lowest first. */
+typedef struct above {
+  const sn_node *view;
+  const struct above *next;
+} above;
+
+/* Do strides give the addresses, or the positions, of all that v is computed from, seen through `views`? */
+static bool leaves_strided(const sn_fuse *s, sn_val v, const above *views) {
+  const sn_node *n = sn_node_of(s->f, v);
+  sn_types *t = s->f->module->types;
+  if (sn_op_get(n->op)->cls == SN_CLASS_VIEW && !s->stored[n->first]) {
+    const above a = {n, views};
+    return leaves_strided(s, n->arg[0], &a);
+  }
+  if (s->inlined[v] && n->op != SN_OP_UNIFORM) {
+    for (int k = 0; k < n->arg_count; k++)
+      if (!leaves_strided(s, n->arg[k], views)) return false;
+    return true;
+  }
+  if (n->op == SN_OP_CONST || n->op == SN_OP_DIM) return true;
+  sn_view at;
+  (void)unviewable(s, v, &at);
+  for (; views; views = views->next)
+    if (!sn_view_through(t, &at, s->f, views->view)) return false;
+  return true;
+}
+
+/* What a user could not address is computed once, into memory. -> was there any? */
+static bool leave_unreachable(sn_fuse *s) {
+  bool news = false;
+  for (int i = s->f->node_count - 1; i >= 0; i--) {
+    const sn_node *n = s->f->node[i];
+    if (sn_fuse_is_free(s, n) || s->inlined[n->first]) continue;
+    for (int k = 0; k < n->arg_count; k++) {
+      sn_val base = sn_fuse_base(s, n->arg[k]);
+      if (!s->inlined[base] || leaves_strided(s, n->arg[k], NULL)) continue;
+      s->inlined[base] = false;
+      news = true;
+    }
+  }
+  return news;
+}
+
+/* What is made of an op that is not inlined any more is not either. -> was there any? */
+static bool leave_orphans(sn_fuse *s) {
+  bool news = false;
+  for (int i = 0; i < s->f->node_count; i++) {
+    const sn_node *n = s->f->node[i];
+    for (int k = 0; k < n->arg_count && s->inlined[n->first]; k++) {
+      sn_val base = sn_fuse_base(s, n->arg[k]);
+      const sn_node *a = sn_node_of(s->f, base);
+      if (s->inlined[base] || sn_fuse_is_number(a->op) || is_named_leaf(a->op)) continue;
+      s->inlined[n->first] = false;
+      news = true;
+    }
+  }
+  return news;
+}
+
 /* Numbers made of constants and positions only are computed wherever they are used. */
 static void find_inlined(sn_fuse *s) {
   int *cost = SN_ARRAY(s->arena, s->f->value_count, int);
@@ -199,14 +258,7 @@ static void find_inlined(sn_fuse *s) {
     for (int k = 0; k < n->arg_count; k++)
       if (n->op == SN_OP_CONTRACT || needs_buffer(n, k)) s->inlined[sn_fuse_base(s, n->arg[k])] = false;
   }
-  for (int i = 0; i < s->f->node_count; i++) { /* what an op that is not inlined any more leaves behind */
-    const sn_node *n = s->f->node[i];
-    for (int k = 0; k < n->arg_count && s->inlined[n->first]; k++) {
-      sn_val base = sn_fuse_base(s, n->arg[k]);
-      const sn_node *a = sn_node_of(s->f, base);
-      if (!s->inlined[base] && !sn_fuse_is_number(a->op) && !is_named_leaf(a->op)) s->inlined[n->first] = false;
-    }
-  }
+  while (leave_unreachable(s) || leave_orphans(s)) continue;
 }
 
 /* ---- groups to begin with

@@ -242,6 +242,18 @@ static void angles_of_very_many_turns(void **state) {
         1, 65);
 }
 
+/* Numbers made of positions are computed where they are used, unless a view in between has no strides for them. */
+static void positions_below_a_merge_of_axes(void **state) {
+  (void)state;
+  check(GRAPH("%1 = iota axis 0 : f32[2, 2, B, 3]\n"
+              "%2 = tanh %1 : f32[2, 2, B, 3]\n"
+              "%3 = reshape %2 shape [4, B, 3] : f32[4, B, 3]\n"
+              "%4 = const value 0 : f32[4, 2, 3]\n"
+              "%5 = concat %4, %3 axis 1 : f32[4, B + 2, 3]\n"
+              "output \"y\" = %5\n"),
+        3, 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -257,6 +269,7 @@ int main(void) {
       cmocka_unit_test(positions_that_have_no_stride),
       cmocka_unit_test(sign_of_nan_is_nan),
       cmocka_unit_test(angles_of_very_many_turns),
+      cmocka_unit_test(positions_below_a_merge_of_axes),
       cmocka_unit_test(a_choice_of_what_may_be_nan_is_uncertain),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
