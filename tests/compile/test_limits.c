@@ -77,17 +77,17 @@ static const char *text_of(const limit *l, sn_arena *arena) {
                          l->input, l->body, l->result);
 }
 
-static session begin(const limit *l, const char *target) {
-  session s = {.arena = sn_arena_create(), .diags = sn_diags_create()};
-  sn_module *m = check_parse(s.arena, s.diags, text_of(l, s.arena));
+/* In place: the runtime refers to what was compiled. */
+static void begin(session *s, const limit *l, const char *target) {
+  *s = (session){.arena = sn_arena_create(), .diags = sn_diags_create()};
+  sn_module *m = check_parse(s->arena, s->diags, text_of(l, s->arena));
   sn_compile_opt co = {.target = target, .cache_dir = ""};
-  if (sn_compile(m, &co, s.arena, s.diags, &s.compiled)) fail_msg("%s", sn_diags_print(s.diags, s.arena));
-  sn_runtime_opt ro = sn_compile_runtime_opt(&s.compiled, 1);
-  assert_int_equal(sn_runtime_create(s.compiled.plan, &ro, s.diags, &s.runtime), SN_OK);
+  if (sn_compile(m, &co, s->arena, s->diags, &s->compiled)) fail_msg("%s", sn_diags_print(s->diags, s->arena));
+  sn_runtime_opt ro = sn_compile_runtime_opt(&s->compiled, 1);
+  assert_int_equal(sn_runtime_create(s->compiled.plan, &ro, s->diags, &s->runtime), SN_OK);
   const int64_t dims[2] = {B, T}; /* of symbols that the input does not name */
-  assert_int_equal(sn_store_create(s.runtime, 1, dims, s.diags, &s.store), SN_OK);
-  s.type = s.compiled.plan->slot[sn_plan_find_slot(s.compiled.plan, 0, "ids")].type;
-  return s;
+  assert_int_equal(sn_store_create(s->runtime, 1, dims, s->diags, &s->store), SN_OK);
+  s->type = s->compiled.plan->slot[sn_plan_find_slot(s->compiled.plan, 0, "ids")].type;
 }
 
 static void end(session *s) {
@@ -137,7 +137,8 @@ static void refused(session *s, const limit *l, int64_t value) {
 }
 
 static void check(const limit *l, const char *target) {
-  session s = begin(l, target);
+  session s;
+  begin(&s, l, target);
   int64_t at;
   bool byte = s.type->elem == SN_ELEM_U8;
   const char *t = text_of(l, s.arena);

@@ -179,8 +179,9 @@ static sn_module *graph_of(use *u) {
     const sn_node *n = body->node[i];
     sn_val v;
     if (n->op == SN_OP_ARG) {
-      const sn_attr at = {.set = true, .s = sn_arena_printf(u->w.arena, "x%d", (int)sn_node_attr(n, "index")->i)};
-      v = sn_emit(&b, SN_OP_INPUT, 0, NULL, &at, n->type[0]);
+      const sn_attr at[SN_ATTR_MAX] = {
+          {.set = true, .s = sn_arena_printf(u->w.arena, "x%d", (int)sn_node_attr(n, "index")->i)}};
+      v = sn_emit(&b, SN_OP_INPUT, 0, NULL, at, n->type[0]);
     } else {
       for (int k = 0; k < n->arg_count; k++) arg[k] = map[n->arg[k]];
       v = sn_func_copy_node(f, n, arg);

@@ -117,9 +117,10 @@ static void normalises_groups(void **state) {
   world w = world_create();
   const double x[4] = {1, 3, 10, 30};
   sn_val v = world_data(&w, typed(&w, F64, 1, 4), x);
-  const sn_attr two[2] = {{.set = true, .i = 2}, {.set = true, .f = 0}}, three = {.set = true, .i = 3};
+  const sn_attr two[2] = {{.set = true, .i = 2}, {.set = true, .f = 0}},
+                three[2] = {{.set = true, .i = 3}, {.set = true, .f = 0}};
   expect_values(&w, sn_emit(&w.b, SN_OP_GROUP_NORM, 1, &v, two, NULL), 4, (const double[]){-1, 1, -1, 1}, 1e-15);
-  assert_int_equal(sn_emit(&w.b, SN_OP_GROUP_NORM, 1, &v, &three, NULL), 0);
+  assert_int_equal(sn_emit(&w.b, SN_OP_GROUP_NORM, 1, &v, three, NULL), 0);
   assert_non_null(strstr(world_errors(&w), "a last axis that 3 divides"));
   world_destroy(&w);
 }
