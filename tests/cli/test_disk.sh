@@ -48,7 +48,7 @@ cmp -s more/model.safetensors "$disk/run/model.safetensors" || die "other weight
 # ---- build: an older result stays, a new one does not appear -----------------------------------------------------------
 for kind in kernel graph plan obj exe; do
   from=table.c out=$disk/result
-  [ $kind = exe ] || [ $kind = obj ] && [ "$target" != cpu ] && continue
+  [ $kind = exe ] || [ $kind = obj ] || [ $kind = kernel ] && [ "$target" != cpu ] && continue
   [ $kind = obj ] && [ ! -e "$(dirname "$SINTER")/sinter-rt.o" ] && continue
   if [ $kind = exe ]; then
     [ -d gpt ] || expect 0 "$SINTER" train "$TREE/models/gpt.c" --data text --set layers=1 --set heads=1 --set width=8 --set context=8 --batch 2 --eval-batches 1 --steps 1 --target "$target" --out gpt

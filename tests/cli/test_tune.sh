@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fine-tuning: what is not named by --trainable keeps its bits, costs no gradient and no state. Eval: every token once.
 . "$(dirname "$0")/common.sh"
+skip_without_cpu # no kernels, no report of what is trained
 gpt="$TREE/models/gpt.c"
 set="--set layers=2 --set heads=2 --set width=16 --set context=16"
 small="$set --batch 4 --target $(target)"

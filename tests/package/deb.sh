@@ -2,6 +2,10 @@
 # The Debian package: what is in it and what it asks for; unpacked anywhere, it trains, generates and builds.
 # usage: deb.sh BUILD TREE
 . "$(dirname "$0")/../cli/common.sh" "$1/sinter" "$2"
+if grep -q '^CMAKE_C_COMPILER:.*clang' "$1/CMakeCache.txt"; then
+  echo "skipped: built by clang, whose OpenMP library the cc of a user may not know"
+  exit 77
+fi
 for tool in cpack dpkg-deb dpkg-shlibdeps; do
   command -v $tool >/dev/null || { echo "skipped: no $tool"; exit 77; }
 done
