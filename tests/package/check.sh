@@ -48,7 +48,7 @@ if command -v pkg-config >/dev/null; then
 fi
 
 # find_package
-expect 0 cmake -S "$TREE/tests/package" -B uses -DCMAKE_PREFIX_PATH="$P" -DMODELS="$P/share/sinter/models" -DBACKEND="$backend" -DCMAKE_BUILD_TYPE=Release
+expect 0 cmake -G Ninja -S "$TREE/tests/package" -B uses -DCMAKE_PREFIX_PATH="$P" -DMODELS="$P/share/sinter/models" -DBACKEND="$backend" -DCMAKE_BUILD_TYPE=Release
 expect 0 cmake --build uses -j2
 
 for host in uses/host uses/host_static; do
