@@ -175,6 +175,7 @@ void sn_lex_begin(sn_lexer *x, sn_arena *arena, sn_diags *diags, const char *fil
 }
 
 void sn_lex_next(sn_lexer *x) {
+  x->last = x->token;
   x->token = (sn_token){.kind = SN_TOKEN_END, .text = "", .line = x->line, .column = x->column};
   if (x->failed) return;
   skip_blanks(x);
@@ -234,18 +235,42 @@ sn_code sn_lex_string(sn_lexer *x, const char **out) {
   return x->failed;
 }
 
-sn_loc sn_lex_loc(const sn_lexer *x) {
-  return (sn_loc){.file = x->file, .line = x->token.line, .column = x->token.column, .text = x->token.text};
+static sn_loc loc_of(const sn_lexer *x, const sn_token *t) {
+  return (sn_loc){.file = x->file, .line = t->line, .column = t->column, .text = t->text};
+}
+
+sn_loc sn_lex_loc(const sn_lexer *x) { return loc_of(x, &x->token); }
+
+/* Takes the first error only; after it there is nothing to read. */
+static sn_code fail_list(sn_lexer *x, sn_loc loc, const char *format, va_list args) {
+  if (x->failed) return x->failed;
+  sn_text message = sn_text_begin(x->arena);
+  sn_text_add_list(&message, format, args);
+  x->failed = sn_fail(x->diags, SN_ERR_INPUT, loc, "%s", message.at);
+  x->token = (sn_token){.kind = SN_TOKEN_END, .text = "", .line = x->token.line, .column = x->token.column};
+  return x->failed;
 }
 
 sn_code sn_lex_fail(sn_lexer *x, const char *format, ...) {
-  if (x->failed) return x->failed;
   va_list args;
   va_start(args, format);
-  sn_text message = sn_text_begin(x->arena);
-  sn_text_add_list(&message, format, args);
+  sn_code code = fail_list(x, sn_lex_loc(x), format, args);
   va_end(args);
-  x->failed = sn_fail(x->diags, SN_ERR_INPUT, sn_lex_loc(x), "%s", message.at);
-  x->token = (sn_token){.kind = SN_TOKEN_END, .text = "", .line = x->token.line, .column = x->token.column};
-  return x->failed;
+  return code;
+}
+
+sn_code sn_lex_fail_last(sn_lexer *x, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  sn_code code = fail_list(x, loc_of(x, &x->last), format, args);
+  va_end(args);
+  return code;
+}
+
+sn_code sn_lex_fail_at(sn_lexer *x, sn_loc loc, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  sn_code code = fail_list(x, loc, format, args);
+  va_end(args);
+  return code;
 }

@@ -35,6 +35,7 @@ typedef struct sn_lexer {
   const char *at, *end;
   int line, column;
   sn_token token; /* the current token */
+  sn_token last;  /* the one before it */
   sn_code failed; /* sticky: after the first error every read fails */
 } sn_lexer;
 
@@ -51,5 +52,9 @@ sn_code sn_lex_string(sn_lexer *x, const char **out);
 sn_loc sn_lex_loc(const sn_lexer *x);
 /* An error at the current token. */
 sn_code sn_lex_fail(sn_lexer *x, const char *format, ...) SN_PRINTF(2, 3);
+/* An error at the token before it: what was read turned out to be wrong. */
+sn_code sn_lex_fail_last(sn_lexer *x, const char *format, ...) SN_PRINTF(2, 3);
+/* An error at a place in the text. */
+sn_code sn_lex_fail_at(sn_lexer *x, sn_loc loc, const char *format, ...) SN_PRINTF(3, 4);
 
 #endif

@@ -103,6 +103,8 @@ typedef struct sn_kernel {
   sn_kv *table; /* builder: hash of index values */
   int table_count, table_capacity;
   const char *broken; /* builder: first limit that was exceeded (verify reports it); NULL: none */
+  sn_loc loc;         /* of a kernel that was read from a text; file NULL: none */
+  const int *line;    /* by instruction: its line of that text; NULL: none */
 } sn_kernel;
 
 /* ---- build: operand mistakes are compiler mistakes (sn_kernel_verify finds them) ------------------- */
@@ -173,7 +175,8 @@ void sn_k_bounds(const sn_kernel *k, sn_kv index, int64_t *min, int64_t *max);
  * messages. */
 const char *sn_k_text(const sn_kernel *k, sn_kv v, sn_arena *arena);
 
-/* Scope, types, roles, shapes, yields, restrictions of the head comment. Names the instruction. */
+/* Scope, types, roles, shapes, yields, restrictions of the head comment. Names the instruction, at its line if the
+ * kernel was read from a text. errors: SN_ERR_INPUT of a text, else SN_ERR_FAIL */
 SN_MUST sn_code sn_kernel_verify(const sn_kernel *k, sn_diags *diags);
 
 /* ---- text: parses back to an equal kernel; equal kernels print equal bytes ------------------------ */
@@ -181,6 +184,11 @@ SN_MUST sn_code sn_kernel_verify(const sn_kernel *k, sn_diags *diags);
 void sn_kernel_print(sn_text *out, const sn_kernel *k);
 SN_MUST sn_code sn_kernel_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
                                 sn_kernel **out);
+/* All kernels of a text, one after another.   owns: arena */
+SN_MUST sn_code sn_kernel_parse_all(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                                    int *out_count, sn_kernel ***out);
+/* "(b0: in f32, B: size 1..8)": its parameters as they are printed. */
+const char *sn_kernel_params_text(const sn_kernel *k, sn_arena *arena);
 /* Renumbers in program order and drops unused instructions: the form that is printed, hashed and deduplicated. */
 sn_kernel *sn_kernel_finish(sn_arena *arena, const sn_kernel *k);
 /* Do they print the same bytes? */

@@ -1,20 +1,10 @@
 /* Text -> kernel, exactly as written (nothing is folded), verified. Input may be hostile: sizes, nesting and expression
- * lengths are limited before anything is built. */
-#include "ir/kernel/internal.h"
+ * lengths are limited before anything is built. Each instruction remembers its line. */
+#include "ir/kernel/parse.h"
 
 #include <string.h>
 
-#include "ir/base/lex.h"
-#include "ir/base/map.h"
-
-typedef struct parser {
-  sn_lexer x;
-  sn_kernel *k;
-  sn_map *values;  /* %name -> id */
-  sn_map *indices; /* sizes and loop variables in scope -> id */
-  sn_map *buffers; /* parameters -> id */
-  int index_ops;   /* operators of the expression being read */
-} parser;
+typedef sn_kparser parser;
 
 /* An operand that may be a number whose type is known only at the end of the line. */
 typedef struct operand {
@@ -29,111 +19,24 @@ typedef struct operands {
 
 static void put(sn_map *m, const char *name, sn_kv v) { sn_map_put_str(m, name, (void *)(intptr_t)v); }
 
-static sn_kv get(const sn_map *m, const char *name) { return (sn_kv)(intptr_t)sn_map_get_str(m, name); }
-
-/* ---- index expressions ---- */
-
-static sn_code read_index(parser *p, sn_kv *out);
-
-static sn_code read_buffer(parser *p, sn_kv *out) {
-  sn_lexer *x = &p->x;
-  bool local = x->token.kind == SN_TOKEN_VALUE;
-  *out = local ? get(p->values, x->token.text) : x->token.kind == SN_TOKEN_NAME ? get(p->buffers, x->token.text) : 0;
-  if (!*out) return sn_lex_fail(x, "expected a buffer, found `%.60s`", x->token.text);
-  sn_lex_next(x);
-  return x->failed;
-}
-
-static sn_code read_call(parser *p, const char *name, sn_kv *out) {
-  sn_lexer *x = &p->x;
-  sn_kop op = sn_kop_find(name);
-  sn_kv a, b;
-  if (op != SN_K_IMIN && op != SN_K_IMAX && op != SN_K_ILT && op != SN_K_IEQ && op != SN_K_ILOAD)
-    return sn_lex_fail(x, "unknown index function `%.60s`", name);
-  SN_TRY(sn_lex_expect(x, "("));
-  if (op == SN_K_ILOAD)
-    SN_TRY(read_buffer(p, &a));
-  else
-    SN_TRY(read_index(p, &a));
-  SN_TRY(sn_lex_expect(x, ","));
-  SN_TRY(read_index(p, &b));
-  SN_TRY(sn_lex_expect(x, ")"));
-  *out = sn_k_index_raw(p->k, op, a, b, 0);
-  return SN_OK;
-}
-
-static sn_code read_name(parser *p, sn_kv *out) {
-  sn_lexer *x = &p->x;
-  const char *name;
-  SN_TRY(sn_lex_name(x, &name));
-  if (sn_lex_is(x, "(")) return read_call(p, name, out);
-  if (name[0] == 'g' && name[1] >= '0' && name[1] <= '2' && !name[2]) {
-    *out = sn_k_index_raw(p->k, SN_K_GID, 0, 0, name[1] - '0');
-    return SN_OK;
-  }
-  *out = get(p->indices, name);
-  return *out ? SN_OK : sn_lex_fail(x, "unknown index `%.60s`", name);
-}
-
-static sn_code read_factor(parser *p, sn_kv *out) {
-  sn_lexer *x = &p->x;
-  int64_t n;
-  if (++p->index_ops > SN_K_INDEX_OPS) return sn_lex_fail(x, "index expression of more than %d terms", SN_K_INDEX_OPS);
-  if (x->token.kind == SN_TOKEN_INT) {
-    SN_TRY(sn_lex_int(x, &n));
-    *out = sn_k_i(p->k, n);
-    return SN_OK;
-  }
-  if (!sn_lex_accept(x, "(")) return read_name(p, out);
-  SN_TRY(read_index(p, out));
-  return sn_lex_expect(x, ")");
-}
-
-static sn_code read_product(parser *p, sn_kv *out) {
-  sn_lexer *x = &p->x;
-  sn_kv b;
-  SN_TRY(read_factor(p, out));
-  for (;;) {
-    sn_kop op = sn_lex_is(x, "*")   ? SN_K_IMUL
-                : sn_lex_is(x, "/") ? SN_K_IDIV
-                : sn_lex_is(x, "%") ? SN_K_IMOD
-                                    : SN_K_NONE;
-    if (!op) return x->failed;
-    sn_lex_next(x);
-    SN_TRY(read_factor(p, &b));
-    *out = sn_k_index_raw(p->k, op, *out, b, 0);
-  }
-}
-
-/* x - 3 is x + -3, as the builder makes it. */
-static sn_kv difference(sn_kernel *k, sn_kv a, sn_kv b) {
-  int64_t c;
-  if (sn_k_is_const(k, b, &c) && c > 0) return sn_k_index_raw(k, SN_K_IADD, a, sn_k_i(k, -c), 0);
-  return sn_k_index_raw(k, SN_K_ISUB, a, b, 0);
-}
-
-static sn_code read_sum(parser *p, sn_kv *out) {
-  sn_lexer *x = &p->x;
-  sn_kv b;
-  SN_TRY(read_product(p, out));
-  while (sn_lex_is(x, "+") || sn_lex_is(x, "-")) {
-    bool plus = sn_lex_is(x, "+");
-    sn_lex_next(x);
-    SN_TRY(read_product(p, &b));
-    *out = plus ? sn_k_index_raw(p->k, SN_K_IADD, *out, b, 0) : difference(p->k, *out, b);
-  }
-  return x->failed;
-}
-
-static sn_code read_index(parser *p, sn_kv *out) { return read_sum(p, out); }
-
-/* One whole expression. */
-static sn_code read_expression(parser *p, sn_kv *out) {
-  p->index_ops = 0;
-  return read_index(p, out);
-}
-
 /* ---- tiles ---- */
+
+static sn_code unknown_type(sn_lexer *x, const char *name) {
+  sn_text all = sn_text_begin(x->arena);
+  for (int e = SN_ELEM_NONE + 1; e < SN_ELEM_COUNT; e++)
+    sn_text_add(&all, "%s%s", all.count ? " " : "", sn_elem_name((sn_elem)e));
+  (void)sn_lex_fail_last(x, "unknown element type");
+  sn_fail_expected(x->diags, "%s", all.at);
+  sn_fail_found(x->diags, "%.60s", name);
+  return x->failed;
+}
+
+static sn_code bad_extents(sn_lexer *x, int64_t r, int64_t c) {
+  (void)sn_lex_fail_last(x, "extents out of range");
+  sn_fail_expected(x->diags, "1 to %d each, at most %lld elements", SN_K_EXTENT_MAX, (long long)SN_K_TILE_MAX);
+  sn_fail_found(x->diags, "[%lld, %lld]", (long long)r, (long long)c);
+  return x->failed;
+}
 
 static sn_code read_type(parser *p, sn_ktype *out) {
   sn_lexer *x = &p->x;
@@ -141,14 +44,14 @@ static sn_code read_type(parser *p, sn_ktype *out) {
   int64_t r, c;
   SN_TRY(sn_lex_name(x, &name));
   out->elem = sn_elem_find(name);
-  if (!out->elem) return sn_lex_fail(x, "unknown element type `%.60s`", name);
+  if (!out->elem) return unknown_type(x, name);
   SN_TRY(sn_lex_expect(x, "["));
   SN_TRY(sn_lex_int(x, &r));
   SN_TRY(sn_lex_expect(x, ","));
   SN_TRY(sn_lex_int(x, &c));
   SN_TRY(sn_lex_expect(x, "]"));
   if (r < 1 || c < 1 || r > SN_K_EXTENT_MAX || c > SN_K_EXTENT_MAX || r * c > SN_K_TILE_MAX)
-    return sn_lex_fail(x, "tile extents out of range");
+    return bad_extents(x, r, c);
   out->r = (int)r;
   out->c = (int)c;
   return SN_OK;
@@ -156,8 +59,8 @@ static sn_code read_type(parser *p, sn_ktype *out) {
 
 static sn_code read_value(parser *p, sn_kv *out) {
   sn_lexer *x = &p->x;
-  if (x->token.kind != SN_TOKEN_VALUE) return sn_lex_fail(x, "expected a value, found `%.60s`", x->token.text);
-  *out = get(p->values, x->token.text);
+  if (x->token.kind != SN_TOKEN_VALUE) return sn_kparser_wants(p, "a value");
+  *out = sn_kparser_get(p->values, x->token.text);
   if (!*out) return sn_lex_fail(x, "%%%.60s is not defined", x->token.text);
   sn_lex_next(x);
   return x->failed;
@@ -195,13 +98,13 @@ static bool number_type(const parser *p, sn_kop op, sn_ktype t, const operands *
 static sn_code resolve(parser *p, sn_kop op, sn_ktype t, operands *a, sn_kv *out) {
   bool compares = sn_kop_class(op) == SN_KCLASS_CMP;
   if (compares && (a->count != 2 || (!a->at[0].v && !a->at[1].v)))
-    return sn_lex_fail(&p->x, "needs two operands, one of them a value");
+    return sn_lex_fail_at(&p->x, p->at, "needs two operands, one of them a value");
   for (int j = 0; j < a->count; j++) {
     sn_ktype number;
     out[j] = a->at[j].v;
     if (out[j]) continue;
     if (!number_type(p, op, t, a, j, &number))
-      return sn_lex_fail(&p->x, "the type of this number is not known: use const");
+      return sn_lex_fail_at(&p->x, p->at, "the type of a number is not known: use const");
     out[j] = sn_k_const(p->k, number.elem, number.r, number.c, a->at[j].number);
   }
   return SN_OK;
@@ -212,23 +115,23 @@ static sn_code read_window(parser *p, sn_kop op, sn_kwin *w, sn_kv *rows, double
   sn_lexer *x = &p->x;
   *w = (sn_kwin){0};
   *pad = 0;
-  SN_TRY(read_buffer(p, &w->buf));
+  SN_TRY(sn_kparser_buffer(p, &w->buf));
   SN_TRY(sn_lex_expect(x, "["));
-  SN_TRY(read_expression(p, &w->off));
+  SN_TRY(sn_kparser_expression(p, &w->off));
   SN_TRY(sn_lex_expect(x, ":"));
-  SN_TRY(read_expression(p, &w->rs));
+  SN_TRY(sn_kparser_expression(p, &w->rs));
   SN_TRY(sn_lex_expect(x, ","));
-  SN_TRY(read_expression(p, &w->cs));
+  SN_TRY(sn_kparser_expression(p, &w->cs));
   SN_TRY(sn_lex_expect(x, "]"));
   if (op == SN_K_GATHER) SN_TRY(sn_lex_expect(x, "by"));
   if (op == SN_K_GATHER) SN_TRY(read_value(p, rows));
   if (sn_lex_accept(x, "rows")) {
     SN_TRY(sn_lex_expect(x, "<"));
-    SN_TRY(read_expression(p, &w->nr));
+    SN_TRY(sn_kparser_expression(p, &w->nr));
   }
   if (sn_lex_accept(x, "cols")) {
     SN_TRY(sn_lex_expect(x, "<"));
-    SN_TRY(read_expression(p, &w->nc));
+    SN_TRY(sn_kparser_expression(p, &w->nc));
   }
   if (op != SN_K_STORE && sn_lex_accept(x, "pad")) SN_TRY(sn_lex_number(x, pad));
   return x->failed;
@@ -237,7 +140,7 @@ static sn_code read_window(parser *p, sn_kop op, sn_kwin *w, sn_kv *rows, double
 static sn_code read_axis(parser *p, int64_t *out) {
   SN_TRY(sn_lex_expect(&p->x, "axis"));
   SN_TRY(sn_lex_int(&p->x, out));
-  return *out == 0 || *out == 1 ? SN_OK : sn_lex_fail(&p->x, "axis is 0 or 1");
+  return *out == 0 || *out == 1 ? SN_OK : sn_lex_fail_last(&p->x, "axis is 0 or 1");
 }
 
 static sn_code read_colon_type(parser *p, sn_ktype *out) {
@@ -252,7 +155,8 @@ static sn_code read_local(parser *p, sn_kv *out) {
   SN_TRY(sn_lex_expect(&p->x, "x"));
   SN_TRY(sn_lex_int(&p->x, &elements));
   sn_elem e = sn_elem_find(name);
-  if (!e || elements < 1 || elements > SN_K_TILE_MAX) return sn_lex_fail(&p->x, "type or size of a local buffer");
+  if (!e) return unknown_type(&p->x, name);
+  if (elements < 1 || elements > SN_K_TILE_MAX) return bad_extents(&p->x, 1, elements);
   *out = sn_k_local(p->k, e, elements);
   return SN_OK;
 }
@@ -277,7 +181,7 @@ static sn_code read_source(parser *p, sn_kop op, sn_kv *out) {
   if (op == SN_K_CONST)
     SN_TRY(sn_lex_number(&p->x, &number));
   else
-    SN_TRY(read_expression(p, &base));
+    SN_TRY(sn_kparser_expression(p, &base));
   if (op == SN_K_IOTA) SN_TRY(read_axis(p, &axis));
   SN_TRY(read_colon_type(p, &t));
   if (op == SN_K_CONST)
@@ -313,8 +217,16 @@ typedef struct names {
   int count;
 } names;
 
+/* What was built since and has no line yet stands here. */
+static void mark_lines(parser *p, int line) {
+  for (; p->line_count < p->k->ins_count; p->line_count++) {
+    SN_GROW(p->k->arena, p->line, p->line_count, p->line_capacity);
+    p->line[p->line_count] = line;
+  }
+}
+
 static sn_code define(parser *p, const char *name, sn_kv v) {
-  if (sn_map_get_str(p->values, name)) return sn_lex_fail(&p->x, "%%%.60s is defined twice", name);
+  if (sn_map_get_str(p->values, name)) return sn_lex_fail_at(&p->x, p->at, "%%%.60s is defined twice", name);
   put(p->values, name, v);
   return SN_OK;
 }
@@ -323,9 +235,11 @@ static sn_code read_block(parser *p, bool *yielded, operands *yield);
 
 static sn_code read_body(parser *p, operands *yield) {
   bool yielded = false;
+  sn_loc around = p->at;
   yield->count = 0;
   SN_TRY(sn_lex_expect(&p->x, "{"));
   SN_TRY(read_block(p, &yielded, yield));
+  p->at = around;
   return sn_lex_expect(&p->x, "}");
 }
 
@@ -337,7 +251,7 @@ static sn_code read_carries(parser *p, names *carry, sn_kv *init) {
   sn_lexer *x = &p->x;
   do {
     if (carry->count == SN_K_YIELDS) return sn_lex_fail(x, "more than %d carried values", SN_K_YIELDS);
-    if (x->token.kind != SN_TOKEN_VALUE) return sn_lex_fail(x, "expected the name of a carried value");
+    if (x->token.kind != SN_TOKEN_VALUE) return sn_kparser_wants(p, "the name of a carried value");
     carry->at[carry->count] = x->token.text;
     sn_lex_next(x);
     SN_TRY(sn_lex_expect(x, "="));
@@ -349,7 +263,8 @@ static sn_code read_carries(parser *p, names *carry, sn_kv *init) {
 
 /* Yields of a loop: numbers have the type of the carried value. */
 static sn_code loop_yields(parser *p, const operands *yield, sn_kv *v, int count) {
-  if (yield->count != count) return sn_lex_fail(&p->x, "a loop that carries %d values yields %d", count, yield->count);
+  if (yield->count != count)
+    return sn_lex_fail_at(&p->x, p->at, "a loop that carries %d values yields %d", count, yield->count);
   for (int j = 0; j < count; j++) {
     sn_ktype t = sn_k_type(p->k, v[j]);
     v[j] = yield->at[j].v ? yield->at[j].v : sn_k_const(p->k, t.elem, t.r, t.c, yield->at[j].number);
@@ -360,13 +275,13 @@ static sn_code loop_yields(parser *p, const operands *yield, sn_kv *v, int count
 static sn_code branch_yields(parser *p, const operands *yield, sn_kv *v) {
   for (int j = 0; j < yield->count; j++) {
     v[j] = yield->at[j].v;
-    if (!v[j]) return sn_lex_fail(&p->x, "the type of a yielded number is not known: use const");
+    if (!v[j]) return sn_lex_fail_last(&p->x, "the type of a yielded number is not known: use const");
   }
   return SN_OK;
 }
 
 static sn_code define_results(parser *p, const names *results, const sn_kv *v, int count) {
-  if (results->count != count) return sn_lex_fail(&p->x, "%d names for %d results", results->count, count);
+  if (results->count != count) return sn_lex_fail_at(&p->x, p->at, "%d names for %d results", results->count, count);
   for (int j = 0; j < count; j++) SN_TRY(define(p, results->at[j], v[j]));
   return SN_OK;
 }
@@ -381,15 +296,16 @@ static sn_code read_for(parser *p, const names *results) {
   SN_TRY(check_depth(p));
   SN_TRY(sn_lex_name(x, &iv));
   SN_TRY(sn_lex_expect(x, "="));
-  SN_TRY(read_expression(p, &lo));
+  SN_TRY(sn_kparser_expression(p, &lo));
   SN_TRY(sn_lex_expect(x, "to"));
-  SN_TRY(read_expression(p, &hi));
+  SN_TRY(sn_kparser_expression(p, &hi));
   SN_TRY(sn_lex_expect(x, "step"));
   SN_TRY(sn_lex_int(x, &step));
   if (sn_lex_accept(x, "carry")) SN_TRY(read_carries(p, &carry, v));
-  if (get(p->indices, iv)) return sn_lex_fail(x, "`%.60s` is a size or loop variable already", iv);
+  if (sn_kparser_get(p->indices, iv)) return sn_lex_fail_at(x, p->at, "`%.60s` is a size or loop variable already", iv);
   put(p->indices, iv, sn_k_for(p->k, lo, hi, step, carry.count, v));
   for (int j = 0; j < carry.count; j++) SN_TRY(define(p, carry.at[j], v[j]));
+  mark_lines(p, p->at.line);
   SN_TRY(read_body(p, &yield));
   put(p->indices, iv, 0);
   SN_TRY(loop_yields(p, &yield, v, carry.count));
@@ -401,8 +317,9 @@ static sn_code read_if(parser *p, const names *results) {
   sn_kv cond, v[SN_K_YIELDS] = {0};
   operands yield;
   SN_TRY(check_depth(p));
-  SN_TRY(read_expression(p, &cond));
+  SN_TRY(sn_kparser_expression(p, &cond));
   sn_k_if(p->k, cond);
+  mark_lines(p, p->at.line);
   SN_TRY(read_body(p, &yield));
   SN_TRY(branch_yields(p, &yield, v));
   sn_k_else(p->k, yield.count, v);
@@ -431,7 +348,7 @@ static sn_code read_op(parser *p, const char *name, const names *results) {
   if (op == SN_K_FOR) return read_for(p, results);
   if (op == SN_K_IF) return read_if(p, results);
   if (!op || cls == SN_KCLASS_IDX || cls == SN_KCLASS_CTL || op == SN_K_STORE)
-    return sn_lex_fail(&p->x, "unknown operation `%.60s`", name);
+    return sn_lex_fail_last(&p->x, "unknown operation `%.60s`", name);
   if (cls == SN_KCLASS_MEM)
     SN_TRY(read_memory(p, op, &v));
   else if (cls == SN_KCLASS_SRC)
@@ -445,6 +362,7 @@ static sn_code read_statement(parser *p) {
   sn_lexer *x = &p->x;
   names results = {.count = 0};
   const char *name;
+  p->at = sn_lex_loc(x);
   if (sn_lex_accept(x, "store")) return read_store(p);
   while (x->token.kind == SN_TOKEN_VALUE) {
     if (results.count == SN_K_YIELDS) return sn_lex_fail(x, "more than %d results", SN_K_YIELDS);
@@ -464,7 +382,9 @@ static sn_code read_block(parser *p, bool *yielded, operands *yield) {
       *yielded = true;
       return read_operands(p, yield);
     }
+    int line = x->token.line;
     SN_TRY(read_statement(p));
+    mark_lines(p, line);
   }
   return x->failed;
 }
@@ -492,10 +412,10 @@ static sn_code read_buffer_param(parser *p, sn_kparam *q) {
   else if (sn_lex_accept(x, "inout"))
     q->role = SN_K_INOUT;
   else
-    return sn_lex_fail(x, "expected in, out, inout or size");
+    return sn_kparser_wants(p, "in, out, inout or size");
   SN_TRY(sn_lex_name(x, &elem));
   q->elem = sn_elem_find(elem);
-  if (!q->elem) return sn_lex_fail(x, "unknown element type `%.60s`", elem);
+  if (!q->elem) return unknown_type(x, elem);
   q->divisor = 64;
   return sn_lex_accept(x, "align") ? sn_lex_int(x, &q->divisor) : x->failed;
 }
@@ -520,7 +440,7 @@ static sn_code read_grid(parser *p) {
   SN_TRY(sn_lex_expect(&p->x, "("));
   do {
     if (count == 3) return sn_lex_fail(&p->x, "a grid has at most 3 extents");
-    SN_TRY(read_expression(p, &e[count]));
+    SN_TRY(sn_kparser_expression(p, &e[count]));
     count++;
   } while (sn_lex_accept(&p->x, ","));
   sn_kernel_grid(p->k, count, e[0], e[1], e[2]);
@@ -530,9 +450,11 @@ static sn_code read_grid(parser *p) {
 static sn_code read_kernel(parser *p) {
   sn_lexer *x = &p->x;
   const char *name;
+  sn_loc loc = sn_lex_loc(x);
   SN_TRY(sn_lex_expect(x, "kernel"));
   SN_TRY(sn_lex_name(x, &name));
   p->k = sn_kernel_create(x->arena, name);
+  p->k->loc = (sn_loc){.file = loc.file, .line = loc.line};
   SN_TRY(sn_lex_expect(x, "("));
   while (!sn_lex_is(x, ")")) {
     SN_TRY(read_param(p));
@@ -540,21 +462,49 @@ static sn_code read_kernel(parser *p) {
   }
   SN_TRY(sn_lex_expect(x, ")"));
   SN_TRY(read_grid(p));
+  mark_lines(p, loc.line);
   SN_TRY(sn_lex_expect(x, "{"));
   SN_TRY(read_block(p, NULL, NULL));
   SN_TRY(sn_lex_expect(x, "}"));
-  return x->token.kind == SN_TOKEN_END ? x->failed : sn_lex_fail(x, "text after the kernel");
+  p->k->line = p->line;
+  return sn_kernel_verify(p->k, x->diags);
+}
+
+/* Names are of one kernel. */
+static void begin_kernel(parser *p) {
+  p->values = sn_map_create(p->x.arena);
+  p->indices = sn_map_create(p->x.arena);
+  p->buffers = sn_map_create(p->x.arena);
+  p->line = NULL;
+  p->line_count = p->line_capacity = 0;
 }
 
 sn_code sn_kernel_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
                         sn_kernel **out) {
   parser p = {.k = NULL};
   sn_lex_begin(&p.x, arena, diags, file, text, bytes);
-  p.values = sn_map_create(arena);
-  p.indices = sn_map_create(arena);
-  p.buffers = sn_map_create(arena);
+  begin_kernel(&p);
   SN_TRY(read_kernel(&p));
-  SN_TRY(sn_kernel_verify(p.k, diags));
+  if (p.x.failed) return p.x.failed;
+  if (p.x.token.kind != SN_TOKEN_END) return sn_lex_fail(&p.x, "text after the kernel");
   *out = p.k;
+  return SN_OK;
+}
+
+sn_code sn_kernel_parse_all(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                            int *out_count, sn_kernel ***out) {
+  parser p = {.k = NULL};
+  sn_kernel **list = NULL;
+  int count = 0, capacity = 0;
+  sn_lex_begin(&p.x, arena, diags, file, text, bytes);
+  do {
+    begin_kernel(&p);
+    SN_TRY(read_kernel(&p));
+    SN_GROW(arena, list, count, capacity);
+    list[count++] = p.k;
+  } while (!p.x.failed && p.x.token.kind != SN_TOKEN_END);
+  if (p.x.failed) return p.x.failed;
+  *out_count = count;
+  *out = list;
   return SN_OK;
 }

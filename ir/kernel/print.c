@@ -303,16 +303,28 @@ static void print_param(sn_text *out, const sn_kparam *p) {
   if (p->divisor != 64) sn_text_add(out, " align %lld", (long long)p->divisor);
 }
 
-/* ---- public ---- */
-
-void sn_kernel_print(sn_text *out, const sn_kernel *k) {
-  printer p = {out, k, sn_k_names(k, out->arena)};
-  sn_text_add(out, "kernel %s(", k->name);
+static void print_params(sn_text *out, const sn_kernel *k) {
+  sn_text_char(out, '(');
   for (int j = 0; j < k->param_count; j++) {
     if (j) sn_text_add(out, ", ");
     print_param(out, &k->param[j]);
   }
-  sn_text_add(out, ") grid(");
+  sn_text_char(out, ')');
+}
+
+/* ---- public ---- */
+
+const char *sn_kernel_params_text(const sn_kernel *k, sn_arena *arena) {
+  sn_text out = sn_text_begin(arena);
+  print_params(&out, k);
+  return out.at;
+}
+
+void sn_kernel_print(sn_text *out, const sn_kernel *k) {
+  printer p = {out, k, sn_k_names(k, out->arena)};
+  sn_text_add(out, "kernel %s", k->name);
+  print_params(out, k);
+  sn_text_add(out, " grid(");
   for (int j = 0; j < k->grid_count; j++) {
     if (j) sn_text_add(out, ", ");
     print_index(&p, k->grid[j], 0);

@@ -111,6 +111,7 @@ sn_kv sn_krewrite_copy(sn_krewrite *w, sn_kv v) {
 sn_kernel *sn_krewrite_run(sn_krewrite *w, sn_arena *arena, const sn_kernel *from) {
   w->from = from;
   w->to = sn_kernel_create(arena, from->name);
+  w->to->loc = from->loc;
   w->map = SN_ARRAY(arena, from->ins_count, sn_kv);
   for (int j = 0; j < from->param_count; j++) w->map[from->param[j].value] = sn_k_param_new(w->to, &from->param[j]);
   sn_kv e[3] = {0};

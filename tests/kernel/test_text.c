@@ -111,44 +111,74 @@ static void round_trips(void **state) {
   sn_arena_destroy(a);
 }
 
-static void refuses(const char *body, const char *why) {
+/* The message names the line of the body (from 1) and says `why`. */
+static void refuses(const char *body, int line, const char *why) {
   sn_arena *a = sn_arena_create();
   sn_diags *d = sn_diags_create();
   sn_kernel *k = NULL;
   const char *text =
       sn_arena_printf(a, "kernel k(x: in f32, y: out f32, i: in i32, b: in bf16) grid(2) {\n%s}\n", body);
-  assert_int_not_equal(sn_kernel_parse(a, d, "t", text, strlen(text), &k), SN_OK);
+  assert_int_equal(sn_kernel_parse(a, d, "t", text, strlen(text), &k), SN_ERR_INPUT);
   assert_null(k);
+  assert_int_equal(d->count, 1);
   const char *message = sn_diags_print(d, a);
   if (!strstr(message, why)) fail_msg("expected `%s` in\n%s", why, message);
+  if (d->at[0].loc.line != line + 1) fail_msg("line %d instead of %d:\n%s", d->at[0].loc.line, line + 1, message);
   sn_diags_destroy(d);
   sn_arena_destroy(a);
 }
 
 static void bad_text_is_refused(void **state) { /* table */
   (void)state;
-  refuses("%1 = frob 1 : f32[1,1]\n", "frob");
-  refuses("%1 = neg %2 : f32[1,1]\n", "%2 is not defined");
-  refuses("%1 = neg 1 : f32[0,1]\n", "out of range");
-  refuses("%1 = cast 1 : f32[1,1]\n", "use const");
-  refuses("%1 = add 1 : f32[1,1]\n", "number of operands");
-  refuses("%1 = load y[0 : 0, 1] : f32[1,4]\n", "loads from an `out`");
-  refuses("%1 = const 1 : f32[1,1]\nstore x[0 : 0, 1], %1\n", "stores to an `in`");
-  refuses("%1 = load b[0 : 0, 1] : bf16[1,4]\n%2 = add %1, %1 : bf16[1,4]\n", "cast first");
-  refuses("%1 = load x[0 : 0, 1] : f32[1,4]\n%2 = add %1, %1 : f32[4,4]\n", "broadcast is explicit");
-  refuses("%1 = load x[iload(x, 0) : 0, 1] : f32[1,4]\n", "iload needs");
-  refuses("%1 = load x[g1 : 0, 1] : f32[1,4]\n", "no such grid dimension");
-  refuses("%1 = load x[1/0 : 0, 1] : f32[1,4]\n", "not positive");
-  refuses("for i1 = 0 to 4 step 1 {\n}\n%1 = load x[i1 : 0, 1] : f32[1,4]\n", "unknown index");
-  refuses("for i1 = 0 to 4 step 0 {\n}\n", "positive constant");
-  refuses("for i1 = 0 to 4 step 1 {\n%1 = const 1 : f32[1,1]\n}\nstore y[0 : 0, 1], %1\n", "not in scope");
-  refuses("%1 = const 1 : f32[2,2]\n%2 = mma 0, %1, %1 vnni : f32[2,2]\n", "vnni");
-  refuses("%1 = const 1 : f32[2,3]\n%2 = mma 0, %1, %1 : f32[2,3]\n", "do not multiply");
-  refuses("%1 = rsum 0 axis 1 : f32[2,1]\n", "use const");
-  refuses("%1, %2 = const 1 : f32[2,1]\n", "2 names for 1");
-  refuses("%1 = const 1 : f32[2,1]\n%1 = const 1 : f32[2,1]\n", "defined twice");
-  refuses("%1 = if 1 {\n%2 = const 1 : f32[1,1]\nyield %2\n} else {\n%3 = const 1 : i32[1,1]\nyield %3\n}\n",
+  refuses("%1 = frob 1 : f32[1,1]\n", 1, "frob");
+  refuses("%1 = neg %2 : f32[1,1]\n", 1, "%2 is not defined");
+  refuses("%1 = neg 1 : f32[0,1]\n", 1, "out of range");
+  refuses("%1 = cast 1 : f32[1,1]\n", 1, "use const");
+  refuses("%1 = add 1 : f32[1,1]\n", 1, "number of operands");
+  refuses("%1 = load y[0 : 0, 1] : f32[1,4]\n", 1, "loads from an `out`");
+  refuses("%1 = const 1 : f32[1,1]\nstore x[0 : 0, 1], %1\n", 2, "stores to an `in`");
+  refuses("%1 = load b[0 : 0, 1] : bf16[1,4]\n%2 = add %1, %1 : bf16[1,4]\n", 2, "cast first");
+  refuses("%1 = load x[0 : 0, 1] : f32[1,4]\n%2 = add %1, %1 : f32[4,4]\n", 2, "a broadcast is written as bcast");
+  refuses("%1 = load x[iload(x, 0) : 0, 1] : f32[1,4]\n", 1, "iload of another buffer");
+  refuses("%1 = load x[g1 : 0, 1] : f32[1,4]\n", 1, "no such grid dimension");
+  refuses("%1 = load x[1/0 : 0, 1] : f32[1,4]\n", 1, "not positive");
+  refuses("for i1 = 0 to 4 step 1 {\n}\n%1 = load x[i1 : 0, 1] : f32[1,4]\n", 3, "unknown index");
+  refuses("for i1 = 0 to 4 step 0 {\n}\n", 1, "a constant of 1 or more");
+  refuses("for i1 = 0 to 4 step 1 {\n%1 = const 1 : f32[1,1]\n}\nstore y[0 : 0, 1], %1\n", 4, "not in scope");
+  refuses("%1 = const 1 : f32[2,2]\n%2 = mma 0, %1, %1 vnni : f32[2,2]\n", 2, "vnni");
+  refuses("%1 = const 1 : f32[2,3]\n%2 = mma 0, %1, %1 : f32[2,3]\n", 2, "do not multiply");
+  refuses("%1 = rsum 0 axis 1 : f32[2,1]\n", 1, "use const");
+  refuses("%1, %2 = const 1 : f32[2,1]\n", 1, "2 names for 1");
+  refuses("%1 = const 1 : f32[2,1]\n%1 = const 1 : f32[2,1]\n", 2, "defined twice");
+  refuses("%1 = if 1 {\n%2 = const 1 : f32[1,1]\nyield %2\n} else {\n%3 = const 1 : i32[1,1]\nyield %3\n}\n", 5,
           "type of a yielded");
+}
+
+/* Kernels one after another; a mistake in the second is at its line of the whole text. */
+static void reads_all(void **state) {
+  (void)state;
+  sn_arena *a = sn_arena_create();
+  sn_diags *d = sn_diags_create();
+  static const char *const bad =
+      "kernel a(x: out f32) grid(1) {\n  %1 = const 1 : f32[1,1]\n  store x[0 : 0, 1], %1\n}\n"
+      "\n// the second\nkernel b(x: in f32) grid(1) {\n  %1 = const 1 : f32[1,1]\n"
+      "  store x[0 : 0, 1], %1\n}\n";
+  sn_kernel **list = NULL;
+  int count = 0;
+  assert_int_equal(sn_kernel_parse_all(a, d, "t", bad, strlen(bad), &count, &list), SN_ERR_INPUT);
+  assert_int_equal(d->at[0].loc.line, 9);
+  assert_non_null(d->at[0].expected);
+  assert_string_equal(d->at[0].found, "store x[0 : 0, 1], %1");
+  char *good = sn_arena_strdup(a, bad);
+  memcpy(strstr(good, "b(x: in"), "b(x:out", 7);
+  assert_int_equal(sn_kernel_parse_all(a, d, "t", good, strlen(good), &count, &list), SN_OK);
+  assert_int_equal(count, 2);
+  assert_string_equal(list[1]->name, "b");
+  assert_int_equal(list[1]->loc.line, 7);
+  assert_string_equal(sn_kernel_params_text(list[1], a), "(x: out f32)");
+  assert_int_equal(sn_kernel_parse_all(a, d, "t", "", 0, &count, &list), SN_ERR_INPUT);
+  sn_diags_destroy(d);
+  sn_arena_destroy(a);
 }
 
 static void verify_names_the_instruction(void **state) {
@@ -168,9 +198,8 @@ static void verify_names_the_instruction(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(prints_as_expected),
-      cmocka_unit_test(round_trips),
-      cmocka_unit_test(bad_text_is_refused),
+      cmocka_unit_test(prints_as_expected),           cmocka_unit_test(round_trips),
+      cmocka_unit_test(bad_text_is_refused),          cmocka_unit_test(reads_all),
       cmocka_unit_test(verify_names_the_instruction),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
