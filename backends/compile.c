@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backends/cache.h"
+#include "backends/edited.h"
 #include "backends/ref.h"
 #include "ir/ref/kinterp.h"
 #include "passes/lower/limits.h"
@@ -103,8 +104,8 @@ static int run_job(void *arg) {
   j->hit[x->i] = j->cache && sn_cache_get(j->cache, key.at, (size_t)key.count, arena, blob);
   if (j->hit[x->i]) return SN_OK;
   if (!j->backend->supports(j->target, j->kernel[x->i], arena, &why))
-    return sn_fail(j->diags[x->i], SN_ERR_DEVICE, (sn_loc){0}, "target %s cannot run kernel %s: %s", j->target->name,
-                   j->kernel[x->i]->name, why ? why : "no emission rule");
+    return sn_fail(j->diags[x->i], SN_ERR_DEVICE, j->kernel[x->i]->loc, "target %s cannot run kernel %s: %s",
+                   j->target->name, j->kernel[x->i]->name, why ? why : "no emission rule");
   SN_TRY(j->backend->emit(j->target, j->kernel[x->i], arena, j->diags[x->i], blob));
   if (j->cache) sn_cache_put(j->cache, key.at, (size_t)key.count, blob);
   return SN_OK;
@@ -151,7 +152,7 @@ static sn_code first_failure(const jobs *j, sn_diags *diags) {
     if (!j->code[i]) continue;
     const sn_diags *d = j->diags[i];
     if (!d->count)
-      return sn_fail(diags, j->code[i], (sn_loc){0}, "kernel %s: %s", j->kernel[i]->name,
+      return sn_fail(diags, j->code[i], j->kernel[i]->loc, "kernel %s: %s", j->kernel[i]->name,
                      j->code[i] == SN_ERR_LIMIT ? "out of memory" : "code generation failed");
     return sn_fail(diags, j->code[i], d->at[0].loc, "%s", d->at[0].message);
   }
@@ -221,6 +222,7 @@ static const char *target_text(const sn_compiled *c) {
 }
 
 static sn_code compile_ref(sn_module *m, sn_pass_env *env, watch *w) {
+  if (w->opt->kernels) SN_TRY(sn_edited_kernels(w->c, w->opt->kernels, env->diags));
   SN_TRY(sn_pipeline_run(m, env, "grad", after_pass, w));
   return sn_ref_plan(m, w->c->arena, &w->c->plan);
 }
@@ -245,10 +247,12 @@ static sn_code compile_device(sn_module *m, sn_pass_env *env, watch *w) {
   c->plan = lowered.plan;
   c->kernel = lowered.kernel;
   c->kernel_count = lowered.kernel_count;
+  c->edited = SN_ARRAY(c->arena, c->kernel_count + 1, bool);
   c->fused = m;
   c->mark = lowered.mark;
   c->mark_count = lowered.mark_count;
   c->lower_ms = now_ms() - start;
+  if (w->opt->kernels) SN_TRY(sn_edited_kernels(c, w->opt->kernels, env->diags));
   start = now_ms();
   SN_TRY(generate(c, w->opt, env->diags));
   if (w->opt->backend) SN_TRY(read_texts(c, env->diags));

@@ -8,19 +8,26 @@
 #include "passes/passes.h"
 #include "runtime/runtime.h"
 
+/* A stage as text, of a file of the user. */
+typedef struct sn_stage_text {
+  const char *file, *text;
+  size_t bytes;
+} sn_stage_text;
+
 typedef struct sn_compile_opt {
-  const char *target;        /* "cpu" (default), "template", "ref" */
-  const sn_backend *backend; /* one that was loaded: decides instead of `target`; NULL: none */
-  const char *isa;           /* "baseline", "avx2", "avx512", "amx": at most this; NULL: what the host has */
-  const char *precision;     /* "f32" (NULL): as written; "bf16": operands of products and attention, not for ref */
-  const char *disabled;      /* as sn_pass_env.disabled */
-  const char *fuse;          /* as sn_pass_env.fuse */
-  const char *model;         /* recorded in the plan */
-  const char *settings;      /* recorded in the plan */
-  const char *cache_dir;     /* object cache; NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter; "": no cache */
-  int threads;               /* of code generation; 0: all cores */
-  sn_map *hits;              /* as sn_pass_env.hits */
-  bool interpret;            /* kernels made for the target are run by the kernel interpreter, not by its code */
+  const char *target;           /* "cpu" (default), "template", "ref" */
+  const sn_backend *backend;    /* one that was loaded: decides instead of `target`; NULL: none */
+  const char *isa;              /* "baseline", "avx2", "avx512", "amx": at most this; NULL: what the host has */
+  const char *precision;        /* "f32" (NULL): as written; "bf16": operands of products and attention, not for ref */
+  const char *disabled;         /* as sn_pass_env.disabled */
+  const char *fuse;             /* as sn_pass_env.fuse */
+  const char *model;            /* recorded in the plan */
+  const char *settings;         /* recorded in the plan */
+  const char *cache_dir;        /* object cache; NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter; "": no cache */
+  int threads;                  /* of code generation; 0: all cores */
+  sn_map *hits;                 /* as sn_pass_env.hits */
+  const sn_stage_text *kernels; /* of the user, in place of those of the same names; NULL: none */
+  bool interpret;               /* kernels made for the target are run by the kernel interpreter, not by its code */
   /* Called after each pass (dumps); NULL: none. */
   void (*after)(void *user, const char *pass, const sn_module *m, double ms);
   void *user;
@@ -37,7 +44,9 @@ typedef struct sn_compiled {
   sn_module *flat;           /* graphs without call and grad: what the interpreter runs (ref target, blame) */
   int kernel_count;
   sn_kernel **kernel; /* of plan->code[i]; none for ref */
-  sn_module *fused;   /* after all passes; NULL for ref */
+  int edited_count;
+  bool *edited;     /* by kernel: it is one of opt->kernels that differs from what was lowered */
+  sn_module *fused; /* after all passes; NULL for ref */
   int mark_count;
   const sn_lower_mark *mark; /* where the plan holds its values */
   int cache_hits, cache_misses;

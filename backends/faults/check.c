@@ -256,6 +256,7 @@ static sn_code compile_and_run(session *x) {
                              .isa = v->isa,
                              .disabled = v->disabled,
                              .hits = v->hits,
+                             .kernels = v->kernels,
                              .interpret = v->interpret,
                              .cache_dir = v->cache_dir ? v->cache_dir : "",
                              .threads = 1};

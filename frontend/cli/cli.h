@@ -78,7 +78,11 @@ SN_MUST sn_code cli_use_backend(cli *c);
 const char *cli_tool(cli *c, const char *name);
 /* Compiler options from the flags. */
 sn_compile_opt cli_compile_opt(cli *c, const cli_source *s);
-/* sn_compile with a progress line. */
+/* Is this the first word of the text, after blanks and comments? "sinter", "kernel" and "plan" begin the stages. */
+bool cli_text_begins(const char *text, const char *word);
+/* The stage that an option names, read; NULL: not given. */
+SN_MUST sn_code cli_stage(cli *c, cli_option o, const sn_stage_text **out);
+/* sn_compile with a progress line and what --kernels names; says which kernels are the user's. */
 SN_MUST sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out);
 /* Value of every symbol: --dim, else B = 12 and T = the setting `context` or the maximum, else the maximum. */
 SN_MUST sn_code cli_dims(cli *c, const sn_types *types, const char *settings, int64_t **out);

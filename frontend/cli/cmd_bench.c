@@ -94,6 +94,8 @@ sn_code cli_bench(cli *c) {
   const char *path;
   sn_text t = sn_text_begin(c->arena);
   SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
+  if (cli_has(c, CLI_LADDER) && cli_has(c, CLI_KERNELS))
+    return cli_usage_error(c, "--ladder and --kernels: each rung has kernels of its own");
   if (cli_has(c, CLI_LADDER)) {
     SN_TRY(bench_ladder(c, path, &t));
   } else {

@@ -79,11 +79,34 @@ sn_code cli_dump(cli *c) {
   return SN_OK;
 }
 
-sn_code cli_opt(cli *c) {
-  const char *path;
+/* Kernel text, verified: numbered in program order, without what nothing needs. */
+static sn_code opt_kernels(cli *c, const char *path, const char *text, size_t bytes) {
+  sn_kernel **list;
+  int count;
+  sn_text t = sn_text_begin(c->arena);
+  SN_TRY(sn_kernel_parse_all(c->arena, c->diags, path, text, bytes, &count, &list));
+  for (int i = 0; i < count; i++) {
+    sn_kernel_print(&t, sn_kernel_finish(c->arena, list[i]));
+    sn_text_char(&t, '\n');
+  }
+  fputs(t.at, stdout);
+  return SN_OK;
+}
+
+static sn_code opt_graphs(cli *c, const char *path) {
   cli_source s;
-  SN_TRY(cli_word(c, "FILE.sn", &path));
   SN_TRY(cli_load(c, path, NULL, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   SN_TRY(run_passes(c, s.module, cli_get(c, CLI_PASS, "fuse")));
   return print_graphs(c, s.module);
+}
+
+sn_code cli_opt(cli *c) {
+  const char *path;
+  char *text;
+  size_t bytes;
+  SN_TRY(cli_word(c, "FILE", &path));
+  if (strlen(path) > 3 && !strcmp(path + strlen(path) - 3, ".sn")) return opt_graphs(c, path);
+  SN_TRY(cli_read_file(c, path, (size_t)1 << 28, &text, &bytes));
+  if (cli_text_begins(text, "kernel")) return opt_kernels(c, path, text, bytes);
+  return opt_graphs(c, path);
 }

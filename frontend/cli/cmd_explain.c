@@ -19,6 +19,11 @@ static int64_t slot_bytes(const report *r, const sn_slot *s) {
   return cli_value_of(s->elements, r->dims) * (int64_t)sn_elem_bytes(s->type->elem);
 }
 
+/* Is it a launch of a kernel of the user? */
+static bool is_edited(const report *r, const sn_step *s) {
+  return s->kind == SN_STEP_LAUNCH && r->edited && r->edited[s->code];
+}
+
 static void json_step(sn_text *t, const report *r, int index, bool first) {
   const sn_step *s = &r->plan->graph[r->graph].step[index];
   const char *name = s->kind == SN_STEP_LAUNCH ? r->plan->code[s->code].name : s->kind_name;
@@ -30,6 +35,7 @@ static void json_step(sn_text *t, const report *r, int index, bool first) {
   sn_json_quote(t, s->ops ? s->ops : "");
   sn_text_add(t, ", \"where\": ");
   sn_json_quote(t, s->where ? s->where : "");
+  if (is_edited(r, s)) sn_text_add(t, ", \"edited\": true");
   sn_text_add(t, ", \"flops\": %lld, \"bytes_read\": %lld, \"bytes_written\": %lld}",
               (long long)cli_value_of(s->flops, r->dims), (long long)cli_value_of(s->bytes_read, r->dims),
               (long long)cli_value_of(s->bytes_written, r->dims));
@@ -80,9 +86,9 @@ static void text_steps(cli *c, sn_text *t, const report *r) {
     int64_t f = cli_value_of(s->flops, r->dims), a = cli_value_of(s->bytes_read, r->dims),
             b = cli_value_of(s->bytes_written, r->dims);
     flops += f, read += a, written += b;
-    sn_text_add(t, "%4d %-9s %10s %10s %10s  %s%s%s\n", ++kernels, s->kind_name, cli_human(c->arena, (double)f, ""),
+    sn_text_add(t, "%4d %-9s %10s %10s %10s  %s%s%s%s\n", ++kernels, s->kind_name, cli_human(c->arena, (double)f, ""),
                 cli_human(c->arena, (double)a, "B"), cli_human(c->arena, (double)b, "B"), s->ops ? s->ops : "",
-                s->where ? "   @ " : "", s->where ? s->where : "");
+                s->where ? "   @ " : "", s->where ? s->where : "", is_edited(r, s) ? "   (yours)" : "");
   }
   sn_text_add(t, "%4d kernels   %10s %10s %10s  in all\n", kernels, cli_human(c->arena, (double)flops, ""),
               cli_human(c->arena, (double)read, "B"), cli_human(c->arena, (double)written, "B"));
@@ -134,7 +140,7 @@ sn_code cli_explain(cli *c) {
   sn_compile_opt opt = cli_compile_opt(c, &s);
   SN_TRY(cli_compile(c, s.module, &opt, &compiled));
   SN_TRY(cli_dims(c, compiled.plan->types, s.settings, &dims));
-  r = (report){.plan = compiled.plan, .dims = dims};
+  r = (report){.plan = compiled.plan, .dims = dims, .edited = compiled.edited};
   SN_TRY(cli_graph(c, r.plan, &r.graph));
   SN_TRY(sn_plan_peak_bytes(r.plan, r.graph, dims, &peak));
   if (cli_has(c, CLI_HTML)) return write_html(c, &compiled, &r, peak);

@@ -155,21 +155,15 @@ static int count_lines(const char *s) {
 
 /* Kernels one after another, as `dump --emit kernel` writes them. */
 static sn_code inspect_kernels(file *f) {
-  sn_text list = sn_text_begin(f->c->arena);
-  int count = 0;
-  for (const char *at = f->data; at && *at; count++) {
-    const char *next = strstr(at + 1, "\nkernel ");
-    sn_kernel *k;
-    SN_TRY(sn_kernel_parse(f->c->arena, f->c->diags, f->path, at, next ? (size_t)(next + 1 - at) : strlen(at), &k));
-    SN_TRY(sn_kernel_verify(k, f->c->diags));
-    if (f->json)
-      sn_text_add(&list, "%s\"%s\": %d", count ? ", " : "", k->name, k->ins_count - 1);
-    else
-      sn_text_add(&list, "  kernel %s: %d instructions\n", k->name, k->ins_count - 1);
-    at = next ? next + 1 : NULL;
-  }
+  sn_kernel **list;
+  int count;
+  SN_TRY(sn_kernel_parse_all(f->c->arena, f->c->diags, f->path, f->data, f->bytes, &count, &list));
   kind(f, "kernel text");
-  sn_text_add(&f->out, f->json ? ", \"kernels\": {%s}}\n" : "%s", list.at);
+  sn_text_add(&f->out, f->json ? ", \"kernels\": {" : "");
+  for (int i = 0; i < count; i++)
+    sn_text_add(&f->out, f->json ? "%s\"%s\": %d" : "%s  kernel %s: %d instructions\n", f->json && i ? ", " : "",
+                list[i]->name, list[i]->ins_count - 1);
+  sn_text_add(&f->out, f->json ? "}}\n" : "");
   return SN_OK;
 }
 
@@ -289,7 +283,7 @@ static sn_code inspect_file(file *f) {
   if (f->bytes > 9 && f->data[8] == '{') return inspect_safetensors(f);
   if (memchr(f->data, 0, f->bytes)) return unknown_kind(f);
   if (starts(f, "{")) return inspect_json(f);
-  if (starts(f, "kernel ")) return inspect_kernels(f);
+  if (cli_text_begins(f->data, "kernel")) return inspect_kernels(f);
   return strstr(f->data, "sinter") ? inspect_graph(f) : unknown_kind(f);
 }
 

@@ -183,7 +183,41 @@ static void debug_plan(cli *c, const sn_plan *p) {
   }
 }
 
+bool cli_text_begins(const char *text, const char *word) {
+  for (;;) {
+    text += strspn(text, " \t\r\n");
+    if (strncmp(text, "//", 2)) break;
+    text += strcspn(text, "\n");
+  }
+  size_t n = strlen(word);
+  return !strncmp(text, word, n) && (text[n] == ' ' || text[n] == '\t');
+}
+
+sn_code cli_stage(cli *c, cli_option o, const sn_stage_text **out) {
+  const char *path = cli_get(c, o, NULL);
+  char *text;
+  size_t bytes;
+  *out = NULL;
+  if (!path) return SN_OK;
+  SN_TRY(cli_read_file(c, path, (size_t)1 << 28, &text, &bytes));
+  sn_stage_text *t = SN_NEW(c->arena, sn_stage_text);
+  *t = (sn_stage_text){path, text, bytes};
+  *out = t;
+  return SN_OK;
+}
+
+/* Which kernels are not those that were lowered. */
+static void say_edited(cli *c, const sn_compile_opt *opt, const sn_compiled *k) {
+  sn_text names = sn_text_begin(c->arena);
+  for (int i = 0; i < k->kernel_count; i++)
+    if (k->edited[i]) sn_text_add(&names, "%s%s", names.count ? ", " : "", k->kernel[i]->name);
+  fprintf(stderr, "sinter: %s: %s\n", opt->kernels->file,
+          k->edited_count ? sn_arena_printf(c->arena, "in place of the lowered kernels: %s", names.at)
+                          : "no kernel differs from the lowered ones");
+}
+
 sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out) {
+  SN_TRY(cli_stage(c, CLI_KERNELS, &opt->kernels));
   compiling x = {
       .c = c, .progress = cli_progress_begin("compile", "kernels"), .passing = cli_progress_begin("compile", "passes")};
   opt->on_kernel = on_kernel;
@@ -196,6 +230,7 @@ sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out)
   cli_log(&c->log, CLI_LOG_INFO,
           "compiled %d kernels, %d of them from the cache: passes %.3f s, lowering %.3f s, code %.3f s",
           out->kernel_count, out->cache_hits, out->pass_ms * 1e-3, out->lower_ms * 1e-3, out->code_ms * 1e-3);
+  if (opt->kernels) say_edited(c, opt, out);
   debug_plan(c, out->plan);
   return SN_OK;
 }

@@ -8,6 +8,7 @@ typedef struct cli_report {
   const sn_plan *plan;
   int graph;
   const int64_t *dims;
+  const bool *edited;    /* by kernel: one of --kernels */
   const double *step_ms; /* measured, by step; NULL: not */
 } cli_report;
 

@@ -91,6 +91,7 @@ sn_code cli_variant(cli *c, sn_variant *out) {
                       .disabled = cli_get(c, CLI_DISABLE, NULL),
                       .cache_dir = "",
                       .threads = (int)threads};
+  SN_TRY(cli_stage(c, CLI_KERNELS, &out->kernels));
   sn_target target;
   const sn_backend *backend;
   const sn_compile_opt opt = {.target = out->target, .isa = out->isa};

@@ -66,6 +66,7 @@ static kind kind_of(cli_option o) {
     case CLI_OUTPUT:
     case CLI_EMIT:
     case CLI_GRAPH:
+    case CLI_KERNELS:
     case CLI_DIM:
     case CLI_IN:
     case CLI_OUT:

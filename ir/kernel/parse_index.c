@@ -20,7 +20,9 @@ sn_code sn_kparser_wants(sn_kparser *p, const char *expected) {
 sn_code sn_kparser_buffer(sn_kparser *p, sn_kv *out) {
   sn_lexer *x = &p->x;
   bool local = x->token.kind == SN_TOKEN_VALUE;
-  *out = local ? sn_kparser_get(p->values, x->token.text) : x->token.kind == SN_TOKEN_NAME ? sn_kparser_get(p->buffers, x->token.text) : 0;
+  *out = local                            ? sn_kparser_get(p->values, x->token.text)
+         : x->token.kind == SN_TOKEN_NAME ? sn_kparser_get(p->buffers, x->token.text)
+                                          : 0;
   if (!*out) return sn_kparser_wants(p, "a buffer");
   sn_lex_next(x);
   return x->failed;
