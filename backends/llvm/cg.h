@@ -14,6 +14,7 @@
 enum { CG_FLIGHT = 4 }; /* most rows whose phases overlap */
 
 typedef struct cg_uk cg_uk; /* microkernels, mma.h */
+typedef struct cg_slides cg_slides;
 
 typedef struct cg {
   ll g;
@@ -44,6 +45,7 @@ typedef struct cg {
   int64_t *spill; /* per value: workspace offset of what later phases read again, CG_SPILL_* */
   /* products */
   cg_uk *uk;
+  cg_slides *slides;
   ll_v transpose[9];     /* function by element bytes */
   ll_v interleave, turn; /* functions, mma_pack.c */
   ll_v tile_config;      /* of whole tiles */
@@ -125,6 +127,9 @@ void cg_transpose_mem(cg *c, sn_elem e, ll_v src, ll_v src_ld, ll_v rows, ll_v c
 /* the same of elements of `bytes` bytes, with row strides in bytes */
 void cg_transpose_bytes(cg *c, int bytes, ll_v src, ll_v src_ld, ll_v rows, ll_v cols, ll_v dst, ll_v dst_ld);
 
+/* mma_slide.c: finds them; emits what every instance does first */
+void cg_slides_find(cg *c);
+void cg_slides_begin(cg *c);
 /* mma.c */
 void cg_mma(cg *c, sn_kv v);
 /* Products with what surrounds them: the product loop of a `for`, and a store straight into its destination. Returns

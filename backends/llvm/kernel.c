@@ -174,6 +174,7 @@ static void emit_function(cg *c) {
   ll_loop_begin(g, &l, LLVMGetParam(f, 2), LLVMGetParam(f, 3), ll_i(g, 1), 0, NULL, true);
   c->first = ll_icmp(g, LLVMIntEQ, l.iv, LLVMGetParam(f, 2));
   split_instance(c, l.iv);
+  cg_slides_begin(c);
   emit_block(c, 0);
   ll_loop_end(g, &l, NULL);
   if (tiles) cg_amx_end(c);
@@ -213,6 +214,7 @@ static void prepare(compilation *job) {
   c->least = SN_ARRAY(scratch, n, int64_t);
   for (int v = 0; v < n; v++) c->spill[v] = CG_SPILL_NONE, c->least[v] = INT64_MAX;
   place_locals(c);
+  cg_slides_find(c);
 }
 
 static sn_code run(compilation *job) {

@@ -48,6 +48,10 @@ static bool whole_steps(const cg_product *p, const request *r) {
   return true;
 }
 
+static void read_slid(cg_product *p, cg_operand *o) {
+  o->slid = !p->amx && !p->pairs && o->in_place && cg_is_window(p->c, o->v) && cg_slid(p->c, o->v, &o->mem);
+}
+
 static void describe(cg *c, const request *r, cg_product *p) {
   ll *g = &c->g;
   const sn_kins *x = cg_ins(c, r->v);
@@ -65,6 +69,7 @@ static void describe(cg *c, const request *r, cg_product *p) {
   p->amx = cg_tile_product(c->k, x, &g->isa);
   if (p->amx) p->elem_a = SN_ELEM_BF16;
   p->whole_steps = whole_steps(p, r);
+  if (!r->iv && !r->k_total) read_slid(p, &p->a), read_slid(p, &p->b);
   limit_k(p, &p->a, 1);
   limit_k(p, &p->b, p->pairs ? 2 : 1);
   if (p->a.limit && p->a.pad_zero) p->valid = cg_clamp(c, cg_index(c, p->a.limit), 0, p->m);
@@ -136,6 +141,10 @@ static bool advances(const stepping *s, sn_kv off, sn_kv stride, int per) {
   return x->op == SN_K_ISUB && gains(s, x->a[1], &gain) && gain == 0 && advances(s, x->a[0], stride, per);
 }
 
+bool cg_moves_along(const sn_kernel *k, sn_kv iv, int64_t step, sn_kv off, sn_kv stride) {
+  return advances(&(stepping){.k = k, .iv = iv, .step = step}, off, stride, 1);
+}
+
 /* the window moves along k by its stride, and its limit along k shrinks with the loop variable */
 static bool sweeps(const stepping *s, const sn_kins *x, bool k_rows, int per) {
   int64_t n;
@@ -192,6 +201,11 @@ static bool is_k_loop(const cg *c, const cg_step *s, k_loop *l) {
       if (l->mma[q] == l->mma[j]) return false;
   }
   return true;
+}
+
+bool cg_is_product_loop(const cg *c, const cg_step *s) {
+  k_loop l;
+  return is_k_loop(c, s, &l);
 }
 
 /* the extent of k that the loop covers */

@@ -2,6 +2,7 @@
  *   mma.c          recognises products with what surrounds them and describes one
  *   mma_operand.c  where operands lie, and the copies that bring them into a form that microkernels read
  *   mma_keep.c     copies that outlive an instance
+ *   mma_slide.c    the same of windows that slide along a loop
  *   mma_blocks.c   macro tile -> calls of microkernels
  *   mma_kernels.c  microkernels
  *   mma_tiles.c    products of bf16 on AMX tiles      mma_pack.c  their operands      mma_amx.c  their microkernel */
@@ -47,6 +48,7 @@ typedef struct cg_operand {
   bool k_rows;     /* rows of the tile run along k */
   bool mem_k_rows; /* rows of memory run along k */
   bool pad_zero;
+  bool slid;            /* read where mma_slide.c copied it */
   sn_kv k_limit, limit; /* window limits along k and across; 0: none or proven */
 } cg_operand;
 
@@ -69,6 +71,10 @@ typedef struct cg_product {
   sn_kv holds, fails; /* a column limit known to hold / not to hold here */
 } cg_product;
 
+/* mma.c */
+bool cg_is_product_loop(const cg *c, const cg_step *s); /* a loop over k that is one product */
+/* does off gain `stride` for every 1 of the loop variable? */
+bool cg_moves_along(const sn_kernel *k, sn_kv iv, int64_t step, sn_kv off, sn_kv stride);
 /* mma_operand.c */
 cg_operand cg_operand_of(cg *c, sn_kv v, bool k_rows);
 cg_mat cg_window_mat(cg *c, const sn_kins *x);
@@ -77,7 +83,15 @@ bool cg_direct_b(const cg_product *p, sn_elem e); /* can microkernels read b of 
 void cg_run_product(cg_product *p);
 /* mma_keep.c: may a copy of b be kept for the next instances? *fill (if asked for): must this one make it? */
 bool cg_keeps(const cg_product *p, ll_v *fill);
-ll_v cg_keep(cg *c, int64_t bytes); /* workspace that lasts from one instance to the next */
+ll_v cg_keep(cg *c, int64_t bytes);          /* workspace that lasts from one instance to the next */
+int64_t cg_keep_bytes(cg *c, int64_t bytes); /* the same as an offset from c->kept */
+/* Grid dimensions that an index value depends on, as bits; all of them for loops other than `iv`. */
+int cg_dims_of(const cg *c, sn_kv v, sn_kv iv);
+int cg_first_free(const cg *c, int dims);    /* of the trailing dimensions that do not matter */
+bool cg_one_instance(const cg *c, int from); /* have all dimensions from there on extent 1? */
+ll_v cg_starts_over(cg *c, int from);        /* is this the first instance of a call, or are all those dimensions 0? */
+/* mma_slide.c: is the window copied for many instances? *out: where; its limits hold there too */
+bool cg_slid(cg *c, sn_kv v, cg_mat *out);
 /* mma_blocks.c */
 void cg_emit_blocks(const cg_product *p);
 void cg_zero(const cg_product *p, ll_v from, ll_v to); /* rows [from, to) of the accumulator */

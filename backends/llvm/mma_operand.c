@@ -213,8 +213,8 @@ static ll_v b_in_place(const cg_product *p, bool *always) {
   if (b->limit && b->limit == p->fails) *always = false;
   if (b->limit && b->limit != p->holds && *always)
     condition = ll_icmp(g, LLVMIntSGE, cg_index(c, b->limit), ll_i(g, p->n));
-  if (!cg_is_window(c, b->v) || !b->mem_k_rows || p->m < (cg_keeps(p, NULL) ? KEPT_ROWS : ALIAS_ROWS) || p->pairs ||
-      !*always)
+  if (b->slid || !cg_is_window(c, b->v) || !b->mem_k_rows || p->m < (cg_keeps(p, NULL) ? KEPT_ROWS : ALIAS_ROWS) ||
+      p->pairs || !*always)
     return condition;
   const sn_kins *x = cg_ins(c, b->v);
   sn_kv stride = x->a[b->mem_k_rows == b->k_rows ? 2 : 3];

@@ -69,30 +69,61 @@ void cg_transpose_mem(cg *c, sn_elem e, ll_v src, ll_v src_ld, ll_v rows, ll_v c
                      ll_mul(g, dst_ld, bytes));
 }
 
-/* a window of an `in` buffer that can be read where it is */
-static bool in_place(const cg *c, sn_kv v) {
+/* ---- values --------------------------------------------------------------------------------------------------------
+ */
+
+static void transpose_from(cg *c, sn_kv v, ll_v src, ll_v ld) {
+  ll *g = &c->g;
+  sn_ktype t = cg_type(c, cg_ins(c, v)->a[0]);
+  ll_v dst_ld = ll_i(g, cg_ld(&c->p, cg_type(c, v)));
+  cg_transpose_mem(c, t.elem, src, ld, ll_i(g, t.r), ll_i(g, t.c), cg_slot(c, v), dst_ld);
+}
+
+static void transpose_window(cg *c, sn_kv v) {
+  ll *g = &c->g;
+  const sn_kins *x = cg_ins(c, cg_ins(c, v)->a[0]);
+  ll_v off = ll_mul(g, cg_index(c, x->a[1]), ll_i(g, (int64_t)sn_elem_bytes(x->type.elem)));
+  transpose_from(c, v, ll_gep(g, cg_buffer(c, x->a[0]), off), cg_index(c, x->a[2]));
+}
+
+static void transpose_copy(cg *c, sn_kv v) {
+  sn_kv s = cg_ins(c, v)->a[0];
+  sn_ktype t = cg_type(c, s);
+  int ld = cg_ld(&c->p, t);
+  ll_v src = cg_ws_at(c, cg_temp(c, cg_slot_bytes(&c->p, t)));
+  cg_copy(c, s, src, ld, (cg_part){.cols = t.c, .elem = t.elem});
+  transpose_from(c, v, src, ll_i(&c->g, ld));
+}
+
+/* Can the window of an `in` buffer be read where it is? *whole: when its limits do not bite, NULL: always. */
+static bool in_place(cg *c, sn_kv v, ll_v *whole) {
   const sn_kins *x = cg_ins(c, v);
   int64_t cs;
+  *whole = NULL;
   if (x->op != SN_K_LOAD || !c->p.virt[v] || !sn_k_is_const(c->k, x->a[3], &cs) || cs != 1) return false;
-  return (!x->a[4] || cg_limit_holds(c, x->a[4], x->type.r)) && (!x->a[5] || cg_limit_holds(c, x->a[5], x->type.c));
+  for (int j = 4; j < 6; j++) {
+    int extent = j == 4 ? x->type.r : x->type.c;
+    if (!x->a[j] || cg_limit_holds(c, x->a[j], extent)) continue;
+    ll_v holds = ll_icmp(&c->g, LLVMIntSGE, cg_index(c, x->a[j]), ll_i(&c->g, extent));
+    *whole = *whole ? ll_and(&c->g, *whole, holds) : holds;
+  }
+  return true;
 }
 
 void cg_transpose(cg *c, sn_kv v) {
-  ll *g = &c->g;
   sn_kv s = cg_ins(c, v)->a[0];
-  sn_ktype t = cg_type(c, s), out = cg_type(c, v);
-  int ld = cg_ld(&c->p, t);
-  ll_v src, src_ld = ll_i(g, ld);
+  ll_v whole;
+  ll_branch br;
   if (!c->p.virt[s]) {
-    src = cg_slot(c, s);
-  } else if (in_place(c, s)) {
-    const sn_kins *x = cg_ins(c, s);
-    src = ll_gep(g, cg_buffer(c, x->a[0]), ll_mul(g, cg_index(c, x->a[1]), ll_i(g, (int64_t)sn_elem_bytes(t.elem))));
-    src_ld = cg_index(c, x->a[2]);
+    transpose_from(c, v, cg_slot(c, s), ll_i(&c->g, cg_ld(&c->p, cg_type(c, s))));
+  } else if (!in_place(c, s, &whole)) {
+    transpose_copy(c, v);
   } else {
-    src = cg_ws_at(c, cg_temp(c, cg_slot_bytes(&c->p, t)));
-    cg_copy(c, s, src, ld, (cg_part){.cols = t.c, .elem = t.elem});
+    if (whole) ll_if(&c->g, &br, whole);
+    transpose_window(c, v);
+    if (!whole) return;
+    ll_else(&c->g, &br);
+    transpose_copy(c, v);
+    ll_endif(&c->g, &br);
   }
-  ll_v dst_ld = ll_i(g, cg_ld(&c->p, out));
-  cg_transpose_mem(c, t.elem, src, src_ld, ll_i(g, t.r), ll_i(g, t.c), cg_slot(c, v), dst_ld);
 }

@@ -113,6 +113,8 @@ static sn_code all_queries(backward *w, sn_kv carry[2]) {
     sn_kv past = sn_k_ibin(k, SN_K_ILT, sn_build_dim(w->s.b, w->s.a->S), sn_k_iadd(k, w->s.k0, sn_k_i(k, w->s.bk)));
     /* a partial block: [mid0, mid1) is empty */
     r.mid1 = sn_k_iadd(k, sn_k_imul(k, past, r.mid0), sn_k_imul(k, sn_k_isub(k, sn_k_i(k, 1), past), r.mid1));
+    /* no more than all: what a backend can prove from a sum of products is less */
+    r.mid1 = sn_k_ibin(k, SN_K_IMIN, r.mid1, sn_build_dim(w->s.b, w->s.a->T));
   }
   if (r.has_low) SN_TRY(keys_loop(w, r.lo, r.mid0, true, carry));
   if (r.has_full) SN_TRY(keys_loop(w, r.mid0, r.mid1, false, carry));

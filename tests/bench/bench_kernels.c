@@ -115,7 +115,7 @@ static void attention(const sn_target *t, const char *name, sn_kernel *k, const 
   entry *x = add(name, t, k);
   for (int j = 0; j < k->param_count; j++) {
     bool slope = !strcmp(k->param[j].name, "slope"), lse = !strcmp(k->param[j].name, "lse");
-    x->args[j].p = memory((int64_t)o->heads * o->t * o->d, SN_ELEM_F32, slope ? 0.01 : 1, (uint64_t)j);
+    x->args[j].p = memory(px_attention_elements(o, k->param[j].name), SN_ELEM_F32, slope ? 0.01 : 1, (uint64_t)j);
     for (int64_t i = 0; lse && i < (int64_t)o->heads * o->t; i++) ((float *)x->args[j].p)[i] += 20;
   }
   x->flops = products * o->heads * o->t * (double)o->t * o->d; /* the causal half of 2 flops each */
@@ -125,6 +125,8 @@ static void candidates(sn_arena *a, const sn_target *t) {
   int bn = t->isa >= SN_ISA_AVX512 ? 64 : 32, nb = t->isa >= SN_ISA_AVX512 ? 48 : 32;
   px_attention o = {12, 1024, 64, 64, 64, .keys_major = true, .causal = true, .scale = 0.125}, q = o;
   q.keys_major = false;
+  px_attention m = o;
+  m.model = true;
   contract(a, t, "contract 1024x1024x1024 packed",
            (px_contract){1024, 1024, 1024, 64, bn, 1024, 256, true, .elem = SN_ELEM_F32});
   contract(a, t, "contract 1024^3 packed, symbolic M",
@@ -168,6 +170,9 @@ static void candidates(sn_arena *a, const sn_target *t) {
   attention(t, "attention forward 12x1024x64 [q,k]", px_attention_forward(a, &q), &q, 2);
   attention(t, "attention dk dv 12x1024x64", px_attention_dkv(a, &o), &o, 4);
   attention(t, "attention dq 12x1024x64", px_attention_dq(a, &o), &o, 3);
+  attention(t, "attention forward 12x1024x64, model", px_attention_forward(a, &m), &m, 2);
+  attention(t, "attention dk dv 12x1024x64, model", px_attention_dkv(a, &m), &m, 4);
+  attention(t, "attention dq 12x1024x64, model", px_attention_dq(a, &m), &m, 3);
   rows(a, t, "layernorm 64x768", false, 64, 768);
   rows(a, t, "layernorm 64x1000", false, 64, 1000);
   rows(a, t, "softmax 64x768", true, 64, 768);

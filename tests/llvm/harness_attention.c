@@ -2,6 +2,8 @@
  * row statistics run along vector lanes and nothing is transposed inside the key loop. */
 #include "tests/llvm/harness_programs.h"
 
+#include <string.h>
+
 static const double log2e = 1.4426950408889634;
 
 typedef struct attention {
@@ -18,15 +20,28 @@ static sn_kv limit(sn_kernel *k, int extent, int block, sn_kv at) {
   return extent % block ? sn_k_isub(k, sn_k_i(k, extent), at) : 0;
 }
 
+/* elements from one row of a head to the next */
+static int64_t row_stride(const px_attention *o, const char *name) {
+  if (!o->model) return o->d;
+  return (int64_t)(name[0] == 'o' || !strcmp(name, "do") ? 1 : 3) * o->heads * o->d;
+}
+
+int64_t px_attention_elements(const px_attention *o, const char *name) {
+  if (!strcmp(name, "slope")) return o->heads;
+  if (!strcmp(name, "lse") || !strcmp(name, "delta")) return (int64_t)o->heads * o->t;
+  return o->model ? o->t * row_stride(o, name) : (int64_t)o->heads * o->t * o->d;
+}
+
 static sn_kwin head_rows(attention *a, sn_kv buffer, sn_kv row0, int block) {
   sn_kernel *k = a->k;
-  sn_kv off = sn_k_iadd(k, a->base, sn_k_imulc(k, row0, a->o->d));
-  return (sn_kwin){buffer, off, sn_k_i(k, a->o->d), 0, limit(k, a->o->t, block, row0), 0};
+  int64_t row = row_stride(a->o, k->param[sn_k_ins(k, buffer)->i].name);
+  sn_kv off = sn_k_iadd(k, a->base, sn_k_imulc(k, row0, row));
+  return (sn_kwin){buffer, off, sn_k_i(k, row), 0, limit(k, a->o->t, block, row0), 0};
 }
 
 static void start(attention *a, sn_kernel *k, const px_attention *o, bool keys_major) {
   *a = (attention){.k = k, .o = o, .keys_major = keys_major, .head = sn_k_gid(k, 0)};
-  a->base = sn_k_imulc(k, a->head, (int64_t)o->t * o->d);
+  a->base = sn_k_imulc(k, a->head, o->model ? o->d : (int64_t)o->t * o->d);
   a->stat_r = keys_major ? 1 : o->bq, a->stat_c = keys_major ? o->bq : 1;
   a->s_r = keys_major ? o->bk : o->bq, a->s_c = keys_major ? o->bq : o->bk;
   a->q_axis = keys_major ? 1 : 0;

@@ -26,11 +26,16 @@ typedef struct px_attention {
   int heads, t, d, bq, bk;
   bool keys_major; /* scores as [keys, queries] */
   bool causal, alibi;
+  bool model; /* q, k, v and their gradients lie in rows [t, 3, heads, d], o and do in [t, heads, d]; else [heads, t, d]
+               */
   double scale;
 } px_attention;
 sn_kernel *px_attention_forward(sn_arena *arena, const px_attention *o); /* q, k, v, o, lse, slope */
 sn_kernel *px_attention_dkv(sn_arena *arena, const px_attention *o);     /* q, k, v, do, lse, delta, slope, dk, dv */
 sn_kernel *px_attention_dq(sn_arena *arena, const px_attention *o);      /* q, k, v, do, lse, delta, slope, dq */
+
+/* Elements of a buffer of these, by its name. */
+int64_t px_attention_elements(const px_attention *o, const char *name);
 
 /* polynomials on tiles */
 sn_kv px_exp2(sn_kernel *k, sn_kv x);

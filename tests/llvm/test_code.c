@@ -92,6 +92,10 @@ static void microkernels_do_not_spill(void **state) {
   no_spills(w, SN_ISA_BASELINE, px_attention_forward(w->arena, &a));
   no_spills(w, SN_ISA_BASELINE, px_attention_dkv(w->arena, &a));
   no_spills(w, SN_ISA_BASELINE, px_attention_dq(w->arena, &a));
+  a.model = true;
+  no_spills(w, SN_ISA_BASELINE, px_attention_forward(w->arena, &a));
+  no_spills(w, SN_ISA_BASELINE, px_attention_dkv(w->arena, &a));
+  no_spills(w, SN_ISA_BASELINE, px_attention_dq(w->arena, &a));
 }
 
 static void microkernels_of_tiles_do_not_spill(void **state) {

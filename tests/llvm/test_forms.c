@@ -319,6 +319,36 @@ static void scratch_windows_overlap(void **state) {
   check(&f, 1e-6);
 }
 
+/* acc * 0.5 + w x over blocks of rows that slide along a loop; rows past `limit` of the block count as 0 */
+static void slide(form *f, sn_kv x_buf, sn_kv w, sn_kv lo, sn_kv hi, bool limited, sn_kv *acc) {
+  sn_kernel *k = f->k;
+  sn_kv i = sn_k_for(k, lo, hi, 16, 1, acc);
+  sn_kv off = sn_k_iadd(k, sn_k_imulc(k, sn_k_gid(k, 0), 24), sn_k_imulc(k, i, 300));
+  sn_kv limit = limited ? sn_k_iadd(k, sn_k_i(k, 3), sn_k_ibin(k, SN_K_IDIV, i, sn_k_i(k, 12))) : 0;
+  sn_kv x = sn_k_load(k, 16, 20, (sn_kwin){x_buf, off, sn_k_i(k, 300), 0, limit, 0}, 0);
+  *acc = sn_k_mma(k, sn_k_binc(k, SN_K_MUL, *acc, 0.5), w, x, 0);
+  sn_k_end_for(k, 1, acc);
+}
+
+/* Rows far apart that many instances read are copied once. Here two loops read the same rows, one of them a part only,
+ * in an order that leaves gaps: a copy must never be taken for more than it holds. */
+static void windows_slide(void **state) {
+  (void)state;
+  form f = begin("slide");
+  sn_kernel *k = f.k;
+  sn_kv x_buf = buffer(&f, "x", SN_ELEM_F32, SN_K_IN, 144 * 300), w_buf = buffer(&f, "w", SN_ELEM_F32, SN_K_IN, 8 * 16),
+        y_buf = buffer(&f, "y", SN_ELEM_F32, SN_K_OUT, 3 * 5 * 8 * 20);
+  sn_kernel_grid(k, 2, sn_k_i(k, 3), sn_k_i(k, 5), 0);
+  sn_kv g = sn_k_gid(k, 1), w = sn_k_load(k, 8, 16, (sn_kwin){.buf = w_buf, .rs = sn_k_i(k, 16)}, 0);
+  sn_kv acc = sn_k_const(k, SN_ELEM_F32, 8, 20, 0), some = sn_k_iadd(k, sn_k_imulc(k, g, 32), sn_k_i(k, 16));
+  slide(&f, x_buf, w, sn_k_imulc(k, sn_k_isub(k, sn_k_i(k, 4), g), 32), sn_k_i(k, 144), false, &acc);
+  slide(&f, x_buf, w, sn_k_i(k, 0), some, true, &acc);
+  slide(&f, x_buf, w, sn_k_i(k, 0), some, false, &acc);
+  sn_kv at = sn_k_imulc(k, sn_k_iadd(k, sn_k_imulc(k, sn_k_gid(k, 0), 5), g), 8 * 20);
+  sn_k_store(k, (sn_kwin){y_buf, at, sn_k_i(k, 20), 0, 0, 0}, acc);
+  check(&f, 1e-5);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_longer_than_registers),
@@ -331,6 +361,7 @@ int main(void) {
       cmocka_unit_test(gathers),
       cmocka_unit_test(updates_in_place),
       cmocka_unit_test(scratch_windows_overlap),
+      cmocka_unit_test(windows_slide),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

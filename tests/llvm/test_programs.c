@@ -202,24 +202,26 @@ static void softmax_and_layernorm(void **state) {
 
 /* ---- attention ------------------------------------------------------------------------------------------------ */
 
-static int64_t attention_elements(const px_attention *o, const char *name) {
-  if (!strcmp(name, "slope")) return o->heads;
-  int64_t rows_of = (int64_t)o->heads * o->t;
-  return !strcmp(name, "lse") || !strcmp(name, "delta") ? rows_of : rows_of * o->d;
-}
-
 static void attention_arguments(arguments *a, const sn_kernel *k, const px_attention *o) {
   for (int j = 0; j < k->param_count; j++) {
     const char *name = k->param[j].name;
-    make_buffer(a, k, j, attention_elements(o, name), strcmp(name, "slope") ? 2 : 0.02);
+    make_buffer(a, k, j, px_attention_elements(o, name), strcmp(name, "slope") ? 2 : 0.02);
   }
 }
 
-static void attention(int heads, int t, int d, int bq, int bk) {
+static void attention(int heads, int t, int d, int bq, int bk, bool model) {
   for (int way = 0; way < 4; way++) {
     sn_arena *arena = sn_arena_create();
-    px_attention o = {
-        heads, t, d, bq, bk, .keys_major = way & 1, .causal = true, .alibi = way & 2, .scale = 1 / sqrt(d)};
+    px_attention o = {heads,
+                      t,
+                      d,
+                      bq,
+                      bk,
+                      .keys_major = way & 1,
+                      .causal = true,
+                      .alibi = way & 2,
+                      .model = model,
+                      .scale = 1 / sqrt(d)};
     sn_kernel *k = px_attention_forward(arena, &o);
     arguments a = {0};
     attention_arguments(&a, k, &o);
@@ -230,15 +232,16 @@ static void attention(int heads, int t, int d, int bq, int bk) {
 
 static void attention_forward(void **state) {
   (void)state;
-  attention(2, 64, 32, 32, 32);
-  attention(1, 100, 64, 64, 64);
-  attention(1, 77, 24, 32, 16);
+  attention(2, 64, 32, 32, 32, false);
+  attention(1, 100, 64, 64, 64, false);
+  attention(1, 77, 24, 32, 16, false);
+  attention(6, 74, 16, 8, 8, true); /* rows far apart, many blocks: copied once per head */
 }
 
-static void backward(int heads, int t, int d, int bq, int bk) {
+static void backward(int heads, int t, int d, int bq, int bk, bool model) {
   for (int way = 0; way < 2; way++) {
     sn_arena *arena = sn_arena_create();
-    px_attention o = {heads, t, d, bq, bk, .causal = true, .alibi = true, .scale = 1 / sqrt(d)};
+    px_attention o = {heads, t, d, bq, bk, .causal = true, .alibi = true, .model = model, .scale = 1 / sqrt(d)};
     sn_kernel *k = way ? px_attention_dq(arena, &o) : px_attention_dkv(arena, &o);
     arguments a = {0};
     attention_arguments(&a, k, &o);
@@ -249,9 +252,10 @@ static void backward(int heads, int t, int d, int bq, int bk) {
 
 static void attention_backward(void **state) {
   (void)state;
-  backward(2, 64, 32, 32, 32);
-  backward(1, 100, 64, 64, 64);
-  backward(1, 77, 32, 32, 64);
+  backward(2, 64, 32, 32, 32, false);
+  backward(1, 100, 64, 64, 64, false);
+  backward(1, 77, 32, 32, 64, false);
+  backward(6, 74, 16, 8, 8, true);
 }
 
 int main(void) {
