@@ -1,5 +1,7 @@
-/* Plan hazards: storage shared by slots that live at once, and states written before the last check of a run. */
+/* Plan hazards: storage shared by slots that live at once, states written before the last check of a run, and values
+ * that are read before a step has made them. */
 #include <limits.h>
+#include <stdarg.h>
 
 #include "ir/plan/internal.h"
 
@@ -16,7 +18,22 @@ typedef struct scan {
   life *life; /* one per slot */
 } scan;
 
-#define FAIL(s, ...) sn_fail((s)->diags, SN_ERR_FAIL, (sn_loc){0}, __VA_ARGS__)
+/* A mistake at a line of the text, if the plan was read from one; without one it is the compiler's. */
+static sn_code SN_PRINTF(4, 5) fail(const scan *s, int line, const char *expected, const char *format, ...) {
+  sn_code code = s->p->file ? SN_ERR_INPUT : SN_ERR_FAIL;
+  va_list args;
+  va_start(args, format);
+  sn_text t = sn_text_begin(s->scratch);
+  sn_text_add_list(&t, format, args);
+  va_end(args);
+  (void)sn_fail(s->diags, code, (sn_loc){.file = s->p->file, .line = line}, "plan: %s", t.at);
+  sn_fail_expected(s->diags, "%s", expected);
+  return code;
+}
+
+static const char *slot_text(const scan *s, int slot) {
+  return sn_arena_printf(s->scratch, "slot %d, \"%.64s\"", slot, s->p->slot[slot].name);
+}
 
 static void touch(scan *s, int slot, int step) {
   life *l = &s->life[slot];
@@ -102,8 +119,14 @@ static sn_code check_sharing(scan *s) {
   for (int i = 1; i < count; i++) {
     const life *a = &lives[i - 1], *b = &lives[i];
     if (a->root != b->root || a->last < b->first) continue;
-    return FAIL(s, "plan: graph '%.64s': slots %d and %d share storage and are both alive at step %d",
-                s->p->graph[s->graph].name, a->slot, b->slot, b->first);
+    const sn_plan_graph *g = &s->p->graph[s->graph];
+    int line = b->first < g->step_count ? g->step[b->first].line : g->line;
+    sn_code code = fail(s, line, "one of them at a time",
+                        "graph '%.64s': slots %d and %d share storage and are both alive at step %d", g->name, a->slot,
+                        b->slot, b->first);
+    sn_fail_found(s->diags, "slot %d from step %d to %d, slot %d from step %d to %d", a->slot, a->first, a->last,
+                  b->slot, b->first, b->last);
+    return code;
   }
   return SN_OK;
 }
@@ -130,19 +153,80 @@ static sn_code check_order(const scan *s) {
   for (int i = 0; i < last_check; i++) {
     int slot = kept_write(s, &g->step[i]);
     if (slot < 0) continue;
-    return FAIL(s, "plan: graph '%.64s': step %d writes '%.64s' before the check at step %d", g->name, i,
-                s->p->slot[slot].name, last_check);
+    sn_code code = fail(s, g->step[i].line, "what outlives the run is written after the last check",
+                        "graph '%.64s': step %d writes '%.64s' before the check at step %d", g->name, i,
+                        s->p->slot[slot].name, last_check);
+    sn_fail_found(s->diags, "%s", slot_text(s, slot));
+    return code;
+  }
+  return SN_OK;
+}
+
+/* ---- read before written ------------------------------------------------------------------------------------ */
+
+/* What holds a value before the first step. A slot without elements needs none. */
+static void find_made(const scan *s, bool *made) {
+  for (int i = 0; i < s->p->slot_count; i++) {
+    const sn_slot *t = &s->p->slot[i];
+    made[i] = t->role == SN_SLOT_INPUT || t->role == SN_SLOT_PARAM || t->role == SN_SLOT_STATE ||
+              sn_dimx_max_value(t->elements) == 0;
+  }
+}
+
+static sn_code read_unmade(const scan *s, const sn_step *step, int i, int slot) {
+  bool packed = s->p->slot[slot].role == SN_SLOT_PACKED;
+  const char *where = s->graph < 0 ? "prepare" : s->p->graph[s->graph].name;
+  sn_code code = fail(s, step->line, packed ? "a prepare step that writes it" : "a step before it that writes it",
+                      "'%.64s': step %d reads what no step has written", where, i);
+  sn_fail_found(s->diags, "%s", slot_text(s, slot));
+  return code;
+}
+
+/* Steps in their order: both blocks of a choice, one round of a loop, whose flag its own steps set. */
+static sn_code check_made(const scan *s, int count, const sn_step *steps, bool *made) {
+  for (int i = 0; i < count; i++) {
+    const sn_step *x = &steps[i];
+    for (int k = 0; k < x->arg_count; k++)
+      if (x->arg[k].is_slot && !(x->writes >> k & 1) && !made[x->arg[k].index])
+        return read_unmade(s, x, i, x->arg[k].index);
+    for (int k = 0; k < x->arg_count; k++)
+      if (x->writes >> k & 1) made[x->arg[k].index] = true;
+    bool reads = x->kind == SN_STEP_COPY || x->kind == SN_STEP_CHECK || x->kind == SN_STEP_CHOOSE;
+    if (reads && !made[x->from]) return read_unmade(s, x, i, x->from);
+    if (x->kind == SN_STEP_COPY) made[x->to] = true;
+    for (int k = 0; x->kind == SN_STEP_HOST && k < s->p->slot_count; k++) made[k] = true;
+  }
+  return SN_OK;
+}
+
+/* An output has a step that writes it, or stands for a slot that has. */
+static sn_code check_outputs(const scan *s, const bool *made) {
+  for (int i = 0; i < s->p->slot_count; i++) {
+    const sn_slot *t = &s->p->slot[i];
+    if (t->role != SN_SLOT_OUTPUT || t->graph != s->graph || made[i] || made[sn_plan_root(s->p, i)]) continue;
+    sn_code code = fail(s, t->line, "a step that writes it", "an output that no step writes");
+    sn_fail_found(s->diags, "%s", slot_text(s, i));
+    return code;
   }
   return SN_OK;
 }
 
 static int hazards_protected(void *arg) {
   scan *s = arg;
+  bool *packed = SN_ARRAY(s->scratch, s->p->slot_count, bool), *made = SN_ARRAY(s->scratch, s->p->slot_count, bool);
   s->life = SN_ARRAY(s->scratch, s->p->slot_count, life);
+  s->graph = -1;
+  find_made(s, packed);
+  SN_TRY(check_made(s, s->p->prepare_count, s->p->prepare, packed));
   for (s->graph = 0; s->graph < s->p->graph_count; s->graph++) {
+    const sn_plan_graph *g = &s->p->graph[s->graph];
     find_lives(s);
     SN_TRY(check_sharing(s));
     SN_TRY(check_order(s));
+    find_made(s, made);
+    for (int i = 0; i < s->p->slot_count; i++) made[i] |= packed[i];
+    SN_TRY(check_made(s, g->step_count, g->step, made));
+    SN_TRY(check_outputs(s, made));
   }
   return SN_OK;
 }

@@ -15,7 +15,9 @@ static sn_code parse_index(sn_lexer *x, int *out) {
   sn_loc loc = sn_lex_loc(x);
   SN_TRY(sn_lex_int(x, &n));
   if (n < 0 || n > INT32_MAX) {
-    x->failed = sn_fail(x->diags, SN_ERR_INPUT, loc, "an index out of range");
+    (void)sn_lex_fail_at(x, loc, "an index out of range");
+    sn_fail_expected(x->diags, "0 to %d", INT32_MAX);
+    sn_fail_found(x->diags, "%lld", (long long)n);
     return x->failed;
   }
   *out = (int)n;
@@ -29,7 +31,14 @@ static sn_code parse_choice(sn_lexer *x, const char *const *names, int count, in
     *out = i;
     return x->failed;
   }
-  return sn_lex_fail(x, "unexpected word '%.64s'", x->token.text);
+  if (x->failed) return x->failed;
+  sn_text all = sn_text_begin(x->arena);
+  for (int i = 0; i < count; i++) sn_text_add(&all, "%s%s", i ? ", " : "", names[i]);
+  const char *found = x->token.text;
+  (void)sn_lex_fail(x, "unexpected %s", x->token.kind == SN_TOKEN_END ? "end" : "token");
+  sn_fail_expected(x->diags, "%s", all.at);
+  if (*found) sn_fail_found(x->diags, "%.64s", found);
+  return x->failed;
 }
 
 static sn_code parse_string_if(sn_lexer *x, const char *word, const char **out) {
@@ -48,7 +57,11 @@ static sn_code parse_dim_if(parser *p, const char *word, const sn_dimx **out) {
 static sn_code parse_position(sn_lexer *x, int position) {
   int i;
   SN_TRY(parse_index(x, &i));
-  return i == position ? SN_OK : sn_lex_fail(x, "number %d in place of %d", i, position);
+  if (i == position) return SN_OK;
+  (void)sn_lex_fail_last(x, "they are numbered in order");
+  sn_fail_expected(x->diags, "%d", position);
+  sn_fail_found(x->diags, "%d", i);
+  return x->failed;
 }
 
 /* ---- slots and code -------------------------------------------------------------------------------------- */
@@ -68,6 +81,7 @@ static sn_code parse_slot(parser *p) {
   sn_lexer *x = &p->x;
   sn_slot s = {.graph = -1, .first = -1, .last = -1, .alias = -1, .buddy = -1};
   int role = 0, init = 0;
+  s.line = x->last.line;
   SN_TRY(parse_position(x, p->plan->slot_count));
   SN_TRY(parse_choice(x, sn_plan_role_names, SN_PLAN_ROLES, &role));
   SN_TRY(sn_lex_string(x, &s.name));
@@ -96,7 +110,9 @@ static sn_code parse_hex(sn_lexer *x, sn_text *bytes) {
   for (; *hex; hex += 2) {
     int high = hex_digit(hex[0]), low = high < 0 ? -1 : hex_digit(hex[1]);
     if (low < 0) {
-      x->failed = sn_fail(x->diags, SN_ERR_INPUT, loc, "not pairs of hex digits");
+      (void)sn_lex_fail_at(x, loc, "a string of code");
+      sn_fail_expected(x->diags, "pairs of hex digits");
+      sn_fail_found(x->diags, "%.64s", hex);
       return x->failed;
     }
     sn_text_char(bytes, (char)(high * 16 + low));
@@ -112,7 +128,12 @@ static sn_code parse_bytes(parser *p, sn_code_blob *b, int64_t size) {
   SN_TRY(sn_lex_int(x, &b->entry));
   SN_TRY(sn_lex_expect(x, "{"));
   while (!sn_lex_accept(x, "}")) SN_TRY(parse_hex(x, &bytes));
-  if (bytes.count != size) return sn_lex_fail(x, "code of %d bytes that should be %lld", bytes.count, (long long)size);
+  if (bytes.count != size) {
+    (void)sn_lex_fail_last(x, "the size of code");
+    sn_fail_expected(x->diags, "%lld bytes", (long long)size);
+    sn_fail_found(x->diags, "%d", (int)bytes.count);
+    return x->failed;
+  }
   b->bytes = (const unsigned char *)bytes.at;
   b->byte_count = size;
   return x->failed;
@@ -123,6 +144,7 @@ static sn_code parse_code(parser *p) {
   sn_code_blob b = {0};
   int kind = 0;
   int64_t size;
+  b.line = x->last.line;
   SN_TRY(parse_position(x, p->plan->code_count));
   SN_TRY(parse_choice(x, sn_plan_code_names, SN_PLAN_CODES, &kind));
   SN_TRY(sn_lex_string(x, &b.name));
@@ -184,7 +206,7 @@ static sn_code parse_operands(parser *p, sn_step *s) {
 
 static sn_code parse_step(parser *p, sn_step *out) {
   sn_lexer *x = &p->x;
-  sn_step s = {.from = -1, .to = -1};
+  sn_step s = {.from = -1, .to = -1, .line = x->token.line};
   int kind = 0;
   SN_TRY(parse_choice(x, sn_plan_step_names, SN_PLAN_STEPS, &kind));
   s.kind = (sn_step_kind)kind;
@@ -227,7 +249,7 @@ static sn_code parse_limit(parser *p, sn_plan_limit *out) {
 
 static sn_code parse_graph(parser *p) {
   sn_lexer *x = &p->x;
-  sn_plan_graph g = {0};
+  sn_plan_graph g = {.line = x->last.line};
   int step_capacity = 0, refusal_capacity = 0, limit_capacity = 0;
   SN_TRY(sn_lex_string(x, &g.name));
   SN_TRY(sn_lex_expect(x, "{"));
@@ -260,7 +282,12 @@ static sn_code parse_header(parser *p) {
   int64_t version;
   SN_TRY(sn_lex_expect(x, "plan"));
   SN_TRY(sn_lex_int(x, &version));
-  if (version != 1) return sn_lex_fail(x, "plan text of version %lld, which is not known", (long long)version);
+  if (version != 1) {
+    (void)sn_lex_fail_last(x, "plan text of another version");
+    sn_fail_expected(x->diags, "1");
+    sn_fail_found(x->diags, "%lld", (long long)version);
+    return x->failed;
+  }
   SN_TRY(sn_lex_expect(x, "model"));
   SN_TRY(sn_lex_string(x, &p->plan->model));
   SN_TRY(sn_lex_expect(x, "settings"));
@@ -289,7 +316,7 @@ static sn_code parse_plan(parser *p) {
 }
 
 typedef struct parse_job {
-  sn_arena *arena;
+  sn_types *types;
   sn_diags *diags;
   const char *file, *text;
   size_t bytes;
@@ -298,20 +325,39 @@ typedef struct parse_job {
 
 static int parse_protected(void *arg) {
   parse_job *job = arg;
-  parser p = {.arena = job->arena};
-  p.plan = SN_NEW(job->arena, sn_plan);
-  p.plan->arena = job->arena;
-  p.plan->types = sn_types_create(job->arena);
-  sn_lex_begin(&p.x, job->arena, job->diags, job->file, job->text, job->bytes);
+  parser p = {.arena = sn_types_arena(job->types)};
+  p.plan = SN_NEW(p.arena, sn_plan);
+  p.plan->arena = p.arena;
+  p.plan->types = job->types;
+  p.plan->file = sn_arena_strdup(p.arena, job->file);
+  sn_lex_begin(&p.x, p.arena, job->diags, job->file, job->text, job->bytes);
   SN_TRY(parse_plan(&p));
   job->plan = p.plan;
   return sn_plan_verify(p.plan, job->diags);
 }
 
-sn_code sn_plan_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
-                      sn_plan **out) {
-  parse_job job = {arena, diags, file, text, bytes, NULL};
+sn_code sn_plan_parse_into(sn_types *types, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                           sn_plan **out) {
+  parse_job job = {types, diags, file, text, bytes, NULL};
   SN_TRY((sn_code)sn_protect(parse_protected, &job));
   *out = job.plan;
   return SN_OK;
+}
+
+typedef struct own_types {
+  sn_arena *arena;
+  sn_types *types;
+} own_types;
+
+static int create_types(void *arg) {
+  own_types *x = arg;
+  x->types = sn_types_create(x->arena);
+  return SN_OK;
+}
+
+sn_code sn_plan_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                      sn_plan **out) {
+  own_types x = {arena, NULL};
+  SN_TRY((sn_code)sn_protect(create_types, &x));
+  return sn_plan_parse_into(x.types, diags, file, text, bytes, out);
 }

@@ -32,6 +32,7 @@ typedef struct sn_slot {
   int first, last;         /* TEMP: steps of its graph between which it lives */
   int alias;               /* TEMP, OUTPUT: slot whose storage it shares, -1: its own */
   int buddy;               /* STATE double buffers: -1 none */
+  int line;                /* of the text that it was read from; 0: none */
 } sn_slot;
 
 typedef enum sn_code_kind { SN_CODE_CPU, SN_CODE_SPIRV, SN_CODE_KERNEL_TEXT } sn_code_kind;
@@ -44,6 +45,7 @@ typedef struct sn_code_blob {
   int64_t entry;
   int64_t workspace_bytes; /* per thread, 64-byte aligned */
   const char *features;    /* what the code needs, as sn_target.features */
+  int line;                /* of the text that it was read from; 0: none */
 } sn_code_blob;
 
 /* An argument of a launch: a slot or a symbol of the plan. */
@@ -78,6 +80,7 @@ typedef struct sn_step {
   const char *ops;                                   /* the ops fused, "mul add gelu" */
   const char *where;                                 /* layer or source line; may be NULL */
   const sn_dimx *flops, *bytes_read, *bytes_written; /* distinct bytes of this launch */
+  int line;                                          /* of the text that it was read from; 0: none */
 } sn_step;
 
 typedef struct sn_refusal {
@@ -102,6 +105,7 @@ typedef struct sn_plan_graph {
   sn_refusal *refusal; /* fusions that were refused, with the reason */
   int limit_count;
   sn_plan_limit *limit;
+  int line; /* of the text that it was read from; 0: none */
 } sn_plan_graph;
 
 typedef struct sn_plan {
@@ -110,6 +114,7 @@ typedef struct sn_plan {
   const char *model;    /* name of the model */
   const char *settings; /* "layers=4 heads=4", as compiled */
   const char *target;   /* name of the device, and its features */
+  const char *file;     /* the text or binary that it was read from; NULL: none */
   int slot_count;
   sn_slot *slot;
   int code_count;
@@ -145,15 +150,22 @@ bool sn_flow_branches(const sn_flow *f, int i);
 /* The step after step i, which is done; the number of steps when it was the last. */
 int sn_flow_next(sn_flow *f, int i);
 
-/* Everything a loader relies on: indices in range, types of arguments, lifetimes, blobs, aliases. */
+/* Everything a loader relies on: indices in range, types of arguments, lifetimes, blobs, aliases. Mistakes are reported
+ * at their line of the text, if there is one. */
 SN_MUST sn_code sn_plan_verify(const sn_plan *p, sn_diags *diags);
-/* Two different slots alive at once never share storage; a state is written only after the last check step. */
+/* Two different slots alive at once never share storage; a state is written only after the last check step; what is
+ * computed is written before it is read. */
 SN_MUST sn_code sn_plan_check_hazards(const sn_plan *p, sn_diags *diags);
 
 /* Text form, parses back. Code blobs are shown as hex. */
 void sn_plan_print(sn_text *out, const sn_plan *p, bool with_code);
 SN_MUST sn_code sn_plan_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,
                               sn_plan **out);
+/* The same into a table that may know its symbols already: a symbol of other bounds is a mistake. */
+SN_MUST sn_code sn_plan_parse_into(sn_types *types, sn_diags *diags, const char *file, const char *text, size_t bytes,
+                                   sn_plan **out);
+/* One step, as it is printed, without what only reports show. */
+void sn_plan_step_print(sn_text *out, const sn_step *s);
 
 /* Binary form: magic, version, length and checksum, then sections. Reading trusts nothing. */
 SN_MUST sn_code sn_plan_write(sn_arena *arena, const sn_plan *p, unsigned char **out, size_t *out_bytes);

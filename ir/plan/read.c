@@ -274,6 +274,7 @@ static int read_protected(void *arg) {
   r->plan = SN_NEW(r->arena, sn_plan);
   r->plan->arena = r->arena;
   r->plan->types = sn_types_create(r->arena);
+  r->plan->file = sn_arena_strdup(r->arena, r->file);
   r->plan->model = get_string(r);
   r->plan->settings = get_string(r);
   r->plan->target = get_string(r);
@@ -287,10 +288,7 @@ sn_code sn_plan_read(sn_arena *arena, sn_diags *diags, const char *file, const v
                      sn_plan **out) {
   read_job job = {.r = {.arena = arena, .diags = diags, .file = file, .at = data}, .bytes = bytes};
   job.r.end = job.r.at + bytes;
-  int count = diags ? diags->count : 0;
-  sn_code code = (sn_code)sn_protect(read_protected, &job);
-  if (code && diags && diags->count > count && !diags->at[count].loc.file)
-    diags->at[count].loc.file = sn_arena_strdup(diags->arena, file);
-  if (!code) *out = job.r.plan;
-  return code;
+  SN_TRY((sn_code)sn_protect(read_protected, &job));
+  *out = job.r.plan;
+  return SN_OK;
 }

@@ -71,14 +71,19 @@ static void print_launch(sn_text *out, const sn_step *s) {
   }
 }
 
-static void print_step(sn_text *out, const sn_step *s) {
-  sn_text_add(out, "  %s", sn_plan_step_names[s->kind]);
+void sn_plan_step_print(sn_text *out, const sn_step *s) {
+  sn_text_add(out, "%s", sn_plan_step_names[s->kind]);
   if (s->kind == SN_STEP_LAUNCH) print_launch(out, s);
   if (s->kind == SN_STEP_COPY || s->kind == SN_STEP_SWAP) sn_text_add(out, " %d to %d", s->from, s->to);
   if (s->kind == SN_STEP_CHECK) sn_text_add(out, " %d", s->from);
   if (s->kind == SN_STEP_CHOOSE) sn_text_add(out, " %d yes %d no %d", s->from, s->block[0], s->block[1]);
   if (s->kind == SN_STEP_WHILE)
     sn_text_add(out, " %d test %d body %d limit %" PRId64, s->from, s->block[0], s->block[1], s->limit);
+}
+
+static void print_step(sn_text *out, const sn_step *s) {
+  sn_text_add(out, "  ");
+  sn_plan_step_print(out, s);
   print_named(out, "kind", s->kind_name);
   print_named(out, "ops", s->ops);
   print_named(out, "where", s->where);

@@ -52,6 +52,55 @@ static unsigned char *small_plan(sn_arena *arena, uint64_t seed, size_t *count) 
   return bytes;
 }
 
+/* The bytes of one plan, of every part that there is, without the header. When this fails, the layout has changed:
+ * files that older programs wrote would be read wrong, so SN_PLAN_VERSION goes up by one, and both numbers here are
+ * new. */
+static void layout_has_a_version(void **state) {
+  (void)state;
+  static const char text[] =
+      "plan 1 model \"m\" settings \"a=1\" target \"cpu avx2\"\n"
+      "dims { B: 1..8, T: 16..64 step 16 }\n"
+      "slot 0 input \"x\" i32[B, T] elements B*T graph 0 init fill 7 optional\n"
+      "slot 1 param \"w\" f32[64] elements 64 init normal 0.02 frozen\n"
+      "slot 2 state \"s\" i64[] elements 1 init fill 0 buddy 3\n"
+      "slot 3 state \"n\" i64[] elements 1 buddy 2\n"
+      "slot 4 temp \"t0.mul\" f32[B] elements B graph 0 life 1 8\n"
+      "slot 5 temp \"ok\" bool[] elements 1 graph 0 life 0 4\n"
+      "slot 6 output \"y\" f32[B] elements B graph 0 alias 4\n"
+      "slot 7 packed \"p\" f32[64] elements 64\n"
+      "code 0 cpu \"map_mul\" size 4 workspace 64 features \"avx2\" entry 1 {\n  \"00ff10a5\"\n}\n"
+      "code 1 kernel \"later\" size 0 workspace 0\n"
+      "prepare {\n  launch 1 (1, write 7)\n}\n"
+      "graph \"run\" {\n"
+      "  launch 0 (0, 7, write 5, size 0) grid0 B grid1 T grid2 2 kind \"map\" ops \"mul\" where \"h.0\" flops 64*B "
+      "reads 512*B writes 256*B\n"
+      "  launch 0 (1, write 4)\n"
+      "  check 5\n"
+      "  choose 5 yes 1 no 1\n"
+      "  launch 0 (1, write 4)\n"
+      "  launch 0 (1, write 4)\n"
+      "  copy 2 to 3\n"
+      "  swap 2 to 3\n"
+      "  host\n"
+      "  refused \"mul sum\" \"two users\"\n"
+      "  limit 0 rows 64 span 1 op \"gather\" file \"m.c\" line 3\n"
+      "}\n"
+      "graph \"loop\" {\n}\n";
+  sn_arena *arena = sn_arena_create();
+  sn_diags *d = sn_diags_create();
+  sn_plan *p = NULL;
+  unsigned char *bytes = NULL;
+  size_t count = 0;
+  if (sn_plan_parse(arena, d, "t", text, sizeof text - 1, &p)) fail_msg("%s", sn_diags_print(d, arena));
+  assert_int_equal(sn_plan_write(arena, p, &bytes, &count), SN_OK);
+  uint64_t hash = sn_hash_bytes(bytes + HEADER, count - HEADER, 0);
+  if (SN_PLAN_VERSION != 3 || count != 1417 || hash != UINT64_C(0x6dab59d0f8d9310c))
+    fail_msg("version %d: %zu bytes, hash 0x%016llx", SN_PLAN_VERSION, count, (unsigned long long)hash);
+  assert_memory_equal(bytes, "SNPLAN1\0\3\0\0\0\0\0\0\0", 16);
+  sn_diags_destroy(d);
+  sn_arena_destroy(arena);
+}
+
 static void every_flip_is_refused(void **state) {
   (void)state;
   sn_arena *arena = sn_arena_create();
@@ -123,6 +172,7 @@ static void refusals_are_told(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(round_trip),
+      cmocka_unit_test(layout_has_a_version),
       cmocka_unit_test(every_flip_is_refused),
       cmocka_unit_test(every_truncation_is_refused),
       cmocka_unit_test(forged_bodies),

@@ -42,12 +42,21 @@ static const char *changed(sn_arena *arena, const char *from, const char *to) {
   return sn_arena_printf(arena, "%.*s%s%s", (int)(at - base), base, to, at + strlen(from));
 }
 
+/* "": good; else line, message, what was expected and found. */
 static const char *verdict(sn_arena *arena, const char *text) {
   sn_diags *diags = sn_diags_create();
   sn_plan *p = NULL;
   sn_code code = sn_plan_parse(arena, diags, "t", text, strlen(text), &p);
   if (!code) code = sn_plan_check_hazards(p, diags);
-  const char *message = code ? sn_arena_strdup(arena, diags->at[0].message) : "";
+  const char *message = "";
+  if (code) {
+    const sn_diag *x = &diags->at[0];
+    assert_int_equal(code, SN_ERR_INPUT);
+    assert_string_equal(x->loc.file, "t");
+    message = sn_arena_printf(arena, "%d: %s, expected %s, found %s", x->loc.line,
+                              x->message + (strncmp(x->message, "plan: ", 6) ? 0 : 6), x->expected ? x->expected : "?",
+                              x->found ? x->found : "?");
+  }
   sn_diags_destroy(diags);
   return message;
 }
@@ -64,42 +73,85 @@ static void refused(void **state) {
   static const struct {
     const char *from, *to, *message;
   } cases[] = {
-      {"elements B graph 0\n", "elements 1 graph 0\n", "plan: slot 0 holds 1 elements, its type needs 8"},
-      {"f32[B] elements B graph 0\n", "f32[B - 9] elements B graph 0\n", "plan: slot 0 has a negative extent"},
-      {"frozen", "graph 0", "plan: slot 1 is persistent and in one graph"},
-      {"f32[B] elements B frozen", "f32[B]", "plan: slot 1 has no element count"},
-      {"x\" f32[B] elements B graph 0", "x\" f32[B] elements B graph 7", "plan: slot 0 has no graph 7"},
-      {"graph 0 life 0 1", "life 0 1", "plan: slot 4 is temporary and in no graph"},
-      {"life 0 1", "life 0 7", "plan: slot 4 lives from step 0 to 7, which its graph does not have"},
-      {"life 2 2 alias 4", "life 2 2 alias 9", "plan: slot 5 shares storage with slot 9 of another graph"},
-      {"life 2 2 alias 4", "life 2 2 alias 5", "plan: the aliases of slot 5 form a cycle"},
-      {"life 2 2 alias 4", "life 2 2 alias 6", "plan: slot 5 needs more storage than slot 6 has"},
-      {"life 2 2 alias 4", "life 2 2 alias 55", "plan: slot 5 cannot share the storage of slot 55"},
-      {"buddy 3", "buddy 1", "plan: slot 2 has an impossible buddy 1"},
-      {"\"s2\"", "\"s\"", "plan: two slots are called 's'"},
-      {"\"y\"", "\"x\"", "plan: two slots are called 'x'"},
-      {"\"h\"", "\"g\"", "plan: two graphs are called 'g'"},
-      {"entry 0", "entry 2", "plan: code 0 has its entry outside"},
-      {"workspace 0", "workspace -1", "plan: code 0 has an impossible workspace"},
-      {"launch 0 (4,", "launch 1 (4,", "plan: graph 'g', step 1: no such code"},
-      {"launch 0 (4,", "launch 0 (99,", "plan: graph 'g', step 1: a slot that this graph does not have"},
-      {"launch 0 (4,", "launch 0 (9,", "plan: graph 'g', step 1: a slot that this graph does not have"},
-      {"launch 0 (4,", "launch 0 (5,", "plan: graph 'g', step 1: a temporary outside of its life"},
-      {"size 0)", "size 1)", "plan: graph 'g', step 0: no such size"},
-      {"(0, write 4", "(write 0, write 4", "plan: graph 'g', step 0: writes what must not be written"},
-      {"(0, write 4", "(write 1, write 4", "plan: graph 'g', step 0: writes what must not be written"},
-      {"(0, write 4", "(write 8, write 4", "plan: graph 'g', step 0: writes what must not be written"},
-      {"(1, write 8)", "(write 1, write 8)", "plan: prepare step 0: writes what must not be written"},
-      {"(1, write 8)", "(1, write 4)", "plan: prepare step 0: a slot that this graph does not have"},
-      {"prepare { ", "prepare { host ", "plan: prepare step 0: not a step that prepares"},
-      {"check 6", "check 0", "plan: graph 'g', step 3: checks a slot that is not bool"},
-      {"swap 2 to 3", "swap 2 to 2", "plan: graph 'g', step 6: two slots of one storage size are needed"},
-      {"swap 2 to 3", "swap 2 to 7", "plan: graph 'g', step 6: only states of one type can be swapped"},
+      {"elements B graph 0\n", "elements 1 graph 0\n",
+       "2: slot 0 holds fewer elements than its type, expected at least 8, found 1"},
+      {"f32[B] elements B graph 0\n", "f32[B - 9] elements B graph 0\n",
+       "2: slot 0 has a negative extent, expected 0 or more, found B - 9"},
+      {"frozen", "graph 0", "3: slot 1 is persistent, expected no graph: all share it, found graph 0"},
+      {"f32[B] elements B frozen", "f32[B]", "3: slot 1 has no element count, expected elements N, found none"},
+      {"x\" f32[B] elements B graph 0", "x\" f32[B] elements B graph 7",
+       "2: slot 0 is of a graph that is not there, expected 0 to 1, found 7"},
+      {"graph 0 life 0 1", "life 0 1", "6: slot 4 is temporary, expected graph N, found no graph"},
+      {"life 0 1", "life 0 7", "6: the life of slot 4, expected steps of its graph: 0 to 6, found life 0 7"},
+      {"life 2 2 alias 4", "life 2 2 alias 9",
+       "7: slot 5 shares storage with slot 9 of another graph, expected graph 0, found graph 1"},
+      {"life 2 2 alias 4", "life 2 2 alias 5",
+       "7: the aliases of slot 5, expected a slot with storage of its own at the end, found a cycle"},
+      {"life 2 2 alias 4", "life 2 2 alias 6",
+       "7: slot 5 needs more storage than slot 6 has, expected at least 4 bytes, found 1"},
+      {"life 2 2 alias 4", "life 2 2 alias 55", "7: slot 5 shares the storage of no slot, expected 0 to 9, found 55"},
+      {"buddy 3", "buddy 1", "4: the buddy of slot 2, expected another state of the same elements, found slot 1"},
+      {"\"s2\"", "\"s\"", "5: two slots have one name, expected a name of its own, found s"},
+      {"\"y\"", "\"x\"", "9: two slots have one name, expected a name of its own, found x"},
+      {"\"h\"", "\"g\"", "23: two graphs have one name, expected a name of its own, found g"},
+      {"entry 0", "entry 2", "12: the entry of code 0 is outside of it, expected 0 to 1, found 2"},
+      {"workspace 0", "workspace -1", "12: the workspace of code 0, expected 0 to 1099511627776, found -1"},
+      {"launch 0 (4,", "launch 1 (4,", "16: graph 'g', step 1: no such code, expected 0 to 0, found 1"},
+      {"launch 0 (4,", "launch 0 (99,",
+       "16: graph 'g', step 1: a slot that this graph does not have, expected 0 to 9, found 99"},
+      {"launch 0 (4,", "launch 0 (9,",
+       "16: graph 'g', step 1: a slot that this graph does not have, expected one of graph 0 or of all, found slot 9: "
+       "temp \"z\" of graph 1"},
+      {"launch 0 (4,", "launch 0 (5,",
+       "16: graph 'g', step 1: a temporary outside of its life, expected steps 2 to 2, its life, found step 1"},
+      {"size 0)", "size 1)", "15: graph 'g', step 0: no such size, expected 0 to 0, found 1"},
+      {"(0, write 4", "(write 0, write 4",
+       "15: graph 'g', step 0: writes what must not be written, expected an output, state, temp or param that is not "
+       "frozen, found slot 0: input \"x\" of graph 0"},
+      {"(0, write 4", "(write 1, write 4",
+       "15: graph 'g', step 0: writes what must not be written, expected an output, state, temp or param that is not "
+       "frozen, found slot 1: frozen param \"w\" of all graphs"},
+      {"(0, write 4", "(write 8, write 4",
+       "15: graph 'g', step 0: writes what must not be written, expected an output, state, temp or param that is not "
+       "frozen, found slot 8: packed \"p\" of all graphs"},
+      {"(1, write 8)", "(write 1, write 8)",
+       "13: prepare step 0: writes what must not be written, expected a packed slot, found slot 1: frozen param \"w\" "
+       "of all graphs"},
+      {"(1, write 8)", "(1, write 4)",
+       "13: prepare step 0: a slot that this graph does not have, expected one of all graphs, found slot 4: temp \"a\" "
+       "of graph 0"},
+      {"prepare { ", "prepare { host ",
+       "13: prepare step 0: not a step that prepares, expected launch or copy, found host"},
+      {"check 6", "check 0", "18: graph 'g', step 3: checks a slot that is not bool, expected bool, found f32[B]"},
+      {"swap 2 to 3", "swap 2 to 2",
+       "21: graph 'g', step 6: slots of different storage, expected two slots of one element type and count, found one "
+       "slot"},
+      {"swap 2 to 3", "swap 2 to 7",
+       "21: graph 'g', step 6: swaps others than states, expected two states of one type, found slot 2: state \"s\" of "
+       "all graphs and slot 7: output \"y\" of graph 0"},
       /* hazards */
       {"life 2 2 alias 4", "life 1 2 alias 4", ""},
-      {"launch 0 (4, write 6)", "launch 0 (4, write 5)", "plan: graph 'g', step 1: a temporary outside of its life"},
+      {"launch 0 (4, write 6)", "launch 0 (4, write 5)",
+       "16: graph 'g', step 1: a temporary outside of its life, expected steps 2 to 2, its life, found step 1"},
       {"launch 0 (0, write 5,", "launch 0 (0, write 2,",
-       "plan: graph 'g': step 2 writes 's' before the check at step 3"},
+       "17: graph 'g': step 2 writes 's' before the check at step 3, expected what outlives the run is written after "
+       "the last check, found slot 2, \"s\""},
+      {"(0, write 4, size 0)", "(0, size 0)",
+       "16: 'g': step 1 reads what no step has written, expected a step before it that writes it, found slot 4, \"a\""},
+      {"(1, write 8)", "(1, 1)",
+       "19: 'g': step 4 reads what no step has written, expected a prepare step that writes it, found slot 8, \"p\""},
+      {", write 7)", ")",
+       "20: 'g': step 5 reads what no step has written, expected a step before it that writes it, found slot 7, \"y\""},
+      {"launch 0 (0, 8, write 7)\n  copy 7 to 2", "launch 0 (0, 8)\n  copy 2 to 3",
+       "9: an output that no step writes, expected a step that writes it, found slot 7, \"y\""},
+      /* text */
+      {"\"k\"", "17", "12: unexpected token, expected a string, found 17"},
+      {"code 0 cpu", "code 1 cpu", "12: they are numbered in order, expected 0, found 1"},
+      {"slot 1 param", "slot 1 weight",
+       "3: unexpected token, expected input, output, param, state, temp, packed, found weight"},
+      {"plan 1", "plan 2", "1: plan text of another version, expected 1, found 2"},
+      {"swap 2 to 3", "swop 2 to 3",
+       "21: unexpected token, expected launch, copy, check, swap, host, choose, while, found swop"},
   };
   sn_arena *arena = sn_arena_create();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -115,21 +167,23 @@ static const char shared[] =
     "slot 2 temp \"b\" f32[2, 2] elements 4 graph 0 life %d 2 alias 1\n"
     "slot 3 output \"y\" f32[4] elements 4 graph 0%s\n"
     "code 0 cpu \"k\" size 0 workspace 0\n"
-    "graph \"g\" { launch 0 (0, write 1) launch 0 (1%s) launch 0 (write 2%s) }\n";
+    "graph \"g\" {\n launch 0 (0, write 1)\n launch 0 (1%s)\n launch 0 (write 2%s) }\n";
 
 static void sharing(void **state) {
   (void)state;
   sn_arena *arena = sn_arena_create();
-  const char *both = "plan: graph 'g': slots 1 and 2 share storage and are both alive at step ";
-  assert_string_equal(verdict(arena, sn_arena_printf(arena, shared, 1, 2, "", "", "")), "");
-  assert_string_equal(verdict(arena, sn_arena_printf(arena, shared, 2, 2, "", "", ", 1")),
-                      sn_arena_printf(arena, "%s2", both));
-  assert_string_equal(verdict(arena, sn_arena_printf(arena, shared, 1, 1, "", ", write 2", "")),
-                      sn_arena_printf(arena, "%s1", both));
+  static const char both[] =
+      "%d: graph 'g': slots 1 and 2 share storage and are both alive at step %d, expected one of them at a time, found "
+      "slot 1 from step 0 to %d, slot 2 from step %d to %d";
+  assert_string_equal(verdict(arena, sn_arena_printf(arena, shared, 1, 2, "", "", ", write 3")), "");
+  assert_string_equal(verdict(arena, sn_arena_printf(arena, shared, 2, 2, "", "", ", 1, write 3")),
+                      sn_arena_printf(arena, both, 10, 2, 2, 2, 2));
+  assert_string_equal(verdict(arena, sn_arena_printf(arena, shared, 1, 1, "", ", write 2", ", write 3")),
+                      sn_arena_printf(arena, both, 9, 1, 1, 1, 2));
   /* an output that stands for a temporary keeps it alive */
   assert_string_equal(verdict(arena, sn_arena_printf(arena, shared, 1, 2, " alias 2", "", "")), "");
   assert_string_equal(verdict(arena, sn_arena_printf(arena, shared, 1, 2, " alias 1", "", "")),
-                      sn_arena_printf(arena, "%s2", both));
+                      sn_arena_printf(arena, both, 10, 2, 3, 2, 2));
   sn_arena_destroy(arena);
 }
 
