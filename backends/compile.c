@@ -221,8 +221,11 @@ static const char *target_text(const sn_compiled *c) {
   return sn_arena_printf(c->arena, "%s %s", c->target.name, c->target.features);
 }
 
+static const char *settings_of(const sn_compile_opt *opt) { return opt->settings ? opt->settings : ""; }
+
 static sn_code compile_ref(sn_module *m, sn_pass_env *env, watch *w) {
   if (w->opt->kernels) SN_TRY(sn_edited_kernels(w->c, w->opt->kernels, env->diags));
+  if (w->opt->plan) SN_TRY(sn_edited_plan(w->c, w->opt->plan, "", "", env->diags));
   SN_TRY(sn_pipeline_run(m, env, "grad", after_pass, w));
   return sn_ref_plan(m, w->c->arena, &w->c->plan);
 }
@@ -253,6 +256,7 @@ static sn_code compile_device(sn_module *m, sn_pass_env *env, watch *w) {
   c->mark_count = lowered.mark_count;
   c->lower_ms = now_ms() - start;
   if (w->opt->kernels) SN_TRY(sn_edited_kernels(c, w->opt->kernels, env->diags));
+  if (w->opt->plan) SN_TRY(sn_edited_plan(c, w->opt->plan, target_text(c), settings_of(w->opt), env->diags));
   start = now_ms();
   SN_TRY(generate(c, w->opt, env->diags));
   if (w->opt->backend) SN_TRY(read_texts(c, env->diags));
@@ -281,7 +285,7 @@ sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_
   watch w = {opt, c};
   SN_TRY(c->backend ? compile_device(m, &env, &w) : compile_ref(m, &env, &w));
   c->plan->model = opt->model ? opt->model : "";
-  c->plan->settings = opt->settings ? opt->settings : "";
+  c->plan->settings = settings_of(opt);
   c->plan->target = target_text(c);
   if (c->flat) sn_plan_find_limits(c->flat, c->plan);
   SN_TRY(sn_plan_verify(c->plan, diags));

@@ -84,6 +84,10 @@ bool cli_text_begins(const char *text, const char *word);
 SN_MUST sn_code cli_stage(cli *c, cli_option o, const sn_stage_text **out);
 /* sn_compile with a progress line and what --kernels names; says which kernels are the user's. */
 SN_MUST sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out);
+/* Does the file start as a plan in binary form? */
+bool cli_is_plan(const char *path);
+/* Such a plan, ready to run. errors: SN_ERR_USAGE an option that needs the model; those of reading */
+SN_MUST sn_code cli_load_plan(cli *c, const char *path, sn_compiled *out);
 /* Value of every symbol: --dim, else B = 12 and T = the setting `context` or the maximum, else the maximum. */
 SN_MUST sn_code cli_dims(cli *c, const sn_types *types, const char *settings, int64_t **out);
 /* The graph named by --graph, else the only one, else `train`. */

@@ -65,9 +65,9 @@ static sn_code write_svg(cli *c, const char *path, const cli_measure row[RUNGS])
 
 static sn_code bench_ladder(cli *c, const char *path, sn_text *t) {
   cli_measure row[RUNGS], without[RUNGS];
-  bool train = !strcmp(cli_get(c, CLI_GRAPH, "train"), "train");
   if (cli_has(c, CLI_JSON)) sn_text_add(t, "[");
   SN_TRY(ladder(c, path, false, true, t, row));
+  bool train = !strcmp(row[0].plan->graph[row[0].graph].name, "train");
   if (train) SN_TRY(ladder(c, path, true, false, t, without));
   if (cli_has(c, CLI_JSON)) sn_text_add(t, "]\n");
   return cli_has(c, CLI_SVG) ? write_svg(c, cli_get(c, CLI_SVG, ""), row) : SN_OK;
@@ -93,9 +93,9 @@ static void text_profile(cli *c, sn_text *t, const cli_measure *m) {
 sn_code cli_bench(cli *c) {
   const char *path;
   sn_text t = sn_text_begin(c->arena);
-  SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
-  if (cli_has(c, CLI_LADDER) && cli_has(c, CLI_KERNELS))
-    return cli_usage_error(c, "--ladder and --kernels: each rung has kernels of its own");
+  SN_TRY(cli_word(c, "MODEL.c, FILE.sn or FILE.plan", &path));
+  if (cli_has(c, CLI_LADDER) && (cli_has(c, CLI_KERNELS) || cli_has(c, CLI_PLAN)))
+    return cli_usage_error(c, "--ladder and --kernels or --plan: each rung has its own");
   if (cli_has(c, CLI_LADDER)) {
     SN_TRY(bench_ladder(c, path, &t));
   } else {
@@ -105,7 +105,7 @@ sn_code cli_bench(cli *c) {
       json_row(&t, &m, false);
       sn_text_char(&t, '\n');
     } else {
-      text_head(&t, cli_get(c, CLI_GRAPH, "train"));
+      text_head(&t, m.plan->graph[m.graph].name);
       text_row(c, &t, &m);
       if (cli_has(c, CLI_PROFILE)) text_profile(c, &t, &m);
       sn_text_add(&t, "  %s/s\n", cli_human(c->arena, m.flops / (m.median_ms * 1e-3), "flop"));

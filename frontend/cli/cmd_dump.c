@@ -93,6 +93,17 @@ static sn_code opt_kernels(cli *c, const char *path, const char *text, size_t by
   return SN_OK;
 }
 
+/* Plan text, verified. */
+static sn_code opt_plan(cli *c, const char *path, const char *text, size_t bytes) {
+  sn_plan *p;
+  sn_text t = sn_text_begin(c->arena);
+  SN_TRY(sn_plan_parse(c->arena, c->diags, path, text, bytes, &p));
+  SN_TRY(sn_plan_check_hazards(p, c->diags));
+  sn_plan_print(&t, p, true);
+  fputs(t.at, stdout);
+  return SN_OK;
+}
+
 static sn_code opt_graphs(cli *c, const char *path) {
   cli_source s;
   SN_TRY(cli_load(c, path, NULL, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
@@ -108,5 +119,6 @@ sn_code cli_opt(cli *c) {
   if (strlen(path) > 3 && !strcmp(path + strlen(path) - 3, ".sn")) return opt_graphs(c, path);
   SN_TRY(cli_read_file(c, path, (size_t)1 << 28, &text, &bytes));
   if (cli_text_begins(text, "kernel")) return opt_kernels(c, path, text, bytes);
+  if (cli_text_begins(text, "plan")) return opt_plan(c, path, text, bytes);
   return opt_graphs(c, path);
 }

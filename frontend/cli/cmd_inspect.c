@@ -77,10 +77,11 @@ static sn_code inspect_npy(file *f) {
   return SN_OK;
 }
 
-static sn_code inspect_plan(file *f) {
+static sn_code inspect_plan(file *f, bool text) {
   sn_plan *p;
-  SN_TRY(sn_plan_read(f->c->arena, f->c->diags, f->path, f->data, f->bytes, &p));
-  kind(f, "plan");
+  SN_TRY((text ? sn_plan_parse(f->c->arena, f->c->diags, f->path, f->data, f->bytes, &p)
+               : sn_plan_read(f->c->arena, f->c->diags, f->path, f->data, f->bytes, &p)));
+  kind(f, text ? "plan text" : "plan");
   if (f->json) {
     sn_text_add(&f->out, ", \"model\": ");
     sn_json_quote(&f->out, p->model);
@@ -140,9 +141,10 @@ static sn_code inspect_graph(file *f) {
 }
 
 static sn_code unknown_kind(const file *f) {
-  return sn_fail(f->c->diags, SN_ERR_INPUT, (sn_loc){.file = f->path},
-                 "unknown kind of file: expected .safetensors, .npy, a plan, a checkpoint, a graph or kernel text, an "
-                 "executable of a model, a cache entry or a file of a run folder");
+  return sn_fail(
+      f->c->diags, SN_ERR_INPUT, (sn_loc){.file = f->path},
+      "unknown kind of file: expected .safetensors, .npy, a plan, a checkpoint, a graph, kernel or plan text, an "
+      "executable of a model, a cache entry or a file of a run folder");
 }
 
 static void close_payload(void *what) { sn_payload_close(what); }
@@ -272,7 +274,7 @@ static bool starts(const file *f, const char *magic) {
 
 static sn_code inspect_file(file *f) {
   SN_TRY(cli_read_file(f->c, f->path, (size_t)1 << 40, &f->data, &f->bytes));
-  if (starts(f, "SNPLAN1")) return inspect_plan(f);
+  if (starts(f, "SNPLAN1")) return inspect_plan(f, false);
   if (starts(f, "\x93NUMPY")) return inspect_npy(f);
   if (starts(f, "SNCKPT")) return inspect_checkpoint(f);
   if (starts(f, "SNCACHE1")) return inspect_cache(f);
@@ -283,6 +285,7 @@ static sn_code inspect_file(file *f) {
   if (f->bytes > 9 && f->data[8] == '{') return inspect_safetensors(f);
   if (memchr(f->data, 0, f->bytes)) return unknown_kind(f);
   if (starts(f, "{")) return inspect_json(f);
+  if (cli_text_begins(f->data, "plan")) return inspect_plan(f, true);
   if (cli_text_begins(f->data, "kernel")) return inspect_kernels(f);
   return strstr(f->data, "sinter") ? inspect_graph(f) : unknown_kind(f);
 }

@@ -243,22 +243,29 @@ static sn_code run_job(job *j) {
   return SN_OK;
 }
 
-static int run(void *arg) {
-  job *j = arg;
+static sn_code compile(job *j, const char *path) {
   cli *c = j->c;
-  const char *path, *graph = cli_get(c, CLI_GRAPH, NULL);
+  const char *graph = cli_get(c, CLI_GRAPH, NULL);
   cli_source s;
-  int64_t threads;
-  if (cli_has(c, CLI_CHECK)) return cli_check(c);
-  SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
-  SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
   SN_TRY(cli_load(c, path, graph, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   sn_func *f = sn_module_find(s.module, graph ? graph : "train");
   for (int i = 0; !f && i < s.module->func_count; i++)
     if (s.module->func[i]->kind == SN_FUNC_GRAPH) f = s.module->func[i];
   if (f) { SN_TRY(add_gradients(c, s.module, f)); }
   sn_compile_opt opt = cli_compile_opt(c, &s);
-  SN_TRY(cli_compile(c, s.module, &opt, &j->k));
+  return cli_compile(c, s.module, &opt, &j->k);
+}
+
+static int run(void *arg) {
+  job *j = arg;
+  cli *c = j->c;
+  const char *path;
+  int64_t threads;
+  SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
+  SN_TRY(cli_word(c, "MODEL.c, FILE.sn or FILE.plan", &path));
+  bool plan = cli_is_plan(path);
+  if (!plan && cli_has(c, CLI_CHECK)) return cli_check(c);
+  SN_TRY(plan ? cli_load_plan(c, path, &j->k) : compile(j, path));
   j->plan = j->k.plan;
   SN_TRY(cli_graph(c, j->plan, &j->graph));
   int n = j->plan->slot_count + 1;

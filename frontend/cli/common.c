@@ -104,7 +104,7 @@ sn_code cli_load(cli *c, const char *path, const char *graphs, int set_count, co
   *out = (cli_source){.path = path, .name = stem_of(c, path)};
   if (ends_with(path, ".sn")) return load_text(c, path, out);
   if (ends_with(path, ".c")) return load_model(c, path, graphs, set_count, set, out);
-  return cli_usage_error(c, "%s: expected a model (.c) or a graph text (.sn)", path);
+  return cli_usage_error(c, "%s: expected a model (.c) or a graph text (.sn); run and bench take a plan too", path);
 }
 
 bool cli_declares(const cli_source *s, const char *setting) {
@@ -218,6 +218,7 @@ static void say_edited(cli *c, const sn_compile_opt *opt, const sn_compiled *k) 
 
 sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out) {
   SN_TRY(cli_stage(c, CLI_KERNELS, &opt->kernels));
+  SN_TRY(cli_stage(c, CLI_PLAN, &opt->plan));
   compiling x = {
       .c = c, .progress = cli_progress_begin("compile", "kernels"), .passing = cli_progress_begin("compile", "passes")};
   opt->on_kernel = on_kernel;
@@ -231,6 +232,7 @@ sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out)
           "compiled %d kernels, %d of them from the cache: passes %.3f s, lowering %.3f s, code %.3f s",
           out->kernel_count, out->cache_hits, out->pass_ms * 1e-3, out->lower_ms * 1e-3, out->code_ms * 1e-3);
   if (opt->kernels) say_edited(c, opt, out);
+  if (opt->plan) fprintf(stderr, "sinter: %s: in place of the plan\n", opt->plan->file);
   debug_plan(c, out->plan);
   return SN_OK;
 }

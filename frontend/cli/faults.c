@@ -91,6 +91,8 @@ sn_code cli_variant(cli *c, sn_variant *out) {
                       .disabled = cli_get(c, CLI_DISABLE, NULL),
                       .cache_dir = "",
                       .threads = (int)threads};
+  if (cli_has(c, CLI_PLAN))
+    return cli_usage_error(c, "--plan and --check: steps are compared as the compiler planned them");
   SN_TRY(cli_stage(c, CLI_KERNELS, &out->kernels));
   sn_target target;
   const sn_backend *backend;

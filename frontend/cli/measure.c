@@ -196,25 +196,33 @@ static sn_code totals(const sn_plan *p, int graph, const int64_t *dims, cli_meas
   return sn_plan_peak_bytes(p, graph, dims, &out->peak_bytes);
 }
 
-sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool without_optimiser, cli_measure *out) {
+/* The model compiled as it is to be measured, or a plan that was. */
+static sn_code compile(cli *c, const char *path, bool without_optimiser, cli_measure *out, sn_compiled *k) {
   const char *graph = cli_get(c, CLI_GRAPH, "train");
   cli_source s;
+  if (cli_is_plan(path)) return cli_load_plan(c, path, k);
+  SN_TRY(cli_load(c, path, graph, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
+  if (without_optimiser) SN_TRY(drop_optimiser(c, s.module, graph));
+  sn_compile_opt opt = cli_compile_opt(c, &s);
+  opt.fuse = out->label;
+  double start = now_ms();
+  SN_TRY(cli_compile(c, s.module, &opt, k));
+  out->compile_ms = now_ms() - start;
+  return SN_OK;
+}
+
+sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool without_optimiser, cli_measure *out) {
   sn_compiled k;
   bindings in = {0};
+  int index;
   int64_t threads, repeats, *dims;
   *out = (cli_measure){.label = fuse};
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
   SN_TRY(cli_int(c, CLI_REPEAT, 9, 1, 10000, &repeats));
-  SN_TRY(cli_load(c, path, graph, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
-  if (without_optimiser) SN_TRY(drop_optimiser(c, s.module, graph));
-  sn_compile_opt opt = cli_compile_opt(c, &s);
-  opt.fuse = fuse;
-  double start = now_ms();
-  SN_TRY(cli_compile(c, s.module, &opt, &k));
-  out->compile_ms = now_ms() - start;
-  SN_TRY(cli_dims(c, k.plan->types, s.settings, &dims));
-  int index = sn_plan_find_graph(k.plan, graph);
-  if (index < 0) return cli_usage_error(c, "--graph %s: no graph of that name", graph);
+  SN_TRY(compile(c, path, without_optimiser, out, &k));
+  SN_TRY(cli_dims(c, k.plan->types, k.plan->settings, &dims));
+  SN_TRY(cli_graph(c, k.plan, &index));
+  const char *graph = k.plan->graph[index].name;
   SN_TRY(totals(k.plan, index, dims, out));
   SN_TRY(bind(c, &k, index, dims, &in));
   sn_runtime_opt run = sn_compile_runtime_opt(&k, (int)threads);

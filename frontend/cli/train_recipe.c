@@ -67,6 +67,7 @@ static kind kind_of(cli_option o) {
     case CLI_EMIT:
     case CLI_GRAPH:
     case CLI_KERNELS:
+    case CLI_PLAN:
     case CLI_DIM:
     case CLI_IN:
     case CLI_OUT:
