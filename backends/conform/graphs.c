@@ -9,7 +9,7 @@ enum { MORE = 600, RUNS = 8, FACTOR = 4 };
 
 typedef struct trial {
   const sn_conform_opt *opt;
-  const sn_gpairs *pairs;
+  sn_gpairs *pairs;
   const sn_case *given; /* NULL: the graph of the seed */
   uint64_t seed;
   sn_arena *arena, *kept;
@@ -108,7 +108,7 @@ static int unseen(const sn_gpairs *pairs, const int64_t *ops) {
 
 void sn_conform_graphs(const sn_conform_opt *opt, sn_arena *arena, sn_conform *out) {
   int64_t ops[SN_OP_COUNT] = {0};
-  const sn_gpairs *pairs = sn_gpairs_create(arena);
+  sn_gpairs *pairs = sn_gpairs_create(arena);
   *out = (sn_conform){0};
   for (int i = 0; i < opt->count || (i < opt->count + MORE && out->run && !out->failed && unseen(pairs, ops)); i++) {
     trial t = {.opt = opt, .pairs = pairs, .seed = opt->seed + (uint64_t)i, .kept = arena, .out = out, .ops = ops};

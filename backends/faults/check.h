@@ -23,8 +23,9 @@ typedef struct sn_variant {
   int threads;                                /* 0: 1 */
   const sn_stage_text *kernels;               /* as sn_compile_opt; NULL: none */
   bool interpret;                             /* as sn_compile_opt */
-  sn_map *hits;                               /* as sn_compile_opt; NULL: none */
-  const char *cache_dir;                      /* "": none */
+  bool source;  /* nothing is compiled: values without any pass, gradients against differences (sn_case_gradients) */
+  sn_map *hits; /* as sn_compile_opt; NULL: none */
+  const char *cache_dir; /* "": none */
 } sn_variant;
 
 /* Values and bounds of every result, by the graph interpreter. */

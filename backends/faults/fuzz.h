@@ -1,4 +1,4 @@
-/* A campaign of random graphs: interpreter = unfused = each fusion kind alone = all fused. */
+/* A campaign of random graphs: interpreter = unfused = each fusion kind alone = all fused; gradients = differences. */
 #ifndef SN_BACKENDS_FAULTS_FUZZ_H
 #define SN_BACKENDS_FAULTS_FUZZ_H
 
@@ -23,7 +23,7 @@ typedef struct sn_fuzz_opt {
   uint64_t seed;         /* the first */
   int64_t n;             /* graphs */
   double seconds;        /* stop after that long; 0: never */
-  bool brief;            /* per graph only unfused, all fused with one and two threads, and one kind in turn */
+  bool brief;            /* per graph only unfused and all fused; in turn two threads, or one kind alone */
   int64_t most_failures; /* stop after that many; 0: never */
   /* After each graph; o: what came of it. May be NULL. */
   void (*report)(void *user, const sn_fuzz_sums *s, const sn_outcome *o);
@@ -31,11 +31,11 @@ typedef struct sn_fuzz_opt {
 } sn_fuzz_opt;
 
 /* The runs of a seed: nothing fused, everything with one and two threads, each kind alone; on the CPU lesser feature
- * levels in turn. -> how many */
+ * levels in turn; and the source itself, gradients against differences. -> how many */
 int sn_fuzz_variants(const sn_fuzz_opt *opt, uint64_t seed, sn_variant out[SN_FUZZ_VARIANTS]);
 
 /* The graph of a seed and its data. owns: arena */
-SN_MUST sn_code sn_fuzz_case(const sn_gpairs *pairs, uint64_t seed, sn_arena *arena, sn_diags *diags, sn_case *out);
+SN_MUST sn_code sn_fuzz_case(sn_gpairs *pairs, uint64_t seed, sn_arena *arena, sn_diags *diags, sn_case *out);
 
 /* Tries seeds from opt->seed on, each in a child process. errors: SN_ERR_LIMIT no process */
 SN_MUST sn_code sn_fuzz(const sn_fuzz_opt *opt, sn_arena *arena, sn_diags *diags, sn_fuzz_sums *out);

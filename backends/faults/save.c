@@ -34,7 +34,7 @@ static void add_dims(sn_text *t, const sn_case *c, sn_arena *arena) {
 const char *sn_case_command(const sn_case *c, const sn_variant *v, const char *file, sn_arena *arena) {
   const char *stem = stem_of(file, arena);
   sn_text t = sn_text_begin(arena);
-  sn_text_add(&t, "%s --graph %s", file, c->graph);
+  sn_text_add(&t, "sinter %s %s --graph %s", v->source ? "bisect" : "run --check", file, c->graph);
   add_dims(&t, c, arena);
   for (int i = 0; i < c->data_count; i++)
     sn_text_add(&t, " --in %s=%s", c->data[i].name, path_of(stem, c->data[i].name, arena));
@@ -66,7 +66,7 @@ sn_code sn_case_save(const sn_case *c, const sn_variant *v, const char *file, co
   const char *stem = stem_of(file, arena);
   sn_text t = sn_text_begin(arena);
   add_comment(&t, note);
-  add_comment(&t, sn_arena_printf(arena, "sinter run --check %s", sn_case_command(c, v, file, arena)));
+  add_comment(&t, sn_case_command(c, v, file, arena));
   sn_text_add(&t, "%s", plain_text(c, arena));
   SN_TRY(sn_file_write_all(file, t.at, (size_t)t.count, diags));
   for (int i = 0; i < c->data_count; i++) {

@@ -96,7 +96,7 @@ static sn_code keep_failure(fuzzing *z, const sn_fuzz_sums *s, const sn_outcome 
     file = sn_arena_printf(c->arena, "%s/seed%llu.small.sn", z->dir, (unsigned long long)o->seed);
     SN_TRY(sn_case_save(&k, &f.v, file, f.o.text, c->arena, c->diags));
   }
-  fprintf(stderr, "  %d ops: sinter run --check %s\n", sn_case_ops(&k), sn_case_command(&k, &f.v, file, c->arena));
+  fprintf(stderr, "  %d ops: %s\n", sn_case_ops(&k), sn_case_command(&k, &f.v, file, c->arena));
   return SN_OK;
 }
 

@@ -82,13 +82,13 @@ static void draw_select(draw *d) {
 /* ---- leaves ---- */
 
 static void draw_leaf(draw *d) {
-  const sn_type *t = any_shape(d, d->real, 1);
+  const sn_type *t = any_shape(d, d->real, d->op == SN_OP_IOTA);
   if (d->op == SN_OP_DIM) {
     attr(d, "dim")->d = extent(d);
     t = sn_type_scalar(d->m->types, SN_ELEM_I32);
   } else if (d->op == SN_OP_IOTA) {
     attr(d, "axis")->i = below(d, t->rank);
-    t = with_elem(d, t, SN_ELEM_I32);
+    if (!d->s->elem) t = with_elem(d, t, SN_ELEM_I32);
   } else if (d->op == SN_OP_CONST) {
     attr(d, "value")->f = sn_rng_f64(d->rng) * 4 - 2;
   } else if (d->op == SN_OP_ARG) {

@@ -1,4 +1,5 @@
-/* Seed -> module: a pool of values that grows op by op. What is shared by all ops; the ops are in grandom_ops.c. */
+/* What all random ops share: numbers, shapes, nodes with what is known of them, choice of operands. The whole graph is
+ * in grandom_graph.c, ops in grandom_ops.c and the files beside it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,6 +88,17 @@ static bool constant_shape(const sn_type *t) {
   return true;
 }
 
+/* An input, or a parameter. */
+static sn_val named_leaf(sn_ggen *g, const sn_type *t, int kind, sn_gr_fact fact) {
+  const char *name = sn_arena_printf(g->arena, "x%d", g->leaves++);
+  sn_attr at[4] = {{.set = true, .s = name}};
+  if (!sn_elem_is_float(t->elem) || !constant_shape(t) || kind < 4)
+    return sn_gr_emit(g, SN_OP_INPUT, 0, NULL, at, t, fact);
+  at[1] = (sn_attr){.set = true, .s = "normal"};
+  at[2] = (sn_attr){.set = true, .f = 1};
+  return sn_gr_emit(g, SN_OP_PARAM, 0, NULL, at, t, fact);
+}
+
 sn_val sn_gr_leaf(sn_ggen *g, const sn_type *t) {
   bool real = sn_elem_is_float(t->elem), boolean = t->elem == SN_ELEM_BOOL;
   int kind = (int)sn_gr_below(g, 10);
@@ -102,12 +114,11 @@ sn_val sn_gr_leaf(sn_ggen *g, const sn_type *t) {
     fact.low = 0;
     return sn_gr_emit(g, SN_OP_IOTA, 0, NULL, &at, t, fact);
   }
-  const char *name = sn_arena_printf(g->arena, "x%d", g->leaves++);
-  sn_attr at[4] = {{.set = true, .s = name}};
-  if (!real || !constant_shape(t) || kind < 4) return sn_gr_emit(g, SN_OP_INPUT, 0, NULL, at, t, fact);
-  at[1] = (sn_attr){.set = true, .s = "normal"};
-  at[2] = (sn_attr){.set = true, .f = 1};
-  return sn_gr_emit(g, SN_OP_PARAM, 0, NULL, at, t, fact);
+  if (kind == 2 && real) { /* few values: there are ties */
+    sn_val v = named_leaf(g, t, 5, fact);
+    return v ? sn_gr_emit(g, SN_OP_ROUND, 1, &v, NULL, NULL, fact) : 0;
+  }
+  return named_leaf(g, t, kind, fact);
 }
 
 /* ---- choosing operands ---- */
@@ -287,181 +298,4 @@ sn_val sn_gr_clean(sn_ggen *g, sn_val v) {
   sn_val fine = v ? sn_gr_emit(g, SN_OP_ISFINITE, 1, &v, NULL, NULL, sn_gr_mix(g, 1, &v, 1)) : 0;
   sn_val arg[3] = {fine, v, fine ? sn_gr_const(g, sn_gr_t(g, v), 0) : 0};
   return arg[2] ? sn_gr_emit(g, SN_OP_SELECT, 3, arg, NULL, NULL, sn_gr_mix(g, 1, &v, g->fact[v].size)) : 0;
-}
-
-/* ---- the whole graph ---- */
-
-static void choose_sizes(sn_ggen *g) {
-  static const int64_t small[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, large[] = {15, 16, 17, 33, 47, 49, 64, 65, 127, 130};
-  bool conflict, stepped = sn_gr_chance(g, 25);
-  g->dims[0] = small[sn_gr_below(g, 9)];
-  g->dims[1] = stepped               ? 16 * (1 + sn_gr_below(g, 3))
-               : sn_gr_chance(g, 40) ? large[sn_gr_below(g, 10)]
-                                     : small[sn_gr_below(g, 9)];
-  g->palette[0] = sn_dimx_symbol(g->m->types, "B", 1, 9, 1, &conflict);
-  g->palette[1] = sn_dimx_symbol(g->m->types, "T", stepped ? 16 : 1, stepped ? 48 : 130, stepped ? 16 : 1, &conflict);
-  g->palette_count = 2;
-  while (g->palette_count < SN_GR_PALETTE - 1)
-    g->palette[g->palette_count++] = sn_gr_number(g, small[sn_gr_below(g, 9)]);
-  if (sn_gr_chance(g, 60)) g->palette[g->palette_count++] = sn_gr_number(g, large[sn_gr_below(g, 10)]);
-}
-
-static void choose_floats(sn_ggen *g) {
-  int kind = (int)sn_gr_below(g, 20);
-  for (int i = 0; i < 3; i++) g->real[i] = SN_ELEM_F32;
-  if (kind < 5) g->real[2] = SN_ELEM_BF16;
-  if (kind == 5) g->real[1] = SN_ELEM_F64;
-  if (kind == 6) g->real[0] = g->real[1] = g->real[2] = SN_ELEM_F64;
-  if (kind == 7) g->real[0] = g->real[1] = g->real[2] = SN_ELEM_BF16;
-}
-
-/* An input over both symbols, so that a run decides them. */
-static bool first_values(sn_ggen *g) {
-  const sn_attr at[2] = {{.set = true, .s = "sizes"}};
-  const sn_type *t = sn_gr_type(g, SN_ELEM_F32, 2, g->palette);
-  sn_val v = sn_gr_emit(g, SN_OP_INPUT, 0, NULL, at, t, (sn_gr_fact){.size = 3, .low = -INFINITY, .exact = true});
-  if (v) sn_gr_keep(g, v);
-  return v != 0;
-}
-
-static sn_val use(sn_ggen *g, sn_op op) {
-  sn_val v = sn_gr_use(g, op);
-  g->direct = false;
-  if (v && sn_gr_elements(g, sn_gr_t(g, v)) <= 5000) {
-    sn_val tame = g->b.failed ? v : sn_gr_tame(g, v, 30);
-    if (tame) sn_gr_keep(g, tame);
-  }
-  return v;
-}
-
-static bool connected(const sn_ggen *g, sn_val from, sn_op op) {
-  for (int i = 0; i < g->f->node_count; i++) {
-    const sn_node *n = g->f->node[i];
-    for (int k = 0; k < n->arg_count && n->op == op; k++)
-      if (sn_node_of(g->f, n->arg[k]) == sn_node_of(g->f, from)) return true;
-  }
-  return false;
-}
-
-static void connect(sn_ggen *g, sn_op producer, sn_op consumer) {
-  for (int i = 0; i < 4 && !g->b.failed; i++) {
-    sn_val v = use(g, producer);
-    if (!v || sn_gr_elements(g, sn_gr_t(g, v)) > 5000) continue;
-    g->want = v;
-    g->direct = i > 2;
-    (void)use(g, consumer);
-    g->want = 0;
-    if (connected(g, v, consumer)) break;
-  }
-}
-
-static sn_op any_op(sn_ggen *g) {
-  for (;;) {
-    sn_op op = (sn_op)(1 + sn_gr_below(g, SN_OP_COUNT - 1));
-    bool leaf = sn_op_get(op)->cls == SN_CLASS_LEAF;
-    if (sn_gr_is_growth(op) && op != SN_OP_GRAD && !(leaf && sn_gr_chance(g, 70))) return op;
-  }
-}
-
-static bool used(const sn_ggen *g, sn_val v) {
-  for (int i = 0; i < g->f->node_count; i++)
-    for (int k = 0; k < g->f->node[i]->arg_count; k++)
-      if (g->f->node[i]->arg[k] == v) return true;
-  return false;
-}
-
-/* Every value that nothing uses, and some others. */
-static void add_outputs(sn_ggen *g) {
-  int n = 0;
-  for (int i = g->count; i-- > 0 && n < 10;) {
-    sn_val v = g->pool[i];
-    bool leaf = sn_op_get(sn_node_of(g->f, v)->op)->cls == SN_CLASS_LEAF;
-    if (sn_gr_chance(g, leaf ? 3 : used(g, v) ? 12 : 95))
-      sn_func_output(g->f, sn_name(g->m->names, sn_arena_printf(g->arena, "y%d", n++)), v);
-  }
-  if (!n) sn_func_output(g->f, sn_name(g->m->names, "y0"), g->pool[g->count - 1]);
-}
-
-/* Where a kernel that writes in place must look twice: the value is read turned. */
-static sn_val turned_sum(sn_ggen *g, sn_val p) {
-  const sn_type *t = sn_gr_t(g, p);
-  int64_t perm[SN_RANK_MAX];
-  if (t->rank < 2 || t->dim[0] != t->dim[1] || !sn_elem_is_float(t->elem)) return 0;
-  for (int i = 0; i < t->rank; i++) perm[i] = i < 2 ? 1 - i : i;
-  const sn_attr at = {.set = true, .ints = perm, .count = t->rank};
-  const sn_val arg[2] = {p, sn_gr_emit(g, SN_OP_TRANSPOSE, 1, &p, &at, NULL, g->fact[p])};
-  return arg[1] ? sn_gr_emit(g, SN_OP_ADD, 2, arg, NULL, NULL, sn_gr_mix(g, 2, arg, 6)) : 0;
-}
-
-/* Another parameter of the type, and the two change places. */
-static bool exchange(sn_ggen *g, const sn_node *n) {
-  const sn_attr at[4] = {{.set = true, .s = sn_arena_printf(g->arena, "x%d", g->leaves++)},
-                         {.set = true, .s = "normal"},
-                         {.set = true, .f = 1}};
-  sn_val p = n->first, q = sn_gr_emit(g, SN_OP_PARAM, 0, NULL, at, n->type[0], g->fact[p]);
-  if (!q || !sn_elem_is_float(n->type[0]->elem)) return false;
-  sn_func_update(g->f, p, q);
-  sn_func_update(g->f, q, p);
-  return true;
-}
-
-/* Parameters and states move by a value of their type. */
-static void add_updates(sn_ggen *g) {
-  int nodes = g->f->node_count;
-  for (int i = 0; i < nodes && !g->b.failed; i++) {
-    const sn_node *n = g->f->node[i];
-    if ((n->op != SN_OP_PARAM && n->op != SN_OP_STATE) || sn_gr_chance(g, n->op == SN_OP_PARAM ? 70 : 10)) continue;
-    sn_val p = n->first, arg[2] = {p, 0}, turned = sn_gr_chance(g, 40) ? turned_sum(g, p) : 0;
-    if (turned) {
-      sn_func_update(g->f, p, turned);
-      continue;
-    }
-    if (sn_gr_chance(g, 8) && exchange(g, n)) continue;
-    sn_val step = sn_gr_tame(g, sn_gr_partner(g, n->type[0]), 30);
-    if (!step) continue;
-    arg[1] = step;
-    sn_val next = step == p || sn_gr_chance(g, 60)
-                      ? sn_gr_emit(g, SN_OP_SUB, 2, arg, NULL, NULL, sn_gr_mix(g, 2, arg, 30))
-                      : step;
-    if (next) sn_func_update(g->f, p, next);
-  }
-}
-
-static void add_guard(sn_ggen *g) {
-  sn_val v = sn_gr_pick(g, SN_GR_FLOAT, 0, 0);
-  if (v) v = sn_gr_emit(g, SN_OP_ISFINITE, 1, &v, NULL, NULL, sn_gr_mix(g, 1, &v, 1));
-  if (v) v = sn_g2(&g->b, SN_OP_OR, v, sn_g1(&g->b, SN_OP_NOT, v)); /* always true */
-  if (v) g->f->guard = v;
-}
-
-sn_code sn_grandom_make(const sn_gpairs *pairs, uint64_t seed, sn_arena *arena, sn_diags *diags, sn_grandom *out) {
-  sn_ggen *g = SN_NEW(arena, sn_ggen);
-  *g = (sn_ggen){.rng = {.seed = seed, .stream = 77}, .arena = arena, .m = sn_module_create(arena)};
-  g->f = sn_func_create(g->m, "g", SN_FUNC_GRAPH);
-  g->b = sn_build_begin(g->f, diags);
-  choose_sizes(g);
-  choose_floats(g);
-  g->grad = seed % 2;
-  sn_op producer[2], consumer[2];
-  for (uint64_t i = 0; i < 2; i++) sn_gpairs_aim(pairs, 2 * seed + i, &producer[i], &consumer[i]);
-  if (!first_values(g)) return g->b.failed;
-  int grow = 1 + (int)sn_gr_below(g, 9), later = (int)sn_gr_below(g, 4);
-  for (int i = 0; i < grow && !g->b.failed; i++) (void)use(g, any_op(g));
-  for (int i = 0; i < 2; i++) connect(g, producer[i], consumer[i]);
-  if (g->grad && !g->b.failed) {
-    (void)use(g, SN_OP_GRAD);
-    for (int i = 0; i < later && !g->b.failed; i++) (void)use(g, any_op(g));
-  }
-  if (sn_gr_chance(g, 35)) add_updates(g);
-  if (g->f->update_count && sn_gr_chance(g, 30)) add_guard(g);
-  if (g->b.failed) return g->b.failed;
-  add_outputs(g);
-  sn_func *f = sn_func_finish(g->f);
-  *out = (sn_grandom){.module = g->m, .dims = {g->dims[0], g->dims[1]}};
-  for (int i = 0; i < f->node_count; i++) {
-    out->ops += sn_op_get(f->node[i]->op)->cls != SN_CLASS_LEAF;
-    out->grad |= f->node[i]->op == SN_OP_GRAD;
-  }
-  SN_TRY(sn_func_verify(f, diags));
-  return sn_ops_check(f, diags);
 }

@@ -92,8 +92,12 @@ sn_val sn_gr_use_body(sn_ggen *g, sn_op op);
 sn_val sn_gr_use_sample(sn_ggen *g, sn_op op);
 /* Has the op a use of its own here? */
 bool sn_gr_is_known(sn_op op);
-/* The n-th possible pair, round and round. */
-void sn_gpairs_aim(const sn_gpairs *p, uint64_t n, sn_op *producer, sn_op *consumer);
+/* One of the possible pairs that were least often aimed at, of those not met if there are any. */
+void sn_gpairs_aim(sn_gpairs *p, sn_rng *rng, sn_op *producer, sn_op *consumer);
+/* Adds the edges of a module to what was met. */
+void sn_gpairs_meet(sn_gpairs *p, const sn_module *m);
+/* Nothing was met; `seed` comes next. */
+void sn_gpairs_restart(sn_gpairs *p, uint64_t seed);
 /* Ops that graphs are made of. */
 bool sn_gr_is_growth(sn_op op);
 

@@ -165,7 +165,8 @@ static sn_val use_binary(sn_ggen *g, sn_op op) {
   if (op == SN_OP_DIV) return guarded(g, op, 2, arg, 1, a * 4);
   sn_gr_fact f = sn_gr_mix(g, 2, arg,
                            shifts                               ? 0x1p31
-                           : compares || bits                   ? 1
+                           : compares                           ? 1
+                           : bits                               ? 2 * fmax(a, c)
                            : op == SN_OP_MUL                    ? a * c
                            : op == SN_OP_MIN || op == SN_OP_MAX ? fmax(a, c)
                                                                 : a + c);

@@ -46,7 +46,7 @@ static bool draw(sn_ggen *g, sn_op op, sn_sample *out, int *at) {
   for (int i = 0; i < TRIES; i++) {
     sn_sample s = {.real = g->real[sn_gr_below(g, 3)]}, other;
     if (sn_op_sample(&g->rng, g->m, op, &s)) return false;
-    if (!infers(g, op, &s)) continue;
+    if (!infers(g, op, &s) || (op == SN_OP_SORT && s.arg[0]->elem == SN_ELEM_F64 && sn_gr_chance(g, 80))) continue;
     if (!any) *out = s, any = true;
     if (!g->want) return true;
     const sn_type *t = sn_gr_t(g, g->want);
@@ -100,11 +100,12 @@ static sn_val int_operand(sn_ggen *g, const sn_type *t, const sn_sample_domain *
                 : 0;
 }
 
-static sn_val operand(sn_ggen *g, const sn_sample *s, int k) {
+/* asks: the op compares its operands. */
+static sn_val operand(sn_ggen *g, const sn_sample *s, int k, bool asks) {
   const sn_type *t = s->arg[k];
   if (sn_elem_is_float(t->elem)) {
     sn_val x = sn_gr_partner(g, t);
-    if (x && !g->fact[x].exact && sn_gr_chance(g, 70)) x = sn_gr_leaf(g, t); /* the op may ask which is larger */
+    if (x && !g->fact[x].exact && sn_gr_chance(g, asks ? 95 : 50)) x = sn_gr_leaf(g, t);
     return float_operand(g, x, &s->domain[k]);
   }
   if (t->elem == SN_ELEM_BOOL) return sn_gr_partner(g, t);
@@ -116,16 +117,29 @@ static bool in_domain(const sn_ggen *g, sn_val v, const sn_sample_domain *d) {
   return !d->below && g->fact[v].low >= d->lo && g->fact[v].size < d->hi;
 }
 
+/* Does it make integers or truth values of floats? */
+static bool compares(sn_ggen *g, sn_op op, const sn_sample *s) {
+  sn_infer in = {.module = g->m, .op = op, .arg_count = s->arg_count, .arg = s->arg, .attr = s->attr, .leaf = s->leaf};
+  bool reals = false, other = op == SN_OP_CUMMAX;
+  for (int i = 0; i < s->arg_count; i++) reals |= sn_elem_is_float(s->arg[i]->elem);
+  if (sn_op_infer(&in)) return false;
+  for (int i = 0; i < in.result_count; i++) other |= !sn_elem_is_float(in.result[i]->elem);
+  return reals && other;
+}
+
 sn_val sn_gr_use_sample(sn_ggen *g, sn_op op) {
   sn_sample s;
   sn_val arg[SN_SAMPLE_ARGS], want = g->want;
   int at;
   bool exact = true;
   if (!draw(g, op, &s, &at)) return 0;
+  bool asks = compares(g, op, &s);
   g->want = 0;
   for (int i = 0; i < s.arg_count; i++) {
     bool given = i == at && in_domain(g, want, &s.domain[i]);
-    arg[i] = !given ? operand(g, &s, i) : sn_gr_is(g, want, SN_GR_FLOAT) ? float_operand(g, want, &s.domain[i]) : want;
+    arg[i] = !given                           ? operand(g, &s, i, asks)
+             : sn_gr_is(g, want, SN_GR_FLOAT) ? float_operand(g, want, &s.domain[i])
+                                              : want;
     if (!arg[i]) return 0;
     exact &= g->fact[arg[i]].exact;
   }

@@ -110,6 +110,7 @@ static rule_out r_exp2(const rule_in *r) {
 
 static rule_out r_log2(const rule_in *r) {
   double a = r->x.v, e = r->x.e;
+  if (certainly_negative(r)) return (rule_out){NAN, 0, 0, true};
   if (e > 0 && a - e <= 0) return (rule_out){log2(a), INFINITY, 0, false};
   return (rule_out){log2(a), e > 0 ? -log1p(-e / a) / LN2 : 0, 8, a == 1};
 }
@@ -120,6 +121,7 @@ static rule_out r_expm1(const rule_in *r) {
 
 static rule_out r_log1p(const rule_in *r) {
   double a = r->x.v, e = r->x.e, v = log1p(a);
+  if (e > 0 && a + e <= -1 - 0x1p-10) return (rule_out){NAN, 0, 0, true};
   if (e > 0 && a - e <= -1) return (rule_out){v, INFINITY, 0, false};
   return (rule_out){v, e > 0 ? -log1p(-e / (1 + a)) : 0, 16, a == 0};
 }

@@ -181,6 +181,7 @@ static void recurrence(const line *l) {
   const sn_tensor *a = l->e->arg[0], *x = l->e->arg[1];
   sn_elem acc = sn_acc_of(l->e->out[0]->elem);
   double y = 0, size = 0, error = 0, flushed = 0; /* size: the same recurrence of magnitudes */
+  bool over = false;                              /* an execution may have overflowed: not even a factor 0 helps */
   for (int64_t i = 0; i < l->count; i++) {
     double f = a->value[at(l, i)], v = x->value[at(l, i)], bf = bound(l, 0, i), b = bound(l, 1, i);
     error = sn_times(fabs(f) + bf, error) + sn_times(bf, size) + b;
@@ -191,7 +192,8 @@ static void recurrence(const line *l) {
     double n = 2 * (double)(i + 1);
     bool plain = i == 0 && b == 0 && sn_elem_round(l->e->out[0]->elem, y) == y;
     double rounding = plain ? 0 : sn_times(sn_gamma(n, sn_unit(acc)), size);
-    put(l, i, y, error + rounding, plain || size == 0 ? 0 : flushed);
+    over |= !(size + error + rounding <= sn_elem_max(acc));
+    put(l, i, y, over ? INFINITY : error + rounding, plain || size == 0 ? 0 : flushed);
   }
 }
 

@@ -6,7 +6,8 @@
  *   2. A set of values is to leave memory: one elementwise value, last ones first; or all of a group that are functions
  * of one value, which takes their place in memory.
  *   3. The nodes between them and values in memory (their recipe) are copied into every reader, if that saves bytes and
- * each is still one kernel. Terminates: every step lowers the bytes in memory.
+ * each is still one kernel, and so is what is left of the groups that computed them. Terminates: every step lowers the
+ * bytes in memory.
  *   4. What a group computed for values that left is dropped; where that leaves parts that nothing holds together, they
  * become groups of their own. */
 #include <stdlib.h>
@@ -162,89 +163,6 @@ static double saved_bytes(const recompute *c, int readers, const int *group, con
   return saved;
 }
 
-/* ---- copying ----------------------------------------------------------------------------------------------------- */
-
-static int ascending(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
-
-static int *with_copies(const recompute *c, int group, const recipe *r, int *count) {
-  const sn_fuse_group *g = &c->s->group[group];
-  int *node = SN_ARRAY(c->s->arena, g->count + r->count, int), n = g->count;
-  memcpy(node, g->node, (size_t)n * sizeof *node);
-  for (int i = 0; i < r->count; i++) {
-    bool known = false;
-    for (int k = 0; k < g->count && !known; k++) known = g->node[k] == r->node[i];
-    if (!known) node[n++] = r->node[i];
-  }
-  qsort(node, (size_t)n, sizeof *node, ascending);
-  *count = n;
-  return node;
-}
-
-/* Copies are no outputs of the group that takes them. */
-static const char *check_copies(recompute *c, int group, int count, const int *node) {
-  sn_fuse *s = c->s;
-  sn_fuse_kind kind;
-  for (int i = 0; i < count; i++) s->copied[node[i]] = s->group_of[node[i]] != group;
-  const char *why = sn_fuse_check(s, count, node, &kind);
-  for (int i = 0; i < count; i++) s->copied[node[i]] = false;
-  return why ? why : kind == s->group[group].kind ? NULL : "another kind";
-}
-
-static bool try_set(recompute *c) {
-  sn_fuse *s = c->s;
-  recipe r[READERS];
-  int group[READERS], *node[READERS], count[READERS];
-  int n = all_readers(c, group);
-  if (n > READERS) return false;
-  for (int i = 0; i < n; i++) {
-    r[i] = recipe_for(c, group[i]);
-    if (r[i].too_large || !sn_fuse_rule_allows(s, SN_FUSE_MAP, s->group[group[i]].kind)) return false;
-  }
-  if (saved_bytes(c, n, group, r) <= 0) return false;
-  for (int i = 0; i < n; i++) {
-    node[i] = with_copies(c, group[i], &r[i], &count[i]);
-    if (check_copies(c, group[i], count[i], node[i])) return false;
-  }
-  for (int i = 0; i < n; i++) {
-    sn_fuse_group *g = &s->group[group[i]];
-    g->node = node[i];
-    g->count = count[i];
-    g->version = ++s->versions;
-  }
-  s->env->rule_hits++;
-  return true;
-}
-
-static bool may_leave(const recompute *c, sn_val v) {
-  return may_copy(sn_node_of(c->s->f, v)) && !c->s->kept[v] && c->readers[v] > 0;
-}
-
-static bool try_value(recompute *c, sn_val v) {
-  c->taking = 0;
-  c->leaving_count = 1;
-  c->leaving[0] = v;
-  return may_leave(c, v) && try_set(c);
-}
-
-/* Several results of one group that are functions of v, which is not in memory yet. */
-static bool try_source(recompute *c, sn_val v) {
-  const sn_fuse *s = c->s;
-  int group = s->group_of[sn_fuse_position(s, v)];
-  c->taking = v;
-  c->leaving_count = 0;
-  if (in_memory(c, v)) return false;
-  for (int i = 0; i < s->group[group].count && c->leaving_count < SET; i++) {
-    sn_val w = s->f->node[s->group[group].node[i]]->first;
-    if (w > v && s->group_of[s->group[group].node[i]] == group && s->bytes[w] == s->bytes[v] && may_leave(c, w))
-      c->leaving[c->leaving_count++] = w;
-  }
-  while (c->leaving_count > 1) {
-    if (try_set(c)) return true;
-    c->leaving_count--; /* the last ones may belong to readers that take no copies */
-  }
-  return false;
-}
-
 /* ---- what is left of groups ----------------------------------------------------------------------------------------
  */
 
@@ -280,6 +198,137 @@ static bool find_parts(const recompute *c, int group, int *part) {
   }
   return unused;
 }
+
+/* Is this a kernel? Copies are no outputs of the group that takes them. */
+static const char *check_copies(recompute *c, int group, int count, const int *node, sn_fuse_kind *kind) {
+  sn_fuse *s = c->s;
+  for (int i = 0; i < count; i++) s->copied[node[i]] = s->group_of[node[i]] != group;
+  const char *why = sn_fuse_check(s, count, node, kind);
+  for (int i = 0; i < count; i++) s->copied[node[i]] = false;
+  return why;
+}
+
+/* Nodes of a part; which < 0: of all parts. -> how many */
+static int nodes_of(const sn_fuse_group *g, const int *part, int which, int *node) {
+  int n = 0;
+  for (int i = 0; i < g->count; i++)
+    if (which < 0 ? part[i] >= 0 : part[i] == which) node[n++] = g->node[i];
+  return n;
+}
+
+/* Is what is left of the group one kernel? *apart: each of its parts is. */
+static bool is_whole(recompute *c, int group, const int *part, bool *apart) {
+  const sn_fuse_group *g = &c->s->group[group];
+  int *node = SN_ARRAY(c->s->arena, g->count, int), n = nodes_of(g, part, -1, node);
+  sn_fuse_kind kind;
+  *apart = true;
+  if (!n || (!check_copies(c, group, n, node, &kind) && kind == g->kind)) return true;
+  for (int i = 0; i < g->count; i++) {
+    n = nodes_of(g, part, i, node);
+    *apart = *apart && (!n || !check_copies(c, group, n, node, &kind));
+  }
+  return false;
+}
+
+static bool is_sound(recompute *c, int group) {
+  int *part = SN_ARRAY(c->s->arena, c->s->group[group].count, int);
+  bool apart;
+  return !find_parts(c, group, part) || is_whole(c, group, part, &apart) || apart;
+}
+
+/* ---- copying ----------------------------------------------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+static int *with_copies(const recompute *c, int group, const recipe *r, int *count) {
+  const sn_fuse_group *g = &c->s->group[group];
+  int *node = SN_ARRAY(c->s->arena, g->count + r->count, int), n = g->count;
+  memcpy(node, g->node, (size_t)n * sizeof *node);
+  for (int i = 0; i < r->count; i++) {
+    bool known = false;
+    for (int k = 0; k < g->count && !known; k++) known = g->node[k] == r->node[i];
+    if (!known) node[n++] = r->node[i];
+  }
+  qsort(node, (size_t)n, sizeof *node, ascending);
+  *count = n;
+  return node;
+}
+
+/* Do the groups that changed, and those that what leaves was computed in, stay kernels? */
+static bool all_sound(recompute *c, int count, const int *group) {
+  bool sound = true;
+  find_readers(c);
+  for (int i = 0; i < count && sound; i++) sound = is_sound(c, group[i]);
+  for (int i = 0; i < c->leaving_count && sound; i++)
+    sound = is_sound(c, c->s->group_of[sn_fuse_position(c->s, c->leaving[i])]);
+  return sound;
+}
+
+static bool try_set(recompute *c) {
+  sn_fuse *s = c->s;
+  recipe r[READERS];
+  sn_fuse_group old[READERS];
+  int group[READERS], *node[READERS], count[READERS];
+  int n = all_readers(c, group);
+  if (n > READERS) return false;
+  for (int i = 0; i < n; i++) {
+    r[i] = recipe_for(c, group[i]);
+    if (r[i].too_large || !sn_fuse_rule_allows(s, SN_FUSE_MAP, s->group[group[i]].kind)) return false;
+  }
+  if (saved_bytes(c, n, group, r) <= 0) return false;
+  for (int i = 0; i < n; i++) {
+    node[i] = with_copies(c, group[i], &r[i], &count[i]);
+    sn_fuse_kind kind;
+    if (check_copies(c, group[i], count[i], node[i], &kind) || kind != s->group[group[i]].kind) return false;
+  }
+  for (int i = 0; i < n; i++) {
+    sn_fuse_group *g = &s->group[group[i]];
+    old[i] = *g;
+    g->node = node[i];
+    g->count = count[i];
+    g->version = ++s->versions;
+  }
+  if (all_sound(c, n, group)) {
+    s->env->rule_hits++;
+    return true;
+  }
+  for (int i = 0; i < n; i++) s->group[group[i]] = old[i];
+  find_readers(c);
+  return false;
+}
+
+static bool may_leave(const recompute *c, sn_val v) {
+  return may_copy(sn_node_of(c->s->f, v)) && !c->s->kept[v] && c->readers[v] > 0;
+}
+
+static bool try_value(recompute *c, sn_val v) {
+  c->taking = 0;
+  c->leaving_count = 1;
+  c->leaving[0] = v;
+  return may_leave(c, v) && try_set(c);
+}
+
+/* Several results of one group that are functions of v, which is not in memory yet. */
+static bool try_source(recompute *c, sn_val v) {
+  const sn_fuse *s = c->s;
+  int group = s->group_of[sn_fuse_position(s, v)];
+  c->taking = v;
+  c->leaving_count = 0;
+  if (in_memory(c, v)) return false;
+  for (int i = 0; i < s->group[group].count && c->leaving_count < SET; i++) {
+    sn_val w = s->f->node[s->group[group].node[i]]->first;
+    if (w > v && s->group_of[s->group[group].node[i]] == group && s->bytes[w] == s->bytes[v] && may_leave(c, w))
+      c->leaving[c->leaving_count++] = w;
+  }
+  while (c->leaving_count > 1) {
+    if (try_set(c)) return true;
+    c->leaving_count--; /* the last ones may belong to readers that take no copies */
+  }
+  return false;
+}
+
+/* ---- groups that lost something ------------------------------------------------------------------------------------
+ */
 
 /* The nodes of one part as a group, of the kind of the op that decides it. */
 static sn_fuse_group group_of_part(recompute *c, const sn_fuse_group *g, const int *part, int which) {
@@ -321,14 +370,9 @@ static void split(recompute *c, int group, const int *part) {
 }
 
 static void drop_unused(recompute *c, int group) {
-  sn_fuse *s = c->s;
-  sn_fuse_group *g = &s->group[group];
-  int *part = SN_ARRAY(s->arena, g->count, int), *live = SN_ARRAY(s->arena, g->count, int), n = 0;
-  sn_fuse_kind kind;
-  if (!find_parts(c, group, part)) return;
-  for (int i = 0; i < g->count; i++)
-    if (part[i] >= 0) live[n++] = g->node[i];
-  if (n && sn_fuse_check(s, n, live, &kind)) split(c, group, part);
+  int *part = SN_ARRAY(c->s->arena, c->s->group[group].count, int);
+  bool apart;
+  if (find_parts(c, group, part) && !is_whole(c, group, part, &apart)) split(c, group, part);
 }
 
 void sn_fuse_recompute(sn_fuse *s) {
@@ -339,11 +383,10 @@ void sn_fuse_recompute(sn_fuse *s) {
   for (int p = s->f->node_count - 1; p >= 0; p--) {
     if (s->group_of[p] < 0 || s->f->node[p]->result_count != 1) continue;
     sn_val v = s->f->node[p]->first;
-    if (try_value(&c, v) || try_source(&c, v)) find_readers(&c);
+    if (!try_value(&c, v)) (void)try_source(&c, v);
   }
   for (int p = s->f->node_count - 1; p >= 0; p--) { /* what new readers of a source allow */
-    if (s->group_of[p] >= 0 && s->f->node[p]->result_count == 1 && try_value(&c, s->f->node[p]->first))
-      find_readers(&c);
+    if (s->group_of[p] >= 0 && s->f->node[p]->result_count == 1) (void)try_value(&c, s->f->node[p]->first);
   }
   for (int g = s->group_count; g-- > 0;)
     if (s->group[g].version >= 0) drop_unused(&c, g);

@@ -8,8 +8,43 @@
  *     no kernel
  * Scans on such paths are made to store their states.
  *
- * Terminates: a sweep leaves no grad, and rules of gradients add none. */
+ * Equal nodes are one node, and what expansions and gradient rules make may equal what the user wrote: a constant, say.
+ * So first of all the values that are differentiated by are set apart from anything that is made later, by a reshape to
+ * the shape that they have (sn_g_reshape never makes one).
+ *
+ * Terminates: a sweep leaves no grad, and rules of gradients add none; what is set apart is not set apart again. */
 #include "passes/graph/rewrite.h"
+
+/* ---- values that are differentiated by ---- */
+
+static void begin_apart(sn_rewriter *r, const sn_func *f) {
+  bool *wrt = SN_ARRAY(r->env->arena, f->value_count, bool);
+  for (int i = 0; i < f->node_count; i++)
+    for (int k = 1; f->node[i]->op == SN_OP_GRAD && k < f->node[i]->arg_count; k++) wrt[f->node[i]->arg[k]] = true;
+  r->data = wrt;
+}
+
+/* Leaves with names equal nothing else. */
+static bool is_apart(const sn_build *b, const sn_node *n, const sn_val *arg) {
+  return sn_leaf_name(n) || n->op == SN_OP_ARG || (n->op == SN_OP_RESHAPE && sn_g_type(b, arg[0]) == n->type[0]);
+}
+
+static bool set_apart(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
+  const bool *wrt = r->data;
+  bool any = false;
+  for (int i = 0; i < n->result_count; i++) any |= wrt[n->first + (sn_val)i];
+  if (!any || is_apart(b, n, arg) || !sn_rule_enabled(r->env, "grad.apart")) return false;
+  sn_val first = sn_func_copy_node(b->func, n, arg);
+  for (int i = 0; i < n->result_count; i++) {
+    const sn_type *t = n->type[i];
+    const sn_attr at = {.set = true, .dims = t->dim, .count = t->rank};
+    sn_val v = first + (sn_val)i;
+    out[i] = wrt[n->first + (sn_val)i] ? sn_emit(b, SN_OP_RESHAPE, 1, &v, &at, NULL) : v;
+  }
+  return true;
+}
+
+/* ---- paths ---- */
 
 /* Facts of the function in the sweep, by value id. */
 typedef struct paths {
@@ -111,7 +146,9 @@ static bool grad_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_va
 
 sn_code sn_pass_grad(sn_module *m, sn_pass_env *env) {
   paths p = {0};
+  sn_rewriter first = {.env = env, .pass = "grad", .node = set_apart, .begin = begin_apart};
   sn_rewriter r = {.env = env, .pass = "grad", .node = grad_node, .begin = begin_func, .data = &p};
   env->rule_hits = 0;
+  SN_TRY(sn_rewrite_module(m, &first));
   return sn_rewrite_module(m, &r);
 }

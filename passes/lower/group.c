@@ -266,9 +266,11 @@ static bool at_home(sn_group *g, sn_val v, const sn_chain *chain) {
   return true;
 }
 
-/* The axes of the space that a reduction runs over: those along which its result repeats. */
+/* The axes of the space that a reduction runs over: those along which its result repeats. A position counts along one.
+ */
 static bool reduced_axes(sn_group *g, const sn_node *n) {
   const sn_chain *home;
+  int count = 0;
   sn_types *t = g->f->module->types;
   sn_shape s = shape_of(g, n->first);
   sn_view v = sn_view_of(t, &s);
@@ -278,8 +280,10 @@ static bool reduced_axes(sn_group *g, const sn_node *n) {
     bool along = sn_dimx_is_zero(v.stride[i]) && !sn_dimx_is_one(v.extent[i]);
     if (g->reduce_count && along != g->reduce[i]) return fail(g, "reduction over another axis");
     g->reduce[i] = along;
+    count += along;
   }
   g->reduce_count++;
+  if (count > 1 && sn_reduction_position(n)) return fail(g, "reduction over another axis");
   return true;
 }
 

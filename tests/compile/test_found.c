@@ -254,6 +254,36 @@ static void positions_below_a_merge_of_axes(void **state) {
         3, 2);
 }
 
+/* When a value left a group to be computed again elsewhere, what was left could be no kernel any more. */
+static void what_is_left_of_a_group_is_a_kernel(void **state) {
+  (void)state;
+  check(GRAPH("%1 = input name \"x\" : f32[B, T]\n"
+              "%2 = const value 0.25 : f32[B, T]\n"
+              "%3 = add %1, %2 : f32[B, T]\n"
+              "%4 = broadcast %3 shape [B, B, T] axes [1, 2] : f32[B, B, T]\n"
+              "%5 = tanh %4 : f32[B, B, T]\n"
+              "%6 = expm1 %5 : f32[B, B, T]\n"
+              "%7 = sum %6 axes [1] : f32[B, T]\n"
+              "%8 = sigmoid %7 : f32[B, T]\n"
+              "%9 = add %8, %2 : f32[B, T]\n"
+              "%10 = sum %9 axes [0] : f32[T]\n"
+              "output \"y\" = %7\noutput \"z\" = %3\noutput \"u\" = %10\n"),
+        3, 5);
+}
+
+/* The position of a maximum was that within a row of the space that the merged axis came from. */
+static void positions_count_along_a_merged_axis(void **state) {
+  (void)state;
+  check(GRAPH("%1 = input name \"x\" : f32[B, T]\n"
+              "%2 = transpose %1 perm [1, 0] : f32[T, B]\n"
+              "%3 = reshape %2 shape [B*T] : f32[B*T]\n"
+              "%4 = argmax %3 axis 0 : i32[]\n"
+              "%5 = reshape %1 shape [B*T] : f32[B*T]\n"
+              "%6 = argmin %5 axis 0 : i32[]\n"
+              "output \"y\" = %4\noutput \"z\" = %6\n"),
+        2, 11);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -270,6 +300,8 @@ int main(void) {
       cmocka_unit_test(sign_of_nan_is_nan),
       cmocka_unit_test(angles_of_very_many_turns),
       cmocka_unit_test(positions_below_a_merge_of_axes),
+      cmocka_unit_test(what_is_left_of_a_group_is_a_kernel),
+      cmocka_unit_test(positions_count_along_a_merged_axis),
       cmocka_unit_test(a_choice_of_what_may_be_nan_is_uncertain),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

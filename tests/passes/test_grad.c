@@ -181,6 +181,24 @@ static void by_a_value_in_the_middle(void **state) {
   world_destroy(&n.w);
 }
 
+/* The expansion of gelu holds a constant 0.5 of its own; its derivative too. */
+static void by_a_constant_that_expansions_use(void **state) {
+  (void)state;
+  net n = net_create();
+  double x = 0.5, slope = exp(-x * x / 2) / sqrt(2 * acos(-1));
+  sn_val c = sn_g_const(&n.b, typed(&n.w, F64, 1, 3), x),
+         first = grad(&n, total(&n, sn_g1(&n.b, SN_OP_GELU, c)), 1, &c);
+  sn_func_output(n.f, "d", first);
+  sn_func_output(n.f, "dd", grad(&n, total(&n, first), 1, &c));
+  assert_int_equal(run_pass(&n), SN_OK);
+  const sn_tensor *d = output(&n, "d"), *dd = output(&n, "dd");
+  for (int i = 0; i < 3; i++) { /* gelu' = P + x p, gelu'' = (2 - x^2) p */
+    assert_true(fabs(d->value[i] - (0.5 * erfc(-x / sqrt(2)) + x * slope)) < 1e-12);
+    assert_true(fabs(dd->value[i] - (2 - x * x) * slope) < 1e-12);
+  }
+  world_destroy(&n.w);
+}
+
 /* ---- attention ---- */
 
 static sn_val site(sn_build *b, int i, const sn_type *t) {
@@ -325,6 +343,7 @@ int main(void) {
       cmocka_unit_test(a_perceptron),
       cmocka_unit_test(shared_values_add_up),
       cmocka_unit_test(by_a_value_in_the_middle),
+      cmocka_unit_test(by_a_constant_that_expansions_use),
       cmocka_unit_test(attention_keeps_its_structure),
       cmocka_unit_test(captured_tensors_get_their_gradient),
       cmocka_unit_test(the_lse_of_attention_has_a_gradient),

@@ -125,6 +125,66 @@ static void normalises_groups(void **state) {
   world_destroy(&w);
 }
 
+/* A recurrence that an execution in f32 may leave as infinity, and then multiplies by 0. */
+static void overflow_on_the_way_has_no_bound(void **state) {
+  (void)state;
+  world w = world_create();
+  const double x[4] = {0, 1e30, 1e30, 1}, tame[4] = {0, 3, 2, 1};
+  const sn_attr at[2] = {{.set = true, .i = 0}, {.set = true, .i = 1}};
+  sn_val v[2] = {world_data(&w, typed(&w, F32, 1, 4), x), 0}, u[2] = {world_data(&w, typed(&w, F32, 1, 4), tame), 0};
+  v[1] = v[0], u[1] = u[0];
+  assert_true(isinf(world_value(&w, sn_emit(&w.b, SN_OP_RECUR, 2, v, at, NULL), RUN_BOUNDS)->bound[0]));
+  assert_true(isfinite(world_value(&w, sn_emit(&w.b, SN_OP_RECUR, 2, u, at, NULL), RUN_BOUNDS)->bound[0]));
+  world_destroy(&w);
+}
+
+/* Below their domain wherever in its interval the operand is. */
+static void logarithms_of_what_is_surely_negative(void **state) {
+  (void)state;
+  world w = world_create();
+  const double x[2] = {1, 30};
+  sn_val e = sn_g1(&w.b, SN_OP_EXP, world_data(&w, typed(&w, F32, 1, 2), x)), n = sn_g1(&w.b, SN_OP_NEG, e);
+  static const sn_op ops[] = {SN_OP_LOG, SN_OP_LOG2, SN_OP_LOG1P};
+  for (int i = 0; i < 3; i++) {
+    const sn_tensor *t = world_value(&w, sn_g1(&w.b, ops[i], n), RUN_BOUNDS);
+    for (int k = 0; k < 2; k++) assert_true(isnan(t->value[k]) && t->bound[k] == 0);
+  }
+  world_destroy(&w);
+}
+
+static const sn_func *body_of(world *w, const char *name, sn_op op, const sn_type *t) {
+  sn_func *f = sn_func_create(w->m, name, SN_FUNC_BODY);
+  sn_build b = sn_build_begin(f, w->diags);
+  const sn_attr at = {.set = true, .i = 0};
+  sn_val x = sn_emit(&b, SN_OP_ARG, 0, NULL, &at, t);
+  sn_func_return(f, op == SN_OP_LT ? sn_g2(&b, op, x, sn_g_const(&b, t, 1)) : sn_g1(&b, op, x));
+  return f;
+}
+
+/* exp(1) / e, which rounding may take to either side of 1, decides; and a number that is certain. */
+static void a_doubtful_way_has_no_bound(void **state) {
+  (void)state;
+  world w = world_create();
+  const double one[1] = {1}, e[1] = {2.718281828459045}, half[1] = {0.5};
+  const sn_type *t = typed(&w, F32, 0);
+  const sn_attr ways[2] = {{.set = true, .region = body_of(&w, "yes", SN_OP_NEG, t)},
+                           {.set = true, .region = body_of(&w, "no", SN_OP_SQUARE, t)}};
+  const sn_attr rounds[4] = {{.set = true, .i = 1},
+                             {.set = true, .region = body_of(&w, "test", SN_OP_LT, t)},
+                             {.set = true, .region = body_of(&w, "again", SN_OP_NEG, t)},
+                             {.set = true, .i = 3}};
+  sn_val near = sn_g2(&w.b, SN_OP_DIV, sn_g1(&w.b, SN_OP_EXP, world_data(&w, t, one)), world_data(&w, t, e));
+  const sn_val x[2] = {near, world_data(&w, t, half)};
+  for (int i = 0; i < 2; i++) {
+    const sn_val arg[2] = {sn_g2(&w.b, SN_OP_LT, x[i], sn_g_const(&w.b, t, 1)), x[1]};
+    sn_val c = sn_emit(&w.b, SN_OP_COND, 2, arg, ways, NULL), r = sn_emit(&w.b, SN_OP_WHILE, 1, &x[i], rounds, NULL);
+    if (!c || !r) fail_msg("%s", world_errors(&w));
+    assert_int_equal(isinf(world_value(&w, c, RUN_BOUNDS)->bound[0]) != 0, i == 0);
+    assert_int_equal(isinf(world_value(&w, r, RUN_BOUNDS)->bound[0]) != 0, i == 0);
+  }
+  world_destroy(&w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rounds_to_whole_numbers),
@@ -135,6 +195,9 @@ int main(void) {
       cmocka_unit_test(product_has_its_gradient_at_zeros),
       cmocka_unit_test(pads_and_flips),
       cmocka_unit_test(normalises_groups),
+      cmocka_unit_test(overflow_on_the_way_has_no_bound),
+      cmocka_unit_test(logarithms_of_what_is_surely_negative),
+      cmocka_unit_test(a_doubtful_way_has_no_bound),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
