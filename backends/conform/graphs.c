@@ -37,9 +37,9 @@ static bool one_variant(trial *t, const sn_case *c, const sn_oracle *o, const ch
       .target = t->opt->name, .backend = t->opt->name ? NULL : t->opt->backend, .fuse = fuse, .cache_dir = ""};
   sn_code code = sn_case_check(c, &v, o, t->arena, t->diags, &r);
   const char *said = t->diags->count ? t->diags->at[t->diags->count - 1].message : "failed";
-  const char *refusal = strstr(said, "cannot run kernel"), *why = refusal ? strstr(refusal, ": ") : NULL;
-  if (code == SN_ERR_DEVICE && why) {
-    sn_conform_refuse(t->out, why + 2, t->kept);
+  const char *why = code ? sn_refusal(code, said) : NULL;
+  if (why) {
+    sn_conform_refuse(t->out, why, t->kept);
     return false;
   }
   if (code)

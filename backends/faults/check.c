@@ -266,6 +266,13 @@ static sn_code compile_and_run(session *x) {
   return run(x);
 }
 
+const char *sn_refusal(sn_code code, const char *text) {
+  const char *kernel = strstr(text, "cannot run kernel"), *why = kernel ? strstr(kernel, ": ") : NULL;
+  if (code != SN_ERR_DEVICE) return NULL;
+  if (why) return why + 2;
+  return kernel || strstr(text, "not supported") || strstr(text, "not available on target") ? text : NULL;
+}
+
 static void end(session *x) {
   sn_store_destroy(x->store);
   sn_runtime_destroy(x->runtime);

@@ -72,8 +72,7 @@ static int try_variant(void *arg) {
   t->out->excluded += r.excluded;
   t->out->code = code;
   const char *text = code ? sn_diags_print(diags, arena) : r.first;
-  if (code == SN_ERR_DEVICE &&
-      (strstr(text, "cannot run kernel") || strstr(text, "not supported") || strstr(text, "not available on target")))
+  if (code && sn_refusal(code, text))
     say(t->out, SN_OUTCOME_REFUSED, text);
   else if (code)
     say(t->out, SN_OUTCOME_ERROR, text);
