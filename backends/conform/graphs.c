@@ -37,7 +37,7 @@ static bool one_variant(trial *t, const sn_case *c, const sn_oracle *o, const ch
       .target = t->opt->name, .backend = t->opt->name ? NULL : t->opt->backend, .fuse = fuse, .cache_dir = ""};
   sn_code code = sn_case_check(c, &v, o, t->arena, t->diags, &r);
   const char *said = t->diags->count ? t->diags->at[t->diags->count - 1].message : "failed";
-  const char *why = code ? sn_refusal(code, said) : NULL;
+  const char *why = code ? sn_lacks(code, said) : NULL;
   if (why) {
     sn_conform_refuse(t->out, why, t->kept);
     return false;

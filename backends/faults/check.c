@@ -266,7 +266,7 @@ static sn_code compile_and_run(session *x) {
   return run(x);
 }
 
-const char *sn_refusal(sn_code code, const char *text) {
+const char *sn_lacks(sn_code code, const char *text) {
   const char *kernel = strstr(text, "cannot run kernel"), *why = kernel ? strstr(kernel, ": ") : NULL;
   if (code != SN_ERR_DEVICE) return NULL;
   if (why) return why + 2;

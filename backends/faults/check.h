@@ -66,7 +66,7 @@ SN_MUST sn_code sn_case_check(const sn_case *c, const sn_variant *v, const sn_or
                               sn_diags *diags, sn_checked *out);
 
 /* Did an error say that the target lacks something? -> what; NULL: no. text: of the error */
-const char *sn_refusal(sn_code code, const char *text);
+const char *sn_lacks(sn_code code, const char *text);
 
 /* Sees a run of one thread: once before it, then after each step of the graph. */
 typedef struct sn_watcher {

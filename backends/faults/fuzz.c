@@ -72,7 +72,7 @@ static int try_variant(void *arg) {
   t->out->excluded += r.excluded;
   t->out->code = code;
   const char *text = code ? sn_diags_print(diags, arena) : r.first;
-  if (code && sn_refusal(code, text))
+  if (code && sn_lacks(code, text))
     say(t->out, SN_OUTCOME_REFUSED, text);
   else if (code)
     say(t->out, SN_OUTCOME_ERROR, text);
