@@ -85,7 +85,8 @@ void cg_run_product(cg_product *p);
 bool cg_keeps(const cg_product *p, ll_v *fill);
 ll_v cg_keep(cg *c, int64_t bytes);          /* workspace that lasts from one instance to the next */
 int64_t cg_keep_bytes(cg *c, int64_t bytes); /* the same as an offset from c->kept */
-/* Grid dimensions that an index value depends on, as bits; all of them for loops other than `iv`. */
+/* Grid dimensions that an index value depends on, as bits; CG_ANY_DIM when it depends on a loop other than `iv`. */
+enum { CG_ANY_DIM = 15 };
 int cg_dims_of(const cg *c, sn_kv v, sn_kv iv);
 int cg_first_free(const cg *c, int dims);    /* of the trailing dimensions that do not matter */
 bool cg_one_instance(const cg *c, int from); /* have all dimensions from there on extent 1? */

@@ -12,7 +12,7 @@ int cg_dims_of(const cg *c, sn_kv v, sn_kv iv) {
   int bits = 0;
   switch (x->op) {
     case SN_K_GID: return 1 << x->i;
-    case SN_K_IV: return v == iv ? 0 : 7;
+    case SN_K_IV: return v == iv ? 0 : CG_ANY_DIM;
     case SN_K_ILOAD: return cg_dims_of(c, x->a[1], iv);
     case SN_K_ICONST:
     case SN_K_PARAM: return 0;
@@ -39,6 +39,7 @@ bool cg_one_instance(const cg *c, int from) { /* have all dimensions from there 
 ll_v cg_starts_over(cg *c, int from) {
   ll *g = &c->g;
   ll_v start = NULL;
+  if (from >= c->k->grid_count) return LLVMConstInt(LLVMInt1TypeInContext(g->c), 1, 0);
   for (int d = from; d < c->k->grid_count; d++) {
     ll_v zero = ll_icmp(g, LLVMIntEQ, c->gid[d], ll_i(g, 0));
     start = start ? ll_and(g, start, zero) : zero;

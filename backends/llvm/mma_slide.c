@@ -1,7 +1,7 @@
-/* Operands that slide along a loop, copied once for many instances. Where rows lie far apart they meet in few cache
- * sets, and each has a page of its own. When the next instances read the same rows again (the keys and values of a
- * head, for every block of queries), the first instance of a call that needs them brings them side by side, and all
- * read them there. Row i of the copy is the row at loop value i; which rows are there is one interval.
+/* Operands that slide along a loop, copied once for many readers. Where rows lie far apart they meet in few cache sets,
+ * and each has a page of its own. When the same rows are read again, by the next instances (the keys and values of a
+ * head, for every block of queries) or by another loop around or inside, the first reader of a call brings them side by
+ * side, and all read them there. Row i of the copy is the row at loop value i; which rows are there is one interval.
  *
  *   for i = 0 to n step 64 { .. mma .., load x[base + i*768 : 768, 1] .. }     base: of outer grid dimensions */
 #include "backends/llvm/mma.h"
@@ -57,12 +57,26 @@ static bool same_rows(const cg *c, const cg_slide *s, sn_kv v, sn_kv iv) {
   return alike && same_but_iv(c->k, x->a[1], s->iv, y->a[1], iv);
 }
 
-static void add(cg *c, sn_kv v, const sn_kins *loop) {
+/* The loop whose body a block is, NULL: none; *outer: the block that it stands in. */
+static const sn_kins *loop_of(const cg *c, int block, int *outer) {
+  *outer = c->p.block[block].parent;
+  if (*outer < 0) return NULL;
+  const cg_block *b = &c->p.block[*outer];
+  for (int j = 0; j < b->count; j++)
+    if (b->step[j].kind == CG_FOR && cg_ins(c, b->step[j].v)->body[0] == c->p.block[block].b)
+      return cg_ins(c, b->step[j].v);
+  return NULL;
+}
+
+/* again: is the window read several times before the loop goes on? */
+static void add(cg *c, sn_kv v, const sn_kins *loop, bool again) {
   cg_slides *all = c->slides;
   const sn_kins *x = cg_ins(c, v);
   int64_t rows = all->of[v] ? 0 : rows_of_copy(c, loop, x), ld = cg_ld(&c->p, x->type);
-  int free = cg_first_free(c, cg_dims_of(c, x->a[1], loop->iv) | (x->a[4] ? cg_dims_of(c, x->a[4], loop->iv) : 0));
-  if (!rows || rows * ld * bytes_of(x) > MOST_BYTES || cg_one_instance(c, free)) return;
+  int dims = cg_dims_of(c, x->a[1], loop->iv) | (x->a[4] ? cg_dims_of(c, x->a[4], loop->iv) : 0);
+  int free = cg_first_free(c, dims);
+  if (!rows || rows * ld * bytes_of(x) > MOST_BYTES) return;
+  if (dims == CG_ANY_DIM || (!again && cg_one_instance(c, free))) return;
   all->iv[v] = loop->iv;
   for (int j = 0; j < all->count && !all->of[v]; j++)
     if (same_rows(c, &all->at[j], v, loop->iv)) all->of[v] = j + 1;
@@ -74,14 +88,26 @@ static void add(cg *c, sn_kv v, const sn_kins *loop) {
   all->of[v] = all->count;
 }
 
-static void add_operands(cg *c, const cg_block *b, const sn_kins *loop) {
+/* by the innermost loop that moves the window; a loop around that reads it again */
+static void add_operand(cg *c, sn_kv v, int block) {
+  int outer, next;
+  const sn_kins *loop = loop_of(c, block, &outer);
+  for (bool inner = false; loop && !c->slides->of[v]; inner = true) {
+    const sn_kins *around = loop_of(c, outer, &next);
+    add(c, v, loop, inner || around);
+    loop = around, outer = next;
+  }
+}
+
+static void add_operands(cg *c, int block) {
+  const cg_block *b = &c->p.block[block];
   for (int j = 0; j < b->count; j++) {
     if (b->step[j].kind != CG_MMA) continue;
     const sn_kins *x = cg_ins(c, b->step[j].v);
     for (int q = 1; q < 3 && !(x->i & SN_K_VNNI) && !cg_tile_product(c->k, x, &c->g.isa); q++) {
       sn_kv v = x->a[q];
       while (cg_ins(c, v)->op == SN_K_TRANS && c->p.virt[v]) v = cg_ins(c, v)->a[0];
-      if (cg_is_window(c, v) && cg_type(c, v).elem == x->type.elem) add(c, v, loop);
+      if (cg_is_window(c, v) && cg_type(c, v).elem == x->type.elem) add_operand(c, v, block);
     }
   }
 }
@@ -93,7 +119,7 @@ void cg_slides_find(cg *c) {
     for (int q = 0; q < c->p.block[j].count; q++) {
       const cg_step *s = &c->p.block[j].step[q];
       if (s->kind != CG_FOR || cg_is_product_loop(c, s)) continue;
-      add_operands(c, cg_block_of(&c->p, cg_ins(c, s->v)->body[0]), cg_ins(c, s->v));
+      add_operands(c, (int)(cg_block_of(&c->p, cg_ins(c, s->v)->body[0]) - c->p.block));
     }
 }
 

@@ -38,6 +38,7 @@ sn_target sn_target_cpu(sn_isa isa) {
       .rows = 4,
       .cols = 256,
       .scores_keys_major = true,
+      .scratch_bytes = 320 << 10,
       .packed_b = true,
       .vnni = isa == SN_ISA_AMX,
   };

@@ -2,34 +2,28 @@
  *   delta   sum of dy * y per query
  *   dk, dv  one instance owns a block of keys of one key head and walks the queries of every head that shares it
  *   dq      one instance owns a block of queries and walks the keys
+ * or, for short sequences, all of it by one instance per key head (attend_whole.c).
  * With p = exp(score - lse):  dv = p' dy,  ds = p (dy v' - delta),  dq = scale ds k,  dk = scale ds' q.
  *   source: Dao et al. 2022, appendix B.4 */
 #include "ir/base/plant.h"
-#include "passes/lower/attend.h"
+#include "passes/lower/attend_grad.h"
 
 #define LOG2E 1.44269504088896340736
-
-typedef struct backward {
-  sn_site_block s;
-  sn_operand delta;
-  sn_kv kv_head;
-  sn_kv fixed, dfixed; /* dk, dv: keys and values transposed; dq: queries and dy */
-} backward;
 
 static sn_operand operand_of(sn_types *t, int slot, const sn_type *type) {
   sn_shape shape = sn_shape_of(type);
   return (sn_operand){slot, sn_view_of(t, &shape)};
 }
 
-static sn_kv rows_of(const backward *w, const sn_operand *o, sn_kv row0, sn_kv head, int rows, int cols,
+static sn_kv rows_of(const sn_backward *w, const sn_operand *o, sn_kv row0, sn_kv head, int rows, int cols,
                      const sn_dimx *extent) {
   return sn_attend_rows(w->s.a, w->s.b, o, w->s.batch, row0, head, rows, cols, extent);
 }
 
-static sn_kv zero(const backward *w, int r, int c) { return sn_k_const(w->s.b->k, SN_ELEM_F32, r, c, 0); }
+sn_kv sn_attend_zero(const sn_backward *w, int r, int c) { return sn_k_const(w->s.b->k, SN_ELEM_F32, r, c, 0); }
 
 /* Log-sum-exp in units of log 2; rows without a live key (and rows past the end) get +1e30, so that p is 0. */
-static sn_kv log_sum(const backward *w) {
+static sn_kv log_sum(const sn_backward *w) {
   sn_kernel *k = w->s.b->k;
   sn_kv lse = sn_attend_stat(&w->s, &w->s.a->lse, 1e30);
   sn_ktype type = sn_k_type(k, lse);
@@ -37,14 +31,25 @@ static sn_kv log_sum(const backward *w) {
   return sn_k_select(k, live, sn_k_binc(k, SN_K_MUL, lse, LOG2E), sn_k_const(k, SN_ELEM_F32, type.r, type.c, 1e30));
 }
 
+sn_kwin sn_attend_scratch(const sn_backward *w, sn_kv buffer, int cols) {
+  sn_kernel *k = w->s.b->k;
+  sn_kv row = sn_k_iadd(k, w->scratch_row, w->s.q0);
+  return (sn_kwin){.buf = buffer, .off = sn_k_imulc(k, row, cols), .rs = sn_k_i(k, cols)};
+}
+
+static sn_kv delta_of(const sn_backward *w) {
+  if (!w->deltas) return sn_attend_stat(&w->s, &w->delta, 0);
+  return sn_k_load(w->s.b->k, w->s.bq, 1, sn_attend_scratch(w, w->deltas, 1), 0);
+}
+
 /* p and ds of one block from q.k and dy.v */
-static sn_code probabilities(const backward *w, sn_kv qk, sn_kv dp, bool masked, sn_kv *p, sn_kv *ds) {
+static sn_code probabilities(const sn_backward *w, sn_kv qk, sn_kv dp, bool masked, sn_kv *p, sn_kv *ds) {
   const sn_attend *a = w->s.a;
   sn_kernel *k = w->s.b->k;
   sn_kv score, products = sn_k_binc(k, SN_K_MUL, qk, a->score ? a->scale : a->scale * LOG2E);
   SN_TRY(sn_attend_scores(&w->s, products, masked, &score));
   *p = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, score, log_sum(w)));
-  sn_kv delta = sn_attend_stat(&w->s, &w->delta, 0);
+  sn_kv delta = delta_of(w);
   if (!SN_PLANTED(GRAD_DELTA)) dp = sn_k_bin(k, SN_K_SUB, dp, delta);
   sn_kv d = sn_k_bin(k, SN_K_MUL, *p, dp);
   return sn_attend_dscores(&w->s, products, d, ds);
@@ -84,28 +89,38 @@ static sn_code lower_delta(sn_attend *a, sn_operand *out) {
 
 /* ---- dk, dv ------------------------------------------------------------------------------------------------------ */
 
+/* dq += ds k */
+static void add_to_queries(const sn_backward *w, sn_kv ds) {
+  const sn_attend *a = w->s.a;
+  sn_kernel *k = w->s.b->k;
+  sn_kwin at = sn_attend_scratch(w, w->dq, a->d);
+  sn_kv keys = rows_of(w, &a->k, w->s.k0, w->kv_head, w->s.bk, a->d, a->S);
+  sn_k_store(k, at, sn_k_mma(k, sn_k_load(k, w->s.bq, a->d, at, 0), ds, keys, 0));
+}
+
 /* One block of queries at s.q0. */
-static sn_code keys_step(backward *w, bool masked, sn_kv carry[2]) {
+static sn_code keys_step(sn_backward *w, bool masked, sn_kv carry[2]) {
   const sn_attend *a = w->s.a;
   sn_kernel *k = w->s.b->k;
   sn_kv q = rows_of(w, &a->q, w->s.q0, w->s.head, w->s.bq, a->d, a->T), p, ds;
   sn_kv dy = rows_of(w, &a->dy, w->s.q0, w->s.head, w->s.bq, a->e, a->T);
-  sn_kv qk = sn_k_mma(k, zero(w, w->s.bq, w->s.bk), q, w->fixed, 0),
-        dp = sn_k_mma(k, zero(w, w->s.bq, w->s.bk), dy, w->dfixed, 0);
+  sn_kv qk = sn_k_mma(k, sn_attend_zero(w, w->s.bq, w->s.bk), q, w->fixed, 0),
+        dp = sn_k_mma(k, sn_attend_zero(w, w->s.bq, w->s.bk), dy, w->dfixed, 0);
   SN_TRY(probabilities(w, qk, dp, masked, &p, &ds));
   carry[0] = sn_k_mma(k, carry[0], ds, q, SN_K_TA);
   carry[1] = sn_k_mma(k, carry[1], p, dy, SN_K_TA);
+  if (w->dq) add_to_queries(w, ds);
   return SN_OK;
 }
 
-static sn_code keys_loop(backward *w, sn_kv lo, sn_kv hi, bool masked, sn_kv carry[2]) {
+static sn_code keys_loop(sn_backward *w, sn_kv lo, sn_kv hi, bool masked, sn_kv carry[2]) {
   w->s.q0 = sn_k_for(w->s.b->k, lo, hi, w->s.bq, 2, carry);
   sn_code code = keys_step(w, masked, carry);
   sn_k_end_for(w->s.b->k, 2, carry);
   return code;
 }
 
-static sn_code all_queries(backward *w, sn_kv carry[2]) {
+static sn_code all_queries(sn_backward *w, sn_kv carry[2]) {
   sn_mask_range r = sn_attend_range(&w->s, true);
   bool tail = sn_dimx_divisor(w->s.a->S) % w->s.bk != 0; /* the last block of keys has rows past the end: never full */
   if (tail) {
@@ -122,19 +137,20 @@ static sn_code all_queries(backward *w, sn_kv carry[2]) {
 }
 
 /* Every query head of the group, in order: the sum has one order. */
-static sn_code all_heads(backward *w, sn_kv carry[2]) {
+sn_code sn_attend_all_heads(sn_backward *w, sn_kv carry[2]) {
   sn_kernel *k = w->s.b->k;
   int group = w->s.a->group;
-  w->s.head = w->kv_head;
+  w->s.head = w->kv_head, w->scratch_row = sn_k_i(k, 0);
   if (group == 1) return all_queries(w, carry);
   sn_kv first = sn_k_imulc(k, w->kv_head, group), i = sn_k_for(k, sn_k_i(k, 0), sn_k_i(k, group), 1, 2, carry);
   w->s.head = sn_k_iadd(k, first, i);
+  w->scratch_row = sn_k_imulc(k, i, w->rows);
   sn_code code = all_queries(w, carry);
   sn_k_end_for(k, 2, carry);
   return code;
 }
 
-static int add_sink(const sn_attend *a, int result, sn_operand *out, sn_buffer_use *use, int count) {
+int sn_attend_sink(const sn_attend *a, int result, sn_operand *out, sn_buffer_use *use, int count) {
   out->slot = -1;
   if (!sn_lower_sink(a->c, a->node->first + (sn_val)result, 0, &out->slot, &out->view))
     out->slot = -1;
@@ -150,7 +166,7 @@ static int more_uses(const sn_attend *a, const sn_operand *delta, sn_buffer_use 
   return 3;
 }
 
-static const sn_dimx *written(const sn_attend *a, int result, const sn_operand *o) {
+const sn_dimx *sn_attend_written(const sn_attend *a, int result, const sn_operand *o) {
   sn_types *t = a->c->types;
   if (o->slot < 0) return sn_dimx_const(t, 0);
   const sn_type *type = sn_val_type(a->c->body, a->node->first + (sn_val)result);
@@ -162,50 +178,50 @@ static sn_code lower_keys(sn_attend *a, const sn_operand *delta) {
   sn_operand dk, dv;
   sn_buffer_use use[8];
   int count = more_uses(a, delta, use), before = count;
-  count = add_sink(a, 1, &dk, use, count);
-  count = add_sink(a, 2, &dv, use, count);
+  count = sn_attend_sink(a, 1, &dk, use, count);
+  count = sn_attend_sink(a, 2, &dv, use, count);
   if (count == before) return SN_OK;
   sn_build_kernel *b = sn_attend_kernel(a, "attend_dkv", count, use);
   sn_kernel *k = b->k;
   sn_build_grid(b, 3, a->B, a->G, sn_dimx_ceildiv(t, a->S, sn_dimx_const(t, a->bk)));
-  backward w = {.s = {.a = a, .b = b, .keys_major = false, .bq = a->bq, .bk = a->bk}, .delta = *delta};
+  sn_backward w = {.s = {.a = a, .b = b, .keys_major = false, .bq = a->bq, .bk = a->bk}, .delta = *delta};
   w.s.batch = sn_k_gid(k, 0), w.kv_head = sn_k_gid(k, 1), w.s.k0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bk);
   w.s.start = sn_attend_start(&w.s);
   w.fixed = sn_k_trans(k, rows_of(&w, &a->k, w.s.k0, w.kv_head, a->bk, a->d, a->S));
   w.dfixed = sn_k_trans(k, rows_of(&w, &a->v, w.s.k0, w.kv_head, a->bk, a->e, a->S));
-  sn_kv carry[2] = {zero(&w, a->bk, a->d), zero(&w, a->bk, a->e)};
-  SN_TRY(all_heads(&w, carry));
+  sn_kv carry[2] = {sn_attend_zero(&w, a->bk, a->d), sn_attend_zero(&w, a->bk, a->e)};
+  SN_TRY(sn_attend_all_heads(&w, carry));
   if (dk.slot >= 0)
     sn_attend_store(a, b, &dk, w.s.batch, w.s.k0, w.kv_head, a->S, sn_k_binc(k, SN_K_MUL, carry[0], a->scale));
   if (dv.slot >= 0) sn_attend_store(a, b, &dv, w.s.batch, w.s.k0, w.kv_head, a->S, carry[1]);
   sn_report r = sn_attend_report(a, 0, a->node->arg_count, 2, 2);
   r.ops = "attention_grad.dk_dv";
-  r.bytes_written = sn_dimx_add(t, written(a, 1, &dk), written(a, 2, &dv));
+  r.bytes_written = sn_dimx_add(t, sn_attend_written(a, 1, &dk), sn_attend_written(a, 2, &dv));
   return sn_build_kernel_end(b, &r);
 }
 
 /* ---- dq -------------------------------------------------------------------------------------------------------------
  */
 
-static sn_code queries_step(backward *w, bool masked, sn_kv *dq) {
+static sn_code queries_step(sn_backward *w, bool masked, sn_kv *dq) {
   const sn_attend *a = w->s.a;
   sn_kernel *k = w->s.b->k;
   int bq = w->s.bq, bk = w->s.bk;
   sn_kv keys = rows_of(w, &a->k, w->s.k0, w->kv_head, bk, a->d, a->S), qk, dp, p, ds;
   sn_kv values = rows_of(w, &a->v, w->s.k0, w->kv_head, bk, a->e, a->S);
   if (w->s.keys_major) {
-    qk = sn_k_mma(k, zero(w, bk, bq), keys, w->fixed, 0);
-    dp = sn_k_mma(k, zero(w, bk, bq), values, w->dfixed, 0);
+    qk = sn_k_mma(k, sn_attend_zero(w, bk, bq), keys, w->fixed, 0);
+    dp = sn_k_mma(k, sn_attend_zero(w, bk, bq), values, w->dfixed, 0);
   } else {
-    qk = sn_k_mma(k, zero(w, bq, bk), w->fixed, keys, SN_K_TB);
-    dp = sn_k_mma(k, zero(w, bq, bk), w->dfixed, values, SN_K_TB);
+    qk = sn_k_mma(k, sn_attend_zero(w, bq, bk), w->fixed, keys, SN_K_TB);
+    dp = sn_k_mma(k, sn_attend_zero(w, bq, bk), w->dfixed, values, SN_K_TB);
   }
   SN_TRY(probabilities(w, qk, dp, masked, &p, &ds));
   *dq = sn_k_mma(k, *dq, ds, keys, w->s.keys_major ? SN_K_TA : 0);
   return SN_OK;
 }
 
-static sn_code queries_loop(backward *w, sn_kv lo, sn_kv hi, bool masked, sn_kv *dq) {
+static sn_code queries_loop(sn_backward *w, sn_kv lo, sn_kv hi, bool masked, sn_kv *dq) {
   w->s.k0 = sn_k_for(w->s.b->k, lo, hi, w->s.bk, 1, dq);
   sn_code code = queries_step(w, masked, dq);
   sn_k_end_for(w->s.b->k, 1, dq);
@@ -216,13 +232,13 @@ static sn_code lower_queries(sn_attend *a, const sn_operand *delta) {
   sn_operand to;
   sn_buffer_use use[8];
   int count = more_uses(a, delta, use), before = count;
-  count = add_sink(a, 0, &to, use, count);
+  count = sn_attend_sink(a, 0, &to, use, count);
   if (count == before) return SN_OK;
   sn_build_kernel *b = sn_attend_kernel(a, "attend_dq", count, use);
   sn_kernel *k = b->k;
   sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(a->c->types, a->T, sn_dimx_const(a->c->types, a->bq)));
-  backward w = {.s = {.a = a, .b = b, .keys_major = a->c->target->scores_keys_major, .bq = a->bq, .bk = a->bk},
-                .delta = *delta};
+  sn_backward w = {.s = {.a = a, .b = b, .keys_major = a->c->target->scores_keys_major, .bq = a->bq, .bk = a->bk},
+                   .delta = *delta};
   w.s.batch = sn_k_gid(k, 0), w.s.head = sn_k_gid(k, 1), w.s.q0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bq);
   w.kv_head = a->group == 1 ? w.s.head : sn_k_ibin(k, SN_K_IDIV, w.s.head, sn_k_i(k, a->group));
   w.s.start = sn_attend_start(&w.s);
@@ -230,19 +246,22 @@ static sn_code lower_queries(sn_attend *a, const sn_operand *delta) {
   w.dfixed = rows_of(&w, &a->dy, w.s.q0, w.s.head, a->bq, a->e, a->T);
   if (w.s.keys_major) w.fixed = sn_k_trans(k, w.fixed), w.dfixed = sn_k_trans(k, w.dfixed);
   sn_mask_range r = sn_attend_range(&w.s, false);
-  sn_kv dq = zero(&w, a->bq, a->d);
+  sn_kv dq = sn_attend_zero(&w, a->bq, a->d);
   if (r.has_low) SN_TRY(queries_loop(&w, r.lo, r.mid0, true, &dq));
   if (r.has_full) SN_TRY(queries_loop(&w, r.mid0, r.mid1, false, &dq));
   SN_TRY(queries_loop(&w, r.has_full ? r.mid1 : r.lo, r.hi, true, &dq));
   sn_attend_store(a, b, &to, w.s.batch, w.s.q0, w.s.head, a->T, sn_k_binc(k, SN_K_MUL, dq, a->scale));
   sn_report report = sn_attend_report(a, 0, a->node->arg_count, 2, 1);
   report.ops = "attention_grad.dq";
-  report.bytes_written = written(a, 0, &to);
+  report.bytes_written = sn_attend_written(a, 0, &to);
   return sn_build_kernel_end(b, &report);
 }
 
 sn_code sn_attend_backward(sn_attend *a) {
   sn_operand delta;
+  bool done;
+  SN_TRY(sn_attend_whole(a, &done));
+  if (done) return SN_OK;
   SN_TRY(lower_delta(a, &delta));
   SN_TRY(lower_keys(a, &delta));
   return lower_queries(a, &delta);

@@ -349,6 +349,32 @@ static void windows_slide(void **state) {
   check(&f, 1e-5);
 }
 
+/* Nested loops: one window moves with the inner loop and is read again by every turn of the outer one, the other moves
+ * with the outer loop and is read by every turn of the inner one. */
+static void windows_slide_in_loops(void **state) {
+  (void)state;
+  form f = begin("slide_in_loops");
+  sn_kernel *k = f.k;
+  sn_kv x_buf = buffer(&f, "x", SN_ELEM_F32, SN_K_IN, 133 * 300), n = size(&f, "N", 133);
+  sn_kv w_buf = buffer(&f, "w", SN_ELEM_F32, SN_K_IN, 8 * 16),
+        y_buf = buffer(&f, "y", SN_ELEM_F32, SN_K_OUT, 3 * 8 * 20);
+  sn_kernel_grid(k, 1, sn_k_i(k, 3), 0, 0);
+  k->param[1].max = 200; /* else a copy could have any size */
+  sn_kv w = sn_k_load(k, 8, 16, (sn_kwin){.buf = w_buf, .rs = sn_k_i(k, 16)}, 0),
+        head = sn_k_imulc(k, sn_k_gid(k, 0), 24);
+  sn_kv acc = sn_k_const(k, SN_ELEM_F32, 8, 20, 0), at[2];
+  at[0] = sn_k_for(k, sn_k_i(k, 0), n, 16, 1, &acc);
+  at[1] = sn_k_for(k, at[0], n, 16, 1, &acc);
+  for (int j = 0; j < 2; j++) {
+    sn_kwin from = {x_buf, sn_k_iadd(k, head, sn_k_imulc(k, at[j], 300)), sn_k_i(k, 300), 0, sn_k_isub(k, n, at[j]), 0};
+    acc = sn_k_mma(k, sn_k_binc(k, SN_K_MUL, acc, 0.5), w, sn_k_load(k, 16, 20, from, 0), 0);
+  }
+  sn_k_end_for(k, 1, &acc);
+  sn_k_end_for(k, 1, &acc);
+  sn_k_store(k, (sn_kwin){y_buf, sn_k_imulc(k, sn_k_gid(k, 0), 8 * 20), sn_k_i(k, 20), 0, 0, 0}, acc);
+  check(&f, 1e-5);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_longer_than_registers),
@@ -362,6 +388,7 @@ int main(void) {
       cmocka_unit_test(updates_in_place),
       cmocka_unit_test(scratch_windows_overlap),
       cmocka_unit_test(windows_slide),
+      cmocka_unit_test(windows_slide_in_loops),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,30 @@
+/* Shared by the schedules of attention's gradients: several kernels, or one instance per head. */
+#ifndef SN_PASSES_LOWER_ATTEND_GRAD_H
+#define SN_PASSES_LOWER_ATTEND_GRAD_H
+
+#include "passes/lower/attend.h"
+
+typedef struct sn_backward {
+  sn_site_block s;
+  sn_operand delta;
+  sn_kv kv_head;
+  sn_kv fixed, dfixed; /* dk, dv: keys and values transposed; dq: queries and dy */
+  /* gradients of queries in scratch of the instance; 0: by a kernel of their own, and delta in a buffer */
+  sn_kv dq, deltas;  /* [group, queries, d] and [group, queries] */
+  int rows;          /* of one head there */
+  sn_kv scratch_row; /* index value: first row of the head there */
+} sn_backward;
+
+sn_kv sn_attend_zero(const sn_backward *w, int r, int c);
+/* Queries of all heads that share w->kv_head, against the block of keys at s.k0: adds to dk and dv, and to w->dq. */
+SN_MUST sn_code sn_attend_all_heads(sn_backward *w, sn_kv carry[2]);
+/* A window of the scratch of the head and block of queries at s.q0. */
+sn_kwin sn_attend_scratch(const sn_backward *w, sn_kv buffer, int cols);
+/* Where result i of the node goes: slot -1 when nobody wants it, else appended to `use`.   -> new count */
+int sn_attend_sink(const sn_attend *a, int result, sn_operand *out, sn_buffer_use *use, int count);
+const sn_dimx *sn_attend_written(const sn_attend *a, int result, const sn_operand *o); /* bytes */
+
+/* One kernel for all gradients: *done is false when they are not all wanted or the scratch would be too large. */
+SN_MUST sn_code sn_attend_whole(sn_attend *a, bool *done);
+
+#endif

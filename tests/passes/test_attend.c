@@ -1,0 +1,91 @@
+/* Gradients of attention by each of their schedules: one kernel for all of them, or one for dk and dv and one for dq.
+ * Blocks are small, so that short sequences have full, partial and empty ones and an edge. */
+#include "tests/passes/lowered.h"
+
+#define SITE(n0, n1, n2, n3)                                                               \
+  "  %b = arg index " n0 " : i32[]\n  %h = arg index " n1 " : i32[]\n  %q = arg index " n2 \
+  " : i32[]\n  %k = arg index " n3 " : i32[]\n"
+
+static const char regions[] =
+    "body @causal {\n" SITE("0", "1", "2", "3") "  %s = le %k, %q : bool[]\n  return %s\n}\n"
+    "body @window {\n" SITE("0", "1", "2", "3") "  %s = le %k, %q : bool[]\n  %d = sub %q, %k : i32[]\n"
+    "  %n = const value 6 : i32[]\n  %w = lt %d, %n : bool[]\n  %m = and %s, %w : bool[]\n  return %m\n}\n"
+    "body @cap {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %y = tanh %x : f32[]\n  return %y\n}\n";
+
+/* q, k and v are views of one product, as a model has them */
+static const char views[] =
+    "dims { B: 1..4, T: 1..64 }\n%s"
+    "graph @g {\n"
+    "  %%x = input name \"x\" : f32[B, T, 3, 4, 8]\n  %%w = input name \"w\" : f32[B, T, 4, 8]\n"
+    "  %%t = transpose %%x perm [2, 0, 1, 3, 4] : f32[3, B, T, 4, 8]\n"
+    "  %%a = slice %%t start [0, 0, 0, 0, 0] shape [1, B, T, 4, 8] : f32[1, B, T, 4, 8]\n"
+    "  %%b = slice %%t start [1, 0, 0, 0, 0] shape [1, B, T, 4, 8] : f32[1, B, T, 4, 8]\n"
+    "  %%c = slice %%t start [2, 0, 0, 0, 0] shape [1, B, T, 4, 8] : f32[1, B, T, 4, 8]\n"
+    "  %%q = reshape %%a shape [B, T, 4, 8] : f32[B, T, 4, 8]\n"
+    "  %%k = reshape %%b shape [B, T, 4, 8] : f32[B, T, 4, 8]\n"
+    "  %%v = reshape %%c shape [B, T, 4, 8] : f32[B, T, 4, 8]\n"
+    "  %%y, %%l = attention %%q, %%k, %%v scale 0.4%s : f32[B, T, 4, 8], f32[B, 4, T]\n"
+    "  %%p = mul %%y, %%w : f32[B, T, 4, 8]\n  %%s = sum %%p axes [0, 1, 2, 3] : f32[]\n"
+    "  %%d = grad %%s, %%x : f32[B, T, 3, 4, 8]\n"
+    "  output \"y\" = %%y\n  output \"d\" = %%d\n}\n";
+
+/* query heads share key heads; keys begin before the queries */
+static const char shared[] =
+    "dims { B: 1..4, T: 1..64 }\n%s"
+    "graph @g {\n"
+    "  %%q = input name \"q\" : f32[B, T, 6, 8]\n  %%k = input name \"k\" : f32[B, T + 5, 2, 8]\n"
+    "  %%v = input name \"v\" : f32[B, T + 5, 2, 4]\n  %%w = input name \"w\" : f32[B, T, 6, 4]\n"
+    "  %%n = input name \"start\" : i32[B]\n"
+    "  %%y, %%l = attention %%q, %%k, %%v, %%n scale 0.4 start 1%s : f32[B, T, 6, 4], f32[B, 6, T]\n"
+    "  %%p = mul %%y, %%w : f32[B, T, 6, 4]\n  %%s = sum %%p axes [0, 1, 2, 3] : f32[]\n"
+    "  %%dq, %%dk, %%dv = grad %%s, %%q, %%k, %%v : f32[B, T, 6, 8], f32[B, T + 5, 2, 8], f32[B, T + 5, 2, 4]\n"
+    "  output \"y\" = %%y\n  output \"dq\" = %%dq\n  output \"dk\" = %%dk\n  output \"dv\" = %%dv\n}\n";
+
+static const char *const variants[] = {"", " mask @causal", " mask @window", " score @cap mask @causal"};
+
+/* -> launches */
+static int check(const char *graph, const char *variant, int64_t t, int scratch) {
+  char text[4096];
+  int64_t dims[] = {2, t};
+  sn_target target = sn_target_cpu(SN_ISA_AVX2);
+  target.bq = 4, target.bkv = 4, target.scratch_bytes = scratch;
+  snprintf(text, sizeof text, graph, regions, variant);
+  return lowered_check_case(&(lowered_case){.text = text,
+                                            .dims = dims,
+                                            .target = &target,
+                                            .exact_bytes = graph == views && strcmp(variant, " mask @window") != 0});
+}
+
+static void schedules(const char *graph) {
+  for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+    for (int64_t t = 1; t <= 13; t += 4) {
+      int several = check(graph, variants[i], t, 0), whole = check(graph, variants[i], t, 1 << 20);
+      assert_int_equal(whole, several - 2); /* delta, dk and dv, dq */
+    }
+}
+
+static void views_of_a_product(void **state) {
+  (void)state;
+  schedules(views);
+}
+
+static void shared_heads(void **state) {
+  (void)state;
+  schedules(shared);
+}
+
+/* a sequence whose gradients do not fit the scratch has a kernel for each */
+static void scratch_bounds_the_length(void **state) {
+  (void)state;
+  int rows = 64 * 4 * (8 + 1);
+  assert_int_equal(check(views, variants[1], 9, rows), check(views, variants[1], 9, rows - 1) - 2);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(views_of_a_product),
+      cmocka_unit_test(shared_heads),
+      cmocka_unit_test(scratch_bounds_the_length),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
