@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "ir/base/status.h"
 
@@ -61,10 +62,22 @@ static _Noreturn void out_of_memory(void) {
   abort();
 }
 
+/* Large blocks lie in large pages where the system gives them: rows of tensors are often a page apart, and every page
+ * needs an entry of the address cache. A hint only. */
+static void *in_large_pages(void *at, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  uintptr_t large = (uintptr_t)2 << 20, from = ((uintptr_t)at + large - 1) & -large,
+            to = ((uintptr_t)at + bytes) & -large;
+  if (at && from < to) (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+#endif
+  return at;
+}
+
 /* Zeroed bytes from an allocator. */
 static void *take(const sn_allocator *a, size_t bytes, size_t align) {
   if (!a && align <= ALIGN) return calloc(1, bytes);
-  void *at = a ? a->alloc(a->user, bytes, align) : aligned_alloc(align, (bytes + align - 1) / align * align);
+  void *at = a ? a->alloc(a->user, bytes, align)
+               : in_large_pages(aligned_alloc(align, (bytes + align - 1) / align * align), bytes);
   return at ? memset(at, 0, bytes) : NULL;
 }
 
