@@ -12,7 +12,8 @@
 /* Carried over the key blocks: running maximum and sum per query, accumulator of outputs. */
 typedef struct forward {
   sn_site_block s;
-  sn_kv q; /* block of queries, scaled; transposed if keys_major */
+  sn_kv q;      /* block of queries; transposed if keys_major */
+  double scale; /* of products where they are used: queries are read as they are. 0: queries are scaled */
   sn_kv kv_head;
 } forward;
 
@@ -27,6 +28,25 @@ static sn_kv products(const forward *f, sn_kv keys) {
   return sn_k_mma(k, sn_k_const(k, SN_ELEM_F32, f->s.bq, f->s.bk, 0), f->q, keys, SN_K_TB);
 }
 
+/* What products are times to be scores in units of log 2, when that keeps their order and no region sees them. */
+static double late_scale(const sn_attend *a) { return !a->score && a->scale > 0 ? a->scale * LOG2E : 0; }
+
+/* The largest score of each query. */
+static sn_kv largest(const forward *f, sn_kv score) {
+  sn_kernel *k = f->s.b->k;
+  sn_kv best = sn_k_reduce(k, SN_K_RMAX, f->s.keys_major ? 0 : 1, score);
+  return f->scale > 0 ? sn_k_binc(k, SN_K_MUL, best, f->scale) : best;
+}
+
+/* score - m */
+static sn_kv below(const forward *f, sn_kv score, sn_kv m) {
+  sn_kernel *k = f->s.b->k;
+  if (!(f->scale > 0)) return sn_k_bin(k, SN_K_SUB, score, m);
+  sn_ktype t = sn_k_type(k, score);
+  return sn_k_fma(k, score, sn_k_const(k, SN_ELEM_F32, t.r, t.c, f->scale),
+                  sn_k_bcast(k, t.r, t.c, sn_k_un(k, SN_K_NEG, m)));
+}
+
 /* One block of keys at s.k0. */
 static sn_code step(forward *f, bool masked, sn_kv carry[3]) {
   const sn_attend *a = f->s.a;
@@ -35,9 +55,9 @@ static sn_code step(forward *f, bool masked, sn_kv carry[3]) {
   int axis = f->s.keys_major ? 0 : 1; /* over keys */
   sn_kv keys = sn_attend_rows(a, b, &a->k, f->s.batch, f->s.k0, f->kv_head, f->s.bk, a->d, a->S), score;
   SN_TRY(sn_attend_scores(&f->s, products(f, keys), masked, &score));
-  sn_kv m = sn_k_bin(k, SN_K_MAX, carry[0], sn_k_reduce(k, SN_K_RMAX, axis, score));
+  sn_kv m = sn_k_bin(k, SN_K_MAX, carry[0], largest(f, score));
   sn_kv alpha = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, carry[0], m));
-  sn_kv p = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, score, m));
+  sn_kv p = sn_k_un(k, SN_K_EXP2, below(f, score, m));
   sn_kv values = sn_attend_rows(a, b, &a->v, f->s.batch, f->s.k0, f->kv_head, f->s.bk, a->e, a->S);
   sn_kv acc = sn_k_rescale(k, carry[2], alpha);
   carry[0] = m;
@@ -134,7 +154,8 @@ static sn_code lower_forward(sn_attend *a) {
   f.kv_head = a->group == 1 ? f.s.head : sn_k_ibin(k, SN_K_IDIV, f.s.head, sn_k_i(k, a->group));
   f.s.start = sn_attend_start(&f.s);
   f.q = sn_attend_rows(a, b, &a->q, f.s.batch, f.s.q0, f.s.head, a->bq, a->d, a->T);
-  f.q = sn_k_binc(k, SN_K_MUL, f.q, a->score ? a->scale : a->scale * LOG2E);
+  f.scale = late_scale(a);
+  if (!(f.scale > 0)) f.q = sn_k_binc(k, SN_K_MUL, f.q, a->score ? a->scale : a->scale * LOG2E);
   if (f.s.keys_major) f.q = sn_k_trans(k, f.q);
   int r = f.s.keys_major ? a->e : a->bq, c = f.s.keys_major ? a->bq : a->e;
   sn_kv carry[3] = {stat_const(&f, LOWEST), stat_const(&f, 0), sn_k_const(k, SN_ELEM_F32, r, c, 0)};
