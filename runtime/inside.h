@@ -83,6 +83,8 @@ struct sn_store {
 
 /* Zeroed aligned storage with slack; NULL when out of memory. Freed with sn_block_free. */
 void *sn_rt_alloc(int64_t bytes);
+/* The message that it failed for `what`: how much was needed and how much there is. -> SN_ERR_LIMIT */
+sn_code sn_rt_no_memory(sn_diags *diags, const char *what, int64_t bytes);
 /* Bytes of `elements` of a type under dims. errors: SN_ERR_LIMIT on overflow. */
 SN_MUST sn_code sn_rt_bytes(const sn_slot *slot, const int64_t *dims, int64_t *out);
 bool sn_rt_persistent(sn_slot_role role);

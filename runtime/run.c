@@ -48,7 +48,7 @@ static sn_code create_workspace(sn_runtime *r, sn_diags *diags) {
     return sn_fail(diags, SN_ERR_LIMIT, NOWHERE, "a kernel asks for %" PRId64 " bytes of workspace", most);
   r->workspace_bytes = (most + SN_RT_ALIGN - 1) / SN_RT_ALIGN * SN_RT_ALIGN + SN_RT_SLACK;
   r->workspace = sn_rt_alloc(r->workspace_bytes * r->threads);
-  return r->workspace ? SN_OK : no_memory(diags);
+  return r->workspace ? SN_OK : sn_rt_no_memory(diags, "the workspace of kernels", r->workspace_bytes * r->threads);
 }
 
 static sn_code create_parts(sn_runtime *r, sn_diags *diags) {
@@ -156,7 +156,7 @@ static sn_code stage(const run *x, int slot, int64_t bytes) {
   sn_stage *st = &x->r->stage[slot];
   if (st->data && st->bytes >= bytes) return SN_OK;
   void *data = sn_rt_alloc(bytes);
-  if (!data) return no_memory(x->diags);
+  if (!data) return sn_rt_no_memory(x->diags, x->r->plan->slot[slot].name, bytes);
   sn_block_free(st->data);
   x->r->stage_bytes += bytes - st->bytes;
   *st = (sn_stage){data, bytes};
@@ -252,10 +252,7 @@ static sn_code grow_pool(const run *x) {
   }
   if (r->pool && r->pool_bytes >= x->b->pool_bytes) return SN_OK;
   void *pool = sn_rt_alloc(x->b->pool_bytes);
-  if (!pool) {
-    sn_fail(x->diags, SN_ERR_LIMIT, NOWHERE, "no memory for temporaries: %" PRId64 " bytes", x->b->pool_bytes);
-    return SN_ERR_LIMIT;
-  }
+  if (!pool) return sn_rt_no_memory(x->diags, "temporaries", x->b->pool_bytes);
   sn_block_free(r->pool);
   r->pool = pool, r->pool_bytes = x->b->pool_bytes;
   return SN_OK;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/base/memory.h"
 #include "ir/base/rng.h"
 #include "runtime/inside.h"
 
@@ -10,6 +11,14 @@
 void *sn_rt_alloc(int64_t bytes) {
   if (bytes < 0 || bytes > INT64_MAX / 2) return NULL;
   return sn_block_alloc(((size_t)bytes + SN_RT_SLACK + SN_RT_ALIGN - 1) / SN_RT_ALIGN * SN_RT_ALIGN);
+}
+
+sn_code sn_rt_no_memory(sn_diags *diags, const char *what, int64_t bytes) {
+  (void)sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for %s", what);
+  int64_t most = sn_memory_available();
+  if (most >= 0) sn_fail_expected(diags, "at most %lld bytes, which are available", (long long)most);
+  sn_fail_found(diags, "%lld bytes", (long long)bytes);
+  return SN_ERR_LIMIT;
 }
 
 void sn_rt_set(void *data, sn_elem elem, int64_t i, double x) { /* table */
@@ -71,9 +80,7 @@ static sn_code allocate(sn_store *s, sn_diags *diags) {
   for (int i = 0; i < p->slot_count; i++) {
     if (!sn_rt_persistent(p->slot[i].role)) continue;
     s->data[i] = sn_rt_alloc(s->bytes[i]);
-    if (!s->data[i])
-      return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for %s: %lld bytes", p->slot[i].name,
-                     (long long)s->bytes[i]);
+    if (!s->data[i]) return sn_rt_no_memory(diags, p->slot[i].name, s->bytes[i]);
     if (p->slot[i].role != SN_SLOT_PACKED) initialise(s, i);
   }
   return SN_OK;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "frontend/cli/table.h"
+#include "ir/base/memory.h"
 
 enum {
   TRAIN = 1,
@@ -246,6 +247,18 @@ static int print_messages(void *arg) {
   return SN_OK;
 }
 
+/* Memory ran out where there was no room for a message. */
+static void print_no_memory(void) {
+  double wanted = (double)sn_memory_wanted(), available = (double)sn_memory_available();
+  sn_arena *arena = wanted > 0 && available >= 0 ? sn_arena_create() : NULL;
+  if (arena)
+    fprintf(stderr, "sinter: out of memory: %s were asked for at once, %s are available\n",
+            cli_human(arena, wanted, "B"), cli_human(arena, available, "B"));
+  else
+    fputs("sinter: out of memory\n", stderr);
+  sn_arena_destroy(arena);
+}
+
 static int run_call(void *arg) {
   call *x = arg;
   sn_code code = read_words(&x->c, x->k, x->argc, x->argv);
@@ -273,8 +286,7 @@ static int run_command(const cli_command_row *k, int argc, char **argv) {
   int code = sn_protect(run_call, &x), traced = sn_protect(end_trace, &x.c);
   if (!code) code = traced;
   fflush(stdout);
-  if (sn_protect(print_messages, &x.c) || (code == SN_ERR_LIMIT && !x.c.diags->count))
-    fputs("sinter: out of memory\n", stderr);
+  if (sn_protect(print_messages, &x.c) || (code == SN_ERR_LIMIT && !x.c.diags->count)) print_no_memory();
   for (int i = x.c.held_count - 1; i >= 0; i--) x.c.held[i].undo(x.c.held[i].what);
   sn_diags_destroy(x.c.diags);
   sn_arena_destroy(x.c.arena);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "ir/base/memory.h"
 #include "ir/base/status.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -57,7 +58,13 @@ typedef struct frame {
 /* The innermost sn_protect of each thread. */
 static _Thread_local frame *innermost;
 
-static _Noreturn void out_of_memory(void) {
+/* For sn_memory_wanted. */
+static _Thread_local size_t wanted;
+
+size_t sn_memory_wanted(void) { return wanted; }
+
+static _Noreturn void out_of_memory(size_t bytes) {
+  wanted = bytes;
   if (innermost) longjmp(innermost->jump, 1);
   abort();
 }
@@ -97,7 +104,7 @@ static void chunk_add(sn_arena *a, size_t bytes) {
   if (a->next_capacity < CHUNK_LAST) a->next_capacity *= 2;
   if (capacity < bytes) capacity = bytes;
   chunk *c = take(a->allocator, sizeof *c + capacity, ALIGN);
-  if (!c) out_of_memory();
+  if (!c) out_of_memory(bytes);
   c->capacity = capacity;
   c->next = a->newest;
   a->newest = c;
@@ -149,7 +156,7 @@ void sn_arena_destroy(sn_arena *a) {
 }
 
 void *sn_arena_alloc(sn_arena *a, size_t bytes) {
-  if (bytes > PTRDIFF_MAX / 2) out_of_memory();
+  if (bytes > PTRDIFF_MAX / 2) out_of_memory(bytes);
   size_t need = (bytes + (bytes == 0) + ALIGN - 1) / ALIGN * ALIGN;
   if (a->newest->capacity - a->newest->used < need + GUARD) chunk_add(a, need + GUARD);
   chunk *c = a->newest;
@@ -161,7 +168,7 @@ void *sn_arena_alloc(sn_arena *a, size_t bytes) {
 }
 
 void *sn_arena_array(sn_arena *a, size_t count, size_t bytes) {
-  if (bytes && count > SIZE_MAX / bytes) out_of_memory();
+  if (bytes && count > SIZE_MAX / bytes) out_of_memory(SIZE_MAX);
   return sn_arena_alloc(a, count * bytes);
 }
 
@@ -189,7 +196,7 @@ size_t sn_arena_bytes(const sn_arena *a) { return a->bytes; }
 
 void *sn_arena_grow(sn_arena *a, void *at, size_t count, int *capacity, size_t element_bytes) {
   if (count < (size_t)*capacity) return at;
-  if (count > INT32_MAX / 2) out_of_memory();
+  if (count > INT32_MAX / 2) out_of_memory(2 * count * element_bytes);
   size_t grown = count < 4 ? 8 : count * 2;
   void *to = sn_arena_array(a, grown, element_bytes);
   if (count) memcpy(to, at, count * element_bytes);
