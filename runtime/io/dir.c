@@ -30,16 +30,6 @@ sn_dir sn_dir_of(sn_arena *arena, const char *path) {
 
 /* ---- states of a folder ------------------------------------------------------------------------- */
 
-static bool is_dot(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
-
-static bool is_empty(const char *path) {
-  DIR *d = opendir(path);
-  bool empty = d != NULL;
-  for (struct dirent *e; d && (e = readdir(d));) empty &= is_dot(e->d_name) || !strcmp(e->d_name, ".lock");
-  if (d) closedir(d);
-  return empty;
-}
-
 static sn_code cannot(sn_diags *diags, const char *what, const char *path) {
   sn_code code = errno == ENOSPC || errno == EDQUOT ? SN_ERR_LIMIT : SN_ERR_FAIL;
   return sn_fail(diags, code, (sn_loc){.file = path}, "cannot %s %s: %s", what, path, strerror(errno));
@@ -69,7 +59,7 @@ static sn_code check_mode(const sn_dir *d, sn_dir_mode mode, sn_diags *diags) {
   if (there && !S_ISDIR(st.st_mode)) return sn_fail(diags, SN_ERR_USAGE, loc, "%s is no folder", d->path);
   if (!there && mode == SN_DIR_RESUME)
     return sn_fail(diags, SN_ERR_USAGE, loc, "%s does not exist: there is nothing to resume", d->path);
-  if (there && mode == SN_DIR_NEW && !is_empty(d->path)) {
+  if (there && mode == SN_DIR_NEW) {
     sn_fail(diags, SN_ERR_USAGE, loc, "%s exists", d->path);
     sn_fail_expected(diags, "a new folder; --resume continues its run, --force starts over");
     return SN_ERR_USAGE;

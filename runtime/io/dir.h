@@ -16,7 +16,7 @@ typedef struct sn_dir {
 sn_dir sn_dir_of(sn_arena *arena, const char *path);
 
 typedef enum sn_dir_mode {
-  SN_DIR_NEW,    /* must not exist (an empty folder is fine) */
+  SN_DIR_NEW,    /* must not exist */
   SN_DIR_RESUME, /* must exist */
   SN_DIR_FORCE,  /* may exist: a former run's files are removed, others stay */
 } sn_dir_mode;

@@ -136,7 +136,8 @@ static void folders_are_made_kept_and_locked(void **state) {
   assert_int_equal(sn_dir_open(&dir, SN_DIR_RESUME, d, &lock), SN_ERR_USAGE);
   assert_int_equal(sn_dir_open(&dir, SN_DIR_FORCE, d, &lock), SN_OK);
   sn_dir_release(lock);
-  assert_int_equal(sn_dir_open(&dir, SN_DIR_NEW, d, &lock), SN_OK); /* still empty */
+  assert_int_equal(sn_dir_open(&dir, SN_DIR_NEW, d, &lock), SN_ERR_USAGE); /* also an empty one */
+  assert_int_equal(sn_dir_open(&dir, SN_DIR_FORCE, d, &lock), SN_OK);
   put_file(dir.weights, "w", 1);
   put_file(sn_arena_printf(arena, "%s/mine", dir.path), "m", 1);
   assert_int_equal(mkdir(dir.checkpoints, 0777), 0);
@@ -170,11 +171,11 @@ static void a_lock_ends_with_its_process(void **state) {
   sn_dir dir = sn_dir_of(arena, folder);
   int lock;
   pid_t child = fork();
-  if (!child) _exit(sn_dir_open(&dir, SN_DIR_NEW, NULL, &lock));
+  if (!child) _exit(sn_dir_open(&dir, SN_DIR_FORCE, NULL, &lock));
   int status = -1;
   waitpid(child, &status, 0);
   assert_int_equal(WEXITSTATUS(status), 0);
-  assert_int_equal(sn_dir_open(&dir, SN_DIR_NEW, NULL, &lock), SN_OK);
+  assert_int_equal(sn_dir_open(&dir, SN_DIR_FORCE, NULL, &lock), SN_OK);
   sn_dir_release(lock);
   sn_arena_destroy(arena);
 }
