@@ -1,6 +1,7 @@
 /* Rules of passes by name: which are switched off. */
 #include <string.h>
 
+#include "passes/graph/rewrite.h"
 #include "passes/passes.h"
 
 /* Does the comma separated list hold `rule`, or the pass it belongs to? */
@@ -38,14 +39,68 @@ static bool is_fusion(const char *at, size_t bytes) {
   return false;
 }
 
-/* A pass of the pipeline, or one of the passes behind it. */
-static bool is_pass(const char *at, size_t bytes) {
-  static const char *const later[] = {"order", "memory", "simplify", "math"};
-  for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-    if (is_word(at, bytes, later[i])) return true;
-  for (const sn_pass *p = sn_pipeline; p->name; p++)
-    if (is_word(at, bytes, p->name)) return true;
+/* ---- all rules -----------------------------------------------------------------------------------------------------
+ */
+
+/* Those that are in no table of their own. Rules of `expand` are also the names of the ops that it expands. */
+/* clang-format off */
+static const char *const rules[] = { /* table */
+  "inline.call", "attention.expand", "chunk.loss",
+  "grad.derive", "grad.attention", "grad.scan", "grad.expand",
+  "expand.stop", "expand.attention", "expand.store",
+  "cse.exchanged", "cse.bodies", "dce.nodes",
+  "precision.contract", "precision.attention", "precision.attention_grad", "precision.concat",
+  "fuse.inline_numbers", "fuse.multiply_add", "fuse.siblings", "fuse.equal_forms", "fuse.recompute",
+  "fuse.attend_into_concat", "fuse.index_into_copy", "fuse.map_into_index", "fuse.map_into_contract_epilogue",
+  "fuse.map_into_contract_prologue", "fuse.map_into_map", "fuse.map_into_rows", "fuse.rows_into_map",
+  "fuse.rows_into_rows",
+  "order.in_place", "memory.reuse",
+  "simplify.fold", "simplify.narrow", "simplify.cse", "simplify.loads", "simplify.control", "simplify.hoist",
+  "simplify.fma", "math.expand",
+};
+/* clang-format on */
+
+/* Rule i of all, NULL after the last. */
+static const char *rule_at(sn_arena *arena, int i) {
+  const int own = sizeof rules / sizeof *rules;
+  if (i < own) return rules[i];
+  i -= own;
+  for (const sn_rule *r = sn_canon_rules; r->name; r++)
+    if (!i--) return r->name;
+  for (const sn_rule *r = sn_fold_rules; r->name; r++)
+    if (!i--) return r->name;
+  for (int op = 0; op < SN_OP_COUNT; op++)
+    if (sn_op_get((sn_op)op)->cls == SN_CLASS_EXPAND && !i--)
+      return sn_arena_printf(arena, "expand.%s", sn_op_get((sn_op)op)->name);
+  return NULL;
+}
+
+/* The name of a rule, or of a pass that has one. */
+static bool is_known(sn_arena *arena, const char *at, size_t bytes) {
+  const char *rule;
+  for (int i = 0; (rule = rule_at(arena, i)); i++)
+    if (is_word(at, bytes, rule) || is_word(at, bytes, sn_arena_printf(arena, "%.*s", (int)strcspn(rule, "."), rule)))
+      return true;
   return false;
+}
+
+static sn_code unknown_rule(const sn_pass_env *env, const char *at, size_t bytes) {
+  const char *rule, *pass = "", *word = sn_arena_printf(env->arena, "%.*s", (int)bytes, at), *names[512];
+  sn_text passes = sn_text_begin(env->arena);
+  int count = 0;
+  for (int i = 0; (rule = rule_at(env->arena, i)); i++) {
+    const char *of = sn_arena_printf(env->arena, "%.*s", (int)strcspn(rule, "."), rule);
+    if (count < 500) names[count++] = rule;
+    if (!strcmp(of, pass) || strstr(passes.at, of)) continue;
+    sn_text_add(&passes, " %s", of);
+    if (count < 500) names[count++] = of;
+    pass = of;
+  }
+  (void)sn_fail(env->diags, SN_ERR_USAGE, (sn_loc){0}, "no rule %s can be switched off", word);
+  const char *near = sn_nearest(word, names, count);
+  sn_fail_expected(env->diags, "a rule, PASS.RULE, or a pass:%s", passes.at);
+  sn_fail_found(env->diags, "%s%s%s%s", word, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+  return SN_ERR_USAGE;
 }
 
 sn_code sn_pass_env_check(const sn_pass_env *env) {
@@ -55,15 +110,8 @@ sn_code sn_pass_env_check(const sn_pass_env *env) {
     return sn_fail(env->diags, SN_ERR_USAGE, (sn_loc){0},
                    "unknown kind of fusion \"%.*s\": all, none or map, rows, contract, attend", (int)bytes, p);
   }
-  for (const char *p = env->disabled; p && *p; p += strcspn(p, ","), p += *p == ',') {
-    size_t bytes = strcspn(p, ",.");
-    if (is_pass(p, bytes)) continue;
-    sn_text passes = sn_text_begin(env->arena);
-    for (const sn_pass *x = sn_pipeline; x->name; x++) sn_text_add(&passes, "%s ", x->name);
-    return sn_fail(env->diags, SN_ERR_USAGE, (sn_loc){0},
-                   "rule %.*s to switch off is of no pass; there are: %sorder memory simplify math",
-                   (int)strcspn(p, ","), p, passes.at);
-  }
+  for (const char *p = env->disabled; p && *p; p += strcspn(p, ","), p += *p == ',')
+    if (!is_known(env->arena, p, strcspn(p, ","))) return unknown_rule(env, p, strcspn(p, ","));
   return SN_OK;
 }
 

@@ -230,7 +230,7 @@ static sn_val canon_add_concat(sn_build *b, const sn_node *n, const sn_val *arg)
 }
 
 /* clang-format off */
-static const sn_rule rules[] = { /* table */
+const sn_rule sn_canon_rules[] = { /* table */
   {"canon.const_right",         SN_OP_NONE,      canon_const_right},
   {"canon.sub_const",           SN_OP_SUB,       canon_sub_const},
   {"canon.div_pow2",            SN_OP_DIV,       canon_div_pow2},
@@ -250,5 +250,5 @@ static const sn_rule rules[] = { /* table */
 
 sn_code sn_pass_canon(sn_module *m, sn_pass_env *env) {
   env->rule_hits = 0;
-  return sn_rewrite_with(m, env, "canon", rules);
+  return sn_rewrite_with(m, env, "canon", sn_canon_rules);
 }

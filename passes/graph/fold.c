@@ -245,7 +245,7 @@ static sn_val fold_reduce_ones(sn_build *b, const sn_node *n, const sn_val *arg)
 }
 
 /* clang-format off */
-static const sn_rule rules[] = { /* table */
+const sn_rule sn_fold_rules[] = { /* table */
   {"fold.const",                SN_OP_NONE,      fold_const},
   {"fold.dim",                  SN_OP_DIM,       fold_dim},
   {"fold.iota_one",             SN_OP_IOTA,      fold_iota_one},
@@ -287,5 +287,5 @@ static const sn_rule rules[] = { /* table */
 
 sn_code sn_pass_fold(sn_module *m, sn_pass_env *env) {
   env->rule_hits = 0;
-  return sn_rewrite_with(m, env, "fold", rules);
+  return sn_rewrite_with(m, env, "fold", sn_fold_rules);
 }

@@ -13,6 +13,9 @@ typedef struct sn_rule {
   sn_val (*apply)(sn_build *b, const sn_node *n, const sn_val *arg);
 } sn_rule;
 
+/* Those of canon.c and fold.c; end with a NULL name. */
+extern const sn_rule sn_canon_rules[], sn_fold_rules[];
+
 typedef struct sn_rewriter sn_rewriter;
 struct sn_rewriter {
   sn_pass_env *env;
