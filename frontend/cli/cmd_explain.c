@@ -41,6 +41,24 @@ static void json_step(sn_text *t, const report *r, int index, bool first) {
               (long long)cli_value_of(s->bytes_written, r->dims));
 }
 
+static bool is_control(const sn_step *s) { return s->kind == SN_STEP_CHOOSE || s->kind == SN_STEP_WHILE; }
+
+/* Which steps a control step decides about: numbers of the steps of its blocks, as in the list of kernels. */
+static void json_control(sn_text *t, const report *r, int index, bool first) {
+  const sn_step *s = &r->plan->graph[r->graph].step[index];
+  bool loop = s->kind == SN_STEP_WHILE;
+  int second = index + 1 + s->block[0], end = second + s->block[1];
+  sn_text_add(t, "%s\n    {\"step\": %d, \"kind\": \"%s\", \"where\": ", first ? "" : ",", index,
+              loop ? "while" : "choose");
+  sn_json_quote(t, s->where ? s->where : "");
+  sn_text_add(t, ", \"flag\": ");
+  sn_json_quote(t, r->plan->slot[s->from].name);
+  sn_text_add(t, ", \"%s\": [%d, %d], \"%s\": [%d, %d]", loop ? "test" : "yes", index + 1, second - 1,
+              loop ? "body" : "no", second, end - 1);
+  if (loop) sn_text_add(t, ", \"limit\": %lld", (long long)s->limit);
+  sn_text_char(t, '}');
+}
+
 static bool is_launch(const sn_step *s) { return s->kind == SN_STEP_LAUNCH || s->kind == SN_STEP_COPY; }
 
 static void json_report(sn_text *t, const report *r, int64_t peak) {
@@ -51,6 +69,10 @@ static void json_report(sn_text *t, const report *r, int64_t peak) {
   sn_text_add(t, ",\n  \"kernels\": [");
   for (int i = 0; i < g->step_count; i++)
     if (is_launch(&g->step[i])) json_step(t, r, i, first), first = false;
+  sn_text_add(t, "],\n  \"control\": [");
+  first = true;
+  for (int i = 0; i < g->step_count; i++)
+    if (is_control(&g->step[i])) json_control(t, r, i, first), first = false;
   sn_text_add(t, "],\n  \"refused\": [");
   for (int i = 0; i < g->refusal_count; i++) {
     sn_text_add(t, "%s\n    {\"ops\": ", i ? "," : "");
@@ -75,6 +97,25 @@ static void json_report(sn_text *t, const report *r, int64_t peak) {
   sn_text_add(t, "],\n  \"peak_bytes\": %lld}\n", (long long)peak);
 }
 
+/* "choose": the kernels that follow are those of one of two blocks; "while": of the test and of a round. Blocks are
+ * told by the numbers of their kernels. */
+static void text_control(sn_text *t, const report *r, int index, int kernels) {
+  const sn_step *step = r->plan->graph[r->graph].step, *s = &step[index];
+  bool loop = s->kind == SN_STEP_WHILE;
+  int count[2] = {0, 0}, second = index + 1 + s->block[0];
+  for (int i = index + 1; i < sn_step_end(step, index); i++) count[i >= second] += is_launch(&step[i]);
+  const char *names[2] = {loop ? "test" : "if true", loop ? "round" : "if false"};
+  sn_text_add(t, "%4s %-9s %10s %10s %10s ", "", loop ? "while" : "choose", "", "", "");
+  for (int b = 0, from = kernels + 1; b < 2; from += count[b++]) {
+    sn_text_add(t, "%s %s: ", b ? "," : "", names[b]);
+    if (!count[b]) sn_text_add(t, "nothing");
+    if (count[b] == 1) sn_text_add(t, "kernel %d", from);
+    if (count[b] > 1) sn_text_add(t, "kernels %d to %d", from, from + count[b] - 1);
+  }
+  if (loop) sn_text_add(t, ", at most %lld rounds", (long long)s->limit);
+  sn_text_add(t, "%s%s\n", s->where ? "   @ " : "", s->where ? s->where : "");
+}
+
 static void text_steps(cli *c, sn_text *t, const report *r) {
   const sn_plan_graph *g = &r->plan->graph[r->graph];
   int64_t flops = 0, read = 0, written = 0;
@@ -82,6 +123,7 @@ static void text_steps(cli *c, sn_text *t, const report *r) {
   sn_text_add(t, "%4s %-9s %10s %10s %10s  %s\n", "", "kind", "flop", "read", "written", "ops");
   for (int i = 0; i < g->step_count; i++) {
     const sn_step *s = &g->step[i];
+    if (is_control(s)) text_control(t, r, i, kernels);
     if (!is_launch(s)) continue;
     int64_t f = cli_value_of(s->flops, r->dims), a = cli_value_of(s->bytes_read, r->dims),
             b = cli_value_of(s->bytes_written, r->dims);

@@ -61,4 +61,46 @@ says 'unknown kind of fusion "mpa"'
 expect 2 "$SINTER" explain "$scratch/m.c" $t --disable canno.add_concat
 says 'canno.add_concat'
 
+# ... and so are rules: names that would do nothing are refused, every rule of the sources is known
+for rule in canon2 canon.nothing dce2 expand.nothing fuse.map; do
+  expect 2 "$SINTER" explain "$scratch/m.c" $t --disable "canon,$rule"
+  says "no rule $rule can be switched off"
+done
+rules=$(grep -rhoE '"(inline|attention|chunk|grad|expand|canon|fold|cse|dce|precision|fuse|order|memory|simplify|math)[.][a-z_0-9]+"' \
+  "$TREE/passes" --include='*.c' | tr -d '"' | sort -u | grep -v '^inline\|^grad\|^expand' | tr '\n' ',')
+[ "$(tr -cd , <<<"$rules" | wc -c)" -ge 50 ] || die "too few rules were found: $rules"
+expect 0 "$SINTER" explain "$scratch/m.c" $t --disable "$rules"
+
+# what decides at run time is in the report
+sed -n '/^```c model steps.c/,/^```/p' "$TREE/docs/model.md" | sed '1d;$d' >"$scratch/steps.c"
+expect 0 "$SINTER" explain "$scratch/steps.c" $t
+grep -q '^ *choose  *if true: kernels [0-9]* to [0-9]*, if false: kernels [0-9]* to [0-9]*   @ .*steps.c:' "$scratch/stdout" || die "no line for choose: $(cat "$scratch/stdout")"
+grep -q '^ *while  *test: kernels [0-9]* to [0-9]*, round: kernels [0-9]* to [0-9]*, at most 100 rounds' "$scratch/stdout" || die "no line for while: $(cat "$scratch/stdout")"
+expect 0 "$SINTER" explain "$scratch/steps.c" $t --json
+prints '"kind": "choose"'
+prints '"limit": 100'
+grep -q '^' <<<"$(command -v python3)" && python3 - "$scratch/stdout" <<'PY'
+import json, sys
+r = json.load(open(sys.argv[1]))
+steps = {k["step"] for k in r["kernels"]} | {k["step"] for k in r["control"]}
+for c in r["control"]:
+    for name in ("yes", "no") if c["kind"] == "choose" else ("test", "body"):
+        first, last = c[name]
+        assert first <= last and all(s in steps for s in range(first, last + 1)), c
+PY
+[ $? = 0 ] || die "the blocks of --json are not steps"
+
+# a graph text with one graph needs no --graph
+cat >"$scratch/one.sn" <<'SN'
+sinter 1
+graph @only {
+  %x = input name "x" : f32[64]
+  %y = neg %x : f32[64]
+  output "y" = %y
+}
+SN
+expect 0 "$SINTER" bench "$scratch/one.sn" $t --repeat 1
+prints "only"
+expect 0 "$SINTER" bench "$scratch/one.sn" $t --repeat 1 --ladder
+
 exit 0
