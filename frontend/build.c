@@ -59,6 +59,19 @@ static sn_code nothing_trains(sn_trace *t, const char *graph) {
   return SN_ERR_USAGE;
 }
 
+/* A graph without outputs and updates computes nothing: told at its newest line. */
+static sn_code check_results(sn_trace *t, const sn_fn *fn, const char *graph) {
+  const sn_func *f = fn->b.func;
+  if (f->output_count || fn->update_count) return SN_OK;
+  sn_loc loc = fn->loc;
+  for (int i = f->node_count; i-- > 0 && !loc.line;)
+    if (f->node[i]->origin.loc_count) loc = f->node[i]->origin.locs[0];
+  (void)sn_fail(t->diags, SN_ERR_INPUT, loc, "graph %s computes nothing", graph);
+  sn_fail_expected(t->diags, "an output, sn_output(m, \"name\", x), or a state that is updated");
+  sn_fail_found(t->diags, "%d operations, no output", f->node_count);
+  return SN_ERR_INPUT;
+}
+
 /* One graph: the user's function is run. */
 static sn_code build_graph(sn_trace *t, const build_job *j, const sn_graph *g) {
   sn_here here = {.file = j->model->file, .text = g->name};
@@ -69,6 +82,7 @@ static sn_code build_graph(sn_trace *t, const build_job *j, const sn_graph *g) {
   fn->closed = true;
   if (t->mistakes) return SN_OK; /* told at the end, with those of other graphs */
   if (t->left_out && !fn->trains) return nothing_trains(t, g->name);
+  SN_TRY(check_results(t, fn, g->name));
   for (int i = 0; i < fn->update_count; i++) sn_func_update(fn->b.func, fn->update[i].leaf, fn->update[i].next);
   sn_func_finish(fn->b.func);
   return SN_OK;

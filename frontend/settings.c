@@ -88,6 +88,12 @@ static sn_code unknown(const sn_model *model, const char *set, const char *name,
   return code;
 }
 
+static const char *values_of(const sn_setting *s) {
+  if (is_bool(s)) return "true, false, 1 or 0";
+  if (is(s, "double")) return "a number";
+  return is(s, "int") ? "a whole number (int)" : "a whole number (int64_t)";
+}
+
 static sn_code override(const sn_model *model, const char *set, void *at, sn_arena *arena, sn_diags *diags) {
   const char *equals = strchr(set, '=');
   size_t length = equals ? (size_t)(equals - set) : strlen(set);
@@ -99,7 +105,8 @@ static sn_code override(const sn_model *model, const char *set, void *at, sn_are
     if (!equals || !read_value(s, equals + 1, &value)) {
       sn_code code = sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "setting %s of model %s does not take \"%s\"", s->name,
                              model->name, equals ? equals + 1 : "");
-      sn_fail_expected(diags, "%s=VALUE, a value of type %s: %s", s->name, is_bool(s) ? "bool" : s->type, s->help);
+      sn_fail_expected(diags, "%s=VALUE, where VALUE is %s", s->name, values_of(s));
+      if (s->help && *s->help) sn_fail_note(diags, "%s: %s", s->name, s->help);
       return code;
     }
     store(s, at, value);

@@ -62,7 +62,7 @@ SN_MUST sn_code cli_read_file(cli *c, const char *path, size_t max_bytes, char *
  * NULL. What was loaded is held. */
 typedef struct cli_source {
   const char *path;
-  const char *name;    /* of the model: file name without folder and suffix */
+  const char *name;    /* of the model: that of SN_MODEL, of a text its file name without folder and suffix */
   sn_model_file *file; /* NULL for .sn */
   sn_module *module;
   const char *settings;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "frontend/cli/data.h"
+#include "frontend/cli/ports.h"
 #include "frontend/cli/progress.h"
 #include "frontend/cli/rundir.h"
 #include "runtime/io/safetensors.h"
@@ -48,6 +49,7 @@ static sn_code compile(evaluation *e, const char *path) {
   sn_module *m;
   SN_TRY(cli_rundir_graph(c, path, "eval", &e->dir, &m));
   SN_TRY(cli_rundir_tokenizer(c, path, &e->dir, &e->tokenizer));
+  SN_TRY(cli_check_ports(c, m, "eval", path));
   const sn_run_settings *of = &e->dir.settings;
   cli_source s = {.name = of->model, .settings = of->settings, .precision = of->precision};
   sn_compile_opt opt = cli_compile_opt(c, &s);

@@ -74,6 +74,7 @@ static int generate(void *arg) {
   if (!plan)
     SN_TRY(sn_plan_read(c->arena, c->diags, "model.plan", dir.parts.part[SN_PAYLOAD_PLAN].data,
                         dir.parts.part[SN_PAYLOAD_PLAN].bytes, &plan));
+  SN_TRY(cli_rundir_serves(c, path, plan));
   SN_TRY(cli_trace_begin(c, plan, &run));
   SN_TRY(sn_serving_open(&dir.parts, plan, &run, c->diags, &g->serving));
   g->open = true;

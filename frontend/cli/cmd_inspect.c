@@ -1,4 +1,5 @@
 /* sinter inspect: what a file is and what it holds. The kind is told by content, not by name. */
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -290,11 +291,29 @@ static sn_code inspect_file(file *f) {
   return strstr(f->data, "sinter") ? inspect_graph(f) : unknown_kind(f);
 }
 
+/* Bytes of the files in a folder and the folders in it, links not followed. */
+static size_t folder_bytes(const char *path, int depth) {
+  enum { DEPTH = 8 };
+  size_t bytes = 0;
+  DIR *d = depth < DEPTH ? opendir(path) : NULL;
+  for (struct dirent *e; d && (e = readdir(d));) {
+    char below[4200];
+    struct stat st;
+    if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+    if (snprintf(below, sizeof below, "%s/%s", path, e->d_name) >= (int)sizeof below || lstat(below, &st)) continue;
+    if (S_ISREG(st.st_mode)) bytes += (size_t)st.st_size;
+    if (S_ISDIR(st.st_mode)) bytes += folder_bytes(below, depth + 1);
+  }
+  if (d) closedir(d);
+  return bytes;
+}
+
 static sn_code inspect_folder(file *f) {
   sn_dir d = sn_dir_of(f->c->arena, f->path);
   sn_run_settings s;
   SN_TRY(cli_read_file(f->c, d.settings, 1 << 20, &f->data, &f->bytes));
   SN_TRY(sn_run_settings_parse(f->c->arena, f->c->diags, d.settings, f->data, f->bytes, &s));
+  f->bytes = folder_bytes(f->path, 0);
   kind(f, "run folder");
   if (f->json) {
     sn_text_add(&f->out, ", \"model\": ");

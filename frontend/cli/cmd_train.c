@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "frontend/cli/data.h"
+#include "frontend/cli/ports.h"
 #include "frontend/cli/rundir.h"
 #include "frontend/cli/train.h"
 #include "frontend/sinter.h"
@@ -145,8 +146,13 @@ sn_code cli_training_describe(cli_training *t) {
   sn_text graph = sn_text_begin(c->arena), settings = sn_text_begin(c->arena), tokenizer = sn_text_begin(c->arena);
   sn_text recipe = sn_text_begin(c->arena);
   SN_TRY(load_model(c, t, NULL, &all));
-  sn_run_settings rs = {
-      all.name, all.settings, t->path, has_ring(all.module), (int64_t)t->seed, cli_get(c, CLI_PRECISION, "f32")};
+  sn_run_settings rs = {all.name,
+                        all.settings,
+                        t->path,
+                        has_ring(all.module),
+                        (int64_t)t->seed,
+                        cli_get(c, CLI_PRECISION, "f32"),
+                        sn_tokenizer_vocab(t->tokenizer)};
   sn_module_print(&graph, all.module, (sn_print_opt){.locations = true});
   sn_run_settings_print(&settings, &rs);
   sn_recipe_print(&recipe, &t->recipe);
@@ -173,6 +179,8 @@ static sn_code compile_training(cli *c, cli_training *t) {
     return sn_fail(
         c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
         "the model has no graph called eval (tokens, targets) -> loss: add one, or train with --val-fraction 0");
+  SN_TRY(cli_check_ports(c, t->source.module, "train", t->path));
+  if (t->val_fraction > 0) SN_TRY(cli_check_ports(c, t->source.module, "eval", t->path));
   if (t->teacher) SN_TRY(cli_teacher_join(c, t->teacher, t->source.module, &t->source.module));
   sn_compile_opt opt = cli_compile_opt(c, &t->source);
   return cli_compile(c, t->source.module, &opt, &t->compiled);

@@ -63,12 +63,24 @@ static sn_code read_text(cli *c, const char *path, char **out, size_t *out_bytes
   return SN_OK;
 }
 
+/* A graph without outputs and updates computes nothing: told at its last line. */
+static sn_code check_results(cli *c, const char *path, const sn_func *f) {
+  if (f->kind != SN_FUNC_GRAPH || f->output_count || f->update_count) return SN_OK;
+  const sn_node *n = f->node_count ? f->node[f->node_count - 1] : NULL;
+  (void)sn_fail(c->diags, SN_ERR_INPUT, n && n->origin.loc_count ? n->origin.locs[0] : (sn_loc){.file = path},
+                "graph %s computes nothing", f->name);
+  sn_fail_expected(c->diags, "an output: output \"name\" = %%x, or a state that is updated");
+  sn_fail_found(c->diags, "%d operations, no output", f->node_count);
+  return SN_ERR_INPUT;
+}
+
 static sn_code load_text(cli *c, const char *path, cli_source *out) {
   char *text = NULL;
   size_t bytes = 0;
   SN_TRY(read_text(c, path, &text, &bytes));
   SN_TRY(sn_module_parse(c->arena, c->diags, path, text, bytes, &out->module));
   for (int i = 0; i < out->module->func_count; i++) {
+    SN_TRY(check_results(c, path, out->module->func[i]));
     SN_TRY(sn_func_verify(out->module->func[i], c->diags));
     SN_TRY(sn_ops_check(out->module->func[i], c->diags));
   }
@@ -95,6 +107,7 @@ static sn_code load_model(cli *c, const char *path, const char *graphs, int set_
                       .graphs = graphs,
                       .real = SN_ELEM_F32,
                       .trainable = cli_get(c, CLI_TRAINABLE, NULL)};
+  if (sn_model_of(out->file)->name) out->name = sn_arena_strdup(c->arena, sn_model_of(out->file)->name);
   SN_TRY(sn_model_settings(sn_model_of(out->file), &opt, c->arena, c->diags, &out->settings));
   SN_TRY(sn_model_build(sn_model_of(out->file), &opt, c->arena, c->diags, &out->module));
   return join_teacher(c, out);
@@ -287,7 +300,8 @@ const char *cli_human(sn_arena *arena, double x, const char *unit) {
   int i = 0;
   for (; x >= 1000 && i < 4; i++) x /= 1000;
   bool whole = x >= 100 || x == (double)(int64_t)x;
-  return sn_arena_printf(arena, "%.*f %.*s%s", whole ? 0 : 2, x, i > 0, &prefix[i], unit);
+  const char *gap = i || *unit ? " " : "";
+  return sn_arena_printf(arena, "%.*f%s%.*s%s", whole ? 0 : 2, x, gap, i > 0, &prefix[i], unit);
 }
 
 const char *cli_init_file(cli *c) {

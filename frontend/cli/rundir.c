@@ -1,12 +1,16 @@
 /* Run folder -> parts. */
 #include "frontend/cli/rundir.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "frontend/cli/ports.h"
 #include "ir/graph/text.h"
 #include "ir/ops/ops.h"
+#include "runtime/loop/generate.h"
 
 /* Drops every graph that serving does not need. */
 static void keep_serving(sn_module *m) {
@@ -37,14 +41,17 @@ static sn_code read_part(cli *c, sn_payload *p, sn_payload_part part, const char
   return SN_OK;
 }
 
+static void say_not_used(const char *path, const char *why) {
+  fprintf(stderr, "sinter: %s is not used, graph.sn is compiled again: %s\n", path, why);
+}
+
 /* The plan of the folder. A damaged one is compiled again, which is said. */
 static bool read_plan(cli *c, const cli_rundir *r, const char *path, sn_diags *quiet, sn_plan **out) {
   const sn_payload *parts = &r->parts;
   if (!sn_plan_read(c->arena, quiet, "plan", parts->part[SN_PAYLOAD_PLAN].data, parts->part[SN_PAYLOAD_PLAN].bytes,
                     out))
     return true;
-  fprintf(stderr, "sinter: %s is not used, graph.sn is compiled again: %s\n", path,
-          quiet->count ? quiet->at[quiet->count - 1].message : "unreadable");
+  say_not_used(path, quiet->count ? quiet->at[quiet->count - 1].message : "unreadable");
   return false;
 }
 
@@ -86,6 +93,8 @@ static sn_code compile_again(cli *c, const sn_dir *d, cli_rundir *r) {
   if (!sn_module_find(m, "prefill") && !sn_module_find(m, "decode") && !sn_module_find(m, "logits"))
     return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = d->graph},
                    "the model has no graph prefill, decode or logits: it cannot be used after training");
+  SN_TRY(cli_check_ports(c, m, "prefill", d->graph));
+  SN_TRY(cli_check_ports(c, m, "decode", d->graph));
   cli_source s = {.name = r->settings.model, .settings = r->settings.settings, .precision = r->settings.precision};
   sn_compile_opt opt = cli_compile_opt(c, &s);
   r->compiled = SN_NEW(c->arena, sn_compiled);
@@ -108,8 +117,30 @@ static sn_code read_parts(cli *c, const sn_dir *d, cli_rundir *r) {
 sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *r) {
   sn_dir d = sn_dir_of(c->arena, path);
   SN_TRY(read_parts(c, &d, r));
+  if (access(d.plan, F_OK)) {
+    say_not_used(d.plan, strerror(errno));
+    return compile_again(c, &d, r);
+  }
   SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_PLAN, d.plan));
   return plan_fits(c, r, d.plan) ? SN_OK : compile_again(c, &d, r);
+}
+
+/* The line of what generation lacks, where the stored plan lacks it. */
+static sn_code explain_lack(cli *c, const sn_dir *d) {
+  sn_module *m;
+  SN_TRY(read_graphs(c, d, &m));
+  SN_TRY(cli_check_ports(c, m, "prefill", d->graph));
+  return cli_check_ports(c, m, "decode", d->graph);
+}
+
+sn_code cli_rundir_serves(cli *c, const char *path, const sn_plan *p) {
+  sn_dir d = sn_dir_of(c->arena, path);
+  sn_diags *quiet = sn_diags_create();
+  bool serves = !sn_generate_check(p, quiet);
+  sn_diags_destroy(quiet);
+  if (serves) return SN_OK;
+  SN_TRY(explain_lack(c, &d));
+  return sn_generate_check(p, c->diags);
 }
 
 sn_code cli_rundir_graph(cli *c, const char *path, const char *graph, cli_rundir *r, sn_module **out) {
@@ -124,6 +155,7 @@ sn_code cli_rundir_graph(cli *c, const char *path, const char *graph, cli_rundir
 
 sn_code cli_rundir_tokenizer(cli *c, const char *path, const cli_rundir *r, sn_tokenizer **out) {
   sn_dir d = sn_dir_of(c->arena, path);
-  return sn_tokenizer_parse(c->arena, c->diags, d.tokenizer, r->parts.part[SN_PAYLOAD_TOKENIZER].data,
-                            r->parts.part[SN_PAYLOAD_TOKENIZER].bytes, out);
+  SN_TRY(sn_tokenizer_parse(c->arena, c->diags, d.tokenizer, r->parts.part[SN_PAYLOAD_TOKENIZER].data,
+                            r->parts.part[SN_PAYLOAD_TOKENIZER].bytes, out));
+  return sn_run_settings_check_ids(&r->settings, c->diags, d.tokenizer, sn_tokenizer_vocab(*out), 0);
 }

@@ -30,7 +30,10 @@ typedef struct sn_generate_opt {
   void *user;
 } sn_generate_opt;
 
-/* errors: SN_ERR_USAGE missing graphs or an empty prompt; SN_ERR_INPUT a prompt id outside of the vocabulary. */
+/* Has the plan the graphs prefill and decode (tokens i32[B, T], start i32[B]) -> logits f32[B, T, V]?
+ * errors: SN_ERR_INPUT what is missing */
+SN_MUST sn_code sn_generate_check(const sn_plan *p, sn_diags *diags);
+/* errors: SN_ERR_USAGE an empty prompt; SN_ERR_INPUT missing graphs, a prompt id outside of the vocabulary. */
 SN_MUST sn_code sn_generate(const sn_generate_opt *o, sn_diags *diags);
 /* Longest sequence of the graph `prefill`, size of the vocabulary; 0 when there is no such graph. */
 int64_t sn_generate_context(const sn_plan *p);

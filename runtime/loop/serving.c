@@ -17,6 +17,8 @@ static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_o
   if (!plan)
     SN_TRY(
         sn_plan_read(s->arena, diags, "plan", p->part[SN_PAYLOAD_PLAN].data, p->part[SN_PAYLOAD_PLAN].bytes, &s->plan));
+  SN_TRY(sn_run_settings_check_ids(&s->settings, diags, "tokenizer.json", sn_tokenizer_vocab(s->tokenizer),
+                                   sn_generate_vocab(s->plan)));
   SN_TRY(sn_runtime_create(s->plan, opt, diags, &s->runtime));
   int count = sn_types_symbol_count(s->plan->types);
   if (count > 64)

@@ -161,7 +161,8 @@ static void test_settings(void **state) {
                       "      = note:     did you mean layers?\n");
   assert_non_null(strstr(built(&r, "layers=3.5", NULL), "setting layers of model tiny does not take \"3.5\""));
   assert_non_null(strstr(built(&r, "layers=9999999999", NULL), "does not take"));
-  assert_non_null(strstr(built(&r, "bias=2", NULL), "a value of type bool: biases"));
+  assert_non_null(strstr(built(&r, "bias=2", NULL),
+                         "bias=VALUE, where VALUE is true, false, 1 or 0\n      = note:     bias: biases"));
   assert_non_null(strstr(built(&r, "rate", NULL), "does not take \"\""));
   assert_non_null(strstr(built(&r, "rate=nan", NULL), "does not take"));
   assert_non_null(strstr(built(&r, NULL, "trian"), "model tiny has no graph \"trian\"; it has: train eval"));

@@ -199,7 +199,7 @@ static void bad_prompts_are_refused(void **state) {
   assert_int_equal(sn_generate(&o, b.w.diags), SN_ERR_USAGE);
   b.w.plan->graph[1].name = "other";
   o = options(&b, 1, (const int32_t[]){1});
-  assert_int_equal(sn_generate(&o, b.w.diags), SN_ERR_USAGE);
+  assert_int_equal(sn_generate(&o, b.w.diags), SN_ERR_INPUT);
   assert_message(&b.w, "prefill and decode");
   finish(&b);
 }

@@ -1,0 +1,13 @@
+/* What the commands need of the graphs of a model, told at the user's line. */
+#ifndef SN_FRONTEND_CLI_PORTS_H
+#define SN_FRONTEND_CLI_PORTS_H
+
+#include "frontend/cli/cli.h"
+
+/* Has the graph, if the module has it, the inputs and outputs that its command binds?
+ *   train, eval     (tokens i32[B, T], targets i32[B, T]) -> loss f32[]
+ *   prefill, decode (tokens i32[B, T], start i32[B]) -> logits f32[B, T, V]
+ * path: the model, for graphs without a line. errors: SN_ERR_INPUT */
+SN_MUST sn_code cli_check_ports(cli *c, const sn_module *m, const char *graph, const char *path);
+
+#endif
