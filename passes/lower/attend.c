@@ -31,6 +31,14 @@ static sn_kv products(const forward *f, sn_kv keys) {
 /* What products are times to be scores in units of log 2, when that keeps their order and no region sees them. */
 static double late_scale(const sn_attend *a) { return !a->score && a->scale > 0 ? a->scale * LOG2E : 0; }
 
+/* Rows of queries or keys: factors of the scores. */
+static sn_kv factor(const forward *f, const sn_operand *o, const sn_operand *with, sn_kv row0, sn_kv head, int rows,
+                    const sn_dimx *extent) {
+  const sn_attend *a = f->s.a;
+  if (f->scale > 0) return sn_attend_factor(a, f->s.b, o, with, f->s.batch, row0, head, rows, a->d, extent);
+  return sn_attend_rows(a, f->s.b, o, f->s.batch, row0, head, rows, a->d, extent);
+}
+
 /* The largest score of each query. */
 static sn_kv largest(const forward *f, sn_kv score) {
   sn_kernel *k = f->s.b->k;
@@ -53,7 +61,7 @@ static sn_code step(forward *f, bool masked, sn_kv carry[3]) {
   sn_build_kernel *b = f->s.b;
   sn_kernel *k = b->k;
   int axis = f->s.keys_major ? 0 : 1; /* over keys */
-  sn_kv keys = sn_attend_rows(a, b, &a->k, f->s.batch, f->s.k0, f->kv_head, f->s.bk, a->d, a->S), score;
+  sn_kv keys = factor(f, &a->k, &a->q, f->s.k0, f->kv_head, f->s.bk, a->S), score;
   SN_TRY(sn_attend_scores(&f->s, products(f, keys), masked, &score));
   sn_kv m = sn_k_bin(k, SN_K_MAX, carry[0], largest(f, score));
   sn_kv alpha = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, carry[0], m));
@@ -153,8 +161,8 @@ static sn_code lower_forward(sn_attend *a) {
   f.s.batch = sn_k_gid(k, 0), f.s.head = sn_k_gid(k, 1), f.s.q0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bq);
   f.kv_head = a->group == 1 ? f.s.head : sn_k_ibin(k, SN_K_IDIV, f.s.head, sn_k_i(k, a->group));
   f.s.start = sn_attend_start(&f.s);
-  f.q = sn_attend_rows(a, b, &a->q, f.s.batch, f.s.q0, f.s.head, a->bq, a->d, a->T);
   f.scale = late_scale(a);
+  f.q = factor(&f, &a->q, &a->k, f.s.q0, f.s.head, a->bq, a->T);
   if (!(f.scale > 0)) f.q = sn_k_binc(k, SN_K_MUL, f.q, a->score ? a->scale : a->scale * LOG2E);
   if (f.s.keys_major) f.q = sn_k_trans(k, f.q);
   int r = f.s.keys_major ? a->e : a->bq, c = f.s.keys_major ? a->bq : a->e;

@@ -49,6 +49,10 @@ sn_build_kernel *sn_attend_kernel(const sn_attend *a, const char *name, int coun
 /* rows [row0, row0 + rows) of head `head` as an f32 tile [rows, cols]; `extent`: how many rows exist. */
 sn_kv sn_attend_rows(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,
                      int rows, int cols, const sn_dimx *extent);
+/* The same as an operand of a product with rows of `with`: in bf16 where both are stored so and the target multiplies
+ * tiles of it; products of bf16 are exact in f32. */
+sn_kv sn_attend_factor(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, const sn_operand *with, sn_kv batch,
+                       sn_kv row0, sn_kv head, int rows, int cols, const sn_dimx *extent);
 void sn_attend_store(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,
                      const sn_dimx *extent, sn_kv tile);
 /* A statistic [B, H, T] of one block of queries as [1, bq] (keys_major) or [bq, 1]. */

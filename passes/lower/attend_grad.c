@@ -15,10 +15,21 @@ static sn_operand operand_of(sn_types *t, int slot, const sn_type *type) {
   return (sn_operand){slot, sn_view_of(t, &shape)};
 }
 
-static sn_kv rows_of(const sn_backward *w, const sn_operand *o, sn_kv row0, sn_kv head, int rows, int cols,
-                     const sn_dimx *extent) {
-  return sn_attend_rows(w->s.a, w->s.b, o, w->s.batch, row0, head, rows, cols, extent);
+/* Rows of queries, keys, values or dy, as they are multiplied with each other. */
+static sn_kv query_rows(const sn_backward *w, bool dy) {
+  const sn_attend *a = w->s.a;
+  return sn_attend_factor(a, w->s.b, dy ? &a->dy : &a->q, dy ? &a->v : &a->k, w->s.batch, w->s.q0, w->s.head, w->s.bq,
+                          dy ? a->e : a->d, a->T);
 }
+
+sn_kv sn_attend_key_rows(const sn_backward *w, bool values) {
+  const sn_attend *a = w->s.a;
+  return sn_attend_factor(a, w->s.b, values ? &a->v : &a->k, values ? &a->dy : &a->q, w->s.batch, w->s.k0, w->kv_head,
+                          w->s.bk, values ? a->e : a->d, a->S);
+}
+
+/* The same for products with probabilities. */
+static sn_kv wide(const sn_backward *w, sn_kv rows) { return sn_k_cast(w->s.b->k, SN_ELEM_F32, rows); }
 
 sn_kv sn_attend_zero(const sn_backward *w, int r, int c) { return sn_k_const(w->s.b->k, SN_ELEM_F32, r, c, 0); }
 
@@ -94,21 +105,19 @@ static void add_to_queries(const sn_backward *w, sn_kv ds) {
   const sn_attend *a = w->s.a;
   sn_kernel *k = w->s.b->k;
   sn_kwin at = sn_attend_scratch(w, w->dq, a->d);
-  sn_kv keys = rows_of(w, &a->k, w->s.k0, w->kv_head, w->s.bk, a->d, a->S);
+  sn_kv keys = wide(w, sn_attend_key_rows(w, false));
   sn_k_store(k, at, sn_k_mma(k, sn_k_load(k, w->s.bq, a->d, at, 0), ds, keys, 0));
 }
 
 /* One block of queries at s.q0. */
 static sn_code keys_step(sn_backward *w, bool masked, sn_kv carry[2]) {
-  const sn_attend *a = w->s.a;
   sn_kernel *k = w->s.b->k;
-  sn_kv q = rows_of(w, &a->q, w->s.q0, w->s.head, w->s.bq, a->d, a->T), p, ds;
-  sn_kv dy = rows_of(w, &a->dy, w->s.q0, w->s.head, w->s.bq, a->e, a->T);
+  sn_kv q = query_rows(w, false), dy = query_rows(w, true), p, ds;
   sn_kv qk = sn_k_mma(k, sn_attend_zero(w, w->s.bq, w->s.bk), q, w->fixed, 0),
         dp = sn_k_mma(k, sn_attend_zero(w, w->s.bq, w->s.bk), dy, w->dfixed, 0);
   SN_TRY(probabilities(w, qk, dp, masked, &p, &ds));
-  carry[0] = sn_k_mma(k, carry[0], ds, q, SN_K_TA);
-  carry[1] = sn_k_mma(k, carry[1], p, dy, SN_K_TA);
+  carry[0] = sn_k_mma(k, carry[0], ds, wide(w, q), SN_K_TA);
+  carry[1] = sn_k_mma(k, carry[1], p, wide(w, dy), SN_K_TA);
   if (w->dq) add_to_queries(w, ds);
   return SN_OK;
 }
@@ -187,8 +196,8 @@ static sn_code lower_keys(sn_attend *a, const sn_operand *delta) {
   sn_backward w = {.s = {.a = a, .b = b, .keys_major = false, .bq = a->bq, .bk = a->bk}, .delta = *delta};
   w.s.batch = sn_k_gid(k, 0), w.kv_head = sn_k_gid(k, 1), w.s.k0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bk);
   w.s.start = sn_attend_start(&w.s);
-  w.fixed = sn_k_trans(k, rows_of(&w, &a->k, w.s.k0, w.kv_head, a->bk, a->d, a->S));
-  w.dfixed = sn_k_trans(k, rows_of(&w, &a->v, w.s.k0, w.kv_head, a->bk, a->e, a->S));
+  w.fixed = sn_k_trans(k, sn_attend_key_rows(&w, false));
+  w.dfixed = sn_k_trans(k, sn_attend_key_rows(&w, true));
   sn_kv carry[2] = {sn_attend_zero(&w, a->bk, a->d), sn_attend_zero(&w, a->bk, a->e)};
   SN_TRY(sn_attend_all_heads(&w, carry));
   if (dk.slot >= 0)
@@ -204,11 +213,9 @@ static sn_code lower_keys(sn_attend *a, const sn_operand *delta) {
  */
 
 static sn_code queries_step(sn_backward *w, bool masked, sn_kv *dq) {
-  const sn_attend *a = w->s.a;
   sn_kernel *k = w->s.b->k;
   int bq = w->s.bq, bk = w->s.bk;
-  sn_kv keys = rows_of(w, &a->k, w->s.k0, w->kv_head, bk, a->d, a->S), qk, dp, p, ds;
-  sn_kv values = rows_of(w, &a->v, w->s.k0, w->kv_head, bk, a->e, a->S);
+  sn_kv keys = sn_attend_key_rows(w, false), values = sn_attend_key_rows(w, true), qk, dp, p, ds;
   if (w->s.keys_major) {
     qk = sn_k_mma(k, sn_attend_zero(w, bk, bq), keys, w->fixed, 0);
     dp = sn_k_mma(k, sn_attend_zero(w, bk, bq), values, w->dfixed, 0);
@@ -217,7 +224,7 @@ static sn_code queries_step(sn_backward *w, bool masked, sn_kv *dq) {
     dp = sn_k_mma(k, sn_attend_zero(w, bq, bk), w->dfixed, values, SN_K_TB);
   }
   SN_TRY(probabilities(w, qk, dp, masked, &p, &ds));
-  *dq = sn_k_mma(k, *dq, ds, keys, w->s.keys_major ? SN_K_TA : 0);
+  *dq = sn_k_mma(k, *dq, ds, wide(w, keys), w->s.keys_major ? SN_K_TA : 0);
   return SN_OK;
 }
 
@@ -242,8 +249,7 @@ static sn_code lower_queries(sn_attend *a, const sn_operand *delta) {
   w.s.batch = sn_k_gid(k, 0), w.s.head = sn_k_gid(k, 1), w.s.q0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bq);
   w.kv_head = a->group == 1 ? w.s.head : sn_k_ibin(k, SN_K_IDIV, w.s.head, sn_k_i(k, a->group));
   w.s.start = sn_attend_start(&w.s);
-  w.fixed = rows_of(&w, &a->q, w.s.q0, w.s.head, a->bq, a->d, a->T);
-  w.dfixed = rows_of(&w, &a->dy, w.s.q0, w.s.head, a->bq, a->e, a->T);
+  w.fixed = query_rows(&w, false), w.dfixed = query_rows(&w, true);
   if (w.s.keys_major) w.fixed = sn_k_trans(k, w.fixed), w.dfixed = sn_k_trans(k, w.dfixed);
   sn_mask_range r = sn_attend_range(&w.s, false);
   sn_kv dq = sn_attend_zero(&w, a->bq, a->d);

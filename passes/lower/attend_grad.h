@@ -16,6 +16,8 @@ typedef struct sn_backward {
 } sn_backward;
 
 sn_kv sn_attend_zero(const sn_backward *w, int r, int c);
+/* Rows of the block of keys (or values) at s.k0, as they are multiplied with queries (or dy). */
+sn_kv sn_attend_key_rows(const sn_backward *w, bool values);
 /* Queries of all heads that share w->kv_head, against the block of keys at s.k0: adds to dk and dv, and to w->dq. */
 SN_MUST sn_code sn_attend_all_heads(sn_backward *w, sn_kv carry[2]);
 /* A window of the scratch of the head and block of queries at s.q0. */

@@ -105,11 +105,23 @@ static sn_kwin window(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_k
                    .nr = limit};
 }
 
+static sn_kv stored_rows(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head, int rows,
+                         int cols, const sn_dimx *extent) {
+  return sn_k_load(b->k, rows, cols, window(b, o, batch, row0, head, sn_build_limit(b, extent, rows, row0)), 0);
+}
+
 sn_kv sn_attend_rows(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,
                      int rows, int cols, const sn_dimx *extent) {
   (void)a;
-  sn_kwin w = window(b, o, batch, row0, head, sn_build_limit(b, extent, rows, row0));
-  return sn_k_cast(b->k, SN_ELEM_F32, sn_k_load(b->k, rows, cols, w, 0));
+  return sn_k_cast(b->k, SN_ELEM_F32, stored_rows(b, o, batch, row0, head, rows, cols, extent));
+}
+
+sn_kv sn_attend_factor(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, const sn_operand *with, sn_kv batch,
+                       sn_kv row0, sn_kv head, int rows, int cols, const sn_dimx *extent) {
+  sn_kv tile = stored_rows(b, o, batch, row0, head, rows, cols, extent);
+  bool narrow = a->c->target->vnni && sn_k_type(b->k, tile).elem == SN_ELEM_BF16 &&
+                sn_lower_slot_type(a->c, with->slot)->elem == SN_ELEM_BF16;
+  return narrow ? tile : sn_k_cast(b->k, SN_ELEM_F32, tile);
 }
 
 void sn_attend_store(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,

@@ -54,8 +54,8 @@ static sn_code all_keys(sn_backward *w, const sn_operand *dk, const sn_operand *
   sn_build_kernel *b = w->s.b;
   sn_kernel *k = b->k;
   w->s.k0 = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(b, a->S), a->bk, 0, NULL);
-  w->fixed = sn_k_trans(k, sn_attend_rows(a, b, &a->k, w->s.batch, w->s.k0, w->kv_head, a->bk, a->d, a->S));
-  w->dfixed = sn_k_trans(k, sn_attend_rows(a, b, &a->v, w->s.batch, w->s.k0, w->kv_head, a->bk, a->e, a->S));
+  w->fixed = sn_k_trans(k, sn_attend_key_rows(w, false));
+  w->dfixed = sn_k_trans(k, sn_attend_key_rows(w, true));
   sn_kv carry[2] = {sn_attend_zero(w, a->bk, a->d), sn_attend_zero(w, a->bk, a->e)};
   sn_code code = sn_attend_all_heads(w, carry);
   if (!code) {

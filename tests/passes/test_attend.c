@@ -43,42 +43,56 @@ static const char shared[] =
 
 static const char *const variants[] = {"", " mask @causal", " mask @window", " score @cap mask @causal"};
 
+/* Tensors over tokens in bf16. */
+static void narrow(char *text) {
+  static const char *const wide[] = {" f32[B, T", " f32[1, B", " f32[3, B", "3] : f32[]"};
+  for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+    for (char *p = text; (p = strstr(p, wide[i]));) {
+      char *e = strstr(p, "f32");
+      memmove(e + 4, e + 3, strlen(e + 3) + 1);
+      memcpy(e, "bf16", 4);
+    }
+}
+
 /* -> launches */
-static int check(const char *graph, const char *variant, int64_t t, int scratch) {
+static int check(const char *graph, const char *variant, int64_t t, int scratch, bool bf16) {
   char text[4096];
   int64_t dims[] = {2, t};
   sn_target target = sn_target_cpu(SN_ISA_AVX2);
   target.bq = 4, target.bkv = 4, target.scratch_bytes = scratch;
+  target.vnni = bf16;
   snprintf(text, sizeof text, graph, regions, variant);
+  if (bf16) narrow(text);
   return lowered_check_case(&(lowered_case){.text = text,
                                             .dims = dims,
                                             .target = &target,
                                             .exact_bytes = graph == views && strcmp(variant, " mask @window") != 0});
 }
 
-static void schedules(const char *graph) {
-  for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+static void schedules(const char *graph, bool bf16) {
+  for (size_t i = 0; i < sizeof variants / sizeof *variants - bf16; i++)
     for (int64_t t = 1; t <= 13; t += 4) {
-      int several = check(graph, variants[i], t, 0), whole = check(graph, variants[i], t, 1 << 20);
+      int several = check(graph, variants[i], t, 0, bf16), whole = check(graph, variants[i], t, 1 << 20, bf16);
       assert_int_equal(whole, several - 2); /* delta, dk and dv, dq */
     }
 }
 
 static void views_of_a_product(void **state) {
   (void)state;
-  schedules(views);
+  schedules(views, false);
+  schedules(views, true);
 }
 
 static void shared_heads(void **state) {
   (void)state;
-  schedules(shared);
+  schedules(shared, false);
 }
 
 /* a sequence whose gradients do not fit the scratch has a kernel for each */
 static void scratch_bounds_the_length(void **state) {
   (void)state;
   int rows = 64 * 4 * (8 + 1);
-  assert_int_equal(check(views, variants[1], 9, rows), check(views, variants[1], 9, rows - 1) - 2);
+  assert_int_equal(check(views, variants[1], 9, rows, false), check(views, variants[1], 9, rows - 1, false) - 2);
 }
 
 int main(void) {
