@@ -17,6 +17,11 @@ for f in gemm gemm_bf16; do
   "$build/sinter" bench "$tree/tests/bench/$f.sn" --graph forward --dim M=1024 --threads 1 --repeat 50 | tail -n 2
 done
 
+echo "== attention 12 x 1024 x 64 with gradients, heads contiguous and as a model has them, one thread"
+for g in heads model heads model; do
+  "$build/sinter" bench "$tree/tests/bench/attention.sn" --graph $g --dim B=1 --dim T=1024 --threads 1 --repeat 15 --profile | grep attend | sed "s/^/$g /"
+done
+
 echo "== ladder: models/gpt.c, $threads threads"
 "$build/sinter" bench "$tree/models/gpt.c" --ladder --threads "$threads"
 
