@@ -6,7 +6,7 @@
  *   for i = 0 to n step 64 { .. mma .., load x[base + i*768 : 768, 1] .. }     base: of outer grid dimensions */
 #include "backends/llvm/mma.h"
 
-enum { FAR_BYTES = 1024, MOST_BYTES = 1 << 20, STATE_BYTES = 16, LEAST_STEPS = 8 };
+enum { FAR_BYTES = 1024, MOST_BYTES = 2 << 20, STATE_BYTES = 16, LEAST_STEPS = 8 };
 
 typedef struct cg_slide {
   sn_kv load, iv;      /* the window that was found first and its loop variable */
