@@ -6,8 +6,7 @@
 #include "backends/llvm/isolate.h"
 #include "backends/llvm/kernel.h"
 #include "backends/llvm/llvm_backend.h"
-
-#define GENERATOR "5" /* changes with every change of the emitted code: part of cache keys */
+#include "generator.h" /* made by the build: names this state of the generator, for the keys of cached code */
 
 static bool supports(const sn_target *t, const sn_kernel *k, sn_arena *arena, const char **why) {
   cg_isa isa = cg_isa_of(t);
@@ -67,7 +66,7 @@ static sn_code describe(sn_target *out, sn_diags *diags) {
 const sn_backend *sn_backend_llvm(void) {
   static const sn_backend backend = {
       .name = "llvm",
-      .version = "llvm " SN_LLVM_VERSION_TEXT " generator " GENERATOR,
+      .version = "llvm " SN_LLVM_VERSION_TEXT " generator " SN_GENERATOR,
       .supports = supports,
       .emit = emit,
       .show = show,

@@ -114,6 +114,8 @@ typedef struct cg_part { /* part of a value, copied to memory */
   ll_v col0;             /* first column; NULL: 0 */
   ll_v col_end;          /* columns of the value end here; NULL: at its edge */
   int cols;              /* columns to write, rounded up to vectors */
+  int panel;             /* columns of a panel, each written as [rows][panel]; 0: no panels */
+  int64_t panel_step;    /* elements from one panel to the next */
   sn_elem elem;          /* written as */
 } cg_part;
 void cg_copy(cg *c, sn_kv v, ll_v dst, int ld, cg_part part);

@@ -57,7 +57,8 @@ typedef struct cg_product {
   sn_kv v;  /* the mma instruction */
   sn_kv iv; /* of the loop over k that is one product, beginning at a constant; 0: none */
   cg_operand a, b;
-  cg_mat pa, pb, d;             /* as microkernels read them; d: the accumulator */
+  cg_mat pa, pb, d;         /* as microkernels read them; d: the accumulator */
+  int64_t a_panel, b_panel; /* elements from one panel to the next, a panel being what a microkernel reads; 0: none */
   sn_elem elem, elem_a, elem_b; /* accumulator, operands as microkernels read them */
   int m, n;
   bool ta, beta, any_k;
@@ -95,6 +96,8 @@ ll_v cg_starts_over(cg *c, int from);        /* is this the first instance of a 
 bool cg_slid(cg *c, sn_kv v, cg_mat *out);
 /* mma_blocks.c */
 void cg_emit_blocks(const cg_product *p);
+int cg_chunk_columns(const cg_product *p); /* of one microkernel; the last may have fewer */
+int cg_even_rows(const cg_product *p);     /* rows of each microkernel when all have the same number, else 0 */
 void cg_zero(const cg_product *p, ll_v from, ll_v to); /* rows [from, to) of the accumulator */
 /* mma_kernels.c */
 ll_v cg_microkernel(cg *c, cg_uk_key key);

@@ -11,6 +11,15 @@ typedef struct chunk {
   int col, vectors, tail;
 } chunk; /* first column, width, valid lanes of the last vector */
 
+/* element of a where a block of rows begins */
+static ll_v first_of_a(const cg_product *p, ll_v row) {
+  ll *g = &p->c->g;
+  if (!p->a_panel) return p->ta ? row : ll_mul(g, row, p->pa.ld);
+  ll_v rows = ll_i(g, p->pa.ld_const), panel = LLVMBuildUDiv(g->b, row, rows, "");
+  ll_v within = ll_sub(g, row, ll_mul(g, panel, rows));
+  return ll_add(g, ll_mul(g, panel, ll_i(g, p->a_panel)), within);
+}
+
 static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   cg *c = p->c;
   ll *g = &c->g;
@@ -22,15 +31,16 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
   ll_v fn = cg_microkernel(c, key);
   int64_t a_bytes = bytes_of(p->elem_a), b_bytes = p->pairs ? 4 : bytes_of(p->elem_b); /* pairs of bf16 */
-  ll_v a = ll_mul(g, p->ta ? row : ll_mul(g, row, p->pa.ld), ll_i(g, a_bytes));
+  ll_v a = ll_mul(g, first_of_a(p, row), ll_i(g, a_bytes));
   ll_v d = ll_mul(g, ll_add(g, ll_mul(g, row, p->d.ld), ll_i(g, ch.col)), ll_i(g, bytes_of(p->elem)));
-  ll_v args[] = {ll_gep(g, p->pa.p, a),
-                 ll_gep(g, p->pb.p, ll_i(g, ch.col * b_bytes)),
-                 ll_gep(g, p->d.p, d),
-                 p->k,
-                 p->pa.ld,
-                 p->pb.ld,
-                 p->d.ld};
+  ll_v args[] = {
+      ll_gep(g, p->pa.p, a),
+      ll_gep(g, p->pb.p, ll_i(g, (p->b_panel ? ch.col / cg_chunk_columns(p) * p->b_panel : ch.col) * b_bytes)),
+      ll_gep(g, p->d.p, d),
+      p->k,
+      p->pa.ld,
+      p->pb.ld,
+      p->d.ld};
   LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 7, "");
 }
 
@@ -94,10 +104,14 @@ static void edge_rows(const cg_product *p, int rows, chunk ch) {
   if (!p->beta) ll_endif(g, &br);
 }
 
+static int most_rows(const cg_product *p, int vectors) {
+  int wide = bytes_of(p->elem) == 8 ? 2 : 1; /* registers per vector */
+  return p->c->g.isa.rows[vectors * wide <= CG_MAX_VECTORS ? vectors * wide : CG_MAX_VECTORS];
+}
+
 static void emit_chunk(const cg_product *p, chunk ch) {
   ll *g = &p->c->g;
-  int wide = bytes_of(p->elem) == 8 ? 2 : 1; /* registers per vector */
-  int most = g->isa.rows[ch.vectors * wide <= CG_MAX_VECTORS ? ch.vectors * wide : CG_MAX_VECTORS];
+  int most = most_rows(p, ch.vectors);
   int blocks = (p->m + most - 1) / most, rows = p->m / blocks + (p->m % blocks > 0);
   ll_branch br;
   if (p->valid) ll_if(g, &br, ll_icmp(g, LLVMIntEQ, p->valid, ll_i(g, p->m)));
@@ -111,8 +125,16 @@ static void emit_chunk(const cg_product *p, chunk ch) {
 static int chunk_vectors(const cg_product *p, int total) {
   int nv = p->c->g.isa.nv;
   if (bytes_of(p->elem) == 8) nv /= 2;
-  if (nv == 4 && total % 4 && total % 3 == 0) nv = 3;
+  if (nv == 4 && total % 3 == 0) nv = 3;
   return nv;
+}
+
+int cg_chunk_columns(const cg_product *p) { return chunk_vectors(p, cg_vectors(p->n, p->c->g.lanes)) * p->c->g.lanes; }
+
+int cg_even_rows(const cg_product *p) {
+  int vectors = cg_chunk_columns(p) / p->c->g.lanes, most = most_rows(p, vectors), blocks = (p->m + most - 1) / most;
+  bool alike = p->m % blocks == 0 && cg_vectors(p->n, p->c->g.lanes) % vectors == 0;
+  return alike ? p->m / blocks : 0;
 }
 
 void cg_emit_blocks(const cg_product *p) {

@@ -14,7 +14,8 @@ enum {
   ALIAS_ROWS = 48,
   KEPT_ROWS = 16,
   FAR_BYTES = 1024,
-  FAR_ROWS = 128
+  FAR_ROWS = 128,
+  FAR_COLUMNS = 96
 };
 
 static int64_t bytes_of(sn_elem e) { return (int64_t)sn_elem_bytes(e); }
@@ -115,9 +116,30 @@ static cg_mat advanced(cg *c, const cg_operand *o, ll_v k0, int64_t bytes) {
   return m;
 }
 
+/* elements from one panel to the next: a last row may be written by a whole vector, and rows of several panels should
+ * not meet in few cache sets */
+static int64_t panel_step(const cg *c, const piece *k, int width) { return (int64_t)k->most * width + c->g.lanes; }
+
+/* the same in panels of `width` columns, each [k][width] */
+static cg_mat copy_panels(cg *c, const cg_operand *o, const piece *k, int across, int width, sn_elem e) {
+  int panels = (across + width - 1) / width;
+  int64_t step = panel_step(c, k, width);
+  cg_mat m = {cg_ws_at(c, cg_temp(c, panels * step * bytes_of(e))), ll_i(&c->g, width), width};
+  cg_part part = {.elem = e, .cols = across, .row0 = k->k0, .rows = k->count, .panel = width, .panel_step = step};
+  cg_copy(c, o->v, m.p, width, part);
+  return m;
+}
+
 static void place_a(cg_product *p, const piece *k) {
   cg *c = p->c;
+  int rows = cg_even_rows(p);
   p->ta = k->copy_a ? p->a.k_rows : p->a.mem_k_rows;
+  p->a_panel = 0;
+  if (k->copy_a && p->ta && k->k0 && rows) {
+    p->a_panel = panel_step(c, k, rows);
+    p->pa = copy_panels(c, &p->a, k, p->m, rows, p->elem_a);
+    return;
+  }
   if (!k->copy_a) {
     p->pa = advanced(c, &p->a, k->k0, bytes_of(p->elem_a));
     return;
@@ -135,6 +157,12 @@ static void make_b(cg_product *p, const piece *k) {
   ll *g = &c->g;
   bool turn = !(k->copy_b ? p->b.k_rows : p->b.mem_k_rows);
   sn_elem e = k->copy_b ? copied_elem(p) : p->b.elem;
+  if (!turn && k->k0 && p->n > cg_chunk_columns(p)) {
+    p->elem_b = e;
+    p->b_panel = panel_step(c, k, cg_chunk_columns(p));
+    p->pb = copy_panels(c, &p->b, k, p->n, cg_chunk_columns(p), e);
+    return;
+  }
   cg_mat space = {0}, turned = turn ? scratch(c, k->most, rounded(c, p->n), e, k->keep) : space;
   if (k->copy_b) space = copy_space(c, &p->b, k, p->n, e, k->keep && !turn);
   p->pb = turn ? turned : space;
@@ -152,6 +180,7 @@ static void make_b(cg_product *p, const piece *k) {
 
 static void place_b(cg_product *p, const piece *k) {
   ll *g = &p->c->g;
+  p->b_panel = 0;
   if (!p->pairs && (k->copy_b || !p->b.mem_k_rows)) {
     make_b(p, k);
     return;
@@ -213,17 +242,27 @@ static ll_v b_in_place(const cg_product *p, bool *always) {
   if (b->limit && b->limit == p->fails) *always = false;
   if (b->limit && b->limit != p->holds && *always)
     condition = ll_icmp(g, LLVMIntSGE, cg_index(c, b->limit), ll_i(g, p->n));
-  if (b->slid || !cg_is_window(c, b->v) || !b->mem_k_rows || p->m < (cg_keeps(p, NULL) ? KEPT_ROWS : ALIAS_ROWS) ||
-      p->pairs || !*always)
-    return condition;
+  bool kept = cg_keeps(p, NULL);
+  int least = kept ? KEPT_ROWS : ALIAS_ROWS;
+  if (b->slid || !cg_is_window(c, b->v) || !b->mem_k_rows || p->m < least || p->pairs || !*always) return condition;
   const sn_kins *x = cg_ins(c, b->v);
   sn_kv stride = x->a[b->mem_k_rows == b->k_rows ? 2 : 3];
   int64_t known, bytes = bytes_of(b->elem);
   if (sn_k_divisor(c->k, stride) * bytes % ALIAS_BYTES == 0) *always = false;
-  if (sn_k_is_const(c->k, stride, &known) && known * bytes >= FAR_BYTES && p->m >= FAR_ROWS) *always = false;
+  if (sn_k_is_const(c->k, stride, &known) && known * bytes >= FAR_BYTES && p->m >= (kept ? KEPT_ROWS : FAR_ROWS))
+    *always = false;
   if (!*always || sn_k_is_const(c->k, stride, &known)) return *always ? condition : NULL;
   ll_v low = ll_and(g, ll_mul(g, b->mem.ld, ll_i(g, bytes)), ll_i(g, ALIAS_BYTES - 1));
   return both(g, condition, ll_icmp(g, LLVMIntNE, low, ll_i(g, 0)));
+}
+
+/* rows of a window that are far apart or meet in cache sets */
+static bool is_far(const cg_product *p, const cg_operand *o) {
+  cg *c = p->c;
+  if (!cg_is_window(c, o->v)) return false;
+  int64_t known;
+  sn_kv stride = cg_ins(c, o->v)->a[o->mem_k_rows == o->k_rows ? 2 : 3];
+  return !sn_k_is_const(c->k, stride, &known) || known * bytes_of(o->elem) >= FAR_BYTES;
 }
 
 void cg_run_product(cg_product *p) {
@@ -232,7 +271,8 @@ void cg_run_product(cg_product *p) {
     cg_run_tiles(p);
     return;
   }
-  bool direct_b, copy_a = !p->a.in_place || p->a.elem != p->elem_a || (p->pairs && p->a.mem_k_rows);
+  bool direct_b, copy_a = !p->a.in_place || p->a.elem != p->elem_a || (p->pairs && p->a.mem_k_rows) ||
+                          (p->a.mem_k_rows && is_far(p, &p->a) && p->n >= FAR_COLUMNS);
   ll_v condition = b_in_place(p, &direct_b);
   ll_branch br;
   if (!condition) {

@@ -18,8 +18,23 @@ static void copy_row(cg *c, sn_kv v, const target *to, const cg_part *p, int vec
   }
 }
 
+static void copy_panels(cg *c, sn_kv v, target to, const cg_part *p) {
+  ll *g = &c->g;
+  ll_loop l;
+  ll_loop_begin(g, &l, ll_i(g, 0), ll_i(g, (p->cols + p->panel - 1) / p->panel), ll_i(g, 1), 0, NULL, false);
+  c->col = ll_mul(g, l.iv, ll_i(g, p->panel));
+  to.base = ll_gep(g, to.base, ll_mul(g, l.iv, ll_i(g, p->panel_step * (int64_t)sn_elem_bytes(p->elem))));
+  copy_row(c, v, &to, p, cg_vectors(p->panel, g->lanes));
+  ll_loop_end(g, &l, NULL);
+  c->col = NULL;
+}
+
 static void copy_columns(cg *c, sn_kv v, target to, const cg_part *p) {
   ll *g = &c->g;
+  if (p->panel) {
+    copy_panels(c, v, to, p);
+    return;
+  }
   int vectors = cg_vectors(p->cols, g->lanes);
   if (vectors <= CG_MAX_VECTORS) {
     c->col = p->col0;

@@ -8,11 +8,12 @@
  *   4. An operand that no graph changes is packed ahead of time (contract_pack.c). */
 #include "passes/lower/contract.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "passes/plan/assemble.h"
 
-enum { WHOLE_K = 8192, K_BLOCK = 256, MOST_COLUMNS = 256, ENOUGH_BLOCKS = 8, ROUNDED_EACH_TIME = 64 };
+enum { WHOLE_K = 8192, K_BLOCK = 256, MOST_COLUMNS = 256, ENOUGH_BLOCKS = 8, WIDE = 8, ROUNDED_EACH_TIME = 64 };
 
 /* ---- groups -------------------------------------------------------------------------------------------------- */
 
@@ -183,10 +184,17 @@ static int columns_of_pairs(const sn_contraction *k) {
 
 static bool is_pairs(const sn_contraction *k) { return k->c->target->vnni && k->elem == SN_ELEM_BF16; }
 
+/* Blocks that the result has along axes of one role. */
+static double blocks_along(const sn_contraction *k, sn_contract_role r, int axis, int block) {
+  double n = 1;
+  for (int i = 0; i < k->out.space.rank; i++)
+    if (k->role[i] == r) n *= ceil((double)sn_dimx_max_value(k->out.space.extent[i]) / (i == axis ? block : 1));
+  return n;
+}
+
 /* Columns: the target's, or a near multiple of its vectors that divides the extent. */
 static int columns(const sn_contraction *k) {
   const sn_target *t = k->c->target;
-  if (is_pairs(k)) return columns_of_pairs(k);
   int bn = extent_within(k, k->col, t->bn);
   int64_t divisor = k->col < 0 ? 1 : sn_dimx_divisor(k->out.space.extent[k->col]);
   if (divisor % bn == 0) return bn;
@@ -198,9 +206,28 @@ static int columns(const sn_contraction *k) {
 /* When the summed axis is walked in blocks, each block of b is read once per row block: taller ones read it less often.
  */
 static int rows_of(const sn_contraction *k) {
-  int most = k->loop ? 4 * k->c->target->bm : k->c->target->bm;
+  int most = k->loop ? is_pairs(k) ? 4 * k->c->target->bm : 3 * k->c->target->bm : k->c->target->bm;
   if (k->loop && is_pairs(k) && k->bn < most) most = k->bn < k->c->target->bm ? k->c->target->bm : k->bn;
   return k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], extent_within(k, k->row, most));
+}
+
+/* Do blocks of K of both operands, and the result, fit the second level cache? */
+static bool fits_cache(const sn_contraction *k, int bm, int bn) {
+  int64_t bytes = (int64_t)sn_elem_bytes(k->elem);
+  return ((int64_t)(bm + bn) * K_BLOCK + (int64_t)bm * bn) * bytes <= k->c->target->l2_bytes;
+}
+
+/* Where both operands may have to be copied in every instance, wide tiles read them less often: as many columns as
+ * leave enough blocks, and no more than a sixteenth of the last one empty. */
+static int columns_of_loop(const sn_contraction *k, int least) {
+  int64_t n = sn_dimx_max_value(k->out.space.extent[k->col]), divisor = sn_dimx_divisor(k->out.space.extent[k->col]);
+  double others = blocks_along(k, BATCH, -1, 1) * blocks_along(k, ROW, k->row, k->bm);
+  for (int wide = WIDE * least; wide > least; wide -= least) {
+    int64_t blocks = (n + wide - 1) / wide;
+    bool fits = divisor == n ? 16 * blocks * wide <= 17 * n : divisor % wide == 0;
+    if (fits && fits_cache(k, k->bm, wide) && others * (double)blocks >= ENOUGH_BLOCKS) return wide;
+  }
+  return least;
 }
 
 /* Does the operand lie side by side along axis x and not along y? */
@@ -225,7 +252,8 @@ static void choose_tiles(sn_contraction *k) {
     k->bk = sn_block_of(depth, k->c->target->bk ? k->c->target->bk : K_BLOCK);
   k->loop = depth && !(sn_dimx_is_const(depth, &n) && n <= k->bk);
   k->elem = product_elem(sn_val_type(k->out.f, k->node->arg[0])->elem);
-  k->bn = columns(k), k->bm = rows_of(k);
+  k->bn = is_pairs(k) ? columns_of_pairs(k) : columns(k), k->bm = rows_of(k);
+  if (k->loop && k->col >= 0 && !is_pairs(k)) k->bn = columns_of_loop(k, k->bn);
   k->ta = contiguous_along(&k->a, k->row, k->sum);
   k->tb = contiguous_along(&k->b, k->sum, k->col);
 }
@@ -356,15 +384,15 @@ static void set_grid(sn_contraction *k, sn_tile *t) {
   int64_t cached = rows_in_cache(k);
   bool split = sn_dimx_max_value(m) > cached;
   const sn_dimx *big = split ? sn_contract_ceil(k, m, cached) : one;
-  const sn_dimx *per = split ? sn_dimx_const(types, cached / k->bm) : sn_contract_ceil(k, m, k->bm);
+  const sn_dimx *tiles = sn_contract_ceil(k, m, k->bm), *per = split ? sn_dimx_ceildiv(types, tiles, big) : tiles;
   for (int i = 0; i < s->rank; i++)
     if (k->role[i] != SUM && i != k->row && i != k->col) lead = sn_dimx_mul(types, lead, s->extent[i]);
   sn_build_grid(t->b, 3, sn_dimx_mul(types, lead, big), sn_contract_ceil(k, n, k->bn), per);
   sn_kv id = sn_build_id(t->b, 0), blocks = sn_build_dim(t->b, big);
-  sn_kv row = sn_k_imulc(kk, sn_build_id(t->b, 2), k->bm);
+  sn_kv row = sn_build_id(t->b, 2);
   if (split) {
     sn_kv block = sn_dimx_is_one(lead) ? id : sn_k_ibin(kk, SN_K_IMOD, id, blocks);
-    row = sn_k_iadd(kk, row, sn_k_imulc(kk, block, cached));
+    row = sn_k_iadd(kk, row, sn_k_imul(kk, block, sn_build_dim(t->b, per)));
     id = sn_k_ibin(kk, SN_K_IDIV, id, blocks);
   }
   for (int i = s->rank - 1; i >= 0; i--) {
@@ -373,17 +401,24 @@ static void set_grid(sn_contraction *k, sn_tile *t) {
     t->at[i] = sn_k_ibin(kk, SN_K_IMOD, id, e);
     id = sn_k_ibin(kk, SN_K_IDIV, id, e);
   }
-  if (k->row >= 0) t->at[k->row] = row;
+  if (k->row >= 0) t->at[k->row] = sn_k_imulc(kk, row, k->bm);
   if (k->col >= 0) t->at[k->col] = sn_k_imulc(kk, sn_build_id(t->b, 1), k->bn);
 }
 
-/* Blocks of the cached rows need not divide the extent: then a tile may start beyond the end. */
+static bool shared_evenly(const sn_dimx *m, int64_t cached, int bm) {
+  int64_t n, blocks;
+  if (!sn_dimx_is_const(m, &n) || n % bm) return false;
+  blocks = (n + cached - 1) / cached;
+  return n / bm % blocks == 0;
+}
+
+/* Blocks of rows need not share the tiles evenly: then a tile may start beyond the end. */
 static void set_limits(sn_contraction *k, sn_tile *t) {
   sn_tile_limits(t);
   if (k->row < 0) return;
   int64_t cached = rows_in_cache(k);
   const sn_dimx *m = k->out.space.extent[k->row];
-  k->overshoot = sn_dimx_max_value(m) > cached && sn_dimx_divisor(m) % cached != 0;
+  k->overshoot = sn_dimx_max_value(m) > cached && !shared_evenly(m, cached, k->bm);
   if (k->overshoot) t->row_limit = sn_k_isub(t->b->k, sn_build_dim(t->b, m), t->at[k->row]);
 }
 

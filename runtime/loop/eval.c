@@ -1,7 +1,6 @@
 /* Windows of a text -> mean loss. */
 #include "runtime/loop/eval.h"
 
-#include <stdlib.h>
 #include <time.h>
 
 static double now(void) {
@@ -60,12 +59,12 @@ sn_code sn_eval(const sn_eval_opt *o, sn_diags *diags, sn_eval_result *out) {
   size_t ids = (size_t)(o->batch * o->window);
   double start = now();
   *out = (sn_eval_result){0};
-  w.tokens = malloc(ids * sizeof *w.tokens);
-  w.targets = malloc(ids * sizeof *w.targets);
-  sn_code code =
-      w.tokens && w.targets ? walk_all(&w, out) : sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for a batch");
-  free(w.tokens);
-  free(w.targets);
+  sn_arena *scratch = sn_arena_scratch(); /* a target or on_batch may leave through sn_protect */
+  if (!scratch) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for a batch");
+  w.tokens = SN_ARRAY(scratch, ids, int32_t);
+  w.targets = SN_ARRAY(scratch, ids, int32_t);
+  sn_code code = walk_all(&w, out);
+  sn_arena_destroy(scratch);
   out->tokens = w.done;
   out->seconds = now() - start;
   out->loss = w.done ? w.sum / (double)w.done : 0;

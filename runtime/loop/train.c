@@ -107,8 +107,9 @@ sn_code sn_evaluate(const sn_train_opt *o, sn_diags *diags, double *out_loss) {
   double sum = 0;
   *out_loss = NAN;
   if (!wanted) return SN_OK;
-  int32_t *ids = malloc((size_t)(2 * o->batch * o->window) * sizeof *ids);
-  if (!ids) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for an evaluation batch");
+  sn_arena *scratch = sn_arena_scratch(); /* a target or on_batch may leave through sn_protect */
+  if (!scratch) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for an evaluation batch");
+  int32_t *ids = SN_ARRAY(scratch, 2 * o->batch * o->window, int32_t);
   sn_code code = SN_OK;
   for (int64_t i = 0; i < wanted && !code; i++) {
     int64_t first = i * batches / wanted * o->batch, n = rows - first < o->batch ? rows - first : o->batch;
@@ -116,7 +117,7 @@ sn_code sn_evaluate(const sn_train_opt *o, sn_diags *diags, double *out_loss) {
     done += n;
     if (o->on_batch) o->on_batch(o->user, i + 1, wanted);
   }
-  free(ids);
+  sn_arena_destroy(scratch);
   if (!code) *out_loss = sum / (double)done;
   return code;
 }

@@ -105,6 +105,9 @@ static void contract_transposed(void **state) {
     contract((px_contract){101, 130, 67, 32, 64, 16, 64, .symbolic = true, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
     contract((px_contract){130, 70, 601, 64, 64, 64, 128, .symbolic = true, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
     contract((px_contract){256, 64, 40, 64, 64, 40, 256, .elem = SN_ELEM_BF16, .ta = ta, .tb = tb});
+    /* several blocks of k, both operands in panels; the last tile lacks rows and columns */
+    contract((px_contract){144, 150, 520, 96, 144, 64, 96, .symbolic = true, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
+    contract((px_contract){101, 128, 300, 96, 128, 32, 96, .symbolic = true, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
     contract((px_contract){512, 64, 600, 64, 32, 600, 128, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
   }
 }
