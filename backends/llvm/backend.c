@@ -59,7 +59,9 @@ static sn_code show(const sn_target *t, const sn_kernel *k, const char *what, sn
 }
 
 static sn_code describe(sn_target *out, sn_diags *diags) {
-  if (!sn_llvm_host_target(out)) return SN_OK;
+  sn_code code = sn_llvm_host_target(out);
+  if (!code) return SN_OK;
+  if (code == SN_ERR_LIMIT) return sn_fail(diags, code, (sn_loc){0}, "no memory to look at the processor");
   return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "code is generated for x86-64 only");
 }
 

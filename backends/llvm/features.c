@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define AVX2_FEATURES "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c"
-#define AVX512_FEATURES AVX2_FEATURES ",+avx512f,+avx512bw,+avx512dq,+avx512vl"
+#define AVX512_FEATURES AVX2_FEATURES ",+avx512f,+avx512bw,+avx512dq,+avx512vl,+prfchw"
 
 /* clang-format off */
 static const cg_isa levels[] = {  /* table */

@@ -29,8 +29,8 @@ ll_v ll_load_invariant(ll *g, ll_t t, ll_v p, int align) {
 
 void ll_store(ll *g, ll_v v, ll_v p, int align) { LLVMSetAlignment(LLVMBuildStore(g->b, v, p), (unsigned)align); }
 
-void ll_prefetch(ll *g, ll_v p) {
-  ll_call(g, "llvm.prefetch", 1, &g->ptr, 4, (ll_v[]){p, ll_i32(g, 0), ll_i32(g, 3), ll_i32(g, 1)});
+void ll_prefetch(ll *g, ll_v p, bool write) {
+  ll_call(g, "llvm.prefetch", 1, &g->ptr, 4, (ll_v[]){p, ll_i32(g, write), ll_i32(g, 3), ll_i32(g, 1)});
 }
 
 /* LLVM 22 moved the alignment of masked intrinsics from an operand to an attribute of the pointer. at: position of the

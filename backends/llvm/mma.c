@@ -17,6 +17,7 @@ typedef struct request {
   sn_kv direct;         /* store whose window receives it, 0: the slot */
   sn_kv holds, fails;   /* a limit known to hold / to fail */
   sn_kv condition;      /* the limit that decided, 0: none */
+  const cg_step *next;  /* rows that follow, NULL: none */
 } request;
 
 static bool starts_from_zero(const cg *c, sn_kv acc) {
@@ -77,7 +78,10 @@ static void describe(cg *c, const request *r, cg_product *p) {
 
 static void run(cg *c, const request *r) {
   cg_product p;
+  cg_ahead ahead;
   describe(c, r, &p);
+  cg_look_ahead(c, r->next, p.m, p.n, &ahead);
+  p.ahead = &ahead;
   p.beta = !starts_from_zero(c, r->acc);
   if (r->direct) {
     const sn_kins *st = cg_ins(c, r->direct);
@@ -261,6 +265,7 @@ static void run_direct(cg *c, request r, const cg_step *next, sn_kv store, sn_kv
   ll *g = &c->g;
   ll_branch br;
   if (condition) ll_if(g, &br, ll_icmp(g, LLVMIntSGE, cg_index(c, condition), ll_i(g, cg_type(c, r.v).c)));
+  r.next = NULL;
   r.direct = store, r.holds = r.condition = condition;
   run(c, &r);
   if (!condition) return;
@@ -277,7 +282,7 @@ int cg_mma_fused(cg *c, const cg_step *s, const cg_step *next) {
   if (!loop && s->kind != CG_MMA) return 0;
   int count = loop ? l.count : 1;
   for (int j = 0; j < count; j++) {
-    request r = {.v = s->v, .result = s->v};
+    request r = {.v = s->v, .result = s->v, .next = next};
     if (loop) r.v = l.mma[j], r.result = l.f->out[j], r.iv = l.known ? l.f->iv : 0;
     r.acc = loop ? l.f->a[3 + j] : cg_ins(c, s->v)->a[0];
     if (loop) loop_extent(c, &l, &r);

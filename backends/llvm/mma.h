@@ -4,6 +4,7 @@
  *   mma_keep.c     copies that outlive an instance
  *   mma_slide.c    the same of windows that slide along a loop
  *   mma_blocks.c   macro tile -> calls of microkernels
+ *   mma_ahead.c    prefetches of what comes after
  *   mma_kernels.c  microkernels
  *   mma_tiles.c    products of bf16 on AMX tiles      mma_pack.c  their operands      mma_amx.c  their microkernel */
 #ifndef SN_BACKENDS_LLVM_MMA_H
@@ -39,6 +40,15 @@ struct cg_uk {
   int count, capacity;
 };
 
+/* Windows that the rows after a product touch. */
+enum { CG_AHEAD = 6 };
+typedef struct cg_ahead {
+  int count;
+  const sn_kins *ins[CG_AHEAD]; /* load or store */
+  cg_mat mem[CG_AHEAD];
+  int bytes[CG_AHEAD]; /* of an element */
+} cg_ahead;
+
 /* One operand in the tile's orientation. */
 typedef struct cg_operand {
   sn_kv v;
@@ -65,10 +75,11 @@ typedef struct cg_product {
   bool pairs, amx;  /* b holds pairs of k; by tiles */
   bool whole_steps; /* k is known to be a multiple of 32 */
   ll_v k;
-  int64_t k_most;     /* upper bound of k when it is a constant, else 0 */
-  ll_v valid;         /* rows of a that exist; NULL: all */
-  bool keep_rows;     /* rows beyond `valid` are not to be written */
-  sn_kv condition;    /* a column limit that decided that this code runs, 0: none */
+  int64_t k_most;  /* upper bound of k when it is a constant, else 0 */
+  ll_v valid;      /* rows of a that exist; NULL: all */
+  bool keep_rows;  /* rows beyond `valid` are not to be written */
+  sn_kv condition; /* a column limit that decided that this code runs, 0: none */
+  const cg_ahead *ahead;
   sn_kv holds, fails; /* a column limit known to hold / not to hold here */
 } cg_product;
 
@@ -99,6 +110,9 @@ void cg_emit_blocks(const cg_product *p);
 int cg_chunk_columns(const cg_product *p); /* of one microkernel; the last may have fewer */
 int cg_even_rows(const cg_product *p);     /* rows of each microkernel when all have the same number, else 0 */
 void cg_zero(const cg_product *p, ll_v from, ll_v to); /* rows [from, to) of the accumulator */
+/* mma_ahead.c */
+void cg_look_ahead(cg *c, const cg_step *next, int rows, int cols, cg_ahead *out);
+void cg_prefetch_ahead(cg *c, const cg_ahead *a, ll_v row, int rows, int col, int columns);
 /* mma_kernels.c */
 ll_v cg_microkernel(cg *c, cg_uk_key key);
 /* mma_tiles.c */

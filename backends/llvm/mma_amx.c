@@ -15,7 +15,7 @@ static void prefetch_next(ll *g, const cg_uk_key *key, int i, ll_v b, ll_v b_str
   int lines = TILE_ROWS * key->vectors / key->rows;
   for (int q = i * lines; q < (i + 1) * lines; q++) {
     ll_v row = ll_mul(g, b_stride, ll_i(g, TILE_ROWS + q / key->vectors));
-    ll_prefetch(g, ll_gep(g, b, ll_add(g, row, ll_i(g, 64 * (q % key->vectors)))));
+    ll_prefetch(g, ll_gep(g, b, ll_add(g, row, ll_i(g, 64 * (q % key->vectors)))), false);
   }
 }
 

@@ -29,6 +29,7 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   key.elem = (int)p->elem, key.elem_b = (int)p->elem_b;
   key.ta = p->ta, key.beta = p->beta, key.any_k = p->any_k, key.pairs = p->pairs;
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
+  cg_prefetch_ahead(c, p->ahead, row, rows, ch.col, ch.vectors * g->lanes);
   ll_v fn = cg_microkernel(c, key);
   int64_t a_bytes = bytes_of(p->elem_a), b_bytes = p->pairs ? 4 : bytes_of(p->elem_b); /* pairs of bf16 */
   ll_v a = ll_mul(g, first_of_a(p, row), ll_i(g, a_bytes));

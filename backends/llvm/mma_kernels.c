@@ -72,7 +72,7 @@ static void prefetch_row(const micro *u,
   ll *g = &u->c->g;
   if (u->key->ldb != u->key->vectors * g->lanes * (u->key->pairs ? 2 : 1)) return;
   int64_t bytes = (int64_t)u->key->vectors * g->lanes * b_step(u->key);
-  for (int64_t at = 0; at < bytes; at += 64) ll_prefetch(g, ll_gep(g, row, ll_i(g, PREFETCH_BYTES + at)));
+  for (int64_t at = 0; at < bytes; at += 64) ll_prefetch(g, ll_gep(g, row, ll_i(g, PREFETCH_BYTES + at)), false);
 }
 
 static ll_v b_vector(const micro *u, ll_v row, int j) {

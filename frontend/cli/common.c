@@ -31,8 +31,8 @@ static const char *stem_of(cli *c, const char *path) {
 }
 
 void cli_hold(cli *c, void (*undo)(void *what), void *what) {
+  c->held[c->held_count++] = (cli_held){undo, what}; /* before memory may run out: there is always room for one more */
   SN_GROW(c->arena, c->held, c->held_count, c->held_capacity);
-  c->held[c->held_count++] = (cli_held){undo, what};
 }
 
 sn_code cli_read_file(cli *c, const char *path, size_t max_bytes, char **out, size_t *out_bytes) {
@@ -42,22 +42,31 @@ sn_code cli_read_file(cli *c, const char *path, size_t max_bytes, char **out, si
   return SN_OK;
 }
 
+enum { TEXT_BYTES_MAX = 1 << 30 };
+
 static void unload(void *what) { sn_model_unload(what); }
 
+static sn_code unreadable(cli *c, const char *path, int error) {
+  sn_code code = error == ENOMEM ? SN_ERR_LIMIT : SN_ERR_INPUT;
+  return sn_fail(c->diags, code, (sn_loc){0}, "%s cannot be read: %s", path, strerror(error));
+}
+
+/* A file or a pipe, to its end. */
 static sn_code read_text(cli *c, const char *path, char **out, size_t *out_bytes) {
   FILE *f = fopen(path, "rb");
-  if (!f) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s cannot be read: %s", path, strerror(errno));
+  if (!f) return unreadable(c, path, errno);
   size_t count = 0, room = 1 << 16;
-  char *at = sn_arena_alloc(c->arena, room);
-  for (size_t n; (n = fread(at + count, 1, room - count, f)) > 0;) {
+  char *at = malloc(room), *more;
+  for (size_t n; at && (n = fread(at + count, 1, room - count, f)) > 0;) {
     count += n;
     if (count < room) continue;
-    char *more = sn_arena_alloc(c->arena, room *= 2);
-    at = memcpy(more, at, count);
+    if (!(more = count > TEXT_BYTES_MAX ? NULL : realloc(at, room *= 2))) free(at);
+    at = more;
   }
-  bool failed = ferror(f) || count > (size_t)1 << 30;
+  int error = count > TEXT_BYTES_MAX ? EFBIG : !at ? ENOMEM : ferror(f) ? EIO : 0;
   fclose(f);
-  if (failed) return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s cannot be read: %s", path, strerror(EIO));
+  if (at) cli_hold(c, free, at);
+  if (error) return unreadable(c, path, error);
   *out = at;
   *out_bytes = count;
   return SN_OK;
@@ -98,8 +107,7 @@ static sn_code join_teacher(cli *c, cli_source *s) {
 
 static sn_code load_model(cli *c, const char *path, const char *graphs, int set_count, const char *const *set,
                           cli_source *out) {
-  if (access(path, R_OK))
-    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){0}, "%s cannot be read: %s", path, strerror(errno));
+  if (access(path, R_OK)) return unreadable(c, path, errno);
   SN_TRY(sn_model_load(path, NULL, c->diags, &out->file));
   cli_hold(c, unload, out->file);
   sn_model_opt opt = {.set_count = set_count,

@@ -261,6 +261,7 @@ static void print_no_memory(void) {
 
 static int run_call(void *arg) {
   call *x = arg;
+  SN_GROW(x->c.arena, x->c.held, x->c.held_count, x->c.held_capacity);
   sn_code code = read_words(&x->c, x->k, x->argc, x->argv);
   if (!code && cli_has(&x->c, CLI_HELP)) {
     print_help(x->k);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Memory is refused at one request after the other: compiling, loading and steps end with a message and exit code 4 (or
-# do without), never with a crash, and free all that they had. Some places by default; SN_FAULT_EVERY=1: every one.
+# do without), never with a crash, and free all that they had. Fifteen places of each by default; SN_FAULT_EVERY=1: every one.
 . "$(dirname "$0")/common.sh"
 shim=$(dirname "$SINTER")/tests/libsn_fault.so
 [ -e "$shim" ] || { echo "skipped: sanitized builds preload no library"; exit 77; }
@@ -8,7 +8,6 @@ cd "$scratch" || exit 1
 target=$(target)
 cp "$TREE/tests/cli/table.c" .
 seq 3000 >text
-every=${SN_FAULT_EVERY:-97}
 run() { # VARIABLE=VALUE... -- COMMAND...
   local set=()
   while [ "$1" != -- ]; do set+=("$1"); shift; done
@@ -18,13 +17,14 @@ run() { # VARIABLE=VALUE... -- COMMAND...
 }
 leaks() { [ "$(head -n 1 leaks)" = 0 ] || die "$1: memory is not freed: $(head -n 5 leaks)"; }
 campaign() { # NAME COMMAND...
-  local name=$1 places went=0 ended=0
+  local name=$1 places every went=0 ended=0
   shift
   run SN_FAULT_COUNT=count -- "$@"
   [ $code = 0 ] || die "$name without a fault: exit code $code: $(cat stderr)"
   leaks "$name"
   places=$(cat count)
   [ "$places" -gt 5 ] || die "$name: only $places requests are seen"
+  every=${SN_FAULT_EVERY:-$((places / 15 + 1))}
   for ((at = 1; at <= places; at += every)); do
     rm -f leaks
     run SN_FAULT_AT=$at -- "$@"

@@ -10,13 +10,15 @@
  *   SN_FAULT_LAST    errors: also every call after it, up to this one
  *   SN_FAULT_COUNT   file that gets the number of calls that counted, when the process ends
  *   SN_FAULT_LEAKS   file that gets, when the process ends, the blocks that the program itself asked for and did not
- * free: how many, then a line with bytes and return address of each SN_FAULT_CLOCK   seconds by which the clocks jump
- * at every look, back and forth
+ * free: how many, then a line with bytes and return address of each
+ *   SN_FAULT_SHOW    set: the calls that led to the memory that is refused are written to stderr
+ *   SN_FAULT_CLOCK   seconds by which the clocks jump at every look, back and forth
  *
  * Memory counts only where the program itself asks for it, or the C library on its behalf: the code generator ends the
  * process by design when memory is out, and runs in a process of its own. Child processes run without the library. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
 #include <signal.h>
@@ -40,7 +42,7 @@
 typedef enum how { ERROR, AGAIN, SHORT, BEFORE, HALF, AFTER } how;
 
 static struct {
-  bool ready, memory;
+  bool ready, memory, show;
   const char *calls, *path, *count_file, *leaks_file;
   long at, last;
   how how;
@@ -96,6 +98,7 @@ __attribute__((constructor)) static void begin(void) {
   set.path = getenv("SN_FAULT_PATH");
   set.count_file = getenv("SN_FAULT_COUNT");
   set.leaks_file = getenv("SN_FAULT_LEAKS");
+  set.show = getenv("SN_FAULT_SHOW") != NULL;
   set.memory = set.calls && !strcmp(set.calls, "memory");
   set.at = number("SN_FAULT_AT");
   set.last = number("SN_FAULT_LAST");
@@ -307,10 +310,18 @@ static bool within(const char *const range[2], const void *at) {
   return (const char *)at >= range[0] && (const char *)at < range[1];
 }
 
+static void show_place(void) {
+  void *at[32];
+  set.ready = false; /* what this asks for does not count */
+  backtrace_symbols_fd(at, backtrace(at, 32), 2);
+  set.ready = true;
+}
+
 static bool memory_fails(const void *caller) {
   if (!set.ready || !set.memory || getpid() != set.owner) return false;
   if (!within(set.program, caller) && !within(set.library, caller)) return false;
   if (!turn()) return false;
+  if (set.show) show_place();
   errno = ENOMEM;
   return true;
 }
