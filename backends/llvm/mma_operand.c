@@ -259,7 +259,7 @@ static ll_v b_in_place(const cg_product *p, bool *always) {
 /* rows of a window that are far apart or meet in cache sets */
 static bool is_far(const cg_product *p, const cg_operand *o) {
   cg *c = p->c;
-  if (!cg_is_window(c, o->v)) return false;
+  if (o->slid || !cg_is_window(c, o->v)) return false;
   int64_t known;
   sn_kv stride = cg_ins(c, o->v)->a[o->mem_k_rows == o->k_rows ? 2 : 3];
   return !sn_k_is_const(c->k, stride, &known) || known * bytes_of(o->elem) >= FAR_BYTES;
