@@ -240,6 +240,11 @@ static void say_edited(cli *c, const sn_compile_opt *opt, const sn_compiled *k) 
 sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out) {
   SN_TRY(cli_stage(c, CLI_KERNELS, &opt->kernels));
   SN_TRY(cli_stage(c, CLI_PLAN, &opt->plan));
+  if (opt->plan && !strncmp(opt->plan->text, "SNPLAN1", 8))
+    return cli_usage_error(c,
+                           "--plan takes a plan text, of dump --emit plan; found a plan in binary form: run it alone, "
+                           "sinter run %s",
+                           opt->plan->file);
   compiling x = {
       .c = c, .progress = cli_progress_begin("compile", "kernels"), .passing = cli_progress_begin("compile", "passes")};
   opt->on_kernel = on_kernel;

@@ -156,6 +156,7 @@ train good.c empty --force
 [ -e empty/model.safetensors ] || die "--force did not start a run"
 
 # ---- sizes where memory does not suffice --------------------------------------------------------------------------------------------
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}allocator_may_return_null=1" # as without the sanitizer
 cat >big.sn <<'EOF'
 sinter 1
 graph @net {

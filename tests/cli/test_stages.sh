@@ -290,6 +290,8 @@ expect 0 "$SINTER" bench net.plan --dim B=3 --repeat 1 --profile
 prints "net"
 expect 2 "$SINTER" run two.plan --in x=x.npy --fuse none
 says "--fuse needs the model"
+expect 2 "$SINTER" run two.sn --in x=x.npy --target $best --plan two.plan
+says "--plan takes a plan text"
 head -c 300 two.plan >cut.plan
 expect 3 "$SINTER" run cut.plan --in x=x.npy
 says "cut.plan: error: not a readable plan"
