@@ -37,6 +37,15 @@ static const char *spelled(const parser *p) {
   }
 }
 
+/* An error at the token that was read last, with what was expected and found. */
+static sn_code fail_last(parser *p, const char *message, const char *expected, const char *found) {
+  if (p->x.failed) return p->x.failed;
+  sn_code code = sn_lex_fail_last(&p->x, "%s", message);
+  sn_fail_expected(p->x.diags, "%s", expected);
+  sn_fail_found(p->x.diags, "%s", found);
+  return code;
+}
+
 /* An error at the current token: message, what was expected, and the token as found. Only the first error is told. */
 static sn_code fail_here(parser *p, const char *message, const char *expected) {
   if (p->x.failed) return p->x.failed;
@@ -254,13 +263,13 @@ static sn_code read_types(parser *p, statement *s) {
     SN_TRY(sn_type_parse(&p->x, p->m->types, &s->type[s->type_count++]));
   } while (sn_lex_accept(&p->x, ","));
   const sn_op_info *info = sn_op_get(s->op);
-  const char *text = NULL;
-  if (s->type_count != s->names.count) {
-    text = sn_arena_printf(p->m->arena, "%d values are named but %d types given", s->names.count, s->type_count);
-  } else if (info->results >= 0 && s->type_count != info->results) {
-    text = sn_arena_printf(p->m->arena, "%s has %d results, found %d", info->name, info->results, s->type_count);
-  }
-  return text ? fail_here(p, text, "a type for each value") : p->x.failed;
+  const char *types = sn_arena_printf(p->m->arena, "%d types", s->type_count);
+  if (s->type_count != s->names.count)
+    return fail_last(p, "a type for each value is needed",
+                     sn_arena_printf(p->m->arena, "%d, as many as values are named", s->names.count), types);
+  if (info->results < 0 || s->type_count == info->results) return p->x.failed;
+  return fail_last(p, sn_arena_printf(p->m->arena, "the number of results of %s", info->name),
+                   sn_arena_printf(p->m->arena, "%d", info->results), types);
 }
 
 /* `"file":line:column` */
@@ -270,7 +279,8 @@ static sn_code read_loc(parser *p, sn_loc *out) {
   if (sn_lex_accept(&p->x, ":")) SN_TRY(sn_lex_int(&p->x, &line));
   if (sn_lex_accept(&p->x, ":")) SN_TRY(sn_lex_int(&p->x, &column));
   if (line < 0 || line > INT_MAX || column < 0 || column > INT_MAX)
-    return fail_here(p, "no such line", "a line number");
+    return fail_last(p, "no such line", "a line number",
+                     sn_arena_printf(p->m->arena, "%lld", (long long)(line < 0 || line > INT_MAX ? line : column)));
   out->line = (int)line;
   out->column = (int)column;
   return p->x.failed;
@@ -391,7 +401,10 @@ static sn_code read_function(parser *p, sn_func_kind kind) {
   SN_TRY(sn_lex_expect(&p->x, "{"));
   while (!sn_lex_is(&p->x, "}")) SN_TRY(read_line(p));
   SN_TRY(sn_lex_expect(&p->x, "}"));
-  SN_TRY(sn_func_verify(p->f, p->x.diags));
+  sn_code code = sn_func_verify(p->f, p->x.diags);
+  if (code && p->x.diags && !p->x.diags->at[p->x.diags->count - 1].loc.file)
+    p->x.diags->at[p->x.diags->count - 1].loc = (sn_loc){p->x.file, loc.line, loc.column, NULL};
+  SN_TRY(code);
   sn_map_put_str(p->funcs, name, p->f);
   return SN_OK;
 }

@@ -23,23 +23,28 @@ typedef struct check {
   sn_code code;        /* of the next mistake */
 } check;
 
-static sn_code bad(const check *c, const char *format, ...) SN_PRINTF(2, 3);
-
 /* Leaves a mistake at the node in question. */
-static sn_code bad(const check *c, const char *format, ...) {
+static sn_code SN_PRINTF(4, 5) bad(const check *c, const char *expected, const char *found, const char *format, ...) {
   char what[512];
   va_list list;
   va_start(list, format);
   vsnprintf(what, sizeof what, format, list);
   va_end(list);
   const char *kind = c->f->kind == SN_FUNC_BODY ? "body" : "graph";
-  if (!c->node) return sn_fail(c->diags, c->code, (sn_loc){0}, "%s @%s: %s", kind, c->f->name, what);
-  const sn_origin *o = &c->node->origin;
+  sn_loc loc = c->node && c->node->origin.loc_count ? c->node->origin.locs[0] : (sn_loc){0};
   sn_text text = sn_text_begin(c->arena);
-  sn_node_print(&text, c->f, c->node, (sn_print_opt){0});
-  return sn_fail(c->diags, c->code, o->loc_count ? o->locs[0] : (sn_loc){0}, "%s @%s: `%s`: %s", kind, c->f->name,
-                 text.at, what);
+  if (c->node) sn_node_print(&text, c->f, c->node, (sn_print_opt){0});
+  (void)sn_fail(c->diags, c->code, loc, c->node ? "%s @%s: `%s`: %s" : "%s @%s: %s%s", kind, c->f->name, text.at, what);
+  sn_fail_expected(c->diags, "%s", expected);
+  sn_fail_found(c->diags, "%s", found);
+  return c->code;
 }
+
+static const char *number(const check *c, int64_t n) { return sn_arena_printf(c->arena, "%lld", (long long)n); }
+
+static const char *value(const check *c, sn_val v) { return sn_arena_printf(c->arena, "%%%u", (unsigned)v); }
+
+static const char value_rule[] = "a value that is defined above";
 
 /* ---- 1. tables ---------------------------------------------------------------------------------- */
 
@@ -48,17 +53,17 @@ static sn_code check_tables(check *c) {
   sn_val next = 1;
   for (int i = 0; i < f->node_count; i++) {
     c->node = f->node[i];
-    if (c->node->first != next) return bad(c, "its first value should be %%%u", (unsigned)next);
-    if (c->node->result_count < 1) return bad(c, "it has no result");
+    if (c->node->first != next) return bad(c, value(c, next), value(c, c->node->first), "its first value");
+    if (c->node->result_count < 1) return bad(c, "1 or more", "0", "the number of its results");
     for (int k = 0; k < c->node->result_count; k++, next++) {
       if (next >= (sn_val)f->value_count || f->node_of[next] != c->node) {
-        return bad(c, "value %%%u is not listed as its result", (unsigned)next);
+        return bad(c, "this node", "another", "value %%%u is not listed as its result", (unsigned)next);
       }
     }
   }
   c->node = NULL;
   if (next != (sn_val)f->value_count)
-    return bad(c, "%d values are listed, the nodes have %u", f->value_count - 1, next - 1);
+    return bad(c, number(c, (int64_t)next - 1), number(c, f->value_count - 1), "the number of listed values");
   return SN_OK;
 }
 
@@ -66,21 +71,24 @@ static sn_code check_tables(check *c) {
 
 static sn_code check_list(const check *c, const sn_attr_info *info, const sn_attr *a) {
   if (a->count < 0 || a->count > SN_RANK_MAX)
-    return bad(c, "attribute %s has %d entries, at most 8 may be", info->name, a->count);
-  if (a->count && (info->kind == 'I' ? !a->ints : !a->dims)) return bad(c, "attribute %s has no entries", info->name);
+    return bad(c, "0 to 8", number(c, a->count), "the number of entries of attribute %s", info->name);
+  if (a->count && (info->kind == 'I' ? !a->ints : !a->dims))
+    return bad(c, number(c, a->count), "none", "the entries of attribute %s", info->name);
   for (int i = 0; info->kind == 'D' && i < a->count; i++) {
-    if (!a->dims[i]) return bad(c, "attribute %s lacks entry %d", info->name, i);
+    if (!a->dims[i]) return bad(c, "a dim", "none", "entry %d of attribute %s", i, info->name);
   }
   return SN_OK;
 }
 
 static sn_code check_attr(const check *c, const sn_attr_info *info, const sn_attr *a) {
-  if (!a->set) return info->optional ? SN_OK : bad(c, "attribute %s is missing", info->name);
+  if (!a->set) return info->optional ? SN_OK : bad(c, info->name, "none", "attribute %s is missing", info->name);
   switch (info->kind) {
-    case 's': return a->s ? SN_OK : bad(c, "attribute %s has no text", info->name);
-    case 'd': return a->d ? SN_OK : bad(c, "attribute %s has no dim", info->name);
-    case 'R': return a->region ? SN_OK : bad(c, "attribute %s has no body", info->name);
-    case 'e': return a->i > 0 && a->i < SN_ELEM_COUNT ? SN_OK : bad(c, "attribute %s is no element type", info->name);
+    case 's': return a->s ? SN_OK : bad(c, "a text", "none", "attribute %s", info->name);
+    case 'd': return a->d ? SN_OK : bad(c, "a dim", "none", "attribute %s", info->name);
+    case 'R': return a->region ? SN_OK : bad(c, "a body", "none", "attribute %s", info->name);
+    case 'e':
+      return a->i > 0 && a->i < SN_ELEM_COUNT ? SN_OK
+                                              : bad(c, "an element type", number(c, a->i), "attribute %s", info->name);
     case 'I':
     case 'D': return check_list(c, info, a);
     default: return SN_OK;
@@ -88,33 +96,35 @@ static sn_code check_attr(const check *c, const sn_attr_info *info, const sn_att
 }
 
 static sn_code check_type(const check *c, const sn_type *type) {
-  if (!type) return bad(c, "a result has no type");
-  if (type->elem <= SN_ELEM_NONE || type->elem >= SN_ELEM_COUNT) return bad(c, "a result has no element type");
-  if (type->rank < 0 || type->rank > SN_RANK_MAX) return bad(c, "a result has rank %d, at most 8 may be", type->rank);
+  if (!type) return bad(c, "a type", "none", "the type of a result");
+  if (type->elem <= SN_ELEM_NONE || type->elem >= SN_ELEM_COUNT)
+    return bad(c, "an element type", number(c, (int64_t)type->elem), "the element type of a result");
+  if (type->rank < 0 || type->rank > SN_RANK_MAX)
+    return bad(c, "0 to 8", number(c, type->rank), "the rank of a result");
   int64_t extent, count = 1;
   for (int i = 0; i < type->rank; i++) {
     if (!sn_dimx_is_const(type->dim[i], &extent)) continue;
-    if (extent < 0 || extent > SN_DIM_MAX)
-      return bad(c, "a result has an extent of %lld; 0 to 2^40 may be", (long long)extent);
+    if (extent < 0 || extent > SN_DIM_MAX) return bad(c, "0 to 2^40", number(c, extent), "an extent of a result");
     if (extent && __builtin_mul_overflow(count, extent, &count))
-      return bad(c, "a result has more elements than can be counted: %s", sn_type_text(c->arena, type));
+      return bad(c, "at most 2^63 - 1 elements", sn_type_text(c->arena, type), "the size of a result");
   }
   return SN_OK;
 }
 
 static sn_code check_node(const check *c) {
   const sn_node *n = c->node;
-  if (n->op <= SN_OP_NONE || n->op >= SN_OP_COUNT) return bad(c, "there is no op %d", (int)n->op);
+  if (n->op <= SN_OP_NONE || n->op >= SN_OP_COUNT)
+    return bad(c, "an op", number(c, (int64_t)n->op), "there is no such op");
   const sn_op_info *info = sn_op_get(n->op);
   if (info->operands >= 0 && n->arg_count != info->operands) {
-    return bad(c, "%s takes %d operands, found %d", info->name, info->operands, n->arg_count);
+    return bad(c, number(c, info->operands), number(c, n->arg_count), "the number of operands of %s", info->name);
   }
   if (info->results >= 0 && n->result_count != info->results) {
-    return bad(c, "%s has %d results, found %d", info->name, info->results, n->result_count);
+    return bad(c, number(c, info->results), number(c, n->result_count), "the number of results of %s", info->name);
   }
   for (int i = 0; i < n->arg_count; i++) {
     if (!n->arg[i] || n->arg[i] >= n->first)
-      return bad(c, "operand %%%u is not defined before its use", (unsigned)n->arg[i]);
+      return bad(c, value_rule, value(c, n->arg[i]), "operand %d is not defined before its use", i);
   }
   for (int i = 0; i < info->attr_count; i++) SN_TRY(check_attr(c, &info->attr[i], &n->attr[i]));
   for (int i = 0; i < n->result_count; i++) SN_TRY(check_type(c, n->type[i]));
@@ -124,12 +134,15 @@ static sn_code check_node(const check *c) {
 /* ---- 3. leaves ------------------------------------------------------------------------------------ */
 
 static sn_code check_unique(const check *c, const char *what, const char *name) {
-  if (!name[0]) return bad(c, "the %s has no name", what);
+  if (!name[0]) return bad(c, "a name", "none", "the %s has no name", what);
   const char *key = sn_arena_printf(c->arena, "%s %s", what, name);
-  if (sn_map_get_str(c->scratch, key)) return bad(c, "%s \"%s\" is declared twice", what, name);
+  if (sn_map_get_str(c->scratch, key))
+    return bad(c, "a name that is free", name, "%s \"%s\" is declared twice", what, name);
   sn_map_put_str(c->scratch, key, (void *)(uintptr_t)c->f);
   return SN_OK;
 }
+
+static const char gapless[] = "arguments numbered from 0 without gaps";
 
 /* -> the number of ARG leaves in *out */
 static sn_code check_leaves(check *c, int *out) {
@@ -142,15 +155,15 @@ static sn_code check_leaves(check *c, int *out) {
     if (name) SN_TRY(check_unique(c, "leaf", name));
     if (c->node->op != SN_OP_ARG) continue;
     int64_t index = c->node->attr[0].i;
-    if (f->kind != SN_FUNC_BODY) return bad(c, "only a body has arguments");
-    if (index < 0 || index >= f->node_count) return bad(c, "arguments must be numbered from 0 without gaps");
-    if (seen[index]) return bad(c, "argument %d is declared twice", (int)index);
+    if (f->kind != SN_FUNC_BODY) return bad(c, "input, param or state", "arg", "a graph has no arguments");
+    if (index < 0 || index >= f->node_count) return bad(c, gapless, number(c, index), "the number of an argument");
+    if (seen[index]) return bad(c, gapless, number(c, index), "argument %d is declared twice", (int)index);
     seen[index] = true;
     args++;
   }
   c->node = NULL;
   for (int i = 0; i < args; i++) {
-    if (!seen[i]) return bad(c, "argument %d is missing: arguments must be numbered from 0 without gaps", i);
+    if (!seen[i]) return bad(c, gapless, "none of this number", "argument %d is missing", i);
   }
   *out = args;
   return SN_OK;
@@ -181,15 +194,18 @@ static const sn_func *region_of(const sn_node *n, int attr) {
 
 static sn_code check_region(const check *c, const sn_func *body) {
   const sn_node *n = c->node;
-  if (body->module != c->f->module) return bad(c, "body @%s is of another module", body->name);
-  if (body->kind != SN_FUNC_BODY) return bad(c, "@%s is a graph, a body is needed", body->name);
-  if (!is_listed(body->module, body)) return bad(c, "body @%s is not listed in the module", body->name);
+  if (body->module != c->f->module) return bad(c, "this module", "another", "the module of body @%s", body->name);
+  if (body->kind != SN_FUNC_BODY) return bad(c, "a body", "a graph", "the kind of @%s", body->name);
+  if (!is_listed(body->module, body))
+    return bad(c, "a body of the module", body->name, "body @%s is not listed in the module", body->name);
   if (n->op != SN_OP_CALL && n->op != SN_OP_FUSED) return SN_OK;
   if (n->arg_count != arg_leaves(body)) {
-    return bad(c, "body @%s takes %d arguments, found %d operands", body->name, arg_leaves(body), n->arg_count);
+    return bad(c, number(c, arg_leaves(body)), number(c, n->arg_count), "the number of arguments of body @%s",
+               body->name);
   }
   if (n->result_count != body->result_count) {
-    return bad(c, "body @%s returns %d values, found %d results", body->name, body->result_count, n->result_count);
+    return bad(c, number(c, body->result_count), number(c, n->result_count), "the number of results of body @%s",
+               body->name);
   }
   return SN_OK;
 }
@@ -198,7 +214,7 @@ static sn_code check_region(const check *c, const sn_func *body) {
  * once. */
 static sn_code check_depth(check *c, const sn_func *f, int *out_depth) {
   int *depth = sn_map_get(c->scratch, (uint64_t)(uintptr_t)f);
-  if (depth && *depth < 0) return bad(c, "body @%s uses itself", f->name);
+  if (depth && *depth < 0) return bad(c, "another body", f->name, "body @%s uses itself", f->name);
   if (depth) return *out_depth = *depth, SN_OK;
   depth = SN_NEW(c->arena, int);
   *depth = -1;
@@ -216,7 +232,8 @@ static sn_code check_depth(check *c, const sn_func *f, int *out_depth) {
     }
   }
   if (deepest > MAX_NESTED) c->code = SN_ERR_LIMIT;
-  if (deepest > MAX_NESTED) return bad(c, "bodies are nested deeper than %d", MAX_NESTED);
+  if (deepest > MAX_NESTED)
+    return bad(c, number(c, MAX_NESTED), number(c, deepest), "bodies are nested deeper than %d", MAX_NESTED);
   *out_depth = *depth = deepest;
   return SN_OK;
 }
@@ -230,7 +247,7 @@ static sn_code check_outputs(const check *c) {
   for (int i = 0; i < f->output_count; i++) {
     SN_TRY(check_unique(c, "output", f->output[i].name));
     if (!is_value(f, f->output[i].value)) {
-      return bad(c, "output \"%s\" is %%%u, which is not defined", f->output[i].name, (unsigned)f->output[i].value);
+      return bad(c, value_rule, value(c, f->output[i].value), "the value of output \"%s\"", f->output[i].name);
     }
   }
   return SN_OK;
@@ -242,13 +259,16 @@ static sn_code check_updates(check *c) {
   for (int i = 0; i < f->update_count; i++) {
     sn_val state = f->update[i].state, next = f->update[i].next;
     if (!is_value(f, state) || !is_value(f, next)) {
-      return bad(c, "update %%%u = %%%u names a value that is not defined", (unsigned)state, (unsigned)next);
+      return bad(c, value_rule, value(c, is_value(f, state) ? next : state), "update %%%u = %%%u", (unsigned)state,
+                 (unsigned)next);
     }
     c->node = f->node_of[state];
-    if (c->node->op != SN_OP_PARAM && c->node->op != SN_OP_STATE) return bad(c, "only a param or state can be updated");
-    if (written[state]) return bad(c, "it is updated twice");
+    if (c->node->op != SN_OP_PARAM && c->node->op != SN_OP_STATE)
+      return bad(c, "a param or state", sn_op_get(c->node->op)->name, "it is updated");
+    if (written[state]) return bad(c, "one update", "two", "it is updated twice");
     if (sn_val_type(f, state) != sn_val_type(f, next)) {
-      return bad(c, "its update %%%u is %s", (unsigned)next, sn_type_text(c->arena, sn_val_type(f, next)));
+      return bad(c, sn_type_text(c->arena, sn_val_type(f, state)), sn_type_text(c->arena, sn_val_type(f, next)),
+                 "the type of its update %%%u", (unsigned)next);
     }
     written[state] = true;
     c->node = NULL;
@@ -259,11 +279,11 @@ static sn_code check_updates(check *c) {
 static sn_code check_guard(check *c) {
   const sn_func *f = c->f;
   if (!f->guard) return SN_OK;
-  if (!is_value(f, f->guard)) return bad(c, "guard %%%u is not defined", (unsigned)f->guard);
+  if (!is_value(f, f->guard)) return bad(c, value_rule, value(c, f->guard), "the guard");
   const sn_type *type = sn_val_type(f, f->guard);
   c->node = f->node_of[f->guard];
   if (type->elem != SN_ELEM_BOOL || type->rank != 0)
-    return bad(c, "a guard is bool[], found %s", sn_type_text(c->arena, type));
+    return bad(c, "bool[]", sn_type_text(c->arena, type), "the type of the guard");
   c->node = NULL;
   return SN_OK;
 }
@@ -272,11 +292,11 @@ static sn_code check_results(const check *c) {
   const sn_func *f = c->f;
   bool body = f->kind == SN_FUNC_BODY;
   if (body && (f->output_count || f->update_count || f->guard))
-    return bad(c, "a body has no outputs, updates or guard");
-  if (body && !f->result_count) return bad(c, "a body returns at least one value");
-  if (!body && f->result_count) return bad(c, "a graph has outputs, not results");
+    return bad(c, "results", "outputs, updates or a guard", "what a body gives");
+  if (body && !f->result_count) return bad(c, "1 or more", "0", "the number of values that a body returns");
+  if (!body && f->result_count) return bad(c, "outputs", "results", "what a graph gives");
   for (int i = 0; i < f->result_count; i++) {
-    if (!is_value(f, f->result[i])) return bad(c, "result %%%u is not defined", (unsigned)f->result[i]);
+    if (!is_value(f, f->result[i])) return bad(c, value_rule, value(c, f->result[i]), "result %d", i);
   }
   return SN_OK;
 }

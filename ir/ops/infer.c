@@ -90,9 +90,23 @@ static sn_code check_node(const sn_func *f, const sn_node *n, sn_diags *diags) {
   return SN_OK;
 }
 
+/* A value of another type than is needed, at its line. */
+static sn_code fail_value(const sn_func *f, sn_val v, const char *expected, const char *what, sn_diags *diags) {
+  const sn_origin *o = &sn_node_of(f, v)->origin;
+  (void)sn_fail(diags, SN_ERR_INPUT, o->loc_count ? o->locs[0] : (sn_loc){0}, "%s", what);
+  sn_fail_expected(diags, "%s", expected);
+  sn_fail_found(diags, "%s", sn_type_text(f->arena, sn_val_type(f, v)));
+  return SN_ERR_INPUT;
+}
+
 /* Nesting of regions is bounded by the parser and by the builders. */
 static sn_code check_func(const sn_func *f, sn_diags *diags, int depth) {
-  if (depth > 64) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "regions nest deeper than 64 in `%s`", f->name);
+  if (depth > 64) {
+    (void)sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "the regions in `%s` nest too deep", f->name);
+    sn_fail_expected(diags, "at most 64 levels");
+    sn_fail_found(diags, "more");
+    return SN_ERR_LIMIT;
+  }
   for (int i = 0; i < f->node_count; i++) {
     const sn_node *n = f->node[i];
     const sn_op_info *info = sn_op_get(n->op);
@@ -103,11 +117,15 @@ static sn_code check_func(const sn_func *f, sn_diags *diags, int depth) {
   if (f->guard) {
     const sn_type *t = sn_val_type(f, f->guard);
     if (t->elem != SN_ELEM_BOOL || t->rank != 0)
-      return sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "the guard of `%s` is not bool[]", f->name);
+      return fail_value(f, f->guard, "bool[]", sn_arena_printf(f->arena, "the type of the guard of `%s`", f->name),
+                        diags);
   }
-  for (int i = 0; i < f->update_count; i++)
-    if (sn_val_type(f, f->update[i].state) != sn_val_type(f, f->update[i].next))
-      return sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "update %d of `%s` changes the type of its state", i, f->name);
+  for (int i = 0; i < f->update_count; i++) {
+    const sn_type *t = sn_val_type(f, f->update[i].state);
+    if (t != sn_val_type(f, f->update[i].next))
+      return fail_value(f, f->update[i].next, sn_type_text(f->arena, t),
+                        sn_arena_printf(f->arena, "the type of update %d of `%s`", i, f->name), diags);
+  }
   return SN_OK;
 }
 

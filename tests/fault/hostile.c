@@ -345,7 +345,7 @@ static void make_graphs(void) {
   text("extent-over-64-bits.sn", 3, "", GRAPH("f32[99999999999999999999]"));
   text("extent-over-2-40.sn", 3, "2^40", GRAPH("f32[1099511627777]"));
   text("product-over-64-bits.sn", 3, "elements", GRAPH("f32[1099511627776, 1099511627776]"));
-  text("negative-extent.sn", 3, "extent of -1", GRAPH("f32[-1]"));
+  text("negative-extent.sn", 3, "found:    -1", GRAPH("f32[-1]"));
   text("bounds-upside-down.sn", 3, "", "sinter 1\ndims { B: 4..1 }\ngraph @g { }\n");
   text("divided-by-zero.sn", 3, "", "sinter 1\ndims { B: 1..4 % 0 }\ngraph @g { }\n");
   text("version-9.sn", 3, "", "sinter 9\ngraph @g { }\n");

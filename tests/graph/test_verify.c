@@ -29,11 +29,14 @@ static sn_node *node(sn_func *f, sn_val v) { return (sn_node *)(uintptr_t)f->nod
 static sn_attr *attr(sn_func *f, sn_val v, int i) { return (sn_attr *)(uintptr_t)&f->node_of[v]->attr[i]; }
 static sn_val *operand(sn_func *f, sn_val v, int i) { return (sn_val *)(uintptr_t)&f->node_of[v]->arg[i]; }
 
-/* Verifies, expects exactly this message. */
+/* Verifies, expects exactly this message with what was expected and found. */
 static void refused(patient *p, const char *message) {
   assert_int_equal(sn_func_verify(p->f, p->w.diags), SN_ERR_INPUT);
   assert_int_equal(p->w.diags->count, 1);
-  assert_string_equal(p->w.diags->at[0].message, message);
+  const sn_diag *d = &p->w.diags->at[0];
+  assert_true(d->expected && d->found);
+  assert_string_equal(
+      sn_arena_printf(p->w.diags->arena, "%s, expected %s, found %s", d->message, d->expected, d->found), message);
   world_destroy(&p->w);
 }
 
@@ -49,99 +52,124 @@ static void tables(void **state) {
   (void)state;
   patient p = patient_create();
   node(p.f, 3)->first = 9;
-  refused(&p, "graph @g: `%9 = add %1, %2 : f32[B]`: its first value should be %3");
+  refused(&p, "graph @g: `%9 = add %1, %2 : f32[B]`: its first value, expected %3, found %9");
   p = patient_create();
   p.f->node_of[3] = p.f->node_of[1];
-  refused(&p, "graph @g: `%3 = add %1, %2 : f32[B]`: value %3 is not listed as its result");
+  refused(
+      &p,
+      "graph @g: `%3 = add %1, %2 : f32[B]`: value %3 is not listed as its result, expected this node, found another");
   p = patient_create();
   p.f->node_count--;
-  refused(&p, "graph @g: 7 values are listed, the nodes have 6");
+  refused(&p, "graph @g: the number of listed values, expected 6, found 7");
   p = patient_create();
   node(p.f, 3)->result_count = 0;
-  refused(&p, "graph @g: ` = add %1, %2`: it has no result");
+  refused(&p, "graph @g: ` = add %1, %2`: the number of its results, expected 1 or more, found 0");
 }
 
 static void nodes(void **state) {
   (void)state;
   patient p = patient_create();
   node(p.f, 3)->op = SN_OP_COUNT;
-  refused(&p, sn_arena_printf(p.w.arena, "graph @g: `%%3 = ? %%1, %%2 : f32[B]`: there is no op %d", SN_OP_COUNT));
+  refused(&p, sn_arena_printf(p.w.arena,
+                              "graph @g: `%%3 = ? %%1, %%2 : f32[B]`: there is no such op, expected an op, found %d",
+                              SN_OP_COUNT));
   p = patient_create();
   node(p.f, 3)->arg_count = 1;
-  refused(&p, "graph @g: `%3 = add %1 : f32[B]`: add takes 2 operands, found 1");
+  refused(&p, "graph @g: `%3 = add %1 : f32[B]`: the number of operands of add, expected 2, found 1");
   p = patient_create();
   *operand(p.f, 3, 1) = 4;
-  refused(&p, "graph @g: `%3 = add %1, %4 : f32[B]`: operand %4 is not defined before its use");
+  refused(&p,
+          "graph @g: `%3 = add %1, %4 : f32[B]`: operand 1 is not defined before its use, expected a value that is "
+          "defined above, found %4");
   p = patient_create();
   *operand(p.f, 3, 0) = 0;
-  refused(&p, "graph @g: `%3 = add %0, %2 : f32[B]`: operand %0 is not defined before its use");
+  refused(&p,
+          "graph @g: `%3 = add %0, %2 : f32[B]`: operand 0 is not defined before its use, expected a value that is "
+          "defined above, found %0");
   p = patient_create();
   *(const sn_type **)(uintptr_t)p.f->node_of[4]->type = NULL;
-  refused(&p, "graph @g: `%4 = neg %3 : ?`: a result has no type");
+  refused(&p, "graph @g: `%4 = neg %3 : ?`: the type of a result, expected a type, found none");
 }
 
 static void attributes(void **state) {
   (void)state;
   patient p = patient_create();
   attr(p.f, 5, 0)->set = false;
-  refused(&p, "graph @g: `%5 = sum %4 : f32[]`: attribute axes is missing");
+  refused(&p, "graph @g: `%5 = sum %4 : f32[]`: attribute axes is missing, expected axes, found none");
   p = patient_create();
   attr(p.f, 5, 0)->ints = NULL;
   attr(p.f, 5, 0)->count = 0;
   assert_int_equal(sn_func_verify(p.f, p.w.diags), SN_OK);
   attr(p.f, 2, 1)->s = NULL;
-  refused(&p, "graph @g: `%2 = param name \"w\" init \"?\" : f32[B]`: attribute init has no text");
+  refused(&p, "graph @g: `%2 = param name \"w\" init \"?\" : f32[B]`: attribute init, expected a text, found none");
   p = patient_create();
   attr(p.f, 6, 0)->region = NULL;
-  refused(&p, "graph @g: `%6 = call %1, %2 body @\"?\" with \"h\" : f32[B]`: attribute body has no body");
+  refused(&p,
+          "graph @g: `%6 = call %1, %2 body @\"?\" with \"h\" : f32[B]`: attribute body, expected a body, found none");
 }
 
 static void leaves(void **state) {
   (void)state;
   patient p = patient_create();
   attr(p.f, 1, 0)->s = "w";
-  refused(&p, "graph @g: `%2 = param name \"w\" init \"zeros\" : f32[B]`: leaf \"w\" is declared twice");
+  refused(&p,
+          "graph @g: `%2 = param name \"w\" init \"zeros\" : f32[B]`: leaf \"w\" is declared twice, expected a name "
+          "that is free, found w");
   p = patient_create();
   attr(p.f, 1, 0)->s = "";
-  refused(&p, "graph @g: `%1 = input name \"\" : f32[B]`: the leaf has no name");
+  refused(&p, "graph @g: `%1 = input name \"\" : f32[B]`: the leaf has no name, expected a name, found none");
   p = patient_create();
   argument(p.f, 0, p.w.scalar);
-  refused(&p, "graph @g: `%8 = arg index 0 : f32[]`: only a body has arguments");
+  refused(&p,
+          "graph @g: `%8 = arg index 0 : f32[]`: a graph has no arguments, expected input, param or state, found arg");
   p = patient_create();
   p.f = p.body;
   attr(p.f, 2, 0)->i = 0;
-  refused(&p, "body @body: `%2 = arg index 0 : f32[B]`: argument 0 is declared twice");
+  refused(&p,
+          "body @body: `%2 = arg index 0 : f32[B]`: argument 0 is declared twice, expected arguments numbered from 0 "
+          "without gaps, found 0");
   p = patient_create();
   p.f = p.body;
   attr(p.f, 2, 0)->i = 2;
-  refused(&p, "body @body: argument 1 is missing: arguments must be numbered from 0 without gaps");
+  refused(
+      &p,
+      "body @body: argument 1 is missing, expected arguments numbered from 0 without gaps, found none of this number");
   p = patient_create();
   p.f = p.body;
   attr(p.f, 2, 0)->i = -1;
-  refused(&p, "body @body: `%2 = arg index -1 : f32[B]`: arguments must be numbered from 0 without gaps");
+  refused(&p,
+          "body @body: `%2 = arg index -1 : f32[B]`: the number of an argument, expected arguments numbered from 0 "
+          "without gaps, found -1");
 }
 
 static void regions(void **state) {
   (void)state;
   patient p = patient_create();
   p.body->kind = SN_FUNC_GRAPH;
-  refused(&p, "graph @g: `%6 = call %1, %2 body @body with \"h\" : f32[B]`: @body is a graph, a body is needed");
-  p = patient_create();
-  sn_module_remove(p.w.m, p.body);
-  refused(&p, "graph @g: `%6 = call %1, %2 body @body with \"h\" : f32[B]`: body @body is not listed in the module");
-  p = patient_create();
-  argument(p.body, 2, p.w.scalar);
   refused(
       &p,
-      "graph @g: `%6 = call %1, %2 body @body with \"h\" : f32[B]`: body @body takes 3 arguments, found 2 operands");
+      "graph @g: `%6 = call %1, %2 body @body with \"h\" : f32[B]`: the kind of @body, expected a body, found a graph");
+  p = patient_create();
+  sn_module_remove(p.w.m, p.body);
+  refused(&p,
+          "graph @g: `%6 = call %1, %2 body @body with \"h\" : f32[B]`: body @body is not listed in the module, "
+          "expected a body of the module, found body");
+  p = patient_create();
+  argument(p.body, 2, p.w.scalar);
+  refused(&p,
+          "graph @g: `%6 = call %1, %2 body @body with \"h\" : f32[B]`: the number of arguments of body @body, "
+          "expected 3, found 2");
   p = patient_create();
   sn_func_return(p.body, 1);
   refused(&p,
-          "graph @g: `%6 = call %1, %2 body @body with \"h\" : f32[B]`: body @body returns 2 values, found 1 results");
+          "graph @g: `%6 = call %1, %2 body @body with \"h\" : f32[B]`: the number of results of body @body, expected "
+          "2, found 1");
   p = patient_create();
   sn_attr call[SN_ATTR_MAX] = {{.set = true, .region = p.body}, {.set = true, .s = "h"}};
   sn_func_add(p.body, SN_OP_CALL, 2, (sn_val[]){1, 2}, call, 1, &p.w.vector, NULL);
-  refused(&p, "graph @g: `%6 = call %1, %2 body @body with \"h\" : f32[B]`: body @body uses itself");
+  refused(&p,
+          "graph @g: `%6 = call %1, %2 body @body with \"h\" : f32[B]`: body @body uses itself, expected another body, "
+          "found body");
 }
 
 static void nesting_has_a_limit(void **state) {
@@ -162,31 +190,35 @@ static void interface(void **state) {
   (void)state;
   patient p = patient_create();
   sn_func_output(p.f, "s", 1);
-  refused(&p, "graph @g: output \"s\" is declared twice");
+  refused(&p, "graph @g: output \"s\" is declared twice, expected a name that is free, found s");
   p = patient_create();
   sn_func_output(p.f, "t", 8);
-  refused(&p, "graph @g: output \"t\" is %8, which is not defined");
+  refused(&p, "graph @g: the value of output \"t\", expected a value that is defined above, found %8");
   p = patient_create();
   sn_func_update(p.f, 2, 1);
-  refused(&p, "graph @g: `%2 = param name \"w\" init \"zeros\" : f32[B]`: it is updated twice");
+  refused(
+      &p,
+      "graph @g: `%2 = param name \"w\" init \"zeros\" : f32[B]`: it is updated twice, expected one update, found two");
   p = patient_create();
   sn_func_update(p.f, 1, 1);
-  refused(&p, "graph @g: `%1 = input name \"x\" : f32[B]`: only a param or state can be updated");
+  refused(&p, "graph @g: `%1 = input name \"x\" : f32[B]`: it is updated, expected a param or state, found input");
   p = patient_create();
   p.f->update[0].next = 5;
-  refused(&p, "graph @g: `%2 = param name \"w\" init \"zeros\" : f32[B]`: its update %5 is f32[]");
+  refused(&p,
+          "graph @g: `%2 = param name \"w\" init \"zeros\" : f32[B]`: the type of its update %5, expected f32[B], "
+          "found f32[]");
   p = patient_create();
   p.f->update[0].next = 99;
-  refused(&p, "graph @g: update %2 = %99 names a value that is not defined");
+  refused(&p, "graph @g: update %2 = %99, expected a value that is defined above, found %99");
   p = patient_create();
   p.f->guard = 1;
-  refused(&p, "graph @g: `%1 = input name \"x\" : f32[B]`: a guard is bool[], found f32[B]");
+  refused(&p, "graph @g: `%1 = input name \"x\" : f32[B]`: the type of the guard, expected bool[], found f32[B]");
   p = patient_create();
   p.f->guard = 40;
-  refused(&p, "graph @g: guard %40 is not defined");
+  refused(&p, "graph @g: the guard, expected a value that is defined above, found %40");
   p = patient_create();
   sn_func_return(p.f, 1);
-  refused(&p, "graph @g: a graph has outputs, not results");
+  refused(&p, "graph @g: what a graph gives, expected outputs, found results");
 }
 
 static void results_of_bodies(void **state) {
@@ -194,15 +226,15 @@ static void results_of_bodies(void **state) {
   patient p = patient_create();
   p.f = p.body;
   p.f->result_count = 0;
-  refused(&p, "body @body: a body returns at least one value");
+  refused(&p, "body @body: the number of values that a body returns, expected 1 or more, found 0");
   p = patient_create();
   p.f = p.body;
   p.f->result[0] = 7;
-  refused(&p, "body @body: result %7 is not defined");
+  refused(&p, "body @body: result 0, expected a value that is defined above, found %7");
   p = patient_create();
   p.f = p.body;
   sn_func_output(p.f, "y", 1);
-  refused(&p, "body @body: a body has no outputs, updates or guard");
+  refused(&p, "body @body: what a body gives, expected results, found outputs, updates or a guard");
 }
 
 int main(void) {
