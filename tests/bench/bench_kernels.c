@@ -1,6 +1,6 @@
 /* Speed of generated CPU kernels against the multiply-add peak of the same run. Rounds are interleaved, so that a slow
- * phase of the machine hits all of them, and the best of all rounds counts. bench_kernels [ROUNDS] [ISA] [NAME]
- * defaults: 12, the host's level; only kernels whose names hold NAME */
+ * phase of the machine hits all of them, and the best of all rounds counts. bench_kernels [--json] [ROUNDS] [ISA]
+ * [NAME]; defaults: 12, the host's level; only kernels whose names hold NAME */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,13 +166,13 @@ static void candidates(sn_arena *a, const sn_target *t) {
   contract(a, t, "contract 256x3072x768 tb bf16",
            (px_contract){256, 3072, 768, 64, 64, 768, 256, .elem = SN_ELEM_BF16, .tb = true});
   contract(a, t, "contract 1x3072x768 packed", (px_contract){1, 3072, 768, 1, bn, 768, 1, true, .elem = SN_ELEM_F32});
-  attention(t, "attention forward 12x1024x64 [k,q]", px_attention_forward(a, &o), &o, 2);
-  attention(t, "attention forward 12x1024x64 [q,k]", px_attention_forward(a, &q), &q, 2);
-  attention(t, "attention dk dv 12x1024x64", px_attention_dkv(a, &o), &o, 4);
-  attention(t, "attention dq 12x1024x64", px_attention_dq(a, &o), &o, 3);
-  attention(t, "attention forward 12x1024x64, model", px_attention_forward(a, &m), &m, 2);
-  attention(t, "attention dk dv 12x1024x64, model", px_attention_dkv(a, &m), &m, 4);
-  attention(t, "attention dq 12x1024x64, model", px_attention_dq(a, &m), &m, 3);
+  attention(t, "attention.fwd 12x1024x64", px_attention_forward(a, &o), &o, 2);
+  attention(t, "attention.fwd 12x1024x64 [q,k]", px_attention_forward(a, &q), &q, 2);
+  attention(t, "attention.dkdv 12x1024x64", px_attention_dkv(a, &o), &o, 4);
+  attention(t, "attention.dq 12x1024x64", px_attention_dq(a, &o), &o, 3);
+  attention(t, "attention.fwd.model 12x1024x64", px_attention_forward(a, &m), &m, 2);
+  attention(t, "attention.dkdv.model 12x1024x64", px_attention_dkv(a, &m), &m, 4);
+  attention(t, "attention.dq.model 12x1024x64", px_attention_dq(a, &m), &m, 3);
   rows(a, t, "layernorm 64x768", false, 64, 768);
   rows(a, t, "layernorm 64x1000", false, 64, 1000);
   rows(a, t, "softmax 64x768", true, 64, 768);
@@ -189,7 +189,26 @@ static void run_round(entry *x) { /* caches warm, then the best of a few */
   }
 }
 
+static void print_json(const entry *x, double peak) {
+  printf(
+      "{\"name\": \"%s\", \"ms\": %.6g, \"gflops\": %.6g, \"peak_gflops\": %.6g, \"ns_per_element\": %.6g, "
+      "\"workspace_bytes\": %lld}\n",
+      x->name, x->best * 1e3, x->flops / x->best * 1e-9, peak, x->elements > 0 ? x->best * 1e9 / x->elements : 0,
+      (long long)x->code.workspace_bytes);
+}
+
+static void print_line(const entry *x, double peak) {
+  if (x->elements > 0)
+    printf("%-38s %9.4f ms  %7.3f ns/element", x->name, x->best * 1e3, x->best * 1e9 / x->elements);
+  else
+    printf("%-38s %9.4f ms  %7.1f GF/s %5.1f %% of peak", x->name, x->best * 1e3, x->flops / x->best * 1e-9,
+           x->flops / x->best * 1e-7 / peak);
+  printf("  (built in %.1f ms, %lld bytes of workspace)\n", x->build_ms, (long long)x->code.workspace_bytes);
+}
+
 int main(int argc, char **argv) {
+  bool json = argc > 1 && !strcmp(argv[1], "--json");
+  argc -= json, argv += json;
   int rounds = argc > 1 ? atoi(argv[1]) : 12;
   sn_target t;
   if (sn_llvm_host_target(&t)) return 1;
@@ -205,16 +224,8 @@ int main(int argc, char **argv) {
     if (p > peak) peak = p;
     for (int i = 0; i < count; i++) run_round(&entries[i]);
   }
-  printf("%s, %d rounds, multiply-add peak %.1f GF/s\n", t.features, rounds, peak);
-  for (int i = 0; i < count; i++) {
-    const entry *x = &entries[i];
-    if (x->elements > 0)
-      printf("%-38s %9.4f ms  %7.3f ns/element", x->name, x->best * 1e3, x->best * 1e9 / x->elements);
-    else
-      printf("%-38s %9.4f ms  %7.1f GF/s %5.1f %% of peak", x->name, x->best * 1e3, x->flops / x->best * 1e-9,
-             x->flops / x->best * 1e-7 / peak);
-    printf("  (built in %.1f ms, %lld bytes of workspace)\n", x->build_ms, (long long)x->code.workspace_bytes);
-  }
+  if (!json) printf("%s, %d rounds, multiply-add peak %.1f GF/s\n", t.features, rounds, peak);
+  for (int i = 0; i < count; i++) (json ? print_json : print_line)(&entries[i], peak);
   sn_arena_destroy(arena);
   return 0;
 }
