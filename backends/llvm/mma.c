@@ -82,6 +82,7 @@ static void run(cg *c, const request *r) {
   describe(c, r, &p);
   cg_look_ahead(c, r->next, p.m, p.n, &ahead);
   p.ahead = &ahead;
+  if (r->direct) cg_look_at_store(c, r->direct, &ahead);
   p.beta = !starts_from_zero(c, r->acc);
   if (r->direct) {
     const sn_kins *st = cg_ins(c, r->direct);

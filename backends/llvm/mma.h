@@ -26,6 +26,7 @@ typedef struct cg_uk_key {
   int ta;                /* a is [k][m] */
   int beta;              /* adds to C, else writes it */
   int any_k;             /* k may be 0 or no multiple of 4 */
+  int fetch;             /* b comes from far: panels of it are prefetched */
   int pairs;             /* bf16 pairs of k: products of two terms */
   int amx;               /* rows and vectors count tiles */
   int64_t lda, ldb, ldc; /* elements; 0: run-time argument */
@@ -73,6 +74,7 @@ typedef struct cg_product {
   int m, n;
   bool ta, beta, any_k;
   bool pairs, amx;  /* b holds pairs of k; by tiles */
+  bool near_b;      /* b was copied and is in a cache */
   bool whole_steps; /* k is known to be a multiple of 32 */
   ll_v k;
   int64_t k_most;  /* upper bound of k when it is a constant, else 0 */
@@ -112,6 +114,7 @@ int cg_even_rows(const cg_product *p);     /* rows of each microkernel when all 
 void cg_zero(const cg_product *p, ll_v from, ll_v to); /* rows [from, to) of the accumulator */
 /* mma_ahead.c */
 void cg_look_ahead(cg *c, const cg_step *next, int rows, int cols, cg_ahead *out);
+void cg_look_at_store(cg *c, sn_kv store, cg_ahead *out); /* that receives the product itself */
 void cg_prefetch_ahead(cg *c, const cg_ahead *a, ll_v row, int rows, int col, int columns);
 /* mma_kernels.c */
 ll_v cg_microkernel(cg *c, cg_uk_key key);

@@ -38,6 +38,12 @@ void cg_look_ahead(cg *c, const cg_step *next, int rows, int cols, cg_ahead *out
   }
 }
 
+void cg_look_at_store(cg *c, sn_kv store, cg_ahead *out) {
+  sn_ktype t = cg_type(c, cg_ins(c, store)->a[6]);
+  *out = (cg_ahead){.count = 0};
+  add(c, out, cg_ins(c, store), t.r, t.c);
+}
+
 /* rows [row, row + rows) of `columns` columns from `col` on */
 void cg_prefetch_ahead(cg *c, const cg_ahead *a, ll_v row, int rows, int col, int columns) {
   ll *g = &c->g;

@@ -27,6 +27,7 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   memset(&key, 0, sizeof key); /* keys are compared as bytes */
   key.rows = rows, key.vectors = ch.vectors, key.tail = ch.tail;
   key.elem = (int)p->elem, key.elem_b = (int)p->elem_b;
+  key.fetch = !p->near_b;
   key.ta = p->ta, key.beta = p->beta, key.any_k = p->any_k, key.pairs = p->pairs;
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
   cg_prefetch_ahead(c, p->ahead, row, rows, ch.col, ch.vectors * g->lanes);

@@ -70,7 +70,7 @@ static ll_v a_address(const micro *u, const ll_v *a, int i, int at) {
 static void prefetch_row(const micro *u,
                          ll_v row) { /* of a panel; also keeps loads of later steps from being hoisted */
   ll *g = &u->c->g;
-  if (u->key->ldb != u->key->vectors * g->lanes * (u->key->pairs ? 2 : 1)) return;
+  if (!u->key->fetch || u->key->ldb != u->key->vectors * g->lanes * (u->key->pairs ? 2 : 1)) return;
   int64_t bytes = (int64_t)u->key->vectors * g->lanes * b_step(u->key);
   for (int64_t at = 0; at < bytes; at += 64) ll_prefetch(g, ll_gep(g, row, ll_i(g, PREFETCH_BYTES + at)), false);
 }

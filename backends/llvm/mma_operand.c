@@ -155,6 +155,7 @@ static sn_elem copied_elem(const cg_product *p) { return cg_direct_b(p, p->b.ele
 static void make_b(cg_product *p, const piece *k) {
   cg *c = p->c;
   ll *g = &c->g;
+  p->near_b = true;
   bool turn = !(k->copy_b ? p->b.k_rows : p->b.mem_k_rows);
   sn_elem e = k->copy_b ? copied_elem(p) : p->b.elem;
   if (!turn && k->k0 && p->n > cg_chunk_columns(p)) {
@@ -181,6 +182,7 @@ static void make_b(cg_product *p, const piece *k) {
 static void place_b(cg_product *p, const piece *k) {
   ll *g = &p->c->g;
   p->b_panel = 0;
+  p->near_b = p->b.slid;
   if (!p->pairs && (k->copy_b || !p->b.mem_k_rows)) {
     make_b(p, k);
     return;
