@@ -70,7 +70,8 @@ train() { # MODEL.c OUT ARGUMENTS
   # shellcheck disable=SC2086
   expect "${code:-0}" "$SINTER" train "$model" --data text.txt --steps 2 --batch 2 --out "$out" $t "$@"
 }
-generate() { expect "${code:-0}" "$SINTER" generate "$1" --prompt 'to be' --tokens 4 --temperature 0; }
+# shellcheck disable=SC2086
+generate() { expect "${code:-0}" "$SINTER" generate "$1" --prompt 'to be' --tokens 4 --temperature 0 $t; }
 train good.c run
 cat stderr stdout >said
 grep -q tiny run/settings.json || die "the name of SN_MODEL is not in settings.json"
@@ -97,7 +98,8 @@ if "$SINTER" dump wide.c --graph eval >/dev/null 2>&1; then
 fi
 # trained without eval, and then measured
 train cost.c cost --val-fraction 0
-expect 3 "$SINTER" eval cost --data text.txt
+# shellcheck disable=SC2086
+expect 3 "$SINTER" eval cost --data text.txt $t
 says "cost.c:$(line cost.c '"cost"'):"
 says "graph eval has no output loss"
 sed '/^static void decode/,/^}/s/"logits"/"scores"/' good.c >scores.c
@@ -123,7 +125,8 @@ code=3 generate mixed
 says "tokenizer.json: error: the tokenizer does not fit the model"
 says "expected: 256 ids"
 says "found:    $(sed -n 's/.*"ids": \([0-9]*\).*/\1/p' chars/settings.json) ids"
-expect 3 "$SINTER" eval mixed --data text.txt
+# shellcheck disable=SC2086
+expect 3 "$SINTER" eval mixed --data text.txt $t
 says "expected: 256 ids"
 cp run/tokenizer.json chars/tokenizer.json
 sed -i 's/,$/,/; s/"ids": [0-9]*/"ids": 0/' chars/settings.json # as earlier versions wrote it
@@ -142,7 +145,7 @@ cmp stdout first.txt || die "another text without model.plan"
 cp -r run damaged
 head -c 100 run/model.plan >damaged/model.plan
 generate damaged
-says "damaged/model.plan is not used, graph.sn is compiled again: not a readable plan"
+[ $best != cpu ] || says "damaged/model.plan is not used, graph.sn is compiled again: not a readable plan" # else it is not read
 cmp stdout first.txt || die "another text with a damaged model.plan"
 
 # ---- folders that exist -----------------------------------------------------------------------------------------------------------
