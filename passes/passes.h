@@ -59,10 +59,23 @@ typedef struct sn_pass {
   const char *name;
   sn_pass_fn run;
   int needs, gives, breaks; /* SN_FACT_* */
+  const char *needed;       /* why graphs cannot do without it; NULL: it can be switched off by name */
 } sn_pass;
+
+/* What comes behind the pipeline. */
+typedef struct sn_late_pass {
+  const char *name;
+  const char *needed; /* as above */
+} sn_late_pass;
 
 /* The pipeline, in order; terminated by a NULL name. */
 extern const sn_pass sn_pipeline[];
+/* Passes behind it, in order; terminated by a NULL name. */
+extern const sn_late_pass sn_late_passes[];
+
+/* Names of the passes that can be switched off, each once (a second round has the rules of the first).
+ * -> how many, at most `most` */
+int sn_passes_optional(const char **out, int most);
 
 /* Runs the pipeline on every graph function, verifying before and after each pass. Stops after the pass called
  * `stop_after` (NULL: all). `after` (may be NULL) is called after each pass: dumps, timing, bisection. errors: those of

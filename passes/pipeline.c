@@ -28,27 +28,54 @@ static sn_code pass_attention(sn_module *m, sn_pass_env *env) {
 
 enum { FLAT = SN_FACT_FLAT, PLAIN = SN_FACT_FLAT | SN_FACT_NO_GRAD, PRIMITIVE = PLAIN | SN_FACT_PRIMITIVE };
 
+static const char calls[] = "no kernel and no interpreter has calls",
+                  derivatives[] = "no kernel and no interpreter has grad",
+                  expansions[] = "ops that stand for others have no kernels";
+
 /* clang-format off */
 const sn_pass sn_pipeline[] = {
-  /* name        run              needs      gives             breaks */
-  {"inline",     sn_pass_inline,  0,         SN_FACT_FLAT,      0},
-  {"attention",  pass_attention,  FLAT,      0,                 0},
-  {"chunk",      sn_pass_chunk,   FLAT,      0,                 0},
-  {"grad",       sn_pass_grad,    FLAT,      SN_FACT_NO_GRAD,   SN_FACT_PRIMITIVE},
-  {"expand",     sn_pass_expand,  PLAIN,     SN_FACT_PRIMITIVE, 0},
-  {"canon",      sn_pass_canon,   PRIMITIVE, 0,                 0},
-  {"fold",       sn_pass_fold,    PRIMITIVE, 0,                 0},
-  {"cse",        sn_pass_cse,     PRIMITIVE, 0,                 0},
-  {"dce",        sn_pass_dce,     PRIMITIVE, 0,                 0},
-  {"precision",  sn_pass_precision, PRIMITIVE, 0,               0},
-  {"canon2",     sn_pass_canon,   PRIMITIVE, 0,                 0}, /* what the first round uncovered */
-  {"fold2",      sn_pass_fold,    PRIMITIVE, 0,                 0},
-  {"cse2",       sn_pass_cse,     PRIMITIVE, 0,                 0},
-  {"dce2",       sn_pass_dce,     PRIMITIVE, 0,                 0},
-  {"fuse",       sn_pass_fuse,    PRIMITIVE, SN_FACT_FUSED,     SN_FACT_PRIMITIVE},
-  {NULL,         NULL,            0,         0,                 0},
+  /* name        run              needs      gives             breaks          needed */
+  {"inline",     sn_pass_inline,  0,         SN_FACT_FLAT,      0,             calls},
+  {"attention",  pass_attention,  FLAT,      0,                 0,             NULL},
+  {"chunk",      sn_pass_chunk,   FLAT,      0,                 0,             NULL},
+  {"grad",       sn_pass_grad,    FLAT,      SN_FACT_NO_GRAD,   SN_FACT_PRIMITIVE, derivatives},
+  {"expand",     sn_pass_expand,  PLAIN,     SN_FACT_PRIMITIVE, 0,             expansions},
+  {"canon",      sn_pass_canon,   PRIMITIVE, 0,                 0,             NULL},
+  {"fold",       sn_pass_fold,    PRIMITIVE, 0,                 0,             NULL},
+  {"cse",        sn_pass_cse,     PRIMITIVE, 0,                 0,             NULL},
+  {"dce",        sn_pass_dce,     PRIMITIVE, 0,                 0,             NULL},
+  {"precision",  sn_pass_precision, PRIMITIVE, 0,               0,             NULL},
+  {"canon2",     sn_pass_canon,   PRIMITIVE, 0,                 0,             NULL}, /* what the first round uncovered */
+  {"fold2",      sn_pass_fold,    PRIMITIVE, 0,                 0,             NULL},
+  {"cse2",       sn_pass_cse,     PRIMITIVE, 0,                 0,             NULL},
+  {"dce2",       sn_pass_dce,     PRIMITIVE, 0,                 0,             NULL},
+  {"fuse",       sn_pass_fuse,    PRIMITIVE, SN_FACT_FUSED,     SN_FACT_PRIMITIVE, NULL}, /* off: one op, one kernel */
+  {NULL,         NULL,            0,         0,                 0,             NULL},
+};
+
+const sn_late_pass sn_late_passes[] = {
+  {"order",    NULL}, /* off: no state is updated in place */
+  {"memory",   NULL}, /* off: no storage is shared */
+  {"simplify", NULL},
+  {"math",     NULL}, /* off: elementary functions stay; the kernel interpreter has them, code generation refuses */
+  {NULL,       NULL},
 };
 /* clang-format on */
+
+static bool is_second_round(const sn_pass *p) {
+  for (const sn_pass *q = sn_pipeline; q < p; q++)
+    if (q->run == p->run) return true;
+  return false;
+}
+
+int sn_passes_optional(const char **out, int most) {
+  int n = 0;
+  for (const sn_pass *p = sn_pipeline; p->name && n < most; p++)
+    if (!p->needed && !is_second_round(p)) out[n++] = p->name;
+  for (const sn_late_pass *p = sn_late_passes; p->name && n < most; p++)
+    if (!p->needed) out[n++] = p->name;
+  return n;
+}
 
 /* ---- facts
  * ----------------------------------------------------------------------------------------------------------- */

@@ -46,7 +46,7 @@ static bool is_fusion(const char *at, size_t bytes) {
 /* clang-format off */
 static const char *const rules[] = { /* table */
   "inline.call", "attention.expand", "chunk.loss",
-  "grad.derive", "grad.attention", "grad.scan", "grad.expand",
+  "grad.apart", "grad.derive", "grad.attention", "grad.scan", "grad.expand",
   "expand.stop", "expand.attention", "expand.store",
   "cse.exchanged", "cse.bodies", "dce.nodes",
   "precision.contract", "precision.attention", "precision.attention_grad", "precision.concat",
@@ -103,6 +103,22 @@ static sn_code unknown_rule(const sn_pass_env *env, const char *at, size_t bytes
   return SN_ERR_USAGE;
 }
 
+/* Of a whole pass: why graphs cannot do without it; NULL: they can. */
+static const char *needed(const char *at, size_t bytes) {
+  for (const sn_pass *p = sn_pipeline; p->name; p++)
+    if (is_word(at, bytes, p->name)) return p->needed;
+  for (const sn_late_pass *p = sn_late_passes; p->name; p++)
+    if (is_word(at, bytes, p->name)) return p->needed;
+  return NULL;
+}
+
+static sn_code check_disabled(const sn_pass_env *env, const char *at, size_t bytes) {
+  const char *why = needed(at, bytes);
+  if (!is_known(env->arena, at, bytes)) return unknown_rule(env, at, bytes);
+  if (!why) return SN_OK;
+  return sn_fail(env->diags, SN_ERR_USAGE, (sn_loc){0}, "pass %.*s cannot be switched off: %s", (int)bytes, at, why);
+}
+
 sn_code sn_pass_env_check(const sn_pass_env *env) {
   for (const char *p = env->fuse; p && *p; p += strcspn(p, ","), p += *p == ',') {
     size_t bytes = strcspn(p, ",");
@@ -111,7 +127,7 @@ sn_code sn_pass_env_check(const sn_pass_env *env) {
                    "unknown kind of fusion \"%.*s\": all, none or map, rows, contract, attend", (int)bytes, p);
   }
   for (const char *p = env->disabled; p && *p; p += strcspn(p, ","), p += *p == ',')
-    if (!is_known(env->arena, p, strcspn(p, ","))) return unknown_rule(env, p, strcspn(p, ","));
+    SN_TRY(check_disabled(env, p, strcspn(p, ",")));
   return SN_OK;
 }
 

@@ -177,19 +177,6 @@ static const char *scratch_cache(cli *c) {
   return dir;
 }
 
-/* Passes that a graph can do without, each once. */
-static int optional_passes(const char *out[40]) {
-  int n = 0;
-  for (const sn_pass *p = sn_pipeline; p->name && n < 32; p++) {
-    size_t bytes = strlen(p->name);
-    if (p->gives || (p->name[bytes - 1] >= '2' && p->name[bytes - 1] <= '9')) continue;
-    out[n++] = p->name;
-  }
-  static const char *const later[] = {"simplify", "order", "memory"};
-  for (int i = 0; i < 3; i++) out[n++] = later[i];
-  return n;
-}
-
 sn_code cli_fuzz(cli *c) {
   const char *what, *passes[40];
   int64_t seed, failed = 0;
@@ -203,10 +190,12 @@ sn_code cli_fuzz(cli *c) {
   SN_TRY(cli_int(c, CLI_COUNT, 1000, 1, INT64_MAX / 2, &opt.n));
   SN_TRY(cli_int(c, CLI_MOST, 0, 0, INT64_MAX, &opt.most_failures));
   opt.seed = (uint64_t)seed;
+  const sn_pass_env env = {.arena = c->arena, .diags = c->diags, .disabled = opt.disabled};
+  SN_TRY(sn_pass_env_check(&env));
   if (!cli_has(c, CLI_EACH_PASS)) {
     SN_TRY(campaign(c, &opt, &failed));
   } else {
-    int n = optional_passes(passes);
+    int n = sn_passes_optional(passes, 40);
     for (int i = 0; i < n; i++) {
       opt.disabled = passes[i];
       SN_TRY(campaign(c, &opt, &failed));

@@ -88,11 +88,50 @@ static void names_a_broken_invariant(void **state) {
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
   sn_target target = sn_target_cpu(SN_ISA_BASELINE);
-  sn_pass_env env = {.arena = arena, .diags = diags, .target = &target, .disabled = "inline"};
+  sn_pass_env env = {.arena = arena, .diags = diags, .target = &target, .disabled = "inline.call"};
   assert_int_equal(sn_pipeline_run(parse(arena, diags), &env, NULL, NULL, NULL), SN_ERR_FAIL);
   assert_non_null(strstr(sn_diags_print(diags, arena), "after pass inline: graph g holds `call`"));
   sn_diags_destroy(diags);
   sn_arena_destroy(arena);
+}
+
+/* -> the code; *hit: did a rule of the pass apply? */
+static sn_code run_without(const char *pass, bool *hit) {
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  sn_target target = sn_target_cpu(SN_ISA_BASELINE);
+  sn_pass_env env = {.arena = arena, .diags = diags, .target = &target, .disabled = pass, .hits = sn_map_create(arena)};
+  sn_code code = sn_pipeline_run(parse(arena, diags), &env, NULL, NULL, NULL);
+  *hit = false;
+  for (int i = 0; i < sn_map_count(env.hits); i++) {
+    const char *rule = NULL;
+    (void)sn_map_at(env.hits, i, &rule);
+    *hit = *hit || (rule && pass && sn_rule_listed(pass, rule));
+  }
+  if (code) assert_non_null(strstr(sn_diags_print(diags, arena), "cannot be switched off"));
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+  return code;
+}
+
+/* By name, but for those that the table says are needed. */
+static void passes_are_switched_off(void **state) {
+  (void)state;
+  const char *name[32];
+  int count = sn_passes_optional(name, 32), needed = 0;
+  bool hit;
+  for (int i = 0; i < count; i++) {
+    assert_int_equal(run_without(name[i], &hit), SN_OK);
+    assert_false(hit);
+  }
+  for (const sn_pass *p = sn_pipeline; p->name; p++) {
+    if (!p->needed) continue;
+    needed++;
+    assert_int_equal(run_without(p->name, &hit), SN_ERR_USAGE);
+    for (int i = 0; i < count; i++) assert_string_not_equal(name[i], p->name);
+  }
+  assert_int_equal(needed, 3);
+  assert_string_equal(name[count - 1], "math");
 }
 
 /* Lowering wants fused functions. */
@@ -130,11 +169,9 @@ static void plans_repeat(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_pass_runs_once),
-      cmocka_unit_test(stops_where_asked),
-      cmocka_unit_test(names_a_broken_invariant),
-      cmocka_unit_test(lowering_needs_fusion),
-      cmocka_unit_test(plans_repeat),
+      cmocka_unit_test(every_pass_runs_once),     cmocka_unit_test(stops_where_asked),
+      cmocka_unit_test(names_a_broken_invariant), cmocka_unit_test(passes_are_switched_off),
+      cmocka_unit_test(lowering_needs_fusion),    cmocka_unit_test(plans_repeat),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
