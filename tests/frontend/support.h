@@ -150,8 +150,8 @@ static inline void bench_fill(bench *b, const sn_func *f) {
   }
 }
 
-/* Runs a graph; states take their next values. */
-static inline void bench_run(bench *b, const char *graph) {
+/* Runs a graph; states take their next values. bounds: each value with its bound */
+static inline void bench_run_with(bench *b, const char *graph, bool bounds) {
   b->func = sn_module_find(b->module, graph);
   assert_non_null(b->func);
   bench_fill(b, b->func);
@@ -160,11 +160,13 @@ static inline void bench_run(bench *b, const char *graph) {
                   .dims = b->dims,
                   .leaf_count = b->leaf_count,
                   .leaf = b->leaf,
-                  .no_bounds = true};
+                  .no_bounds = !bounds};
   bench_check(b, sn_interp_run(&in, b->func, &b->values));
   for (int i = 0; i < b->func->update_count; i++)
     bench_bind(b, sn_leaf_name(sn_node_of(b->func, b->func->update[i].state)), b->values[b->func->update[i].next]);
 }
+
+static inline void bench_run(bench *b, const char *graph) { bench_run_with(b, graph, false); }
 
 static inline const sn_tensor *bench_output(const bench *b, const char *name) {
   for (int i = 0; i < b->func->output_count; i++) {
