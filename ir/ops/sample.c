@@ -483,3 +483,12 @@ sn_code sn_op_sample(sn_rng *rng, sn_module *m, sn_op op, sn_sample *out) {
   fn(&d);
   return SN_OK;
 }
+
+bool sn_sample_is_built(const sn_sample *s) {
+  for (int i = 0; i < SN_ATTR_MAX; i++) {
+    const sn_func *body = s->attr[i].region;
+    for (int k = 0; body && k < body->result_count; k++)
+      if (!body->result[k]) return false;
+  }
+  return true;
+}

@@ -31,4 +31,7 @@ typedef struct sn_sample {
  * the module's arenas.   errors: SN_ERR_FAIL for ops that it does not know */
 SN_MUST sn_code sn_op_sample(sn_rng *rng, sn_module *m, sn_op op, sn_sample *out);
 
+/* Could the bodies of its regions be built on its types? If not, the type rule cannot be asked. */
+bool sn_sample_is_built(const sn_sample *s);
+
 #endif

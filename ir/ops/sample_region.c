@@ -2,6 +2,8 @@
  * while. */
 #include "ir/ops/sample_region.h"
 
+#include <math.h>
+
 #include "ir/ops/rules.h"
 
 typedef struct draw {
@@ -13,8 +15,9 @@ typedef struct draw {
 
 static int64_t below(const draw *d, int64_t n) { return (int64_t)sn_rng_below(d->rng, (uint64_t)n); }
 
-/* 1 to 4, or a symbol that cannot be 0. */
+/* 1 to 4, or a symbol that cannot be 0, unless the extents are given. */
 static const sn_dimx *extent(const draw *d) {
+  if (d->s->extent_count) return sn_dimx_const(d->m->types, d->s->extents[below(d, d->s->extent_count)]);
   int n = sn_types_symbol_count(d->m->types);
   const sn_dimx *s = n && below(d, 4) == 0 ? sn_types_symbol(d->m->types, (int)below(d, n)) : NULL;
   return s && sn_dimx_min_value(s) >= 1 ? s : sn_dimx_const(d->m->types, 1 + below(d, 4));
@@ -29,6 +32,8 @@ static const sn_type *shaped(const draw *d, int rank) {
 static const sn_type *whole(const draw *d, const sn_type *t) { return sn_type_with_elem(d->m->types, t, SN_ELEM_I32); }
 
 static void operand(draw *d, const sn_type *t, double lo, double hi) {
+  bool natural = t->elem == SN_ELEM_U8 || t->elem == SN_ELEM_BOOL;
+  if (!sn_elem_is_float(t->elem)) lo = natural ? fmax(lo, 0) : floor(lo), hi = ceil(hi);
   d->s->domain[d->s->arg_count] = (sn_sample_domain){.lo = lo, .hi = hi};
   d->s->arg[d->s->arg_count++] = t;
 }

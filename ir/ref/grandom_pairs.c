@@ -48,14 +48,6 @@ typedef struct kinds {
 
 static uint64_t bit_of(const sn_type *t) { return (uint64_t)1 << (2 * (int)t->elem + (t->rank > 0)); }
 
-/* Could the bodies be built on these types? */
-static bool has_bodies(const sn_sample *s) {
-  for (int i = 0; i < SN_ATTR_MAX; i++)
-    for (int k = 0; s->attr[i].region && k < s->attr[i].region->result_count; k++)
-      if (!s->attr[i].region->result[k]) return false;
-  return true;
-}
-
 /* Of samples that work on `elem`, those that the type rule accepts. */
 static void add_samples(kinds *k, sn_module *m, sn_op op, sn_elem elem, int draws) {
   sn_rng rng = {.seed = 1, .stream = (uint64_t)op * SN_ELEM_COUNT + elem};
@@ -63,7 +55,7 @@ static void add_samples(kinds *k, sn_module *m, sn_op op, sn_elem elem, int draw
     sn_sample s = {.elem = elem};
     if (sn_op_sample(&rng, m, op, &s)) return;
     sn_infer in = {.module = m, .op = op, .arg_count = s.arg_count, .arg = s.arg, .attr = s.attr, .leaf = s.leaf};
-    if (!has_bodies(&s) || sn_op_infer(&in)) continue;
+    if (!sn_sample_is_built(&s) || sn_op_infer(&in)) continue;
     for (int a = 0; a < s.arg_count; a++) k->taken |= bit_of(s.arg[a]);
     for (int r = 0; r < in.result_count; r++) k->made |= bit_of(in.result[r]);
   }

@@ -69,6 +69,7 @@ static bool use_begin(use *u, sn_op op, sn_elem elem, int kind) {
   memcpy(u->w.dims, k->symbols, sizeof k->symbols);
   u->s = (sn_sample){.elem = elem, .extent_count = k->count, .extents = k->extents};
   assert_int_equal(sn_op_sample(&r, u->w.m, op, &u->s), SN_OK);
+  if (!sn_sample_is_built(&u->s)) return false;
   for (int i = 0; i < u->s.arg_count; i++) {
     arg[i] = world_arg(&u->w, u->s.arg[i]);
     sn_tensor *t = u->w.arg[i];
@@ -102,10 +103,10 @@ static bool differentiable(sn_op op) {
   return r->grad || (r->expand && !r->why_no_grad);
 }
 
-/* The operands that derivatives are asked for: of attention without those that regions capture. */
+/* The operands that derivatives are asked for. */
 static int float_args(const use *u, sn_val *wrt, int *which) {
-  int n = 0, count = u->op == SN_OP_ATTENTION ? 3 : u->s.arg_count;
-  for (int i = 0; i < count; i++)
+  int n = 0;
+  for (int i = 0; i < u->s.arg_count; i++)
     if (sn_elem_is_float(u->s.arg[i]->elem)) which[n] = i, wrt[n++] = u->w.arg_val[i];
   return n;
 }
@@ -144,11 +145,10 @@ static int64_t check_differences(sn_op op, int kind, int order, int operand) {
   sn_val d[SN_SAMPLE_ARGS];
   int64_t checked = 0;
   if (use_begin(&u, op, SN_ELEM_F64, kind) && is_float_result(&u) && has_differences(&u)) {
-    int args = op == SN_OP_ATTENTION ? 3 : u.s.arg_count;
     sn_val y = smooth(&u);
     if (order == 2) y = operand < derive(&u, y, 3, d) ? d[operand] : 0;
     if (y) {
-      grad_check c = check_gradient(&u.w, y, args, ELEMENTS, 1);
+      grad_check c = check_gradient(&u.w, y, u.s.arg_count, ELEMENTS, 1);
       if (c.wrong) complain(&u, sn_arena_printf(u.w.arena, "derivative %d: %s", order, c.what));
       checked = c.checked;
     }
@@ -293,11 +293,10 @@ static cell check_cell(sn_op op, sn_elem elem) {
 /* ---- the table ---- */
 
 /* Leaves hold no values of their own; grad, call and fused are tested where they are expanded; attention_grad is the
- * gradient of attention; an op of the user's own is what its bodies are. */
+ * gradient of attention. */
 static bool is_listed(sn_op op) {
-  const sn_op_info *info = sn_op_get(op);
-  if (info->cls == SN_CLASS_LEAF || op == SN_OP_CUSTOM) return false;
-  return info->cls != SN_CLASS_STRUCT || op == SN_OP_ATTENTION;
+  bool unseen = op == SN_OP_CALL || op == SN_OP_GRAD || op == SN_OP_FUSED || op == SN_OP_ATTENTION_GRAD;
+  return sn_op_get(op)->cls != SN_CLASS_LEAF && !unseen;
 }
 
 /* Ops whose operands and results have types of their own stand in the column of the result. */
