@@ -41,20 +41,8 @@ static int temp(sn_lower_ctx *c, const char *name, const sn_type *type) { return
  */
 
 static sn_code lower_node(region *r, const sn_node *n) {
-  int *arg = SN_ARRAY(r->c->arena, n->arg_count, int), *result = SN_ARRAY(r->c->arena, n->result_count, int);
-  sn_lower_ctx c = {.arena = r->c->arena,
-                    .diags = r->c->diags,
-                    .target = r->c->target,
-                    .types = r->c->types,
-                    .plan = r->c->plan,
-                    .graph = r->f,
-                    .fused = n,
-                    .body = sn_node_attr(n, "body")->region,
-                    .arg_count = n->arg_count,
-                    .result_count = n->result_count,
-                    .arg_slot = arg,
-                    .result_slot = result};
-  for (int i = 0; i < n->arg_count; i++) arg[i] = r->slot_of[sn_order_base(r->f, n->arg[i])];
+  int *result = SN_ARRAY(r->c->arena, n->result_count, int);
+  sn_lower_ctx c = sn_lower_node_ctx(r->c, r->f, n, r->slot_of, result);
   for (int i = 0; i < n->result_count; i++) {
     const sn_node *made = sn_node_of(c.body, c.body->result[i]);
     result[i] = r->slot_of[n->first + (sn_val)i] = temp(r->c, sn_op_get(made->op)->name, n->type[i]);

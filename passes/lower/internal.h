@@ -360,6 +360,9 @@ SN_MUST sn_code sn_lower_scan(sn_lower_ctx *c, const sn_node *fused);
 /* The body holds one COND or WHILE, whose regions are made of fused nodes. */
 SN_MUST sn_code sn_lower_cond(sn_lower_ctx *c, const sn_node *fused);
 SN_MUST sn_code sn_lower_while(sn_lower_ctx *c, const sn_node *fused);
+/* For a fused node of the function f, in the plan that `of` is about: its operands lie in slots, its results will. */
+sn_lower_ctx sn_lower_node_ctx(const sn_lower_ctx *of, const sn_func *f, const sn_node *n, const int *slot_of,
+                               int *result);
 /* The writer of the group's kind. */
 SN_MUST sn_code sn_lower_group(sn_lower_ctx *c);
 /* Can members with the contraction `contract` be one kernel? *why: reason when not. */

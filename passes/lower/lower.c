@@ -157,24 +157,32 @@ static sn_code refuse_wide(sn_lower_ctx *c, const char *name) {
   return SN_ERR_DEVICE;
 }
 
+sn_lower_ctx sn_lower_node_ctx(const sn_lower_ctx *of, const sn_func *f, const sn_node *n, const int *slot_of,
+                               int *result) {
+  int *arg = SN_ARRAY(of->arena, n->arg_count, int);
+  for (int i = 0; i < n->arg_count; i++) arg[i] = slot_of[sn_order_base(f, n->arg[i])];
+  return (sn_lower_ctx){.arena = of->arena,
+                        .diags = of->diags,
+                        .target = of->target,
+                        .types = of->types,
+                        .plan = of->plan,
+                        .graph = f,
+                        .fused = n,
+                        .body = sn_node_attr(n, "body")->region,
+                        .arg_count = n->arg_count,
+                        .result_count = n->result_count,
+                        .arg_slot = arg,
+                        .result_slot = result};
+}
+
 static sn_code lower_node(lowering *l, const sn_node *n) {
   if (n->op != SN_OP_FUSED)
     return sn_fail(l->env->diags, SN_ERR_FAIL, n->origin.loc_count ? n->origin.locs[0] : (sn_loc){0},
                    "`%s` was not fused", sn_op_get(n->op)->name);
-  int *arg = SN_ARRAY(l->scratch, n->arg_count, int), *result = SN_ARRAY(l->scratch, n->result_count, int);
-  sn_lower_ctx c = {.arena = l->scratch,
-                    .diags = l->env->diags,
-                    .target = l->env->target,
-                    .types = l->plan.types,
-                    .plan = &l->plan,
-                    .graph = l->f,
-                    .fused = n,
-                    .body = sn_node_attr(n, "body")->region,
-                    .arg_count = n->arg_count,
-                    .result_count = n->result_count,
-                    .arg_slot = arg,
-                    .result_slot = result};
-  for (int i = 0; i < n->arg_count; i++) arg[i] = l->slot_of[sn_order_base(l->f, n->arg[i])];
+  int *result = SN_ARRAY(l->scratch, n->result_count, int);
+  const sn_lower_ctx of = {
+      .arena = l->scratch, .diags = l->env->diags, .target = l->env->target, .types = l->plan.types, .plan = &l->plan};
+  sn_lower_ctx c = sn_lower_node_ctx(&of, l->f, n, l->slot_of, result);
   for (int r = 0; r < n->result_count; r++) {
     sn_val v = n->first + (sn_val)r;
     result[r] = l->slot_of[v] = slot_of_result(l, n, r);
