@@ -19,6 +19,8 @@
 #include "backends/faults/reduce.h"
 
 static char cache[64]; /* object cache of this run */
+static int64_t
+    refused; /* graphs of a campaign that a target lacks something for, sorts and functions of f64 left out */
 
 static int64_t setting(const char *name, int64_t missing) {
   const char *s = getenv(name);
@@ -41,6 +43,10 @@ static void report(void *user, const sn_fuzz_sums *s, const sn_outcome *o) {
   const sn_fuzz_opt *opt = user;
   sn_variant v[SN_FUZZ_VARIANTS];
   sn_case c;
+  if (o->kind == SN_OUTCOME_REFUSED && !strstr(o->text, "of f64 is not ")) { /* those are documented */
+    printf("seed %llu is refused: %s\n", (unsigned long long)o->seed, o->text);
+    refused++;
+  }
   if (!sn_outcome_failed(o)) return;
   printf("seed %llu fails: %s\n", (unsigned long long)o->seed, o->text);
   if (s->failed > 3) return;
@@ -76,7 +82,7 @@ static void check_sums(const sn_fuzz_sums *s, int64_t least) {
   assert_true(sn_fuzz_median_ops(s) >= 8);
   assert_true(s->grads * 2 >= s->graphs);
   assert_true(s->excluded * 100 <= s->total);
-  assert_true(s->refused * 100 <= s->graphs); /* some functions of f64 have no code */
+  assert_true(refused * 100 <= s->graphs);
   assert_true(s->pairs->seen_count >= least_pairs(s));
 }
 
@@ -93,7 +99,7 @@ static void campaign(const char *target, double seconds) {
                      .seconds = n ? 0 : seconds,
                      .brief = true,
                      .report = report};
-  opt.user = &opt;
+  opt.user = &opt, refused = 0;
   assert_int_equal(sn_fuzz(&opt, arena, diags, &s), SN_OK);
   printf(
       "random graphs: %lld on %s, %lld runs, %.0f s; ops in the median %d, with gradients %lld; refused %lld; elements "
