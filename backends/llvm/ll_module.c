@@ -118,6 +118,18 @@ sn_code ll_optimise(ll *g, sn_diags *diags) {
   return code;
 }
 
+typedef struct room {
+  sn_arena *arena;
+  size_t bytes;
+  char *at;
+} room;
+
+static int take_room(void *arg) {
+  room *r = arg;
+  r->at = sn_arena_alloc(r->arena, r->bytes);
+  return SN_OK;
+}
+
 sn_code ll_emit(ll *g, bool assembly, sn_arena *arena, sn_diags *diags, const char **out, size_t *out_bytes) {
   char *message = NULL;
   LLVMMemoryBufferRef buffer = NULL;
@@ -128,9 +140,10 @@ sn_code ll_emit(ll *g, bool assembly, sn_arena *arena, sn_diags *diags, const ch
     return code;
   }
   *out_bytes = LLVMGetBufferSize(buffer);
-  char *copy = sn_arena_alloc(arena, *out_bytes + 1);
-  memcpy(copy, LLVMGetBufferStart(buffer), *out_bytes);
-  *out = copy;
+  room copy = {.arena = arena, .bytes = *out_bytes + 1};
+  sn_code code = (sn_code)sn_protect(take_room, &copy); /* the buffer is freed also when memory runs out */
+  if (!code) memcpy(copy.at, LLVMGetBufferStart(buffer), *out_bytes);
   LLVMDisposeMemoryBuffer(buffer);
-  return SN_OK;
+  *out = copy.at;
+  return code ? sn_fail(diags, code, (sn_loc){0}, "no memory for code") : SN_OK;
 }
