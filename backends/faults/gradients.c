@@ -5,7 +5,8 @@
  *      to it, and what `stop` gives is an input with its value. Inner grads are left to the pass.
  *   3. Along a random direction: (L(h) - L(-h)) / 2h for h and h / 2, against the sum of direction times gradient.
  *      The tolerance is what the two differences differ by, what those to either side do (a kink), and the rounding of
- *      f64; where they do not settle (a jump) nothing is said. Wrong is what differs along two directions. */
+ *      f64 and of constants; where they do not settle (a jump) nothing is said. Wrong is what differs along two
+ * directions. */
 #include <math.h>
 #include <string.h>
 
@@ -108,7 +109,8 @@ typedef struct loss {
   rebuilt r;
   sn_binding *data; /* of the case, then "d.N" and "stop.N" */
   int data_count;
-  sn_val value; /* the loss, in the finished function */
+  sn_val value;     /* the loss, in the finished function */
+  double constants; /* what rounding of a rule's constants to the types of the graph may change, relatively */
 } loss;
 
 /* Values of every stop at the point itself. */
@@ -143,6 +145,15 @@ static bool is_wrt(const sn_node *g, sn_val v) {
   return false;
 }
 
+/* Gradients have the types of the values, and so have the constants in them, as 1/ln 2 of log2: some in a chain. */
+static double roundings(const sn_func *f) {
+  enum { CHAIN = 16 };
+  double unit = sn_elem_roundoff(SN_ELEM_F32);
+  for (int i = 0; i < f->node_count; i++)
+    for (int k = 0; k < f->node[i]->result_count; k++) unit = fmax(unit, sn_elem_roundoff(f->node[i]->type[k]->elem));
+  return CHAIN * unit;
+}
+
 static sn_code build_loss(const checking *x, int grad, loss *l) {
   sn_tensor **frozen;
   SN_TRY(stops(x, grad, &frozen));
@@ -170,6 +181,7 @@ static sn_code build_loss(const checking *x, int grad, loss *l) {
   SN_TRY(flat(x, r->m));
   r->f = sn_module_find(r->m, x->c->graph);
   l->value = r->f->output[0].value;
+  l->constants = roundings(r->f);
   return SN_OK;
 }
 
@@ -254,7 +266,7 @@ static sn_code judge(checking *x, const loss *l, const sn_node *g, int wrt, cons
   for (double h = 1e-4; h > 1e-7 && *out == DIFFERS; h *= 1e-2) {
     SN_TRY(slope_of(x, l, g, wrt, v, h, &s));
     if (isinf(s.error)) *out = UNSETTLED;
-    if (fabs(sum - s.value) <= s.error + 1e-6 * size) *out = AGREES;
+    if (fabs(sum - s.value) <= s.error + l->constants * size) *out = AGREES;
   }
   if (*out == DIFFERS)
     *what = sn_arena_printf(x->arena, "gradient %d of a grad node: along a direction %.9g, by differences %.9g +- %.2g",

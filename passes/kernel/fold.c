@@ -154,7 +154,8 @@ static bool is_absorbing(const sn_kdraft *d, double c) {
   return (d->op == SN_K_AND || d->op == SN_K_MUL) && c == 0;
 }
 
-/* rule mul_const: (x c1) c2 -> x (c1 c2), unless the product leaves the normal range */
+/* rule mul_const: (x c1) c2 -> x (c1 c2), when the product is exact and stays in the normal range: one rounding of two
+ * is left, not another one put in its place */
 static sn_kv merge_factors(sn_ksimplify *s, const sn_kdraft *d, double c2) {
   const sn_kins *m = ins_of(d, 0);
   sn_kv x = m->a[0];
@@ -163,7 +164,8 @@ static sn_kv merge_factors(sn_ksimplify *s, const sn_kdraft *d, double c2) {
   if (m->op == SN_K_NEG) return rebuilt(s, d, SN_K_MUL, 2, x, constant(s, d, -c2), 0);
   if (m->op != SN_K_MUL || !sn_kdraft_const(d->k, m->a[1], &c1)) return 0;
   double size = fabs(c1 * c2);
-  if (!(size > 0x1p-100 && size < 0x1p100)) return 0;
+  bool exact = fma(c1, c2, -(c1 * c2)) == 0 && sn_elem_nearest(d->type.elem, c1 * c2) == c1 * c2;
+  if (!exact || !(size > 0x1p-100 && size < 0x1p100)) return 0;
   return rebuilt(s, d, SN_K_MUL, 2, x, constant(s, d, c1 * c2), 0);
 }
 
