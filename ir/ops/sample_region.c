@@ -73,7 +73,7 @@ static const sn_func *custom_grad(const draw *d, const sn_type *t) {
   (void)argument(&b, 1, t);
   sn_val y = argument(&b, 2, t), dy = argument(&b, 3, t), k = argument(&b, 4, whole(d, t));
   sn_func_return(b.func, product(&b, dy, y));
-  sn_val e = product(&b, sn_g1(&b, SN_OP_EXP, x), sn_g_cast(&b, k, t->elem));
+  sn_val f = sn_g_cast(&b, k, t->elem), e = product(&b, sn_g1(&b, SN_OP_EXP, x), f);
   sn_func_return(b.func, product(&b, dy, e));
   return b.func;
 }
@@ -121,7 +121,8 @@ static const sn_func *scan_step(const draw *d, const sn_type *s, const sn_type *
 static void draw_scan(draw *d) {
   static const char *const axes[] = {"t", "bt", "bth", "htb"};
   const char *letters = axes[below(d, 4)];
-  const sn_dimx *lead[3] = {extent(d), extent(d), extent(d)};
+  const sn_dimx *lead[3];
+  for (int i = 0; i < 3; i++) lead[i] = extent(d);
   const sn_type *s = shaped(d, 1), *count = below(d, 3) == 0 ? sn_type_scalar(d->m->types, SN_ELEM_I32) : NULL;
   const sn_dimx *square[2] = {s->dim[0], s->dim[0]};
   const sn_type *w = sn_type_of(d->m->types, d->s->real, 2, square);

@@ -19,7 +19,8 @@ static sn_val use_call(sn_ggen *g) {
   sn_func *f = sn_func_create(g->m, "layer", SN_FUNC_BODY);
   sn_build b = sn_build_begin(f, g->b.diags);
   sn_val p = body_arg(&b, 0, sn_gr_t(g, x)), q = body_arg(&b, 1, sn_gr_t(g, x));
-  sn_val h = sn_g2(&b, binary[sn_gr_below(g, 4)], sn_g1(&b, unary[sn_gr_below(g, 4)], p), q);
+  sn_val h = sn_g1(&b, unary[sn_gr_below(g, 4)], p);
+  h = sn_g2(&b, binary[sn_gr_below(g, 4)], h, q);
   sn_func_return(f, sn_g1(&b, unary[sn_gr_below(g, 4)], h));
   if (sn_gr_chance(g, 40)) sn_func_return(f, h);
   const sn_attr at[2] = {{.set = true, .region = f},
@@ -78,16 +79,17 @@ static const sn_func *mask_region(sn_ggen *g, capture kind, const sn_type *type)
   sn_func *f = sn_func_create(g->m, "mask", SN_FUNC_BODY);
   site s = site_begin(g, f, SN_ELEM_NONE, type);
   sn_build *b = &s.b;
-  sn_val causal = sn_g2(b, SN_OP_LE, s.key, s.query), v = causal;
+  sn_val causal = sn_g2(b, SN_OP_LE, s.key, s.query), v = causal, n;
   switch (sn_gr_below(g, 5)) {
     case 0: break;
     case 1:
-      v = sn_g2(b, SN_OP_AND, causal,
-                sn_g2(b, SN_OP_LT, sn_g2(b, SN_OP_SUB, s.query, s.key), int_const(&s, 1 + sn_gr_below(g, 20))));
+      n = int_const(&s, 1 + sn_gr_below(g, 20));
+      v = sn_g2(b, SN_OP_AND, causal, sn_g2(b, SN_OP_LT, sn_g2(b, SN_OP_SUB, s.query, s.key), n));
       break;
     case 2: v = sn_g2(b, SN_OP_OR, causal, sn_g2(b, SN_OP_LT, s.key, int_const(&s, sn_gr_below(g, 9)))); break;
     case 3:
-      v = sn_g2(b, SN_OP_EQ, sn_g2(b, SN_OP_MOD, s.key, int_const(&s, 2 + sn_gr_below(g, 3))), int_const(&s, 0));
+      n = int_const(&s, 0);
+      v = sn_g2(b, SN_OP_EQ, sn_g2(b, SN_OP_MOD, s.key, int_const(&s, 2 + sn_gr_below(g, 3))), n);
       break;
     default: v = sn_g1(b, SN_OP_NOT, sn_g2(b, SN_OP_EQ, s.key, s.query)); break;
   }

@@ -184,7 +184,9 @@ static sn_val scalar_int(sn_ggen *g, sn_elem e) {
 
 static sn_val use_uniform(sn_ggen *g) {
   const sn_type *t = sn_gr_shape(g, SN_ELEM_F32, 0, 3, 1500);
-  sn_val arg[2] = {scalar_int(g, SN_ELEM_I64), scalar_int(g, SN_ELEM_I32)};
+  sn_val arg[2];
+  arg[0] = scalar_int(g, SN_ELEM_I64);
+  arg[1] = scalar_int(g, SN_ELEM_I32);
   if (!arg[0] || !arg[1] || sn_gr_t(g, arg[1])->elem != SN_ELEM_I32) return 0;
   const sn_attr at[2] = {{.set = true, .dims = t->dim, .count = t->rank},
                          {.set = true, .s = sn_arena_printf(g->arena, "s%d", (int)sn_gr_below(g, 100))}};

@@ -120,10 +120,13 @@ static sn_val use_cast(sn_ggen *g) {
 static sn_val use_int_division(sn_ggen *g, sn_op op, sn_val x) {
   const sn_type *t = sn_gr_t(g, x);
   if (sn_gr_small_elem(t->elem)) return 0;
-  sn_val y[2] = {sn_gr_partner(g, t), sn_gr_const(g, t, 7)};
+  sn_val y[2], z[2];
+  y[0] = sn_gr_partner(g, t);
+  y[1] = sn_gr_const(g, t, 7);
   if (!y[0] || !y[1]) return 0;
   sn_gr_fact f = {.size = 7, .low = 0, .exact = true};
-  sn_val z[2] = {sn_gr_emit(g, SN_OP_MOD, 2, y, NULL, NULL, f), sn_gr_const(g, t, 1)};
+  z[0] = sn_gr_emit(g, SN_OP_MOD, 2, y, NULL, NULL, f);
+  z[1] = sn_gr_const(g, t, 1);
   if (!z[0] || !z[1]) return 0;
   f.low = 1;
   sn_val arg[2] = {x, sn_gr_emit(g, SN_OP_ADD, 2, z, NULL, NULL, f)};

@@ -166,7 +166,7 @@ sn_krvalue sn_kr_local(sn_kgen *g, sn_krvalue x) {
   sn_kwin w = {.buf = buffer, .rs = sn_k_i(g->k, ld)};
   sn_k_store(g->k, w, x.v);
   int r = 1 + (int)sn_kr_below(g, x.r), c = 1 + (int)sn_kr_below(g, x.c);
-  int64_t off = sn_kr_below(g, x.r - r + 1) * ld + sn_kr_below(g, x.c - c + 1);
+  int64_t row = sn_kr_below(g, x.r - r + 1), off = row * ld + sn_kr_below(g, x.c - c + 1);
   w.off = sn_k_i(g->k, off);
   sn_kv v;
   if (sn_kr_chance(g, 40)) {
