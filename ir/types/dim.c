@@ -411,9 +411,22 @@ static const sn_dimx_tree *tree(sn_types *t, sn_dimx_kind kind, int64_t value, c
   return sn_arena_copy(t->arena, &node, sizeof node);
 }
 
+/* k >= 0 so that a + k b >= 0; 0 where bounds do not tell. */
+static int64_t lift_of(const sn_dimx *a, const sn_dimx *b) {
+  if (a->min >= 0 || a->min == INT64_MIN || b->min <= 0) return 0;
+  return -sn_floordiv(a->min, b->min);
+}
+
+/* floor(a / b) = floor((a + k b) / b) - k, a mod b = (a + k b) mod b: for machines that only divide what is not
+ * negative. */
 static const sn_dimx_tree *atom_tree(sn_types *t, const sn_atom *atom) {
   if (atom->kind == SN_DIMX_SYMBOL) return tree(t, SN_DIMX_SYMBOL, atom->symbol, NULL, NULL);
-  return tree(t, atom->kind, 0, sn_dimx_as_tree(t, atom->a), sn_dimx_as_tree(t, atom->b));
+  bool divides = atom->kind == SN_DIMX_FLOORDIV || atom->kind == SN_DIMX_MOD;
+  int64_t k = divides ? lift_of(atom->a, atom->b) : 0;
+  const sn_dimx *a = k ? sn_dimx_add(t, atom->a, sn_dim_scale(t, atom->b, k)) : atom->a;
+  const sn_dimx_tree *n = tree(t, atom->kind, 0, sn_dimx_as_tree(t, a), sn_dimx_as_tree(t, atom->b));
+  if (!k || atom->kind == SN_DIMX_MOD) return n;
+  return tree(t, SN_DIMX_ADD, 0, n, tree(t, SN_DIMX_CONST, -k, NULL, NULL));
 }
 
 static const sn_dimx_tree *term_tree(sn_types *t, const sn_term *term) {

@@ -65,7 +65,8 @@ typedef enum sn_dimx_kind {
   SN_DIMX_MAX
 } sn_dimx_kind;
 /* The expression as a small tree: kind, constant (CONST), symbol index (SYMBOL), a and b. Built on
- * demand in the table's arena; polynomials are shown as sums of products. */
+ * demand in the table's arena; polynomials are shown as sums of products. Dividends are >= 0 wherever bounds can prove
+ * it of them plus a multiple of the divisor. */
 typedef struct sn_dimx_tree {
   sn_dimx_kind kind;
   int64_t value;                    /* CONST: the number; SYMBOL: its index */

@@ -284,6 +284,17 @@ static void positions_count_along_a_merged_axis(void **state) {
         2, 11);
 }
 
+/* Part of the number of tiles, 30 - T by 32, was divided as if it were not negative. */
+static void sizes_with_a_negative_part(void **state) {
+  (void)state;
+  check(
+      "sinter 1\ndims { B: 1..9, T: 16..48 step 16 }\ngraph @g {\n"
+      "%1 = input name \"x\" : bf16[2, T - 9, 2, T + 1]\n"
+      "%2 = elu %1 alpha 0.25 : bf16[2, T - 9, 2, T + 1]\n"
+      "output \"y\" = %2\n}\n",
+      1, 32);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -303,6 +314,7 @@ int main(void) {
       cmocka_unit_test(what_is_left_of_a_group_is_a_kernel),
       cmocka_unit_test(positions_count_along_a_merged_axis),
       cmocka_unit_test(a_choice_of_what_may_be_nan_is_uncertain),
+      cmocka_unit_test(sizes_with_a_negative_part),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -228,6 +228,32 @@ static void random_expressions(void **state) {
   assert_true(checked > 5000);
 }
 
+static void check_dividends(const sn_dimx_tree *t, const int64_t *values) {
+  if (!t->a) return;
+  if (t->kind == SN_DIMX_FLOORDIV || t->kind == SN_DIMX_MOD) assert_true(tree_eval(t->a, values) >= 0);
+  check_dividends(t->a, values);
+  check_dividends(t->b, values);
+}
+
+/* Kernels divide what is not negative. */
+static void dividends_of_trees_are_not_negative(void **state) {
+  (void)state;
+  static const char *const cases[] = {"floordiv(30 - T, 32)", "mod(B - T, 7)", "floordiv(mod(-3*T, 5) - B, 4)",
+                                      "floordiv(-T, B + 1)",  "mod(N, 4)",     "floordiv(T*T - 40*B, S)"};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (int64_t n = 1; n <= 64; n++) {
+      world w = world_create();
+      const int64_t values[4] = {n, 16 * n, 16 * (1 + n % 16), 3 * (n % 6) - 9};
+      const sn_dimx *d = parse(&w, cases[i]);
+      const sn_dimx_tree *t = sn_dimx_as_tree(w.types, d);
+      int64_t value;
+      check_dividends(t, values);
+      assert_int_equal(sn_dimx_eval(d, values, &value), SN_OK);
+      assert_int_equal(tree_eval(t, values), value);
+      sn_arena_destroy(w.arena);
+    }
+}
+
 static void eval_errors(void **state) {
   (void)state;
   world w = world_create();
@@ -283,8 +309,13 @@ static void overflow_is_limit(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(simplifies),         cmocka_unit_test(facts),       cmocka_unit_test(symbols),
-      cmocka_unit_test(random_expressions), cmocka_unit_test(eval_errors), cmocka_unit_test(parse_errors),
+      cmocka_unit_test(simplifies),
+      cmocka_unit_test(facts),
+      cmocka_unit_test(symbols),
+      cmocka_unit_test(random_expressions),
+      cmocka_unit_test(dividends_of_trees_are_not_negative),
+      cmocka_unit_test(eval_errors),
+      cmocka_unit_test(parse_errors),
       cmocka_unit_test(overflow_is_limit),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
