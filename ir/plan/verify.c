@@ -374,12 +374,18 @@ static sn_code check_pair(const checker *c, const sn_step *s) {
                   "swaps others than states");
 }
 
+/* A scalar, or in an output's shape of ones. */
+static bool is_flag(const sn_type *t) {
+  for (int i = 0; i < t->rank; i++)
+    if (!sn_dimx_is_one(t->dim[i])) return false;
+  return t->elem == SN_ELEM_BOOL;
+}
+
 /* Blocks lie within the list; that they nest is checked for all steps together. */
 static sn_code check_control(const checker *c, const sn_step *s) {
   SN_TRY(check_use(c, s->from, false));
   const sn_type *flag = c->p->slot[s->from].type;
-  if (flag->elem != SN_ELEM_BOOL || flag->rank)
-    return bad_step(c, "bool[]", sn_type_text(c->scratch, flag), "its flag is no single bool");
+  if (!is_flag(flag)) return bad_step(c, "one bool", sn_type_text(c->scratch, flag), "its flag is no single bool");
   int64_t left = (int64_t)c->step_count - c->step - 1;
   if (s->block[0] < 1 || s->block[1] < 1 || (int64_t)s->block[0] + s->block[1] > left)
     return bad_step(c, sn_arena_printf(c->scratch, "1 or more each, %" PRId64 " follow", left),

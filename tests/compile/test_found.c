@@ -295,6 +295,23 @@ static void sizes_with_a_negative_part(void **state) {
       1, 32);
 }
 
+/* What decides a branch was refused where an output holds it, in another shape. */
+static void a_flag_that_is_an_output(void **state) {
+  (void)state;
+  check(
+      "sinter 1\n"
+      "body @yes {\n%1 = arg index 0 : f32[3]\n%2 = neg %1 : f32[3]\nreturn %2\n}\n"
+      "body @no {\n%1 = arg index 0 : f32[3]\n%2 = tanh %1 : f32[3]\nreturn %2\n}\n"
+      "graph @g {\n"
+      "%1 = input name \"x\" : f32[3]\n"
+      "%2 = input name \"b\" : bool[2]\n"
+      "%3 = all %2 axes [0] : bool[]\n"
+      "%4 = cond %3, %1 yes @yes no @no : f32[3]\n"
+      "%5 = reshape %3 shape [1] : bool[1]\n"
+      "output \"y\" = %4\noutput \"z\" = %5\n}\n",
+      1, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -315,6 +332,7 @@ int main(void) {
       cmocka_unit_test(positions_count_along_a_merged_axis),
       cmocka_unit_test(a_choice_of_what_may_be_nan_is_uncertain),
       cmocka_unit_test(sizes_with_a_negative_part),
+      cmocka_unit_test(a_flag_that_is_an_output),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
