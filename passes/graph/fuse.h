@@ -41,6 +41,7 @@ typedef struct sn_fuse {
   bool *copied;       /* by node position: scratch of a check: computed here, but another group stores it */
   int *group_of;      /* by node position; -1: free (leaves, views) */
   int **user, *users; /* by node position: positions of the nodes that use its results, and how many */
+  const int *readers; /* by value id: groups that read it from memory, where copies have users too; NULL: users tell */
   int group_count;
   sn_fuse_group *group;
   int64_t *dims; /* what symbols stand for when bytes are compared */

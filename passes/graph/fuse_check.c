@@ -66,8 +66,8 @@ int sn_fuse_outputs(const sn_fuse *s, int count, const int *node, sn_val *out) {
     if (s->copied[node[i]]) continue;
     for (int r = 0; r < x->result_count; r++) {
       sn_val v = x->first + (sn_val)r;
-      bool needed = s->kept[v];
-      for (int u = 0; u < s->users[node[i]] && !needed; u++) {
+      bool needed = s->kept[v] || (s->readers && s->readers[v] > 0);
+      for (int u = 0; !s->readers && u < s->users[node[i]] && !needed; u++) {
         int p = s->user[node[i]][u];
         if (holds(count, node, p)) continue;
         const sn_node *user = s->f->node[p];

@@ -180,14 +180,12 @@ static bool is_needed(const recompute *c, int group, int p) {
 }
 
 /* Part of each node of the group: nodes that read one another share one, numbered by the last of them; -1: of no use.
- * -> are there nodes of no use? */
-static bool find_parts(const recompute *c, int group, int *part) {
+ */
+static void find_parts(const recompute *c, int group, int *part) {
   const sn_fuse_group *g = &c->s->group[group];
-  bool unused = false;
   for (int i = 0; i < g->count; i++) part[i] = is_needed(c, group, g->node[i]) ? i : -1;
   for (int i = g->count; i-- > 0;) {
     const sn_node *n = c->s->f->node[g->node[i]];
-    unused = unused || part[i] < 0;
     for (int k = 0; k < n->arg_count && part[i] >= 0; k++) {
       int from = place_in(g, sn_fuse_position(c->s, sn_fuse_base(c->s, n->arg[k])));
       int old = from < 0 ? -1 : part[from];
@@ -196,7 +194,6 @@ static bool find_parts(const recompute *c, int group, int *part) {
         if (part[j] == old) part[j] = part[i];
     }
   }
-  return unused;
 }
 
 /* Is this a kernel? Copies are no outputs of the group that takes them. */
@@ -222,6 +219,7 @@ static bool is_whole(recompute *c, int group, const int *part, bool *apart) {
   int *node = SN_ARRAY(c->s->arena, g->count, int), n = nodes_of(g, part, -1, node);
   sn_fuse_kind kind;
   *apart = true;
+  if (g->count == 1) return true;
   if (!n || (!check_copies(c, group, n, node, &kind) && kind == g->kind)) return true;
   for (int i = 0; i < g->count; i++) {
     n = nodes_of(g, part, i, node);
@@ -233,7 +231,8 @@ static bool is_whole(recompute *c, int group, const int *part, bool *apart) {
 static bool is_sound(recompute *c, int group) {
   int *part = SN_ARRAY(c->s->arena, c->s->group[group].count, int);
   bool apart;
-  return !find_parts(c, group, part) || is_whole(c, group, part, &apart) || apart;
+  find_parts(c, group, part);
+  return is_whole(c, group, part, &apart) || apart;
 }
 
 /* ---- copying ----------------------------------------------------------------------------------------------------- */
@@ -254,13 +253,16 @@ static int *with_copies(const recompute *c, int group, const recipe *r, int *cou
   return node;
 }
 
-/* Do the groups that changed, and those that what leaves was computed in, stay kernels? */
+/* Do the groups that changed, and those that what leaves was computed in, stay kernels? Copies may read what only the
+ * group itself has read so far. */
 static bool all_sound(recompute *c, int count, const int *group) {
   bool sound = true;
   find_readers(c);
+  c->s->readers = c->readers;
   for (int i = 0; i < count && sound; i++) sound = is_sound(c, group[i]);
   for (int i = 0; i < c->leaving_count && sound; i++)
     sound = is_sound(c, c->s->group_of[sn_fuse_position(c->s, c->leaving[i])]);
+  c->s->readers = NULL;
   return sound;
 }
 
@@ -372,7 +374,8 @@ static void split(recompute *c, int group, const int *part) {
 static void drop_unused(recompute *c, int group) {
   int *part = SN_ARRAY(c->s->arena, c->s->group[group].count, int);
   bool apart;
-  if (find_parts(c, group, part) && !is_whole(c, group, part, &apart)) split(c, group, part);
+  find_parts(c, group, part);
+  if (!is_whole(c, group, part, &apart)) split(c, group, part);
 }
 
 void sn_fuse_recompute(sn_fuse *s) {
@@ -388,6 +391,8 @@ void sn_fuse_recompute(sn_fuse *s) {
   for (int p = s->f->node_count - 1; p >= 0; p--) { /* what new readers of a source allow */
     if (s->group_of[p] >= 0 && s->f->node[p]->result_count == 1) (void)try_value(&c, s->f->node[p]->first);
   }
+  s->readers = c.readers;
   for (int g = s->group_count; g-- > 0;)
     if (s->group[g].version >= 0) drop_unused(&c, g);
+  s->readers = NULL;
 }

@@ -312,6 +312,22 @@ static void a_flag_that_is_an_output(void **state) {
       1, 1);
 }
 
+/* A value that was computed again elsewhere took the number below it into memory, and the kernel had two shapes. */
+static void what_copies_read_is_stored(void **state) {
+  (void)state;
+  check(GRAPH("%1 = input name \"x\" : f32[B, T]\n"
+              "%2 = const value 0.5 : f32[B, T]\n"
+              "%3 = const value 1 : i32[]\n"
+              "%4 = index %1, %3, %3 : f32[]\n"
+              "%5 = broadcast %4 shape [B, T] axes [] : f32[B, T]\n"
+              "%6 = pow %2, %5 : f32[B, T]\n"
+              "%7 = pad %6 before [0, 0] after [2, 0] value 0 : f32[B + 2, T]\n"
+              "%8 = const value 0.25 : f32[B, T]\n"
+              "%9 = mul %6, %8 : f32[B, T]\n"
+              "output \"y\" = %7\noutput \"z\" = %9\n"),
+        2, 15);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -333,6 +349,7 @@ int main(void) {
       cmocka_unit_test(a_choice_of_what_may_be_nan_is_uncertain),
       cmocka_unit_test(sizes_with_a_negative_part),
       cmocka_unit_test(a_flag_that_is_an_output),
+      cmocka_unit_test(what_copies_read_is_stored),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
