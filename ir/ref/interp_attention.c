@@ -5,7 +5,8 @@
  * 3. per query row: softmax, weighted sum; for the gradient dp = dy.v, ds = p (dp - dy.y) score', then dq, dk, dv
  *
  * Bounds: an error d of a score changes its weight by the factor e^d; executions may use exp2 with a folded scale and
- * rescale running sums, which SLACK roundoffs cover. */
+ * rescale running sums, which SLACK roundoffs cover. What is multiplied by a weight of 0 without being finite may reach
+ * a result or not: blocks of hidden keys are skipped, single ones are not. Such results have no bound. */
 #include "ir/ref/eval.h"
 
 #define SLACK 64
@@ -171,6 +172,14 @@ static double y_bound(const heads *a, const softmax_stats *r, spot p, const doub
   return e + sn_rounding(a->q->elem, sn_unit(a->q->elem), y, e, 2);
 }
 
+/* Does a weight of 0 meet what is not finite, or may not be? */
+static bool meets_nan(const heads *a, spot p, const double *w, int64_t j) {
+  for (int64_t s = 0; s < a->S; s++)
+    if (w[s] == 0 && !isfinite(a->v->value[kv_at(a, p, s, a->E) + j] + a->v->bound[kv_at(a, p, s, a->E) + j]))
+      return true;
+  return false;
+}
+
 static void forward_row(const heads *a, spot p, double *w) {
   sn_tensor *y = a->e->out[0], *lse = a->e->out[1];
   int64_t at = row_at(a, p), base = at * a->S;
@@ -188,9 +197,9 @@ static void forward_row(const heads *a, spot p, double *w) {
       if (w[i] != 0) s += w[i] * a->v->value[kv_at(a, p, i, a->E) + j];
     y->value[y_at(a, p) + j] = s;
     if (a->e->bounds)
-      y->bound[y_at(a, p) + j] = isinf(r.doubt) ? INFINITY
-                                 : !r.seen      ? 0
-                                                : sn_settle(y->elem, s, y_bound(a, &r, p, w, base, j, s));
+      y->bound[y_at(a, p) + j] = isinf(r.doubt) || meets_nan(a, p, w, j) ? INFINITY
+                                 : !r.seen                               ? 0
+                                           : sn_settle(y->elem, s, y_bound(a, &r, p, w, base, j, s));
   }
 }
 
@@ -236,6 +245,8 @@ static num score_gradient(const heads *a, num p, num dp, num delta, int64_t at) 
 /* out[i ..] += x * y[k ..] with bounds; the rounding of a stored x counts. */
 static void add_row(const heads *a, sn_tensor *out, double *size, int64_t i, num x, const sn_tensor *y, int64_t k,
                     int64_t n) {
+  for (int64_t j = 0; x.v == 0 && a->e->bounds && j < n; j++)
+    if (!isfinite(y->value[k + j] + y->bound[k + j])) out->bound[i + j] = INFINITY;
   if (x.v == 0 && x.e == 0) return;
   double xe = x.e + a->u_store * (fabs(x.v) + x.e);
   for (int64_t j = 0; j < n; j++) out->value[i + j] += x.v * y->value[k + j];
@@ -246,13 +257,21 @@ static void add_row(const heads *a, sn_tensor *out, double *size, int64_t i, num
   }
 }
 
+static void forget_row(sn_tensor *out, int64_t i, int64_t n) {
+  for (int64_t j = 0; j < n; j++) out->bound[i + j] = INFINITY;
+}
+
 static void backward_row(const heads *a, const back *g, spot p) {
   int64_t row = row_at(a, p), base = row * a->S;
   num delta = dot(a, g->dy, y_at(a, p), g->y, y_at(a, p), a->E);
   for (int64_t s = 0; s < a->S; s++) {
     int64_t k = kv_at(a, p, s, a->D), v = kv_at(a, p, s, a->E);
-    num w = weight(a, g, base + s, row);
-    num ds = score_gradient(a, w, dot(a, g->dy, y_at(a, p), a->v, v, a->E), delta, base + s);
+    num w = weight(a, g, base + s, row), dp = dot(a, g->dy, y_at(a, p), a->v, v, a->E);
+    num ds = score_gradient(a, w, dp, delta, base + s);
+    if (w.v == 0 && a->e->bounds && !isfinite((dp.v - delta.v) * a->slope->value[base + s] + dp.e + delta.e)) {
+      forget_row(a->e->out[0], q_at(a, p), a->D);
+      forget_row(a->e->out[1], k, a->D);
+    }
     add_row(a, a->e->out[0], g->size[0], q_at(a, p), ds, a->k, k, a->D);
     add_row(a, a->e->out[1], g->size[1], k, ds, a->q, q_at(a, p), a->D);
     add_row(a, a->e->out[2], g->size[2], v, w, g->dy, y_at(a, p), a->E);

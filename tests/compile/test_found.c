@@ -328,6 +328,25 @@ static void what_copies_read_is_stored(void **state) {
         2, 15);
 }
 
+/* Keys that no query sees have no gradient, or that of 0 times NaN: either is right. */
+static void hidden_keys_and_nan(void **state) {
+  (void)state;
+  check(
+      "sinter 1\ndims { B: 1..9, T: 1..80 }\n"
+      "body @mask {\n"
+      "%1 = arg index 0 : i32[]\n%2 = arg index 1 : i32[]\n%3 = arg index 2 : i32[]\n%4 = arg index 3 : i32[]\n"
+      "%5 = le %4, %3 : bool[]\nreturn %5\n}\n"
+      "graph @g {\n"
+      "%1 = input name \"q\" : f32[B, 1, 2, 4]\n"
+      "%2 = input name \"k\" : f32[B, T, 2, 4]\n"
+      "%3, %4 = attention %1, %2, %2 scale 0.5 mask @mask : f32[B, 1, 2, 4], f32[B, 2, 1]\n"
+      "%5 = sqrt %3 : f32[B, 1, 2, 4]\n"
+      "%6 = sum %5 axes [0, 1, 2, 3] : f32[]\n"
+      "%7 = grad %6, %2 : f32[B, T, 2, 4]\n"
+      "output \"y\" = %3\noutput \"d\" = %7\n}\n",
+      2, 3);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -350,6 +369,7 @@ int main(void) {
       cmocka_unit_test(sizes_with_a_negative_part),
       cmocka_unit_test(a_flag_that_is_an_output),
       cmocka_unit_test(what_copies_read_is_stored),
+      cmocka_unit_test(hidden_keys_and_nan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

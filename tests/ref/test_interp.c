@@ -301,6 +301,25 @@ static void attention_gradient_agrees_with_the_derived_expansion(void **state) {
   world_destroy(&s.w);
 }
 
+/* No query of batch 0 sees key 3: what it holds meets weights of 0, in y and so in all gradients of its head. */
+static void what_a_hidden_key_holds_is_uncertain(void **state) {
+  (void)state;
+  setup s = setup_create();
+  sn_val y = attend(&s), wrt[3] = {s.q, s.k, s.v}, d[3];
+  sn_val seed = world_noise(&s.w, sn_g_type(&s.w.b, y), 9);
+  assert_int_equal(sn_derive(&s.w.b, 1, &y, &seed, 3, wrt, d), SN_OK);
+  s.w.arg[2]->value[3 * 4] = NAN; /* v of batch 0, key 3, key head 0, element 0 */
+  const sn_tensor *a = world_value(&s.w, y, RUN_BOUNDS);
+  for (int i = 0; i < 48; i++) {
+    bool met = i / 24 == 0 && i / 2 % 4 < 2 && i % 2 == 0;
+    assert_true(met ? isinf(a->bound[i]) : a->bound[i] < 1e-12 && isfinite(a->value[i]));
+  }
+  const sn_tensor *dq = world_value(&s.w, d[0], RUN_BOUNDS), *dk = world_value(&s.w, d[1], RUN_BOUNDS);
+  for (int64_t i = 0; i < dq->count; i++) assert_true(isinf(dq->bound[i]) == (i / 36 == 0 && i / 3 % 4 < 2));
+  for (int64_t i = 0; i < dk->count; i++) assert_true(isinf(dk->bound[i]) == (i / 24 == 0 && i / 3 % 2 == 0));
+  world_destroy(&s.w);
+}
+
 /* ---- bounds ---- */
 
 static void exact_operations_have_no_bound(void **state) {
@@ -551,6 +570,7 @@ int main(void) {
       cmocka_unit_test(attention_agrees_with_its_definition),
       cmocka_unit_test(attention_agrees_with_its_expansion),
       cmocka_unit_test(attention_gradient_agrees_with_the_derived_expansion),
+      cmocka_unit_test(what_a_hidden_key_holds_is_uncertain),
       cmocka_unit_test(exact_operations_have_no_bound),
       cmocka_unit_test(outcomes_that_may_flip_are_uncertain),
       cmocka_unit_test(negative_beyond_doubt_is_nan),
