@@ -17,7 +17,8 @@ struct sn_tokenizer {
   bool chars;
   int vocab;
   piece *piece;   /* by id */
-  int32_t *id_of; /* by code point, -1: none; NULL for bytes */
+  int32_t *id_of; /* by code point below `points`, -1: none; NULL for bytes */
+  int32_t points;
 };
 
 sn_tokenizer *sn_tokenizer_byte(sn_arena *arena) {
@@ -69,14 +70,16 @@ static sn_loc place(const char *what, const char *text, size_t at) {
   return loc;
 }
 
-static sn_tokenizer *new_char(sn_arena *arena, const bool *seen) {
+/* points: one above the last that was seen */
+static sn_tokenizer *new_char(sn_arena *arena, const bool *seen, int32_t points) {
   sn_tokenizer *t = SN_NEW(arena, sn_tokenizer);
   t->chars = true;
-  for (int32_t p = 0; p < POINTS; p++) t->vocab += seen[p];
+  t->points = points;
+  for (int32_t p = 0; p < points; p++) t->vocab += seen[p];
   t->piece = SN_ARRAY(arena, t->vocab + 1, piece);
-  t->id_of = SN_ARRAY(arena, POINTS, int32_t);
+  t->id_of = SN_ARRAY(arena, points, int32_t);
   int id = 0;
-  for (int32_t p = 0; p < POINTS; p++) {
+  for (int32_t p = 0; p < points; p++) {
     t->id_of[p] = seen[p] ? id : -1;
     if (seen[p]) t->piece[id++] = encode(p);
   }
@@ -85,6 +88,7 @@ static sn_tokenizer *new_char(sn_arena *arena, const bool *seen) {
 
 sn_code sn_tokenizer_char(sn_arena *arena, sn_diags *diags, const char *text, size_t bytes, sn_tokenizer **out) {
   bool *seen = SN_ARRAY(arena, POINTS, bool);
+  int32_t points = 0;
   if (!bytes) return sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "a character tokenizer needs text, found none");
   for (size_t at = 0; at < bytes;) {
     int used;
@@ -92,9 +96,10 @@ sn_code sn_tokenizer_char(sn_arena *arena, sn_diags *diags, const char *text, si
     if (p < 0)
       return sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "byte %zu of the text is not UTF-8; use --tokenizer byte", at);
     seen[p] = true;
+    if (p >= points) points = p + 1;
     at += (size_t)used;
   }
-  *out = new_char(arena, seen);
+  *out = new_char(arena, seen, points);
   return SN_OK;
 }
 
@@ -105,7 +110,7 @@ static sn_code encode_chars(const sn_tokenizer *t, sn_diags *diags, const char *
     int32_t p = decode((const unsigned char *)text + at, bytes - at, &used);
     if (p < 0)
       return sn_fail(diags, SN_ERR_INPUT, place(what, text, at), "byte 0x%02x is not UTF-8", (unsigned char)text[at]);
-    if (t->id_of[p] < 0) {
+    if (p >= t->points || t->id_of[p] < 0) {
       sn_fail(diags, SN_ERR_INPUT, place(what, text, at),
               "character '%.*s' (U+%04X) is not in the vocabulary of the model", used, text + at, (unsigned)p);
       sn_fail_expected(diags, "one of the %d characters of its training text", t->vocab);
@@ -179,7 +184,7 @@ static sn_code parse_vocab(sn_arena *arena, sn_diags *diags, const char *file, c
                      "entry %zu of \"vocab\" is not one character above the one before", i);
     seen[last = p] = true;
   }
-  *out = new_char(arena, seen);
+  *out = new_char(arena, seen, last + 1);
   return SN_OK;
 }
 

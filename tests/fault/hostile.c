@@ -318,6 +318,63 @@ static void make_plans(void) {
   plan("unknown-kind-of-code.plan", "", &b, 0, SN_PLAN_VERSION);
 }
 
+/* ---- executables: what stands behind the program ------------------------------------------------------------------
+ */
+
+/* Plan, weights, tokenizer and settings, each at `at` of `bytes`, and a checksum that fits empty parts. */
+static void executable(const char *name, uint64_t at, uint64_t bytes) {
+  FILE *f = begin(name, 3, "carries no model");
+  put(f,
+      "\x7f"
+      "ELF of no use.",
+      16);
+  for (int i = 0; i < 4; i++) put_int(f, at, 8);
+  for (int i = 0; i < 4; i++) put_int(f, bytes, 8);
+  put_int(f, 0, 8);
+  put(f, "SNEXE001", 8);
+  fclose(f);
+}
+
+static void make_executables(void) {
+  executable("part-starts-past-the-end.exe", 17, 0);
+  executable("part-ends-past-the-end.exe", 8, 9);
+  executable("part-end-wraps.exe", 8, UINT64_MAX - 3);
+  executable("part-at-2-64-minus-1.exe", UINT64_MAX, 2);
+  executable("wrong-checksum.exe", 0, 16);
+  FILE *f = begin("trailer-cut-off.exe", 3, "carries no model");
+  put(f,
+      "\x7f"
+      "ELFSNEXE001",
+      12);
+  fclose(f);
+}
+
+/* ---- entries of the object cache ----------------------------------------------------------------------------------
+ */
+
+static void entry(const char *name, uint64_t key, uint64_t code, uint64_t features, uint64_t at, uint64_t workspace) {
+  static const char payload[16] = "keyavxcodecodeco";
+  FILE *f = begin(name, 3, "damaged");
+  put(f, "SNCACHE1", 8);
+  put_int(f, key, 8), put_int(f, code, 8), put_int(f, sn_hash_bytes(payload, sizeof payload, 3), 8);
+  put_int(f, at, 8), put_int(f, workspace, 8), put_int(f, 0, 4), put_int(f, features, 4);
+  put(f, payload, sizeof payload);
+  fclose(f);
+}
+
+static void make_entries(void) {
+  entry("key-past-the-end.code", 17, 0, 0, 0, 0);
+  entry("sum-of-sizes-wraps.code", 3, UINT64_MAX - 2, 16, 0, 0);
+  entry("features-past-the-end.code", 3, 10, 0xffffffff, 0, 0);
+  entry("code-one-too-long.code", 3, 11, 3, 0, 0);
+  entry("starts-past-the-end.code", 3, 10, 3, 10, 0);
+  entry("starts-before.code", 3, 10, 3, UINT64_MAX, 0);
+  entry("workspace-below-0.code", 3, 10, 3, 0, UINT64_MAX);
+  FILE *f = begin("header-cut-off.code", 3, "damaged");
+  put(f, "SNCACHE1", 8);
+  fclose(f);
+}
+
 /* ---- graph texts ------------------------------------------------------------------------------------------------- */
 
 static void nested(const char *name, const char *head, const char *word, int n, const char *tail) {
@@ -413,6 +470,8 @@ int main(int argc, char **argv) {
   make_arrays();
   make_checkpoints();
   make_plans();
+  make_executables();
+  make_entries();
   make_graphs();
   make_json();
   return fclose(manifest) != 0;

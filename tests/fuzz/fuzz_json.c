@@ -1,12 +1,14 @@
-/* Fuzz target: any bytes as tokenizer.json, settings.json and run.json. What is accepted must print, and read back the
- * same.
- */
+/* Fuzz target: any bytes as tokenizer.json, settings.json, run.json and metrics.jsonl, and as the text that a tokenizer
+ * is made of. What is accepted must print, and read back the same. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/io/metrics.h"
 #include "runtime/io/recipe.h"
 #include "runtime/io/settings.h"
 #include "runtime/io/tokenizer.h"
+#include "tests/fuzz/files.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes);
 
@@ -32,6 +34,26 @@ static void use_tokenizer(const input *in, const sn_tokenizer *t) {
   if (!sn_tokenizer_encode(t, in->diags, "text", in->text, in->bytes, &ids, &count)) free(ids);
 }
 
+/* A tokenizer of the text's own characters takes it, and gives it back. */
+static int characters(void *arg) {
+  const input *in = arg;
+  sn_tokenizer *t;
+  int32_t *ids = NULL;
+  int64_t count = 0;
+  if (sn_tokenizer_char(in->arena, in->diags, in->text, in->bytes, &t)) return 0;
+  if (sn_tokenizer_encode(t, in->diags, "text", in->text, in->bytes, &ids, &count)) abort();
+  size_t at = 0;
+  for (int64_t i = 0; i < count; i++) {
+    int length = 0;
+    const char *piece = sn_tokenizer_piece(t, ids[i], &length);
+    if (!piece || at + (size_t)length > in->bytes || memcmp(in->text + at, piece, (size_t)length)) abort();
+    at += (size_t)length;
+  }
+  if (at != in->bytes) abort();
+  free(ids);
+  return 0;
+}
+
 static int tokenizer(void *arg) {
   const input *in = arg;
   sn_tokenizer *t, *back;
@@ -52,6 +74,19 @@ static int settings(void *arg) {
   sn_run_settings_print(&text, &s);
   if (sn_run_settings_parse(in->arena, in->diags, "again", text.at, (size_t)text.count, &back)) abort();
   if (strcmp(s.model, back.model) || strcmp(s.settings, back.settings) || s.seed != back.seed) abort();
+  for (int64_t ids = 0; ids <= 512; ids += 256) (void)!sn_run_settings_check_ids(&s, in->diags, "fuzz", ids, 256);
+  return 0;
+}
+
+/* Columns have one length; numbers are finite. */
+static int metrics(void *arg) {
+  const input *in = arg;
+  int count;
+  double *x, *y;
+  const char *path = file_of(in->text, in->bytes);
+  if (sn_metrics_read(in->arena, in->diags, path, "step", "val_loss", &count, &x, &y)) return 0;
+  for (int i = 0; i < count; i++)
+    if (!isfinite(x[i]) || !isfinite(y[i])) abort();
   return 0;
 }
 
@@ -72,6 +107,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes) {
   (void)sn_protect(tokenizer, &in);
   (void)sn_protect(settings, &in);
   (void)sn_protect(recipe, &in);
+  (void)sn_protect(metrics, &in);
+  (void)sn_protect(characters, &in);
   sn_diags_destroy(in.diags);
   sn_arena_destroy(in.arena);
   return 0;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# seeds.sh BUILD TREE OUT: good and hostile files for every fuzz target to start from, in OUT/TARGET.
+# seeds.sh BUILD TREE OUT: good and hostile files for every fuzz target to start from, in OUT/TARGET, and for readers of
+# texts the words of those files, OUT/TARGET.dict.
 # BUILD holds a sinter (no code generator is needed) and tests/hostile.
 set -euo pipefail
 build=$1 tree=$2 out=$3
@@ -7,7 +8,7 @@ sinter=$build/sinter
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export XDG_CACHE_HOME=$scratch/cache ASAN_OPTIONS=detect_leaks=0
-for target in graph_text kernel_text plan safetensors npy checkpoint json lex_types; do mkdir -p "$out/fuzz_$target"; done
+for target in graph_text kernel_text plan safetensors npy checkpoint json lex_types payload cache set; do mkdir -p "$out/fuzz_$target"; done
 mkdir "$scratch/hostile"
 "$build/tests/hostile" "$scratch/hostile"
 # put TARGET FILE [COMMAND...]: the file, or what the command makes of it
@@ -20,6 +21,7 @@ put() {
   if [ $# = 0 ]; then cp "$file" "$to"; else "$@" <"$file" >"$to"; fi
 }
 without_frame() { tail -c +17 | head -c -16; } # of checkpoints: magic, length, checksum
+without_trailer() { head -c -16; }              # of executables: checksum, magic
 without_header() { tail -c +33; }              # of plans
 
 "$sinter" train "$tree/tests/cli/table.c" --data "$tree/LICENSE" --set context=4 --tokenizer char --batch 1 --eval-batches 1 --steps 1 --target ref --out "$scratch/run" 2>/dev/null
@@ -41,3 +43,17 @@ done
 for f in "$tree"/tests/parity/data/*.npy "$scratch"/hostile/*.npy; do put npy "$f"; done
 for f in "$scratch"/run/checkpoints/*.ckpt "$scratch"/hostile/*.ckpt; do put checkpoint "$f" without_frame; put checkpoint "$f"; done
 for f in "$scratch"/run/*.json "$scratch"/hostile/*.json; do put json "$f"; done
+for f in "$scratch"/hostile/*.exe; do put payload "$f" without_trailer; put payload "$f"; done
+{ head -c 256 "$scratch/run/model.safetensors"; for word in 0 0 64 64 128 64 64 0; do printf "\\x$(printf %02x "$word")\\0\\0\\0\\0\\0\\0\\0"; done; } >"$scratch/good.exe"
+put payload "$scratch/good.exe"
+for f in "$scratch"/hostile/*.code; do put cache "$f"; done
+for set in layers=3 vocab=9007199254740992 vocab=9007199254740993 rate=1e-3 rate=inf rate=nan bias=true bias=false bias=2 layers layers= =3 =\
+  layers=2147483648 layers=1.5 layers=0x10 layer=3 x=1 "layers=2
+vocab=5
+rate=-0.25
+bias=0"; do
+  printf '%s' "$set" >"$scratch/set" && put set "$scratch/set"
+done
+for target in graph_text kernel_text plan lex_types json set; do
+  cat "$out/fuzz_$target"/* | LC_ALL=C grep -aoE '[A-Za-z_][A-Za-z_0-9]{1,15}' | sort | uniq -c | sort -rn | awk 'NR <= 400 { printf "\"%s\"\n", $2 }' >"$out/fuzz_$target.dict"
+done
