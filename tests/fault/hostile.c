@@ -155,7 +155,7 @@ static void make_bloated(void) {
 /* ---- arrays ------------------------------------------------------------------------------------------------------ */
 
 static void array(const char *name, const char *message, int version, int length, const char *header, int data) {
-  FILE *f = begin(name, 3, message);
+  FILE *f = begin(name, message ? 3 : 0, message ? message : "");
   put(f, "\x93NUMPY", 6);
   put_int(f, (uint64_t)version, 1);
   put_int(f, 0, 1);
@@ -187,6 +187,11 @@ static void make_arrays(void) {
   array("version-9.npy", "", 9, -1, ARRAY("'<f4'", "False", "(1,)"), 4);
   array("no-shape.npy", "", 1, -1, "{'descr': '<f4', 'fortran_order': False, }\n", 4);
   array("two-shapes.npy", "", 1, -1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'shape': (2,), }\n", 4);
+  array("no-comma-at-the-end.npy", NULL, 1, -1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}\n", 4);
+  array("small-integers.npy", NULL, 1, -1, ARRAY("'|i1'", "False", "(200,)"), 200);
+  array("large-integers.npy", NULL, 2, -1, ARRAY("'<i8'", "False", "(2, 3)"), 48);
+  array("bools-above-1.npy", NULL, 1, -1, ARRAY("'|b1'", "False", "(7,)"), 7);
+  array("nothing.npy", NULL, 1, -1, ARRAY("'<f2'", "False", "(4, 0)"), 0);
   array("code-in-the-header.npy", "", 1, -1, "__import__('os').system('true')\n", 4);
 }
 
@@ -424,6 +429,44 @@ static void make_graphs(void) {
        "output \"y\" = %2\n}\n");
 }
 
+/* ---- kernel texts ------------------------------------------------------------------------------------------------ */
+
+#define KERNEL(body) "kernel k(x: in f32, y: out f32, N: size 1..8) grid(2) {\n" body "}\n"
+#define CONST "%1 = const 1 : f32[1,1]\n"
+
+static void make_kernels(void) {
+  nested("brackets-100000.kernel", "kernel k(x: in f32, y: out f32) grid(2) {\n%1 = load x[", "(", 100000, "");
+  nested("operands-100000.kernel", KERNEL("%1 = add 1"), ", 1", 100000, "");
+  nested("loops-in-10000-loops.kernel", "kernel k(x: in f32) grid(2) {\n", "for i = 0 to 4 step 1 {\n", 10000, "");
+  nested("parameters-100000.kernel", "kernel k(x: in f32", ", x: in f32", 100000, ") grid(1) { }");
+  text("extents-over-64-bits.kernel", 3, "", KERNEL("%1 = const 1 : f32[99999999999999999999,1]\n"));
+  text("extents-multiply-to-0.kernel", 3, "out of range", KERNEL("%1 = const 1 : f32[4294967296,4294967296]\n"));
+  text("tile-too-large.kernel", 3, "out of range", KERNEL("%1 = const 1 : f32[65536,65536]\n"));
+  text("unknown-type.kernel", 3, "unknown element type", KERNEL("%1 = const 1 : f33[1,1]\n"));
+  text("unknown-type-of-a-parameter.kernel", 3, "unknown element type", "kernel k(x: in f33) grid(1) {\n}\n");
+  text("unknown-role.kernel", 3, "in, out, inout or size", "kernel k(x: f32) grid(1) {\n}\n");
+  text("unknown-index.kernel", 3, "unknown index function", KERNEL("%1 = load x[isqrt(N, 2) : 0, 1] : f32[1,4]\n"));
+  text("buffer-that-is-none.kernel", 3, "a buffer", KERNEL("%1 = load 7[0 : 0, 1] : f32[1,4]\n"));
+  text("value-that-is-no-buffer.kernel", 3, "", KERNEL(CONST "%2 = load %1[0 : 0, 1] : f32[1,4]\n"));
+  text("numbers-compared.kernel", 3, "one of them a value", KERNEL("%1 = lt 1, 2 : bool[1,1]\n"));
+  text("yields-less-than-carried.kernel", 3, "carries 1 values yields 0",
+       KERNEL(CONST "%2 = for i = 0 to 4 step 1 carry %3 = %1 {\n}\n"));
+  text("branches-yield-unlike.kernel", 3, "yield", KERNEL("if N {\n" CONST "yield %1\n} else {\n}\n"));
+  text("size-upside-down.kernel", 3, "bounds", "kernel k(N: size 8..1) grid(1) {\n}\n");
+  text("size-by-steps-of-0.kernel", 3, "bounds", "kernel k(N: size 1..8 step 0) grid(1) {\n}\n");
+  text("aligned-to-0.kernel", 3, "alignment", "kernel k(x: in f32 align 0) grid(1) {\n}\n");
+  text("two-of-one-name.kernel", 3, "name", "kernel k(x: in f32, x: in f32) grid(1) {\n}\n");
+  text("named-as-a-grid.kernel", 3, "name", "kernel k(g0: size 1..8) grid(1) {\n}\n");
+  text("grid-of-4.kernel", 3, "", "kernel k(x: in f32) grid(1, 1, 1, 1) {\n}\n");
+  text("grid-of-a-grid.kernel", 3, "", "kernel k(x: in f32) grid(g0) {\n}\n");
+  text("divided-by-0.kernel", 3, "not positive", KERNEL("%1 = load x[N / 0 : 0, 1] : f32[1,4]\n"));
+  text("rest-of-0.kernel", 3, "not positive", KERNEL("%1 = load x[N % 0 : 0, 1] : f32[1,4]\n"));
+  text("index-over-64-bits.kernel", 3, "", KERNEL("%1 = load x[99999999999999999999 : 0, 1] : f32[1,4]\n"));
+  text("read-after-its-block.kernel", 3, "scope",
+       KERNEL("for i = 0 to 4 step 1 {\n" CONST "}\nstore y[0 : 0, 1], %1\n"));
+  text("cut-off.kernel", 3, "the end of the text", "kernel k(x: in f32) grid(1) {\n  %1 = load ");
+}
+
 /* ---- files of a run folder: members of JSON ---------------------------------------------------------------------- */
 
 static void make_json(void) {
@@ -473,6 +516,7 @@ int main(int argc, char **argv) {
   make_executables();
   make_entries();
   make_graphs();
+  make_kernels();
   make_json();
   return fclose(manifest) != 0;
 }

@@ -10,13 +10,14 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes);
 
 typedef struct input {
   sn_arena *arena;
+  sn_diags *diags;
   const char *text;
   size_t bytes;
 } input;
 
 static void all_tokens(const input *in) {
   sn_lexer x;
-  sn_lex_begin(&x, in->arena, NULL, "fuzz", in->text, in->bytes);
+  sn_lex_begin(&x, in->arena, in->diags, "fuzz", in->text, in->bytes);
   while (x.token.kind != SN_TOKEN_END) sn_lex_next(&x);
 }
 
@@ -36,7 +37,7 @@ static int parse_all(void *arg) {
   const sn_type *type = NULL;
   sn_types *t = sn_types_create(in->arena);
   all_tokens(in);
-  sn_lex_begin(&x, in->arena, NULL, "fuzz", in->text, in->bytes);
+  sn_lex_begin(&x, in->arena, in->diags, "fuzz", in->text, in->bytes);
   if (sn_lex_is(&x, "dims")) {
     if (sn_symbols_parse(&x, t)) return SN_OK;
   } else {
@@ -49,8 +50,9 @@ static int parse_all(void *arg) {
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes) {
-  input in = {sn_arena_create(), (const char *)data, bytes};
+  input in = {sn_arena_create(), sn_diags_create(), (const char *)data, bytes};
   (void)sn_protect(parse_all, &in);
+  sn_diags_destroy(in.diags);
   sn_arena_destroy(in.arena);
   return 0;
 }

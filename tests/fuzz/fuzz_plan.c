@@ -24,6 +24,7 @@ static void round_trip(sn_arena *arena, const sn_plan *p) {
 
 typedef struct input {
   sn_arena *arena;
+  sn_diags *diags;
   const unsigned char *data;
   size_t bytes;
 } input;
@@ -42,22 +43,24 @@ static int read_forged(void *arg) {
     forged[24 + i] = (unsigned char)(checksum >> 8 * i);
   }
   if (in->bytes) memcpy(forged + HEADER, in->data, in->bytes);
-  if (sn_plan_read(in->arena, NULL, "fuzz", forged, count, &p) == SN_OK) round_trip(in->arena, p);
+  if (sn_plan_read(in->arena, in->diags, "fuzz", forged, count, &p) == SN_OK) round_trip(in->arena, p);
   return SN_OK;
 }
 
 static int read_text(void *arg) {
   input *in = arg;
   sn_plan *p = NULL;
-  if (sn_plan_parse(in->arena, NULL, "fuzz", (const char *)in->data, in->bytes, &p) == SN_OK) round_trip(in->arena, p);
-  if (sn_plan_read(in->arena, NULL, "fuzz", in->data, in->bytes, &p) == SN_OK) round_trip(in->arena, p);
+  if (sn_plan_parse(in->arena, in->diags, "fuzz", (const char *)in->data, in->bytes, &p) == SN_OK)
+    round_trip(in->arena, p);
+  if (sn_plan_read(in->arena, in->diags, "fuzz", in->data, in->bytes, &p) == SN_OK) round_trip(in->arena, p);
   return SN_OK;
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t bytes) {
-  input in = {sn_arena_create(), data, bytes};
+  input in = {sn_arena_create(), sn_diags_create(), data, bytes};
   (void)sn_protect(read_forged, &in);
   (void)sn_protect(read_text, &in);
+  sn_diags_destroy(in.diags);
   sn_arena_destroy(in.arena);
   return 0;
 }

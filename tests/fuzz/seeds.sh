@@ -43,6 +43,13 @@ done
 for f in "$tree"/tests/parity/data/*.npy "$scratch"/hostile/*.npy; do put npy "$f"; done
 for f in "$scratch"/run/checkpoints/*.ckpt "$scratch"/hostile/*.ckpt; do put checkpoint "$f" without_frame; put checkpoint "$f"; done
 for f in "$scratch"/run/*.json "$scratch"/hostile/*.json; do put json "$f"; done
+for f in "$scratch"/hostile/*.kernel; do [ "$(stat -c %s "$f")" -gt 65536 ] || put kernel_text "$f"; done
+json() { printf '%b' "$1" >"$scratch/json" && put json "$scratch/json"; }
+json '{"type": "byte"}\n'
+json '{"type": "char", "vocab": ["\t", " ", "\\"", "a", "\\\\", "\u00e9", "\u20ac", "\U0001f600"]}'
+json 'a text,\nin two lines: \u00e9 \u20ac \U0001f600 \xc3'
+json '{"model": "\\"m\\\\ \\n\\t\\u0001\u00e9\u20ac\U0001f600", "settings": "", "source": "", "ring": 1, "seed": -1, "ids": 256, "precision": "bf16"}'
+json '{"step": 1, "val_loss": 2.5}\n{"step": 2, "val_loss": null}\n{"step": 20, "val_loss": 1}\n[1]\n{"step": 3, "val'
 for f in "$scratch"/hostile/*.exe; do put payload "$f" without_trailer; put payload "$f"; done
 { head -c 256 "$scratch/run/model.safetensors"; for word in 0 0 64 64 128 64 64 0; do printf "\\x$(printf %02x "$word")\\0\\0\\0\\0\\0\\0\\0"; done; } >"$scratch/good.exe"
 put payload "$scratch/good.exe"
@@ -54,6 +61,12 @@ rate=-0.25
 bias=0"; do
   printf '%s' "$set" >"$scratch/set" && put set "$scratch/set"
 done
+
+# what unit tests give to parsers
+for test in base_test_lex types_test_dim types_test_type kernel_test_text kernel_test_kinterp graph_test_parse_errors graph_test_text graph_test_verify plan_test_binary plan_test_flow plan_test_text plan_test_verify; do
+  SN_SEEDS=$out "$build/tests/$test" >"$scratch/$test.log" 2>&1 || { cat "$scratch/$test.log" >&2; exit 1; }
+done
+
 for target in graph_text kernel_text plan lex_types json set; do
-  cat "$out/fuzz_$target"/* | LC_ALL=C grep -aoE '[A-Za-z_][A-Za-z_0-9]{1,15}' | sort | uniq -c | sort -rn | awk 'NR <= 400 { printf "\"%s\"\n", $2 }' >"$out/fuzz_$target.dict"
+  find "$out/fuzz_$target" -type f -exec cat {} + | LC_ALL=C grep -aoE '[A-Za-z_][A-Za-z_0-9]{1,15}' | LC_ALL=C sort | uniq -c | LC_ALL=C sort -k1,1rn -k2 | awk 'NR <= 400 { printf "\"%s\"\n", $2 }' >"$out/fuzz_$target.dict"
 done
