@@ -1,22 +1,25 @@
 /* Gradients against differences, and values against the source: what is wrong before the interpreter sees it.
  *
  *   1. Outputs that need no gradient, interpreted without any pass, against the graph after the pass `grad`.
- *   2. For each grad node: a graph of its loss alone, where every value that it differentiates by has an input added
- *      to it, and what `stop` gives is an input with its value. Inner grads are left to the pass.
+ *   2. In f64 throughout, constants too, for each grad node: a graph of its loss alone, where every value that it
+ * differentiates by has an input added to it, and what `stop` gives is an input with its value. Inner grads are left to
+ * the pass.
  *   3. Along a random direction: (L(h) - L(-h)) / 2h for h and h / 2, against the sum of direction times gradient.
- *      The tolerance is what the two differences differ by, what those to either side do (a kink), and the rounding of
- *      f64 and of constants; where they do not settle (a jump) nothing is said. Wrong is what differs along two
- * directions. */
+ *      The tolerance is what the two differences differ by, what those to either side do (a kink), and the bounds that
+ *      the interpreter states for the rounding of the loss and of each gradient: these know of terms that cancel. Where
+ *      differences do not settle (a jump) nothing is said. Wrong is what differs along two directions. */
 #include <math.h>
 #include <string.h>
 
 #include "backends/faults/bisect.h"
+#include "backends/faults/widen.h"
 #include "ir/base/rng.h"
 #include "ir/ops/ops.h"
 #include "passes/passes.h"
 
 typedef struct checking {
-  const sn_case *c;
+  const sn_case *c; /* of gradients: in f64 */
+  bool wide;
   sn_arena *arena;
   sn_diags *diags;
   const char *what;
@@ -42,6 +45,7 @@ typedef struct rebuilt {
 
 static sn_code begin(const checking *x, rebuilt *r) {
   SN_TRY(sn_case_parse(x->c, x->arena, x->diags, &r->m));
+  if (x->wide) SN_TRY(sn_module_widen(r->m, x->diags));
   r->f = sn_module_find(r->m, x->c->graph);
   r->b = sn_build_begin(sn_func_successor(r->f), x->diags);
   r->map = SN_ARRAY(x->arena, r->f->value_count + 1, sn_val);
@@ -109,8 +113,8 @@ typedef struct loss {
   rebuilt r;
   sn_binding *data; /* of the case, then "d.N" and "stop.N" */
   int data_count;
-  sn_val value;     /* the loss, in the finished function */
-  double constants; /* what rounding of a rule's constants to the types of the graph may change, relatively */
+  sn_val value;    /* the loss, in the finished function */
+  double rounding; /* of the loss, at the point itself */
 } loss;
 
 /* Values of every stop at the point itself. */
@@ -145,15 +149,6 @@ static bool is_wrt(const sn_node *g, sn_val v) {
   return false;
 }
 
-/* Gradients have the types of the values, and so have the constants in them, as 1/ln 2 of log2: some in a chain. */
-static double roundings(const sn_func *f) {
-  enum { CHAIN = 16 };
-  double unit = sn_elem_roundoff(SN_ELEM_F32);
-  for (int i = 0; i < f->node_count; i++)
-    for (int k = 0; k < f->node[i]->result_count; k++) unit = fmax(unit, sn_elem_roundoff(f->node[i]->type[k]->elem));
-  return CHAIN * unit;
-}
-
 static sn_code build_loss(const checking *x, int grad, loss *l) {
   sn_tensor **frozen;
   SN_TRY(stops(x, grad, &frozen));
@@ -181,11 +176,10 @@ static sn_code build_loss(const checking *x, int grad, loss *l) {
   SN_TRY(flat(x, r->m));
   r->f = sn_module_find(r->m, x->c->graph);
   l->value = r->f->output[0].value;
-  l->constants = roundings(r->f);
   return SN_OK;
 }
 
-/* The gradients that the pass makes: values of the results of the grad node. */
+/* The gradients that the pass makes: values of the results of the grad node, with bounds. */
 static sn_code gradients_of(const checking *x, int grad, sn_tensor ***out) {
   rebuilt r;
   SN_TRY(begin(x, &r));
@@ -198,15 +192,20 @@ static sn_code gradients_of(const checking *x, int grad, sn_tensor ***out) {
   SN_TRY(flat(x, r.m));
   const sn_func *f = sn_module_find(r.m, x->c->graph);
   sn_tensor **values;
-  SN_TRY(sn_case_interpret(x->c, f, false, x->arena, x->diags, &values));
+  SN_TRY(sn_case_interpret(x->c, f, true, x->arena, x->diags, &values));
   *out = SN_ARRAY(x->arena, count + 1, sn_tensor *);
   for (int k = 0; k < count; k++) (*out)[k] = values[f->output[k].value]; /* outputs are sorted by name */
   return SN_OK;
 }
 
-/* The loss with `moved` added to one of the values that it is differentiated by. */
-static sn_code loss_at(const checking *x, const loss *l, const sn_node *g, int wrt, const sn_tensor *direction,
-                       double h, double *out) {
+typedef struct move {
+  int wrt; /* operand of the grad node; 0: nothing moves */
+  const sn_tensor *along;
+  double by;
+} move;
+
+/* The loss with a move added to one of the values that it is differentiated by. bound: NULL, or of its rounding */
+static sn_code loss_at(const checking *x, const loss *l, const sn_node *g, move m, double *out, double *bound) {
   sn_arena *scratch = sn_arena_create();
   sn_binding *data = SN_ARRAY(x->arena, l->data_count + g->arg_count + 1, sn_binding);
   int count = l->data_count;
@@ -222,14 +221,16 @@ static sn_code loss_at(const checking *x, const loss *l, const sn_node *g, int w
     const sn_type *type = l->r.f->node[i]->type[0];
     for (int d = 0; d < type->rank && !code; d++) code = sn_dimx_eval(type->dim[d], x->c->dims, &extent[d]);
     if (!code) code = sn_tensor_create(scratch, type->elem, type->rank, extent, &t);
-    for (int64_t e = 0; !code && g->arg[k] == g->arg[wrt] && e < t->count; e++) t->value[e] = h * direction->value[e];
+    bool moves = m.wrt && g->arg[k] == g->arg[m.wrt];
+    for (int64_t e = 0; !code && moves && e < t->count; e++) t->value[e] = m.by * m.along->value[e];
     if (!code) data[count++] = (sn_binding){name, t};
   }
   sn_case c = *x->c;
   c.data = data, c.data_count = count;
   sn_tensor **values;
-  if (!code) code = sn_case_interpret(&c, l->r.f, false, scratch, x->diags, &values);
+  if (!code) code = sn_case_interpret(&c, l->r.f, bound != NULL, scratch, x->diags, &values);
   if (!code) *out = values[l->value]->value[0];
+  if (!code && bound) *bound = values[l->value]->bound ? values[l->value]->bound[0] : 0;
   sn_arena_destroy(scratch);
   return code;
 }
@@ -238,16 +239,18 @@ typedef struct slope {
   double value, error; /* error: INFINITY where it does not settle */
 } slope;
 
-static sn_code slope_of(const checking *x, const loss *l, const sn_node *g, int wrt, const sn_tensor *v, double h,
-                        slope *out) {
-  double at[5];
-  for (int i = 0; i < 5; i++) SN_TRY(loss_at(x, l, g, wrt, v, (i - 2) * h / 2, &at[i]));
-  double wide = (at[4] - at[0]) / (2 * h), narrow = (at[3] - at[1]) / h;
-  double left = (at[2] - at[1]) / (h / 2), right = (at[3] - at[2]) / (h / 2), size = 0;
-  for (int i = 0; i < 5; i++) size = fmax(size, fabs(at[i]));
+/* h: from the point to either side; half of it for the narrower difference. */
+static sn_code slope_of(const checking *x, const loss *l, const sn_node *g, move m, slope *out) {
+  double at[5], h = m.by;
+  for (int i = 0; i < 5; i++) {
+    m.by = (i - 2) * h / 2;
+    SN_TRY(loss_at(x, l, g, m, &at[i], NULL));
+  }
+  double wide = (at[4] - at[0]) / (2 * h), narrow = (at[3] - at[1]) / h, noise = 2 * l->rounding / h;
+  double left = (at[2] - at[1]) / (h / 2), right = (at[3] - at[2]) / (h / 2);
   out->value = narrow;
-  out->error = 4 * fabs(wide - narrow) + fabs(left - right) + 1e-13 * size / h;
-  if (!isfinite(narrow) || fabs(left - right) > 0.1 * (fabs(left) + fabs(right)) + 1e-9 * size) out->error = INFINITY;
+  out->error = 4 * fabs(wide - narrow) + fabs(left - right) + noise;
+  if (!isfinite(narrow) || fabs(left - right) > 0.1 * (fabs(left) + fabs(right)) + 4 * noise) out->error = INFINITY;
   return SN_OK;
 }
 
@@ -257,20 +260,22 @@ typedef enum verdict { AGREES, DIFFERS, UNSETTLED } verdict;
 static sn_code judge(checking *x, const loss *l, const sn_node *g, int wrt, const sn_tensor *v, const sn_tensor *grad,
                      verdict *out, const char **what) {
   slope s;
-  double sum = 0, size = 0;
+  double sum = 0, size = 0, rounding = 0, unit = sn_elem_roundoff(SN_ELEM_F64);
   for (int64_t i = 0; i < v->count; i++) {
     sum += v->value[i] * grad->value[i];
     size += fabs(v->value[i] * grad->value[i]);
+    if (grad->bound) rounding += fabs(v->value[i]) * grad->bound[i];
   }
-  *out = isfinite(sum) ? DIFFERS : UNSETTLED;
+  rounding += (double)v->count * unit * size;
+  *out = isfinite(sum + rounding) ? DIFFERS : UNSETTLED;
   for (double h = 1e-4; h > 1e-7 && *out == DIFFERS; h *= 1e-2) {
-    SN_TRY(slope_of(x, l, g, wrt, v, h, &s));
+    SN_TRY(slope_of(x, l, g, (move){wrt, v, h}, &s));
     if (isinf(s.error)) *out = UNSETTLED;
-    if (fabs(sum - s.value) <= s.error + l->constants * size) *out = AGREES;
+    if (fabs(sum - s.value) <= s.error + rounding) *out = AGREES;
   }
   if (*out == DIFFERS)
     *what = sn_arena_printf(x->arena, "gradient %d of a grad node: along a direction %.9g, by differences %.9g +- %.2g",
-                            wrt, sum, s.value, s.error);
+                            wrt, sum, s.value, s.error + rounding);
   return SN_OK;
 }
 
@@ -295,20 +300,23 @@ static sn_code check_grad(checking *x, const sn_func *f, int grad) {
   loss l = {0};
   sn_tensor **found;
   const sn_node *g = f->node[grad];
+  double value;
   SN_TRY(build_loss(x, grad, &l));
+  SN_TRY(loss_at(x, &l, g, (move){0}, &value, &l.rounding));
   SN_TRY(gradients_of(x, grad, &found));
   for (int k = 1; k < g->arg_count && !x->what; k++) SN_TRY(check_wrt(x, &l, g, k, found[k - 1]));
   return SN_OK;
 }
 
 sn_code sn_case_gradients(const sn_case *c, sn_arena *arena, sn_diags *diags, const char **what) {
+  const sn_case wide = sn_case_widen(c, arena);
   checking x = {.c = c, .arena = arena, .diags = diags};
-  sn_module *m;
-  SN_TRY(sn_case_parse(c, arena, diags, &m));
-  const sn_func *f = sn_module_find(m, c->graph);
+  rebuilt r;
   SN_TRY(check_values(&x));
-  for (int i = 0; i < f->node_count && !x.what; i++)
-    if (f->node[i]->op == SN_OP_GRAD) SN_TRY(check_grad(&x, f, i));
+  x.c = &wide, x.wide = true;
+  SN_TRY(begin(&x, &r));
+  for (int i = 0; i < r.f->node_count && !x.what; i++)
+    if (r.f->node[i]->op == SN_OP_GRAD) SN_TRY(check_grad(&x, r.f, i));
   *what = x.what;
   return SN_OK;
 }
