@@ -43,6 +43,25 @@ static ll_v floor_div(cg *c, ll_v a, ll_v b) {
   return cg_cast(c, floor_of(c, q, SN_ELEM_F64), SN_ELEM_F64, SN_ELEM_I32);
 }
 
+/* floor(a / b) of i64. The machine traps at a divisor of 0 and where the quotient overflows: they become 1, and the
+ * quotient by -1 is -a. */
+static ll_v floor_div_wide(cg *c, ll_v a, ll_v b) {
+  ll *g = &c->g;
+  ll_v zero = LLVMConstNull(LLVMTypeOf(a)), unit = ll_iconst(g, g->i64, 1);
+  ll_v minus = ll_icmp(g, LLVMIntEQ, b, ll_iconst(g, g->i64, -1));
+  ll_v unfit = LLVMBuildOr(g->b, minus, ll_icmp(g, LLVMIntEQ, b, zero), "");
+  ll_v d = ll_select(g, unfit, unit, b), q = LLVMBuildSDiv(g->b, a, d, "");
+  ll_v rest = ll_sub(g, a, ll_mul(g, q, d));
+  ll_v signs = ll_icmp(g, LLVMIntSLT, LLVMBuildXor(g->b, rest, d, ""), zero);
+  ll_v below = ll_and(g, ll_icmp(g, LLVMIntNE, rest, zero), signs);
+  q = ll_select(g, below, ll_sub(g, q, unit), q);
+  return ll_select(g, minus, LLVMBuildNeg(g->b, a, ""), q);
+}
+
+static ll_v divided(cg *c, sn_elem e, ll_v a, ll_v b) {
+  return e == SN_ELEM_I64 ? floor_div_wide(c, a, b) : floor_div(c, a, b);
+}
+
 static ll_v mulhi(cg *c, ll_v a, ll_v b) {
   ll *g = &c->g;
   ll_t wide = ll_vec(g, g->i64);
@@ -50,7 +69,9 @@ static ll_v mulhi(cg *c, ll_v a, ll_v b) {
   return LLVMBuildTrunc(g->b, LLVMBuildLShr(g->b, p, ll_iconst(g, g->i64, 32), ""), ll_vec(g, g->i32), "");
 }
 
-static ll_v shift_count(cg *c, ll_v n) { return ll_and(&c->g, n, ll_iconst(&c->g, c->g.i32, 31)); }
+static ll_v shift_count(cg *c, sn_elem e, ll_v n) {
+  return ll_and(&c->g, n, ll_iconst(&c->g, cg_reg(c, e), e == SN_ELEM_I64 ? 63 : 31));
+}
 
 /* ---- minimum and maximum ------------------------------------------------------------------------------ */
 
@@ -118,16 +139,16 @@ static ll_v arithmetic(cg *c, sn_kop op, sn_elem e, ll_v a, ll_v b) {
     case SN_K_ADD: return f ? LLVMBuildFAdd(B, a, b, "") : LLVMBuildAdd(B, a, b, "");
     case SN_K_SUB: return f ? LLVMBuildFSub(B, a, b, "") : LLVMBuildSub(B, a, b, "");
     case SN_K_MUL: return f ? LLVMBuildFMul(B, a, b, "") : LLVMBuildMul(B, a, b, "");
-    case SN_K_DIV: return f ? LLVMBuildFDiv(B, a, b, "") : floor_div(c, a, b);
-    case SN_K_MOD: return LLVMBuildSub(B, a, LLVMBuildMul(B, b, floor_div(c, a, b), ""), "");
+    case SN_K_DIV: return f ? LLVMBuildFDiv(B, a, b, "") : divided(c, e, a, b);
+    case SN_K_MOD: return LLVMBuildSub(B, a, LLVMBuildMul(B, b, divided(c, e, a, b), ""), "");
     case SN_K_MIN: return extreme(c, e, false, a, b);
     case SN_K_MAX: return extreme(c, e, true, a, b);
     case SN_K_AND: return LLVMBuildAnd(B, a, b, "");
     case SN_K_OR: return LLVMBuildOr(B, a, b, "");
     case SN_K_XOR: return LLVMBuildXor(B, a, b, "");
-    case SN_K_SHL: return LLVMBuildShl(B, a, shift_count(c, b), "");
-    case SN_K_SHR: return LLVMBuildLShr(B, a, shift_count(c, b), "");
-    case SN_K_SAR: return LLVMBuildAShr(B, a, shift_count(c, b), "");
+    case SN_K_SHL: return LLVMBuildShl(B, a, shift_count(c, e, b), "");
+    case SN_K_SHR: return LLVMBuildLShr(B, a, shift_count(c, e, b), "");
+    case SN_K_SAR: return LLVMBuildAShr(B, a, shift_count(c, e, b), "");
     default: return mulhi(c, a, b);
   }
 }

@@ -9,8 +9,8 @@
  * Memory: `in` buffers never overlap anything that is stored to; a window that an instance has stored is not loaded
  * again in it; no element of an output is written by two instances; `iload` reads only `in` buffers. Narrow dtypes
  * (bf16 f16 f8e4m3 f8e5m2 i8 u8) appear only in load, store, gather, cast, bcast, trans, select and as mma operands;
- * arithmetic is f32, i32 or bool (f64 in kernels of f64 graphs, i64 only in load, store, cast, select, add, sub, mul,
- * compare). Grid: the last dimension runs fastest; consecutive instances run on one core and share its cache. */
+ * arithmetic is f32, i32 or bool, in kernels of graphs that have them f64 and i64. Grid: the last dimension runs
+ * fastest; consecutive instances run on one core and share its cache. */
 #ifndef SN_IR_KERNEL_KERNEL_H
 #define SN_IR_KERNEL_KERNEL_H
 

@@ -72,7 +72,8 @@ static bool same(sn_ktype a, sn_ktype b) { return a.elem == b.elem && same_shape
 /* ---- element types ---- */
 
 static bool is_compute_float(sn_elem e) { return e == SN_ELEM_F32 || e == SN_ELEM_F64; }
-static bool is_number(sn_elem e) { return is_compute_float(e) || e == SN_ELEM_I32; }
+static bool is_integer(sn_elem e) { return e == SN_ELEM_I32 || e == SN_ELEM_I64; }
+static bool is_number(sn_elem e) { return is_compute_float(e) || is_integer(e); }
 
 /* May the operands of an elementwise op (not the condition of select) have elements e? */
 static bool computes_in(sn_kop op, sn_elem e) { /* table */
@@ -81,27 +82,37 @@ static bool computes_in(sn_kop op, sn_elem e) { /* table */
     case SN_K_ABS:
     case SN_K_DIV:
     case SN_K_MIN:
-    case SN_K_MAX: return is_number(e);
+    case SN_K_MAX:
     case SN_K_ADD:
     case SN_K_SUB:
     case SN_K_MUL:
     case SN_K_LT:
     case SN_K_LE:
     case SN_K_EQ:
-    case SN_K_NE: return is_number(e) || e == SN_ELEM_I64;
+    case SN_K_NE:
+    case SN_K_BITCAST: return is_number(e);
     case SN_K_AND:
     case SN_K_OR:
-    case SN_K_XOR: return e == SN_ELEM_BOOL || e == SN_ELEM_I32;
+    case SN_K_XOR: return e == SN_ELEM_BOOL || is_integer(e);
     case SN_K_MOD:
     case SN_K_SHL:
     case SN_K_SHR:
-    case SN_K_SAR:
+    case SN_K_SAR: return is_integer(e);
     case SN_K_MULHI: return e == SN_ELEM_I32;
     case SN_K_NOT: return e == SN_ELEM_BOOL;
-    case SN_K_BITCAST: return e == SN_ELEM_F32 || e == SN_ELEM_I32;
     case SN_K_CAST:
     case SN_K_SELECT: return true;
     default: return is_compute_float(e);
+  }
+}
+
+/* The other type of as many bits: of bitcasts. */
+static sn_elem same_bits(sn_elem e) {
+  switch (e) {
+    case SN_ELEM_F32: return SN_ELEM_I32;
+    case SN_ELEM_I32: return SN_ELEM_F32;
+    case SN_ELEM_F64: return SN_ELEM_I64;
+    default: return SN_ELEM_F64;
   }
 }
 
@@ -251,7 +262,8 @@ static sn_code mma_ok(verifier *v, sn_kv x) {
 static sn_code reduce_ok(verifier *v, sn_kv x, sn_ktype t) {
   const sn_kins *i = at(v, x);
   sn_ktype want = t;
-  if (!is_number(t.elem)) return fail_operand(v, x, 0, "a reduction of another type", "f32, f64 or i32: cast first");
+  if (!is_number(t.elem))
+    return fail_operand(v, x, 0, "a reduction of another type", "f32, f64, i32 or i64: cast first");
   if (i->i != 0 && i->i != 1) return fail(v, x, "the axis", "0 or 1");
   if (i->op == SN_K_RARGMAX && i->i != 1) return fail(v, x, "the axis of rargmax", "1");
   if (i->op == SN_K_RARGMAX) want.elem = SN_ELEM_I32;
@@ -300,7 +312,7 @@ static sn_code elementwise_ok(verifier *v, sn_kv x) {
   if (!computes_in(i->op, e))
     return fail_operand(v, x, i->count - 1, "does not compute in this element type", types_of(v, i->op));
   sn_elem want = sn_kop_class(i->op) == SN_KCLASS_CMP ? SN_ELEM_BOOL : e;
-  if (i->op == SN_K_BITCAST) want = e == SN_ELEM_F32 ? SN_ELEM_I32 : SN_ELEM_F32;
+  if (i->op == SN_K_BITCAST) want = same_bits(e);
   if (i->op == SN_K_CAST)
     return i->type.elem != SN_ELEM_BOOL ? SN_OK : fail(v, x, "a cast to bool", "a comparison with zero");
   return i->type.elem == want ? SN_OK : fail(v, x, "the element type of the result", "%s", sn_elem_name(want));

@@ -50,6 +50,7 @@ static sn_kcell cast(const sn_kenv *e, sn_elem from, sn_elem to, sn_kcell c) {
 }
 
 static sn_kcell bitcast(sn_elem from, sn_kcell c) {
+  if (from == SN_ELEM_F64 || from == SN_ELEM_I64) return c; /* the cell has both in the same bits */
   float f = (float)c.f;
   int32_t i = (int32_t)c.i;
   if (from == SN_ELEM_F32) {
@@ -91,12 +92,16 @@ static double float_binary(sn_kop op, double x, double y) {
   }
 }
 
-static int64_t floor_div(int64_t x, int64_t y) { return x / y - (x % y != 0 && (x < 0) != (y < 0)); }
+static int64_t floor_div(int64_t x, int64_t y) {
+  if (y == -1) return (int64_t)(0 - (uint64_t)x);
+  return x / y - (x % y != 0 && (x < 0) != (y < 0));
+}
 
-static int64_t int_binary(sn_kenv *e, sn_kv v, sn_kop op, int64_t x, int64_t y) { /* table */
-  uint32_t low = (uint32_t)(uint64_t)x, count = (uint32_t)(uint64_t)y;
+/* The caller wraps the result to its type. */
+static int64_t int_binary(sn_kenv *e, sn_kv v, sn_kop op, sn_elem elem, int64_t x, int64_t y) { /* table */
+  uint64_t count = (uint64_t)y, word = (uint64_t)x, low = elem == SN_ELEM_I64 ? word : (uint32_t)word;
   if ((op == SN_K_DIV || op == SN_K_MOD) && !y) return 0; /* elements beyond the limits of a tile */
-  if ((op == SN_K_SHL || op == SN_K_SHR || op == SN_K_SAR) && count > 31)
+  if ((op == SN_K_SHL || op == SN_K_SHR || op == SN_K_SAR) && count > (elem == SN_ELEM_I64 ? 63 : 31))
     sn_kenv_fail(e, v, "shift by %lld", (long long)y);
   if (e->failed) return 0;
   switch (op) {
@@ -104,16 +109,16 @@ static int64_t int_binary(sn_kenv *e, sn_kv v, sn_kop op, int64_t x, int64_t y) 
     case SN_K_SUB: return (int64_t)((uint64_t)x - (uint64_t)y);
     case SN_K_MUL: return (int64_t)((uint64_t)x * (uint64_t)y);
     case SN_K_DIV: return floor_div(x, y);
-    case SN_K_MOD: return x - floor_div(x, y) * y;
+    case SN_K_MOD: return (int64_t)(word - (uint64_t)floor_div(x, y) * count);
     case SN_K_MIN: return x < y ? x : y;
     case SN_K_MAX: return x > y ? x : y;
     case SN_K_AND: return x & y;
     case SN_K_OR: return x | y;
     case SN_K_XOR: return x ^ y;
-    case SN_K_SHL: return (int32_t)(low << count);
-    case SN_K_SHR: return (int32_t)(low >> count);
-    case SN_K_SAR: return (int32_t)x < 0 ? ~(~x >> count) : x >> count;
-    default: return (int32_t)(uint32_t)((uint64_t)low * count >> 32);
+    case SN_K_SHL: return (int64_t)(low << count);
+    case SN_K_SHR: return (int64_t)(low >> count);
+    case SN_K_SAR: return x < 0 ? ~(~x >> count) : x >> count;
+    default: return (int64_t)(low * (uint32_t)count >> 32);
   }
 }
 
@@ -179,7 +184,7 @@ static sn_kcell binary(const job *j, sn_kcell a, sn_kcell b) {
     return (sn_kcell){.i = compare(j->x->op, j->is_float, a, b)};
   }
   if (j->is_float) return (sn_kcell){.f = rounded(j->e, j->x->type.elem, float_binary(j->x->op, a.f, b.f))};
-  return (sn_kcell){.i = wrap(j->x->type.elem, int_binary(j->e, j->v, j->x->op, a.i, b.i))};
+  return (sn_kcell){.i = wrap(j->x->type.elem, int_binary(j->e, j->v, j->x->op, j->x->type.elem, a.i, b.i))};
 }
 
 static void elementwise(const job *j) {

@@ -85,9 +85,15 @@ sn_krvalue sn_kr_float(sn_kgen *g, int r, int c) {
 static sn_krvalue int_value(sn_kgen *g, sn_kv v) { return sn_kr_value(g, v, 0, 0, true); }
 
 static sn_krvalue int_from_wide(sn_kgen *g, int r, int c) {
-  sn_krvalue x = sn_kr_load(g, SN_ELEM_I64, r, c), y = sn_kr_load(g, SN_ELEM_I64, r, c);
-  sn_kv v = sn_k_bin(g->k, sn_kr_chance(g, 50) ? SN_K_ADD : SN_K_MUL, x.v, y.v);
-  return int_value(g, sn_k_cast(g->k, SN_ELEM_I32, v));
+  static const sn_kop ops[] = {SN_K_ADD, SN_K_SUB, SN_K_MUL, SN_K_MIN, SN_K_MAX, SN_K_AND, SN_K_OR,
+                               SN_K_XOR, SN_K_SHL, SN_K_SHR, SN_K_SAR, SN_K_DIV, SN_K_MOD, SN_K_ABS};
+  sn_kv x = sn_kr_load(g, SN_ELEM_I64, r, c).v, y = sn_kr_load(g, SN_ELEM_I64, r, c).v;
+  x = sn_k_bin(g->k, SN_K_MUL, x, sn_k_binc(g->k, SN_K_SHL, y, (double)sn_kr_below(g, 56)));
+  sn_kop op = ops[sn_kr_below(g, 14)];
+  if (op == SN_K_SHL || op == SN_K_SHR || op == SN_K_SAR) y = sn_k_binc(g->k, SN_K_AND, y, 63);
+  if (op == SN_K_DIV || op == SN_K_MOD) y = sn_k_binc(g->k, SN_K_OR, y, 1);
+  sn_kv v = op == SN_K_ABS ? sn_k_un(g->k, op, x) : sn_k_bin(g->k, op, x, y);
+  return int_value(g, sn_k_cast(g->k, SN_ELEM_I32, sn_k_binc(g->k, SN_K_SHR, v, (double)sn_kr_below(g, 33))));
 }
 
 sn_krvalue sn_kr_int(sn_kgen *g, int r, int c) {
@@ -211,13 +217,17 @@ static sn_krvalue ternary(sn_kgen *g, sn_krvalue x, sn_krvalue y) {
 
 /* Bits of loaded floats only: those of computed ones hang on rounding. */
 static sn_krvalue through_bits(sn_kgen *g, int r, int c) {
+  bool wide = sn_kr_chance(g, 40) && !(g->avoid & SN_KRANDOM_NO_I64);
+  int mantissa = wide ? 52 : 23;
   sn_krvalue x = sn_kr_load(g, SN_ELEM_F32, r, c);
-  sn_kv bits = sn_k_bitcast(g->k, SN_ELEM_I32, x.v);
+  sn_kv v = wide ? sn_k_cast(g->k, SN_ELEM_F64, x.v) : x.v;
+  sn_kv bits = sn_k_bitcast(g->k, wide ? SN_ELEM_I64 : SN_ELEM_I32, v);
   sn_kop op = sn_kr_chance(g, 50) ? SN_K_XOR : SN_K_OR;
-  bits = sn_k_binc(g->k, op, bits, (double)sn_kr_below(g, 0x7fffff));
-  bits = sn_k_binc(g->k, SN_K_AND, bits, 0x7fffff);
-  bits = sn_k_binc(g->k, SN_K_OR, bits, 0x3f800000); /* in [1, 2) */
-  return sn_kr_value(g, sn_k_bitcast(g->k, SN_ELEM_F32, bits), 2, 0, true);
+  bits = sn_k_binc(g->k, op, bits, ldexp((double)sn_kr_below(g, 0x7fffff), mantissa - 23));
+  bits = sn_k_binc(g->k, SN_K_AND, bits, ldexp(0x7fffff, mantissa - 23));
+  bits = sn_k_binc(g->k, SN_K_OR, bits, wide ? 0x3ffp52 : 0x3f800000); /* in [1, 2) */
+  v = sn_k_bitcast(g->k, wide ? SN_ELEM_F64 : SN_ELEM_F32, bits);
+  return sn_kr_value(g, sn_k_cast(g->k, SN_ELEM_F32, v), 2, 0, true);
 }
 
 static sn_krvalue float_op(sn_kgen *g) {

@@ -27,7 +27,7 @@ static bool may_fail(const sn_kins *x) {
   if (sn_kop_class(x->op) == SN_KCLASS_MEM || x->op == SN_K_ISPLAT || x->op == SN_K_IOTA)
     return true; /* their index values may */
   if (x->op == SN_K_SHL || x->op == SN_K_SHR || x->op == SN_K_SAR) return true;
-  return (x->op == SN_K_DIV || x->op == SN_K_MOD) && x->type.elem == SN_ELEM_I32;
+  return (x->op == SN_K_DIV || x->op == SN_K_MOD) && !sn_elem_is_float(x->type.elem);
 }
 
 static bool may_move(const sn_kernel *k, const sn_kins *x, bool runs) {

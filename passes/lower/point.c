@@ -53,13 +53,6 @@ static sn_kv emit_compare(point *p, sn_kop op) {
   return op == SN_K_NE ? differ : sn_k_un(p->k, SN_K_NOT, differ);
 }
 
-/* min and max of i64 and bools by comparison. */
-static sn_kv emit_extreme(point *p, sn_kop op) {
-  if (p->e != SN_ELEM_I64) return bin(p, op, p->x, p->y);
-  sn_kv less = bin(p, SN_K_LT, p->x, p->y);
-  return op == SN_K_MIN ? sn_k_select(p->k, less, p->x, p->y) : sn_k_select(p->k, less, p->y, p->x);
-}
-
 /* ---- exponentials and logarithms near 1 ---------------------------------------------------------------------- */
 
 /* Within half of 0 from the error that u = exp(x) (u = 1 + x) was rounded by; there u - 1 is exact.
@@ -99,21 +92,29 @@ static sn_kv emit_not(point *p) {
   return p->e == SN_ELEM_BOOL ? sn_k_un(p->k, SN_K_NOT, p->x) : binc(p, SN_K_XOR, p->x, -1);
 }
 
-/* Sums of neighbouring fields of 1, 2 and 4 bits, then of the four bytes. */
+static int bits_of(const point *p) { return p->e == SN_ELEM_I64 ? 64 : 32; }
+
+/* The pattern in every 32 bits: a constant holds no number of 64 digits. */
+static sn_kv repeated(point *p, uint32_t pattern) {
+  if (p->e != SN_ELEM_I64) return splat(p, p->x, p->e, (double)(int32_t)pattern);
+  sn_kv low = splat(p, p->x, p->e, pattern);
+  return bin(p, SN_K_OR, low, binc(p, SN_K_SHL, low, 32));
+}
+
+/* Sums of neighbouring fields of 1, 2 and 4 bits, then of all bytes. */
 static sn_kv emit_popcount(point *p) {
-  sn_elem e = p->n->type[0]->elem;
-  sn_kv x = e == SN_ELEM_I8 ? binc(p, SN_K_AND, p->x, 0xff) : p->x;
-  x = bin(p, SN_K_SUB, x, binc(p, SN_K_AND, binc(p, SN_K_SHR, x, 1), 0x55555555));
-  x = bin(p, SN_K_ADD, binc(p, SN_K_AND, x, 0x33333333), binc(p, SN_K_AND, binc(p, SN_K_SHR, x, 2), 0x33333333));
-  x = binc(p, SN_K_AND, bin(p, SN_K_ADD, x, binc(p, SN_K_SHR, x, 4)), 0x0f0f0f0f);
-  return binc(p, SN_K_SHR, binc(p, SN_K_MUL, x, 0x01010101), 24);
+  sn_kv x = p->n->type[0]->elem == SN_ELEM_I8 ? binc(p, SN_K_AND, p->x, 0xff) : p->x, pairs = repeated(p, 0x33333333);
+  x = bin(p, SN_K_SUB, x, bin(p, SN_K_AND, binc(p, SN_K_SHR, x, 1), repeated(p, 0x55555555)));
+  x = bin(p, SN_K_ADD, bin(p, SN_K_AND, x, pairs), bin(p, SN_K_AND, binc(p, SN_K_SHR, x, 2), pairs));
+  x = bin(p, SN_K_AND, bin(p, SN_K_ADD, x, binc(p, SN_K_SHR, x, 4)), repeated(p, 0x0f0f0f0f));
+  return binc(p, SN_K_SHR, bin(p, SN_K_MUL, x, repeated(p, 0x01010101)), bits_of(p) - 8);
 }
 
 /* Counts that are no bit numbers: nothing is left of x but its sign. */
 static sn_kv emit_shift(point *p) {
-  sn_kv low = binc(p, SN_K_LT, p->y, 0), high = bin(p, SN_K_LT, splat(p, p->y, p->e, 31), p->y);
-  sn_kv out = bin(p, SN_K_OR, low, high);
-  sn_kv count = sn_k_select(p->k, out, splat(p, p->y, p->e, 31), p->y);
+  sn_kv most = splat(p, p->y, p->e, bits_of(p) - 1);
+  sn_kv out = bin(p, SN_K_OR, binc(p, SN_K_LT, p->y, 0), bin(p, SN_K_LT, most, p->y));
+  sn_kv count = sn_k_select(p->k, out, most, p->y);
   if (p->n->op == SN_OP_SHR) return bin(p, SN_K_SAR, p->x, count);
   sn_kv moved = bin(p, SN_K_SHL, p->x, count);
   return sn_k_select(p->k, out, splat(p, moved, p->e, 0), moved);
@@ -181,8 +182,7 @@ static sn_kv emit_pow(point *p) {
 
 static sn_kv emit_number(point *p) { /* table */
   switch (p->n->op) {
-    case SN_OP_NEG:
-      return p->e == SN_ELEM_I64 ? bin(p, SN_K_SUB, splat(p, p->x, p->e, 0), p->x) : sn_k_un(p->k, SN_K_NEG, p->x);
+    case SN_OP_NEG: return sn_k_un(p->k, SN_K_NEG, p->x);
     case SN_OP_ABS: return sn_k_un(p->k, SN_K_ABS, p->x);
     case SN_OP_SIGN: return emit_sign(p);
     case SN_OP_EXP: return sn_k_un(p->k, SN_K_EXP, p->x);
@@ -212,8 +212,8 @@ static sn_kv emit_number(point *p) { /* table */
     case SN_OP_DIV: return bin(p, SN_K_DIV, p->x, p->y);
     case SN_OP_MOD: return bin(p, SN_K_MOD, p->x, p->y);
     case SN_OP_POW: return emit_pow(p);
-    case SN_OP_MIN: return emit_extreme(p, SN_K_MIN);
-    case SN_OP_MAX: return emit_extreme(p, SN_K_MAX);
+    case SN_OP_MIN: return bin(p, SN_K_MIN, p->x, p->y);
+    case SN_OP_MAX: return bin(p, SN_K_MAX, p->x, p->y);
     case SN_OP_EQ: return emit_compare(p, SN_K_EQ);
     case SN_OP_NE: return emit_compare(p, SN_K_NE);
     case SN_OP_LT: return bin(p, SN_K_LT, p->x, p->y);
@@ -228,24 +228,6 @@ static sn_kv emit_number(point *p) { /* table */
   }
 }
 
-/* What tiles of i64 lack. */
-static bool unsupported(const point *p) {
-  if (p->e != SN_ELEM_I64) return false;
-  switch (p->n->op) {
-    case SN_OP_DIV:
-    case SN_OP_MOD:
-    case SN_OP_ABS:
-    case SN_OP_NOT:
-    case SN_OP_POPCOUNT:
-    case SN_OP_AND:
-    case SN_OP_OR:
-    case SN_OP_XOR:
-    case SN_OP_SHL:
-    case SN_OP_SHR: return true;
-    default: return false;
-  }
-}
-
 sn_kv sn_point_emit(sn_build_kernel *b, const sn_func *f, const sn_node *n, const sn_kv *arg) {
   point p = {b,
              b->k,
@@ -255,11 +237,6 @@ sn_kv sn_point_emit(sn_build_kernel *b, const sn_func *f, const sn_node *n, cons
              n->arg_count > 1 ? arg[1] : 0,
              n->arg_count > 2 ? arg[2] : 0,
              sn_compute_elem(sn_val_type(f, n->arg[0])->elem)};
-  if (unsupported(&p)) {
-    if (!b->c->failed)
-      b->c->failed = sn_lower_fail(b->c, "`%s` of i64 is not supported: cast to i32", sn_op_get(n->op)->name);
-    return arg[0];
-  }
   sn_kv v = emit_number(&p);
   sn_elem e = n->type[0]->elem;
   bool wraps = (e == SN_ELEM_I8 || e == SN_ELEM_U8) && n->op != SN_OP_CAST;

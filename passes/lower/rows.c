@@ -42,8 +42,6 @@ static sn_code find_reductions(rows *r) {
       if (level[n->arg[k]] > level[n->first]) level[n->first] = level[n->arg[k]];
     if (!is_reduction(n)) continue;
     if (r->count == REDUCTIONS) return sn_lower_fail(r->c, "more than %d reductions in one kernel", REDUCTIONS);
-    if (sn_compute_elem(sn_val_type(f, n->arg[0])->elem) == SN_ELEM_I64)
-      return sn_lower_fail(r->c, "`%s` of i64 is not supported: cast to i32", sn_op_get(n->op)->name);
     r->node[r->count] = n;
     if (!SN_PLANTED(LEVELS) || !level[n->first]) level[n->first]++;
     r->level[r->count++] = level[n->first];
@@ -139,7 +137,7 @@ static double identity(const rows *r, const sn_node *n) {
   if (n->op == SN_OP_PROD) return 1;
   if (sn_elem_is_float(e)) return -INFINITY;
   if (e == SN_ELEM_U8) return is_flipped(n) ? ~UINT8_MAX : 0;
-  return e == SN_ELEM_I8 ? INT8_MIN : INT32_MIN;
+  return e == SN_ELEM_I8 ? INT8_MIN : e == SN_ELEM_I64 ? -0x1p63 : INT32_MIN;
 }
 
 static bool reads_memory(const rows *r, sn_val v) {

@@ -152,6 +152,54 @@ static void casts_and_narrow_buffers(void **state) {
   end(&w);
 }
 
+static void integers_of_64_bits(void **state) {
+  (void)state;
+  world w = load(
+      "kernel wide(x: in i64, n: in i64, y: out i64, f: out f64) grid(1) {\n"
+      "  %1 = load x[0 : 0, 1] : i64[1,4]\n  %2 = load n[0 : 0, 1] : i64[1,4]\n"
+      "  %3 = shl %1, %2 : i64[1,4]\n  store y[0 : 0, 1], %3\n"
+      "  %4 = shr %1, %2 : i64[1,4]\n  store y[4 : 0, 1], %4\n"
+      "  %5 = sar %1, %2 : i64[1,4]\n  store y[8 : 0, 1], %5\n"
+      "  %6 = div %1, %2 : i64[1,4]\n  store y[12 : 0, 1], %6\n"
+      "  %7 = mod %1, %2 : i64[1,4]\n  store y[16 : 0, 1], %7\n"
+      "  %8 = xor %1, -1 : i64[1,4]\n  store y[20 : 0, 1], %8\n"
+      "  %9 = rmax %1 axis 1 : i64[1,1]\n  store y[24 : 0, 1], %9\n"
+      "  %10 = bitcast %1 : f64[1,4]\n  store f[0 : 0, 1], %10\n"
+      "}\n");
+  int64_t x[4] = {INT64_C(0x3ff8000000000000), -3, INT64_MIN, 5}, n[4] = {1, 63, 2, 33}, y[25];
+  double f[4];
+  run(&w, (sn_karg[]){{x}, {n}, {y}, {f}}, (int64_t[]){4, 4, 25, 4});
+  int64_t expected[] = {0x7ff0000000000000,
+                        INT64_MIN,
+                        0,
+                        INT64_C(5) << 33,
+                        0x1ffc000000000000,
+                        1,
+                        INT64_C(1) << 61,
+                        0,
+                        0x1ffc000000000000,
+                        -1,
+                        -(INT64_C(1) << 61),
+                        0,
+                        0x3ff8000000000000,
+                        -1,
+                        INT64_MIN / 2,
+                        0,
+                        0,
+                        60,
+                        0,
+                        5,
+                        ~x[0],
+                        2,
+                        INT64_MAX,
+                        -6,
+                        x[0]};
+  for (int j = 0; j < 25; j++)
+    if (y[j] != expected[j]) fail_msg("element %d: %lld, expected %lld", j, (long long)y[j], (long long)expected[j]);
+  assert_true(f[0] == 1.5 && isnan(f[1]) && f[2] == 0 && signbit(f[2]));
+  end(&w);
+}
+
 static void rounding_is_optional(void **state) {
   (void)state;
   world w = load(
@@ -212,6 +260,8 @@ static void mistakes_are_found(void **state) {
         "accesses element 8 of 8");
   finds("%1 = const 40 : i32[1,1]\n%2 = shl %1, %1 : i32[1,1]\n%3 = cast %2 : f32[1,1]\nstore y[g0 : 0, 1], %3\n",
         "shift by 40");
+  finds("%1 = const 64 : i64[1,1]\n%2 = sar %1, %1 : i64[1,1]\n%3 = cast %2 : f32[1,1]\nstore y[g0 : 0, 1], %3\n",
+        "shift by 64");
   finds("%1 = load x[(g0 - 1)/2 : 0, 1] : f32[1,1]\nstore y[g0 : 0, 1], %1\n", "index division of -1 by 2");
 }
 
@@ -231,13 +281,10 @@ static void sizes_and_overlap_are_checked(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(product_of_blocks),
-      cmocka_unit_test(integer_and_bit_operations),
-      cmocka_unit_test(casts_and_narrow_buffers),
-      cmocka_unit_test(rounding_is_optional),
-      cmocka_unit_test(carries_are_exchanged_at_once),
-      cmocka_unit_test(mistakes_are_found),
-      cmocka_unit_test(sizes_and_overlap_are_checked),
+      cmocka_unit_test(product_of_blocks),        cmocka_unit_test(integer_and_bit_operations),
+      cmocka_unit_test(casts_and_narrow_buffers), cmocka_unit_test(integers_of_64_bits),
+      cmocka_unit_test(rounding_is_optional),     cmocka_unit_test(carries_are_exchanged_at_once),
+      cmocka_unit_test(mistakes_are_found),       cmocka_unit_test(sizes_and_overlap_are_checked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

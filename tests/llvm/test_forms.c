@@ -171,6 +171,57 @@ static void every_conversion(void **state) {
       if (a != b) conversions(elems[a], elems[b], 5, 37);
 }
 
+/* i64: a value and its low half, since values are compared as f64 */
+static void store_wide(form *f, const char *name, sn_kv v) {
+  sn_kernel *k = f->k;
+  sn_ktype t = sn_k_type(k, v);
+  sn_kv whole = buffer(f, name, t.elem, SN_K_OUT, 2 * (int64_t)t.r * t.c);
+  sn_kv low = buffer(f, sn_arena_printf(f->arena, "%s_low", name), t.elem, SN_K_OUT, 2 * (int64_t)t.r * t.c);
+  sn_k_store(k, rows_of(f, whole, t.r, t.c, 0, 0), v);
+  sn_k_store(k, rows_of(f, low, t.r, t.c, 0, 0), sn_k_binc(k, SN_K_AND, v, UINT32_MAX));
+}
+
+/* arithmetic of i64 on numbers of all sizes; divisors -1 and 0 too, where the machine's division would trap */
+static void wide_integers(int c) {
+  form f = begin("wide");
+  sn_kernel *k = f.k;
+  f.scale = 40;
+  sn_kv a_buf = buffer(&f, "a", SN_ELEM_I64, SN_K_IN, 2 * 3 * (int64_t)c),
+        b_buf = buffer(&f, "b", SN_ELEM_I64, SN_K_IN, 2 * 3 * (int64_t)c);
+  sn_kernel_grid(k, 1, sn_k_i(k, 2), 0, 0);
+  sn_kv a = sn_k_load(k, 3, c, rows_of(&f, a_buf, 3, c, 0, 0), 0),
+        b = sn_k_load(k, 3, c, rows_of(&f, b_buf, 3, c, 0, 0), 0);
+  sn_kv count = sn_k_binc(k, SN_K_AND, sn_k_binc(k, SN_K_MUL, b, 7), 63);
+  sn_kv x = sn_k_bin(k, SN_K_SHL, sn_k_binc(k, SN_K_MUL, a, 0x9e3779b97f4a7000p0), sn_k_binc(k, SN_K_AND, b, 31));
+  sn_kv none = sn_k_binc(k, SN_K_EQ, b, 0), by_zero = sn_k_bin(k, SN_K_DIV, x, b);
+  store_wide(&f, "div", sn_k_select(k, none, x, by_zero));
+  store_wide(&f, "mod", sn_k_select(k, none, x, sn_k_bin(k, SN_K_MOD, x, b)));
+  store_wide(&f, "least",
+             sn_k_bin(k, SN_K_DIV, sn_k_const(k, SN_ELEM_I64, 3, c, -0x1p63), sn_k_binc(k, SN_K_OR, b, 1)));
+  store_wide(&f, "shr", sn_k_bin(k, SN_K_SHR, x, count));
+  store_wide(&f, "sar", sn_k_bin(k, SN_K_SAR, x, count));
+  store_wide(&f, "bits", sn_k_bin(k, SN_K_XOR, sn_k_bin(k, SN_K_OR, x, a), sn_k_bin(k, SN_K_AND, x, b)));
+  sn_kv size = sn_k_un(k, SN_K_ABS, sn_k_un(k, SN_K_NEG, x));
+  store_wide(&f, "extremes", sn_k_bin(k, SN_K_SUB, sn_k_bin(k, SN_K_MAX, x, b), sn_k_bin(k, SN_K_MIN, size, a)));
+  store_wide(&f, "sum", sn_k_reduce(k, SN_K_RSUM, 1, x));
+  store_wide(&f, "product", sn_k_reduce(k, SN_K_RPROD, 0, sn_k_binc(k, SN_K_OR, a, 1)));
+  store_wide(&f, "most", sn_k_reduce(k, SN_K_RMAX, 1, x));
+  sn_kv where = buffer(&f, "where", SN_ELEM_I32, SN_K_OUT, 2 * 3);
+  sn_k_store(k, rows_of(&f, where, 3, 1, 0, 0), sn_k_reduce(k, SN_K_RARGMAX, 1, x));
+  sn_kv wide = sn_k_bitcast(k, SN_ELEM_F64, sn_k_binc(k, SN_K_ADD, sn_k_binc(k, SN_K_SHL, a, 40), 0x3ffp52));
+  sn_kv floats = buffer(&f, "floats", SN_ELEM_F64, SN_K_OUT, 2 * 3 * (int64_t)c);
+  sn_k_store(k, rows_of(&f, floats, 3, c, 0, 0), wide);
+  store_wide(&f, "back", sn_k_bitcast(k, SN_ELEM_I64, sn_k_binc(k, SN_K_MUL, wide, -3)));
+  check(&f, 0);
+}
+
+static void integers_of_64_bits(void **state) {
+  (void)state;
+  wide_integers(5);
+  wide_integers(64);
+  wide_integers(333);
+}
+
 /* a comparison that is used after a transposition: bool tiles live in memory between steps */
 static void bool_tiles_outlive_steps(void **state) {
   (void)state;
@@ -381,6 +432,7 @@ int main(void) {
       cmocka_unit_test(column_reductions_of_any_width),
       cmocka_unit_test(many_sums),
       cmocka_unit_test(every_conversion),
+      cmocka_unit_test(integers_of_64_bits),
       cmocka_unit_test(bool_tiles_outlive_steps),
       cmocka_unit_test(carries_change_places),
       cmocka_unit_test(nested_control),
