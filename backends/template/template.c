@@ -12,7 +12,6 @@ static sn_code describe(sn_target *out, sn_diags *diags) {
   (void)diags;
   *out = sn_target_cpu(SN_ISA_BASELINE);
   memcpy(out->name, "template", sizeof "template");
-  out->wide_math = true;
   return SN_OK;
 }
 

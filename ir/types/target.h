@@ -31,7 +31,6 @@ typedef struct sn_target {
   bool scores_keys_major; /* attend: scores as [keys, queries] (CPU) */
   int scratch_bytes;      /* attend: scratch that one instance may take for the gradients of a head's queries */
   bool packed_b;          /* contract: constant operands are packed ahead of time */
-  bool wide_math;         /* kernels may hold elementary functions of f64 */
   bool vnni;              /* packed bf16 operands pair rows of K (AMX) */
 } sn_target;
 

@@ -136,27 +136,6 @@ sn_code sn_lower_group(sn_lower_ctx *c) {
   return sn_lower_fail(c, "no schedule for groups of kind `%s`", kind);
 }
 
-/* The elementary function of f64 in a kernel, by name; NULL: none. */
-static const char *wide_function(const sn_kernel *k) {
-  for (int i = 1; i < k->ins_count; i++)
-    if (k->ins[i].type.elem == SN_ELEM_F64 && sn_kop_is_elementary(k->ins[i].op)) return sn_kop_name(k->ins[i].op);
-  return NULL;
-}
-
-/* Where a target lacks them: at the line of the op that is called so, else at the group's. */
-static sn_code refuse_wide(sn_lower_ctx *c, const char *name) {
-  const sn_node *at = c->fused;
-  for (int i = 0; i < c->body->node_count; i++) {
-    const sn_node *n = c->body->node[i];
-    if (n->type[0]->elem == SN_ELEM_F64 && n->origin.loc_count && !strcmp(sn_op_get(n->op)->name, name)) at = n;
-  }
-  sn_loc loc = at->origin.loc_count ? at->origin.locs[0] : (sn_loc){0};
-  sn_fail(c->diags, SN_ERR_DEVICE, loc, "`%s` of f64 is not available on target %s", name, c->target->name);
-  sn_fail_expected(c->diags, "f32, f16 or bf16: cast before it, or use --target ref");
-  sn_fail_found(c->diags, "%s", sn_type_text(c->diags ? c->diags->arena : c->arena, at->type[0]));
-  return SN_ERR_DEVICE;
-}
-
 sn_lower_ctx sn_lower_node_ctx(const sn_lower_ctx *of, const sn_func *f, const sn_node *n, const int *slot_of,
                                int *result) {
   int *arg = SN_ARRAY(of->arena, n->arg_count, int);
@@ -188,12 +167,7 @@ static sn_code lower_node(lowering *l, const sn_node *n) {
     result[r] = l->slot_of[v] = slot_of_result(l, n, r);
     c.in_place = c.in_place || l->order.state[v];
   }
-  int before = l->plan.kernel_count;
   SN_TRY(sn_lower_group(&c));
-  for (int i = before; i < l->plan.kernel_count && !c.failed && !c.target->wide_math; i++) {
-    const char *name = wide_function(l->plan.kernel[i]);
-    if (name) return refuse_wide(&c, name);
-  }
   for (int r = 0; r < n->result_count; r++) {
     SN_GROW(l->env->arena, l->mark, l->mark_count, l->mark_capacity);
     l->mark[l->mark_count++] = (sn_lower_mark){l->plan.graph_count, l->plan.step_count - 1, result[r], n, r};

@@ -42,6 +42,19 @@ static void fill(float *x) {
   }
 }
 
+typedef struct wide_function {
+  const char *op;
+  long double (*exact)(long double);
+  double ulp, lo, hi; /* twice that without fused multiply-add; arguments */
+} wide_function;
+
+static const wide_function wide_functions[] = {
+    {"exp", expl, 0.9, -700, 700}, {"exp2", exp2l, 1, -1000, 1000}, {"expm1", expm1l, 4, -700, 700},
+    {"log", logl, 0.85, 0, 1e300}, {"log2", log2l, 1.08, 0, 1e300}, {"log1p", log1pl, 4, -0.99, 1e300},
+    {"sin", sinl, 2.4, -4e7, 4e7}, {"cos", cosl, 2.4, -4e7, 4e7},   {"tanh", tanhl, 2.6, -30, 30},
+    {"erf", erfl, 1.15, -8, 8},    {"sqrt", sqrtl, 0.5, 0, 1e300},
+};
+
 /* Rounded to a narrow type and back. */
 static double f16_of(double x) { return sn_elem_nearest(SN_ELEM_F16, x); }
 static double bf16_of(double x) { return sn_elem_nearest(SN_ELEM_BF16, x); }
@@ -63,6 +76,50 @@ static double distance(float y, double exact) {
   return fabs(y - exact) / exp2(floor(log2(fabs(exact))) - 23);
 }
 
+/* y = op x on a target. */
+static void evaluate(sn_arena *arena, sn_diags *diags, const char *text, const char *target, const char *isa, void *x,
+                     void *y) {
+  sn_compile_opt co = {.target = target, .isa = isa, .cache_dir = ""};
+  sn_compiled c;
+  sn_runtime *runtime;
+  sn_store *store;
+  sn_buffer b[] = {{"x", x, 1, {N}}, {"y", y, 1, {N}}};
+  if (sn_compile(check_parse(arena, diags, text), &co, arena, diags, &c)) fail_msg("%s", sn_diags_print(diags, arena));
+  sn_runtime_opt ro = sn_compile_runtime_opt(&c, 1);
+  assert_int_equal(sn_runtime_create(c.plan, &ro, diags, &runtime), SN_OK);
+  assert_int_equal(sn_store_create(runtime, 1, NULL, diags, &store), SN_OK);
+  assert_int_equal(sn_run(runtime, store, "g", 2, b, diags), SN_OK);
+  sn_store_destroy(store);
+  sn_runtime_destroy(runtime);
+}
+
+static bool fuses(const char *isa) { return !isa || strcmp(isa, "baseline"); }
+
+static void check_wide(const wide_function *f, const char *target, const char *isa) {
+  static double x[N], y[N];
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  const char *text = sn_arena_printf(arena,
+                                     "sinter 1\ngraph @g {\n  %%1 = input name \"x\" : f64[%d]\n  %%2 = %s %%1 : "
+                                     "f64[%d]\n  output \"y\" = %%2\n}\n",
+                                     N, f->op, N);
+  for (int i = 0; i < N; i++) { /* evenly, and of every size */
+    double part = (i / 2 + 0.25) / (N / 2), size = ldexp(1 + part, i % 60 - 45);
+    x[i] = i % 2 ? f->lo + (f->hi - f->lo) * part : i % 4 ? size : -size;
+    if (!(x[i] > f->lo && x[i] < f->hi)) x[i] = 1 + part;
+  }
+  evaluate(arena, diags, text, target, isa, x, y);
+  for (int i = 0; i < N; i++) {
+    long double exact = f->exact(x[i]);
+    double d = (double)(fabsl(y[i] - exact) / exp2l(floorl(log2l(fabsl(exact))) - 52));
+    if (exact != 0 ? !(d <= f->ulp * (fuses(isa) ? 1 : 2)) : y[i] != 0)
+      fail_msg("`%s` of f64 %.17g on %s %s: %.17g instead of %.20Lg, %g ulp", f->op, x[i], target, isa ? isa : "", y[i],
+               exact, d);
+  }
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+}
+
 static void check(const function *f, bool cast, const char *target, const char *isa) {
   static float x[N], y[N];
   sn_arena *arena = sn_arena_create();
@@ -73,26 +130,15 @@ static void check(const function *f, bool cast, const char *target, const char *
                                      "sinter 1\ngraph @g {\n  %%1 = input name \"x\" : f32[%d]\n  %%2 = %s : "
                                      "f32[%d]\n  output \"y\" = %%%d\n}\n",
                                      N, op, N, cast ? 3 : 2);
-  sn_compile_opt co = {.target = target, .isa = isa, .cache_dir = ""};
-  sn_compiled c;
-  sn_runtime *runtime;
-  sn_store *store;
-  sn_buffer b[] = {{"x", x, 1, {N}}, {"y", y, 1, {N}}};
-  double limit = isa && !strcmp(isa, "baseline") ? 2 * f->ulp : f->ulp;
+  double limit = fuses(isa) ? f->ulp : 2 * f->ulp;
   fill(x);
-  if (sn_compile(check_parse(arena, diags, text), &co, arena, diags, &c)) fail_msg("%s", sn_diags_print(diags, arena));
-  sn_runtime_opt ro = sn_compile_runtime_opt(&c, 1);
-  assert_int_equal(sn_runtime_create(c.plan, &ro, diags, &runtime), SN_OK);
-  assert_int_equal(sn_store_create(runtime, 1, NULL, diags, &store), SN_OK);
-  assert_int_equal(sn_run(runtime, store, "g", 2, b, diags), SN_OK);
+  evaluate(arena, diags, text, target, isa, x, y);
   for (int i = 0; i < N; i++) {
     double d = distance(y[i], f->exact((double)x[i]));
     if (!(d <= limit))
       fail_msg("`%s` of %.9g on %s %s: %.9g instead of %.9g, %g ulp", f->op, (double)x[i], target, isa ? isa : "",
                (double)y[i], f->exact((double)x[i]), d);
   }
-  sn_store_destroy(store);
-  sn_runtime_destroy(runtime);
   sn_diags_destroy(diags);
   sn_arena_destroy(arena);
 }
@@ -100,6 +146,8 @@ static void check(const function *f, bool cast, const char *target, const char *
 static void all(const char *target, const char *isa) {
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) check(&functions[i], false, target, isa);
   for (size_t i = 0; i < sizeof casts / sizeof casts[0]; i++) check(&casts[i], true, target, isa);
+  for (size_t i = 0; i < sizeof wide_functions / sizeof wide_functions[0]; i++)
+    check_wide(&wide_functions[i], target, isa);
 }
 
 static void values_on_the_template(void **state) { (void)state, all("template", NULL); }
