@@ -93,6 +93,37 @@ static void grad_contract(sn_grad_rule *g) {
   }
 }
 
+/* x with the letters `own` repeated along the axes `order`. */
+static sn_val spread(sn_build *b, sn_val x, const char *own, const char *order, const sn_dimx *const *dim) {
+  int64_t axes[SN_RANK_MAX] = {0}, perm[SN_RANK_MAX] = {0};
+  int n = 0;
+  for (int i = 0; order[i]; i++)
+    if (strchr(own, order[i])) axes[n] = i, perm[n++] = strchr(own, order[i]) - own;
+  return sn_g_broadcast(b, sn_g_transpose(b, x, perm), (int)strlen(order), dim, axes);
+}
+
+sn_val sn_contract_expand(sn_build *b, const sn_node *n, const sn_val *arg) {
+  sn_contract_spec s;
+  char order[2 * SN_RANK_MAX + 1];
+  const sn_dimx *dim[SN_RANK_MAX];
+  int64_t summed[SN_RANK_MAX];
+  if (sn_contract_parse(sn_node_attr(n, "spec")->s, &s)) return 0;
+  int rank = snprintf(order, sizeof order, "%s", s.out);
+  for (int i = 0; i < s.a_count; i++)
+    if (!strchr(s.out, s.a[i])) order[rank++] = s.a[i], order[rank] = 0;
+  if (rank > SN_RANK_MAX) return 0;
+  for (int i = 0; i < rank; i++) {
+    const char *p = strchr(s.a, order[i]);
+    dim[i] = p ? sn_g_type(b, arg[0])->dim[p - s.a] : sn_g_type(b, arg[1])->dim[strchr(s.b, order[i]) - s.b];
+    if (i >= s.out_count) summed[i - s.out_count] = i;
+  }
+  sn_elem e = n->type[0]->elem;
+  sn_val x = spread(b, sn_g_cast(b, arg[0], e), s.a, order, dim);
+  sn_val y = spread(b, sn_g_cast(b, arg[1], e), s.b, order, dim);
+  sn_val product = sn_g2(b, SN_OP_MUL, x, y);
+  return rank > s.out_count ? sn_g_sum(b, product, rank - s.out_count, summed) : product;
+}
+
 const sn_op_rules sn_rules_CONTRACT = {
     infer_contract, grad_contract,
     .doc =

@@ -174,5 +174,7 @@ typedef struct sn_contract_spec {
 /* errors: SN_ERR_INPUT without diagnostic when malformed: letters repeat within an operand, an output letter
  * is in neither operand, or a letter of one operand only is missing from the result. */
 SN_MUST sn_code sn_contract_parse(const char *spec, sn_contract_spec *out);
+/* A contraction as a sum over the products of all combinations of letters; 0: more letters than a tensor has axes. */
+sn_val sn_contract_expand(sn_build *b, const sn_node *n, const sn_val *arg);
 
 #endif

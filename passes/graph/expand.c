@@ -1,8 +1,9 @@
 /* graph -> graph: softmax, norms, losses and the like become primitives by the rule of each op; the new nodes carry the
  * group "softmax#3", so that later stages still see what they came from; its number is new in the function. Where no
  * grad is left to be expanded, `stop` goes too: it is the identity. Bodies keep their stops, because score regions are
- * differentiated when they are lowered. Attention that no kernel does becomes products and a softmax, and in steps of
- * scans what stores at computed positions becomes sums (expand_step.c).
+ * differentiated when they are lowered. Attention that no kernel does becomes products and a softmax, products of
+ * integers that no kernel does become sums, and in steps of scans what stores at computed positions does
+ * (expand_step.c).
  *
  * Terminates: an expansion holds no op that is expanded, and removing a stop adds nothing. */
 #include <stdlib.h>
@@ -32,6 +33,14 @@ static bool small_number(const sn_dimx *d) {
 bool sn_attention_has_kernel(const sn_pass_env *env, const sn_type *q, const sn_type *v) {
   if (!env->target || !strcmp(env->target->name, "ref")) return true;
   return q->elem != SN_ELEM_F64 && small_number(q->dim[3]) && small_number(v->dim[3]);
+}
+
+/* Kernels multiply floats and i8, at least one. */
+static bool product_has_kernel(const sn_pass_env *env, const sn_type *x) {
+  if (!env->target || !strcmp(env->target->name, "ref")) return true;
+  for (int i = 0; i < x->rank; i++)
+    if (sn_dimx_max_value(x->dim[i]) == 0) return false;
+  return sn_elem_is_float(x->elem) || x->elem == SN_ELEM_I8;
 }
 
 static int number_of_group(const char *group) {
@@ -69,6 +78,9 @@ static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return true;
   }
+  if (n->op == SN_OP_CONTRACT && !product_has_kernel(r->env, sn_g_type(b, arg[0])) &&
+      sn_rule_enabled(r->env, "expand.contract") && (out[0] = sn_contract_expand(b, n, arg)) != 0)
+    return true;
   sn_val stored = s->step ? sn_expand_store(b, n, arg, (int)sn_node_attr(s->step, "states")->i) : 0;
   if (stored && sn_rule_enabled(r->env, "expand.store")) {
     out[0] = stored;

@@ -299,13 +299,7 @@ static sn_code emit_scatter(indexing *x, sn_group *g) {
   return sn_build_kernel_end(s.b, &report);
 }
 
-/* Can elements be added up, in a wider type if need be? */
-static bool is_summable(sn_elem e) { return sn_elem_is_float(e) || e == SN_ELEM_I32; }
-
 static sn_code lower_scatter(indexing *x) {
-  if (!is_summable(x->n->type[0]->elem))
-    return sn_lower_fail(x->c, "`%s` of %s is not supported: cast to f32 first", sn_op_get(x->n->op)->name,
-                         sn_elem_name(x->n->type[0]->elem));
   sn_group *g = group_at(x, x->n->arg[1]);
   return g ? emit_scatter(x, g) : x->c->failed;
 }
@@ -363,8 +357,6 @@ static sn_code lower_index_add(indexing *x) {
   points p = {.x = x, .e = sn_compute_elem(x->n->type[0]->elem)};
   sn_types *t = x->c->types;
   int64_t elements = sn_dimx_max_value(sn_type_count(t, x->n->type[0]));
-  if (!is_summable(x->n->type[0]->elem))
-    return sn_lower_fail(x->c, "`index_add` of %s is not supported: cast to f32 first", sn_elem_name(p.e));
   if (elements > 4 * SCRATCH)
     return sn_lower_fail(x->c, "`index_add` into more than %d elements is not supported", 4 * SCRATCH);
   sn_group *g = group_at(x, x->n->arg[0]);

@@ -157,12 +157,10 @@ static void sort_region(const region *g) {
 
 /* ---- keys ---- */
 
-static double word(uint32_t w) { return (double)(int32_t)w; }
-
 /* Negative floats have their bits below the sign turned over; the map is its own inverse. */
 static sn_kv turn_bits(sorter *s, sn_kv b) {
-  sn_kv sign = sn_k_binc(s->k, SN_K_AND, sn_k_binc(s->k, SN_K_SAR, b, 31), word(0x7fffffffu));
-  return sn_k_bin(s->k, SN_K_XOR, b, sign);
+  sn_kv signs = sn_k_binc(s->k, SN_K_SAR, b, s->elem == SN_ELEM_I64 ? 63 : 31);
+  return sn_k_bin(s->k, SN_K_XOR, b, sn_k_binc(s->k, SN_K_SHR, signs, 1));
 }
 
 static sn_kv largest_key(sorter *s, int r, int c) {
@@ -180,16 +178,17 @@ static sn_kv key_of(sorter *s, sn_kv x) {
   sn_kernel *k = s->k;
   sn_ktype t = sn_k_type(k, x);
   if (!s->floats) return s->descending ? inverted(s, x) : x;
-  sn_kv zero = sn_k_const(k, SN_ELEM_F32, t.r, t.c, 0);
+  sn_kv zero = sn_k_const(k, t.elem, t.r, t.c, 0);
   sn_kv v = sn_k_select(k, sn_k_bin(k, SN_K_EQ, x, zero), zero, x); /* no negative zero */
-  sn_kv key = turn_bits(s, sn_k_bitcast(k, SN_ELEM_I32, v));
+  sn_kv key = turn_bits(s, sn_k_bitcast(k, s->elem, v));
   if (s->descending) key = inverted(s, key);
   return sn_k_select(k, sn_k_bin(k, SN_K_NE, x, x), largest_key(s, t.r, t.c), key);
 }
 
 static sn_kv value_of(sorter *s, sn_kv key) {
   if (s->descending) key = inverted(s, key);
-  return s->floats ? sn_k_bitcast(s->k, SN_ELEM_F32, turn_bits(s, key)) : key;
+  sn_elem elem = s->elem == SN_ELEM_I64 ? SN_ELEM_F64 : SN_ELEM_F32;
+  return s->floats ? sn_k_bitcast(s->k, elem, turn_bits(s, key)) : key;
 }
 
 /* ---- in and out ---- */
@@ -328,12 +327,11 @@ static void make_grid(sorter *s) {
 sn_code sn_lower_sort(sn_lower_ctx *c, const sn_node *n) {
   sorter s = {.descending = sn_node_attr(n, "descending")->i != 0};
   const sn_type *type = sn_val_type(c->body, n->arg[0]);
-  if (type->elem == SN_ELEM_F64) return sn_lower_fail(c, "`sort` of f64 is not supported: cast to f32");
   SN_TRY(sn_along_begin(&s.x, c, n, "sort"));
   const sn_dimx *extent = sn_along_extent(&s.x), *count = sn_node_attr(n, "count")->d;
   s.k = s.x.k;
   s.floats = sn_elem_is_float(type->elem);
-  s.elem = type->elem == SN_ELEM_I64 ? SN_ELEM_I64 : SN_ELEM_I32;
+  s.elem = sn_elem_bytes(type->elem) == 8 ? SN_ELEM_I64 : SN_ELEM_I32;
   choose(&s, extent, count);
   if (s.room > MOST) return sn_lower_fail(c, "`sort` of more than %d elements is not supported", MOST);
   make_grid(&s);

@@ -347,6 +347,24 @@ static void hidden_keys_and_nan(void **state) {
       2, 3);
 }
 
+/* No kernel multiplies integers but i8, nor nothing: the products are summed. */
+static void products_without_a_kernel(void **state) {
+  (void)state;
+  check(GRAPH("%1 = input name \"x\" : i64[B, 3, T]\n"
+              "%2 = input name \"y\" : i64[T, B, 2]\n"
+              "%3 = contract %1, %2 spec \"aic,cak->kai\" : i64[2, B, 3]\n"
+              "%4 = cast %1 to u8 : u8[B, 3, T]\n"
+              "%5 = contract %4, %4 spec \"aic,ajc->aij\" : i32[B, 3, 3]\n"
+              "output \"wide\" = %3\noutput \"bytes\" = %5\n"),
+        3, 17);
+  check(GRAPH("%1 = input name \"x\" : f32[B, 0]\n"
+              "%2 = input name \"y\" : f32[T, 0]\n"
+              "%3 = contract %1, %2 spec \"ac,bc->ab\" : f32[B, T]\n"
+              "%4 = exp %3 : f32[B, T]\n"
+              "output \"z\" = %4\n"),
+        3, 17);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -370,6 +388,7 @@ int main(void) {
       cmocka_unit_test(a_flag_that_is_an_output),
       cmocka_unit_test(what_copies_read_is_stored),
       cmocka_unit_test(hidden_keys_and_nan),
+      cmocka_unit_test(products_without_a_kernel),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
