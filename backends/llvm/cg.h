@@ -30,6 +30,7 @@ typedef struct cg {
   int64_t kept_bytes;
   ll_v first;    /* is this the first instance of the call? */
   int nesting;   /* loops and branches around the step being emitted */
+  ll_v trips;    /* how often the loops around it run it in an instance; NULL: once */
   int64_t spare; /* a vector's bytes that anything may be written to */
   /* the row being emitted */
   const cg_step *rows; /* open cluster; NULL: none */
@@ -40,6 +41,8 @@ typedef struct cg {
   ll_v col_end;   /* columns end here instead of at the tile's edge; NULL: at the edge */
   bool inside;    /* all columns of the group are known to be valid */
   bool unlimited; /* column limits are known not to bite */
+  bool streaming; /* stores that may stream do; stream.c */
+  bool streamed;  /* did any? */
   int phase;      /* of the wide form */
   int64_t *least; /* per index value: proven lower bound, INT64_MAX: not asked yet */
   int64_t *spill; /* per value: workspace offset of what later phases read again, CG_SPILL_* */
@@ -78,6 +81,13 @@ void cg_slot_store(cg *c, ll_v value, ll_v base, sn_ktype t, int ld, int j);
 ll_v cg_row_number(cg *c, sn_ktype t);
 ll_v cg_column_numbers(cg *c, int j); /* i32 */
 ll_v cg_limit32(cg *c, ll_v limit);
+
+/* stream.c: shall this store go around the caches? decided at run time; NULL: never */
+ll_v cg_streams(cg *c, const sn_kins *store);
+ll_v cg_cluster_streams(cg *c, const cg_step *s); /* all of the cluster that ever may */
+/* emits one vector of a streaming cluster; false: an ordinary store is needed */
+bool cg_stream_store(cg *c, const sn_kins *store, ll_v v, ll_v p);
+void cg_stream_end(cg *c); /* before the call returns */
 
 /* convert.c */
 ll_v cg_cast(cg *c, ll_v x, sn_elem from, sn_elem to);

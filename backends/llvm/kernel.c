@@ -82,6 +82,13 @@ static void emit_block(cg *c, int block);
 
 static int body_of(const cg *c, const sn_kblock *b) { return (int)(cg_block_of(&c->p, b) - c->p.block); }
 
+static ll_v trips_of(cg *c, const sn_kins *f) {
+  ll *g = &c->g;
+  ll_v step = cg_index(c, f->a[2]), span = ll_sub(g, cg_index(c, f->a[1]), cg_index(c, f->a[0]));
+  ll_v n = LLVMBuildUDiv(g->b, ll_add(g, span, ll_sub(g, step, ll_i(g, 1))), step, "");
+  return c->trips ? ll_mul(g, c->trips, n) : n;
+}
+
 static void emit_for(cg *c, const cg_step *s) {
   ll *g = &c->g;
   const sn_kins *f = cg_ins(c, s->v);
@@ -90,9 +97,12 @@ static void emit_for(cg *c, const cg_step *s) {
   ll_loop l;
   ll_loop_begin(g, &l, cg_index(c, f->a[0]), cg_index(c, f->a[1]), cg_index(c, f->a[2]), 0, NULL, true);
   c->iv[f->iv] = l.iv;
+  ll_v outer = c->trips;
+  c->trips = trips_of(c, f);
   c->nesting++;
   emit_block(c, body_of(c, b));
   c->nesting--;
+  c->trips = outer;
   cg_move_all(c, b->yield_count, f->in, b->yield);
   ll_loop_end(g, &l, NULL);
   cg_move_all(c, b->yield_count, f->out, f->in);
@@ -178,6 +188,7 @@ static void emit_function(cg *c) {
   emit_block(c, 0);
   ll_loop_end(g, &l, NULL);
   if (tiles) cg_amx_end(c);
+  cg_stream_end(c);
   LLVMBuildRetVoid(g->b);
   LLVMSetOperand(c->kept, 1, ll_i(g, c->ws_bytes));
   c->ws_bytes += c->kept_bytes;

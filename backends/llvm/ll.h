@@ -69,6 +69,7 @@ ll_v ll_load(ll *g, ll_t t, ll_v p, int align);
 /* From memory that nobody writes during the kernel. */
 ll_v ll_load_invariant(ll *g, ll_t t, ll_v p, int align);
 void ll_store(ll *g, ll_v v, ll_v p, int align);
+void ll_store_around(ll *g, ll_v v, ll_v p, int align); /* the caches */
 void ll_prefetch(ll *g, ll_v p, bool write);
 /* The signature of masked intrinsics differs between LLVM versions; these hide it. p: pointer, ptrs: vector of
  * pointers. */

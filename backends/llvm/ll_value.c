@@ -29,6 +29,14 @@ ll_v ll_load_invariant(ll *g, ll_t t, ll_v p, int align) {
 
 void ll_store(ll *g, ll_v v, ll_v p, int align) { LLVMSetAlignment(LLVMBuildStore(g->b, v, p), (unsigned)align); }
 
+void ll_store_around(ll *g, ll_v v, ll_v p, int align) {
+  ll_v store = LLVMBuildStore(g->b, v, p);
+  LLVMMetadataRef one = LLVMValueAsMetadata(ll_i32(g, 1));
+  LLVMSetAlignment(store, (unsigned)align);
+  LLVMSetMetadata(store, LLVMGetMDKindIDInContext(g->c, "nontemporal", sizeof "nontemporal" - 1),
+                  LLVMMetadataAsValue(g->c, LLVMMDNodeInContext2(g->c, &one, 1)));
+}
+
 void ll_prefetch(ll *g, ll_v p, bool write) {
   ll_call(g, "llvm.prefetch", 1, &g->ptr, 4, (ll_v[]){p, ll_i32(g, write), ll_i32(g, 3), ll_i32(g, 1)});
 }

@@ -45,6 +45,7 @@ struct cg_uk {
 enum { CG_AHEAD = 6 };
 typedef struct cg_ahead {
   int count;
+  bool direct;                  /* microkernels store there themselves */
   const sn_kins *ins[CG_AHEAD]; /* load or store */
   cg_mat mem[CG_AHEAD];
   int bytes[CG_AHEAD]; /* of an element */

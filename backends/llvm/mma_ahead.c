@@ -40,21 +40,32 @@ void cg_look_ahead(cg *c, const cg_step *next, int rows, int cols, cg_ahead *out
 
 void cg_look_at_store(cg *c, sn_kv store, cg_ahead *out) {
   sn_ktype t = cg_type(c, cg_ins(c, store)->a[6]);
-  *out = (cg_ahead){.count = 0};
+  *out = (cg_ahead){.direct = true};
   add(c, out, cg_ins(c, store), t.r, t.c);
 }
 
-/* rows [row, row + rows) of `columns` columns from `col` on */
+static void fetch_row(cg *c, const cg_ahead *a, int i, ll_v row, int col, int columns) {
+  ll *g = &c->g;
+  ll_v from = ll_add(g, ll_mul(g, row, a->mem[i].ld), ll_i(g, col));
+  from = ll_gep(g, a->mem[i].p, ll_mul(g, from, ll_i(g, a->bytes[i])));
+  for (int at = 0; at < columns * a->bytes[i]; at += LINE)
+    ll_prefetch(g, ll_gep(g, from, ll_i(g, at)), a->ins[i]->op == SN_K_STORE);
+}
+
+/* rows [row, row + rows) of `columns` columns from `col` on; results that stream are not fetched */
 void cg_prefetch_ahead(cg *c, const cg_ahead *a, ll_v row, int rows, int col, int columns) {
   ll *g = &c->g;
   ll_loop l;
   if (!a || !a->count) return;
   ll_loop_begin(g, &l, row, ll_add(g, row, ll_i(g, rows)), ll_i(g, 1), 0, NULL, false);
   for (int i = 0; i < a->count; i++) {
-    ll_v from = ll_add(g, ll_mul(g, l.iv, a->mem[i].ld), ll_i(g, col));
-    from = ll_gep(g, a->mem[i].p, ll_mul(g, from, ll_i(g, a->bytes[i])));
-    for (int at = 0; at < columns * a->bytes[i]; at += LINE)
-      ll_prefetch(g, ll_gep(g, from, ll_i(g, at)), a->ins[i]->op == SN_K_STORE);
+    ll_branch br;
+    ll_v streams = a->direct ? NULL : cg_streams(c, a->ins[i]);
+    if (streams) ll_if(g, &br, LLVMBuildNot(g->b, streams, ""));
+    fetch_row(c, a, i, l.iv, col, columns);
+    if (!streams) continue;
+    ll_else(g, &br);
+    ll_endif(g, &br);
   }
   ll_loop_end(g, &l, NULL);
 }

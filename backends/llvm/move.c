@@ -1,6 +1,8 @@
 /* Copies: parts of a value into memory, whole values into slots, several values as if at once. */
 #include "backends/llvm/cg.h"
 
+enum { ROWS_AHEAD = 4, LINE = 64 };
+
 /* Where a row goes: its address is base + row*ld, from column col on (NULL: 0). */
 typedef struct target {
   ll_v base, row, col;
@@ -18,9 +20,22 @@ static void copy_row(cg *c, sn_kv v, const target *to, const cg_part *p, int vec
   }
 }
 
+/* Memory is asked for some rows before it is copied: what a row gathers from pages apart is more than the processor
+ * reorders. */
+static void fetch_row_ahead(cg *c, sn_kv v, int cols) {
+  ll *g = &c->g;
+  const sn_kins *x = cg_ins(c, v);
+  int64_t unit, bytes = (int64_t)sn_elem_bytes(x->type.elem);
+  if (x->op != SN_K_LOAD || !sn_k_is_const(c->k, x->a[3], &unit) || unit != 1) return;
+  ll_v row = ll_mul(g, ll_add(g, c->row, ll_i(g, ROWS_AHEAD)), cg_index(c, x->a[2]));
+  ll_v p = ll_gep(g, cg_buffer(c, x->a[0]), ll_mul(g, ll_add(g, cg_index(c, x->a[1]), row), ll_i(g, bytes)));
+  for (int64_t at = 0; at < cols * bytes; at += LINE) ll_prefetch(g, ll_gep(g, p, ll_i(g, at)), false);
+}
+
 static void copy_panels(cg *c, sn_kv v, target to, const cg_part *p) {
   ll *g = &c->g;
   ll_loop l;
+  fetch_row_ahead(c, v, p->cols);
   ll_loop_begin(g, &l, ll_i(g, 0), ll_i(g, (p->cols + p->panel - 1) / p->panel), ll_i(g, 1), 0, NULL, false);
   c->col = ll_mul(g, l.iv, ll_i(g, p->panel));
   to.base = ll_gep(g, to.base, ll_mul(g, l.iv, ll_i(g, p->panel_step * (int64_t)sn_elem_bytes(p->elem))));

@@ -253,11 +253,25 @@ static ll_v limits_hold(cg *c, const cg_step *s) {
   return all;
 }
 
-static void emit_rows(cg *c, const cg_step *s) {
+static void emit_form(cg *c, const cg_step *s) {
   if (s->wide)
     wide_rows(c, s);
   else
     unrolled_rows(c, s);
+}
+
+static void emit_rows(cg *c, const cg_step *s) {
+  ll_branch br;
+  ll_v streams = cg_cluster_streams(c, s);
+  if (streams) {
+    ll_if(&c->g, &br, streams);
+    c->streaming = true;
+    emit_form(c, s);
+    c->streaming = false;
+    ll_else(&c->g, &br);
+  }
+  emit_form(c, s);
+  if (streams) ll_endif(&c->g, &br);
 }
 
 void cg_rows(cg *c, const cg_step *s) {

@@ -252,7 +252,7 @@ void cg_store_window(cg *c, sn_kv id, ll_v value, int j) {
     p = valid_or_spare(c, and_valid(c, is.row, is.some), to_column(c, p, j, e));
     if (columns)
       ll_masked_store(g, v, p, align, columns);
-    else
+    else if (is.row || is.some || !cg_stream_store(c, x, v, p))
       ll_store(g, v, p, align);
     return;
   }
