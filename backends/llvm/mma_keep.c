@@ -3,7 +3,7 @@
  * over, and read by the others. The copy lies in workspace of its own. */
 #include "backends/llvm/mma.h"
 
-enum { MOST_KEPT_BYTES = 512 << 10 };
+enum { MOST_KEPT_BYTES = 768 << 10 };
 
 /* grid dimensions that an index value depends on, as bits; all of them when it depends on a loop other than the
  * product's own, `iv` */

@@ -120,14 +120,29 @@ static cg_mat advanced(cg *c, const cg_operand *o, ll_v k0, int64_t bytes) {
  * not meet in few cache sets */
 static int64_t panel_step(const cg *c, const piece *k, int width) { return (int64_t)k->most * width + c->g.lanes; }
 
-/* the same in panels of `width` columns, each [k][width] */
-static cg_mat copy_panels(cg *c, const cg_operand *o, const piece *k, int across, int width, sn_elem e) {
-  int panels = (across + width - 1) / width;
+/* Panels of `width` columns, each [k][width]. */
+static cg_mat panel_space(cg *c, const piece *k, int across, int width, sn_elem e, bool keep) {
+  int64_t bytes = (across + width - 1) / width * panel_step(c, k, width) * bytes_of(e);
+  return (cg_mat){keep ? cg_keep(c, bytes) : cg_ws_at(c, cg_temp(c, bytes)), ll_i(&c->g, width), width};
+}
+
+/* a copy in the tile's orientation, whose rows run along k */
+static void copy_panels(cg *c, const cg_operand *o, const piece *k, int across, sn_elem e, cg_mat to) {
+  int width = (int)to.ld_const;
   int64_t step = panel_step(c, k, width);
-  cg_mat m = {cg_ws_at(c, cg_temp(c, panels * step * bytes_of(e))), ll_i(&c->g, width), width};
   cg_part part = {.elem = e, .cols = across, .row0 = k->k0, .rows = k->count, .panel = width, .panel_step = step};
-  cg_copy(c, o->v, m.p, width, part);
-  return m;
+  cg_copy(c, o->v, to.p, width, part);
+}
+
+/* the same from rows of the other dimension, `from` */
+static void turn_panels(cg *c, cg_mat from, const piece *k, int across, sn_elem e, cg_mat to) {
+  ll *g = &c->g;
+  int64_t width = to.ld_const, step = panel_step(c, k, (int)width), bytes = bytes_of(e);
+  for (int64_t at = 0; at < across; at += width) {
+    ll_v columns = ll_i(g, across - at < width ? across - at : width);
+    ll_v src = ll_gep(g, from.p, ll_mul(g, from.ld, ll_i(g, at * bytes)));
+    cg_transpose_mem(c, e, src, from.ld, columns, k->count, ll_gep(g, to.p, ll_i(g, at / width * step * bytes)), to.ld);
+  }
 }
 
 static void place_a(cg_product *p, const piece *k) {
@@ -137,7 +152,8 @@ static void place_a(cg_product *p, const piece *k) {
   p->a_panel = 0;
   if (k->copy_a && p->ta && k->k0 && rows) {
     p->a_panel = panel_step(c, k, rows);
-    p->pa = copy_panels(c, &p->a, k, p->m, rows, p->elem_a);
+    p->pa = panel_space(c, k, p->m, rows, p->elem_a, false);
+    copy_panels(c, &p->a, k, p->m, p->elem_a, p->pa);
     return;
   }
   if (!k->copy_a) {
@@ -151,29 +167,27 @@ static void place_a(cg_product *p, const piece *k) {
 /* the type of a copy: converting in the microkernel is cheaper than twice the memory */
 static sn_elem copied_elem(const cg_product *p) { return cg_direct_b(p, p->b.elem) ? p->b.elem : p->elem; }
 
-/* b in rows of k, by copy, transposition or both */
+/* b in rows of k, by copy, transposition or both; what more than one microkernel reads, in panels */
 static void make_b(cg_product *p, const piece *k) {
   cg *c = p->c;
   ll *g = &c->g;
-  p->near_b = true;
-  bool turn = !(k->copy_b ? p->b.k_rows : p->b.mem_k_rows);
-  sn_elem e = k->copy_b ? copied_elem(p) : p->b.elem;
-  if (!turn && k->k0 && p->n > cg_chunk_columns(p)) {
-    p->elem_b = e;
-    p->b_panel = panel_step(c, k, cg_chunk_columns(p));
-    p->pb = copy_panels(c, &p->b, k, p->n, cg_chunk_columns(p), e);
-    return;
-  }
-  cg_mat space = {0}, turned = turn ? scratch(c, k->most, rounded(c, p->n), e, k->keep) : space;
-  if (k->copy_b) space = copy_space(c, &p->b, k, p->n, e, k->keep && !turn);
-  p->pb = turn ? turned : space;
-  p->elem_b = e;
   ll_branch br;
   ll_v fill = NULL;
+  bool turn = !(k->copy_b ? p->b.k_rows : p->b.mem_k_rows);
+  sn_elem e = k->copy_b ? copied_elem(p) : p->b.elem;
+  int width = cg_chunk_columns(p) < p->n ? cg_chunk_columns(p) : rounded(c, p->n);
+  cg_mat rows = turn && k->copy_b ? copy_space(c, &p->b, k, p->n, e, false) : (cg_mat){0};
+  p->near_b = true, p->elem_b = e;
+  p->b_panel = width < p->n ? panel_step(c, k, width) : 0;
+  p->pb = panel_space(c, k, p->n, width, e, k->keep);
   if (k->keep && cg_keeps(p, &fill)) ll_if(g, &br, fill);
-  cg_mat from = k->copy_b ? space : advanced(c, &p->b, k->k0, bytes_of(p->b.elem));
-  if (k->copy_b) copy(c, &p->b, k, p->n, NULL, e, space);
-  if (turn) cg_transpose_mem(c, e, from.p, from.ld, ll_i(g, p->n), k->count, turned.p, turned.ld);
+  if (turn && k->copy_b) copy(c, &p->b, k, p->n, NULL, e, rows);
+  if (turn)
+    turn_panels(c, k->copy_b ? rows : advanced(c, &p->b, k->k0, bytes_of(p->b.elem)), k, p->n, e, p->pb);
+  else if (p->b_panel)
+    copy_panels(c, &p->b, k, p->n, e, p->pb);
+  else
+    copy(c, &p->b, k, p->n, NULL, e, p->pb);
   if (!fill) return;
   ll_else(g, &br);
   ll_endif(g, &br);

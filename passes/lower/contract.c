@@ -230,6 +230,24 @@ static int columns_of_loop(const sn_contraction *k, int least) {
   return least;
 }
 
+/* Where the whole sum is one product, an instance's columns of b are brought into panels once for all its rows: as many
+ * columns as a third of the cache holds, so that rows of a are read, and rows of the result written, in long pieces. */
+static void widen(sn_contraction *k) {
+  const sn_target *t = k->c->target;
+  if (k->loop || k->col < 0 || k->row < 0 || is_pairs(k)) return;
+  const sn_dimx *extent = k->out.space.extent[k->col];
+  int64_t n = sn_dimx_max_value(extent), divisor = sn_dimx_divisor(extent), depth = k->bk;
+  if (sn_dimx_max_value(k->out.space.extent[k->row]) < 2 * k->bm) return;
+  for (int wide = 4 * k->bn; wide > k->bn; wide -= k->bn) {
+    int64_t blocks = (n + wide - 1) / wide;
+    bool fits = divisor == n ? 16 * blocks * wide <= 17 * n : divisor % wide == 0;
+    if (!fits || wide * depth * (int64_t)sn_elem_bytes(k->elem) > t->l2_bytes * 5 / 16) continue;
+    while (k->bm > 32 && k->bm * wide > 96 * 64) k->bm /= 2;
+    k->bn = wide;
+    return;
+  }
+}
+
 /* Does the operand lie side by side along axis x and not along y? */
 static bool contiguous_along(const sn_group *g, int x, int y) {
   for (int i = 0; i < g->access_count; i++) {
@@ -364,6 +382,7 @@ static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
 
 /* Rows of the first operand that stay in half of the second level cache while the panels pass. */
 static int64_t rows_in_cache(const sn_contraction *k) {
+  if (k->packed < 0 && !k->loop) return INT64_MAX;
   int64_t depth = k->sum < 0 ? 1 : sn_dimx_max_value(k->out.space.extent[k->sum]);
   int64_t row_bytes = (depth < 1 ? 1 : depth > 65536 ? 65536 : depth) * (int64_t)sn_elem_bytes(k->elem);
   int64_t blocks = k->c->target->l2_bytes / 2 / row_bytes / k->bm;
@@ -455,6 +474,7 @@ static sn_code orient(sn_contraction *k, const char **why) {
     return SN_ERR_FAIL;
   k->swapped = should_swap(k);
   arrange(k);
+  widen(k);
   return SN_OK;
 }
 
