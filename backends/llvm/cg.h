@@ -3,6 +3,7 @@
  *   window.c       loads and stores of windows, slots of the workspace
  *   convert.c      element types      elementwise.c   operations on vectors     reduce.c  reductions
  *   rows.c         row clusters       rows_wide.c     their form for long rows
+ *   stream.c       stores around the caches
  *   move.c         copies of values   transpose.c     transposition
  *   mma*.c         products */
 #ifndef SN_BACKENDS_LLVM_CG_H

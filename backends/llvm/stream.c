@@ -1,12 +1,14 @@
-/* Stores around the caches. A result that no cache will keep until it is read again is written with non-temporal stores:
- * its lines are not read first, and they do not displace the operands that the kernel reads again. How large a result is
- * and where it lies is known when the kernel runs, so that a cluster which may stream is emitted in both forms.
- * Such stores are ordered by a fence at the end of the call. */
+/* Stores around the caches. A result that no cache will keep until it is read again is written with non-temporal
+ * stores: its lines are not read first, and they do not displace the operands that the kernel reads again. How large a
+ * result is and where it lies is known when the kernel runs, so that a cluster which may stream is emitted in both
+ * forms. Such stores are ordered by a fence at the end of the call. */
 #include "backends/llvm/cg.h"
 
 enum { LINE = 64, LEAST_BYTES = 2 << 20 };
 
-static bool whole_lines(const cg *c, sn_kv index, int64_t bytes) { return sn_k_divisor(c->k, index) * bytes % LINE == 0; }
+static bool whole_lines(const cg *c, sn_kv index, int64_t bytes) {
+  return sn_k_divisor(c->k, index) * bytes % LINE == 0;
+}
 
 static bool is_read(const cg *c, sn_kv buffer) {
   if (cg_buffer_role(c->k, buffer) != SN_K_OUT) return true;

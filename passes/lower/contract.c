@@ -3,7 +3,8 @@
  *   1. Letters become axes of one space: batch, rows (of the result's tile), columns, summed. Neighbours are joined
  * where every operand and store allows it; the largest axis of each class spans the tile, the others go to the grid or
  * to loops.
- *   2. Grid: batch and blocks of rows that fit the cache, then columns, then rows within the block (KERNEL_IR A2).
+ *   2. Grid: batch, then columns, then rows, so that an instance's columns serve all rows that follow (KERNEL_IR A2);
+ * rows in blocks that fit the cache where columns are packed ahead of time or the sum is walked in blocks.
  *   3. One product over the whole summed axis, or a loop over blocks of it; then the outputs on the result's tile.
  *   4. An operand that no graph changes is packed ahead of time (contract_pack.c). */
 #include "passes/lower/contract.h"
@@ -380,7 +381,8 @@ static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
   return k->product = sum_loops(k, t, at, 0, sn_k_const(t->b->k, e, k->bm, k->bn, 0));
 }
 
-/* Rows of the first operand that stay in half of the second level cache while the panels pass. */
+/* Rows of the first operand that stay in half of the second level cache while the panels pass; columns that are brought
+ * into panels once for all rows are read with long rows of any number. */
 static int64_t rows_in_cache(const sn_contraction *k) {
   if (k->packed < 0 && !k->loop) return INT64_MAX;
   int64_t depth = k->sum < 0 ? 1 : sn_dimx_max_value(k->out.space.extent[k->sum]);

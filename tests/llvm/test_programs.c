@@ -109,6 +109,8 @@ static void contract_transposed(void **state) {
     contract((px_contract){144, 150, 520, 96, 144, 64, 96, .symbolic = true, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
     contract((px_contract){101, 128, 300, 96, 128, 32, 96, .symbolic = true, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
     contract((px_contract){512, 64, 600, 64, 32, 600, 128, .elem = SN_ELEM_F32, .ta = ta, .tb = tb});
+    /* panels that serve all rows; the last tile lacks a panel and a part of one */
+    contract((px_contract){130, 470, 300, 32, 192, 300, 160, .elem = SN_ELEM_F32, .ta = ta, .tb = tb, .bias = true});
   }
 }
 
