@@ -113,8 +113,7 @@ typedef struct loss {
   rebuilt r;
   sn_binding *data; /* of the case, then "d.N" and "stop.N" */
   int data_count;
-  sn_val value;    /* the loss, in the finished function */
-  double rounding; /* of the loss, at the point itself */
+  sn_val value; /* the loss, in the finished function */
 } loss;
 
 /* Values of every stop at the point itself. */
@@ -199,12 +198,12 @@ static sn_code gradients_of(const checking *x, int grad, sn_tensor ***out) {
 }
 
 typedef struct move {
-  int wrt; /* operand of the grad node; 0: nothing moves */
+  int wrt; /* operand of the grad node */
   const sn_tensor *along;
   double by;
 } move;
 
-/* The loss with a move added to one of the values that it is differentiated by. bound: NULL, or of its rounding */
+/* The loss with a move added to one of the values that it is differentiated by. bound: of its rounding */
 static sn_code loss_at(const checking *x, const loss *l, const sn_node *g, move m, double *out, double *bound) {
   sn_arena *scratch = sn_arena_create();
   sn_binding *data = SN_ARRAY(x->arena, l->data_count + g->arg_count + 1, sn_binding);
@@ -221,16 +220,16 @@ static sn_code loss_at(const checking *x, const loss *l, const sn_node *g, move 
     const sn_type *type = l->r.f->node[i]->type[0];
     for (int d = 0; d < type->rank && !code; d++) code = sn_dimx_eval(type->dim[d], x->c->dims, &extent[d]);
     if (!code) code = sn_tensor_create(scratch, type->elem, type->rank, extent, &t);
-    bool moves = m.wrt && g->arg[k] == g->arg[m.wrt];
+    bool moves = g->arg[k] == g->arg[m.wrt];
     for (int64_t e = 0; !code && moves && e < t->count; e++) t->value[e] = m.by * m.along->value[e];
     if (!code) data[count++] = (sn_binding){name, t};
   }
   sn_case c = *x->c;
   c.data = data, c.data_count = count;
   sn_tensor **values;
-  if (!code) code = sn_case_interpret(&c, l->r.f, bound != NULL, scratch, x->diags, &values);
+  if (!code) code = sn_case_interpret(&c, l->r.f, true, scratch, x->diags, &values);
   if (!code) *out = values[l->value]->value[0];
-  if (!code && bound) *bound = values[l->value]->bound ? values[l->value]->bound[0] : 0;
+  if (!code) *bound = values[l->value]->bound ? values[l->value]->bound[0] : 0;
   sn_arena_destroy(scratch);
   return code;
 }
@@ -241,16 +240,19 @@ typedef struct slope {
 
 /* h: from the point to either side; half of it for the narrower difference. */
 static sn_code slope_of(const checking *x, const loss *l, const sn_node *g, move m, slope *out) {
-  double at[5], h = m.by;
+  double at[5], h = m.by, bound, most = 0;
   for (int i = 0; i < 5; i++) {
     m.by = (i - 2) * h / 2;
-    SN_TRY(loss_at(x, l, g, m, &at[i], NULL));
+    SN_TRY(loss_at(x, l, g, m, &at[i], &bound));
+    most = fmax(most, bound);
   }
-  double wide = (at[4] - at[0]) / (2 * h), narrow = (at[3] - at[1]) / h, noise = 2 * l->rounding / h;
+  double wide = (at[4] - at[0]) / (2 * h), narrow = (at[3] - at[1]) / h;
   double left = (at[2] - at[1]) / (h / 2), right = (at[3] - at[2]) / (h / 2);
+  double noise = 2 * most / h + 4 * sn_elem_roundoff(SN_ELEM_F64) * fabs(narrow);
   out->value = narrow;
   out->error = 4 * fabs(wide - narrow) + fabs(left - right) + noise;
-  if (!isfinite(narrow) || fabs(left - right) > 0.1 * (fabs(left) + fabs(right)) + 4 * noise) out->error = INFINITY;
+  if (!isfinite(narrow + noise) || fabs(left - right) > 0.1 * (fabs(left) + fabs(right)) + 4 * noise)
+    out->error = INFINITY;
   return SN_OK;
 }
 
@@ -300,9 +302,7 @@ static sn_code check_grad(checking *x, const sn_func *f, int grad) {
   loss l = {0};
   sn_tensor **found;
   const sn_node *g = f->node[grad];
-  double value;
   SN_TRY(build_loss(x, grad, &l));
-  SN_TRY(loss_at(x, &l, g, (move){0}, &value, &l.rounding));
   SN_TRY(gradients_of(x, grad, &found));
   for (int k = 1; k < g->arg_count && !x->what; k++) SN_TRY(check_wrt(x, &l, g, k, found[k - 1]));
   return SN_OK;
