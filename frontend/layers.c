@@ -16,7 +16,7 @@ struct sn_loop {
   sn_fn *fn, *into; /* the body being traced; the function that gets the calls */
 };
 
-enum { LAYERS_MAX = 100000 };
+enum { LAYERS_MAX = 4096 };
 
 sn_scope sn_layers_at(sn_here here, sn_scope m, const char *name, int n, sn_t **carried) {
   sn_call c = sn_call_in(here, m, 0, NULL);

@@ -1,7 +1,7 @@
 /* Settings: the table that SN_SETTINGS declares, overrides "layers=4", and their text. */
 #include "frontend/settings.h"
 
-#include <errno.h>
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -45,16 +45,14 @@ static bool fits(const sn_setting *s, double value) {
   if (is(s, "double")) return true;
   if (value != floor(value)) return false;
   if (is(s, "int")) return value >= INT_MIN && value <= INT_MAX;
-  if (is(s, "int64_t")) return fabs(value) <= 9007199254740992.0;
+  if (is(s, "int64_t")) return fabs(value) < 9007199254740992.0 /* beyond it doubles skip integers */;
   return value == 0 || value == 1;
 }
 
 static bool read_value(const sn_setting *s, const char *text, double *out) {
   if (is_bool(s) && (!strcmp(text, "true") || !strcmp(text, "false"))) return *out = text[0] == 't', true;
-  char *end;
-  errno = 0;
-  double value = strtod(text, &end);
-  if (end == text || *end || !fits(s, value)) return false;
+  double value;
+  if (!sn_real_in(text, -DBL_MAX, DBL_MAX, &value) || !fits(s, value)) return false;
   *out = value;
   return true;
 }

@@ -33,9 +33,10 @@ static sn_code one_dim(const creation *x, const char *word, int length, int64_t 
   const char *name = sn_arena_printf(diags->arena, "%.*s", equals ? (int)(equals - word) : length, word);
   const sn_dimx *d = sn_dimx_find_symbol(types, name);
   if (!d) return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "the model has no dim called %s", name);
-  char *end = NULL;
-  long long n = equals ? strtoll(equals + 1, &end, 10) : 0;
-  if (!equals || end != word + length || n < sn_dimx_min_value(d) || n > sn_dimx_max_value(d)) {
+  const char *value =
+      equals ? sn_arena_printf(diags->arena, "%.*s", length - (int)(equals + 1 - word), equals + 1) : "";
+  int64_t n = 0;
+  if (!sn_int_in(value, sn_dimx_min_value(d), sn_dimx_max_value(d), &n)) {
     sn_code code = sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "dim %s: not a size that it may have", name);
     sn_fail_expected(diags, "%s=N with N from %lld to %lld", name, (long long)sn_dimx_min_value(d),
                      (long long)sn_dimx_max_value(d));

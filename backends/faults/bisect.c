@@ -109,8 +109,8 @@ static sn_variant late_variant(const sn_variant *v, int stage, sn_arena *arena) 
 
 static int run_stage(void *arg) {
   stage_job *j = arg;
-  sn_arena *arena = sn_arena_create();
-  sn_diags *diags = sn_diags_create();
+  sn_arena *arena = sn_arena_scratch();
+  sn_diags *diags = sn_diags_scratch();
   sn_oracle o;
   sn_checked r = {0};
   int late_stage = j->stage - pipeline_count();
@@ -135,8 +135,8 @@ static int run_stage(void *arg) {
 /* Values that need no gradient, without any pass; gradients by differences. */
 static int run_source(void *arg) {
   stage_job *j = arg;
-  sn_arena *arena = sn_arena_create();
-  sn_diags *diags = sn_diags_create();
+  sn_arena *arena = sn_arena_scratch();
+  sn_diags *diags = sn_diags_scratch();
   const char *what = NULL;
   sn_code code = sn_case_gradients(j->c, arena, diags, &what);
   j->out->code = code;
@@ -187,7 +187,7 @@ static const char *base_name(const char *pass, sn_arena *arena) {
 
 /* Rules that were applied up to the stage. In this process: the stage itself did not crash. */
 static void collect(const sn_case *c, const sn_variant *v, int stage, sn_map *hits, sn_arena *arena) {
-  sn_diags *diags = sn_diags_create();
+  sn_diags *diags = sn_diags_scratch();
   stage_job j = {.c = c, .v = v, .stage = stage};
   int late_stage = stage - pipeline_count();
   sn_module *m;
@@ -238,7 +238,7 @@ static const char *find_rule(const sn_case *c, const sn_variant *v, int stage, c
 /* ---- the walk ---------------------------------------------------------------------------------------------------- */
 
 static void locate(const sn_case *c, const sn_variant *v, int late_stage, sn_arena *arena, sn_culprit *out) {
-  sn_diags *diags = sn_diags_create();
+  sn_diags *diags = sn_diags_scratch();
   sn_variant x = late_variant(v, late_stage, arena);
   sn_step_fault at;
   if (out->o.kind == SN_OUTCOME_WRONG && !sn_case_steps(c, &x, arena, diags, &at)) out->at = at;

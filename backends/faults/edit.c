@@ -19,7 +19,7 @@ typedef struct opened {
 } opened;
 
 static bool open_case(const sn_case *c, opened *o) {
-  *o = (opened){sn_arena_create(), sn_diags_create(), NULL, NULL};
+  *o = (opened){sn_arena_scratch(), sn_diags_scratch(), NULL, NULL};
   if (!o->arena || !o->diags || sn_case_parse(c, o->arena, o->diags, &o->m)) return false;
   o->f = sn_module_find(o->m, c->graph);
   return true;

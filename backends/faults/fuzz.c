@@ -62,8 +62,8 @@ static sn_code try_source(const trial *t, sn_arena *arena, sn_diags *diags, sn_c
 
 static int try_variant(void *arg) {
   trial *t = arg;
-  sn_arena *arena = sn_arena_create();
-  sn_diags *diags = sn_diags_create();
+  sn_arena *arena = sn_arena_scratch();
+  sn_diags *diags = sn_diags_scratch();
   sn_checked r;
   sn_code code = t->v->source ? try_source(t, arena, diags, &r) : sn_case_check(t->c, t->v, t->o, arena, diags, &r);
   t->hash = r.hash;
@@ -118,8 +118,8 @@ static void run_variants(const seed_job *j, const sn_case *c, const sn_oracle *o
 
 static int run_seed(void *arg) {
   seed_job *j = arg;
-  sn_arena *arena = sn_arena_create();
-  sn_diags *diags = sn_diags_create();
+  sn_arena *arena = sn_arena_scratch();
+  sn_diags *diags = sn_diags_scratch();
   sn_case c;
   sn_oracle o;
   sn_code code = sn_fuzz_case(j->pairs, j->seed, arena, diags, &c);
@@ -158,15 +158,13 @@ typedef struct campaign {
 
 /* What the graph is made of; in this process, so that it is known whatever becomes of the graph. */
 static void count_graph(sn_fuzz_sums *s, uint64_t seed) {
-  sn_arena *arena = sn_arena_create();
-  sn_diags *diags = sn_diags_create();
+  sn_arena *arena = sn_arena_scratch();
   sn_grandom g;
-  if (!sn_grandom_make(s->pairs, seed, arena, diags, &g)) {
+  if (arena && !sn_grandom_make(s->pairs, seed, arena, NULL, &g)) {
     sn_gpairs_add(s->pairs, g.module);
     s->ops[g.ops < 255 ? g.ops : 255]++;
     s->grads += g.grad;
   }
-  sn_diags_destroy(diags);
   sn_arena_destroy(arena);
 }
 
@@ -206,8 +204,8 @@ int sn_fuzz_median_ops(const sn_fuzz_sums *s) {
 
 static int run_one(void *arg) {
   trial *t = arg;
-  sn_arena *arena = sn_arena_create();
-  sn_diags *diags = sn_diags_create();
+  sn_arena *arena = sn_arena_scratch();
+  sn_diags *diags = sn_diags_scratch();
   sn_oracle o;
   sn_code code = sn_case_oracle(t->c, arena, diags, &o);
   t->out->kind = SN_OUTCOME_RIGHT;

@@ -205,7 +205,7 @@ typedef struct move {
 
 /* The loss with a move added to one of the values that it is differentiated by. bound: of its rounding */
 static sn_code loss_at(const checking *x, const loss *l, const sn_node *g, move m, double *out, double *bound) {
-  sn_arena *scratch = sn_arena_create();
+  sn_arena *scratch = sn_arena_scratch();
   sn_binding *data = SN_ARRAY(x->arena, l->data_count + g->arg_count + 1, sn_binding);
   int count = l->data_count;
   sn_code code = scratch ? SN_OK : SN_ERR_LIMIT;

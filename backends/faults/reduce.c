@@ -46,7 +46,7 @@ static bool accept(reducer *r, const sn_case *candidate) {
 }
 
 static bool try_edit(reducer *r, const sn_edit *e) {
-  sn_arena *scratch = sn_arena_create();
+  sn_arena *scratch = sn_arena_scratch();
   sn_case next;
   bool taken = scratch && !sn_case_edit(r->c, e, &r->named, scratch, &next) && smaller(&next, r->c) && accept(r, &next);
   sn_arena_destroy(scratch);
@@ -113,7 +113,7 @@ static bool shrink_extents(reducer *r) {
     bool taken = false;
     for (int k = 0; k < 3 && !taken; k++) {
       if (to[k] < 1 || to[k] >= n || (k && to[k] == to[k - 1])) continue;
-      sn_arena *scratch = sn_arena_create();
+      sn_arena *scratch = sn_arena_scratch();
       sn_case next;
       taken = scratch && !sn_case_shrink(r->c, i, to[k], scratch, &next) && accept(r, &next);
       sn_arena_destroy(scratch);
@@ -125,7 +125,7 @@ static bool shrink_extents(reducer *r) {
 }
 
 static void flatten(reducer *r, sn_diags *diags) {
-  sn_arena *scratch = sn_arena_create();
+  sn_arena *scratch = sn_arena_scratch();
   sn_oracle o;
   sn_case next = *r->c;
   if (scratch && !sn_case_oracle(r->c, scratch, diags, &o)) {
@@ -139,7 +139,7 @@ sn_code sn_case_reduce(sn_case *c, const sn_reduce_opt *opt, sn_arena *arena, sn
   reducer r = {.opt = opt, .arena = arena, .c = c, .until = opt->seconds > 0 ? seconds_now() + opt->seconds : 0};
   if (!opt->fails(opt->user, c))
     return sn_fail(diags, SN_ERR_USAGE, (sn_loc){.file = c->file}, "the graph does not fail");
-  sn_diags *quiet = sn_diags_create();
+  sn_diags *quiet = sn_diags_scratch();
   (void)drop_results(&r);
   flatten(&r, quiet);
   for (bool any = true; any && in_time(&r);) {

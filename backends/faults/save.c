@@ -23,7 +23,7 @@ static const char *path_of(const char *stem, const char *name, sn_arena *arena) 
 
 /* Names of the symbols: those of the text, in order. */
 static void add_dims(sn_text *t, const sn_case *c, sn_arena *arena) {
-  sn_diags *diags = sn_diags_create();
+  sn_diags *diags = sn_diags_scratch();
   sn_module *m;
   if (!sn_case_parse(c, arena, diags, &m))
     for (int i = 0; i < sn_types_symbol_count(m->types) && i < c->dim_count; i++)
@@ -53,7 +53,7 @@ static void add_comment(sn_text *t, const char *text) {
 
 /* Without source lines: those of the file itself count. */
 static const char *plain_text(const sn_case *c, sn_arena *arena) {
-  sn_diags *diags = sn_diags_create();
+  sn_diags *diags = sn_diags_scratch();
   sn_module *m;
   sn_text t = sn_text_begin(arena);
   if (!sn_case_parse(c, arena, diags, &m)) sn_module_print(&t, m, (sn_print_opt){0});

@@ -35,7 +35,7 @@ static void add_cpu(facts *f) {
   sn_target t;
   const sn_backend *backend;
   sn_compile_opt opt = {.target = "cpu"};
-  sn_diags *quiet = sn_diags_create();
+  sn_diags *quiet = sn_diags_scratch();
   if (sn_compile_target(&opt, quiet, &t, &backend)) {
     add(f, "target cpu", "not in this build: LLVM 19 or newer was not found when it was configured");
   } else {

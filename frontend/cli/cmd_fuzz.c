@@ -121,7 +121,7 @@ static void report(void *user, const sn_fuzz_sums *s, const sn_outcome *o) {
     fprintf(stderr, "seed %llu is refused: %s\n", (unsigned long long)o->seed, o->text);
   if (z->json || s->seconds - z->last_line < (z->tty ? 0.5 : 10)) return;
   z->last_line = s->seconds;
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   double left = s->seconds / (double)s->graphs * (double)(z->opt->n - s->graphs);
   if (arena)
     fprintf(stderr, "%s%s; %.0f s left%s", z->tty ? "\r" : "", figures(arena, s), left, z->tty ? "\033[K" : "\n");

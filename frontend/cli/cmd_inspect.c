@@ -240,7 +240,7 @@ static sn_code inspect_executable(file *f) {
 /* The JSON files of a run folder, told apart by what they must hold. */
 static sn_code inspect_json(file *f) {
   cli *c = f->c;
-  sn_diags *quiet = sn_diags_create();
+  sn_diags *quiet = sn_diags_scratch();
   sn_run_settings s;
   sn_tokenizer *t = NULL;
   sn_recipe r;

@@ -191,7 +191,6 @@ static sn_code prepare(cli *c, cli_training *t) {
   t->dir_path = cli_get(c, CLI_OUT_DIR, "out");
   t->dir = sn_dir_of(c->arena, t->dir_path);
   SN_TRY(cli_recipe_restore(t));
-  SN_TRY(cli_use_backend(c)); /* of the run that goes on */
   if (t->distills) SN_TRY(cli_teacher_read(c, t->teacher = SN_NEW(c->arena, cli_teacher)));
   SN_TRY(read_numbers(c, t));
   SN_TRY(cli_data_parts(c, "the newest checkpoint is from before: go on with --resume and the file as it was",

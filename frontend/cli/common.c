@@ -285,12 +285,11 @@ sn_code cli_dims(cli *c, const sn_types *types, const char *settings, int64_t **
   for (int i = 0; i < count; i++) value[i] = default_dim(sn_types_symbol(types, i), settings);
   for (int i = 0; i < c->value[CLI_DIM].count; i++) {
     const char *name, *rest;
-    char *end;
+    int64_t n;
     SN_TRY(cli_pair(c, CLI_DIM, c->value[CLI_DIM].at[i], &name, &rest));
     const sn_dimx *d = sn_dimx_find_symbol(types, name);
     if (!d) return cli_usage_error(c, "--dim %s: the model has no dim of that name", name);
-    int64_t n = strtoll(rest, &end, 10);
-    if (*end || n < sn_dimx_min_value(d) || n > sn_dimx_max_value(d))
+    if (!sn_int_in(rest, sn_dimx_min_value(d), sn_dimx_max_value(d), &n))
       return cli_usage_error(c, "--dim %s takes a whole number from %lld to %lld, found \"%s\"", name,
                              (long long)sn_dimx_min_value(d), (long long)sn_dimx_max_value(d), rest);
     value[sn_dimx_symbol_index(d)] = n;

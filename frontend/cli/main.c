@@ -193,9 +193,7 @@ sn_code cli_real(cli *c, cli_option o, double otherwise, double min, double max,
   const char *s = cli_get(c, o, NULL);
   *out = otherwise;
   if (!s) return SN_OK;
-  char *end;
-  *out = strtod(s, &end);
-  if (end == s || *end || !(*out >= min && *out <= max))
+  if (!sn_real_in(s, min, max, out))
     return cli_usage_error(c, "--%s takes a number from %g to %g, found \"%s\"", options[o].name, min, max, s);
   return SN_OK;
 }
@@ -204,9 +202,7 @@ sn_code cli_int(cli *c, cli_option o, int64_t otherwise, int64_t min, int64_t ma
   const char *s = cli_get(c, o, NULL);
   *out = otherwise;
   if (!s) return SN_OK;
-  char *end;
-  *out = strtoll(s, &end, 10);
-  if (end == s || *end || *out < min || *out > max)
+  if (!sn_int_in(s, min, max, out))
     return cli_usage_error(c, "--%s takes a whole number from %lld to %lld, found \"%s\"", options[o].name,
                            (long long)min, (long long)max, s);
   return SN_OK;

@@ -63,7 +63,7 @@ static bool plan_fits(cli *c, const cli_rundir *r, const char *path) {
   sn_plan *p;
   sn_target t;
   const sn_backend *backend;
-  sn_diags *quiet = sn_diags_create();
+  sn_diags *quiet = sn_diags_scratch();
   sn_compile_opt opt = {.target = cli_get(c, CLI_TARGET, "cpu"), .isa = cli_get(c, CLI_ISA, NULL)};
   bool fits = !c->backend && !is_edited(c) && !strcmp(opt.target, "cpu") && read_plan(c, r, path, quiet, &p) &&
               !sn_compile_target(&opt, quiet, &t, &backend) &&
@@ -135,7 +135,7 @@ static sn_code explain_lack(cli *c, const sn_dir *d) {
 
 sn_code cli_rundir_serves(cli *c, const char *path, const sn_plan *p) {
   sn_dir d = sn_dir_of(c->arena, path);
-  sn_diags *quiet = sn_diags_create();
+  sn_diags *quiet = sn_diags_scratch();
   bool serves = !sn_generate_check(p, quiet);
   sn_diags_destroy(quiet);
   if (serves) return SN_OK;

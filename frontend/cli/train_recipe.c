@@ -157,6 +157,12 @@ static sn_code restore_setting(cli_training *t, int given, const char *pair) {
 static sn_code restore_one(cli_training *t, cli_option o, const char *value) {
   cli *c = t->c;
   const char *now = cli_get(c, o, NULL);
+  if (!now && o == CLI_BACKEND) { /* code is not loaded because a file of a run says so */
+    sn_fail(c->diags, SN_ERR_USAGE, (sn_loc){.file = t->dir.recipe},
+            "the run was started with --backend: give it again");
+    sn_fail_expected(c->diags, "--backend %s", value);
+    return SN_ERR_USAGE;
+  }
   if (!now) give(c, o, value);
   if (!now || same_value(c, o, now, value)) return SN_OK;
   if (kind_of(o) != LOOSE) return conflict(t, cli_option_name(o), value, now);

@@ -64,7 +64,7 @@ static _Thread_local size_t wanted;
 size_t sn_memory_wanted(void) { return wanted; }
 
 static _Noreturn void out_of_memory(size_t bytes) {
-  wanted = bytes;
+  wanted = bytes < SIZE_MAX ? bytes : 0; /* SIZE_MAX: not a size that anyone asked for */
   if (innermost) longjmp(innermost->jump, 1);
   abort();
 }

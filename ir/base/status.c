@@ -11,13 +11,15 @@
 
 enum { SOURCE_MAX = 16 << 20, LINES_BEFORE = 40, LINES_AFTER = 4 };
 
-sn_diags *sn_diags_create(void) {
-  sn_arena *arena = sn_arena_create();
+static sn_diags *list_in(sn_arena *arena) {
   if (!arena) return NULL;
   sn_diags *d = SN_NEW(arena, sn_diags); /* a new arena has room for it */
   d->arena = arena;
   return d;
 }
+
+sn_diags *sn_diags_create(void) { return list_in(sn_arena_create()); }
+sn_diags *sn_diags_scratch(void) { return list_in(sn_arena_scratch()); }
 
 void sn_diags_destroy(sn_diags *d) {
   if (d) sn_arena_destroy(d->arena);

@@ -48,6 +48,8 @@ typedef struct sn_diags {
 
 /* Creates an empty list; owns: the caller, sn_diags_destroy frees it with its strings. */
 sn_diags *sn_diags_create(void);
+/* A list for the time of a function, as sn_arena_scratch: freed as well when memory runs out meanwhile. */
+sn_diags *sn_diags_scratch(void);
 void sn_diags_destroy(sn_diags *d);
 
 /* Adds a mistake and returns `code`, so that `return sn_fail(...)` reads well. `d` may be NULL. */

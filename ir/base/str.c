@@ -1,6 +1,8 @@
 /* Strings: growing texts, interned names, hashing, patterns, "did you mean". */
 #include "ir/base/str.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <locale.h>
 #include <math.h>
@@ -64,13 +66,40 @@ static void replace_point(char *s, char from, char to) {
   if (at) *at = to;
 }
 
-double sn_number_read(const char *s) {
-  char point = localeconv()->decimal_point[0], local[400];
+/* *whole: all of the text is a number. */
+static double read_number(const char *s, bool *whole) {
+  char point = localeconv()->decimal_point[0], local[400], *end;
   size_t count = strlen(s);
-  if (point == '.' || count >= sizeof local) return strtod(s, NULL);
-  memcpy(local, s, count + 1);
-  replace_point(local, '.', point);
-  return strtod(local, NULL);
+  if (point != '.' && count < sizeof local) {
+    memcpy(local, s, count + 1);
+    replace_point(local, '.', point);
+    s = local;
+  }
+  double x = strtod(s, &end);
+  *whole = end != s && !*end;
+  return x;
+}
+
+double sn_number_read(const char *s) { return read_number(s, &(bool){false}); }
+
+/* Blanks and hexadecimal digits, which the C library takes. */
+static bool is_lax(const char *s) { return isspace((unsigned char)*s) || strpbrk(s, "xX"); }
+
+bool sn_real_in(const char *s, double min, double max, double *out) {
+  bool whole;
+  double x = read_number(s, &whole);
+  if (!whole || is_lax(s) || !(x >= min && x <= max)) return false;
+  *out = x;
+  return true;
+}
+
+bool sn_int_in(const char *s, int64_t min, int64_t max, int64_t *out) {
+  char *end;
+  errno = 0;
+  long long x = strtoll(s, &end, 10);
+  if (end == s || *end || errno || is_lax(s) || x < min || x > max) return false;
+  *out = x;
+  return true;
 }
 
 /* 1e+05 and 1e-05 as 1e5 and 1e-5. */

@@ -29,6 +29,9 @@ void sn_text_bytes(sn_text *t, const char *bytes, size_t count);
 void sn_text_number(sn_text *t, double x);
 /* Reads a decimal as sn_text_number writes it, whatever the locale of the process. */
 double sn_number_read(const char *s);
+/* All of the text as a decimal number from min to max; false: it is none, *out keeps its value. For options. */
+bool sn_real_in(const char *s, double min, double max, double *out);
+bool sn_int_in(const char *s, int64_t min, int64_t max, int64_t *out);
 /* A string literal with \" \\ \n \t \xHH escapes, quotes included. */
 void sn_text_quoted(sn_text *t, const char *s);
 

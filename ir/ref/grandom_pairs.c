@@ -63,7 +63,7 @@ static void add_samples(kinds *k, sn_module *m, sn_op op, sn_elem elem, int draw
 
 static kinds kinds_of(sn_op op) {
   kinds k = {0};
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   sn_module *m = arena ? sn_module_create(arena) : NULL;
   if (m) add_samples(&k, m, op, SN_ELEM_NONE, DRAWS);
   for (int e = SN_ELEM_NONE + 1; m && e < SN_ELEM_COUNT; e++) add_samples(&k, m, op, (sn_elem)e, DRAWS_OF_TYPE);

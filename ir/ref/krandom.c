@@ -141,7 +141,7 @@ static sn_code expect(sn_arena *arena, sn_diags *diags, const sn_kernel *k, sn_k
 
 sn_kernel *sn_krandom(sn_arena *arena, uint64_t seed, sn_krandom_case *out) {
   sn_kgen *g = SN_NEW(arena, sn_kgen);
-  sn_diags *diags = sn_diags_create();
+  sn_diags *diags = sn_diags_scratch();
   g->rng = (sn_rng){.seed = seed, .stream = 77};
   g->avoid = out->avoid;
   g->k = sn_kernel_create(arena, "random");

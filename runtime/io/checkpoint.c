@@ -88,7 +88,7 @@ static sn_code save(sn_arena *arena, const char *folder, sn_store *s, const sn_p
 
 sn_code sn_checkpoint_save(const char *folder, sn_store *s, const sn_plan *p, const sn_checkpoint_info *info,
                            sn_diags *diags) {
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = folder}, "out of memory");
   sn_code code = save(arena, folder, s, p, info, diags);
   sn_arena_destroy(arena);
@@ -231,8 +231,8 @@ sn_code sn_checkpoint_resume(const char *folder, sn_store *s, const sn_plan *p, 
                              void (*on_skip)(void *user, const char *message), void *user, sn_diags *diags,
                              int64_t *out_step) {
   resume r = {.s = s, .p = p, .run = run, .diags = diags};
-  sn_arena *arena = sn_arena_create();
-  sn_diags *quiet = sn_diags_create();
+  sn_arena *arena = sn_arena_scratch();
+  sn_diags *quiet = sn_diags_scratch();
   sn_code code = arena && quiet ? find_newest(&r, folder, arena, quiet, on_skip, user, out_step)
                                 : sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = folder}, "out of memory");
   sn_diags_destroy(quiet);

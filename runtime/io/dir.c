@@ -37,7 +37,7 @@ static sn_code cannot(sn_diags *diags, const char *what, const char *path) {
 
 /* mkdir -p */
 static sn_code make_folder(const char *path, sn_diags *diags) {
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = path}, "out of memory");
   char *p = sn_arena_strdup(arena, path);
   int failed = 0;

@@ -54,7 +54,7 @@ static size_t write_line(int fd, const char *text, size_t bytes) {
 }
 
 bool sn_metrics_add(sn_metrics *m, int count, const sn_metric *metric) {
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_scratch();
   bool good = arena != NULL;
   if (good) {
     sn_text t = sn_text_begin(arena);

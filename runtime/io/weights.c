@@ -204,7 +204,7 @@ sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, con
 
 sn_code sn_store_refer(sn_store *s, const sn_plan *p, const char *prefix, const char *file, const void *data,
                        size_t bytes, sn_diags *diags, uint64_t *out_hash) {
-  loader l = {.s = s, .p = p, .arena = sn_arena_create(), .diags = diags, .path = file, .prefix = prefix};
+  loader l = {.s = s, .p = p, .arena = sn_arena_scratch(), .diags = diags, .path = file, .prefix = prefix};
   if (!l.arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
   sn_safetensors f;
   sn_code code = sn_safetensors_read(l.arena, diags, file, data, bytes, &f);

@@ -154,7 +154,7 @@ static void fill_event(session *s, int64_t step, sn_train_event *e) {
 static sn_code save(session *s, int64_t step, bool last) {
   const sn_train_opt *o = s->o;
   if (!o->save) return SN_OK;
-  sn_diags *d = last ? s->diags : sn_diags_create();
+  sn_diags *d = last ? s->diags : sn_diags_scratch();
   sn_code code = o->save(o->user, step, d);
   s->unsaved = code != SN_OK;
   if (last) return code;

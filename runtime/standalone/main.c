@@ -29,28 +29,16 @@ typedef struct options {
   bool json, help;
 } options;
 
-static bool read_int(const char *s, int64_t min, int64_t max, int64_t *out) {
-  char *end;
-  *out = strtoll(s, &end, 10);
-  return end != s && !*end && *out >= min && *out <= max;
-}
-
-static bool read_real(const char *s, double min, double max, double *out) {
-  char *end;
-  *out = strtod(s, &end);
-  return end != s && !*end && *out >= min && *out <= max;
-}
-
 /* One option with its value; false: it does not take that value, or is unknown. */
 static bool set_option(options *o, const char *name, const char *value) {
   int64_t seed;
   if (!strcmp(name, "--prompt")) return o->run.prompt = value, true;
-  if (!strcmp(name, "--tokens")) return read_int(value, 0, INT64_C(1) << 31, &o->run.tokens);
-  if (!strcmp(name, "--temperature")) return read_real(value, 0, 1e6, &o->run.sampling.temperature);
-  if (!strcmp(name, "--top-k")) return read_int(value, 0, INT64_C(1) << 31, &o->run.sampling.top_k);
-  if (!strcmp(name, "--top-p")) return read_real(value, 0, 1, &o->run.sampling.top_p);
-  if (!strcmp(name, "--threads")) return read_int(value, 1, 1024, &o->threads);
-  if (strcmp(name, "--seed") || !read_int(value, INT64_MIN, INT64_MAX, &seed)) return false;
+  if (!strcmp(name, "--tokens")) return sn_int_in(value, 0, INT64_C(1) << 31, &o->run.tokens);
+  if (!strcmp(name, "--temperature")) return sn_real_in(value, 0, 1e6, &o->run.sampling.temperature);
+  if (!strcmp(name, "--top-k")) return sn_int_in(value, 0, INT64_C(1) << 31, &o->run.sampling.top_k);
+  if (!strcmp(name, "--top-p")) return sn_real_in(value, 0, 1, &o->run.sampling.top_p);
+  if (!strcmp(name, "--threads")) return sn_int_in(value, 1, 1024, &o->threads);
+  if (strcmp(name, "--seed") || !sn_int_in(value, INT64_MIN, INT64_MAX, &seed)) return false;
   o->run.seed = (uint64_t)seed;
   return true;
 }

@@ -85,6 +85,37 @@ static void numbers(void **state) {
   }
 }
 
+static void numbers_of_options(void **state) {
+  (void)state;
+  static const char *const no_int[] = {"",
+                                       "-",
+                                       "+",
+                                       " 1",
+                                       "1 ",
+                                       "1x",
+                                       "0x10",
+                                       "1.5",
+                                       "1e3",
+                                       "nan",
+                                       "9223372036854775808",
+                                       "-9223372036854775809",
+                                       "99999999999999999999"};
+  static const char *const no_real[] = {"", ".", "e5", " 1", "1 ", "1,5", "0x10", "0x1p3", "nan", "1-2", "1e", "one"};
+  int64_t n = 7;
+  double x = 7;
+  for (size_t i = 0; i < sizeof no_int / sizeof *no_int; i++)
+    assert_false(sn_int_in(no_int[i], INT64_MIN, INT64_MAX, &n));
+  for (size_t i = 0; i < sizeof no_real / sizeof *no_real; i++)
+    assert_false(sn_real_in(no_real[i], -INFINITY, INFINITY, &x));
+  assert_false(sn_int_in("5", 6, 9, &n) || sn_int_in("5", 1, 4, &n) || sn_real_in("1e999", -DBL_MAX, DBL_MAX, &x));
+  assert_true(n == 7 && x == 7);
+  assert_true(sn_int_in("9223372036854775807", INT64_MIN, INT64_MAX, &n) && n == INT64_MAX);
+  assert_true(sn_int_in("-9223372036854775808", INT64_MIN, INT64_MAX, &n) && n == INT64_MIN);
+  assert_true(sn_int_in("007", 0, 9, &n) && n == 7);
+  assert_true(sn_real_in("-1.5e-3", -1, 1, &x) && x == -1.5e-3);
+  assert_true(sn_real_in(".5", 0, 1, &x) && x == 0.5);
+}
+
 static void names(void **state) {
   (void)state;
   sn_names *n = sn_names_create(arena);
@@ -139,6 +170,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(texts, setup, teardown),
       cmocka_unit_test_setup_teardown(numbers, setup, teardown),
+      cmocka_unit_test_setup_teardown(numbers_of_options, setup, teardown),
       cmocka_unit_test_setup_teardown(names, setup, teardown),
       cmocka_unit_test(patterns),
       cmocka_unit_test(nearest),

@@ -25,3 +25,11 @@ prints() { grep -qF -- "$1" "$scratch/stdout" || die "stdout lacks \"$1\": $(hea
 skip_without_cpu() { "$SINTER" doctor | grep -q '^target cpu *yes' || { echo "skipped: this build has no code generator"; exit 77; }; }
 # The best target of this build.
 target() { if "$SINTER" doctor | grep -q '^target cpu *yes'; then echo cpu; else echo ref; fi; }
+
+sanitized() { nm "$SINTER" 2>/dev/null | grep -q __asan_init; }
+# What makes calls fail, in $shim, to be preloaded; it stands before the sanitizer where that is a library.
+find_shim() {
+  shim=$(dirname "$SINTER")/tests/libsn_fault.so
+  [ -e "$shim" ] || { echo "skipped: this build's sanitizer bears no library before it"; exit 77; }
+  ! sanitized || export ASAN_OPTIONS=verify_asan_link_order=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+}

@@ -3,8 +3,7 @@
 # run with checkpoints: the run says what happened, nothing crashes, and a resumed run ends with the same bits.
 # Some places by default; SN_FAULT_EVERY=1: every one.
 . "$(dirname "$0")/common.sh"
-shim=$(dirname "$SINTER")/tests/libsn_fault.so
-[ -e "$shim" ] || { echo "skipped: sanitized builds preload no library"; exit 77; }
+find_shim
 cd "$scratch" || exit 1
 target=$(target)
 cp "$TREE/tests/cli/table.c" .

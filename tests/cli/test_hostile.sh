@@ -10,7 +10,7 @@ expect 0 "$make" files
 cp "$TREE/tests/cli/table.c" .
 seq 300 >text
 limit="ulimit -v 2097152;"
-[ "$(nm "$SINTER" 2>/dev/null | grep -c __asan_init)" = 0 ] || limit= # sanitizers take more for themselves
+! sanitized || limit= # sanitizers take more for themselves
 refused() { # CODE MESSAGE FILE COMMAND... (code 0: it is read)
   local code=$1 message=$2 file=$3 found=0
   shift 3
@@ -29,6 +29,10 @@ while IFS=$'\t' read -r name code message; do
     *.settings.json | *.tokenizer.json)
       rm -rf bad && cp -r run bad && cp "$file" "bad/${name#*.}"
       refused "$code" "$message" "bad/${name#*.}" "$SINTER" generate bad --prompt 1 --target "$target"
+      ;;
+    *.run.json)
+      rm -rf bad && cp -r run bad && cp "$file" bad/run.json
+      refused "$code" "$message" bad/run.json "$SINTER" train ${gpt%% *} --out bad --resume
       ;;
     *.sn) refused "$code" "$message" "$file" "$SINTER" opt "$file" ;;
     *.safetensors)
@@ -67,11 +71,16 @@ axes 8
 refused 3 "8 axes" axes.sn "$SINTER" opt axes.sn
 
 # ---- the first bytes of good files (CVE-2024-39720: a short file ends the reader) ------------------------------------
-for file in run/model.safetensors run/model.plan "$(ls run/checkpoints/*.ckpt)"; do
-  for bytes in $(seq 0 3 64); do
+for file in run/model.safetensors run/model.plan "$(ls run/checkpoints/*.ckpt)" "$TREE"/tests/parity/data/gpt_logits.npy "$TREE"/models/mlp.sn run/run.json run/tokenizer.json; do
+  for bytes in $(seq 0 7 64); do
     head -c "$bytes" "$file" >cut
-    refused 3 "" cut "$SINTER" inspect cut
+    cmp -s cut "$file" || refused 3 "" cut "$SINTER" inspect cut
   done
+done
+for bytes in 0 1 7 31 63; do
+  rm -rf bad && cp -r run bad
+  head -c "$bytes" run/settings.json >bad/settings.json
+  refused 3 settings.json bad/settings.json "$SINTER" generate bad --prompt 1 --target "$target"
 done
 
 # ---- the cache: only what its owner wrote, and whole ------------------------------------------------------------------

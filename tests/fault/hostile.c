@@ -490,7 +490,25 @@ static void make_json(void) {
   text("an-empty-letter.tokenizer.json", 3, "vocab", "{\"type\": \"char\", \"vocab\": [\"\"]}");
   text("half-a-letter.tokenizer.json", 3, "", "{\"type\": \"char\", \"vocab\": [\"\xc3\"]}");
   text("surrogate.tokenizer.json", 3, "", "{\"type\": \"char\", \"vocab\": [\"\\ud800\"]}");
-  FILE *f = begin("nesting-100000.tokenizer.json", 3, "nested");
+  text("options-is-an-object.run.json", 3, "options", "{\"options\": {}, \"data\": []}");
+  text("option-of-three.run.json", 3, "options", "{\"options\": [[\"lr\", \"1\", \"2\"]], \"data\": []}");
+  text("option-is-a-number.run.json", 3, "options", "{\"options\": [[\"lr\", 1]], \"data\": []}");
+  text("option-of-no-run.run.json", 3, "--out is no option of a run",
+       "{\"options\": [[\"out\", \"/tmp\"]], \"data\": []}");
+  text("option-without-value.run.json", 3, "--resume", "{\"options\": [[\"resume\", \"\"]], \"data\": []}");
+  text("loads-code.run.json", 2, "give it again", "{\"options\": [[\"backend\", \"evil.so\"]], \"data\": []}");
+  text("data-is-text.run.json", 3, "data", "{\"options\": [], \"data\": \"text\"}");
+  text("data-without-hash.run.json", 3, "hash", "{\"options\": [], \"data\": [{\"path\": \"text\", \"bytes\": 1}]}");
+  text("data-of-15-digits.run.json", 3, "hash",
+       "{\"options\": [], \"data\": [{\"path\": \"text\", \"bytes\": 1, \"hash\": \"0123456789abcde\"}]}");
+  text("data-of-negative-size.run.json", 3, "bytes",
+       "{\"options\": [], \"data\": [{\"path\": \"text\", \"bytes\": -1, \"hash\": \"0123456789abcdef\"}]}");
+  FILE *f = begin("options-1000001.run.json", 3, "options");
+  put(f, "{\"options\": [[\"a\",\"b\"]", 23);
+  repeat(f, ",[\"a\",\"b\"]", 1000000);
+  put(f, "], \"data\": []}", 14);
+  fclose(f);
+  f = begin("nesting-100000.tokenizer.json", 3, "nested");
   repeat(f, "[", 100000);
   fclose(f);
   f = begin("nesting-65.settings.json", 3, "nested");

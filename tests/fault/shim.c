@@ -300,11 +300,17 @@ API int clock_gettime(clockid_t clock, struct timespec *out) {
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *old, size_t bytes);
-void *__libc_memalign(size_t alignment, size_t bytes);
-void __libc_free(void *at);
+/* What the calls go on to: the C library's own, or the sanitizer's. */
+#ifdef SN_FAULT_SANITIZED
+#define NEXT(name) __interceptor_##name
+#else
+#define NEXT(name) __libc_##name
+#endif
+void *NEXT(malloc)(size_t bytes);
+void *NEXT(calloc)(size_t count, size_t bytes);
+void *NEXT(realloc)(void *old, size_t bytes);
+void *NEXT(memalign)(size_t alignment, size_t bytes);
+void NEXT(free)(void *at);
 
 static bool within(const char *const range[2], const void *at) {
   return (const char *)at >= range[0] && (const char *)at < range[1];
@@ -367,31 +373,31 @@ static void forget(const void *at) {
 
 #define CALLER __builtin_return_address(0)
 
-API void *malloc(size_t bytes) { return memory_fails(CALLER) ? NULL : note(__libc_malloc(bytes), bytes, CALLER); }
+API void *malloc(size_t bytes) { return memory_fails(CALLER) ? NULL : note(NEXT(malloc)(bytes), bytes, CALLER); }
 
 API void *calloc(size_t n, size_t bytes) {
-  return memory_fails(CALLER) ? NULL : note(__libc_calloc(n, bytes), n * bytes, CALLER);
+  return memory_fails(CALLER) ? NULL : note(NEXT(calloc)(n, bytes), n * bytes, CALLER);
 }
 
 API void *realloc(void *old, size_t bytes) {
   if (memory_fails(CALLER)) return NULL;
   forget(old);
-  return note(__libc_realloc(old, bytes), bytes, CALLER);
+  return note(NEXT(realloc)(old, bytes), bytes, CALLER);
 }
 
 API void *aligned_alloc(size_t alignment, size_t bytes) {
-  return memory_fails(CALLER) ? NULL : note(__libc_memalign(alignment, bytes), bytes, CALLER);
+  return memory_fails(CALLER) ? NULL : note(NEXT(memalign)(alignment, bytes), bytes, CALLER);
 }
 
 API int posix_memalign(void **out, size_t alignment, size_t bytes) {
   if (memory_fails(CALLER)) return ENOMEM;
-  *out = note(__libc_memalign(alignment, bytes), bytes, CALLER);
+  *out = note(NEXT(memalign)(alignment, bytes), bytes, CALLER);
   return *out ? 0 : ENOMEM;
 }
 
 API void free(void *at) {
   forget(at);
-  __libc_free(at);
+  NEXT(free)(at);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */

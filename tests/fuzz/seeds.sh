@@ -42,7 +42,7 @@ for f in "$scratch/run/model.safetensors" "$scratch"/hostile/*.safetensors; do
 done
 for f in "$tree"/tests/parity/data/*.npy "$scratch"/hostile/*.npy; do put npy "$f"; done
 for f in "$scratch"/run/checkpoints/*.ckpt "$scratch"/hostile/*.ckpt; do put checkpoint "$f" without_frame; put checkpoint "$f"; done
-for f in "$scratch"/run/*.json "$scratch"/hostile/*.json; do put json "$f"; done
+for f in "$scratch"/run/*.json "$scratch"/hostile/*.json; do [ "$(stat -c %s "$f")" -gt 200000 ] || put json "$f"; done
 for f in "$scratch"/hostile/*.kernel; do [ "$(stat -c %s "$f")" -gt 65536 ] || put kernel_text "$f"; done
 json() { printf '%b' "$1" >"$scratch/json" && put json "$scratch/json"; }
 json '{"type": "byte"}\n'
@@ -70,3 +70,4 @@ done
 for target in graph_text kernel_text plan lex_types json set; do
   find "$out/fuzz_$target" -type f -exec cat {} + | LC_ALL=C grep -aoE '[A-Za-z_][A-Za-z_0-9]{1,15}' | LC_ALL=C sort | uniq -c | LC_ALL=C sort -k1,1rn -k2 | awk 'NR <= 400 { printf "\"%s\"\n", $2 }' >"$out/fuzz_$target.dict"
 done
+/root/.pyenv/libexec/pyenv-hooks: line 24: enable: cannot open shared object /root/.pyenv/libexec/pyenv-realpath.dylib: /root/.pyenv/libexec/pyenv-realpath.dylib: cannot open shared object file: No such file or directory
