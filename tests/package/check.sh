@@ -98,6 +98,8 @@ expect 2 eval_it --backend uses/own_backend.so --target ref
 says "one of them decides"
 tiny="--set layers=1 --set heads=1 --set width=4 --set context=4"
 expect 0 "$P/bin/sinter" train my.c $tiny --steps 4 --checkpoint-every 2 --data my.c --batch 1 --eval-batches 1 --eval-every 4 --out own --backend uses/own_backend.so
-expect 0 "$P/bin/sinter" train my.c --steps 6 --out own --resume # with the backend that it was started with
+expect 2 "$P/bin/sinter" train my.c --steps 6 --out own --resume # code is not loaded because a file says so
+says "give it again"
+expect 0 "$P/bin/sinter" train my.c --steps 6 --out own --resume --backend uses/own_backend.so
 expect 0 "$P/bin/sinter" generate own --prompt in --tokens 2 --backend uses/own_backend.so
 exit 0
