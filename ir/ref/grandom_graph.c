@@ -268,10 +268,11 @@ sn_code sn_grandom_make(sn_gpairs *pairs, uint64_t seed, sn_arena *arena, sn_dia
     sn_grandom other;
     sn_arena *scratch = sn_arena_scratch();
     sn_diags *ignored = sn_diags_scratch();
-    if (!scratch || !ignored) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
-    (void)make_next(pairs, scratch, ignored, &other); /* its mistakes are its own */
+    bool room = scratch && ignored;
+    if (room) (void)make_next(pairs, scratch, ignored, &other); /* its mistakes are its own */
     sn_diags_destroy(ignored);
     sn_arena_destroy(scratch);
+    if (!room) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
   }
   return make_next(pairs, arena, diags, out);
 }

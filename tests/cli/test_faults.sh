@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A call to the system fails, is cut short, or is the last one before a kill, at one place after the other of a training
 # run with checkpoints: the run says what happened, nothing crashes, and a resumed run ends with the same bits.
-# Some places by default; SN_FAULT_EVERY=1: every one.
+# Some places by default; SN_FAULT_EVERY=1: every one; SN_FAULT_WAYS="half on": of these ways.
 . "$(dirname "$0")/common.sh"
 find_shim
 cd "$scratch" || exit 1
@@ -41,6 +41,7 @@ again() { # fresh|resumed PLACE: a run without faults ends as if nothing had hap
 }
 
 every=${SN_FAULT_EVERY:-67}
+ways=${SN_FAULT_WAYS:-error:ENOSPC error:EIO again short before half after on} # on: the disk stays full, or broken
 trials=0 survived=0 reported=0 killed=0
 for from in fresh resumed; do
   start $from
@@ -49,7 +50,8 @@ for from in fresh resumed; do
   places=$(cat count)
   [ "$places" -gt 80 ] || die "only $places calls are seen"
   offset=0
-  for way in error:ENOSPC error:EIO again short before half after; do
+  for way in $ways; do
+    [ $way = on ] && continue
     offset=$((offset + 1))
     for ((at = 1 + (offset * 9 - 9) % every; at <= places; at += every)); do
       where="$from run, $way at call $at of $places"
@@ -68,8 +70,8 @@ for from in fresh resumed; do
       again $from "$where"
     done
   done
-  # the disk stays full, or broken, from there on
   for ((at = 1; at <= places; at += every)); do
+    case " $ways " in *" on "*) ;; *) break ;; esac
     for error in ENOSPC EIO; do
       where="$from run, $error from call $at of $places on"
       start $from
