@@ -15,7 +15,8 @@
  *   SN_FAULT_CLOCK   seconds by which the clocks jump at every look, back and forth
  *
  * Memory counts only where the program itself asks for it, or the C library on its behalf: the code generator ends the
- * process by design when memory is out, and runs in a process of its own. Child processes run without the library. */
+ * process by design when memory is out, and runs in a process of its own. Child processes run without the library. In a
+ * build with sanitizers, where the C library serves them as well, only what the program asks for counts. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -302,8 +303,10 @@ API int clock_gettime(clockid_t clock, struct timespec *out) {
 
 /* What the calls go on to: the C library's own, or the sanitizer's. */
 #ifdef SN_FAULT_SANITIZED
+#define SANITIZED 1 /* which asks the C library for itself */
 #define NEXT(name) __interceptor_##name
 #else
+#define SANITIZED 0
 #define NEXT(name) __libc_##name
 #endif
 void *NEXT(malloc)(size_t bytes);
@@ -325,7 +328,7 @@ static void show_place(void) {
 
 static bool memory_fails(const void *caller) {
   if (!set.ready || !set.memory || getpid() != set.owner) return false;
-  if (!within(set.program, caller) && !within(set.library, caller)) return false;
+  if (!within(set.program, caller) && (SANITIZED || !within(set.library, caller))) return false;
   if (!turn()) return false;
   if (set.show) show_place();
   errno = ENOMEM;
