@@ -26,7 +26,7 @@ skip_without_cpu() { "$SINTER" doctor | grep -q '^target cpu *yes' || { echo "sk
 # The best target of this build.
 target() { if "$SINTER" doctor | grep -q '^target cpu *yes'; then echo cpu; else echo ref; fi; }
 
-sanitized() { nm "$SINTER" 2>/dev/null | grep -c __asan_init >/dev/null; }
+sanitized() { nm "$SINTER" 2>/dev/null | grep -c -E "__(asan|tsan)_init" >/dev/null; }
 # What makes calls fail, in $shim, to be preloaded; it stands before the sanitizer where that is a library.
 find_shim() {
   shim=$(dirname "$SINTER")/tests/libsn_fault.so
