@@ -70,4 +70,3 @@ done
 for target in graph_text kernel_text plan lex_types json set; do
   find "$out/fuzz_$target" -type f -exec cat {} + | LC_ALL=C grep -aoE '[A-Za-z_][A-Za-z_0-9]{1,15}' | LC_ALL=C sort | uniq -c | LC_ALL=C sort -k1,1rn -k2 | awk 'NR <= 400 { printf "\"%s\"\n", $2 }' >"$out/fuzz_$target.dict"
 done
-/root/.pyenv/libexec/pyenv-hooks: line 24: enable: cannot open shared object /root/.pyenv/libexec/pyenv-realpath.dylib: /root/.pyenv/libexec/pyenv-realpath.dylib: cannot open shared object file: No such file or directory
