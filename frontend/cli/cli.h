@@ -68,6 +68,7 @@ typedef struct cli_source {
   const char *settings;
   const char *precision; /* that a run folder was trained with; NULL: what --precision says */
 } cli_source;
+/* graphs: names between commas, NULL: all, "": the only one, else train. */
 SN_MUST sn_code cli_load(cli *c, const char *path, const char *graphs, int set_count, const char *const *set,
                          cli_source *out);
 bool cli_declares(const cli_source *s, const char *setting);

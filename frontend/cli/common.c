@@ -105,6 +105,9 @@ static sn_code join_teacher(cli *c, cli_source *s) {
   return cli_teacher_join(c, &t, s->module, &s->module);
 }
 
+/* The graph that a command takes where none is named: the only one, else train. */
+static const char *main_graph(const sn_graph *g) { return g->name && !g[1].name ? g->name : "train"; }
+
 static sn_code load_model(cli *c, const char *path, const char *graphs, int set_count, const char *const *set,
                           cli_source *out) {
   if (access(path, R_OK)) return unreadable(c, path, errno);
@@ -112,7 +115,7 @@ static sn_code load_model(cli *c, const char *path, const char *graphs, int set_
   cli_hold(c, unload, out->file);
   sn_model_opt opt = {.set_count = set_count,
                       .set = set,
-                      .graphs = graphs,
+                      .graphs = graphs && !*graphs ? main_graph(sn_model_of(out->file)->graphs) : graphs,
                       .real = SN_ELEM_F32,
                       .trainable = cli_get(c, CLI_TRAINABLE, NULL)};
   if (sn_model_of(out->file)->name) out->name = sn_arena_strdup(c->arena, sn_model_of(out->file)->name);

@@ -198,11 +198,10 @@ static sn_code totals(const sn_plan *p, int graph, const int64_t *dims, cli_meas
 
 /* The model compiled as it is to be measured, or a plan that was. */
 static sn_code compile(cli *c, const char *path, bool without_optimiser, cli_measure *out, sn_compiled *k) {
-  const char *graph = cli_get(c, CLI_GRAPH, "train");
   cli_source s;
   if (cli_is_plan(path)) return cli_load_plan(c, path, k);
-  SN_TRY(cli_load(c, path, graph, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
-  if (without_optimiser) SN_TRY(drop_optimiser(c, s.module, graph));
+  SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, ""), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
+  if (without_optimiser) SN_TRY(drop_optimiser(c, s.module, cli_get(c, CLI_GRAPH, "train")));
   sn_compile_opt opt = cli_compile_opt(c, &s);
   opt.fuse = out->label;
   double start = now_ms();

@@ -102,5 +102,8 @@ SN
 expect 0 "$SINTER" bench "$scratch/one.sn" $t --repeat 1
 prints "only"
 expect 0 "$SINTER" bench "$scratch/one.sn" $t --repeat 1 --ladder
+printf '#include "sinter.h"\nSN_SETTINGS(opts, (int, width, 4, "features"));\nstatic void net(sn_scope m, const opts *c) { sn_output(m, "y", sn_exp(sn_input(m, "x", SN_REAL, (c->width)))); }\nSN_MODEL(one, opts, net);\n' > "$scratch/one.c"
+expect 0 "$SINTER" bench "$scratch/one.c" $t --repeat 1
+prints "net"
 
 exit 0
