@@ -109,11 +109,25 @@ static bool place_node(sn_group *g, const sn_node *n, bool narrowing) {
   return false;
 }
 
+static void place_views(sn_group *g, bool narrowing) {
+  for (bool news = true; news;) {
+    news = false;
+    for (int i = 0; i < g->node_count; i++)
+      news = (is_view(g, g->node[i]) && place_view(g, g->node[i], narrowing)) || news;
+  }
+}
+
+static bool place_next(sn_group *g, const sn_node *n, bool narrowing) {
+  bool news = place_node(g, n, narrowing);
+  if (news && g->views_first) place_views(g, narrowing);
+  return news;
+}
+
 static void place_neighbours(sn_group *g, bool narrowing) {
   for (bool news = true; news;) {
     news = false;
-    for (int i = 0; i < g->node_count; i++) news = place_node(g, g->node[i], narrowing) || news;
-    for (int i = g->node_count - 1; i >= 0; i--) news = place_node(g, g->node[i], narrowing) || news;
+    for (int i = 0; i < g->node_count; i++) news = place_next(g, g->node[i], narrowing) || news;
+    for (int i = g->node_count - 1; i >= 0; i--) news = place_next(g, g->node[i], narrowing) || news;
   }
 }
 
@@ -461,9 +475,8 @@ static sn_val next_anchor(const sn_group *g, sn_val first, const covered *c) {
   return best;
 }
 
-bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
-                    const bool *member, const bool *stored, int output_count, const sn_val *output) {
-  begin(g, arena, f, node_count, node, member, stored, output_count, output);
+static bool build(sn_group *g) {
+  const sn_func *f = g->f;
   sn_val first = main_value(g);
   covered c = {0};
   if (try_anchor(g, first)) return true;
@@ -478,6 +491,18 @@ bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, int node_cou
   return fail(g, why);
 }
 
+bool sn_group_build(sn_group *g, sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node,
+                    const bool *member, const bool *stored, int output_count, const sn_val *output) {
+  begin(g, arena, f, node_count, node, member, stored, output_count, output);
+  return build(g);
+}
+
+/* An operand that is used as it is and through a view has two places to lie at, and which is found first hangs on the
+ * order of the nodes. A body's is not that of the graph it was checked in: then the view's is tried too. */
 bool sn_group_of_body(sn_group *g, sn_arena *arena, const sn_func *body) {
-  return sn_group_build(g, arena, body, body->node_count, body->node, NULL, NULL, body->result_count, body->result);
+  begin(g, arena, body, body->node_count, body->node, NULL, NULL, body->result_count, body->result);
+  if (build(g)) return true;
+  const char *why = g->why;
+  g->views_first = true;
+  return build(g) || fail(g, why);
 }

@@ -123,6 +123,7 @@ typedef struct sn_group {
   sn_place *seen;   /* walked already */
   int reduce_count; /* reductions inside */
   sn_val contract;  /* the contraction inside, 0: none */
+  bool views_first; /* of two places of a value, that through a view */
   const char *why;  /* reason when it is not one kernel */
 } sn_group;
 

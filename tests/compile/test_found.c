@@ -365,6 +365,21 @@ static void products_without_a_kernel(void **state) {
         3, 17);
 }
 
+/* An operand that is used as it is and turned, over a square: where it lies hung on the order of the nodes, and the
+ * kernel of a group that fits was refused. */
+static void an_operand_used_both_ways_of_a_square(void **state) {
+  (void)state;
+  check(GRAPH("%1 = input name \"x\" : f32[B, B, T]\n"
+              "%2 = sigmoid %1 : f32[B, B, T]\n"
+              "%3 = transpose %1 perm [1, 0, 2] : f32[B, B, T]\n"
+              "%4 = pow %2, %3 : f32[B, B, T]\n"
+              "%5 = transpose %4 perm [1, 2, 0] : f32[B, T, B]\n"
+              "%6 = amax %5 axes [0] : f32[T, B]\n"
+              "%7 = softmax %1 axis 0 : f32[B, B, T]\n"
+              "output \"y1\" = %6\noutput \"y2\" = %7\noutput \"y4\" = %3\n"),
+        5, 17);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -389,6 +404,7 @@ int main(void) {
       cmocka_unit_test(what_copies_read_is_stored),
       cmocka_unit_test(hidden_keys_and_nan),
       cmocka_unit_test(products_without_a_kernel),
+      cmocka_unit_test(an_operand_used_both_ways_of_a_square),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
