@@ -12,7 +12,7 @@
  * are loops over runs. Trip counts follow from the extents, never from values. */
 #include "passes/lower/along.h"
 
-enum { LANES = 16, RUN = 64, TILE = 512, FILL = 64, LEAST = 64, SIDE_BY_SIDE = 1 << 14, MOST = 1 << 22 };
+enum { LANES = 16, RUN = 64, TILE = 512, FILL = 64, LEAST = 64, SIDE_BY_SIDE = 1 << 14, MOST = 1 << 26 };
 
 typedef struct sorter {
   sn_along x;

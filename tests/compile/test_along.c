@@ -147,6 +147,7 @@ static void sorts(void **state) {
   check_sort("[T]", "[T]", "bf16", 0, " count T", 2, true);
   check_sort("[5, 33]", "[5, 33]", "u8", 1, " count 33 descending 1", 1, true);
   check_sort("[T, 7]", "[T, 7]", "f32", 0, " count T", 130, false);
+  check_sort("[T, 3]", "[T, 3]", "f64", 0, " count T descending 1", 70, true);
   check_sort("[130, 20]", "[130, 20]", "i32", 0, " count 130", 1, false);
   check_sort("[3, 1500]", "[3, 1500]", "f32", 1, " count 1500", 1, false);
   check_sort("[2, 3, 8, 5]", "[2, 3, 8, 5]", "f32", 2, " count 8", 1, true);
@@ -160,19 +161,34 @@ static void takes_the_first(void **state) {
   check_sort("[20, 300]", "[20, 8]", "f32", 1, " count 8 descending 1", 1, true);
   check_sort("[300, 5]", "[50, 5]", "i64", 0, " count 50", 1, true);
   check_sort("[2, 5000]", "[2, 100]", "f32", 1, " count 100 descending 1", 1, false);
+  check_sort("[20, 300]", "[20, 8]", "f64", 1, " count 8 descending 1", 1, true);
+}
+
+/* Axes of many millions have scratch of their size; what there is of them is sorted. */
+static void sorts_axes_of_millions(void **state) {
+  (void)state;
+  static const variant cpu = {"cpu", "all", NULL};
+  if (!SN_HAVE_LLVM) skip();
+  check_variant(&cpu,
+                "sinter 1\ndims { T: 1..6000000, N: 0..1 }\ngraph @g {\n%1 = input name \"x\" : f64[T]\n"
+                "%2, %3 = sort %1 axis 0 count T descending 1 : f64[T], i32[T]\n"
+                "output \"y\" = %2\noutput \"i\" = %3\n}\n",
+                3000);
 }
 
 /* Numbers of every kind, computed by the kernel itself. */
 static void sorts_what_is_no_number(void **state) {
   (void)state;
-  for (int down = 0; down < 2; down++)
+  for (int i = 0; i < 4; i++) {
+    const char *e = i / 2 ? "f64" : "f32";
     check_text(50, true,
-               "%%1 = input name \"x\" : i32[3, T]\n%%2 = cast %%1 to f32 : f32[3, T]\n"
-               "%%3 = const value 3 : f32[3, T]\n%%4 = sub %%2, %%3 : f32[3, T]\n%%5 = log %%4 : f32[3, T]\n"
-               "%%6 = neg %%5 : f32[3, T]\n%%7 = floor %%6 : f32[3, T]\n"
-               "%%8, %%9 = sort %%7 axis 1 count T%s : f32[3, T], i32[3, T]\noutput \"y\" = %%8\noutput \"i\" = %%9\n"
-               "%%10, %%11 = cummax %%7 axis 1 : f32[3, T], i32[3, T]\noutput \"m\" = %%10\noutput \"p\" = %%11\n",
-               down ? " descending 1" : "");
+               "%%1 = input name \"x\" : i32[3, T]\n%%2 = cast %%1 to %s : %s[3, T]\n"
+               "%%3 = const value 3 : %s[3, T]\n%%4 = sub %%2, %%3 : %s[3, T]\n%%5 = log %%4 : %s[3, T]\n"
+               "%%6 = neg %%5 : %s[3, T]\n%%7 = floor %%6 : %s[3, T]\n"
+               "%%8, %%9 = sort %%7 axis 1 count T%s : %s[3, T], i32[3, T]\noutput \"y\" = %%8\noutput \"i\" = %%9\n"
+               "%%10, %%11 = cummax %%7 axis 1 : %s[3, T], i32[3, T]\noutput \"m\" = %%10\noutput \"p\" = %%11\n",
+               e, e, e, e, e, e, e, i % 2 ? " descending 1" : "", e, e);
+  }
 }
 
 /* ---- systems, convolutions, search ---- */
@@ -285,6 +301,7 @@ int main(void) {
                                      cmocka_unit_test(recurrences),
                                      cmocka_unit_test(sorts),
                                      cmocka_unit_test(takes_the_first),
+                                     cmocka_unit_test(sorts_axes_of_millions),
                                      cmocka_unit_test(sorts_what_is_no_number),
                                      cmocka_unit_test(systems),
                                      cmocka_unit_test(convolutions),
