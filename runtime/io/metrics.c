@@ -13,12 +13,13 @@
 #include "runtime/io/file.h"
 #include "runtime/io/json.h"
 
-enum { FILE_MAX = 1 << 30 };
+enum { FILE_MAX = 1 << 30, PENDING_MAX = 1 << 20 };
 
 struct sn_metrics {
   int fd;
-  bool failed;  /* a line was lost */
-  bool partial; /* the last line is cut off: the next one starts on a new line */
+  bool failed;   /* a line was not written */
+  char *pending; /* what is still to be written, from wherever the file ends */
+  size_t bytes;
 };
 
 /* ---- writing ------------------------------------------------------------------------------------ */
@@ -53,17 +54,31 @@ static size_t write_line(int fd, const char *text, size_t bytes) {
   return done;
 }
 
+/* Writes what is pending; true: nothing is left. */
+static bool flush(sn_metrics *m) {
+  size_t done = write_line(m->fd, m->pending, m->bytes);
+  m->bytes -= done;
+  if (m->bytes) memmove(m->pending, m->pending + done, m->bytes);
+  return !m->bytes;
+}
+
+static bool put(sn_metrics *m, const char *text, size_t bytes) {
+  char *more = m->bytes + bytes > PENDING_MAX ? NULL : realloc(m->pending, m->bytes + bytes);
+  if (!more) return (void)flush(m), false; /* the line is lost as a whole */
+  memcpy(more + m->bytes, text, bytes);
+  m->pending = more;
+  m->bytes += bytes;
+  return flush(m);
+}
+
 bool sn_metrics_add(sn_metrics *m, int count, const sn_metric *metric) {
   sn_arena *arena = sn_arena_scratch();
   bool good = arena != NULL;
   if (good) {
     sn_text t = sn_text_begin(arena);
-    if (m->partial) sn_text_char(&t, '\n');
     sn_metrics_print(&t, count, metric);
     sn_text_char(&t, '\n');
-    size_t done = write_line(m->fd, t.at, (size_t)t.count);
-    good = done == (size_t)t.count;
-    if (done) m->partial = !good;
+    good = put(m, t.at, (size_t)t.count);
   }
   sn_arena_destroy(arena);
   bool first = !good && !m->failed;
@@ -147,7 +162,10 @@ sn_code sn_metrics_open(const char *path, int64_t keep_step, sn_diags *diags, sn
 }
 
 void sn_metrics_close(sn_metrics *m) {
-  if (m) close(m->fd);
+  if (!m) return;
+  (void)flush(m);
+  close(m->fd);
+  free(m->pending);
   free(m);
 }
 

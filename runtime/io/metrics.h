@@ -1,4 +1,5 @@
-/* metrics.jsonl: one JSON object per line, appended. A full disk is reported once and never stops a run. */
+/* metrics.jsonl: one JSON object per line, appended. A full disk is reported once and never stops a run: what could not
+ * be written is tried again with the next line, and at the end. */
 #ifndef SN_RUNTIME_IO_METRICS_H
 #define SN_RUNTIME_IO_METRICS_H
 

@@ -67,7 +67,9 @@ static int with_file_limit(rlim_t limit, int (*body)(void)) {
   pid_t child = fork();
   if (!child) {
     signal(SIGXFSZ, SIG_IGN);
-    struct rlimit r = {limit, limit};
+    struct rlimit r;
+    getrlimit(RLIMIT_FSIZE, &r);
+    r.rlim_cur = limit;
     setrlimit(RLIMIT_FSIZE, &r);
     _exit(body());
   }
@@ -221,6 +223,34 @@ static int add_beyond_the_limit(void) {
   return reports;
 }
 
+/* Lines that found no room, and one after there is some again: how many the file has. */
+static int add_around_the_limit(void) {
+  sn_metrics *m;
+  struct rlimit limit;
+  int count = 0;
+  if (sn_metrics_open(path, -1, NULL, &m)) return 99;
+  for (int i = 0; i < 20; i++) (void)!sn_metrics_add(m, 1, (sn_metric[]){{"step", i}});
+  getrlimit(RLIMIT_FSIZE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_FSIZE, &limit);
+  (void)!sn_metrics_add(m, 1, (sn_metric[]){{"step", 20}});
+  sn_metrics_close(m);
+  char *text = content(path), line[32];
+  const char *at = text;
+  for (; count < 21; count++, at += strlen(line)) {
+    snprintf(line, sizeof line, "{\"step\": %d}\n", count);
+    if (strncmp(at, line, strlen(line))) break;
+  }
+  count += *at != 0;
+  free(text);
+  return count;
+}
+
+static void what_found_no_room_is_written_later(void **state) {
+  (void)state;
+  assert_int_equal(with_file_limit(50, add_around_the_limit), 21);
+}
+
 static void a_full_disk_is_reported_once(void **state) {
   (void)state;
   assert_int_equal(with_file_limit(50, add_beyond_the_limit), 1);
@@ -235,6 +265,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_lock_ends_with_its_process, setup, teardown),
       cmocka_unit_test_setup_teardown(metrics_are_lines_that_read_back, setup, teardown),
       cmocka_unit_test_setup_teardown(a_full_disk_is_reported_once, setup, teardown),
+      cmocka_unit_test_setup_teardown(what_found_no_room_is_written_later, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
