@@ -52,22 +52,39 @@ static const char *append_line(sn_diags *d, const char *old, const char *format,
   return old ? sn_arena_printf(d->arena, "%s\n%s", old, line) : line;
 }
 
-void sn_fail_expected(sn_diags *d, const char *format, ...) {
+void sn_fail_expected_list(sn_diags *d, const char *format, va_list args) {
   if (!d || !d->count) return;
   sn_diag *last = &d->at[d->count - 1];
+  last->expected = append_line(d, last->expected, format, args);
+}
+
+void sn_fail_found_list(sn_diags *d, const char *format, va_list args) {
+  if (!d || !d->count) return;
+  sn_diag *last = &d->at[d->count - 1];
+  last->found = append_line(d, last->found, format, args);
+}
+
+void sn_fail_expected(sn_diags *d, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  last->expected = append_line(d, last->expected, format, args);
+  sn_fail_expected_list(d, format, args);
   va_end(args);
 }
 
 void sn_fail_found(sn_diags *d, const char *format, ...) {
-  if (!d || !d->count) return;
-  sn_diag *last = &d->at[d->count - 1];
   va_list args;
   va_start(args, format);
-  last->found = append_line(d, last->found, format, args);
+  sn_fail_found_list(d, format, args);
   va_end(args);
+}
+
+sn_code sn_fail_list(sn_diags *d, sn_code code, sn_loc loc, const char *subject, const char *expected,
+                     const char *found, const char *format, va_list args) {
+  if (!d) return code;
+  (void)sn_fail(d, code, loc, "%s: %s", subject, format_text(d->arena, format, args));
+  if (expected) sn_fail_expected(d, "%s", expected);
+  if (found) sn_fail_found(d, "%s", found);
+  return code;
 }
 
 void sn_fail_note(sn_diags *d, const char *format, ...) {

@@ -54,10 +54,16 @@ void sn_diags_destroy(sn_diags *d);
 
 /* Adds a mistake and returns `code`, so that `return sn_fail(...)` reads well. `d` may be NULL. */
 sn_code sn_fail(sn_diags *d, sn_code code, sn_loc loc, const char *format, ...) SN_PRINTF(4, 5);
+/* A mistake with all that is said of it: "subject: " and the values of a list, what was expected and what was found
+ * (NULL: not said). For the checks of a module, which say the same of each of its mistakes. */
+sn_code sn_fail_list(sn_diags *d, sn_code code, sn_loc loc, const char *subject, const char *expected,
+                     const char *found, const char *format, va_list args) __attribute__((format(printf, 7, 0)));
 /* Adds "expected" / "found" / a note line to the newest mistake. */
 void sn_fail_expected(sn_diags *d, const char *format, ...) SN_PRINTF(2, 3);
 void sn_fail_found(sn_diags *d, const char *format, ...) SN_PRINTF(2, 3);
 void sn_fail_note(sn_diags *d, const char *format, ...) SN_PRINTF(2, 3);
+void sn_fail_expected_list(sn_diags *d, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+void sn_fail_found_list(sn_diags *d, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
 /* The list as text, compiler style: `file:line:column: error: message`, the source line with a
  * caret if the file can be read and the text found in it, then `= expected:` and `= found:`.

@@ -25,14 +25,11 @@ static sn_loc loc_of(const verifier *v, sn_kv x) {
 static sn_code SN_PRINTF(4, 5) fail(verifier *v, sn_kv x, const char *rule, const char *expected, ...) {
   sn_code code = v->k->loc.file ? SN_ERR_INPUT : SN_ERR_FAIL;
   (void)sn_fail(v->diags, code, loc_of(v, x), "kernel %s: %s", v->k->name, rule);
-  if (!v->diags) return code;
   va_list args;
   va_start(args, expected);
-  sn_text t = sn_text_begin(v->diags->arena);
-  sn_text_add_list(&t, expected, args);
+  sn_fail_expected_list(v->diags, expected, args);
   va_end(args);
-  sn_fail_expected(v->diags, "%s", t.at);
-  if (sn_k_valid(v->k, x)) sn_fail_found(v->diags, "%s", sn_k_text(v->k, x, v->diags->arena));
+  if (v->diags && sn_k_valid(v->k, x)) sn_fail_found(v->diags, "%s", sn_k_text(v->k, x, v->diags->arena));
   return code;
 }
 
@@ -43,11 +40,9 @@ static sn_code SN_PRINTF(5, 6)
   if (!v->diags) return code;
   va_list args;
   va_start(args, found);
-  sn_text t = sn_text_begin(v->diags->arena);
-  sn_text_add_list(&t, found, args);
-  va_end(args);
   v->diags->at[v->diags->count - 1].loc.line = loc_of(v, x).line;
-  sn_fail_found(v->diags, "%s", t.at);
+  sn_fail_found_list(v->diags, found, args);
+  va_end(args);
   return code;
 }
 

@@ -23,11 +23,8 @@ static sn_code SN_PRINTF(4, 5) fail(const scan *s, int line, const char *expecte
   sn_code code = s->p->file ? SN_ERR_INPUT : SN_ERR_FAIL;
   va_list args;
   va_start(args, format);
-  sn_text t = sn_text_begin(s->scratch);
-  sn_text_add_list(&t, format, args);
+  (void)sn_fail_list(s->diags, code, (sn_loc){.file = s->p->file, .line = line}, "plan", expected, NULL, format, args);
   va_end(args);
-  (void)sn_fail(s->diags, code, (sn_loc){.file = s->p->file, .line = line}, "plan: %s", t.at);
-  sn_fail_expected(s->diags, "%s", expected);
   return code;
 }
 

@@ -23,12 +23,9 @@ static sn_code SN_PRINTF(5, 6)
     fail(const checker *c, int line, const char *expected, const char *found, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  sn_text t = sn_text_begin(c->scratch);
-  sn_text_add_list(&t, format, args);
+  const sn_loc loc = {.file = c->p->file, .line = line};
+  (void)sn_fail_list(c->diags, SN_ERR_INPUT, loc, "plan", expected, found, format, args);
   va_end(args);
-  (void)sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = c->p->file, .line = line}, "plan: %s", t.at);
-  sn_fail_expected(c->diags, "%s", expected);
-  sn_fail_found(c->diags, "%s", found);
   return SN_ERR_INPUT;
 }
 
