@@ -192,7 +192,7 @@ static void recurrence(const line *l) {
     double n = 2 * (double)(i + 1);
     bool plain = i == 0 && b == 0 && sn_elem_round(l->e->out[0]->elem, y) == y;
     double rounding = plain ? 0 : sn_times(sn_gamma(n, sn_unit(acc)), size);
-    over |= !(size + error + rounding <= sn_elem_max(acc));
+    over |= isinf(bf) || !(size + error + rounding <= sn_elem_max(acc));
     put(l, i, y, over ? INFINITY : error + rounding, plain || size == 0 ? 0 : flushed);
   }
 }

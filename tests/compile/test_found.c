@@ -380,6 +380,19 @@ static void an_operand_used_both_ways_of_a_square(void **state) {
         5, 17);
 }
 
+/* A factor beyond f32, times nothing: NaN in f32, a number in the interpreter. */
+static void factors_of_a_recurrence_that_are_too_large(void **state) {
+  (void)state;
+  check(GRAPH("%1 = iota axis 0 : f32[T, 2]\n"
+              "%2 = const value 10 : f32[T, 2]\n"
+              "%3 = mul %1, %2 : f32[T, 2]\n"
+              "%4 = exp %3 : f32[T, 2]\n"
+              "%5 = const value 0.5 : f32[T, 2]\n"
+              "%6 = recur %4, %5 axis 1 : f32[T, 2]\n"
+              "output \"y\" = %6\n"),
+        1, 11);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
@@ -405,6 +418,7 @@ int main(void) {
       cmocka_unit_test(hidden_keys_and_nan),
       cmocka_unit_test(products_without_a_kernel),
       cmocka_unit_test(an_operand_used_both_ways_of_a_square),
+      cmocka_unit_test(factors_of_a_recurrence_that_are_too_large),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
