@@ -191,7 +191,7 @@ static sn_val made(sn_ggen *g, const sn_type *t) {
   for (int i = 0; i < 6; i++) {
     sn_val v = any_of_pool(g);
     sn_elem e = sn_gr_t(g, v)->elem;
-    if (!sn_gr_is(g, v, classes) || (!sn_elem_is_float(t->elem) && e != t->elem) || e == SN_ELEM_I64) continue;
+    if (!sn_gr_is(g, v, classes) || (!sn_elem_is_float(t->elem) && e != t->elem)) continue;
     if (g->grad && !g->fact[v].exact) continue; /* the gradient of a maximum asks which element attains it */
     return cast(g, sn_gr_tame(g, spread(g, v, sn_gr_type(g, e, t->rank, t->dim)), 20), t->elem);
   }
@@ -263,7 +263,7 @@ sn_val sn_gr_tame(sn_ggen *g, sn_val v, double most) {
   f.exact = false;
   f.size = 1;
   if (!sn_gr_is(g, v, SN_GR_FLOAT)) {
-    if (sn_gr_t(g, v)->elem == SN_ELEM_I64 || sn_gr_t(g, v)->elem == SN_ELEM_U8) return v;
+    if (sn_gr_t(g, v)->elem == SN_ELEM_I64 || sn_gr_t(g, v)->elem == SN_ELEM_U8) return v; /* they may wrap */
     f.exact = g->fact[v].exact, f.size = 13, f.low = 0;
     return by_const(g, SN_OP_MOD, v, 13, f);
   }

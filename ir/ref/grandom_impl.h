@@ -80,8 +80,6 @@ sn_val sn_gr_clean(sn_ggen *g, sn_val v);
 
 /* ---- one op ---- */
 
-/* Types that no kernel does everything with. */
-static inline bool sn_gr_small_elem(sn_elem e) { return e == SN_ELEM_I64 || e == SN_ELEM_U8; }
 /* sn_gr_emit with the fact sn_gr_mix; 0 when an operand is 0. */
 sn_val sn_gr_apply(sn_ggen *g, sn_op op, int count, const sn_val *arg, const sn_attr *attr, double size);
 /* Adds a use of the op. -> its first result, 0 when none fits here. */

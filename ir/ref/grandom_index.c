@@ -11,7 +11,6 @@ static sn_val use_reduce(sn_ggen *g, sn_op op) {
   if (x && op == SN_OP_PROD && sn_gr_is(g, x, SN_GR_FLOAT)) x = sn_gr_tame(g, x, 1.5);
   if (!x || (g->grad && extreme && !g->fact[x].exact)) return 0;
   const sn_type *t = sn_gr_t(g, x);
-  if (t->elem == SN_ELEM_I64) return 0;
   sn_gr_fact f = g->fact[x];
   int64_t axes[SN_RANK_MAX];
   int n = 0;
@@ -108,7 +107,7 @@ static sn_val use_scatter(sn_ggen *g) {
   sn_val u = sn_gr_pick(g, SN_GR_NUMBER, 0, 4);
   if (!u) return 0;
   const sn_type *t = sn_gr_t(g, u);
-  if (t->elem == SN_ELEM_BF16 || sn_gr_small_elem(t->elem)) return 0;
+  if (t->elem == SN_ELEM_BF16) return 0;
   int lead = (int)sn_gr_below(g, t->rank + 1), batch = lead && sn_gr_chance(g, 35) ? (int)sn_gr_below(g, lead + 1) : 0;
   const sn_dimx *rows = sn_gr_extent(g);
   sn_val arg[2] = {sn_gr_indices(g, sn_gr_type(g, SN_ELEM_I32, lead, t->dim), rows), u};
@@ -130,7 +129,7 @@ static sn_val use_index_add(sn_ggen *g) {
   sn_val u = sn_gr_pick(g, SN_GR_NUMBER, 0, 3), arg[SN_RANK_MAX + 1] = {u};
   if (!u) return 0;
   const sn_type *t = sn_gr_t(g, u), *shape = sn_gr_shape(g, t->elem, 1, 3, 600);
-  if (t->elem == SN_ELEM_BF16 || sn_gr_small_elem(t->elem)) return 0;
+  if (t->elem == SN_ELEM_BF16) return 0;
   for (int i = 0; i < shape->rank; i++)
     if (!(arg[i + 1] = sn_gr_indices(g, t, shape->dim[i]))) return 0;
   const sn_attr at = {.set = true, .dims = shape->dim, .count = shape->rank};

@@ -30,7 +30,6 @@ static sn_val guarded(sn_ggen *g, sn_op op, int count, sn_val *arg, int at, doub
 
 static sn_val use_unary(sn_ggen *g, sn_op op) {
   bool number = op == SN_OP_NEG || op == SN_OP_ABS || op == SN_OP_SIGN || op == SN_OP_SQUARE;
-  bool bits = op == SN_OP_NOT || op == SN_OP_POPCOUNT;
   sn_val x = sn_gr_pick(g,
                         op == SN_OP_POPCOUNT ? SN_GR_INT
                         : op == SN_OP_NOT    ? SN_GR_BOOL | SN_GR_INT
@@ -38,13 +37,13 @@ static sn_val use_unary(sn_ggen *g, sn_op op) {
                         : number             ? SN_GR_NUMBER
                                              : SN_GR_FLOAT,
                         0, 5);
-  if (!x || (bits && sn_gr_t(g, x)->elem == SN_ELEM_I64)) return 0; /* no target has it */
+  if (!x) return 0;
   double size = g->fact[x].size;
   sn_gr_fact same = g->fact[x], f = sn_gr_mix(g, 1, &x, 1);
   switch (op) {
     case SN_OP_STOP: return sn_gr_emit(g, op, 1, &x, NULL, NULL, same);
     case SN_OP_POPCOUNT:
-      f = (sn_gr_fact){.size = 32, .low = 0, .exact = true};
+      f = (sn_gr_fact){.size = 64, .low = 0, .exact = true};
       return sn_gr_emit(g, op, 1, &x, NULL, NULL, f);
     case SN_OP_NOT:
       f.exact = same.exact;
@@ -53,7 +52,6 @@ static sn_val use_unary(sn_ggen *g, sn_op op) {
     case SN_OP_ISFINITE: f.exact = same.exact; return sn_gr_emit(g, op, 1, &x, NULL, NULL, f);
     case SN_OP_NEG:
     case SN_OP_ABS:
-      if (op == SN_OP_ABS && sn_gr_t(g, x)->elem == SN_ELEM_I64) return 0; /* no target has it */
       same.low = op == SN_OP_ABS && sn_gr_is(g, x, SN_GR_FLOAT) ? 0 : -INFINITY;
       return sn_gr_emit(g, op, 1, &x, NULL, NULL, same);
     case SN_OP_RELU: same.low = 0; return sn_gr_emit(g, op, 1, &x, NULL, NULL, same);
@@ -119,7 +117,6 @@ static sn_val use_cast(sn_ggen *g) {
 
 static sn_val use_int_division(sn_ggen *g, sn_op op, sn_val x) {
   const sn_type *t = sn_gr_t(g, x);
-  if (sn_gr_small_elem(t->elem)) return 0;
   sn_val y[2], z[2];
   y[0] = sn_gr_partner(g, t);
   y[1] = sn_gr_const(g, t, 7);
@@ -155,7 +152,6 @@ static sn_val use_binary(sn_ggen *g, sn_op op) {
   sn_val x = sn_gr_pick(g, classes, 0, 5);
   if (!x) return 0;
   bool real = sn_gr_is(g, x, SN_GR_FLOAT);
-  if ((bits || shifts) && sn_gr_small_elem(sn_gr_t(g, x)->elem)) return 0;
   if (op == SN_OP_MOD || (op == SN_OP_DIV && !real)) return use_int_division(g, op, x);
   if (compares && real && g->fact[x].narrow && !g->fact[x].exact && sn_gr_chance(g, 95)) return 0;
   bool apart = compares && real && !g->fact[x].exact && sn_gr_chance(g, 90); /* not with a form of itself */
@@ -167,7 +163,7 @@ static sn_val use_binary(sn_ggen *g, sn_op op) {
   double a = g->fact[arg[0]].size, c = g->fact[arg[1]].size;
   if (op == SN_OP_DIV) return guarded(g, op, 2, arg, 1, a * 4);
   sn_gr_fact f = sn_gr_mix(g, 2, arg,
-                           shifts                               ? 0x1p31
+                           shifts                               ? (sn_gr_t(g, x)->elem == SN_ELEM_I64 ? 0x1p63 : 0x1p31)
                            : compares                           ? 1
                            : bits                               ? 2 * fmax(a, c)
                            : op == SN_OP_MUL                    ? a * c
