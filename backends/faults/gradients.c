@@ -1,6 +1,7 @@
 /* Gradients against differences, and values against the source: what is wrong before the interpreter sees it.
  *
- *   1. Outputs that need no gradient, interpreted without any pass, against the graph after the pass `grad`.
+ *   1. Outputs that need no gradient, interpreted without any pass but `inline`, against the graph after the pass
+ * `grad`.
  *   2. In f64 throughout, constants too, for each grad node: a graph of its loss alone, where every value that it
  * differentiates by has an input added to it, and what `stop` gives is an input with its value. Inner grads are left to
  * the pass.
@@ -25,14 +26,16 @@ typedef struct checking {
   const char *what;
 } checking;
 
-static sn_code flat(const checking *x, sn_module *m) {
+static sn_code passes(const checking *x, sn_module *m, const char *last) {
   sn_target target;
   const sn_backend *none;
   const sn_compile_opt ref = {.target = "ref"};
   SN_TRY(sn_compile_target(&ref, x->diags, &target, &none));
   sn_pass_env env = {.arena = x->arena, .diags = x->diags, .target = &target};
-  return sn_pipeline_run(m, &env, "grad", NULL, NULL);
+  return sn_pipeline_run(m, &env, last, NULL, NULL);
 }
+
+static sn_code flat(const checking *x, sn_module *m) { return passes(x, m, "grad"); }
 
 /* ---- a copy of the graph with other results ---------------------------------------------------------------------- */
 
@@ -43,9 +46,11 @@ typedef struct rebuilt {
   sn_val *map; /* of values of f */
 } rebuilt;
 
+/* Inlined: the interpreter, and what differentiates by them, find the parameters of layers. */
 static sn_code begin(const checking *x, rebuilt *r) {
   SN_TRY(sn_case_parse(x->c, x->arena, x->diags, &r->m));
   if (x->wide) SN_TRY(sn_module_widen(r->m, x->diags));
+  SN_TRY(passes(x, r->m, "inline"));
   r->f = sn_module_find(r->m, x->c->graph);
   r->b = sn_build_begin(sn_func_successor(r->f), x->diags);
   r->map = SN_ARRAY(x->arena, r->f->value_count + 1, sn_val);
@@ -142,10 +147,14 @@ static sn_code stops(const checking *x, int grad, sn_tensor ***values) {
   return SN_OK;
 }
 
-static bool is_wrt(const sn_node *g, sn_val v) {
-  for (int k = 1; k < g->arg_count; k++)
-    if (g->arg[k] == v) return true;
-  return false;
+/* The value that g differentiates by and v is: itself, or the leaf of that name; 0: none */
+static sn_val wrt_of(const sn_func *f, const sn_node *g, sn_val v) {
+  const char *leaf = sn_leaf_name(sn_node_of(f, v));
+  for (int k = 1; k < g->arg_count; k++) {
+    const char *name = sn_leaf_name(sn_node_of(f, g->arg[k]));
+    if (g->arg[k] == v || (leaf && name == leaf)) return g->arg[k];
+  }
+  return 0;
 }
 
 static sn_code build_loss(const checking *x, int grad, loss *l) {
@@ -154,6 +163,7 @@ static sn_code build_loss(const checking *x, int grad, loss *l) {
   SN_TRY(begin(x, &l->r));
   rebuilt *r = &l->r;
   const sn_node *g = r->f->node[grad];
+  sn_val *moved = SN_ARRAY(x->arena, r->f->value_count + 1, sn_val);
   l->data = SN_ARRAY(x->arena, x->c->data_count + r->f->value_count + 1, sn_binding);
   for (int i = 0; i < x->c->data_count; i++) l->data[l->data_count++] = x->c->data[i];
   for (int i = 0; i < grad; i++) {
@@ -166,7 +176,10 @@ static sn_code build_loss(const checking *x, int grad, loss *l) {
     }
     for (int k = 0; k < n->result_count; k++) {
       sn_val v = n->first + (sn_val)k;
-      if (is_wrt(g, v)) r->map[v] = sn_g2(&r->b, SN_OP_ADD, r->map[v], added_input(x, r, n->type[k], "d", (int)v));
+      sn_val w = wrt_of(r->f, g, v);
+      if (!w) continue;
+      if (!moved[w]) moved[w] = added_input(x, r, n->type[k], "d", (int)w);
+      r->map[v] = sn_g2(&r->b, SN_OP_ADD, r->map[v], moved[w]);
     }
   }
   sn_func_output(r->b.func, "loss", r->map[g->arg[0]]);

@@ -13,6 +13,13 @@ expect 0 "$SINTER" bisect "$graph" $dims --target "$target"
 prints "every stage agrees"
 expect 2 "$SINTER" bisect "$graph" --dim K=3 --target "$target"
 
+# layers have parameters of their own
+for case in "gpt eval" "llama train"; do
+  set -- $case
+  expect 0 "$SINTER" bisect "$TREE/models/$1.c" --graph "$2" --set layers=2 --set width=16 --set heads=2 --set vocab=11 --dim B=1 --dim T=5 --target "$target"
+  prints "every stage agrees"
+done
+
 "$SINTER" bisect --plants >plants 2>/dev/null || exit 0 # the rest needs planted mistakes
 count=0
 while IFS=$'\t' read -r plant kind pass rule; do
