@@ -130,8 +130,7 @@ static sn_code compiler_words(load_job *j) {
        word = strtok_r(NULL, " \t", &rest))
     add_word(j, word);
   static const char *const flags[] = {
-      "-std=c17",    "-Wall", "-Werror=implicit-function-declaration", "-Werror=return-type", "-Werror=uninitialized",
-      "-DSN_PLUGIN", "-fPIC"};
+      "-std=c17", "-Wall", "-Werror=implicit-function-declaration", "-Werror=return-type", "-DSN_PLUGIN", "-fPIC"};
   for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) add_word(j, flags[i]);
   if (clang) add_word(j, "-fmacro-backtrace-limit=1");
   add_word(j, sn_arena_printf(j->arena, "-I%s", include));

@@ -43,12 +43,6 @@ model "$x
 expect 3 "$SINTER" dump "$scratch/m.c" --graph train
 says "m.c:5"
 says "sn_gelo"
-model "$x
-  sn_t y;
-  sn_output(m, \"y\", y); (void)x;"
-expect 3 "$SINTER" dump "$scratch/m.c" --graph train
-says "m.c:6"
-says "uninitialized"
 echo 'int main(void) { return 0; }' > "$scratch/none.c"
 expect 3 "$SINTER" dump "$scratch/none.c"
 says "SN_MODEL"
