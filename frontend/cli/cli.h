@@ -53,6 +53,11 @@ SN_MUST sn_code cli_pair(cli *c, cli_option o, const char *text, const char **na
 SN_MUST sn_code cli_word(cli *c, const char *what, const char **out);
 SN_MUST sn_code cli_usage_error(cli *c, const char *format, ...) SN_PRINTF(2, 3);
 
+/* A result, to stdout. errors: as sn_file_print */
+SN_MUST sn_code cli_print(cli *c, const sn_text *t);
+/* The same as one line or more, formatted. */
+SN_MUST sn_code cli_printf(cli *c, const char *format, ...) SN_PRINTF(2, 3);
+
 /* undo(what) happens when the command ends, after its messages were printed, the newest first. */
 void cli_hold(cli *c, void (*undo)(void *what), void *what);
 /* The whole of a file, as sn_file_read; held. */

@@ -111,6 +111,5 @@ sn_code cli_bench(cli *c) {
       sn_text_add(&t, "  %s/s\n", cli_human(c->arena, m.flops / (m.median_ms * 1e-3), "flop"));
     }
   }
-  fputs(t.at, stdout);
-  return SN_OK;
+  return cli_print(c, &t);
 }

@@ -45,15 +45,17 @@ sn_code cli_check(cli *c) {
     sn_fail_note(c->diags, "each step computes what the graph after the passes says: `sinter bisect` names the pass");
     return SN_ERR_NUMERIC;
   }
-  printf(
+  sn_text t = sn_text_begin(c->arena);
+  sn_text_add(
+      &t,
       "graph %s agrees with the interpreter: %d results of kernels, %lld elements; outputs and states, %lld elements",
       k.graph, f.checked, (long long)f.elements, (long long)r.total);
-  if (estimated) printf(", within estimated bounds");
-  if (f.skipped) printf("; %d results not compared", f.skipped);
+  if (estimated) sn_text_add(&t, ", within estimated bounds");
+  if (f.skipped) sn_text_add(&t, "; %d results not compared", f.skipped);
   if (f.excluded || r.excluded)
-    printf("; excluded %lld and %lld, whose error has no bound", (long long)f.excluded, (long long)r.excluded);
-  puts("");
-  return SN_OK;
+    sn_text_add(&t, "; excluded %lld and %lld, whose error has no bound", (long long)f.excluded, (long long)r.excluded);
+  sn_text_char(&t, '\n');
+  return cli_print(c, &t);
 }
 
 /* ---- bisect ------------------------------------------------------------------------------------------------------ */
@@ -77,7 +79,7 @@ static const char *default_output(cli *c, const char *file) {
   return sn_arena_printf(c->arena, "%s.small.sn", stem);
 }
 
-static void print_json(cli *c, const sn_culprit *x, int ops, const char *file) {
+static sn_code print_json(cli *c, const sn_culprit *x, int ops, const char *file) {
   sn_text t = sn_text_begin(c->arena);
   const char *const pair[][2] = {
       {"pass", x->pass}, {"rule", x->rule}, {"what", x->what}, {"op", x->at.op}, {"file", file}};
@@ -87,20 +89,22 @@ static void print_json(cli *c, const sn_culprit *x, int ops, const char *file) {
     sn_json_quote(&t, pair[i][1] ? pair[i][1] : "");
   }
   sn_text_add(&t, ", \"ops\": %d}\n", ops);
-  fputs(t.at, stdout);
+  return cli_print(c, &t);
 }
 
-static void print_text(const sn_culprit *x, int ops, int before, const char *file) {
-  printf("pass %s", x->pass);
-  if (x->rule) printf(", rule %s", x->rule);
-  printf("\n  %s\n", x->what);
+static sn_code print_text(cli *c, const sn_culprit *x, int ops, int before, const char *file) {
+  sn_text t = sn_text_begin(c->arena);
+  sn_text_add(&t, "pass %s", x->pass);
+  if (x->rule) sn_text_add(&t, ", rule %s", x->rule);
+  sn_text_add(&t, "\n  %s\n", x->what);
   if (x->at.kind != SN_STEP_RIGHT) {
-    printf("  first in %s `%s`", x->at.schedule, x->at.op ? x->at.op : "");
-    if (x->at.kernel) printf(" of kernel %s (%s)", x->at.kernel, x->at.ops ? x->at.ops : "");
-    if (x->at.loc.file) printf(", %s:%d", x->at.loc.file, x->at.loc.line);
-    printf("\n");
+    sn_text_add(&t, "  first in %s `%s`", x->at.schedule, x->at.op ? x->at.op : "");
+    if (x->at.kernel) sn_text_add(&t, " of kernel %s (%s)", x->at.kernel, x->at.ops ? x->at.ops : "");
+    if (x->at.loc.file) sn_text_add(&t, ", %s:%d", x->at.loc.file, x->at.loc.line);
+    sn_text_char(&t, '\n');
   }
-  printf("%d of %d ops are left: %s\n", ops, before, file);
+  sn_text_add(&t, "%d of %d ops are left: %s\n", ops, before, file);
+  return cli_print(c, &t);
 }
 
 /* The mistakes that this build can make, a line each: name, class, pass, rule. */
@@ -108,11 +112,12 @@ static sn_code list_plants(cli *c) {
   if (!sn_plant_get((sn_plant)0))
     return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0},
                    "this build has no planted mistakes: configure with -DSN_PLANT=ON");
+  sn_text t = sn_text_begin(c->arena);
   for (int i = 0; i < SN_PLANT_COUNT; i++) {
     const sn_plant_info *p = sn_plant_get((sn_plant)i);
-    printf("%s\t%s\t%s\t%s\n", p->name, p->kind, p->pass, p->rule);
+    sn_text_add(&t, "%s\t%s\t%s\t%s\n", p->name, p->kind, p->pass, p->rule);
   }
-  return SN_OK;
+  return cli_print(c, &t);
 }
 
 sn_code cli_bisect(cli *c) {
@@ -123,10 +128,7 @@ sn_code cli_bisect(cli *c) {
   SN_TRY(cli_variant(c, &v));
   SN_TRY(cli_case(c, &k));
   SN_TRY(sn_case_bisect(&k, &v, c->arena, c->diags, &x));
-  if (x.stage < 0) {
-    printf("every stage agrees with the interpreter\n");
-    return SN_OK;
-  }
+  if (x.stage < 0) return cli_printf(c, "every stage agrees with the interpreter\n");
   const char *out = cli_get(c, CLI_OUTPUT, default_output(c, k.file));
   int before = sn_case_ops(&k);
   fprintf(stderr, "pass %s: %s\nshrinking the graph, for at most %d s\n", x.pass, x.what, SHRINK_SECONDS);
@@ -137,10 +139,8 @@ sn_code cli_bisect(cli *c) {
   if (small.stage == x.stage && (small.rule || !x.rule)) x = small; /* the rule is clearer where less is applied */
   const char *note = sn_arena_printf(c->arena, "pass %s, rule %s: %s", x.pass, x.rule ? x.rule : "-", x.what);
   SN_TRY(sn_case_save(&k, &v, out, note, c->arena, c->diags));
-  if (cli_has(c, CLI_JSON))
-    print_json(c, &x, sn_case_ops(&k), out);
-  else
-    print_text(&x, sn_case_ops(&k), before, out);
+  SN_TRY(cli_has(c, CLI_JSON) ? print_json(c, &x, sn_case_ops(&k), out)
+                              : print_text(c, &x, sn_case_ops(&k), before, out));
   return sn_fail(c->diags, SN_ERR_NUMERIC, (sn_loc){.file = k.file}, "graph %s is made wrong by pass %s", k.graph,
                  x.pass);
 }

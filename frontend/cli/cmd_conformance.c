@@ -129,6 +129,6 @@ sn_code cli_conformance(cli *c) {
     sn_text_add(&t, "\"conforms\": %s}\n", code ? "false" : "true");
   else if (!code)
     sn_text_add(&t, "backend %s (%s) conforms\n", backend->name, backend->version);
-  fputs(t.at, stdout);
-  return code;
+  sn_code printed = cli_print(c, &t);
+  return code ? code : printed;
 }

@@ -92,6 +92,5 @@ sn_code cli_doctor(cli *c) {
     sn_text_add(&t, "environment\n");
     cli_variables_print(&t, true);
   }
-  fputs(t.at, stdout);
-  return SN_OK;
+  return cli_print(c, &t);
 }

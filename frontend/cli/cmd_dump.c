@@ -15,8 +15,7 @@ static sn_code print_graphs(cli *c, sn_module *m) {
       if (m->func[i] != f && m->func[i]->kind == SN_FUNC_GRAPH) sn_module_remove(m, m->func[i]);
   }
   sn_module_print(&t, m, (sn_print_opt){.locations = true});
-  fputs(t.at, stdout);
-  return SN_OK;
+  return cli_print(c, &t);
 }
 
 static sn_code run_passes(cli *c, sn_module *m, const char *stop_after) {
@@ -75,8 +74,7 @@ sn_code cli_dump(cli *c) {
     return cli_usage_error(c, "--emit %s: graph, kernel, plan, llvm or asm", what);
   sn_text t = sn_text_begin(c->arena);
   SN_TRY(cli_emit_text(c, &s, what, &t));
-  fputs(t.at, stdout);
-  return SN_OK;
+  return cli_print(c, &t);
 }
 
 /* Kernel text, verified: numbered in program order, without what nothing needs. */
@@ -89,8 +87,7 @@ static sn_code opt_kernels(cli *c, const char *path, const char *text, size_t by
     sn_kernel_print(&t, sn_kernel_finish(c->arena, list[i]));
     sn_text_char(&t, '\n');
   }
-  fputs(t.at, stdout);
-  return SN_OK;
+  return cli_print(c, &t);
 }
 
 /* Plan text, verified. */
@@ -100,8 +97,7 @@ static sn_code opt_plan(cli *c, const char *path, const char *text, size_t bytes
   SN_TRY(sn_plan_parse(c->arena, c->diags, path, text, bytes, &p));
   SN_TRY(sn_plan_check_hazards(p, c->diags));
   sn_plan_print(&t, p, true);
-  fputs(t.at, stdout);
-  return SN_OK;
+  return cli_print(c, &t);
 }
 
 static sn_code opt_graphs(cli *c, const char *path) {

@@ -27,21 +27,24 @@ static bool on_tokens(void *user, int64_t done, int64_t count) {
   return true;
 }
 
-static void print_json(const sn_eval_result *r) {
-  printf(
-      "{\"tokens\": %lld, \"windows\": %lld, \"last_window\": %lld, \"left_out\": %lld, \"loss\": %.9g, "
-      "\"perplexity\": %.9g, \"seconds\": %.6g, \"tokens_per_s\": %.6g}\n",
-      (long long)r->tokens, (long long)r->windows, (long long)r->last, (long long)r->left_out, r->loss, exp(r->loss),
-      r->seconds, r->seconds > 0 ? (double)r->tokens / r->seconds : 0);
+static sn_code print_json(cli *c, const sn_eval_result *r) {
+  return cli_printf(c,
+                    "{\"tokens\": %lld, \"windows\": %lld, \"last_window\": %lld, \"left_out\": %lld, \"loss\": %.9g, "
+                    "\"perplexity\": %.9g, \"seconds\": %.6g, \"tokens_per_s\": %.6g}\n",
+                    (long long)r->tokens, (long long)r->windows, (long long)r->last, (long long)r->left_out, r->loss,
+                    exp(r->loss), r->seconds, r->seconds > 0 ? (double)r->tokens / r->seconds : 0);
 }
 
-static void print_text(const evaluation *e, const sn_eval_result *r) {
+static sn_code print_text(const evaluation *e, const sn_eval_result *r) {
   cli *c = e->c;
-  printf("loss %.4f  perplexity %.4f  over %lld tokens: %lld windows of %lld", r->loss, exp(r->loss),
-         (long long)r->tokens, (long long)r->windows, (long long)e->window);
-  if (r->last) printf(" and a last one of %lld", (long long)r->last);
-  if (r->left_out) printf("; the last %lld tokens fill no window and were left out", (long long)r->left_out);
-  printf("  (%s tok/s)\n", cli_human(c->arena, r->seconds > 0 ? floor((double)r->tokens / r->seconds) : 0, ""));
+  sn_text t = sn_text_begin(c->arena);
+  sn_text_add(&t, "loss %.4f  perplexity %.4f  over %lld tokens: %lld windows of %lld", r->loss, exp(r->loss),
+              (long long)r->tokens, (long long)r->windows, (long long)e->window);
+  if (r->last) sn_text_add(&t, " and a last one of %lld", (long long)r->last);
+  if (r->left_out) sn_text_add(&t, "; the last %lld tokens fill no window and were left out", (long long)r->left_out);
+  sn_text_add(&t, "  (%s tok/s)\n",
+              cli_human(c->arena, r->seconds > 0 ? floor((double)r->tokens / r->seconds) : 0, ""));
+  return cli_print(c, &t);
 }
 
 static sn_code compile(evaluation *e, const char *path) {
@@ -90,11 +93,7 @@ static sn_code measure(evaluation *e) {
   SN_TRY(sn_eval(&o, c->diags, &r));
   cli_progress_end(&e->progress, r.tokens);
   SN_TRY(cli_data_check(e->data, c->diags));
-  if (cli_has(c, CLI_JSON))
-    print_json(&r);
-  else
-    print_text(e, &r);
-  return SN_OK;
+  return cli_has(c, CLI_JSON) ? print_json(c, &r) : print_text(e, &r);
 }
 
 static int evaluate(void *arg) {

@@ -191,6 +191,5 @@ sn_code cli_explain(cli *c) {
     json_report(&t, &r, peak);
   else
     text_report(c, &t, &r, peak);
-  fputs(t.at, stdout);
-  return SN_OK;
+  return cli_print(c, &t);
 }

@@ -58,8 +58,7 @@ sn_code cli_reduce(cli *c) {
   fprintf(stderr, "reducing: %s\n", f.o.text);
   SN_TRY(reduce(c, &k, &f));
   SN_TRY(sn_case_save(&k, &f.v, out, f.o.text, c->arena, c->diags));
-  printf("%d of %d ops are left: %s\n%s", sn_case_ops(&k), before, out, k.text);
-  return SN_OK;
+  return cli_printf(c, "%d of %d ops are left: %s\n%s", sn_case_ops(&k), before, out, k.text);
 }
 
 /* ---- the campaign ------------------------------------------------------------------------------------------------ */
@@ -128,7 +127,7 @@ static void report(void *user, const sn_fuzz_sums *s, const sn_outcome *o) {
   sn_arena_destroy(arena);
 }
 
-static void print_json(cli *c, const sn_fuzz_opt *opt, const sn_fuzz_sums *s) {
+static sn_code print_json(cli *c, const sn_fuzz_opt *opt, const sn_fuzz_sums *s) {
   sn_text t = sn_text_begin(c->arena);
   sn_text_add(&t, "{\"target\": ");
   sn_json_quote(&t, opt->target);
@@ -141,7 +140,7 @@ static void print_json(cli *c, const sn_fuzz_opt *opt, const sn_fuzz_sums *s) {
               (long long)s->graphs, (long long)s->runs, sn_fuzz_median_ops(s), (long long)s->grads,
               s->pairs->seen_count, s->pairs->possible_count, (long long)s->total, (long long)s->excluded,
               (long long)s->refused, (long long)s->failed, s->seconds);
-  fputs(t.at, stdout);
+  return cli_print(c, &t);
 }
 
 static sn_code campaign(cli *c, sn_fuzz_opt *opt, int64_t *failed) {
@@ -151,14 +150,11 @@ static sn_code campaign(cli *c, sn_fuzz_opt *opt, int64_t *failed) {
   opt->report = report, opt->user = &z;
   SN_TRY(sn_fuzz(opt, c->arena, c->diags, &s));
   if (z.tty && !z.json && z.last_line > 0) fputc('\n', stderr);
-  if (z.json)
-    print_json(c, opt, &s);
-  else
-    printf("%s%s%s: %s; %.0f s\n", opt->target, opt->disabled ? " without " : "", opt->disabled ? opt->disabled : "",
-           figures(c->arena, &s), s.seconds);
-  fflush(stdout);
+  sn_code printed = z.json ? print_json(c, opt, &s)
+                           : cli_printf(c, "%s%s%s: %s; %.0f s\n", opt->target, opt->disabled ? " without " : "",
+                                        opt->disabled ? opt->disabled : "", figures(c->arena, &s), s.seconds);
   *failed += s.failed;
-  return z.code;
+  return z.code ? z.code : printed;
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {

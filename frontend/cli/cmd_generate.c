@@ -4,11 +4,14 @@
 #include <time.h>
 
 #include "frontend/cli/rundir.h"
+#include "runtime/io/file.h"
 #include "runtime/io/json.h"
 #include "runtime/loop/serving.h"
 
 typedef struct output {
+  cli *c;
   bool json;
+  sn_code printed;
   int64_t count;
   sn_text text;
 } output;
@@ -18,7 +21,8 @@ static bool on_text(void *user, int32_t id, const char *text, int bytes) {
   (void)id;
   out->count++;
   if (out->json) return sn_text_bytes(&out->text, text, (size_t)bytes), true;
-  return fwrite(text, 1, (size_t)bytes, stdout) == (size_t)bytes && !fflush(stdout);
+  out->printed = sn_file_print(stdout, "stdout", text, (size_t)bytes, out->c->diags);
+  return !ferror(stdout);
 }
 
 static sn_code read_options(cli *c, sn_continue_opt *o, int64_t *threads) {
@@ -40,7 +44,7 @@ static double now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void print_json(cli *c, const output *out, const sn_continue_opt *o, double seconds) {
+static sn_code print_json(cli *c, const output *out, const sn_continue_opt *o, double seconds) {
   sn_text t = sn_text_begin(c->arena);
   sn_text_add(&t, "{\"prompt\": ");
   sn_json_quote(&t, o->prompt);
@@ -48,7 +52,7 @@ static void print_json(cli *c, const output *out, const sn_continue_opt *o, doub
   sn_json_quote(&t, out->text.at);
   sn_text_add(&t, ", \"tokens\": %lld, \"tokens_per_s\": %.6g}\n", (long long)out->count,
               seconds > 0 ? (double)out->count / seconds : 0);
-  fputs(t.at, stdout);
+  return cli_print(c, &t);
 }
 
 typedef struct generation {
@@ -64,7 +68,7 @@ static int generate(void *arg) {
   cli_rundir dir;
   sn_continue_opt o = {.on_text = on_text};
   int64_t threads;
-  output out = {.json = cli_has(c, CLI_JSON), .text = sn_text_begin(c->arena)};
+  output out = {.c = c, .json = cli_has(c, CLI_JSON), .text = sn_text_begin(c->arena)};
   SN_TRY(cli_word(c, "DIR", &path));
   SN_TRY(read_options(c, &o, &threads));
   SN_TRY(cli_rundir_read(c, path, &dir));
@@ -81,8 +85,7 @@ static int generate(void *arg) {
   o.user = &out;
   double start = now();
   SN_TRY(sn_serving_continue(&g->serving, &o, c->diags));
-  if (out.json) print_json(c, &out, &o, now() - start);
-  return SN_OK;
+  return out.json ? print_json(c, &out, &o, now() - start) : out.printed;
 }
 
 sn_code cli_generate(cli *c) {

@@ -336,6 +336,5 @@ sn_code cli_inspect(cli *c) {
   struct stat st;
   SN_TRY(cli_word(c, "FILE or DIR", &f.path));
   SN_TRY(!stat(f.path, &st) && S_ISDIR(st.st_mode) ? inspect_folder(&f) : inspect_file(&f));
-  fputs(f.out.at, stdout);
-  return SN_OK;
+  return cli_print(c, &f.out);
 }

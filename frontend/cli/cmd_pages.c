@@ -255,8 +255,7 @@ sn_code cli_pages(cli *c) {
     if (strcmp(name, pages[i].name)) continue;
     sn_text t = sn_text_begin(c->arena);
     pages[i].write(&t);
-    fputs(t.at, stdout);
-    return SN_OK;
+    return cli_print(c, &t);
   }
   return cli_usage_error(c, "no page called %s: man, bash, zsh or fish", name);
 }

@@ -202,7 +202,7 @@ static void print_scalar(sn_text *t, sn_elem e, const void *data, bool json) {
 }
 
 /* Scalars with their value, tensors with their type. */
-static void print_outputs(job *j) {
+static sn_code print_outputs(job *j) {
   bool json = cli_has(j->c, CLI_JSON), first = true;
   sn_text t = sn_text_begin(j->c->arena);
   if (json) sn_text_char(&t, '{');
@@ -224,7 +224,7 @@ static void print_outputs(job *j) {
     first = false;
   }
   if (json) sn_text_add(&t, "}\n");
-  fputs(t.at, stdout);
+  return cli_print(j->c, &t);
 }
 
 static sn_code run_job(job *j) {
@@ -239,8 +239,7 @@ static sn_code run_job(job *j) {
   sn_store_touch(j->store);
   SN_TRY(sn_run(j->runtime, j->store, j->plan->graph[j->graph].name, j->buffer_count, j->buffer, c->diags));
   SN_TRY(write_outputs(j));
-  print_outputs(j);
-  return SN_OK;
+  return print_outputs(j);
 }
 
 static sn_code compile(job *j, const char *path) {

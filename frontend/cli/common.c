@@ -30,6 +30,19 @@ static const char *stem_of(cli *c, const char *path) {
   return name;
 }
 
+sn_code cli_print(cli *c, const sn_text *t) {
+  return sn_file_print(stdout, "stdout", t->at, (size_t)t->count, c->diags);
+}
+
+sn_code cli_printf(cli *c, const char *format, ...) {
+  sn_text t = sn_text_begin(c->arena);
+  va_list args;
+  va_start(args, format);
+  sn_text_add_list(&t, format, args);
+  va_end(args);
+  return cli_print(c, &t);
+}
+
 void cli_hold(cli *c, void (*undo)(void *what), void *what) {
   c->held[c->held_count++] = (cli_held){undo, what}; /* before memory may run out: there is always room for one more */
   SN_GROW(c->arena, c->held, c->held_count, c->held_capacity);

@@ -80,30 +80,27 @@ const char cli_exit_codes[] =
 const cli_option_row *cli_options(int *count) { return *count = CLI_OPTION_COUNT, options; }
 const cli_command_row *cli_commands(int *count) { return *count = COMMAND_COUNT, commands; }
 
-static void print_commands(FILE *to) {
-  fputs("sinter - a dataflow-graph compiler for language models\n\nusage: sinter COMMAND ...\n\n", to);
+static void write_commands(sn_text *t) {
+  sn_text_add(t, "sinter - a dataflow-graph compiler for language models\n\nusage: sinter COMMAND ...\n\n");
   for (int i = 0; i < COMMAND_COUNT; i++)
-    fprintf(to, "  %-9s %-16s %s\n", commands[i].name, commands[i].words, commands[i].help);
-  sn_arena *arena = sn_arena_create();
-  if (arena) {
-    sn_text t = sn_text_begin(arena);
-    cli_variables_print(&t, false);
-    fprintf(to, "\nenvironment:\n%s", t.at);
-  }
-  sn_arena_destroy(arena);
-  fprintf(to, "\n`sinter COMMAND --help` lists the options of one, with examples.\nexit codes: %s", cli_exit_codes);
+    sn_text_add(t, "  %-9s %-16s %s\n", commands[i].name, commands[i].words, commands[i].help);
+  sn_text_add(t, "\nenvironment:\n");
+  cli_variables_print(t, false);
+  sn_text_add(t, "\n`sinter COMMAND --help` lists the options of one, with examples.\nexit codes: %s", cli_exit_codes);
 }
 
-static void print_help(const cli_command_row *k) {
-  printf("usage: sinter %s %s [options]\n\n%s\n\n", k->name, k->words, k->help);
+static sn_code print_help(cli *c, const cli_command_row *k) {
+  sn_text t = sn_text_begin(c->arena);
+  sn_text_add(&t, "usage: sinter %s %s [options]\n\n%s\n\n", k->name, k->words, k->help);
   for (int i = 0; i < CLI_OPTION_COUNT; i++) {
     const cli_option_row *o = &options[i];
     if (!(o->commands & k->bit)) continue;
     char left[64];
     snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
-    printf("  %-28s %s%s\n", left, o->help, o->many == '+' ? " (may be repeated)" : "");
+    sn_text_add(&t, "  %-28s %s%s\n", left, o->help, o->many == '+' ? " (may be repeated)" : "");
   }
-  printf("\nexamples:\n%s", k->examples);
+  sn_text_add(&t, "\nexamples:\n%s", k->examples);
+  return cli_print(c, &t);
 }
 
 /* ---- parsing -------------------------------------------------------------------------------------- */
@@ -259,18 +256,41 @@ static int run_call(void *arg) {
   call *x = arg;
   SN_GROW(x->c.arena, x->c.held, x->c.held_count, x->c.held_capacity);
   sn_code code = read_words(&x->c, x->k, x->argc, x->argv);
-  if (!code && cli_has(&x->c, CLI_HELP)) {
-    print_help(x->k);
-    return SN_OK;
-  }
+  if (!code && cli_has(&x->c, CLI_HELP)) return print_help(&x->c, x->k);
   if (!code) code = cli_use_backend(&x->c);
   return code ? code : x->k->run(&x->c);
 }
 
+static int run_version(void *arg) {
+  call *x = arg;
+  return cli_printf(&x->c, "sinter " SN_VERSION "\n");
+}
+
+/* The list of commands; a complaint where no word was given. */
+static int run_help(void *arg) {
+  call *x = arg;
+  sn_text t = sn_text_begin(x->c.arena);
+  write_commands(&t);
+  if (x->argc > 1) return cli_print(&x->c, &t);
+  fputs(t.at, stderr);
+  return SN_ERR_USAGE;
+}
+
+static int run_unknown(void *arg) {
+  call *x = arg;
+  const char *names[COMMAND_COUNT];
+  for (int i = 0; i < COMMAND_COUNT; i++) names[i] = commands[i].name;
+  const char *near = sn_nearest(x->c.command, names, COMMAND_COUNT);
+  fprintf(stderr, "sinter: unknown command \"%s\"%s%s%s; `sinter help` lists them\n", x->c.command,
+          near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+  return SN_ERR_USAGE;
+}
+
 static int end_trace(void *arg) { return cli_trace_end(arg); }
 
-static int run_command(const cli_command_row *k, int argc, char **argv) {
-  call x = {.k = k, .argc = argc, .argv = argv, .c = {.command = k->name}};
+/* Runs `body` on a call that has all it needs, prints the messages, frees what was held. */
+static int with_call(int (*body)(void *call), const cli_command_row *k, const char *name, int argc, char **argv) {
+  call x = {.k = k, .argc = argc, .argv = argv, .c = {.command = name}};
   x.c.arena = sn_arena_create();
   x.c.diags = sn_diags_create();
   if (!x.c.arena || !x.c.diags) {
@@ -280,9 +300,8 @@ static int run_command(const cli_command_row *k, int argc, char **argv) {
     return SN_ERR_LIMIT;
   }
   x.c.log = cli_log_begin();
-  int code = sn_protect(run_call, &x), traced = sn_protect(end_trace, &x.c);
+  int code = sn_protect(body, &x), traced = sn_protect(end_trace, &x.c);
   if (!code) code = traced;
-  fflush(stdout);
   if (sn_protect(print_messages, &x.c) || (code == SN_ERR_LIMIT && !x.c.diags->count)) print_no_memory();
   for (int i = x.c.held_count - 1; i >= 0; i--) x.c.held[i].undo(x.c.held[i].what);
   sn_diags_destroy(x.c.diags);
@@ -292,16 +311,11 @@ static int run_command(const cli_command_row *k, int argc, char **argv) {
 
 int main(int argc, char **argv) {
   const char *name = argc > 1 ? argv[1] : "help";
-  if (!strcmp(name, "--version") || !strcmp(name, "version")) return puts("sinter " SN_VERSION) < 0;
-  if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
-    return print_commands(argc > 1 ? stdout : stderr), argc > 1 ? 0 : SN_ERR_USAGE;
-  const char *names[COMMAND_COUNT];
-  for (int i = 0; i < COMMAND_COUNT; i++) {
-    names[i] = commands[i].name;
-    if (!strcmp(name, names[i])) return run_command(&commands[i], argc, argv);
-  }
-  const char *near = sn_nearest(name, names, COMMAND_COUNT);
-  fprintf(stderr, "sinter: unknown command \"%s\"%s%s%s; `sinter help` lists them\n", name,
-          near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-  return SN_ERR_USAGE;
+  const cli_command_row *k = NULL;
+  int (*body)(void *call) = run_unknown;
+  if (!strcmp(name, "--version") || !strcmp(name, "version")) body = run_version;
+  if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) body = run_help;
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    if (!strcmp(name, commands[i].name)) k = &commands[i], body = run_call;
+  return with_call(body, k, name, argc, argv);
 }

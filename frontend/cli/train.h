@@ -38,6 +38,7 @@ typedef struct cli_training {
   double last_line; /* when the progress line was printed */
   cli_progress evaluating;
   bool tty;
+  sn_code printed; /* what printing JSON came to: once it failed, no more is printed, and training goes on */
 } cli_training;
 
 /* Resuming: options that the call leaves out are those that the run was started with; others that differ are refused,

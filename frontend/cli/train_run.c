@@ -132,8 +132,8 @@ static void json_line(cli_training *t, const sn_train_event *e) {
   json_number(&x, "val_loss", e->val_loss);
   if (t->teacher) json_number(&x, "kd", e->watched);
   json_number(&x, "tokens_per_s", e->tokens_per_s);
-  printf("%s}\n", x.at);
-  fflush(stdout);
+  sn_text_add(&x, "}\n");
+  t->printed = cli_print(t->c, &x);
 }
 
 static void on_batch(void *user, int64_t done, int64_t count) {
@@ -146,7 +146,7 @@ static void on_event(void *user, const sn_train_event *e) {
   cli_training *t = user;
   progress_line(t, e);
   if (!e->evaluation) return;
-  if (cli_has(t->c, CLI_JSON)) json_line(t, e);
+  if (cli_has(t->c, CLI_JSON) && !t->printed) json_line(t, e);
   sn_metric m[] = {{"step", (double)e->step},         {"train_loss", e->train_loss}, {"val_loss", e->val_loss},
                    {"tokens_per_s", e->tokens_per_s}, {"seconds", e->seconds},       {"kd", e->watched}};
   if (!sn_metrics_add(t->metrics, t->teacher ? 6 : 5, m))
@@ -207,14 +207,14 @@ static sn_code write_curve(cli_training *t) {
   return sn_file_write_all(t->dir.curve, svg.at, (size_t)svg.count, c->diags);
 }
 
-static void report(cli_training *t, const sn_train_event *e) {
+static sn_code report(cli_training *t, const sn_train_event *e) {
   cli *c = t->c;
   if (!cli_has(c, CLI_JSON)) {
     fprintf(stderr,
             "wrote %s: model.safetensors, graph.sn, settings.json, run.json, tokenizer.json, model.plan, checkpoints/, "
             "metrics.jsonl, loss.svg\n",
             t->dir_path);
-    return;
+    return SN_OK;
   }
   sn_text x = sn_text_begin(c->arena);
   sn_text_add(&x, "{\"done\": true");
@@ -222,7 +222,8 @@ static void report(cli_training *t, const sn_train_event *e) {
   json_number(&x, "seconds", e->seconds);
   sn_text_add(&x, ", \"out\": ");
   sn_json_quote(&x, t->dir_path);
-  printf("%s}\n", x.at);
+  sn_text_add(&x, "}\n");
+  return cli_print(c, &x);
 }
 
 typedef struct weights {
@@ -300,6 +301,6 @@ sn_code cli_training_run(cli_training *t) {
             (long long)last.step);
   if (code && code != SN_ERR_INTERRUPTED) return code;
   SN_TRY(write_curve(t));
-  if (!code) report(t, &last);
-  return code;
+  if (!code) code = t->printed;
+  return code ? code : report(t, &last);
 }

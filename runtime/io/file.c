@@ -120,7 +120,10 @@ void sn_file_map_close(sn_file_map *m) {
 
 struct sn_file_out {
   int fd;
-  char *path, *temporary;
+  mode_t mode;
+  char *path;      /* as the caller calls it */
+  char *target;    /* what is replaced: no link */
+  char *temporary; /* renamed to `target`; NULL: `target` is written to directly */
 };
 
 static char *folder_of(const char *path) {
@@ -131,30 +134,45 @@ static char *folder_of(const char *path) {
 
 static void free_out(sn_file_out *f) {
   free(f->path);
+  free(f->target);
   free(f->temporary);
   free(f);
+}
+
+/* errno, or 0 */
+static int open_out(sn_file_out *f) {
+  struct stat st;
+  bool exists = !stat(f->path, &st);
+  if (exists && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+    f->fd = open(f->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    return f->fd < 0 ? errno : 0;
+  }
+  bool link = exists && !lstat(f->path, &st) && S_ISLNK(st.st_mode);
+  f->target = link ? realpath(f->path, NULL) : strdup(f->path);
+  if (!f->target) return errno;
+  size_t bytes = strlen(f->target) + 16;
+  f->temporary = malloc(bytes);
+  if (!f->temporary) return ENOMEM;
+  snprintf(f->temporary, bytes, "%s.tmp-XXXXXX", f->target);
+  f->fd = mkostemp(f->temporary, O_CLOEXEC);
+  return f->fd < 0 ? errno : 0;
 }
 
 sn_code sn_file_begin(const char *path, sn_diags *diags, sn_file_out **out) {
   sn_file_out *f = calloc(1, sizeof *f);
   if (!f) return cannot(diags, SN_ERR_LIMIT, "write", path, ENOMEM);
-  size_t bytes = strlen(path) + 16;
+  f->mode = 0666;
   f->path = strdup(path);
-  f->temporary = malloc(bytes);
-  if (!f->path || !f->temporary) {
-    free_out(f);
-    return cannot(diags, SN_ERR_LIMIT, "write", path, ENOMEM);
-  }
-  snprintf(f->temporary, bytes, "%s.tmp-XXXXXX", path);
-  f->fd = mkostemp(f->temporary, O_CLOEXEC);
-  if (f->fd < 0) {
-    int reason = errno;
+  int reason = f->path ? open_out(f) : ENOMEM;
+  if (reason) {
     free_out(f);
     return cannot(diags, write_code(reason), "write", path, reason);
   }
   *out = f;
   return SN_OK;
 }
+
+void sn_file_make_program(sn_file_out *f) { f->mode = 0777; }
 
 sn_code sn_file_write(sn_file_out *f, const void *data, size_t bytes, sn_diags *diags) {
   for (size_t done = 0; done < bytes;) {
@@ -170,7 +188,7 @@ sn_code sn_file_write(sn_file_out *f, const void *data, size_t bytes, sn_diags *
 void sn_file_abandon(sn_file_out *f) {
   if (!f) return;
   if (f->fd >= 0) close(f->fd);
-  unlink(f->temporary);
+  if (f->temporary) unlink(f->temporary);
   free_out(f);
 }
 
@@ -189,7 +207,7 @@ static int sync_folder(const char *path) {
 static int sync_and_close(sn_file_out *f) {
   mode_t mask = umask(0);
   umask(mask);
-  int reason = fchmod(f->fd, 0666 & ~mask) ? errno : 0;
+  int reason = f->temporary && fchmod(f->fd, f->mode & ~mask) ? errno : 0;
   if (!reason && fsync(f->fd) && errno != EINVAL) reason = errno;
   if (close(f->fd) && !reason && errno != EINTR) reason = errno;
   f->fd = -1;
@@ -198,13 +216,13 @@ static int sync_and_close(sn_file_out *f) {
 
 sn_code sn_file_commit(sn_file_out *f, sn_diags *diags) {
   int reason = sync_and_close(f);
-  if (!reason && rename(f->temporary, f->path)) reason = errno;
+  if (!reason && f->temporary && rename(f->temporary, f->target)) reason = errno;
   if (reason) {
     sn_code code = cannot(diags, write_code(reason), "write", f->path, reason);
     sn_file_abandon(f);
     return code;
   }
-  reason = sync_folder(f->path);
+  if (f->temporary) reason = sync_folder(f->target);
   sn_code code = reason ? cannot(diags, write_code(reason), "sync the folder of", f->path, reason) : SN_OK;
   free_out(f);
   return code;
@@ -217,4 +235,10 @@ sn_code sn_file_write_all(const char *path, const void *data, size_t bytes, sn_d
   if (!code) return sn_file_commit(f, diags);
   sn_file_abandon(f);
   return code;
+}
+
+sn_code sn_file_print(FILE *to, const char *name, const char *text, size_t bytes, sn_diags *diags) {
+  if (fwrite(text, 1, bytes, to) == bytes && !fflush(to)) return SN_OK;
+  int reason = errno;
+  return reason == EPIPE ? SN_OK : cannot(diags, write_code(reason), "write", name, reason);
 }

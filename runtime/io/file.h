@@ -3,6 +3,7 @@
 #define SN_RUNTIME_IO_FILE_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "ir/base/status.h"
 
@@ -28,10 +29,14 @@ bool sn_file_map_changed(const sn_file_map *m);
 bool sn_file_map_renew(sn_file_map *m);
 
 /* A file that appears whole or not at all: written under another name in the same folder, synced, renamed, folder
- * synced. errors: SN_ERR_LIMIT disk or quota full, SN_ERR_FAIL anything else. */
+ * synced. A link stays, and the file that it names is replaced; a link to nothing is replaced itself. What is neither
+ * file nor folder (a device, a fifo) stays as well: it is written to directly, and a write that fails leaves a part.
+ * errors: SN_ERR_LIMIT disk or quota full, SN_ERR_FAIL anything else. */
 typedef struct sn_file_out sn_file_out;
 SN_MUST sn_code sn_file_begin(const char *path, sn_diags *diags, sn_file_out **out);
 SN_MUST sn_code sn_file_write(sn_file_out *f, const void *data, size_t bytes, sn_diags *diags);
+/* The file will be a program: everybody may run it whom the umask lets read it. */
+void sn_file_make_program(sn_file_out *f);
 /* Ends it: after SN_OK the file is in place. Frees f in any case. */
 SN_MUST sn_code sn_file_commit(sn_file_out *f, sn_diags *diags);
 /* Ends it and leaves the old file, if any. NULL is allowed. */
@@ -39,5 +44,9 @@ void sn_file_abandon(sn_file_out *f);
 
 /* All of it at once. */
 SN_MUST sn_code sn_file_write_all(const char *path, const void *data, size_t bytes, sn_diags *diags);
+
+/* Text to a stream, called `name` in messages, and flushed. A pipe that nobody reads any more is no error: ferror
+ * tells. errors: as sn_file_begin. */
+SN_MUST sn_code sn_file_print(FILE *to, const char *name, const char *text, size_t bytes, sn_diags *diags);
 
 #endif

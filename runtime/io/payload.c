@@ -1,9 +1,7 @@
 /* Parts of a model behind a program, found again by a trailer at the end of the file. */
 #include "runtime/io/payload.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "ir/base/str.h"
 
@@ -53,10 +51,8 @@ sn_code sn_payload_write(const char *path, const void *program, size_t program_b
     sn_file_abandon(f);
     return code;
   }
-  SN_TRY(sn_file_commit(f, diags));
-  return chmod(path, 0755)
-             ? sn_fail(diags, SN_ERR_FAIL, (sn_loc){0}, "%s cannot be made executable: %s", path, strerror(errno))
-             : SN_OK;
+  sn_file_make_program(f);
+  return sn_file_commit(f, diags);
 }
 
 static bool find_parts(sn_payload *p) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/io/file.h"
 #include "runtime/io/json.h"
 #include "runtime/loop/serving.h"
 
@@ -66,6 +67,8 @@ static int read_options(int argc, char **argv, options *o) {
 
 typedef struct output {
   bool json;
+  sn_diags *diags;
+  sn_code printed;
   int64_t count;
   sn_text text;
 } output;
@@ -78,7 +81,8 @@ static bool on_text(void *user, int32_t id, const char *text, int bytes) {
     sn_text_bytes(&out->text, text, (size_t)bytes);
     return true;
   }
-  return fwrite(text, 1, (size_t)bytes, stdout) == (size_t)bytes && !fflush(stdout);
+  out->printed = sn_file_print(stdout, "stdout", text, (size_t)bytes, out->diags);
+  return !ferror(stdout);
 }
 
 static double now(void) {
@@ -87,7 +91,7 @@ static double now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void print_json(const output *out, const options *o, double seconds, sn_arena *arena) {
+static sn_code print_json(const output *out, const options *o, double seconds, sn_arena *arena) {
   sn_text t = sn_text_begin(arena);
   sn_text_add(&t, "{\"prompt\": ");
   sn_json_quote(&t, o->run.prompt);
@@ -95,28 +99,36 @@ static void print_json(const output *out, const options *o, double seconds, sn_a
   sn_json_quote(&t, out->text.at);
   sn_text_add(&t, ", \"tokens\": %lld, \"tokens_per_s\": %.6g}\n", (long long)out->count,
               seconds > 0 ? (double)out->count / seconds : 0);
-  fputs(t.at, stdout);
+  return sn_file_print(stdout, "stdout", t.at, (size_t)t.count, out->diags);
 }
 
 typedef struct call {
+  const char *self;
   options *o;
   sn_arena *arena;
   sn_diags *diags;
 } call;
 
+static sn_code print_help(call *c) {
+  sn_text t = sn_text_begin(c->arena);
+  sn_text_add(&t, help, c->self, c->self, c->self);
+  return sn_file_print(stdout, "stdout", t.at, (size_t)t.count, c->diags);
+}
+
 static int run(void *arg) {
   call *c = arg;
+  if (c->o->help) return print_help(c);
   sn_payload parts;
   sn_serving serving;
   sn_runtime_opt opt = {.threads = (int)c->o->threads};
   SN_TRY(sn_payload_open("/proc/self/exe", c->diags, &parts));
   SN_TRY(sn_serving_open(&parts, NULL, &opt, c->diags, &serving));
-  output out = {.json = c->o->json, .text = sn_text_begin(c->arena)};
+  output out = {.json = c->o->json, .diags = c->diags, .text = sn_text_begin(c->arena)};
   c->o->run.on_text = on_text;
   c->o->run.user = &out;
   double start = now();
   sn_code code = sn_serving_continue(&serving, &c->o->run, c->diags);
-  if (!code && out.json) print_json(&out, c->o, now() - start, c->arena);
+  if (!code) code = out.json ? print_json(&out, c->o, now() - start, c->arena) : out.printed;
   sn_serving_close(&serving);
   sn_payload_close(&parts);
   return code;
@@ -132,8 +144,7 @@ int main(int argc, char **argv) {
   options o = {.run = {.tokens = 256, .sampling = {0.8, 0, 1}, .seed = 1}};
   int code = read_options(argc, argv, &o);
   if (code) return code;
-  if (o.help) return printf(help, argv[0], argv[0], argv[0]) < 0;
-  call c = {&o, sn_arena_create(), sn_diags_create()};
+  call c = {argv[0], &o, sn_arena_create(), sn_diags_create()};
   if (!c.arena || !c.diags) {
     fputs("out of memory\n", stderr);
     sn_diags_destroy(c.diags);
@@ -141,7 +152,6 @@ int main(int argc, char **argv) {
     return SN_ERR_LIMIT;
   }
   code = sn_protect(run, &c);
-  fflush(stdout);
   if (sn_protect(print_messages, &c) || (code == SN_ERR_LIMIT && !c.diags->count)) fputs("out of memory\n", stderr);
   sn_diags_destroy(c.diags);
   sn_arena_destroy(c.arena);

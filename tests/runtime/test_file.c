@@ -4,6 +4,7 @@
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "runtime/io/dir.h"
@@ -61,6 +62,62 @@ static void writes_replace_the_whole_file(void **state) {
   assert_int_equal(st.st_mode & 0777, 0666 & ~mask);
 }
 
+static void links_stay_and_their_files_are_replaced(void **state) {
+  (void)state;
+  char link[160], deep[160], inside[160];
+  struct stat st;
+  snprintf(inside, sizeof inside, "%s/inside", folder);
+  snprintf(link, sizeof link, "%s/link", folder);
+  snprintf(deep, sizeof deep, "%s/inside/file", folder);
+  assert_int_equal(mkdir(inside, 0777), 0);
+  put_file(deep, "old", 3);
+  assert_int_equal(symlink("inside/file", link), 0);
+  assert_int_equal(symlink("link", path), 0); /* path -> link -> inside/file */
+  assert_int_equal(sn_file_write_all(path, "new", 3, NULL), SN_OK);
+  assert_true(!lstat(path, &st) && S_ISLNK(st.st_mode));
+  assert_true(!lstat(link, &st) && S_ISLNK(st.st_mode));
+  assert_true(!lstat(deep, &st) && S_ISREG(st.st_mode));
+  char *text = content(deep);
+  assert_string_equal(text, "new");
+  free(text);
+  assert_int_equal(entries(folder), 3);
+  assert_int_equal(entries(inside), 1);
+  unlink(deep); /* a link to nothing is replaced itself */
+  assert_int_equal(sn_file_write_all(path, "newer", 5, NULL), SN_OK);
+  assert_true(!lstat(path, &st) && S_ISREG(st.st_mode));
+  assert_int_equal(entries(inside), 0);
+}
+
+static void fifos_are_written_to(void **state) {
+  (void)state;
+  char text[8] = "";
+  struct stat st;
+  sn_file_out *f;
+  assert_int_equal(mkfifo(path, 0600), 0);
+  int fd = open(path, O_RDONLY | O_NONBLOCK);
+  assert_int_equal(sn_file_write_all(path, "all", 3, NULL), SN_OK);
+  assert_int_equal(sn_file_begin(path, NULL, &f), SN_OK);
+  assert_int_equal(sn_file_write(f, "part", 4, NULL), SN_OK);
+  sn_file_abandon(f);
+  assert_int_equal(read(fd, text, sizeof text), 7);
+  assert_memory_equal(text, "allpart", 7);
+  close(fd);
+  assert_true(!lstat(path, &st) && S_ISFIFO(st.st_mode) && (st.st_mode & 0777) == 0600);
+  assert_int_equal(entries(folder), 1);
+}
+
+/* A device of the test's own that swallows everything, where one may be made and opened. */
+static void devices_stay(void **state) {
+  (void)state;
+  struct stat st;
+  int fd = mknod(path, S_IFCHR | 0600, makedev(1, 3)) ? -1 : open(path, O_WRONLY);
+  if (fd < 0) skip();
+  close(fd);
+  assert_int_equal(sn_file_write_all(path, "gone", 4, NULL), SN_OK);
+  assert_true(!lstat(path, &st) && S_ISCHR(st.st_mode) && (st.st_mode & 0777) == 0600);
+  assert_int_equal(entries(folder), 1);
+}
+
 /* A full disk, as far as a process can make one: files may not grow beyond `limit`. The child reports through its exit.
  */
 static int with_file_limit(rlim_t limit, int (*body)(void)) {
@@ -98,6 +155,35 @@ static void a_full_disk_leaves_the_old_file(void **state) {
   assert_string_equal(text, "old");
   free(text);
   assert_int_equal(entries(folder), 1);
+}
+
+static int print_much(void) {
+  static char data[100000];
+  sn_diags *d = sn_diags_create();
+  FILE *f = fopen(path, "w");
+  sn_code code = sn_file_print(f, "the stream", data, sizeof data, d);
+  bool named = code && d->count == 1 && strstr(sn_diags_print(d, d->arena), "cannot write the stream") &&
+               strstr(sn_diags_print(d, d->arena), strerror(EFBIG));
+  fclose(f);
+  sn_diags_destroy(d);
+  return named ? (int)code : 99;
+}
+
+/* The limit within the first buffer and behind it; a pipe without a reader is left to the caller. */
+static void streams_say_why_they_take_no_more(void **state) {
+  (void)state;
+  for (rlim_t limit = 0; limit < 100000; limit += 33000)
+    assert_int_equal(with_file_limit(limit, print_much), SN_ERR_LIMIT);
+  assert_int_equal(with_file_limit(100000, print_much), 99);
+  int end[2];
+  assert_int_equal(pipe(end), 0);
+  close(end[0]);
+  FILE *f = fdopen(end[1], "w");
+  void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+  assert_int_equal(sn_file_print(f, "the stream", "text", 4, NULL), SN_OK);
+  assert_true(ferror(f));
+  fclose(f);
+  signal(SIGPIPE, before);
 }
 
 static void messages_name_path_and_reason(void **state) {
@@ -259,6 +345,10 @@ static void a_full_disk_is_reported_once(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(writes_replace_the_whole_file, setup, teardown),
+      cmocka_unit_test_setup_teardown(links_stay_and_their_files_are_replaced, setup, teardown),
+      cmocka_unit_test_setup_teardown(fifos_are_written_to, setup, teardown),
+      cmocka_unit_test_setup_teardown(devices_stay, setup, teardown),
+      cmocka_unit_test_setup_teardown(streams_say_why_they_take_no_more, setup, teardown),
       cmocka_unit_test_setup_teardown(a_full_disk_leaves_the_old_file, setup, teardown),
       cmocka_unit_test_setup_teardown(messages_name_path_and_reason, setup, teardown),
       cmocka_unit_test_setup_teardown(folders_are_made_kept_and_locked, setup, teardown),
