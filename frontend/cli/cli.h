@@ -82,6 +82,8 @@ bool cli_declares(const cli_source *s, const char *setting);
 SN_MUST sn_code cli_use_backend(cli *c);
 /* A file that is installed with the command, "sinter-run"; NULL: missing. */
 const char *cli_tool(cli *c, const char *name);
+/* errors: SN_ERR_USAGE the target is the interpreter: "there are no kernels to `purpose`" */
+SN_MUST sn_code cli_needs_kernels(cli *c, const char *purpose);
 /* Compiler options from the flags. */
 sn_compile_opt cli_compile_opt(cli *c, const cli_source *s);
 /* Is this the first word of the text, after blanks and comments? "sinter", "kernel" and "plan" begin the stages. */

@@ -1,5 +1,4 @@
-/* sinter bisect: which pass and rule make a graph wrong, and the smallest graph that shows it.
- * sinter run --check: the interpreter beside the compiled graph, step by step. */
+/* sinter bisect: which pass and rule make a graph wrong, and the smallest graph that shows it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,54 +10,6 @@
 #include "ir/base/plant.h"
 
 enum { SHRINK_SECONDS = 45 };
-
-/* ---- run --check ------------------------------------------------------------------------------------------------- */
-
-static sn_code step_failed(cli *c, const sn_step_fault *f) {
-  static const char *const kinds[] = {"", "differs from the interpreter", "was written over", "was not copied"};
-  sn_fail(c->diags, SN_ERR_NUMERIC, f->loc, "`%s` %s: %s", f->op ? f->op : f->schedule, kinds[f->kind], f->what);
-  if (f->step >= 0)
-    sn_fail_note(c->diags, "step %d, kernel %s (%s), which fuses: %s", f->step, f->kernel ? f->kernel : "-",
-                 f->schedule, f->ops ? f->ops : "-");
-  return SN_ERR_NUMERIC;
-}
-
-sn_code cli_check(cli *c) {
-  sn_case k;
-  sn_variant v;
-  sn_step_fault f;
-  sn_oracle o;
-  sn_checked r;
-  SN_TRY(cli_variant(c, &v));
-  SN_TRY(cli_case(c, &k));
-  SN_TRY(sn_case_steps(&k, &v, c->arena, c->diags, &f));
-  if (f.kind != SN_STEP_RIGHT) return step_failed(c, &f);
-  SN_TRY(sn_case_oracle(&k, c->arena, c->diags, &o));
-  SN_TRY(sn_case_check(&k, &v, &o, c->arena, c->diags, &r));
-  bool estimated = !r.mismatched && r.excluded * 10 > r.total;
-  if (estimated) {
-    SN_TRY(sn_case_estimate(&k, c->arena, c->diags, &o));
-    SN_TRY(sn_case_check(&k, &v, &o, c->arena, c->diags, &r));
-  }
-  if (r.mismatched) {
-    sn_fail(c->diags, SN_ERR_NUMERIC, (sn_loc){.file = k.file}, "%s", r.first);
-    sn_fail_note(c->diags, "each step computes what the graph after the passes says: `sinter bisect` names the pass");
-    return SN_ERR_NUMERIC;
-  }
-  sn_text t = sn_text_begin(c->arena);
-  sn_text_add(
-      &t,
-      "graph %s agrees with the interpreter: %d results of kernels, %lld elements; outputs and states, %lld elements",
-      k.graph, f.checked, (long long)f.elements, (long long)r.total);
-  if (estimated) sn_text_add(&t, ", within estimated bounds");
-  if (f.skipped) sn_text_add(&t, "; %d results not compared", f.skipped);
-  if (f.excluded || r.excluded)
-    sn_text_add(&t, "; excluded %lld and %lld, whose error has no bound", (long long)f.excluded, (long long)r.excluded);
-  sn_text_char(&t, '\n');
-  return cli_print(c, &t);
-}
-
-/* ---- bisect ------------------------------------------------------------------------------------------------------ */
 
 typedef struct shrinking {
   const sn_variant *v;

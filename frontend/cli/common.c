@@ -167,6 +167,11 @@ const char *cli_tool(cli *c, const char *name) {
   return sn_place_find(c->arena, sn_arena_printf(c->arena, "libexec/sinter/%s", name));
 }
 
+sn_code cli_needs_kernels(cli *c, const char *purpose) {
+  if (strcmp(cli_get(c, CLI_TARGET, "cpu"), "ref")) return SN_OK;
+  return cli_usage_error(c, "--target ref: the interpreter has no kernels to %s", purpose);
+}
+
 sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {
   return (sn_compile_opt){.target = cli_get(c, CLI_TARGET, "cpu"),
                           .backend = c->backend,

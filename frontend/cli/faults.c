@@ -85,17 +85,16 @@ sn_code cli_case(cli *c, sn_case *out) {
 sn_code cli_variant(cli *c, sn_variant *out) {
   int64_t threads;
   SN_TRY(cli_int(c, CLI_THREADS, 1, 1, 1024, &threads));
-  *out = (sn_variant){.target = cli_get(c, CLI_TARGET, "cpu"),
+  *out = (sn_variant){.backend = c->backend,
+                      .target = cli_get(c, CLI_TARGET, "cpu"),
                       .isa = cli_get(c, CLI_ISA, NULL),
                       .fuse = cli_get(c, CLI_FUSE, NULL),
                       .disabled = cli_get(c, CLI_DISABLE, NULL),
                       .cache_dir = "",
                       .threads = (int)threads};
-  if (cli_has(c, CLI_PLAN))
-    return cli_usage_error(c, "--plan and --check: steps are compared as the compiler planned them");
   SN_TRY(cli_stage(c, CLI_KERNELS, &out->kernels));
   sn_target target;
   const sn_backend *backend;
-  const sn_compile_opt opt = {.target = out->target, .isa = out->isa};
+  const sn_compile_opt opt = {.target = out->target, .backend = out->backend, .isa = out->isa};
   return sn_compile_target(&opt, c->diags, &target, &backend);
 }

@@ -8,7 +8,7 @@
 
 /* The model or graph text of the command line, --graph, --dim, --in, and what is not given drawn from --seed. */
 SN_MUST sn_code cli_case(cli *c, sn_case *out);
-/* --target, --fuse, --isa, --disable, --threads (1). */
+/* --target, --backend, --fuse, --isa, --disable, --kernels, --threads (1). */
 SN_MUST sn_code cli_variant(cli *c, sn_variant *out);
 
 #endif

@@ -25,6 +25,8 @@ prints() { grep -qF -- "$1" "$scratch/stdout" || die "stdout lacks \"$1\": $(hea
 skip_without_cpu() { "$SINTER" doctor | grep -q '^target cpu *yes' || { echo "skipped: this build has no code generator"; exit 77; }; }
 # The best target of this build.
 target() { if "$SINTER" doctor | grep -q '^target cpu *yes'; then echo cpu; else echo ref; fi; }
+# The same where kernels are needed: the interpreter has none.
+kernel_target() { if [ "$(target)" = cpu ]; then echo cpu; else echo template; fi; }
 
 sanitized() { nm "$SINTER" 2>/dev/null | grep -c -E "__(asan|tsan)_init" >/dev/null; }
 # What makes calls fail, in $shim, to be preloaded; it stands before the sanitizer where that is a library.

@@ -4,11 +4,28 @@
 cd "$scratch" || exit 1
 graph=$TREE/tests/cli/plants.sn
 dims="--dim B=3 --dim T=53"
-target=$(target)
-[ "$target" = ref ] && target=template
+target=$(kernel_target)
 
 expect 0 "$SINTER" run --check "$graph" $dims --target "$target"
 prints "agrees with the interpreter"
+grep -q ': [1-9][0-9]* results of kernels, [1-9]' stdout || die "nothing is compared: $(cat stdout)"
+expect 0 "$SINTER" run --check "$graph" $dims --target "$target" --json
+grep -q '"results": [1-9][0-9]*, "skipped": 0, "elements": [1-9]' stdout || die "no JSON: $(cat stdout)"
+# what a comparison has no use for is refused, not ignored
+apart() { # OPTION ARGUMENTS...
+  expect 2 "$SINTER" run --check "$graph" $dims --target "$target" "$@"
+  says "$1 and --check"
+}
+apart --init nofile
+apart --grad nosuch
+apart --wrt zz
+apart --out "a=/nonex/x.npy"
+apart --trace t.json
+apart --precision bf16
+apart --plan nofile
+[ ! -e t.json ] || die "a refused run writes a trace"
+expect 2 "$SINTER" run --check "$graph" $dims --target ref
+says "no kernels to compare"
 expect 0 "$SINTER" bisect "$graph" $dims --target "$target"
 prints "every stage agrees"
 expect 2 "$SINTER" bisect "$graph" --dim K=3 --target "$target"

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/common.sh"
 find_shim
 cd "$scratch" || exit 1
-target=$(target)
+target=$(target) kernels=$(kernel_target)
 cp "$TREE/tests/cli/table.c" .
 seq 3000 >text
 most=8
@@ -59,13 +59,13 @@ emit=exe
 campaign train $train --out run --force
 campaign resume $train --steps 4 --out base --resume
 campaign compile "$SINTER" dump "$TREE/models/mlp.sn" --emit kernel --target "$target"
-campaign explain "$SINTER" explain table.c --graph train --target "$target" --json
+campaign explain "$SINTER" explain table.c --graph train --target "$kernels" --json
 campaign opt "$SINTER" opt "$TREE/models/mlp.sn"
 campaign run "$SINTER" run square.sn --target "$target" --grad loss --wrt w --out loss=loss.npy --out grad.w=grad.npy
-campaign check "$SINTER" run --check square.sn --target "$target"
+campaign check "$SINTER" run --check square.sn --target "$kernels"
 campaign bisect "$SINTER" bisect square.sn --target "$target"
 campaign build "$SINTER" build gpt -o built --emit $emit --target "$target"
-campaign bench "$SINTER" bench square.sn --target "$target" --repeat 1 --json
+campaign bench "$SINTER" bench square.sn --target "$kernels" --repeat 1 --json
 campaign generate "$SINTER" generate gpt --prompt 12 --tokens 3 --target "$target"
 campaign eval "$SINTER" eval gpt --data text --batch 2 --target "$target"
 campaign distill "$SINTER" distill --teacher gpt $gpt $tiny --out small --force
