@@ -186,6 +186,13 @@ static sn_code compile_training(cli *c, cli_training *t) {
   return cli_compile(c, t->source.module, &opt, &t->compiled);
 }
 
+/* A former run is not removed before there are weights to start from. */
+static sn_code open_folder(cli *c, cli_training *t) {
+  sn_dir_mode mode = cli_has(c, CLI_RESUME) ? SN_DIR_RESUME : cli_has(c, CLI_FORCE) ? SN_DIR_FORCE : SN_DIR_NEW;
+  if (mode != SN_DIR_RESUME) SN_TRY(cli_training_init(t));
+  return sn_dir_open(&t->dir, mode, c->diags, &t->lock);
+}
+
 static sn_code prepare(cli *c, cli_training *t) {
   SN_TRY(cli_word(c, "MODEL.c", &t->path));
   t->dir_path = cli_get(c, CLI_OUT_DIR, "out");
@@ -193,6 +200,7 @@ static sn_code prepare(cli *c, cli_training *t) {
   SN_TRY(cli_recipe_restore(t));
   if (t->distills) SN_TRY(cli_teacher_read(c, t->teacher = SN_NEW(c->arena, cli_teacher)));
   SN_TRY(read_numbers(c, t));
+  if (!cli_has(c, CLI_RESUME)) SN_TRY(cli_training_read_init(t)); /* before anything is compiled */
   SN_TRY(cli_data_parts(c, "the newest checkpoint is from before: go on with --resume and the file as it was",
                         &t->part_count, &t->parts));
   SN_TRY(make_tokenizer(c, t));
@@ -204,13 +212,12 @@ static sn_code prepare(cli *c, cli_training *t) {
                            cli_data_vocab(t->source.settings, t->tokenizer), &t->data));
   SN_TRY(cli_recipe_record(t));
   if (!sn_dataset_borrows(t->data)) cli_data_close();
-  sn_dir_mode mode = cli_has(c, CLI_RESUME) ? SN_DIR_RESUME : cli_has(c, CLI_FORCE) ? SN_DIR_FORCE : SN_DIR_NEW;
-  SN_TRY(sn_dir_open(&t->dir, mode, c->diags, &t->lock));
   sn_runtime_opt ro = sn_compile_runtime_opt(&t->compiled, t->threads);
   SN_TRY(cli_trace_begin(c, t->compiled.plan, &ro));
   SN_TRY(sn_runtime_create(t->compiled.plan, &ro, c->diags, &t->runtime));
   SN_TRY(sn_store_create(t->runtime, t->seed, NULL, c->diags, &t->store));
-  return t->teacher ? cli_teacher_load(c, t->teacher, t->store, t->compiled.plan, &t->teacher_hash) : SN_OK;
+  if (t->teacher) SN_TRY(cli_teacher_load(c, t->teacher, t->store, t->compiled.plan, &t->teacher_hash));
+  return open_folder(c, t);
 }
 
 static int run_protected(void *arg) {
@@ -220,14 +227,18 @@ static int run_protected(void *arg) {
 }
 
 static sn_code train(cli *c, bool distills) {
-  cli_training t = {.c = c, .lock = -1, .distills = distills};
+  cli_training t = {.c = c, .lock = {.fd = -1}, .distills = distills};
   sn_code code = (sn_code)sn_protect(run_protected, &t); /* what it made is freed below, also when memory runs out */
   sn_metrics_close(t.metrics);
   sn_store_destroy(t.store);
   sn_runtime_destroy(t.runtime);
   sn_dataset_destroy(t.data);
   cli_data_close();
-  if (t.lock >= 0) sn_dir_release(t.lock);
+  free(t.init);
+  if (code)
+    sn_dir_abandon(&t.dir, t.lock);
+  else
+    sn_dir_release(t.lock);
   return code;
 }
 

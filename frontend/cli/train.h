@@ -30,7 +30,9 @@ typedef struct cli_training {
   sn_recipe started, recipe; /* what a resumed run was started with, and what this call does */
   const char *dir_path;
   sn_dir dir;
-  int lock;
+  sn_dir_lock lock;
+  char *init; /* image of the file of --init, until it is in the store; freed */
+  size_t init_bytes;
   sn_runtime *runtime;
   sn_store *store;
   sn_metrics *metrics;
@@ -46,6 +48,11 @@ typedef struct cli_training {
 SN_MUST sn_code cli_recipe_restore(cli_training *t);
 /* Fills t->recipe. errors: SN_ERR_INPUT a resumed run was started with other data. */
 SN_MUST sn_code cli_recipe_record(cli_training *t);
+
+/* Reads the file of weights that --init names, if one is named. */
+SN_MUST sn_code cli_training_read_init(cli_training *t);
+/* Starts from these weights; none are named: from those of the seed. */
+SN_MUST sn_code cli_training_init(cli_training *t);
 
 /* Writes everything of the folder but weights and checkpoints: before the first step, so that a run that is killed can
  * be used. */

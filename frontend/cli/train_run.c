@@ -2,6 +2,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,16 +73,29 @@ static void on_skip(void *user, const char *message) {
   t->skipped++;
 }
 
-static sn_code initial_weights(cli_training *t) {
-  const char *init = cli_init_file(t->c);
+sn_code cli_training_read_init(cli_training *t) {
+  const char *path = cli_init_file(t->c);
+  sn_safetensors parts;
+  if (!path) return SN_OK;
+  SN_TRY(sn_file_read(path, SIZE_MAX / 4, t->c->diags, &t->init, &t->init_bytes));
+  return sn_safetensors_read(t->c->arena, t->c->diags, path, t->init, t->init_bytes, &parts);
+}
+
+sn_code cli_training_init(cli_training *t) {
+  const char *path = cli_init_file(t->c);
   sn_load mode = cli_has(t->c, CLI_TRAINABLE) ? SN_LOAD_TUNE : SN_LOAD_ALL;
-  return init ? sn_store_load(t->store, t->compiled.plan, init, mode, t->c->diags) : SN_OK;
+  if (!path) return SN_OK;
+  if (!t->init) SN_TRY(cli_training_read_init(t));
+  SN_TRY(sn_store_load_image(t->store, t->compiled.plan, path, t->init, t->init_bytes, mode, t->c->diags));
+  free(t->init);
+  t->init = NULL;
+  return SN_OK;
 }
 
 static sn_code resume(cli_training *t, int64_t *first) {
   cli *c = t->c;
   *first = 0;
-  if (!cli_has(c, CLI_RESUME)) return initial_weights(t);
+  if (!cli_has(c, CLI_RESUME)) return SN_OK;
   sn_checkpoint_info info;
   SN_TRY(info_of(t, 0, &info));
   SN_TRY(sn_checkpoint_resume(t->dir.checkpoints, t->store, t->compiled.plan, &info, on_skip, t, c->diags, first));
@@ -94,7 +108,7 @@ static sn_code resume(cli_training *t, int64_t *first) {
   if (*first < 0) {
     *first = 0;
     cli_log(&c->log, CLI_LOG_WARN, "no checkpoint in %s yet: starting at step 0", t->dir.checkpoints);
-    return initial_weights(t);
+    return cli_training_init(t);
   }
   cli_log(&c->log, CLI_LOG_WARN, "going on at step %lld", (long long)*first);
   return SN_OK;

@@ -36,7 +36,7 @@ static sn_code cannot(sn_diags *diags, const char *what, const char *path) {
 }
 
 /* mkdir -p */
-static sn_code make_folder(const char *path, sn_diags *diags) {
+static sn_code make_folder(const char *path, sn_diags *diags, bool *out_made) {
   sn_arena *arena = sn_arena_scratch();
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = path}, "out of memory");
   char *p = sn_arena_strdup(arena, path);
@@ -46,13 +46,14 @@ static sn_code make_folder(const char *path, sn_diags *diags) {
     failed = mkdir(p, 0777) && errno != EEXIST;
     *slash = '/';
   }
-  if (!failed) failed = mkdir(p, 0777) && errno != EEXIST;
+  *out_made = !failed && !mkdir(p, 0777);
+  if (!failed) failed = !*out_made && errno != EEXIST;
   sn_code code = failed ? cannot(diags, "make folder", path) : SN_OK;
   sn_arena_destroy(arena);
   return code;
 }
 
-static sn_code check_mode(const sn_dir *d, sn_dir_mode mode, sn_diags *diags) {
+static sn_code check_mode(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, bool *out_made) {
   struct stat st;
   sn_loc loc = {.file = d->path};
   bool there = stat(d->path, &st) == 0;
@@ -64,7 +65,7 @@ static sn_code check_mode(const sn_dir *d, sn_dir_mode mode, sn_diags *diags) {
     sn_fail_expected(diags, "a new folder; --resume continues its run, --force starts over");
     return SN_ERR_USAGE;
   }
-  return there ? SN_OK : make_folder(d->path, diags);
+  return there ? SN_OK : make_folder(d->path, diags, out_made);
 }
 
 /* ---- a former run ------------------------------------------------------------------------------- */
@@ -120,19 +121,34 @@ static sn_code take_lock(const sn_dir *d, sn_diags *diags, int *out) {
   return SN_OK;
 }
 
-sn_code sn_dir_open(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, int *out_lock) {
-  int lock = -1;
-  SN_TRY(check_mode(d, mode, diags));
-  SN_TRY(take_lock(d, diags, &lock));
-  remove_leftovers(d);
-  sn_code code = mode == SN_DIR_FORCE ? remove_run(d, diags) : SN_OK;
+sn_code sn_dir_open(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, sn_dir_lock *out_lock) {
+  sn_dir_lock lock = {.fd = -1};
+  SN_TRY(check_mode(d, mode, diags, &lock.made));
+  sn_code code = take_lock(d, diags, &lock.fd);
+  if (!code) remove_leftovers(d);
+  if (!code && mode == SN_DIR_FORCE) code = remove_run(d, diags);
   if (code)
-    close(lock);
+    sn_dir_abandon(d, lock);
   else
     *out_lock = lock;
   return code;
 }
 
-void sn_dir_release(int lock) {
-  if (lock >= 0) close(lock);
+void sn_dir_release(sn_dir_lock lock) {
+  if (lock.fd >= 0) close(lock.fd);
+}
+
+static bool holds_only_lock(const sn_dir *d) {
+  DIR *folder = opendir(d->path);
+  bool only = folder != NULL;
+  for (struct dirent *e; only && (e = readdir(folder));)
+    only = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || !strcmp(e->d_name, ".lock");
+  if (folder) closedir(folder);
+  return only;
+}
+
+void sn_dir_abandon(const sn_dir *d, sn_dir_lock lock) {
+  if (lock.made && lock.fd >= 0 && holds_only_lock(d)) unlink(d->lock);
+  if (lock.made) rmdir(d->path); /* stays when it is not empty */
+  sn_dir_release(lock);
 }

@@ -21,10 +21,18 @@ typedef enum sn_dir_mode {
   SN_DIR_FORCE,  /* may exist: a former run's files are removed, others stay */
 } sn_dir_mode;
 
+/* Held by a run. */
+typedef struct sn_dir_lock {
+  int fd;    /* -1: none */
+  bool made; /* the folder was not there before */
+} sn_dir_lock;
+
 /* Makes or opens the folder for a run and locks it against a second one until the lock is released or the process ends.
  * errors: SN_ERR_USAGE it exists (NEW), is missing (RESUME), or is no folder; SN_ERR_FAIL cannot be made, or another
  * run holds it. */
-SN_MUST sn_code sn_dir_open(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, int *out_lock);
-void sn_dir_release(int lock);
+SN_MUST sn_code sn_dir_open(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, sn_dir_lock *out_lock);
+void sn_dir_release(sn_dir_lock lock);
+/* The same after a start that failed: a folder that it made goes away, if it holds nothing but the lock. */
+void sn_dir_abandon(const sn_dir *d, sn_dir_lock lock);
 
 #endif

@@ -52,7 +52,19 @@ says "absent"
 expect 3 "$SINTER" train "$gpt" --data "$scratch/text" $small --set vocab=20 --steps 3 --out "$scratch/bad"
 says "vocabulary"
 expect 2 "$SINTER" train "$gpt" --data "$scratch/text" $small --steps 3 --out "$scratch/bad" --tokenizer word
+# weights that cannot be used: those that cannot be read are told before anything is compiled
+for init in "$scratch/absent.safetensors" "$scratch/text"; do
+  expect 3 env SN_LOG=info "$SINTER" train "$gpt" --data "$scratch/text" $small --steps 3 --out "$scratch/bad" --init "$init"
+  says "$init"
+  ! grep -q 'compiled [0-9]* kernels' "$scratch/stderr" || die "--init is read late: $(cat "$scratch/stderr")"
+done
+expect 3 "$SINTER" train "$gpt" --data "$scratch/text" $small --set width=8 --steps 3 --out "$scratch/bad" --init "$scratch/run"
+says "$scratch/run/model.safetensors"
 [ ! -e "$scratch/bad" ] || die "a refused run leaves a folder"
+# the former run is still there when the one that replaces it cannot start, and may be what it starts from
+expect 3 "$SINTER" train "$gpt" --data "$scratch/text" $small --set width=8 --steps 3 --out "$scratch/new" --init "$scratch/run" --force
+[ -e "$scratch/new/model.safetensors" ] || die "a refused run removes the former one"
+expect 0 "$SINTER" train "$gpt" --data "$scratch/text" $small --steps 3 --out "$scratch/new" --init "$scratch/new" --force
 
 # characters
 expect 0 "$SINTER" train "$gpt" --data "$scratch/text" $small --tokenizer char --steps 3 --out "$scratch/char"

@@ -220,7 +220,7 @@ static void folders_are_made_kept_and_locked(void **state) {
   sn_arena *arena = sn_arena_create();
   sn_diags *d = sn_diags_create();
   sn_dir dir = sn_dir_of(arena, sn_arena_printf(arena, "%s/a/b", folder));
-  int lock = -1, second = -1;
+  sn_dir_lock lock, second;
   assert_int_equal(sn_dir_open(&dir, SN_DIR_RESUME, d, &lock), SN_ERR_USAGE);
   assert_int_equal(sn_dir_open(&dir, SN_DIR_FORCE, d, &lock), SN_OK);
   sn_dir_release(lock);
@@ -253,11 +253,33 @@ static void folders_are_made_kept_and_locked(void **state) {
   sn_arena_destroy(arena);
 }
 
+static void a_folder_of_a_failed_start_goes_away(void **state) {
+  (void)state;
+  sn_arena *arena = sn_arena_create();
+  sn_dir dir = sn_dir_of(arena, sn_arena_printf(arena, "%s/c", folder));
+  sn_dir_lock lock;
+  assert_int_equal(sn_dir_open(&dir, SN_DIR_NEW, NULL, &lock), SN_OK);
+  assert_true(lock.made);
+  sn_dir_abandon(&dir, lock);
+  assert_int_equal(access(dir.path, F_OK), -1);
+  assert_int_equal(sn_dir_open(&dir, SN_DIR_FORCE, NULL, &lock), SN_OK);
+  put_file(dir.weights, "w", 1); /* it had begun */
+  sn_dir_abandon(&dir, lock);
+  assert_int_equal(entries(dir.path), 2); /* model.safetensors, .lock */
+  assert_int_equal(sn_dir_open(&dir, SN_DIR_FORCE, NULL, &lock), SN_OK);
+  assert_false(lock.made);
+  sn_dir_abandon(&dir, lock); /* it was there before */
+  assert_int_equal(entries(dir.path), 1);
+  assert_int_equal(sn_dir_open(&dir, SN_DIR_RESUME, NULL, &lock), SN_OK); /* and is not locked */
+  sn_dir_release(lock);
+  sn_arena_destroy(arena);
+}
+
 static void a_lock_ends_with_its_process(void **state) {
   (void)state;
   sn_arena *arena = sn_arena_create();
   sn_dir dir = sn_dir_of(arena, folder);
-  int lock;
+  sn_dir_lock lock;
   pid_t child = fork();
   if (!child) _exit(sn_dir_open(&dir, SN_DIR_FORCE, NULL, &lock));
   int status = -1;
@@ -352,6 +374,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_full_disk_leaves_the_old_file, setup, teardown),
       cmocka_unit_test_setup_teardown(messages_name_path_and_reason, setup, teardown),
       cmocka_unit_test_setup_teardown(folders_are_made_kept_and_locked, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_folder_of_a_failed_start_goes_away, setup, teardown),
       cmocka_unit_test_setup_teardown(a_lock_ends_with_its_process, setup, teardown),
       cmocka_unit_test_setup_teardown(metrics_are_lines_that_read_back, setup, teardown),
       cmocka_unit_test_setup_teardown(a_full_disk_is_reported_once, setup, teardown),
