@@ -90,12 +90,23 @@ static void text_profile(cli *c, sn_text *t, const cli_measure *m) {
   }
 }
 
+static sn_code check_options(cli *c) {
+  static const cli_option of_rungs[] = {CLI_FUSE, CLI_KERNELS, CLI_PLAN};
+  bool climbs = cli_has(c, CLI_LADDER);
+  for (size_t i = 0; climbs && i < sizeof of_rungs / sizeof *of_rungs; i++)
+    if (cli_has(c, of_rungs[i]))
+      return cli_usage_error(c, "--ladder and --%s: each rung has its own", cli_option_name(of_rungs[i]));
+  if (climbs && cli_has(c, CLI_PROFILE))
+    return cli_usage_error(c, "--ladder and --profile: the profile is that of one row");
+  if (!climbs && cli_has(c, CLI_SVG)) return cli_usage_error(c, "--svg draws the ladder: give --ladder as well");
+  return cli_needs_kernels(c, "time");
+}
+
 sn_code cli_bench(cli *c) {
   const char *path;
   sn_text t = sn_text_begin(c->arena);
   SN_TRY(cli_word(c, "MODEL.c, FILE.sn or FILE.plan", &path));
-  if (cli_has(c, CLI_LADDER) && (cli_has(c, CLI_KERNELS) || cli_has(c, CLI_PLAN)))
-    return cli_usage_error(c, "--ladder and --kernels or --plan: each rung has its own");
+  SN_TRY(check_options(c));
   if (cli_has(c, CLI_LADDER)) {
     SN_TRY(bench_ladder(c, path, &t));
   } else {

@@ -178,6 +178,7 @@ sn_code cli_explain(cli *c) {
   report r;
   int64_t peak, *dims;
   SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
+  SN_TRY(cli_needs_kernels(c, "report on"));
   SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, NULL), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   sn_compile_opt opt = cli_compile_opt(c, &s);
   SN_TRY(cli_compile(c, s.module, &opt, &compiled));

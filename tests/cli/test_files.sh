@@ -2,7 +2,7 @@
 # Graphs on .npy files: results, gradients, every kind of wrong file; graph texts fed back after every pass; reports.
 . "$(dirname "$0")/common.sh"
 cd "$scratch" || exit 1
-target=$(target)
+target=$(target) kernels=$(kernel_target)
 mlp=$TREE/models/mlp.sn
 
 # npy FILE DTYPE SHAPE BYTES: bytes as for printf
@@ -198,20 +198,20 @@ cmp -s loss.npy edited.npy && die "the edit changes nothing"
 
 # ---- reports -------------------------------------------------------------------------------------------------------
 parses() { if command -v python3 >/dev/null; then python3 -m json.tool <stdout >/dev/null || die "no JSON: $(head -c 500 stdout)"; fi; }
-expect 0 "$SINTER" explain "$mlp" --target "$target" --dim B=4 --json
+expect 0 "$SINTER" explain "$mlp" --target "$kernels" --dim B=4 --json
 parses
 for member in '"kernels": [' '"refused": [' '"buffers": [' '"peak_bytes": '; do prints "$member"; done
-if [ "$target" = cpu ]; then prints '"bytes_read": '; fi
-expect 0 "$SINTER" explain "$mlp" --target "$target" --dim B=4
+prints '"bytes_read": '
+expect 0 "$SINTER" explain "$mlp" --target "$kernels" --dim B=4
 prints "B = 4"
-expect 0 "$SINTER" explain "$TREE/models/gpt.c" --graph eval --target "$target" --set layers=1 --json
+expect 0 "$SINTER" explain "$TREE/models/gpt.c" --graph eval --target "$kernels" --set layers=1 --json
 parses
-expect 0 "$SINTER" bench "$mlp" --target "$target" --dim B=4 --repeat 1
+expect 0 "$SINTER" bench "$mlp" --target "$kernels" --dim B=4 --repeat 1
 prints "all"
-expect 0 "$SINTER" bench "$mlp" --target "$target" --dim B=4 --repeat 1 --json
+expect 0 "$SINTER" bench "$mlp" --target "$kernels" --dim B=4 --repeat 1 --json
 parses
 prints '"median_ms": '
-expect 0 "$SINTER" bench "$mlp" --target "$target" --dim B=4 --repeat 1 --ladder --svg ladder.svg
+expect 0 "$SINTER" bench "$mlp" --target "$kernels" --dim B=4 --repeat 1 --ladder --svg ladder.svg
 prints "map,rows,contract"
 prints "without the optimiser"
 grep -q '<svg' ladder.svg || die "no chart"

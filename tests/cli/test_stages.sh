@@ -81,7 +81,7 @@ expect 0 "$SINTER" explain net.sn --kernels edited.txt --target $best --json
 expect 0 "$SINTER" bench net.sn --graph net --kernels edited.txt --target $best --repeat 1
 says "in place of the lowered kernels: $rows"
 expect 2 "$SINTER" bench net.sn --graph net --kernels edited.txt --target $best --ladder
-says "--ladder and --kernels or --plan"
+says "--ladder and --kernels: each rung has its own"
 expect 0 "$SINTER" dump net.sn --emit kernel --kernels edited.txt --target $best
 same stdout edited.txt
 expect 0 "$SINTER" build net.sn --emit plan -o edited.plan --kernels edited.txt --target $best

@@ -31,6 +31,18 @@ expect 3 "$SINTER" explain "$scratch/missing.c"
 says "cannot be read"
 expect 5 "$SINTER" explain "$TREE/models/gpt.c" --target vulkan --graph eval
 says "vulkan"
+expect 2 "$SINTER" explain "$TREE/models/mlp.sn" --target ref
+says "--target ref: the interpreter has no kernels to report on"
+expect 2 "$SINTER" bench "$TREE/models/mlp.sn" --target ref
+says "--target ref: the interpreter has no kernels to time"
+bench="bench $TREE/models/mlp.sn --target template --repeat 1"
+expect 2 "$SINTER" $bench --svg "$scratch/ladder.svg"
+says "--svg draws the ladder"
+[ ! -e "$scratch/ladder.svg" ] || die "a refused call writes a chart"
+for option in "--fuse map" "--kernels nofile" "--plan nofile" --profile; do
+  expect 2 "$SINTER" $bench --ladder $option
+  says "--ladder and ${option%% *}: "
+done
 expect 0 "$SINTER" doctor
 prints "cores"
 expect 0 "$SINTER" doctor --json
