@@ -57,10 +57,10 @@ for bad in nan inf 1e999 0x1p3 "1 2" ""; do
   option 2 "--lr takes a number" --lr "$bad"
 done
 option 2 "--val-fraction takes a number" --val-fraction 1.5
-asks 2 "--dim B takes a whole number from 1 to" "$SINTER" explain "$TREE/models/mlp.sn" --target "$target" --dim B=1025
-asks 2 "--dim B takes a whole number from 1 to" "$SINTER" explain "$TREE/models/mlp.sn" --target "$target" --dim B=99999999999999999999
-asks 2 "--dim B takes a whole number from 1 to" "$SINTER" explain "$TREE/models/mlp.sn" --target "$target" --dim B=0
-asks 2 "no dim of that name" "$SINTER" explain "$TREE/models/mlp.sn" --target "$target" --dim C=1
+asks 2 "--dim B takes a whole number from 1 to" "$SINTER" explain "$TREE/models/mlp.sn" --target "$(kernel_target)" --dim B=1025
+asks 2 "--dim B takes a whole number from 1 to" "$SINTER" explain "$TREE/models/mlp.sn" --target "$(kernel_target)" --dim B=99999999999999999999
+asks 2 "--dim B takes a whole number from 1 to" "$SINTER" explain "$TREE/models/mlp.sn" --target "$(kernel_target)" --dim B=0
+asks 2 "no dim of that name" "$SINTER" explain "$TREE/models/mlp.sn" --target "$(kernel_target)" --dim C=1
 
 # ---- tensors of a file: names and their number -------------------------------------------------------------------------
 # tensors FILE NAME COUNT: so many empty tensors, called NAME0, NAME1, ...

@@ -41,14 +41,14 @@ no_room "$SINTER" train --help
 no_room "$SINTER" doctor
 no_room "$SINTER" pages man # larger than a buffer
 no_room "$SINTER" dump "$TREE/models/gpt.c" --graph eval --set layers=1
-no_room "$SINTER" explain "$TREE/models/mlp.sn" --target "$target" --json
+no_room "$SINTER" explain "$TREE/models/mlp.sn" --target "$(kernel_target)" --json
 no_room "$SINTER" train "$TREE/models/gpt.c" --data text $small --batch 2 --eval-batches 1 --steps 2 --eval-every 1 --target "$target" --out run --json
 [ -s run/model.safetensors ] || die "training ended early because its progress could not be printed"
 no_room "$SINTER" inspect run
-no_room "$SINTER" eval run --data text --json
-no_room "$SINTER" eval run --data text
-no_room "$SINTER" generate run --prompt 1 --tokens 9
-no_room "$SINTER" generate run --prompt 1 --tokens 9 --json
+no_room "$SINTER" eval run --target "$target" --data text --json
+no_room "$SINTER" eval run --target "$target" --data text
+no_room "$SINTER" generate run --target "$target" --prompt 1 --tokens 9
+no_room "$SINTER" generate run --target "$target" --prompt 1 --tokens 9 --json
 [ "$target" = cpu ] || exit 0
 expect 0 "$SINTER" build run -o native
 no_room ./native --help
