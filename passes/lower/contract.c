@@ -232,7 +232,8 @@ static int columns_of_loop(const sn_contraction *k, int least) {
 }
 
 /* Where the whole sum is one product, an instance's columns of b are brought into panels once for all its rows: as many
- * columns as a third of the cache holds, so that rows of a are read, and rows of the result written, in long pieces. */
+ * columns as 5/16 of the second level cache hold, so that rows of a are read, and rows of the result written, in long
+ * pieces. */
 static void widen(sn_contraction *k) {
   const sn_target *t = k->c->target;
   if (k->loop || k->col < 0 || k->row < 0 || is_pairs(k)) return;
@@ -381,8 +382,8 @@ static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
   return k->product = sum_loops(k, t, at, 0, sn_k_const(t->b->k, e, k->bm, k->bn, 0));
 }
 
-/* Rows of the first operand that stay in half of the second level cache while the panels pass; columns that are brought
- * into panels once for all rows are read with long rows of any number. */
+/* Rows of the first operand that stay in half of the second level cache while panels pass. Where all rows share the
+ * panels of an instance's columns, rows stream past them, and their number does not matter. */
 static int64_t rows_in_cache(const sn_contraction *k) {
   if (k->packed < 0 && !k->loop) return INT64_MAX;
   int64_t depth = k->sum < 0 ? 1 : sn_dimx_max_value(k->out.space.extent[k->sum]);
