@@ -165,13 +165,16 @@ static rule_out r_erf(const rule_in *r) {
   return (rule_out){erf(r->x.v), fmin(sn_times(r->x.e, 1.1283791670955126 * exp(-near * near)), 2), 8, r->x.v == 0};
 }
 
-/* x^y as exp(y log x): the relative error is that of y log x, absolutely. */
+/* x^y as exp(y log x): the relative error is that of y log x, absolutely. A base that may be 0 or an exponent that may
+ * not be whole or of another sign decide about more. */
 static rule_out r_pow(const rule_in *r) {
   double x = fabs(r->x.v), v = pow(r->x.v, r->y.v);
+  bool end = x == 0 || isinf(x);
   if (r->x.e > 0 && x - r->x.e <= 0) return (rule_out){v, INFINITY, 0, false};
+  if (r->y.e > 0 && (signbit(r->x.v) || (end && fabs(r->y.v) <= r->y.e))) return (rule_out){v, INFINITY, 0, false};
   double l = x > 0 ? fabs(log(x)) : 0, dl = r->x.e > 0 ? -log1p(-r->x.e / x) : 0;
-  double rel = sn_times(fabs(r->y.v), dl) + sn_times(r->y.e, l + dl);
-  return (rule_out){v, sn_times(fabs(v), expm1(rel)), 32 + 4 * fabs(r->y.v) * l, false};
+  double rel = expm1(sn_times(fabs(r->y.v), dl) + (end ? 0 : sn_times(r->y.e, l + dl)));
+  return (rule_out){v, isinf(rel) ? INFINITY : sn_times(fabs(v), rel), 32 + 4 * sn_times(fabs(r->y.v), l), false};
 }
 
 /* ---- comparisons and choices ---- */

@@ -12,27 +12,49 @@ static int64_t l_at(const system *s, int64_t i, int64_t j) {
   return s->l + (s->transposed ? j * s->n + i : i * s->n + j);
 }
 
+typedef struct row_sum { /* x less the products with the rows that are solved */
+  double v, error, size; /* size: sum of magnitudes */
+  double finite;         /* that of the finite ones */
+  int64_t terms;
+  bool over; /* a part may be infinite or NaN in the type of the arithmetic */
+} row_sum;
+
+/* One product f y; bf, by: their bounds. An exact 0 times a number that is one is nothing. */
+static void take_product(row_sum *t, double f, double bf, double y, double by) {
+  double most = sn_times(fabs(f) + bf, fabs(y) + by);
+  t->over |= isinf(bf) || isinf(by);
+  if (f == 0 && bf == 0 && isfinite(y)) return;
+  t->error += sn_times(fabs(f) + bf, by) + sn_times(bf, fabs(y));
+  t->size += most;
+  if (isfinite(f) && isfinite(y)) t->finite += most;
+  t->terms++;
+}
+
 /* Row i from the rows in from .. to, which are done. */
 static void solve_row(system *s, int64_t i, int64_t from, int64_t to) {
   const sn_tensor *l = s->e->arg[0], *x = s->e->arg[1];
   sn_tensor *out = s->e->out[0];
   sn_elem acc = sn_acc_of(out->elem);
   int64_t at = s->x + i * s->columns;
-  double v = x->value[at], b = s->e->bounds ? x->bound[at] : 0, size = fabs(v) + b, terms = 0;
+  double v = x->value[at], b = s->e->bounds ? x->bound[at] : 0;
+  row_sum t = {.error = b, .size = fabs(v) + b, .finite = isfinite(v) ? fabs(v) + b : 0};
   for (int64_t j = from; j < to; j++) {
     double f = l->value[l_at(s, i, j)], bf = s->e->bounds ? l->bound[l_at(s, i, j)] : 0;
     v -= f * s->y[j];
     if (s->e->in->round) v = sn_elem_round(acc, v);
-    if (f == 0 && bf == 0 && isfinite(s->y[j])) continue;
-    b += sn_times(fabs(f) + bf, s->error[j]) + sn_times(bf, fabs(s->y[j]));
-    size += sn_times(fabs(f) + bf, fabs(s->y[j]) + s->error[j]);
-    terms++;
+    take_product(&t, f, bf, s->y[j], s->error[j]);
   }
-  if (terms > 0) b += sn_times(sn_gamma(2 * terms + 1, sn_unit(acc)), size) + 2 * terms * sn_elem_tiny(acc);
+  b = t.error;
+  if (t.terms > 0) {
+    double n = (double)(2 * t.terms);
+    b += sn_times(sn_gamma(n + 1, sn_unit(acc)), t.size) + n * sn_elem_tiny(acc);
+    t.over |= !(t.finite + (isfinite(v) ? b : 0) <= sn_elem_max(acc));
+  }
   s->y[i] = v;
-  s->error[i] = isfinite(v) ? b : isinf(b) || isnan(b) ? INFINITY : 0;
+  s->error[i] = t.over ? INFINITY : isfinite(v) ? b : isinf(b) || isnan(b) ? INFINITY : 0;
   out->value[at] = v;
   if (!s->e->bounds) return;
+  b = t.over ? INFINITY : b;
   if (isfinite(v) && acc != out->elem) b += sn_rounding(out->elem, sn_unit(out->elem), v, b, 1);
   out->bound[at] = isfinite(v) ? sn_settle(out->elem, v, b) : s->error[i];
 }

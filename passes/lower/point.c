@@ -139,6 +139,7 @@ static sn_kv whole_power(point *p, int n) {
 
 /* base^y = 2^(y log2 base), the product in two parts so that large exponents lose nothing. */
 static sn_kv power_of_constant(point *p, double base) {
+  if (base == 1) return splat(p, p->y, p->e, 1);
   double exponent = log2(base), high = p->e == SN_ELEM_F64 ? exponent : (double)(float)exponent;
   sn_kv product = binc(p, SN_K_MUL, p->y, high);
   sn_kv minus = sn_k_un(p->k, SN_K_NEG, product);
@@ -146,33 +147,44 @@ static sn_kv power_of_constant(point *p, double base) {
   rest = sn_k_fma(p->k, p->y, splat(p, p->y, p->e, exponent - high), rest);
   sn_kv r = sn_k_un(p->k, SN_K_EXP2, product);
   sn_kv exact = sn_k_fma(p->k, binc(p, SN_K_MUL, r, 0.6931471805599453), rest, r);
-  return sn_k_select(p->k, bin(p, SN_K_LT, r, splat(p, r, p->e, INFINITY)), exact, r);
+  sn_kv above = bin(p, SN_K_LT, splat(p, r, p->e, 0), r), below = bin(p, SN_K_LT, r, splat(p, r, p->e, INFINITY));
+  return sn_k_select(p->k, bin(p, SN_K_AND, above, below), exact, r); /* the rest of an infinite product is NaN */
 }
 
-/* 2^(y log2 |x|), with the sign and the special values of pow. */
+/* The sign bit, also of -0. */
+static sn_kv is_negative(point *p, sn_kv x) {
+  return binc(p, SN_K_LT, sn_k_bitcast(p->k, p->e == SN_ELEM_F64 ? SN_ELEM_I64 : SN_ELEM_I32, x), 0);
+}
+
+/* 2^(y log2 |x|), with the sign and the special values of pow.
+ *   source: C11, F.10.4.4 */
 static sn_kv general_power(point *p) {
   sn_kernel *k = p->k;
-  sn_kv zero = splat(p, p->x, p->e, 0), one = splat(p, p->y, p->e, 1);
-  sn_kv r = sn_k_un(k, SN_K_EXP2, bin(p, SN_K_MUL, p->y, sn_k_un(k, SN_K_LOG2, sn_k_un(k, SN_K_ABS, p->x))));
+  sn_kv size = sn_k_un(k, SN_K_ABS, p->x), exponent = bin(p, SN_K_MUL, p->y, sn_k_un(k, SN_K_LOG2, size));
+  sn_kv is_one = bin(p, SN_K_OR, binc(p, SN_K_EQ, size, 1), binc(p, SN_K_EQ, p->y, 0)); /* whatever the other is */
+  sn_kv r = sn_k_un(k, SN_K_EXP2, sn_k_select(k, is_one, splat(p, exponent, p->e, 0), exponent));
   sn_kv whole = bin(p, SN_K_EQ, sn_k_un(k, SN_K_FLOOR, p->y), p->y);
   sn_kv half = binc(p, SN_K_MUL, p->y, 0.5);
-  sn_kv odd = bin(p, SN_K_NE, sn_k_un(k, SN_K_FLOOR, half), half);
-  sn_kv negative = bin(p, SN_K_LT, p->x, zero);
-  sn_kv flipped = sn_k_select(k, odd, sn_k_un(k, SN_K_NEG, r), r);
-  sn_kv below = sn_k_select(k, whole, flipped, splat(p, r, p->e, NAN));
-  r = sn_k_select(k, negative, below, r);
-  return sn_k_select(k, bin(p, SN_K_EQ, p->y, splat(p, p->y, p->e, 0)), one, r);
+  sn_kv odd = bin(p, SN_K_AND, whole, bin(p, SN_K_NE, sn_k_un(k, SN_K_FLOOR, half), half));
+  sn_kv flips = bin(p, SN_K_AND, is_negative(p, p->x), odd);
+  r = sn_k_select(k, flips, sn_k_un(k, SN_K_NEG, r), r);
+  sn_kv below = bin(p, SN_K_AND, binc(p, SN_K_LT, p->x, 0), binc(p, SN_K_LT, size, INFINITY));
+  sn_kv nowhere = bin(p, SN_K_AND, below, sn_k_un(k, SN_K_NOT, whole));
+  return sn_k_select(k, nowhere, splat(p, r, p->e, NAN), r);
+}
+
+/* x^(1/2): as the square root, but 0 for -0 and infinity for -infinity. */
+static sn_kv half_power(point *p) {
+  sn_kv root = binc(p, SN_K_ADD, sn_k_un(p->k, SN_K_SQRT, p->x), 0);
+  return sn_k_select(p->k, binc(p, SN_K_EQ, p->x, -INFINITY), splat(p, root, p->e, INFINITY), root);
 }
 
 static sn_kv emit_pow(point *p) {
   double c;
   if (constant_under(p->f, p->n->arg[1], &c)) {
     if (c == floor(c) && fabs(c) <= 16) return whole_power(p, (int)c);
-    if (c == 0.5) return sn_k_un(p->k, SN_K_SQRT, p->x);
-    if (c == -0.5) {
-      sn_kv root = sn_k_un(p->k, SN_K_SQRT, p->x);
-      return bin(p, SN_K_DIV, splat(p, p->x, p->e, 1), root);
-    }
+    if (c == 0.5) return half_power(p);
+    if (c == -0.5) return bin(p, SN_K_DIV, splat(p, p->x, p->e, 1), half_power(p));
   }
   if (constant_under(p->f, p->n->arg[0], &c) && c > 0 && isfinite(c)) return power_of_constant(p, c);
   return general_power(p);
