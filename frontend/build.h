@@ -8,7 +8,8 @@ struct sn_model; /* sinter.h */
 
 /* A model file compiled with $CC into a shared object and loaded. Model files are programs: they run with the user's
  * rights. The object is cached by content below cache_dir (NULL: $XDG_CACHE_HOME/sinter or ~/.cache/sinter, made with
- * mode 0700). errors: SN_ERR_INPUT: the compiler's messages are the diagnostic; no SN_MODEL in the file. */
+ * mode 0700; "": nowhere, it is made in a folder of $TMPDIR that is gone when this returns). errors: SN_ERR_INPUT: the
+ * compiler's messages are the diagnostic; no SN_MODEL in the file. */
 typedef struct sn_model_file sn_model_file;
 SN_MUST sn_code sn_model_load(const char *path, const char *cache_dir, sn_diags *diags, sn_model_file **out);
 void sn_model_unload(sn_model_file *f);

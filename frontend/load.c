@@ -37,6 +37,8 @@ typedef struct load_job {
   sn_arena *arena;
   int word_count;
   const char *words[WORDS_MAX]; /* the compiler and flags that both steps share */
+  const char *own;              /* a folder for this call alone; NULL: none */
+  const char *temp[3];          /* files that go when it ends: messages, text and object */
   sn_model_file *out;
 } load_job;
 
@@ -60,12 +62,23 @@ static sn_code make_dirs(load_job *j, const char *path) {
   }
 }
 
+/* Without a cache: a folder that goes when the object is loaded. */
+static sn_code make_own(load_job *j) {
+  const char *tmp = getenv("TMPDIR");
+  char *path = sn_arena_printf(j->arena, "%s/sinter-model-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+  if (!mkdtemp(path)) return fail(j, SN_ERR_LIMIT, "cannot make a folder for objects", path);
+  j->own = j->cache_dir = path;
+  return SN_OK;
+}
+
 static sn_code find_cache(load_job *j) {
   const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   if (!j->cache_dir && base && *base == '/') j->cache_dir = sn_arena_printf(j->arena, "%s/sinter", base);
   if (!j->cache_dir && home && *home == '/') j->cache_dir = sn_arena_printf(j->arena, "%s/.cache/sinter", home);
   if (!j->cache_dir)
-    return sn_fail(j->diags, SN_ERR_LIMIT, (sn_loc){0}, "no folder for objects: set HOME or XDG_CACHE_HOME");
+    return sn_fail(j->diags, SN_ERR_LIMIT, (sn_loc){0},
+                   "no folder for objects: set HOME or XDG_CACHE_HOME, or do without a cache (--no-cache)");
+  if (!*j->cache_dir) return make_own(j);
   SN_TRY(make_dirs(j, j->cache_dir));
   struct stat st;
   if (stat(j->cache_dir, &st)) return fail(j, SN_ERR_LIMIT, "cannot be used for objects", j->cache_dir);
@@ -194,10 +207,12 @@ static sn_code object_path(load_job *j, const char *log, const char *text_path, 
   return SN_OK;
 }
 
+/* to: where it is kept; NULL: nowhere. */
 static sn_code compile(load_job *j, const char *log, const char *object, const char *to) {
   const char *const more[] = {"-O1", "-shared", j->path, "-o", object, "-lm", NULL};
   int status = run_compiler(j, more, log);
   if (status) return compiler_failed(j, status, log);
+  if (!to) return SN_OK;
   if (chmod(object, 0600) || rename(object, to)) return fail(j, SN_ERR_LIMIT, "cannot keep the object", to);
   return SN_OK;
 }
@@ -228,27 +243,27 @@ static sn_code open_object(load_job *j, const char *object) {
 
 static sn_code load_with(load_job *j, const char *log, const char *text, const char *object) {
   const char *to = NULL;
-  SN_TRY(object_path(j, log, text, &to));
-  if (!is_own(to)) SN_TRY(compile(j, log, object, to));
-  return open_object(j, to);
+  if (!j->own) SN_TRY(object_path(j, log, text, &to));
+  if (j->own || !is_own(to)) SN_TRY(compile(j, log, object, to));
+  return open_object(j, to ? to : object);
 }
 
 static int run_load(void *arg) {
   load_job *j = arg;
-  const char *temp[3];
   if (access(j->path, R_OK)) return fail(j, SN_ERR_INPUT, "cannot be read", j->path);
   SN_TRY(find_cache(j));
   SN_TRY(compiler_words(j));
-  for (int i = 0; i < 3; i++) SN_TRY(temporary(j, &temp[i]));
-  sn_code code = load_with(j, temp[0], temp[1], temp[2]);
-  for (int i = 0; i < 3; i++) unlink(temp[i]);
-  return code;
+  for (int i = 0; i < 3; i++) SN_TRY(temporary(j, &j->temp[i]));
+  return load_with(j, j->temp[0], j->temp[1], j->temp[2]);
 }
 
 sn_code sn_model_load(const char *path, const char *cache_dir, sn_diags *diags, sn_model_file **out) {
   load_job j = {.path = path, .cache_dir = cache_dir, .diags = diags, .arena = sn_arena_scratch()};
   if (!j.arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
   sn_code code = (sn_code)sn_protect(run_load, &j);
+  for (int i = 0; i < 3; i++)
+    if (j.temp[i]) unlink(j.temp[i]);
+  if (j.own) rmdir(j.own);
   sn_arena_destroy(j.arena);
   if (code) return code;
   *out = j.out;

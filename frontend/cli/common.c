@@ -9,6 +9,7 @@
 
 #include "backends/plugin.h"
 #include "frontend/cli/cli.h"
+#include "frontend/cli/guard.h"
 #include "frontend/cli/progress.h"
 #include "frontend/cli/teacher.h"
 #include "frontend/sinter.h"
@@ -121,19 +122,32 @@ static sn_code join_teacher(cli *c, cli_source *s) {
 /* The graph that a command takes where none is named: the only one, else train. */
 static const char *main_graph(const sn_graph *g) { return g->name && !g[1].name ? g->name : "train"; }
 
+typedef struct model_job {
+  cli *c;
+  const char *path;
+  sn_model_opt opt;
+  cli_source *out;
+} model_job;
+
+/* Runs code of the model. */
+static sn_code build_model(void *arg) {
+  model_job *j = arg;
+  cli *c = j->c;
+  SN_TRY(sn_model_load(j->path, cli_has(c, CLI_NO_CACHE) ? "" : NULL, c->diags, &j->out->file));
+  cli_hold(c, unload, j->out->file);
+  const struct sn_model *model = sn_model_of(j->out->file);
+  if (j->opt.graphs && !*j->opt.graphs) j->opt.graphs = main_graph(model->graphs);
+  if (model->name) j->out->name = sn_arena_strdup(c->arena, model->name);
+  SN_TRY(sn_model_settings(model, &j->opt, c->arena, c->diags, &j->out->settings));
+  return sn_model_build(model, &j->opt, c->arena, c->diags, &j->out->module);
+}
+
 static sn_code load_model(cli *c, const char *path, const char *graphs, int set_count, const char *const *set,
                           cli_source *out) {
   if (access(path, R_OK)) return unreadable(c, path, errno);
-  SN_TRY(sn_model_load(path, NULL, c->diags, &out->file));
-  cli_hold(c, unload, out->file);
-  sn_model_opt opt = {.set_count = set_count,
-                      .set = set,
-                      .graphs = graphs && !*graphs ? main_graph(sn_model_of(out->file)->graphs) : graphs,
-                      .real = SN_ELEM_F32,
-                      .trainable = cli_get(c, CLI_TRAINABLE, NULL)};
-  if (sn_model_of(out->file)->name) out->name = sn_arena_strdup(c->arena, sn_model_of(out->file)->name);
-  SN_TRY(sn_model_settings(sn_model_of(out->file), &opt, c->arena, c->diags, &out->settings));
-  SN_TRY(sn_model_build(sn_model_of(out->file), &opt, c->arena, c->diags, &out->module));
+  model_job j = {c, path, {.set_count = set_count, .set = set, .graphs = graphs, .real = SN_ELEM_F32}, out};
+  j.opt.trainable = cli_get(c, CLI_TRAINABLE, NULL);
+  SN_TRY(cli_guarded(path, c->diags, build_model, &j));
   return join_teacher(c, out);
 }
 

@@ -51,7 +51,8 @@ struct sn_arena {
 typedef struct frame {
   struct frame *outer;
   const sn_allocator *allocator;
-  sn_arena *volatile scratch; /* dies when memory runs out */
+  sn_arena *volatile scratch; /* dies when it is left early */
+  volatile int code;          /* that it is left with */
   jmp_buf jump;
 } frame;
 
@@ -63,9 +64,15 @@ static _Thread_local size_t wanted;
 
 size_t sn_memory_wanted(void) { return wanted; }
 
+void sn_protect_leave(int code) {
+  if (!innermost) return;
+  innermost->code = code;
+  longjmp(innermost->jump, 1);
+}
+
 static _Noreturn void out_of_memory(size_t bytes) {
   wanted = bytes < SIZE_MAX ? bytes : 0; /* SIZE_MAX: not a size that anyone asked for */
-  if (innermost) longjmp(innermost->jump, 1);
+  sn_protect_leave(SN_ERR_LIMIT);
   abort();
 }
 
@@ -232,7 +239,7 @@ int sn_protect_with(const sn_allocator *allocator, int (*fn)(void *arg), void *a
   if (setjmp(here.jump)) {
     innermost = here.outer;
     while (here.scratch) sn_arena_destroy(here.scratch);
-    return SN_ERR_LIMIT;
+    return here.code;
   }
   innermost = &here;
   int code = fn(arg);

@@ -51,6 +51,9 @@ int sn_protect(int (*fn)(void *arg), void *arg);
 /* The same; arenas and blocks made inside, also inside of inner sn_protect of this thread, come from `allocator` (NULL:
  * the C library).   keeps: allocator, until all of them are freed */
 int sn_protect_with(const sn_allocator *allocator, int (*fn)(void *arg), void *arg);
+/* Ends the innermost sn_protect of this thread, which returns `code`, as a failed allocation does; returns where there
+ * is none. Also for handlers of signals that the interrupted code cannot go on from. */
+void sn_protect_leave(int code);
 
 /* `bytes` zeroed bytes, aligned to 64, from the allocator of the innermost sn_protect; NULL when out of memory.
  *   owns: the caller, sn_block_free */
