@@ -17,7 +17,7 @@ grep -rIl "$BUILD\|$TREE\|$scratch/first" "$P/include" "$P/lib/cmake" "$P/lib/pk
 # what is exported begins with sn_
 for lib in $(find "$P" -name 'libsinter*.so'); do
   nm -D --defined-only "$lib" | awk '{ print $3 }' | grep -v '^sn_' && die "$lib exports other names"
-  nm -D --defined-only "$lib" | grep -q ' sn_v1_run' || die "$lib lacks sn_v1_run"
+  nm -D --defined-only "$lib" | grep ' sn_v1_run' >/dev/null || die "$lib lacks sn_v1_run"
 done
 for lib in $(find "$P" -name 'libsinter*.a'); do
   nm -g --defined-only "$lib" | awk 'NF == 3 { print $3 }' | grep -v '^sn_' && die "$lib exports other names"
