@@ -78,7 +78,11 @@ static void read_number(sn_lexer *x) {
   if (is_float) return;
   errno = 0;
   x->token.integer = strtoll(x->token.text, NULL, 10);
-  if (errno == ERANGE) (void)sn_lex_fail(x, "an integer that does not fit in 64 bits");
+  if (errno != ERANGE || x->failed) return;
+  const char *found = x->token.text; /* an error ends the text */
+  (void)sn_lex_fail(x, "an integer that does not fit in 64 bits");
+  sn_fail_expected(x->diags, "%lld to %lld", (long long)INT64_MIN, (long long)INT64_MAX);
+  sn_fail_found(x->diags, "%.64s", found);
 }
 
 static int hex_value(int c) {

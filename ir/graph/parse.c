@@ -145,10 +145,10 @@ static sn_code read_dims(parser *p, sn_attr *a) {
 }
 
 static sn_code read_elem(parser *p, sn_attr *a) {
-  if (p->x.token.kind == SN_TOKEN_NAME && !p->x.failed) a->i = sn_elem_find(p->x.token.text);
-  if (a->i == SN_ELEM_NONE) return fail_here(p, "an element type is needed", "f64 f32 bf16 f16 i64 i32 i8 u8 bool");
-  sn_lex_next(&p->x);
-  return p->x.failed;
+  sn_elem e;
+  SN_TRY(sn_elem_parse(&p->x, &e));
+  a->i = e;
+  return SN_OK;
 }
 
 static sn_code read_body(parser *p, sn_attr *a) {

@@ -194,10 +194,18 @@ static sn_code parse_symbol(sn_lexer *x, sn_types *t) {
   bool conflict = false, good = min <= max && min >= -SN_DIM_MAX && max <= SN_DIM_MAX;
   if (!good || multiple < 1 || multiple > SN_DIM_MAX) {
     x->failed = sn_fail(x->diags, SN_ERR_INPUT, loc, "impossible bounds of dim '%.64s'", name);
+    sn_fail_expected(x->diags, "min..max in order, of at most 2^40 in size, and a step from 1");
+    sn_fail_found(x->diags, "%lld..%lld step %lld", (long long)min, (long long)max, (long long)multiple);
     return x->failed;
   }
   (void)sn_dimx_symbol(t, name, min, max, multiple, &conflict);
-  if (conflict) x->failed = sn_fail(x->diags, SN_ERR_INPUT, loc, "dim '%.64s' is declared with other bounds", name);
+  if (!conflict) return x->failed;
+  const sn_dimx *before = sn_dimx_find_symbol(t, name);
+  x->failed = sn_fail(x->diags, SN_ERR_INPUT, loc, "dim '%.64s' is declared with other bounds", name);
+  if (before)
+    sn_fail_expected(x->diags, "%lld..%lld, as before", (long long)sn_dimx_min_value(before),
+                     (long long)sn_dimx_max_value(before));
+  sn_fail_found(x->diags, "%lld..%lld", (long long)min, (long long)max);
   return x->failed;
 }
 

@@ -63,12 +63,33 @@ const char *sn_type_text(sn_arena *arena, const sn_type *type) {
   return t.at;
 }
 
+sn_code sn_elem_parse(sn_lexer *x, sn_elem *out) {
+  const char *names[SN_ELEM_COUNT], *found = x->token.text;
+  bool word = x->token.kind == SN_TOKEN_NAME, end = x->token.kind == SN_TOKEN_END;
+  *out = word && !x->failed ? sn_elem_find(found) : SN_ELEM_NONE;
+  if (*out != SN_ELEM_NONE) {
+    sn_lex_next(x);
+    return x->failed;
+  }
+  if (x->failed) return x->failed;
+  sn_text known = sn_text_begin(x->arena);
+  for (int e = SN_ELEM_NONE + 1; e < SN_ELEM_COUNT; e++) {
+    names[e - 1] = sn_elem_name((sn_elem)e);
+    sn_text_add(&known, "%s%s", e > 1 ? " " : "", names[e - 1]);
+  }
+  const char *near = word ? sn_nearest(found, names, SN_ELEM_COUNT - 1) : NULL;
+  sn_code code = sn_lex_fail(x, "not an element type");
+  sn_fail_expected(x->diags, "one of %s", known.at);
+  sn_fail_found(x->diags, "%.64s", end ? "the end of the text" : found);
+  if (near) sn_fail_note(x->diags, "did you mean `%s`?", near);
+  return code;
+}
+
 sn_code sn_type_parse(sn_lexer *x, sn_types *t, const sn_type **out) {
   const sn_dimx *dims[SN_RANK_MAX];
   int rank = 0;
-  sn_elem elem = x->token.kind == SN_TOKEN_NAME ? sn_elem_find(x->token.text) : SN_ELEM_NONE;
-  if (elem == SN_ELEM_NONE) return sn_lex_fail(x, "not an element type");
-  sn_lex_next(x);
+  sn_elem elem;
+  SN_TRY(sn_elem_parse(x, &elem));
   SN_TRY(sn_lex_expect(x, "["));
   while (!sn_lex_accept(x, "]")) {
     if (rank == SN_RANK_MAX) return sn_lex_fail(x, "more than %d axes", SN_RANK_MAX);

@@ -24,6 +24,8 @@ bool sn_type_same_shape(const sn_type *a, const sn_type *b);
 /* `f32[B, T, 64]`, `f32[]`. */
 void sn_type_print(sn_text *out, const sn_type *type);
 const char *sn_type_text(sn_arena *arena, const sn_type *type);
+/* An element type by its name. errors: names all of them */
+SN_MUST sn_code sn_elem_parse(sn_lexer *x, sn_elem *out);
 SN_MUST sn_code sn_type_parse(sn_lexer *x, sn_types *t, const sn_type **out);
 
 /* Declarations of symbols: `dims { B: 1..64, T: 1..1024 step 16 }` in graph and plan texts. */
