@@ -126,7 +126,7 @@ typedef struct sn_compile_opt {
   const char *target;  /* "cpu" (NULL), "template" or "ref" */
   const char *backend; /* a backend's shared object instead of a target; NULL: none */
   const char *isa;     /* at most this CPU feature level: baseline, avx2, avx512, amx; NULL: what the machine has */
-  const char *fuse;    /* "all" (NULL), "none" or kinds: "map,rows,contract,attend" */
+  const char *fuse;    /* "all" (NULL), "none" or kinds: "map,rows,contract,attend,index" */
   const char *disable; /* rules to switch off, "pass.rule,..."; NULL: none */
 } sn_compile_opt;
 

@@ -17,7 +17,7 @@ typedef struct sn_pass_env {
   const sn_target *target;
   const char
       *disabled;     /* rules switched off, comma separated "pass.rule" or "pass": "canon.add_concat,cse"; NULL: none */
-  const char *fuse;  /* "all", "none" or kinds "map,rows,contract,attend"; NULL: all */
+  const char *fuse;  /* "all", "none" or kinds "map,rows,contract,attend,index"; NULL: all */
   sn_elem precision; /* bf16: products and attention read their operands as bf16; else as they are written */
   sn_map *hits;      /* rules that applied, by name; NULL: not recorded */
   int rule_hits;     /* out: rewrites done by the pass that ran last */

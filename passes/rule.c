@@ -33,7 +33,7 @@ static bool has_word(const char *list, const char *name) {
 }
 
 static bool is_fusion(const char *at, size_t bytes) {
-  static const char *const kinds[] = {"all", "none", "map", "rows", "contract", "attend"};
+  static const char *const kinds[] = {"all", "none", "map", "rows", "contract", "attend", "index"};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (is_word(at, bytes, kinds[i])) return true;
   return false;
@@ -124,7 +124,7 @@ sn_code sn_pass_env_check(const sn_pass_env *env) {
     size_t bytes = strcspn(p, ",");
     if (is_fusion(p, bytes)) continue;
     return sn_fail(env->diags, SN_ERR_USAGE, (sn_loc){0},
-                   "unknown kind of fusion \"%.*s\": all, none or map, rows, contract, attend", (int)bytes, p);
+                   "unknown kind of fusion \"%.*s\": all, none or map, rows, contract, attend, index", (int)bytes, p);
   }
   for (const char *p = env->disabled; p && *p; p += strcspn(p, ","), p += *p == ',')
     SN_TRY(check_disabled(env, p, strcspn(p, ",")));

@@ -8,7 +8,7 @@
 #include "backends/faults/bisect.h"
 
 int sn_fuzz_variants(const sn_fuzz_opt *opt, uint64_t seed, sn_variant out[SN_FUZZ_VARIANTS]) {
-  static const char *const kinds[] = {"map", "rows", "contract", "attend"},
+  static const char *const kinds[] = {"map", "rows", "contract", "attend", "index"},
                            *const pairs[] = {"map,rows", "map,contract", "rows,contract"},
                            *const isas[] = {"baseline", "avx2", "avx512"};
   sn_variant v = {.target = opt->target, .disabled = opt->disabled, .cache_dir = opt->cache_dir, .threads = 1};
@@ -18,8 +18,8 @@ int sn_fuzz_variants(const sn_fuzz_opt *opt, uint64_t seed, sn_variant out[SN_FU
   v.fuse = "all", out[n++] = v;
   if (!opt->brief || seed % 3 == 0) v.threads = 2, out[n++] = v;
   v.threads = 1;
-  for (uint64_t k = 0; k < 4; k++)
-    if (!opt->brief || seed % 12 == k * 3) v.fuse = kinds[k], out[n++] = v;
+  for (uint64_t k = 0; k < 5; k++)
+    if (!opt->brief || seed % 15 == k * 3) v.fuse = kinds[k], out[n++] = v;
   if (seed % 3 == 1) v.fuse = pairs[seed / 3 % 3], out[n++] = v;
   v.fuse = "all";
   if (cpu && seed % 4 == 1) v.isa = isas[seed / 4 % 3], out[n++] = v;

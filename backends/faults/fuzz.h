@@ -6,7 +6,7 @@
 #include "backends/faults/isolate.h"
 #include "ir/ref/grandom.h"
 
-enum { SN_FUZZ_VARIANTS = 12, SN_FUZZ_SECONDS = 60 }; /* SECONDS: one graph may take */
+enum { SN_FUZZ_VARIANTS = 13, SN_FUZZ_SECONDS = 60 }; /* SECONDS: one graph may take */
 
 /* What was run. */
 typedef struct sn_fuzz_sums {

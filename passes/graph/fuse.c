@@ -40,8 +40,7 @@ static const char *rule_of(sn_fuse_kind from, sn_fuse_kind to) { /* table */
 bool sn_fuse_rule_allows(const sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to) {
   sn_fuse_kind most = from > to ? from : to;
   if (from == SN_FUSE_ATTEND || to == SN_FUSE_ATTEND) most = SN_FUSE_ATTEND;
-  const char *kind = most == SN_FUSE_INDEX ? "map" : sn_fuse_kind_name(most);
-  return sn_fuse_wants(s->env, kind) && sn_rule_enabled(s->env, rule_of(from, to));
+  return sn_fuse_wants(s->env, sn_fuse_kind_name(most)) && sn_rule_enabled(s->env, rule_of(from, to));
 }
 
 /* ---- joining ----------------------------------------------------------------------------------------------------- */

@@ -240,7 +240,7 @@ static inline int lowered_check_case(const lowered_case *c) {
 
 /* Fused in every way. */
 static inline void lowered_check_all(lowered_case c) {
-  static const char *const ways[] = {"none", "map", "rows", "contract", "attend", "map,rows", "all"};
+  static const char *const ways[] = {"none", "map", "rows", "contract", "attend", "index", "map,rows", "all"};
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
     c.fuse = ways[i];
     lowered_check_case(&c);
