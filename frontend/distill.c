@@ -35,10 +35,13 @@ static const sn_type *tokens_type(const sn_func *f) {
   return t && t->rank == 2 ? t : NULL;
 }
 
+int64_t sn_distill_context(const sn_module *m, const char *graph) {
+  const sn_type *t = tokens_type(sn_module_find(m, graph));
+  return t ? sn_dimx_max_value(t->dim[1]) : 0;
+}
+
 int64_t sn_distill_window(const sn_module *student, const sn_module *teacher) {
-  const sn_type *a = tokens_type(sn_module_find(student, "train")), *b = tokens_type(sn_module_find(teacher, "logits"));
-  if (!a || !b) return 0;
-  int64_t x = sn_dimx_max_value(a->dim[1]), y = sn_dimx_max_value(b->dim[1]);
+  int64_t x = sn_distill_context(student, "train"), y = sn_distill_context(teacher, "logits");
   return x < y ? x : y;
 }
 

@@ -21,6 +21,8 @@ typedef struct sn_distill_opt {
   double end;                 /* default of kd_end */
 } sn_distill_opt;
 
+/* The longest T of the tokens of a graph; 0: it takes none. */
+int64_t sn_distill_context(const sn_module *m, const char *graph);
 /* T of a step: the longest that both take, 0 when there is none. */
 int64_t sn_distill_window(const sn_module *student, const sn_module *teacher);
 

@@ -9,6 +9,7 @@
 #include "frontend/cli/ports.h"
 #include "frontend/cli/rundir.h"
 #include "frontend/cli/train.h"
+#include "frontend/distill.h"
 #include "frontend/sinter.h"
 #include "ir/graph/text.h"
 #include "runtime/io/file.h"
@@ -52,29 +53,73 @@ static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_sourc
 
 /* ---- scalars --------------------------------------------------------------------------------------------------- */
 
-static sn_code add_scalar(cli *c, cli_training *t, cli_option o, const char *name) {
-  double x;
-  if (!cli_has(c, o)) return SN_OK;
-  SN_TRY(cli_real(c, o, 0, -1e300, 1e300, &x));
-  int graph = sn_plan_find_graph(t->compiled.plan, "train"), slot = sn_plan_find_slot(t->compiled.plan, graph, name);
-  if (slot < 0)
-    return cli_usage_error(c, "--%s: the graph train of %s has no scalar called %s", cli_option_name(o), t->source.name,
-                           name);
-  t->scalar[t->scalar_count++] = (sn_scalar_value){name, x};
+/* Inputs of the graph `train` that are numbers of the schedule, and what they may be. */
+typedef struct scalar_row {
+  cli_option option;
+  const char *name;
+  double min, max;
+  bool whole;
+} scalar_row;
+
+/* clang-format off */
+static const scalar_row scalars[] = {
+  {CLI_LR,             "lr",           0,    1e6,      false},
+  {CLI_MIN_LR,         "min_lr",       0,    1e6,      false},
+  {CLI_WARMUP,         "warmup",       0,    1e12,     true},
+  {CLI_CLIP,           "clip",         0,    1e30,     false},
+  {CLI_WEIGHT_DECAY,   "weight_decay", 0,    1e3,      false},
+  {CLI_BETA2,          "beta2",        0,    0.999999, false},
+  {CLI_KD_TEMPERATURE, "temperature",  1e-3, 1e3,      false},
+  {CLI_KD_WEIGHT,      "kd_weight",    0,    1e6,      false},
+  {CLI_KD_END,         "kd_end",       0,    1e6,      false},
+};
+/* clang-format on */
+enum { SCALARS = sizeof scalars / sizeof *scalars };
+
+static sn_code read_scalar(cli *c, const scalar_row *r, double *out) {
+  int64_t n;
+  if (!r->whole) return cli_real(c, r->option, 0, r->min, r->max, out);
+  SN_TRY(cli_int(c, r->option, 0, (int64_t)r->min, (int64_t)r->max, &n));
+  *out = (double)n;
   return SN_OK;
 }
 
+static int train_slot(const cli_training *t, const char *name) {
+  const sn_plan *p = t->compiled.plan;
+  return sn_plan_find_slot(p, sn_plan_find_graph(p, "train"), name);
+}
+
+static sn_code add_scalar(cli *c, cli_training *t, const scalar_row *r) {
+  double x;
+  if (!cli_has(c, r->option)) return SN_OK;
+  SN_TRY(read_scalar(c, r, &x));
+  if (train_slot(t, r->name) < 0)
+    return cli_usage_error(c, "--%s: the graph train of %s has no scalar called %s", cli_option_name(r->option),
+                           t->source.name, r->name);
+  t->scalar[t->scalar_count++] = (sn_scalar_value){r->name, x};
+  return SN_OK;
+}
+
+/* What the scalar will be: given, else the default of the model; NAN: neither. */
+static double scalar_value(const cli_training *t, const char *name) {
+  for (int i = 0; i < t->scalar_count; i++)
+    if (!strcmp(t->scalar[i].name, name)) return t->scalar[i].value;
+  int slot = train_slot(t, name);
+  return slot >= 0 && t->compiled.plan->slot[slot].optional ? t->compiled.plan->slot[slot].init_a : NAN;
+}
+
+/* The rate falls: from lr to min_lr. A call that gives neither takes what the model says. */
+static sn_code check_rates(cli *c, const cli_training *t) {
+  double most = scalar_value(t, "lr"), least = scalar_value(t, "min_lr");
+  if (!(least > most) || (!cli_has(c, CLI_LR) && !cli_has(c, CLI_MIN_LR))) return SN_OK;
+  return cli_usage_error(c, "--min-lr takes at most the peak --lr, which is %g, found %g%s", most, least,
+                         cli_has(c, CLI_MIN_LR) ? "" : " (the model's own: give --min-lr as well)");
+}
+
 static sn_code read_scalars(cli *c, cli_training *t) {
-  SN_TRY(add_scalar(c, t, CLI_LR, "lr"));
-  SN_TRY(add_scalar(c, t, CLI_MIN_LR, "min_lr"));
-  SN_TRY(add_scalar(c, t, CLI_WARMUP, "warmup"));
-  SN_TRY(add_scalar(c, t, CLI_CLIP, "clip"));
-  SN_TRY(add_scalar(c, t, CLI_WEIGHT_DECAY, "weight_decay"));
-  SN_TRY(add_scalar(c, t, CLI_BETA2, "beta2"));
-  SN_TRY(add_scalar(c, t, CLI_KD_TEMPERATURE, "temperature"));
-  SN_TRY(add_scalar(c, t, CLI_KD_WEIGHT, "kd_weight"));
-  SN_TRY(add_scalar(c, t, CLI_KD_END, "kd_end"));
-  int graph = sn_plan_find_graph(t->compiled.plan, "train"), slot = sn_plan_find_slot(t->compiled.plan, graph, "steps");
+  for (int i = 0; i < SCALARS; i++) SN_TRY(add_scalar(c, t, &scalars[i]));
+  SN_TRY(check_rates(c, t));
+  int slot = train_slot(t, "steps");
   if (cli_has(c, CLI_STEPS))
     SN_TRY(cli_int(c, CLI_STEPS, 0, 1, INT64_C(1) << 40, &t->steps));
   else
@@ -86,13 +131,12 @@ static sn_code read_scalars(cli *c, cli_training *t) {
 /* ---- options ------------------------------------------------------------------------------------------------------
  */
 
-/* What is no number is told before anything is compiled. */
+/* What is no number, or none of its range, is told before anything is compiled. */
 static sn_code check_numbers(cli *c) {
-  static const cli_option reals[] = {CLI_LR, CLI_MIN_LR, CLI_WARMUP, CLI_CLIP, CLI_WEIGHT_DECAY, CLI_BETA2};
   static const cli_option counts[] = {CLI_STEPS, CLI_EVAL_EVERY, CLI_CHECKPOINT};
   double x;
   int64_t n;
-  for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) SN_TRY(cli_real(c, reals[i], 0, -1e300, 1e300, &x));
+  for (int i = 0; i < SCALARS; i++) SN_TRY(read_scalar(c, &scalars[i], &x));
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) SN_TRY(cli_int(c, counts[i], 1, 1, INT64_C(1) << 40, &n));
   return SN_OK;
 }
@@ -109,8 +153,6 @@ static sn_code read_numbers(cli *c, cli_training *t) {
   if (strcmp(batches, "all")) SN_TRY(cli_int(c, CLI_EVAL_BATCHES, 20, 1, INT64_C(1) << 40, &t->eval_batches));
   t->seed = (uint64_t)seed;
   t->threads = (int)threads;
-  if (cli_has(c, CLI_RESUME) && cli_has(c, CLI_FORCE))
-    return cli_usage_error(c, "--resume and --force exclude each other");
   return SN_OK;
 }
 
@@ -157,7 +199,8 @@ sn_code cli_training_describe(cli_training *t) {
   sn_run_settings_print(&settings, &rs);
   sn_recipe_print(&recipe, &t->recipe);
   sn_tokenizer_print(&tokenizer, t->tokenizer);
-  if (serves(&all) && t->compiled.backend) {
+  t->serves = serves(&all);
+  if (t->serves && t->compiled.backend) {
     sn_compile_opt opt = cli_compile_opt(c, &all);
     opt.fuse = opt.disabled = NULL;
     SN_TRY(cli_compile_serving(c, all.module, &opt, &serving));
@@ -167,7 +210,15 @@ sn_code cli_training_describe(cli_training *t) {
   SN_TRY(sn_file_write_all(t->dir.settings, settings.at, (size_t)settings.count, c->diags));
   SN_TRY(sn_file_write_all(t->dir.recipe, recipe.at, (size_t)recipe.count, c->diags));
   SN_TRY(sn_file_write_all(t->dir.tokenizer, tokenizer.at, (size_t)tokenizer.count, c->diags));
-  return sn_file_write_all(t->dir.plan, plan, plan_bytes, c->diags);
+  return t->serves ? sn_file_write_all(t->dir.plan, plan, plan_bytes, c->diags) : SN_OK;
+}
+
+/* Teacher and student read the same tokens: the shorter context counts. */
+static void say_context(const cli_training *t) {
+  int64_t own = sn_distill_context(t->source.module, "train"), other = sn_distill_context(t->teacher->module, "logits");
+  if (!own || !other || own == other) return;
+  fprintf(stderr, "sinter: context %lld: the student could take %lld, the teacher takes %lld\n",
+          (long long)(own < other ? own : other), (long long)own, (long long)other);
 }
 
 static sn_code compile_training(cli *c, cli_training *t) {
@@ -181,22 +232,31 @@ static sn_code compile_training(cli *c, cli_training *t) {
         "the model has no graph called eval (tokens, targets) -> loss: add one, or train with --val-fraction 0");
   SN_TRY(cli_check_ports(c, t->source.module, "train", t->path));
   if (t->val_fraction > 0) SN_TRY(cli_check_ports(c, t->source.module, "eval", t->path));
-  if (t->teacher) SN_TRY(cli_teacher_join(c, t->teacher, t->source.module, &t->source.module));
+  if (t->teacher) {
+    say_context(t);
+    SN_TRY(cli_teacher_join(c, t->teacher, t->source.module, &t->source.module));
+  }
   sn_compile_opt opt = cli_compile_opt(c, &t->source);
   return cli_compile(c, t->source.module, &opt, &t->compiled);
 }
 
+static sn_dir_mode mode_of(const cli *c) {
+  return cli_has(c, CLI_RESUME) ? SN_DIR_RESUME : cli_has(c, CLI_FORCE) ? SN_DIR_FORCE : SN_DIR_NEW;
+}
+
 /* A former run is not removed before there are weights to start from. */
 static sn_code open_folder(cli *c, cli_training *t) {
-  sn_dir_mode mode = cli_has(c, CLI_RESUME) ? SN_DIR_RESUME : cli_has(c, CLI_FORCE) ? SN_DIR_FORCE : SN_DIR_NEW;
-  if (mode != SN_DIR_RESUME) SN_TRY(cli_training_init(t));
-  return sn_dir_open(&t->dir, mode, c->diags, &t->lock);
+  if (mode_of(c) != SN_DIR_RESUME) SN_TRY(cli_training_init(t));
+  return sn_dir_open(&t->dir, mode_of(c), c->diags, &t->lock);
 }
 
 static sn_code prepare(cli *c, cli_training *t) {
   SN_TRY(cli_word(c, "MODEL.c", &t->path));
   t->dir_path = cli_get(c, CLI_OUT_DIR, "out");
   t->dir = sn_dir_of(c->arena, t->dir_path);
+  if (cli_has(c, CLI_RESUME) && cli_has(c, CLI_FORCE))
+    return cli_usage_error(c, "--resume and --force exclude each other");
+  SN_TRY(sn_dir_check(&t->dir, mode_of(c), c->diags)); /* before anything is compiled */
   SN_TRY(cli_recipe_restore(t));
   if (t->distills) SN_TRY(cli_teacher_read(c, t->teacher = SN_NEW(c->arena, cli_teacher)));
   SN_TRY(read_numbers(c, t));

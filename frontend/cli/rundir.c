@@ -87,7 +87,8 @@ static sn_code read_graphs(cli *c, const sn_dir *d, sn_module **out) {
   return SN_OK;
 }
 
-static sn_code compile_again(cli *c, const sn_dir *d, cli_rundir *r) {
+/* missing: why there is no plan; 0: there is one, and what is wrong with it was said. */
+static sn_code compile_again(cli *c, const sn_dir *d, int missing, cli_rundir *r) {
   sn_module *m;
   SN_TRY(read_graphs(c, d, &m));
   if (!sn_module_find(m, "prefill") && !sn_module_find(m, "decode") && !sn_module_find(m, "logits"))
@@ -95,6 +96,7 @@ static sn_code compile_again(cli *c, const sn_dir *d, cli_rundir *r) {
                    "the model has no graph prefill, decode or logits: it cannot be used after training");
   SN_TRY(cli_check_ports(c, m, "prefill", d->graph));
   SN_TRY(cli_check_ports(c, m, "decode", d->graph));
+  if (missing) say_not_used(d->plan, strerror(missing));
   cli_source s = {.name = r->settings.model, .settings = r->settings.settings, .precision = r->settings.precision};
   sn_compile_opt opt = cli_compile_opt(c, &s);
   r->compiled = SN_NEW(c->arena, sn_compiled);
@@ -117,12 +119,9 @@ static sn_code read_parts(cli *c, const sn_dir *d, cli_rundir *r) {
 sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *r) {
   sn_dir d = sn_dir_of(c->arena, path);
   SN_TRY(read_parts(c, &d, r));
-  if (access(d.plan, F_OK)) {
-    say_not_used(d.plan, strerror(errno));
-    return compile_again(c, &d, r);
-  }
+  if (access(d.plan, F_OK)) return compile_again(c, &d, errno, r);
   SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_PLAN, d.plan));
-  return plan_fits(c, r, d.plan) ? SN_OK : compile_again(c, &d, r);
+  return plan_fits(c, r, d.plan) ? SN_OK : compile_again(c, &d, 0, r);
 }
 
 /* The line of what generation lacks, where the stored plan lacks it. */

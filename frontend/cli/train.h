@@ -13,7 +13,7 @@ typedef struct cli_training {
   cli *c;
   const char *path; /* of the model */
   cli_source source;
-  bool distills;
+  bool distills, serves; /* serves: generation has its graphs, and a plan */
   cli_teacher *teacher;  /* of a distillation; NULL: none */
   uint64_t teacher_hash; /* of its parameters */
   sn_compiled compiled;  /* train and eval */

@@ -105,12 +105,19 @@ static sn_code resume(cli_training *t, int64_t *first) {
     sn_fail_note(c->diags, "the weights in %s may be: --init takes them; --force starts over", t->dir.weights);
     return SN_ERR_INPUT;
   }
+  if (*first < 0 && !access(t->dir.weights, F_OK)) { /* they are written after the first checkpoint */
+    sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->dir.checkpoints},
+            "the checkpoints of the run are gone: nothing was changed");
+    sn_fail_expected(c->diags, "the newest step-*.ckpt");
+    sn_fail_found(c->diags, "weights of a run that wrote some, %s", t->dir.weights);
+    sn_fail_note(c->diags, "--force starts over, and --init %s with these weights", t->dir.weights);
+    return SN_ERR_INPUT;
+  }
   if (*first < 0) {
     *first = 0;
     cli_log(&c->log, CLI_LOG_WARN, "no checkpoint in %s yet: starting at step 0", t->dir.checkpoints);
     return cli_training_init(t);
   }
-  cli_log(&c->log, CLI_LOG_WARN, "going on at step %lld", (long long)*first);
   return SN_OK;
 }
 
@@ -225,9 +232,9 @@ static sn_code report(cli_training *t, const sn_train_event *e) {
   cli *c = t->c;
   if (!cli_has(c, CLI_JSON)) {
     fprintf(stderr,
-            "wrote %s: model.safetensors, graph.sn, settings.json, run.json, tokenizer.json, model.plan, checkpoints/, "
+            "wrote %s: model.safetensors, graph.sn, settings.json, run.json, tokenizer.json, %scheckpoints/, "
             "metrics.jsonl, loss.svg\n",
-            t->dir_path);
+            t->dir_path, t->serves ? "model.plan, " : "");
     return SN_OK;
   }
   sn_text x = sn_text_begin(c->arena);
@@ -274,6 +281,16 @@ static void say_start(cli_training *t) {
           cli_human(c->arena, (double)sn_dataset_val_count(t->data), ""), (long long)t->batch, (long long)t->window);
 }
 
+/* A run that is further than --steps says stays as it is. */
+static sn_code report_nothing(cli_training *t, int64_t done) {
+  const sn_train_event nothing = {.step = done, .val_loss = NAN};
+  fprintf(stderr,
+          "sinter: nothing to do: %s is at step %lld, and --steps %lld counts from the beginning of the run; more than "
+          "%lld go on\n",
+          t->dir_path, (long long)done, (long long)t->steps, (long long)done);
+  return cli_has(t->c, CLI_JSON) ? report(t, &nothing) : SN_OK;
+}
+
 sn_code cli_training_run(cli_training *t) {
   cli *c = t->c;
   int64_t first;
@@ -281,6 +298,8 @@ sn_code cli_training_run(cli_training *t) {
   t->tty = isatty(2);
   t->last_line = cli_now();
   SN_TRY(resume(t, &first));
+  if (first > t->steps) return report_nothing(t, first);
+  if (first) cli_log(&c->log, CLI_LOG_WARN, "going on at step %lld", (long long)first);
   SN_TRY(cli_training_describe(t));
   SN_TRY(sn_metrics_open(t->dir.metrics, cli_has(c, CLI_RESUME) ? first : -1, c->diags, &t->metrics));
   say_start(t);

@@ -53,7 +53,7 @@ static sn_code make_folder(const char *path, sn_diags *diags, bool *out_made) {
   return code;
 }
 
-static sn_code check_mode(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, bool *out_made) {
+sn_code sn_dir_check(const sn_dir *d, sn_dir_mode mode, sn_diags *diags) {
   struct stat st;
   sn_loc loc = {.file = d->path};
   bool there = stat(d->path, &st) == 0;
@@ -65,7 +65,13 @@ static sn_code check_mode(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, bo
     sn_fail_expected(diags, "a new folder; --resume continues its run, --force starts over");
     return SN_ERR_USAGE;
   }
-  return there ? SN_OK : make_folder(d->path, diags, out_made);
+  return SN_OK;
+}
+
+static sn_code enter(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, bool *out_made) {
+  struct stat st;
+  SN_TRY(sn_dir_check(d, mode, diags));
+  return stat(d->path, &st) ? make_folder(d->path, diags, out_made) : SN_OK;
 }
 
 /* ---- a former run ------------------------------------------------------------------------------- */
@@ -123,7 +129,7 @@ static sn_code take_lock(const sn_dir *d, sn_diags *diags, int *out) {
 
 sn_code sn_dir_open(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, sn_dir_lock *out_lock) {
   sn_dir_lock lock = {.fd = -1};
-  SN_TRY(check_mode(d, mode, diags, &lock.made));
+  SN_TRY(enter(d, mode, diags, &lock.made));
   sn_code code = take_lock(d, diags, &lock.fd);
   if (!code) remove_leftovers(d);
   if (!code && mode == SN_DIR_FORCE) code = remove_run(d, diags);

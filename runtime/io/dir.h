@@ -27,6 +27,8 @@ typedef struct sn_dir_lock {
   bool made; /* the folder was not there before */
 } sn_dir_lock;
 
+/* May a run begin in this mode? Nothing is made.  errors: SN_ERR_USAGE as sn_dir_open */
+SN_MUST sn_code sn_dir_check(const sn_dir *d, sn_dir_mode mode, sn_diags *diags);
 /* Makes or opens the folder for a run and locks it against a second one until the lock is released or the process ends.
  * errors: SN_ERR_USAGE it exists (NEW), is missing (RESUME), or is no folder; SN_ERR_FAIL cannot be made, or another
  * run holds it. */
