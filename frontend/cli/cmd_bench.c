@@ -15,8 +15,27 @@ static void json_row(sn_text *t, const cli_measure *m, bool without) {
   sn_json_quote(t, m->label);
   sn_text_add(t, ", \"optimiser\": %s, \"kernels\": %d, \"bytes\": %.0f, \"flops\": %.0f, \"peak_bytes\": %lld",
               without ? "false" : "true", m->kernels, m->bytes, m->flops, (long long)m->peak_bytes);
-  sn_text_add(t, ", \"median_ms\": %.6g, \"contract_ms\": %.6g, \"other_ms\": %.6g, \"compile_ms\": %.6g}",
-              m->median_ms, m->contract_ms, m->other_ms, m->compile_ms);
+  sn_text_add(t, ", \"median_ms\": %.6g, \"contract_ms\": %.6g, \"other_ms\": %.6g, \"compile_ms\": %.6g", m->median_ms,
+              m->contract_ms, m->other_ms, m->compile_ms);
+}
+
+/* Steps in the order of the plan. */
+static void json_profile(sn_text *t, const cli_measure *m) {
+  const sn_plan_graph *g = &m->plan->graph[m->graph];
+  sn_text_add(t, ", \"steps\": [");
+  for (int i = 0; i < g->step_count; i++) {
+    const sn_step *s = &g->step[i];
+    sn_text_add(t, "%s\n  {\"step\": %d, \"ms\": %.6g, \"kind\": ", i ? "," : "", i, m->step_ms[i]);
+    sn_json_quote(t, s->kind_name ? s->kind_name : "");
+    sn_text_add(t, ", \"name\": ");
+    sn_json_quote(t, s->kind == SN_STEP_LAUNCH ? m->plan->code[s->code].name : "");
+    sn_text_add(t, ", \"ops\": ");
+    sn_json_quote(t, s->ops ? s->ops : "");
+    sn_text_add(t, ", \"where\": ");
+    sn_json_quote(t, s->where ? s->where : "");
+    sn_text_char(t, '}');
+  }
+  sn_text_char(t, ']');
 }
 
 static void text_row(cli *c, sn_text *t, const cli_measure *m) {
@@ -45,6 +64,7 @@ static sn_code ladder(cli *c, const char *path, bool without, bool first, sn_tex
     if (json) {
       sn_text_add(t, "%s\n  ", first && !i ? "" : ",");
       json_row(t, &row[i], without);
+      sn_text_char(t, '}');
     } else {
       text_row(c, t, &row[i]);
     }
@@ -114,7 +134,8 @@ sn_code cli_bench(cli *c) {
     SN_TRY(cli_measure_graph(c, path, cli_get(c, CLI_FUSE, "all"), false, &m));
     if (cli_has(c, CLI_JSON)) {
       json_row(&t, &m, false);
-      sn_text_char(&t, '\n');
+      if (cli_has(c, CLI_PROFILE)) json_profile(&t, &m);
+      sn_text_add(&t, "}\n");
     } else {
       text_head(&t, m.plan->graph[m.graph].name);
       text_row(c, &t, &m);

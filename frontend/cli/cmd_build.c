@@ -111,6 +111,14 @@ static sn_code build_model(cli *c, const char *kind, const char *path) {
   return emit_plan(c, kind, k.plan);
 }
 
+/* Before anything is compiled. */
+static sn_code check_output(cli *c, const char *kind) {
+  const char *out = output_path(c);
+  if (strcmp(kind, "obj")) return sn_file_check(out, c->diags);
+  SN_TRY(sn_file_check(sn_arena_printf(c->arena, "%s.o", out), c->diags));
+  return sn_file_check(sn_arena_printf(c->arena, "%s.h", out), c->diags);
+}
+
 sn_code cli_build(cli *c) {
   const char *path, *kind = cli_get(c, CLI_EMIT, "exe");
   static const char *const kinds[] = {"exe", "obj", "plan", "llvm", "asm", "kernel", "graph"};
@@ -122,8 +130,10 @@ sn_code cli_build(cli *c) {
   if (!strcmp(kind, "spirv"))
     return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0}, "--emit spirv: this build has no Vulkan backend");
   if (!known) return cli_usage_error(c, "--emit %s: exe, obj, plan, llvm, asm, kernel or graph", kind);
-  if (!stat(path, &st) && S_ISDIR(st.st_mode)) return build_folder(c, kind, path);
-  if (strcmp(kind, "exe")) return build_model(c, kind, path);
-  return cli_usage_error(
-      c, "--emit exe packs a trained model: give the folder that `sinter train --out DIR` wrote, found %s", path);
+  bool folder = !stat(path, &st) && S_ISDIR(st.st_mode);
+  if (!folder && !strcmp(kind, "exe"))
+    return cli_usage_error(
+        c, "--emit exe packs a trained model: give the folder that `sinter train --out DIR` wrote, found %s", path);
+  SN_TRY(check_output(c, kind));
+  return folder ? build_folder(c, kind, path) : build_model(c, kind, path);
 }

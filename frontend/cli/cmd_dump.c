@@ -1,42 +1,103 @@
-/* sinter dump, sinter opt: graphs as text after any pass, and kernels, plans and code as text. */
+/* sinter dump, sinter opt: graphs, kernels and plan as text after any pass, and code as text. */
 #include <stdio.h>
 #include <string.h>
 
 #include "frontend/cli/cli.h"
 #include "ir/graph/text.h"
+#include "passes/lower/lower.h"
+
+/* Only the graph of --graph, when there is one. */
+static sn_code keep_graph(cli *c, sn_module *m) {
+  const char *only = cli_get(c, CLI_GRAPH, NULL);
+  sn_func *f = only ? sn_module_find(m, only) : NULL;
+  if (only && !f) return cli_usage_error(c, "--graph %s: no graph of that name", only);
+  for (int i = m->func_count - 1; only && i >= 0; i--)
+    if (m->func[i] != f && m->func[i]->kind == SN_FUNC_GRAPH) sn_module_remove(m, m->func[i]);
+  return SN_OK;
+}
 
 static sn_code print_graphs(cli *c, sn_module *m) {
-  const char *only = cli_get(c, CLI_GRAPH, NULL);
   sn_text t = sn_text_begin(c->arena);
-  if (only) {
-    sn_func *f = sn_module_find(m, only);
-    if (!f) return cli_usage_error(c, "--graph %s: no graph of that name", only);
-    for (int i = m->func_count - 1; i >= 0; i--)
-      if (m->func[i] != f && m->func[i]->kind == SN_FUNC_GRAPH) sn_module_remove(m, m->func[i]);
-  }
+  SN_TRY(keep_graph(c, m));
   sn_module_print(&t, m, (sn_print_opt){.locations = true});
   return cli_print(c, &t);
 }
 
-static sn_code run_passes(cli *c, sn_module *m, const char *stop_after) {
-  sn_compile_opt opt = {.target = cli_get(c, CLI_TARGET, "template"), .backend = c->backend};
-  sn_target target;
+/* ---- --pass ---------------------------------------------------------------------------------------------------- */
+
+/* What comes behind the graphs: each is shown by doing without those after it. */
+typedef struct late_row {
+  const char *name, *without;
+  bool plan; /* shows the plan, else the kernels */
+} late_row;
+
+static const late_row late[] = {{"lower", "simplify,math", false},
+                                {"simplify", "math", false},
+                                {"math", NULL, false},
+                                {"order", "memory", true},
+                                {"memory", NULL, true}};
+enum { LATE = sizeof late / sizeof *late };
+
+static const late_row *late_of(const char *pass) {
+  for (int i = 0; i < LATE; i++)
+    if (!strcmp(late[i].name, pass)) return &late[i];
+  return NULL;
+}
+
+static sn_code unknown_pass(cli *c, const char *pass) {
+  sn_text list = sn_text_begin(c->arena);
+  for (const sn_pass *p = sn_pipeline; p->name; p++) sn_text_add(&list, " %s", p->name);
+  sn_text_add(&list, "; behind the graphs:");
+  for (int i = 0; i < LATE; i++) sn_text_add(&list, " %s", late[i].name);
+  return cli_usage_error(c, "--pass %s: no pass of that name; there are: none%s", pass, list.at);
+}
+
+static sn_code make_env(cli *c, sn_target *target, sn_pass_env *env) {
+  sn_compile_opt opt = {
+      .target = cli_get(c, CLI_TARGET, "template"), .backend = c->backend, .isa = cli_get(c, CLI_ISA, NULL)};
   const sn_backend *backend;
-  SN_TRY(sn_compile_target(&opt, c->diags, &target, &backend));
-  sn_pass_env env = {.arena = c->arena,
-                     .diags = c->diags,
-                     .target = &target,
-                     .disabled = cli_get(c, CLI_DISABLE, NULL),
-                     .fuse = cli_get(c, CLI_FUSE, NULL)};
-  SN_TRY(sn_compile_precision(cli_get(c, CLI_PRECISION, NULL), c->diags, &env.precision));
-  bool known = !strcmp(stop_after, "none");
-  for (const sn_pass *p = sn_pipeline; p->name; p++) known |= !strcmp(p->name, stop_after);
-  if (!known) {
-    sn_text list = sn_text_begin(c->arena);
-    for (const sn_pass *p = sn_pipeline; p->name; p++) sn_text_add(&list, " %s", p->name);
-    return cli_usage_error(c, "--pass %s: no pass of that name; there are: none%s", stop_after, list.at);
+  SN_TRY(sn_compile_target(&opt, c->diags, target, &backend));
+  *env = (sn_pass_env){.arena = c->arena,
+                       .diags = c->diags,
+                       .target = target,
+                       .disabled = cli_get(c, CLI_DISABLE, NULL),
+                       .fuse = cli_get(c, CLI_FUSE, NULL)};
+  SN_TRY(sn_compile_precision(cli_get(c, CLI_PRECISION, NULL), c->diags, &env->precision));
+  return sn_pass_env_check(env);
+}
+
+static sn_code print_late(cli *c, sn_module *m, const late_row *r, sn_pass_env *env) {
+  sn_lowered lowered;
+  sn_text t = sn_text_begin(c->arena);
+  if (r->without && env->disabled)
+    env->disabled = sn_arena_printf(c->arena, "%s,%s", env->disabled, r->without);
+  else if (r->without)
+    env->disabled = r->without;
+  SN_TRY(keep_graph(c, m));
+  SN_TRY(sn_pipeline_run(m, env, NULL, NULL, NULL));
+  SN_TRY(sn_lower(m, env, &lowered));
+  for (int i = 0; !r->plan && i < lowered.kernel_count; i++) {
+    sn_kernel_print(&t, lowered.kernel[i]);
+    sn_text_char(&t, '\n');
   }
-  return strcmp(stop_after, "none") ? sn_pipeline_run(m, &env, stop_after, NULL, NULL) : SN_OK;
+  if (!r->plan) return cli_print(c, &t);
+  lowered.plan->model = lowered.plan->settings = "";
+  lowered.plan->target = sn_arena_printf(c->arena, "%s %s", env->target->name, env->target->features);
+  sn_plan_print(&t, lowered.plan, false);
+  return cli_print(c, &t);
+}
+
+/* The program as it is after a pass: graphs, kernels or a plan. */
+static sn_code print_after(cli *c, sn_module *m, const char *pass) {
+  sn_target target;
+  sn_pass_env env;
+  SN_TRY(make_env(c, &target, &env));
+  if (late_of(pass)) return print_late(c, m, late_of(pass), &env);
+  bool known = !strcmp(pass, "none");
+  for (const sn_pass *p = sn_pipeline; p->name; p++) known |= !strcmp(p->name, pass);
+  if (!known) return unknown_pass(c, pass);
+  if (strcmp(pass, "none")) SN_TRY(sn_pipeline_run(m, &env, pass, NULL, NULL));
+  return print_graphs(c, m);
 }
 
 /* kernel, plan, llvm, asm of the compiled graphs */
@@ -66,12 +127,12 @@ sn_code cli_dump(cli *c) {
   cli_source s;
   SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
   SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, NULL), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
-  if (!strcmp(what, "graph")) {
-    SN_TRY(run_passes(c, s.module, cli_get(c, CLI_PASS, "none")));
-    return print_graphs(c, s.module);
-  }
+  if (!strcmp(what, "graph")) return print_after(c, s.module, cli_get(c, CLI_PASS, "none"));
   if (strcmp(what, "kernel") && strcmp(what, "plan") && strcmp(what, "llvm") && strcmp(what, "asm"))
     return cli_usage_error(c, "--emit %s: graph, kernel, plan, llvm or asm", what);
+  if (cli_has(c, CLI_PASS))
+    return cli_usage_error(
+        c, "--pass and --emit %s: --pass lower, simplify, math, order and memory show kernels and plan", what);
   sn_text t = sn_text_begin(c->arena);
   SN_TRY(cli_emit_text(c, &s, what, &t));
   return cli_print(c, &t);
@@ -103,8 +164,7 @@ static sn_code opt_plan(cli *c, const char *path, const char *text, size_t bytes
 static sn_code opt_graphs(cli *c, const char *path) {
   cli_source s;
   SN_TRY(cli_load(c, path, NULL, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
-  SN_TRY(run_passes(c, s.module, cli_get(c, CLI_PASS, "fuse")));
-  return print_graphs(c, s.module);
+  return print_after(c, s.module, cli_get(c, CLI_PASS, "fuse"));
 }
 
 sn_code cli_opt(cli *c) {

@@ -186,7 +186,8 @@ sn_code cli_explain(cli *c) {
   r = (report){.plan = compiled.plan, .dims = dims, .edited = compiled.edited};
   SN_TRY(cli_graph(c, r.plan, &r.graph));
   SN_TRY(sn_plan_peak_bytes(r.plan, r.graph, dims, &peak));
-  if (cli_has(c, CLI_HTML)) return write_html(c, &compiled, &r, peak);
+  if (cli_has(c, CLI_HTML)) SN_TRY(write_html(c, &compiled, &r, peak));
+  if (cli_has(c, CLI_HTML) && !cli_has(c, CLI_JSON)) return SN_OK;
   sn_text t = sn_text_begin(c->arena);
   if (cli_has(c, CLI_JSON))
     json_report(&t, &r, peak);

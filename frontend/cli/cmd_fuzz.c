@@ -1,9 +1,11 @@
 /* sinter fuzz graph: random graphs on a target against the interpreter; what fails is reduced and written to files.
  * sinter reduce: the same reduction for a graph of the user's. */
+#include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/faults/fuzz.h"
@@ -173,11 +175,21 @@ static const char *scratch_cache(cli *c) {
   return dir;
 }
 
+/* Failures are written when they come: before, it is known that they can be. */
+static sn_code check_failures(cli *c) {
+  struct stat st;
+  const char *dir = cli_get(c, CLI_FAILURES, ".");
+  int reason = stat(dir, &st) ? errno : !S_ISDIR(st.st_mode) ? ENOTDIR : access(dir, W_OK | X_OK) ? errno : 0;
+  if (!reason) return SN_OK;
+  return cli_usage_error(c, "--failures takes a folder that can be written, found %s: %s", dir, strerror(reason));
+}
+
 sn_code cli_fuzz(cli *c) {
   const char *what, *passes[40];
   int64_t seed, failed = 0;
   SN_TRY(cli_word(c, "what to fuzz: graph", &what));
   if (strcmp(what, "graph")) return cli_usage_error(c, "sinter fuzz %s: there is graph", what);
+  SN_TRY(check_failures(c));
   sn_fuzz_opt opt = {.target = cli_get(c, CLI_TARGET, SN_HAVE_LLVM ? "cpu" : "template"),
                      .disabled = cli_get(c, CLI_DISABLE, NULL),
                      .cache_dir = scratch_cache(c),

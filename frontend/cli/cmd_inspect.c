@@ -1,8 +1,10 @@
 /* sinter inspect: what a file is and what it holds. The kind is told by content, not by name. */
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "backends/cache.h"
 #include "frontend/cli/cli.h"
@@ -10,6 +12,7 @@
 #include "ir/graph/text.h"
 #include "runtime/io/checkpoint.h"
 #include "runtime/io/dir.h"
+#include "runtime/io/file.h"
 #include "runtime/io/npy.h"
 #include "runtime/io/payload.h"
 #include "runtime/io/recipe.h"
@@ -141,11 +144,30 @@ static sn_code inspect_graph(file *f) {
   return SN_OK;
 }
 
+/* A curve or a ladder. */
+static sn_code inspect_chart(file *f) {
+  kind(f, "chart");
+  sn_text_add(&f->out, f->json ? ", \"holds\": \"SVG\"}\n" : "  SVG, for a browser\n");
+  return SN_OK;
+}
+
+/* The empty file that a run holds locked while it writes its folder. */
+static sn_code inspect_lock(file *f) {
+  kind(f, "lock of a run");
+  sn_text_add(&f->out, f->json ? ", \"holds\": \"nothing\"}\n" : "  empty; a run that writes the folder holds it\n");
+  return SN_OK;
+}
+
+static bool is_lock(const file *f) {
+  const char *slash = strrchr(f->path, '/');
+  return !f->bytes && !strcmp(slash ? slash + 1 : f->path, ".lock");
+}
+
 static sn_code unknown_kind(const file *f) {
   return sn_fail(
       f->c->diags, SN_ERR_INPUT, (sn_loc){.file = f->path},
       "unknown kind of file: expected .safetensors, .npy, a plan, a checkpoint, a graph, kernel or plan text, an "
-      "executable of a model, a cache entry or a file of a run folder");
+      "executable of a model, a cache entry, a chart or a file of a run folder");
 }
 
 static void close_payload(void *what) { sn_payload_close(what); }
@@ -285,6 +307,8 @@ static sn_code inspect_file(file *f) {
     return inspect_executable(f);
   if (f->bytes > 9 && f->data[8] == '{') return inspect_safetensors(f);
   if (memchr(f->data, 0, f->bytes)) return unknown_kind(f);
+  if (is_lock(f)) return inspect_lock(f);
+  if (starts(f, "<svg") || (starts(f, "<?xml") && strstr(f->data, "<svg"))) return inspect_chart(f);
   if (starts(f, "{")) return inspect_json(f);
   if (cli_text_begins(f->data, "plan")) return inspect_plan(f, true);
   if (cli_text_begins(f->data, "kernel")) return inspect_kernels(f);
@@ -308,9 +332,60 @@ static size_t folder_bytes(const char *path, int depth) {
   return bytes;
 }
 
+static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+static int is_checkpoint(const struct dirent *e) {
+  size_t n = strlen(e->d_name);
+  return n > 5 && !strncmp(e->d_name, "step-", 5) && !strcmp(e->d_name + n - 5, ".ckpt");
+}
+
+/* A checkpoint of the folder: its step, or that it is damaged. */
+static void list_checkpoint(file *f, const char *name, bool first) {
+  file one = *f;
+  sn_checkpoint_info i;
+  sn_diags *quiet = sn_diags_scratch();
+  one.path = sn_arena_printf(f->c->arena, "%s/%s", f->path, name);
+  bool whole = quiet && !sn_file_read(one.path, SIZE_MAX / 4, quiet, &one.data, &one.bytes);
+  char *image = whole ? one.data : NULL;
+  whole = whole && !sn_checkpoint_read_info(f->c->arena, quiet, one.path, one.data, one.bytes, &i);
+  if (f->json) {
+    sn_text_add(&f->out, "%s{\"file\": ", first ? "" : ", ");
+    sn_json_quote(&f->out, name);
+    sn_text_add(&f->out, ", \"step\": %s}", whole ? sn_arena_printf(f->c->arena, "%lld", (long long)i.step) : "null");
+  } else if (whole) {
+    sn_text_add(&f->out, "  %s: step %lld, model %s: %s\n", name, (long long)i.step, i.model, i.settings);
+  } else {
+    sn_text_add(&f->out, "  %s: damaged\n", name);
+  }
+  free(image);
+  sn_diags_destroy(quiet);
+}
+
+/* A folder of checkpoints. -> false: it holds none */
+static bool inspect_checkpoints(file *f) {
+  struct dirent **entry;
+  int count = scandir(f->path, &entry, is_checkpoint, by_name);
+  if (count > 0) {
+    f->bytes = folder_bytes(f->path, 0);
+    kind(f, "checkpoints of a run");
+    if (f->json) sn_text_add(&f->out, ", \"checkpoints\": [");
+    for (int i = 0; i < count; i++) list_checkpoint(f, entry[i]->d_name, i == 0);
+    if (f->json) sn_text_add(&f->out, "]}\n");
+  }
+  for (int i = 0; i < count; i++) free(entry[i]);
+  if (count >= 0) free(entry);
+  return count > 0;
+}
+
 static sn_code inspect_folder(file *f) {
   sn_dir d = sn_dir_of(f->c->arena, f->path);
   sn_run_settings s;
+  if (access(d.settings, F_OK)) {
+    if (inspect_checkpoints(f)) return SN_OK;
+    (void)sn_fail(f->c->diags, SN_ERR_INPUT, (sn_loc){.file = f->path}, "unknown kind of folder");
+    sn_fail_expected(f->c->diags, "a run folder, with settings.json, or checkpoints, step-*.ckpt");
+    return SN_ERR_INPUT;
+  }
   SN_TRY(cli_read_file(f->c, d.settings, 1 << 20, &f->data, &f->bytes));
   SN_TRY(sn_run_settings_parse(f->c->arena, f->c->diags, d.settings, f->data, f->bytes, &s));
   f->bytes = folder_bytes(f->path, 0);

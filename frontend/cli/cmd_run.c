@@ -85,6 +85,7 @@ static sn_code read_inputs(job *j) {
     if (slot < 0 || j->plan->slot[slot].role == SN_SLOT_OUTPUT)
       return cli_usage_error(c, "--in %s: graph %s has no input, parameter or state of that name", name,
                              j->plan->graph[j->graph].name);
+    if (j->file[slot]) return cli_usage_error(c, "--in %s is given twice: %s and %s", name, j->file[slot], path);
     SN_TRY(cli_read_file(c, path, (size_t)1 << 40, &image, &bytes));
     SN_TRY(sn_npy_read(c->diags, path, image, bytes, &j->array[slot]));
     j->file[slot] = path;

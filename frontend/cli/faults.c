@@ -72,7 +72,11 @@ sn_code cli_case(cli *c, sn_case *out) {
   if (!f) return cli_usage_error(c, "--graph: the model has no graph of that name");
   SN_TRY(cli_dims(c, s.module->types, s.settings, &dims));
   sn_binding *data = SN_ARRAY(c->arena, c->value[CLI_IN].count + 1, sn_binding);
-  for (int i = 0; i < c->value[CLI_IN].count; i++) SN_TRY(read_one(c, f, c->value[CLI_IN].at[i], &data[i]));
+  for (int i = 0; i < c->value[CLI_IN].count; i++) {
+    SN_TRY(read_one(c, f, c->value[CLI_IN].at[i], &data[i]));
+    for (int k = 0; k < i; k++)
+      if (!strcmp(data[k].name, data[i].name)) return cli_usage_error(c, "--in %s is given twice", data[i].name);
+  }
   *out = (sn_case){.file = path, .graph = f->name, .dims = dims, .data = data, .data_count = c->value[CLI_IN].count};
   out->dim_count = sn_types_symbol_count(s.module->types);
   SN_TRY(find_dims(c, out, f, dims));

@@ -228,6 +228,17 @@ sn_code sn_file_commit(sn_file_out *f, sn_diags *diags) {
   return code;
 }
 
+sn_code sn_file_check(const char *path, sn_diags *diags) {
+  struct stat st;
+  sn_file_out *f;
+  bool exists = !stat(path, &st);
+  if (exists && S_ISDIR(st.st_mode)) return cannot(diags, write_code(EISDIR), "write", path, EISDIR);
+  if (exists && !S_ISREG(st.st_mode)) return SN_OK;
+  SN_TRY(sn_file_begin(path, diags, &f));
+  sn_file_abandon(f);
+  return SN_OK;
+}
+
 sn_code sn_file_write_all(const char *path, const void *data, size_t bytes, sn_diags *diags) {
   sn_file_out *f;
   SN_TRY(sn_file_begin(path, diags, &f));

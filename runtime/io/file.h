@@ -42,6 +42,9 @@ SN_MUST sn_code sn_file_commit(sn_file_out *f, sn_diags *diags);
 /* Ends it and leaves the old file, if any. NULL is allowed. */
 void sn_file_abandon(sn_file_out *f);
 
+/* Could a file be written there? Leaves nothing; asks nothing of a device or a fifo.  errors: as sn_file_begin */
+SN_MUST sn_code sn_file_check(const char *path, sn_diags *diags);
+
 /* All of it at once. */
 SN_MUST sn_code sn_file_write_all(const char *path, const void *data, size_t bytes, sn_diags *diags);
 

@@ -156,7 +156,7 @@ expect 3 alone --in x=ints.npy --in targets=targets.npy
 
 # ---- texts fed back ------------------------------------------------------------------------------------------------
 "$SINTER" dump "$mlp" --pass nothing 2>names
-passes=$(sed -n 's/.*there are: //p' names)
+passes=$(sed -n 's/.*there are: \(.*\); behind.*/\1/p' names)
 [ "$(echo "$passes" | wc -w)" -ge 10 ] || die "too few passes: $passes"
 same_text() { # MODEL ARGUMENTS...: printed after each pass, parsed, printed again
   local pass

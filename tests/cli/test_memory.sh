@@ -71,5 +71,6 @@ campaign eval "$SINTER" eval gpt --data text --batch 2 --target "$target"
 campaign distill "$SINTER" distill --teacher gpt $gpt $tiny --out small --force
 campaign inspect "$SINTER" inspect base
 campaign doctor "$SINTER" doctor
+mkdir failures
 campaign fuzz "$SINTER" fuzz graph --seed 3 -n 2 --target "$target" --failures failures
 exit 0

@@ -37,7 +37,8 @@ expect 1 "$SINTER" explain "$gpt" --target template --html /nowhere/page.html
 # ---- dump after every pass: each parses back, the next pass gives the same from it -----------------------------------
 
 expect 2 "$SINTER" dump "$gpt" --pass nothing
-passes=$(grep -o 'there are:.*' stderr | cut -d: -f2)
+cp stderr names
+passes=$(sed -n 's/.*there are: \(.*\); behind.*/\1/p' names)
 [ "$(echo $passes | wc -w)" -ge 12 ] || die "passes: $passes"
 for p in $passes; do
   expect 0 "$SINTER" dump "$gpt" $set --graph train --pass "$p"
@@ -45,6 +46,17 @@ for p in $passes; do
   expect 0 "$SINTER" opt "$p.sn" --pass none
   cmp -s stdout "$p.sn" || die "the dump after $p does not read back as it is"
 done
+# behind the graphs: kernels, and the plan
+for p in $(sed -n 's/.*behind the graphs: //p' names); do
+  expect 0 "$SINTER" dump "$gpt" $set --graph eval --pass "$p"
+  mv stdout "$p.text"
+  expect 0 "$SINTER" opt "$p.text"
+done
+grep -q ' = tanh \| = exp ' simplify.text || die "kernels without the pass math have no elementary functions"
+! grep -q ' = tanh \| = exp ' math.text || die "kernels after the pass math have elementary functions"
+[ "$(grep -c '=' lower.text)" -gt "$(grep -c '=' simplify.text)" ] || die "the pass simplify changes no kernel"
+! cmp -s order.text memory.text || die "the pass memory changes no plan"
+expect 2 "$SINTER" dump "$gpt" --graph eval --pass math --emit plan
 
 # ---- traces ------------------------------------------------------------------------------------------------------------
 
@@ -82,6 +94,9 @@ inspects run "run folder"
 inspects run/model.safetensors "safetensors"
 inspects run/graph.sn "graph text"
 inspects "$(ls run/checkpoints/*.ckpt | tail -n 1)" "checkpoint"
+inspects run/checkpoints "checkpoints of a run"
+inspects run/loss.svg "chart"
+inspects run/.lock "lock of a run"
 inspects run/tokenizer.json "tokenizer"
 inspects run/settings.json "settings of a run"
 inspects run/run.json "options of a run"
