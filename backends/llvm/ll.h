@@ -71,6 +71,7 @@ ll_v ll_load_invariant(ll *g, ll_t t, ll_v p, int align);
 void ll_store(ll *g, ll_v v, ll_v p, int align);
 void ll_store_around(ll *g, ll_v v, ll_v p, int align); /* the caches */
 void ll_prefetch(ll *g, ll_v p, bool write);
+void ll_prefetch_l2(ll *g, ll_v p); /* into the second level cache */
 /* The signature of masked intrinsics differs between LLVM versions; these hide it. p: pointer, ptrs: vector of
  * pointers. */
 ll_v ll_masked_load(ll *g, ll_t t, ll_v p, int align, ll_v mask, ll_v pass);

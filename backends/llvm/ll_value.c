@@ -41,6 +41,10 @@ void ll_prefetch(ll *g, ll_v p, bool write) {
   ll_call(g, "llvm.prefetch", 1, &g->ptr, 4, (ll_v[]){p, ll_i32(g, write), ll_i32(g, 3), ll_i32(g, 1)});
 }
 
+void ll_prefetch_l2(ll *g, ll_v p) {
+  ll_call(g, "llvm.prefetch", 1, &g->ptr, 4, (ll_v[]){p, ll_i32(g, 0), ll_i32(g, 2), ll_i32(g, 1)});
+}
+
 /* LLVM 22 moved the alignment of masked intrinsics from an operand to an attribute of the pointer. at: position of the
  * pointer */
 static ll_v masked(ll *g, const char *name, const ll_t *over, int n, const ll_v *a, int at, int align) {

@@ -150,6 +150,10 @@ bool cg_moves_along(const sn_kernel *k, sn_kv iv, int64_t step, sn_kv off, sn_kv
   return advances(&(stepping){.k = k, .iv = iv, .step = step}, off, stride, 1);
 }
 
+bool cg_gains(const sn_kernel *k, sn_kv v, sn_kv e, int64_t *gain) {
+  return gains(&(stepping){.k = k, .iv = v, .step = 1}, e, gain);
+}
+
 /* the window moves along k by its stride, and its limit along k shrinks with the loop variable */
 static bool sweeps(const stepping *s, const sn_kins *x, bool k_rows, int per) {
   int64_t n;

@@ -5,6 +5,7 @@
  *   mma_slide.c    the same of windows that slide along a loop
  *   mma_blocks.c   macro tile -> calls of microkernels
  *   mma_ahead.c    prefetches of what comes after
+ *   mma_next.c     prefetches of what the next stretch of k or the next instance multiplies
  *   mma_kernels.c  microkernels
  *   mma_tiles.c    products of bf16 on AMX tiles      mma_pack.c  their operands      mma_amx.c  their microkernel */
 #ifndef SN_BACKENDS_LLVM_MMA_H
@@ -27,6 +28,7 @@ typedef struct cg_uk_key {
   int beta;              /* adds to C, else writes it */
   int any_k;             /* k may be 0 or no multiple of 4 */
   int fetch;             /* b comes from far: panels of it are prefetched */
+  int next, next_turns;  /* see cg_next */
   int pairs;             /* bf16 pairs of k: products of two terms */
   int amx;               /* rows and vectors count tiles */
   int64_t lda, ldb, ldc; /* elements; 0: run-time argument */
@@ -71,6 +73,7 @@ typedef struct cg_product {
   cg_operand a, b;
   cg_mat pa, pb, d;         /* as microkernels read them; d: the accumulator */
   int64_t a_panel, b_panel; /* elements from one panel to the next, a panel being what a microkernel reads; 0: none */
+  cg_mat next_a, next_b;    /* where p: what is needed next, mma_next.c */
   sn_elem elem, elem_a, elem_b; /* accumulator, operands as microkernels read them */
   int m, n;
   bool ta, beta, any_k;
@@ -90,6 +93,7 @@ typedef struct cg_product {
 bool cg_is_product_loop(const cg *c, const cg_step *s); /* a loop over k that is one product */
 /* does off gain `stride` for every 1 of the loop variable? */
 bool cg_moves_along(const sn_kernel *k, sn_kv iv, int64_t step, sn_kv off, sn_kv stride);
+bool cg_gains(const sn_kernel *k, sn_kv v, sn_kv e, int64_t *gain); /* does e gain the same for every 1 of v? */
 /* mma_operand.c */
 cg_operand cg_operand_of(cg *c, sn_kv v, bool k_rows);
 cg_mat cg_window_mat(cg *c, const sn_kins *x);
@@ -117,6 +121,14 @@ void cg_zero(const cg_product *p, ll_v from, ll_v to); /* rows [from, to) of the
 void cg_look_ahead(cg *c, const cg_step *next, int rows, int cols, cg_ahead *out);
 void cg_look_at_store(cg *c, sn_kv store, cg_ahead *out); /* that receives the product itself */
 void cg_prefetch_ahead(cg *c, const cg_ahead *a, ll_v row, int rows, int col, int columns);
+/* mma_next.c: lines that the microkernel of a block asks for: with every four steps `at_once` (0: none), `ld` bytes
+ * from one to the next; the next four steps go on below them, or, after `turns` such groups, beside the first */
+typedef struct cg_next {
+  int at_once, turns; /* turns 1: always below */
+  ll_v from, ld;
+} cg_next;
+void cg_look_at_next_rows(cg_product *p); /* sets next_a where that helps */
+cg_next cg_next_of(const cg_product *p, int rows, int col, int columns, ll_v row);
 /* mma_kernels.c */
 ll_v cg_microkernel(cg *c, cg_uk_key key);
 /* mma_tiles.c */

@@ -31,6 +31,8 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   key.ta = p->ta, key.beta = p->beta, key.any_k = p->any_k, key.pairs = p->pairs;
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
   cg_prefetch_ahead(c, p->ahead, row, rows, ch.col, ch.vectors * g->lanes);
+  cg_next next = cg_next_of(p, rows, ch.col, ch.vectors * g->lanes, row);
+  key.next = next.at_once, key.next_turns = next.turns;
   ll_v fn = cg_microkernel(c, key);
   int64_t a_bytes = bytes_of(p->elem_a), b_bytes = p->pairs ? 4 : bytes_of(p->elem_b); /* pairs of bf16 */
   ll_v a = ll_mul(g, first_of_a(p, row), ll_i(g, a_bytes));
@@ -42,8 +44,10 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
       p->k,
       p->pa.ld,
       p->pb.ld,
-      p->d.ld};
-  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 7, "");
+      p->d.ld,
+      next.at_once ? next.from : LLVMGetPoison(g->ptr),
+      next.at_once ? next.ld : LLVMGetPoison(g->i64)};
+  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 9, "");
 }
 
 static void row_blocks(const cg_product *p, int rows, chunk ch, ll_v lo, ll_v hi, bool guard) {

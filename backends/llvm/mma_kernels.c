@@ -6,12 +6,13 @@
 
 #include "backends/llvm/mma.h"
 
-enum { UNROLL = 4, GROUP = 3, PREFETCH_BYTES = 1024 };
+enum { UNROLL = 4, GROUP = 3, PREFETCH_BYTES = 1024, LINE = 64 };
 
 typedef struct micro {
   cg *c;
   const cg_uk_key *key;
   ll_v a, b, d, lda, ldb, ldc; /* strides in bytes */
+  ll_v next, next_ld;          /* lines to be asked for; bytes from one to the next */
   int pointers;                /* to a: one per GROUP rows when its row stride is not known */
   ll_t vector;                 /* of the accumulator */
   bool odd;                    /* the step being emitted has one k of a pair only */
@@ -90,6 +91,17 @@ static ll_v a_scalar(const micro *u, ll_v p) {
   return LLVMBuildZExt(g->b, ll_load(g, g->i16, p, 2), g->i32, "");
 }
 
+/* k: multiple of four */
+static void fetch_next(const micro *u, ll_v k) {
+  ll *g = &u->c->g;
+  int n = u->key->next, turns = u->key->next_turns;
+  ll_v four = LLVMBuildLShr(g->b, k, ll_i(g, 2), ""), turn = LLVMBuildURem(g->b, four, ll_i(g, turns), "");
+  ll_v beside = ll_mul(g, LLVMBuildUDiv(g->b, four, ll_i(g, turns), ""), ll_i(g, LINE));
+  ll_v below = ll_mul(g, turns > 1 ? turn : ll_mul(g, four, ll_i(g, n)), u->next_ld);
+  ll_v p = ll_gep(g, u->next, turns > 1 ? ll_add(g, below, beside) : below);
+  for (int i = 0; i < n; i++) ll_prefetch_l2(g, ll_gep(g, p, ll_mul(g, u->next_ld, ll_i(g, (int64_t)i * turns))));
+}
+
 static void k_step(const micro *u, const ll_v *a, ll_v row, int at, ll_v *acc) {
   ll *g = &u->c->g;
   const cg_uk_key *key = u->key;
@@ -114,6 +126,7 @@ static void k_loop(const micro *u, ll_v lo, ll_v hi, int unroll, bool guard, ll_
   memcpy(state, l.phi, (size_t)total * sizeof *state);
   ll_v a[LL_LANES], b = state[total - 1];
   memcpy(a, state + n, (size_t)u->pointers * sizeof *a);
+  if (u->key->next && unroll == UNROLL) fetch_next(u, l.iv);
   for (int at = 0; at < unroll; at++) {
     k_step(u, a, b, at, state);
     b = ll_gep(g, b, u->ldb);
@@ -158,14 +171,15 @@ static void body(micro *u, ll_v k) {
 
 static ll_v build(cg *c, const cg_uk_key *key, const char *name) {
   ll *g = &c->g;
-  ll_t args[] = {g->ptr, g->ptr, g->ptr, g->i64, g->i64, g->i64, g->i64};
-  ll_v f = ll_function(g, name, 7, args, true);
+  ll_t args[] = {g->ptr, g->ptr, g->ptr, g->i64, g->i64, g->i64, g->i64, g->ptr, g->i64};
+  ll_v f = ll_function(g, name, 9, args, true);
   ll_v ld[3] = {key->lda ? ll_i(g, key->lda) : LLVMGetParam(f, 4), key->ldb ? ll_i(g, key->ldb) : LLVMGetParam(f, 5),
                 key->ldc ? ll_i(g, key->ldc) : LLVMGetParam(f, 6)};
   micro u = {.c = c, .key = key, .a = LLVMGetParam(f, 0), .b = LLVMGetParam(f, 1), .d = LLVMGetParam(f, 2)};
   u.lda = ll_mul(g, ld[0], ll_i(g, bytes_of(key->pairs ? SN_ELEM_BF16 : key->elem)));
   u.ldb = ll_mul(g, ld[1], ll_i(g, bytes_of(key->pairs ? SN_ELEM_BF16 : key->elem_b)));
   u.ldc = ll_mul(g, ld[2], ll_i(g, bytes_of(key->elem)));
+  u.next = LLVMGetParam(f, 7), u.next_ld = LLVMGetParam(f, 8);
   u.pointers = grouped(key) ? (key->rows + GROUP - 1) / GROUP : 1;
   u.vector = ll_vec(g, cg_reg(c, (sn_elem)key->elem));
   body(&u, LLVMGetParam(f, 3));

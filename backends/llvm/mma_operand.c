@@ -206,6 +206,15 @@ static void place_b(cg_product *p, const piece *k) {
   if (p->pairs && k->k0) p->pb.p = ll_gep(g, p->pb.p, ll_mul(g, k->k0, p->pb.ld)); /* rows hold pairs of k */
 }
 
+/* what will be copied for the next stretch; after the last one, the first: the next instance may begin there */
+static void look_at_next(cg_product *p, const cg_product *whole, const piece *k) {
+  ll *g = &p->c->g;
+  ll_v next = ll_add(g, k->k0, ll_i(g, CHUNK));
+  next = ll_select(g, ll_icmp(g, LLVMIntSLT, next, whole->k), next, ll_i(g, 0));
+  if (k->copy_a && p->a.in_place && p->a.mem_k_rows) p->next_a = advanced(p->c, &p->a, next, bytes_of(p->a.elem));
+  if (k->copy_b && p->b.in_place && p->b.mem_k_rows) p->next_b = advanced(p->c, &p->b, next, bytes_of(p->b.elem));
+}
+
 static void emit_piece(cg_product *p, const piece *k) {
   place_a(p, k);
   place_b(p, k);
@@ -221,6 +230,7 @@ static void emit_chunks(const cg_product *whole, bool copy_a, bool copy_b) {
   piece k = {.copy_a = copy_a, .copy_b = copy_b, .count = p.k, .most = (int)p.k_most};
   k.keep = cg_keeps(&p, NULL);
   if (p.k_most && (p.k_most <= WHOLE || k.keep)) {
+    if (k.keep && !copy_a) cg_look_at_next_rows(&p);
     emit_piece(&p, &k);
   } else {
     if (!p.beta) cg_zero(&p, ll_i(g, 0), p.keep_rows && p.valid ? p.valid : ll_i(g, p.m));
@@ -229,6 +239,7 @@ static void emit_chunks(const cg_product *whole, bool copy_a, bool copy_b) {
     p.beta = p.any_k = true;
     k.k0 = l.iv, k.most = CHUNK, k.keep = false;
     p.k = k.count = ll_imin(g, ll_i(g, CHUNK), ll_sub(g, whole->k, l.iv));
+    look_at_next(&p, whole, &k);
     emit_piece(&p, &k);
     ll_loop_end(g, &l, NULL);
   }
