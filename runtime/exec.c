@@ -168,6 +168,7 @@ sn_code sn_exec(sn_runtime *r, sn_store *s, const sn_bound *b, sn_diags *diags) 
   for (int i = 0; i < x.count; i++) set_args(&x, i);
   for (int i = 0; i < x.count; i++) r->task[i] = task_of(&x, i);
   sn_cpu_job job = {.threads = r->threads,
+                    .share = r->share,
                     .task_count = x.count,
                     .task = r->task,
                     .workspace = r->workspace,

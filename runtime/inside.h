@@ -55,6 +55,7 @@ struct sn_runtime {
   int64_t pool_bytes;
   void *workspace;         /* threads * workspace_bytes */
   int64_t workspace_bytes; /* per thread, a multiple of SN_RT_ALIGN */
+  sn_cpu_share *share;     /* threads of them */
   sn_stage *stage;         /* per slot */
   int64_t stage_bytes;     /* sum over slots */
   void **data;             /* per slot: its storage in the current run */

@@ -48,6 +48,8 @@ static sn_code create_workspace(sn_runtime *r, sn_diags *diags) {
     return sn_fail(diags, SN_ERR_LIMIT, NOWHERE, "a kernel asks for %" PRId64 " bytes of workspace", most);
   r->workspace_bytes = (most + SN_RT_ALIGN - 1) / SN_RT_ALIGN * SN_RT_ALIGN + SN_RT_SLACK;
   r->workspace = sn_rt_alloc(r->workspace_bytes * r->threads);
+  r->share = sn_rt_alloc((int64_t)sizeof *r->share * r->threads);
+  if (!r->share) return no_memory(diags);
   return r->workspace ? SN_OK : sn_rt_no_memory(diags, "the workspace of kernels", r->workspace_bytes * r->threads);
 }
 
@@ -97,6 +99,7 @@ void sn_runtime_destroy(sn_runtime *r) {
   free(r->dims);
   sn_block_free(r->pool);
   sn_block_free(r->workspace);
+  sn_block_free(r->share);
   free(r->arg);
   free(r->task);
   free(r->parent);

@@ -171,27 +171,40 @@ static bool uses_tiles(const cg *c) {
   return false;
 }
 
+/* The workspace begins with a mark of the instance where the last call of a launch ended. */
+enum { MARK = 64 };
+
+static ll_v mark_of(ll *g, ll_v instance) { return ll_add(g, instance, ll_i(g, 1)); } /* neither 0 nor -1 */
+
+/* Does this call begin elsewhere than where the last one ended? What that one kept is then of no use. */
+static ll_v begins_anew(cg *c, ll_v f) {
+  ll *g = &c->g;
+  return ll_icmp(g, LLVMIntNE, ll_load(g, g->i64, LLVMGetParam(f, 1), 8), mark_of(g, LLVMGetParam(f, 2)));
+}
+
 static void emit_function(cg *c) {
   ll *g = &c->g;
   ll_t args[] = {g->ptr, g->ptr, g->i64, g->i64};
   ll_v f = ll_function(g, CG_ENTRY, 4, args, false);
-  c->ws = LLVMGetParam(f, 1);
+  c->ws = ll_gep(g, LLVMGetParam(f, 1), ll_i(g, MARK));
   load_params(c, LLVMGetParam(f, 0));
   c->kept = ll_gep(g, c->ws, ll_i(g, 0)); /* behind everything else: its offset is known at the end */
   bool tiles = uses_tiles(c);
   if (tiles) cg_amx_begin(c);
   ll_loop l;
+  ll_v fresh = begins_anew(c, f);
   ll_loop_begin(g, &l, LLVMGetParam(f, 2), LLVMGetParam(f, 3), ll_i(g, 1), 0, NULL, true);
-  c->first = ll_icmp(g, LLVMIntEQ, l.iv, LLVMGetParam(f, 2));
+  c->first = ll_and(g, fresh, ll_icmp(g, LLVMIntEQ, l.iv, LLVMGetParam(f, 2)));
   split_instance(c, l.iv);
   cg_slides_begin(c);
   emit_block(c, 0);
   ll_loop_end(g, &l, NULL);
   if (tiles) cg_amx_end(c);
   cg_stream_end(c);
+  if (c->kept_bytes) ll_store(g, mark_of(g, LLVMGetParam(f, 3)), LLVMGetParam(f, 1), 8);
   LLVMBuildRetVoid(g->b);
   LLVMSetOperand(c->kept, 1, ll_i(g, c->ws_bytes));
-  c->ws_bytes += c->kept_bytes;
+  c->ws_bytes += c->kept_bytes + MARK;
 }
 
 static void place_locals(cg *c) {

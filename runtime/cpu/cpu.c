@@ -1,4 +1,6 @@
-/* OpenMP executor: one parallel region per run, static chunks, barriers only between tasks that need one.
+/* OpenMP executor: one parallel region per run, barriers only between tasks that need one. A task is cut into units; a
+ * thread begins with its share of them, half of what is left at a time, and then takes from the shares of others: a
+ * thread that the system held up is helped, and nobody pays for it otherwise.
  * source: shared measurements of CPU.md section 7: one region with barriers costs a third of a region per kernel. */
 #include "runtime/cpu/cpu.h"
 
@@ -49,7 +51,7 @@ static unsigned mode_flushing(unsigned mode) {
 #endif
 }
 
-/* ---- one thread's walk -------------------------------------------------------------------------- */
+/* ---- parts of a task ---------------------------------------------------------------------------- */
 
 static double now_ns(void) {
   struct timespec t;
@@ -60,37 +62,98 @@ static double now_ns(void) {
 /* First instance of thread i of n; no overflow for count < 2^62 and n < 2^15. */
 static int64_t chunk_start(int64_t count, int i, int n) { return count / n * i + count % n * i / n; }
 
-static void run_part(const sn_cpu_job *job, const sn_cpu_task *t, int thread, int64_t lo, int64_t hi) {
-  if (lo >= hi) return;
+typedef struct worker {
+  sn_cpu_job *job;
+  int thread, threads;
+  unsigned mode;  /* the caller's floating-point mode */
+  uint64_t epoch; /* of shares: counts the shared tasks so far, the same in every worker */
+  bool ran;       /* anything of the current task */
+} worker;
+
+static void *workspace_of(const worker *w) { return w->job->workspace + w->thread * w->job->workspace_bytes; }
+
+static void run_part(worker *w, const sn_cpu_task *t, int64_t lo, int64_t hi) {
+  w->ran = true;
   if (t->kind == SN_CPU_LAUNCH)
-    t->kernel(t->args, job->workspace + thread * job->workspace_bytes, lo, hi);
+    t->kernel(t->args, workspace_of(w), lo, hi);
   else
     memcpy((char *)t->args[0].p + lo, (const char *)t->args[1].p + lo, (size_t)(hi - lo));
 }
 
 static bool is_serial(const sn_cpu_task *t) { return t->serial || t->kind >= SN_CPU_NONE; }
 
-/* Has the thread anything to do in the task? */
-static bool takes_part(const sn_cpu_task *t, int thread, int threads) {
-  if (t->kind == SN_CPU_NONE) return false;
-  if (is_serial(t)) return !thread && (t->kind == SN_CPU_CALL || t->count > 0);
-  return chunk_start(t->count, thread, threads) < chunk_start(t->count, thread + 1, threads);
+/* ---- shares ------------------------------------------------------------------------------------- */
+
+/* UNITS: of a thread; bounds what the last one can wait for. Epochs run from 1 to MOST_EPOCH and again. */
+enum { UNITS = 64, FIELD = 24, MASK = (1 << FIELD) - 1, MOST_EPOCH = 65535 };
+
+typedef struct units {
+  int64_t size, count; /* instances or bytes of one; how many */
+} units;
+
+static units cut(const sn_cpu_task *t, int threads) {
+  int64_t most = (int64_t)threads * UNITS, size = t->count / most + (t->count % most > 0);
+  return (units){size, size ? (t->count + size - 1) / size : 0};
 }
 
-static void run_task(sn_cpu_job *job, int i, int thread, int threads, unsigned mode) {
-  const sn_cpu_task *t = &job->task[i];
-  if (t->kind == SN_CPU_NONE) return;
-  if (t->kind == SN_CPU_CALL) {
-    if (thread) return;
-    mode_set(mode);
-    if (!job->call(job->user, i)) atomic_store(&job->stop, i);
-    mode_set(mode_flushing(mode));
-  } else if (!is_serial(t)) {
-    run_part(job, t, thread, chunk_start(t->count, thread, threads), chunk_start(t->count, thread + 1, threads));
-  } else if (!thread) {
-    run_part(job, t, 0, 0, t->count);
-  }
+static uint64_t pack(uint64_t epoch, int64_t first, int64_t end) {
+  return epoch << 2 * FIELD | (uint64_t)first << FIELD | (uint64_t)end;
 }
+
+/* Takes half of the units that are left in the share of thread `of`, from the front of one's own or from the end of
+ * another's. Who comes first to the share in this task fills it. */
+static bool take(const worker *w, units u, int of, int64_t *lo, int64_t *hi) {
+  _Atomic uint64_t *at = &w->job->share[of].left;
+  uint64_t seen = atomic_load_explicit(at, memory_order_relaxed), rest;
+  int64_t n;
+  do {
+    uint64_t left = seen;
+    if (left >> 2 * FIELD != w->epoch)
+      left = pack(w->epoch, chunk_start(u.count, of, w->threads), chunk_start(u.count, of + 1, w->threads));
+    int64_t first = (int64_t)(left >> FIELD & MASK), end = (int64_t)(left & MASK);
+    n = (end - first + 1) / 2;
+    bool own = of == w->thread;
+    *lo = own ? first : end - n, *hi = own ? first + n : end;
+    rest = own ? pack(w->epoch, *hi, end) : pack(w->epoch, first, *lo);
+  } while (rest != seen &&
+           !atomic_compare_exchange_weak_explicit(at, &seen, rest, memory_order_relaxed, memory_order_relaxed));
+  return n > 0;
+}
+
+/* Between two barriers. */
+static void run_shared(worker *w, const sn_cpu_task *t) {
+  units u = cut(t, w->threads);
+  int64_t lo, hi;
+  w->epoch = w->epoch % MOST_EPOCH + 1;
+  for (int i = 0; i < w->threads; i++)
+    while (take(w, u, (w->thread + i) % w->threads, &lo, &hi))
+      run_part(w, t, lo * u.size, hi * u.size < t->count ? hi * u.size : t->count);
+}
+
+static void run_call(worker *w, int i) {
+  sn_cpu_job *job = w->job;
+  w->ran = true;
+  mode_set(w->mode);
+  if (!job->call(job->user, i)) atomic_store(&job->stop, i);
+  mode_set(mode_flushing(w->mode));
+}
+
+static void run_task(worker *w, int i) {
+  const sn_cpu_task *t = &w->job->task[i];
+  w->ran = false;
+  if (t->kind == SN_CPU_NONE || (is_serial(t) && w->thread)) return;
+  if (t->kind == SN_CPU_CALL) {
+    run_call(w, i);
+    return;
+  }
+  *(int64_t *)workspace_of(w) = 0;
+  if (!is_serial(t))
+    run_shared(w, t);
+  else if (t->count > 0)
+    run_part(w, t, 0, t->count);
+}
+
+/* ---- one thread's walk -------------------------------------------------------------------------- */
 
 /* Two tasks of the first thread need no barrier between them, unless the earlier one may stop the job. */
 static bool needs_barrier(const sn_cpu_job *job, int i) {
@@ -99,39 +162,41 @@ static bool needs_barrier(const sn_cpu_job *job, int i) {
   return !(is_serial(&job->task[i]) && is_serial(&job->task[i + 1]));
 }
 
+static void wait_for_others(worker *w) {
+  if (w->threads > 1) sn_barrier_wait(&w->job->barrier);
+}
+
 /* The task after i, the same for every thread. Results of task i are complete. */
-static int task_after(sn_cpu_job *job, int i, int thread, int threads) {
+static int task_after(worker *w, int i) {
+  sn_cpu_job *job = w->job;
   if (!job->task[i].branches) return i + 1;
-  if (!thread) atomic_store(&job->at, job->next(job->user, i));
-  if (threads > 1) sn_barrier_wait(&job->barrier);
+  if (!w->thread) atomic_store(&job->at, job->next(job->user, i));
+  wait_for_others(w);
   int next = atomic_load(&job->at);
-  if (threads > 1) sn_barrier_wait(&job->barrier); /* the next decision waits until all have read this one */
+  wait_for_others(w); /* the next decision waits until all have read this one */
   return next;
 }
 
-static void run_traced(sn_cpu_job *job, int i, int thread, int threads, unsigned mode) {
-  if (!job->on_part || !takes_part(&job->task[i], thread, threads)) {
-    run_task(job, i, thread, threads, mode);
-    return;
-  }
-  double start = now_ns();
-  run_task(job, i, thread, threads, mode);
-  job->on_part(job->user, i, thread, start, now_ns());
+static void run_traced(worker *w, int i) {
+  sn_cpu_job *job = w->job;
+  double start = job->on_part ? now_ns() : 0;
+  run_task(w, i);
+  if (job->on_part && w->ran) job->on_part(job->user, i, w->thread, start, now_ns());
 }
 
 static void walk(sn_cpu_job *job, int thread, int threads) {
-  unsigned mode = mode_get();
-  mode_set(mode_flushing(mode));
+  worker w = {.job = job, .thread = thread, .threads = threads, .mode = mode_get()};
+  mode_set(mode_flushing(w.mode));
   double start = 0;
   for (int i = 0; i < job->task_count;) {
     if (job->on_task && !thread) start = now_ns();
-    run_traced(job, i, thread, threads, mode);
-    if (threads > 1 && needs_barrier(job, i)) sn_barrier_wait(&job->barrier);
+    run_traced(&w, i);
+    if (needs_barrier(job, i)) wait_for_others(&w);
     if (job->on_task && !thread) job->on_task(job->user, i, now_ns() - start);
     if (atomic_load_explicit(&job->stop, memory_order_relaxed) <= i) break;
-    i = task_after(job, i, thread, threads);
+    i = task_after(&w, i);
   }
-  mode_set(mode);
+  mode_set(w.mode);
 }
 
 /* ---- public ------------------------------------------------------------------------------------- */
@@ -149,6 +214,7 @@ void sn_cpu_run(sn_cpu_job *job) {
   bool parallel = false;
   for (int i = 0; i < job->task_count; i++) parallel |= !is_serial(&job->task[i]);
   atomic_store(&job->stop, INT_MAX);
+  for (int i = 0; i < job->threads; i++) atomic_store(&job->share[i].left, 0);
 #ifdef _OPENMP
   if (parallel && job->threads > 1) {
 #pragma omp parallel num_threads(job->threads)

@@ -13,12 +13,14 @@ typedef union sn_rt_arg {
   int64_t i;
 } sn_rt_arg; /* an argument of a compiled kernel; the kernel ABI */
 
-/* A compiled kernel: instances lo..hi of its linear grid. ws: workspace of the thread, aligned to 64 bytes. */
+/* A compiled kernel: instances lo..hi of its linear grid. ws: workspace of the thread, aligned to 64 bytes. Its first
+ * eight bytes are 0 before the thread's first call of a launch; in later calls the kernel finds its workspace as it
+ * left it, so that a call which begins where the last one ended may go on with what that one prepared. */
 typedef void (*sn_rt_kernel)(const sn_rt_arg *args, void *ws, int64_t lo, int64_t hi);
 
 typedef enum sn_cpu_kind {
-  SN_CPU_LAUNCH, /* kernel on 0..count, split over the threads */
-  SN_CPU_COPY,   /* count bytes from args[1] to args[0], split over the threads */
+  SN_CPU_LAUNCH, /* kernel on 0..count, shared by the threads */
+  SN_CPU_COPY,   /* count bytes from args[1] to args[0], shared by the threads */
   SN_CPU_NONE,   /* nothing: what follows is decided */
   SN_CPU_CALL,   /* `call` of the job, on the first thread, in the caller's floating-point mode; may stop the job */
 } sn_cpu_kind;
@@ -32,8 +34,15 @@ typedef struct sn_cpu_task {
   int64_t count;         /* LAUNCH: instances; COPY: bytes */
 } sn_cpu_task;
 
+/* Units of a task that a thread has not begun; others take from the end of it. Packed: the epoch, which tells one task
+ * from the next, 16 bits; the first unit and the end, 24 bits each. */
+typedef struct sn_cpu_share {
+  _Alignas(64) _Atomic uint64_t left;
+} sn_cpu_share;
+
 typedef struct sn_cpu_job {
   int threads;
+  sn_cpu_share *share; /* threads of them; private */
   int task_count;
   const sn_cpu_task *task;
   char *workspace;         /* threads * workspace_bytes, aligned to 64 */

@@ -56,13 +56,18 @@ sn_target hx_target(sn_isa isa, bool extras) {
   return t;
 }
 
-void hx_run(const hx_code *c, const sn_kernel *k, const sn_karg *args, bool one_by_one) {
+void hx_run(const hx_code *c, const sn_kernel *k, const sn_karg *args, bool pieces) {
   int64_t n = sn_kernel_instances(k, args);
   unsigned char *ws = c->ws;
   memset(ws, 0xff, (size_t)c->workspace_bytes);
   memset(ws + c->workspace_bytes, 0xa5, GUARD);
-  if (!one_by_one) c->fn(args, ws, 0, n);
-  for (int64_t i = n; one_by_one && i > 0; i--) c->fn(args, ws, i - 1, i);
+  memset(ws, 0, sizeof(int64_t)); /* a launch begins */
+  if (!pieces) c->fn(args, ws, 0, n);
+  for (int64_t hi = n, lo, size = 1; pieces && hi > 0; hi = lo, size = size % 3 + 1) {
+    lo = hi > size ? hi - size : 0;
+    c->fn(args, ws, lo, lo + 1);
+    if (lo + 1 < hi) c->fn(args, ws, lo + 1, hi);
+  }
   for (int i = 0; i < GUARD; i++)
     if (ws[c->workspace_bytes + i] != 0xa5) fail_msg("kernel %s writes beyond its workspace", k->name);
 }

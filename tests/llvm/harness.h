@@ -25,9 +25,9 @@ bool hx_can_run(sn_isa isa);
 /* Facts of a level; with bf16 conversions where the host has them and `extras` is set. */
 sn_target hx_target(sn_isa isa, bool extras);
 
-/* Runs all instances on the workspace filled with NaN: forwards in one call, or one by one from the last to the first.
- */
-void hx_run(const hx_code *c, const sn_kernel *k, const sn_karg *args, bool one_by_one);
+/* Runs all instances on the workspace filled with NaN: forwards in one call, or in pieces of one to three from the last
+ * to the first, of which a call each runs the first instance and the others. */
+void hx_run(const hx_code *c, const sn_kernel *k, const sn_karg *args, bool pieces);
 
 /* One buffer between guard words, 64-byte aligned; filled with 0xff. */
 typedef struct hx_buffer {
@@ -44,8 +44,8 @@ bool hx_buffer_intact(const hx_buffer *b); /* guard words */
 void hx_fill(hx_buffer *b, uint64_t seed, double scale);
 double hx_get(const hx_buffer *b, int64_t i);
 
-/* Runs kernel and interpreter; every output must agree within `tolerance` * (1 + |x|), forwards and backwards with
- * equal bits. `outputs`: which parameters are compared. Sizes in args. */
+/* Runs kernel and interpreter; every output must agree within `tolerance` * (1 + |x|), at once and in pieces with equal
+ * bits. `outputs`: which parameters are compared. Sizes in args. */
 void hx_check(const sn_target *t, const sn_kernel *k, const sn_karg *args, const hx_buffer *buffers, double tolerance);
 
 double hx_now(void); /* seconds */

@@ -1,0 +1,82 @@
+/* Tasks are shared by threads: every unit runs once, one that is held up is helped, and workspaces keep their mark. */
+#include "tests/runtime/support.h"
+
+#include <time.h>
+
+#include "runtime/cpu/cpu.h"
+
+enum { MOST = 1000, THREADS = 4, WORDS = 8 };
+
+static atomic_int ran[MOST];
+static atomic_int done, fresh;
+static int wait_for; /* instance 0 waits until so many others are done; 0: not */
+
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* the mark is 0 in a thread's first call of a launch, else what the call before left */
+static void count_instances(const sn_rt_arg *args, void *ws, int64_t lo, int64_t hi) {
+  int64_t *mark = ws;
+  (void)args;
+  if (!mark[0]) atomic_fetch_add(&fresh, 1), mark[1] = 0;
+  assert_int_equal(mark[0], mark[1]);
+  for (int64_t i = lo; i < hi; i++) {
+    atomic_fetch_add(&ran[i], 1);
+    double end = seconds() + 60;
+    while (!i && atomic_load(&done) < wait_for)
+      if (seconds() > end) fail_msg("nobody helped: %d are done", atomic_load(&done));
+    atomic_fetch_add(&done, 1);
+  }
+  mark[0] = mark[1] = hi + 1;
+}
+
+static void run(int threads, int tasks, int64_t count) {
+  static _Alignas(64) int64_t workspace[THREADS][WORDS];
+  sn_cpu_share share[THREADS] = {0};
+  sn_cpu_task task[3];
+  for (int i = 0; i < tasks; i++)
+    task[i] = (sn_cpu_task){.kind = SN_CPU_LAUNCH, .kernel = count_instances, .count = count};
+  memset(workspace, 0x55, sizeof workspace);
+  memset(ran, 0, sizeof ran);
+  done = fresh = 0;
+  sn_cpu_job job = {.threads = threads,
+                    .share = share,
+                    .task = task,
+                    .task_count = tasks,
+                    .workspace = (char *)workspace,
+                    .workspace_bytes = sizeof workspace[0]};
+  sn_cpu_run(&job);
+}
+
+static void every_instance_runs_once_per_task(void **state) {
+  (void)state;
+  for (int threads = 1; threads <= THREADS; threads++)
+    for (int64_t count = 0; count <= MOST; count += count < 12 ? 1 : 247) {
+      run(threads, 3, count);
+      for (int64_t i = 0; i < MOST; i++) assert_int_equal(ran[i], i < count ? 3 : 0);
+      assert_true(fresh <= 3 * threads && (fresh >= 3 || !count));
+    }
+}
+
+static void a_thread_that_is_held_up_is_helped(void **state) {
+  (void)state;
+#ifdef _OPENMP
+  wait_for = 160 - 40; /* all but the half of its share that it begins with */
+  run(2, 1, 160);
+  wait_for = 0;
+  assert_int_equal(done, 160);
+#else
+  skip();
+#endif
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_instance_runs_once_per_task),
+      cmocka_unit_test(a_thread_that_is_held_up_is_helped),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
