@@ -77,7 +77,7 @@ static sn_code run_passes(const stage_job *j, const char *stop, sn_map *hits, sn
                           sn_module **m) {
   sn_target target;
   const sn_backend *backend;
-  const sn_compile_opt opt = {.target = j->v->target, .isa = j->v->isa};
+  const sn_compile_opt opt = {.target = j->v->target, .backend = j->v->backend, .isa = j->v->isa};
   SN_TRY(sn_case_parse(j->c, arena, diags, m));
   SN_TRY(sn_compile_target(&opt, diags, &target, &backend));
   sn_pass_env env = {
@@ -197,6 +197,7 @@ static void collect(const sn_case *c, const sn_variant *v, int stage, sn_map *hi
   } else {
     sn_variant x = late_variant(v, late_stage, arena);
     const sn_compile_opt opt = {.target = x.target,
+                                .backend = x.backend,
                                 .isa = x.isa,
                                 .fuse = x.fuse,
                                 .disabled = x.disabled,
@@ -246,6 +247,7 @@ static void locate(const sn_case *c, const sn_variant *v, int late_stage, sn_are
 }
 
 static const char *code_name(const sn_variant *v) {
+  if (v->backend) return v->backend->name;
   return !v->target || !strcmp(v->target, "cpu") ? "llvm" : v->target;
 }
 

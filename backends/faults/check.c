@@ -299,7 +299,11 @@ sn_code sn_case_watch(const sn_case *c, const sn_variant *v, const sn_watcher *w
 const char *sn_variant_text(const sn_variant *v, sn_arena *arena) {
   sn_text t = sn_text_begin(arena);
   if (v->source) return "--target ref";
-  sn_text_add(&t, "--target %s --fuse %s", v->target ? v->target : "cpu", v->fuse ? v->fuse : "all");
+  sn_text_add(&t, v->backend_file ? "--backend %s" : "--target %s",
+              v->backend_file ? v->backend_file
+              : v->target     ? v->target
+                              : "cpu");
+  sn_text_add(&t, " --fuse %s", v->fuse ? v->fuse : "all");
   if (v->isa) sn_text_add(&t, " --isa %s", v->isa);
   if (v->disabled) sn_text_add(&t, " --disable %s", v->disabled);
   sn_text_add(&t, " --threads %d", v->threads ? v->threads : 1);

@@ -90,6 +90,7 @@ sn_code cli_variant(cli *c, sn_variant *out) {
   int64_t threads;
   SN_TRY(cli_int(c, CLI_THREADS, 1, 1, 1024, &threads));
   *out = (sn_variant){.backend = c->backend,
+                      .backend_file = cli_get(c, CLI_BACKEND, NULL),
                       .target = cli_get(c, CLI_TARGET, "cpu"),
                       .isa = cli_get(c, CLI_ISA, NULL),
                       .fuse = cli_get(c, CLI_FUSE, NULL),

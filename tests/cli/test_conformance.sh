@@ -21,4 +21,13 @@ planted() { # NAME SED-SCRIPT EXPECTED
 # shellcheck disable=SC2016
 planted add 's/sn_kernel_print(&text, k);/sn_kernel_print(\&text, k); char *at = strstr(text.at, "= add "); if (at) memcpy(at, "= sub ", 6);/' '"graphs": {"run": [0-9]*, "refused": 0, "failed": [1-9]'
 planted refuse 's/^  return true;/  return *why = "no", false;/' '"programs": {"run": 0, "refused": 12, "failed": [1-9]'
+# the same backend is reduced and bisected: the commands that are printed name it
+printf 'sinter 1\ngraph @g {\n  %%1 = input name "x" : f32[4]\n  %%2 = exp %%1 : f32[4]\n  %%3 = add %%1, %%2 : f32[4]\n  %%4 = tanh %%3 : f32[4]\n  output "y" = %%4\n}\n' >"$scratch/sum.sn"
+expect 0 "$SINTER" reduce "$scratch/sum.sn" --backend "$scratch/add.so" -o "$scratch/small.sn"
+grep -q -- "--backend $scratch/add.so" "$scratch/small.sn" || die "the command lacks the backend: $(cat "$scratch/small.sn")"
+command=$(sed -n 's/^.. sinter run /run /p' "$scratch/small.sn")
+# shellcheck disable=SC2086
+expect 6 "$SINTER" $command
+expect 6 "$SINTER" bisect "$scratch/sum.sn" --backend "$scratch/add.so" -o "$scratch/small.sn"
+prints "pass template"
 exit 0
