@@ -17,10 +17,27 @@ torch.manual_seed(1)
 F = torch.nn.functional
 
 
+class Norm(torch.nn.Module):  # LayerNorm without bias, which versions before 2.1 lack
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(WIDTH))
+
+    def forward(self, x):
+        return F.layer_norm(x, (WIDTH,), self.weight)
+
+
+def attention(q, k, v):
+    if hasattr(F, "scaled_dot_product_attention"):  # since version 2.0
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    scores = (q @ k.transpose(-2, -1)) / math.sqrt(q.shape[-1])
+    hidden = torch.ones(q.shape[-2], q.shape[-2], dtype=torch.bool).triu(1)
+    return scores.masked_fill(hidden, -math.inf).softmax(-1) @ v
+
+
 class Block(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        self.ln_1, self.ln_2 = (torch.nn.LayerNorm(WIDTH, bias=False) for _ in range(2))
+        self.ln_1, self.ln_2 = Norm(), Norm()
         self.c_attn = torch.nn.Linear(WIDTH, 3 * WIDTH, bias=False)
         self.c_proj = torch.nn.Linear(WIDTH, WIDTH, bias=False)
         self.c_fc = torch.nn.Linear(WIDTH, 4 * WIDTH, bias=False)
@@ -29,7 +46,7 @@ class Block(torch.nn.Module):
     def forward(self, x):
         b, t, _ = x.shape
         q, k, v = self.c_attn(self.ln_1(x)).view(b, t, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = attention(q, k, v)
         x = x + self.c_proj(y.transpose(1, 2).reshape(b, t, WIDTH))
         return x + self.c_out(F.gelu(self.c_fc(self.ln_2(x))))
 
@@ -39,7 +56,7 @@ class GPT(torch.nn.Module):
         super().__init__()
         self.wte, self.wpe = torch.nn.Embedding(VOCAB, WIDTH), torch.nn.Embedding(CONTEXT, WIDTH)
         self.h = torch.nn.ModuleList(Block() for _ in range(LAYERS))
-        self.ln_f = torch.nn.LayerNorm(WIDTH, bias=False)
+        self.ln_f = Norm()
         for p in self.parameters():
             if p.dim() > 1:
                 torch.nn.init.normal_(p, 0, 0.02)
