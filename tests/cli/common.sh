@@ -22,9 +22,11 @@ $(tail -n 20 "$scratch/stderr")"
 says() { grep -qF -- "$1" "$scratch/stderr" || die "stderr lacks \"$1\": $(cat "$scratch/stderr")"; }
 prints() { grep -qF -- "$1" "$scratch/stdout" || die "stdout lacks \"$1\": $(head -c 2000 "$scratch/stdout")"; }
 
-skip_without_cpu() { "$SINTER" doctor | grep -q '^target cpu *yes' || { echo "skipped: this build has no code generator"; exit 77; }; }
+# grep -q that reads all of its input: what writes it must not end early under pipefail.
+finds() { grep "$@" >/dev/null; }
+skip_without_cpu() { "$SINTER" doctor | finds '^target cpu *yes' || { echo "skipped: this build has no code generator"; exit 77; }; }
 # The best target of this build.
-target() { if "$SINTER" doctor | grep -q '^target cpu *yes'; then echo cpu; else echo ref; fi; }
+target() { if "$SINTER" doctor | finds '^target cpu *yes'; then echo cpu; else echo ref; fi; }
 # The same where kernels are needed: the interpreter has none.
 kernel_target() { if [ "$(target)" = cpu ]; then echo cpu; else echo template; fi; }
 

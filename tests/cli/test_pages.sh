@@ -15,10 +15,10 @@ expect 2 "$SINTER" pages
   grep -q "^    $command)" "$scratch/zsh" || die "zsh lacks $command"
   grep -q -- "-a $command " "$scratch/fish" || die "fish lacks $command"
   "$SINTER" "$command" --help | awk '/^  --/ { print substr($1, 3) }' | while read -r option; do
-    sed -n "/^\.SS sinter $command /,/^Examples/p" "$scratch/man" | sed 's/\\-/-/g' | grep -q "fB--$option\\\\fR" || die "man: $command --$option"
-    grep "^    $command) options=" "$scratch/bash" | grep -q -- "--$option " || die "bash: $command --$option"
-    sed -n "/^    $command)/,/;;/p" "$scratch/zsh" | grep -q -- "--$option\[" || die "zsh: $command --$option"
-    grep -- " -l $option " "$scratch/fish" | grep -q "[ ']$command[ ']" || die "fish: $command --$option"
+    sed -n "/^\.SS sinter $command /,/^Examples/p" "$scratch/man" | sed 's/\\-/-/g' | finds "fB--$option\\\\fR" || die "man: $command --$option"
+    grep "^    $command) options=" "$scratch/bash" | finds -- "--$option " || die "bash: $command --$option"
+    sed -n "/^    $command)/,/;;/p" "$scratch/zsh" | finds -- "--$option\[" || die "zsh: $command --$option"
+    grep -- " -l $option " "$scratch/fish" | finds "[ ']$command[ ']" || die "fish: $command --$option"
   done || exit 1
 done || exit 1
 

@@ -7,8 +7,8 @@ cat "$TREE"/ir/base/*.c > "$scratch/text"
 
 expect 0 "$SINTER" train "$gpt" --data "$scratch/text" $small --steps 30 --eval-every 10 --out "$scratch/run" --json
 [ "$(wc -l < "$scratch/stdout")" = 4 ] || die "one JSON line per evaluation and a last one: $(cat "$scratch/stdout")"
-head -n 3 "$scratch/stdout" | grep -q '"step": 10, "train_loss": [0-9.]*, "val_loss": [0-9.]*, "tokens_per_s": ' || die "evaluation line: $(head -n 1 "$scratch/stdout")"
-tail -n 1 "$scratch/stdout" | grep -q '"done": true, "val_loss": [0-9.]*, "seconds": [0-9.]*, "out": ' || die "last line: $(tail -n 1 "$scratch/stdout")"
+head -n 3 "$scratch/stdout" | finds '"step": 10, "train_loss": [0-9.]*, "val_loss": [0-9.]*, "tokens_per_s": ' || die "evaluation line: $(head -n 1 "$scratch/stdout")"
+tail -n 1 "$scratch/stdout" | finds '"done": true, "val_loss": [0-9.]*, "seconds": [0-9.]*, "out": ' || die "last line: $(tail -n 1 "$scratch/stdout")"
 for f in model.safetensors graph.sn settings.json tokenizer.json model.plan checkpoints metrics.jsonl loss.svg; do
   [ -e "$scratch/run/$f" ] || die "$f is missing in the run folder"
 done
