@@ -26,7 +26,7 @@ function(sn_room_files out)
 endfunction()
 
 # What they need beside themselves, as a linker is told.
-set(SN_PRIVATE_LIBS_RT "-lm;-lpthread")
+set(SN_PRIVATE_LIBS_RT "-lm;-lpthread;-ldl")
 if(OpenMP_C_FOUND)
   list(APPEND SN_PRIVATE_LIBS_RT ${OpenMP_C_FLAGS})
 endif()

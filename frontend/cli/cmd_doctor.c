@@ -8,6 +8,7 @@
 #include "backends/cache.h"
 #include "frontend/cli/cli.h"
 #include "runtime/io/json.h"
+#include "runtime/vulkan/vulkan.h"
 
 typedef struct fact {
   const char *name, *value;
@@ -15,11 +16,13 @@ typedef struct fact {
 
 typedef struct facts {
   cli *c;
-  fact at[32];
+  fact at[128];
   int count;
 } facts;
 
-static void add(facts *f, const char *name, const char *value) { f->at[f->count++] = (fact){name, value}; }
+static void add(facts *f, const char *name, const char *value) {
+  if (f->count < (int)(sizeof f->at / sizeof *f->at)) f->at[f->count++] = (fact){name, value};
+}
 
 static const char *memory_text(cli *c) {
   double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
@@ -49,6 +52,53 @@ static void add_cpu(facts *f) {
   sn_diags_destroy(quiet);
 }
 
+/* ---- Vulkan ------------------------------------------------------------------------------------------------------ */
+
+static const char *heaps_text(cli *c, const sn_vulkan_facts *v) {
+  sn_text t = sn_text_begin(c->arena);
+  for (int64_t i = 0; i < v->heap_count; i++)
+    sn_text_add(&t, "%s%s%s", i ? ", " : "", cli_human(c->arena, (double)v->heap_bytes[i], "B"),
+                v->heap_local[i] ? " of the device" : "");
+  return t.at;
+}
+
+/* One device: a line to choose it by, and below it what code may ask for. */
+static void add_device(facts *f, int i, const sn_vulkan_facts *v, bool chosen) {
+  cli *c = f->c;
+  const char *is = v->refused ? sn_arena_printf(c->arena, "; refused: %s", v->refused) : chosen ? "; chosen" : "";
+  add(f, sn_arena_printf(c->arena, "vulkan %d", i),
+      sn_arena_printf(c->arena, "%s (%s), Vulkan %d.%d.%d%s", v->name, v->kind, v->api[0], v->api[1], v->api[2], is));
+  if (!*v->uuid) return;
+  sn_text words = sn_text_begin(c->arena), matrices = sn_text_begin(c->arena);
+  sn_vulkan_facts_print(&words, v);
+  sn_vulkan_matrices_print(&matrices, v);
+  add(f, sn_arena_printf(c->arena, "vulkan %d driver", i), sn_arena_strdup(c->arena, v->driver));
+  add(f, sn_arena_printf(c->arena, "vulkan %d uuid", i), sn_arena_strdup(c->arena, v->uuid));
+  add(f, sn_arena_printf(c->arena, "vulkan %d facts", i), words.at);
+  add(f, sn_arena_printf(c->arena, "vulkan %d matrices", i), matrices.at);
+  add(f, sn_arena_printf(c->arena, "vulkan %d memory", i), heaps_text(c, v));
+}
+
+static void add_vulkan(facts *f) {
+  cli *c = f->c;
+  sn_vulkan_list list;
+  sn_diags *quiet = sn_diags_scratch();
+  if (sn_vulkan_devices(c->arena, quiet, &list)) {
+    const sn_diag *d = quiet->count ? &quiet->at[0] : NULL;
+    const char *why = d ? d->message : "no memory";
+    add(f, "target vulkan",
+        d && d->note ? sn_arena_printf(c->arena, "%s (%s)", why, d->note) : sn_arena_strdup(c->arena, why));
+  } else {
+    add(f, "target vulkan",
+        list.chosen >= 0 ? sn_arena_printf(c->arena, "device %d of %d", list.chosen, list.count)
+                         : "no device that plans can run on");
+    for (int i = 0; i < list.count; i++) add_device(f, i, &list.at[i], i == list.chosen);
+  }
+  sn_diags_destroy(quiet);
+}
+
+/* ---- places ------------------------------------------------------------------------------------------------------ */
+
 static void add_places(facts *f) {
   cli *c = f->c;
   const char *why, *cc = getenv("CC");
@@ -69,7 +119,7 @@ sn_code cli_doctor(cli *c) {
   add(&f, "cores", sn_arena_printf(c->arena, "%ld", sysconf(_SC_NPROCESSORS_ONLN)));
   add(&f, "memory", memory_text(c));
   add_cpu(&f);
-  add(&f, "target vulkan", "not in this build");
+  add_vulkan(&f);
   add(&f, "target template, ref", "yes (kernel and graph interpreter)");
   add_places(&f);
   sn_text t = sn_text_begin(c->arena);

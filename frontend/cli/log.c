@@ -102,12 +102,12 @@ void cli_variables_print(sn_text *out, bool values) {
   for (int i = 0; i < VARIABLES; i++) {
     const variable *v = &variables[i];
     const char *now = values ? getenv(v->name) : NULL;
-    sn_text_add(out, "  %-15s %-9s %s%s%s\n", v->name, v->value, v->help, now ? "; now: " : "", now ? now : "");
+    sn_text_add(out, "  %-18s %-9s %s%s%s\n", v->name, v->value, v->help, now ? "; now: " : "", now ? now : "");
   }
   sn_text_add(out, "words of SN_DEBUG:\n");
   for (int i = 0; i < CLI_DEBUG_COUNT; i++)
-    sn_text_add(out, "    %-13s           %s\n", subjects[i].name, subjects[i].help);
-  sn_text_add(out, "    %-13s           %s\n", "all", "all of these");
+    sn_text_add(out, "    %-16s           %s\n", subjects[i].name, subjects[i].help);
+  sn_text_add(out, "    %-16s           %s\n", "all", "all of these");
 }
 
 void cli_variables_roff(sn_text *out) {

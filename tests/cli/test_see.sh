@@ -159,4 +159,31 @@ expect 0 "$SINTER" help
 prints "SN_DEBUG"
 expect 0 "$SINTER" doctor --json
 prints '"environment": {"SN_LOG": '
+
+# ---- Vulkan devices: listed, chosen, and why there is none ------------------------------------------------------------
+if "$SINTER" doctor | finds '^target vulkan *device'; then
+  expect 0 "$SINTER" doctor
+  prints "; chosen"
+  name=$(sed -n 's/^vulkan 0  *\(.*\) (\(cpu\|discrete\|integrated\|virtual\|other\)), Vulkan .*/\1/p' stdout)
+  uuid=$(sed -n 's/^vulkan 0 uuid *//p' stdout)
+  [ -n "$name" ] && [ -n "$uuid" ] || die "a device without name or uuid"
+  for device in 0 "$name" "${name:1:5}" "$uuid"; do
+    expect 0 env SN_VULKAN_DEVICE="$device" "$SINTER" doctor
+    prints "target vulkan          device 0 of"
+  done
+  for device in 99 nosuch; do
+    expect 0 env SN_VULKAN_DEVICE=$device "$SINTER" doctor
+    prints "there is no device \"$device\""
+  done
+  expect 0 env SN_VULKAN_WITHOUT=subgroup,float16,shared=1024 "$SINTER" doctor
+  prints "subgroup=0 shared=1024"
+  ! finds " float16 " <stdout || die "float16 was taken away and is still there"
+  expect 0 env SN_VULKAN_WITHOUT=float17 "$SINTER" doctor
+  prints '`float17` cannot be taken away'
+  expect 0 env VK_ICD_FILENAMES=/nonexistent VK_DRIVER_FILES=/nonexistent "$SINTER" doctor
+  prints "no Vulkan driver on this machine"
+  prints "install a driver"
+else
+  "$SINTER" doctor | finds '^target vulkan .*install\|^target vulkan *no device' || die "doctor does not say why there is no Vulkan"
+fi
 exit 0

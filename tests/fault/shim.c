@@ -12,6 +12,8 @@
  *   SN_FAULT_LEAKS   file that gets, when the process ends, the blocks that the program itself asked for and did not
  * free: how many, then a line with bytes and return address of each
  *   SN_FAULT_SHOW    set: the calls that led to the memory that is refused are written to stderr
+ *   SN_FAULT_OWN     set: memory that the C library asks for does not count: drivers of devices, which a program loads,
+ *                    end the process when theirs is refused, and nobody knows whom the C library asks for
  *   SN_FAULT_CLOCK   seconds by which the clocks jump at every look, back and forth
  *
  * Memory counts only where the program itself asks for it, or the C library on its behalf: the code generator ends the
@@ -43,7 +45,7 @@
 typedef enum how { ERROR, AGAIN, SHORT, BEFORE, HALF, AFTER } how;
 
 static struct {
-  bool ready, memory, show;
+  bool ready, memory, show, own;
   const char *calls, *path, *count_file, *leaks_file;
   long at, last;
   how how;
@@ -100,6 +102,7 @@ __attribute__((constructor)) static void begin(void) {
   set.count_file = getenv("SN_FAULT_COUNT");
   set.leaks_file = getenv("SN_FAULT_LEAKS");
   set.show = getenv("SN_FAULT_SHOW") != NULL;
+  set.own = getenv("SN_FAULT_OWN") != NULL;
   set.memory = set.calls && !strcmp(set.calls, "memory");
   set.at = number("SN_FAULT_AT");
   set.last = number("SN_FAULT_LAST");
@@ -328,7 +331,7 @@ static void show_place(void) {
 
 static bool memory_fails(const void *caller) {
   if (!set.ready || !set.memory || getpid() != set.owner) return false;
-  if (!within(set.program, caller) && (SANITIZED || !within(set.library, caller))) return false;
+  if (!within(set.program, caller) && (SANITIZED || set.own || !within(set.library, caller))) return false;
   if (!turn()) return false;
   if (set.show) show_place();
   errno = ENOMEM;

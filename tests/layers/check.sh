@@ -17,7 +17,7 @@ allowed() {
     ir/ref) echo "$ir" ;;
     frontend) echo "frontend ir/base ir/types ir/graph ir/ops" ;;
     passes | passes/*) echo "passes passes/graph passes/lower passes/kernel passes/plan $ir" ;;
-    runtime | runtime/*) echo "runtime runtime/cpu runtime/io runtime/loop ir/base ir/types ir/plan" ;;
+    runtime | runtime/*) echo "runtime runtime/cpu runtime/vulkan runtime/io runtime/loop ir/base ir/types ir/plan" ;;
     backends/llvm) echo "backends/llvm backends ir/base ir/types ir/kernel ir/plan" ;;
     backends/template) echo "backends/template backends ir/base ir/types ir/kernel ir/plan ir/ref" ;;
     backends/faults) echo "backends/faults backends $ir passes passes/lower passes/plan runtime runtime/io" ;;
@@ -76,7 +76,10 @@ llvm=$(ls -d /usr/lib/llvm-*/include 2>/dev/null | tail -n 1)
 export llvm
 alone() { printf '#include "%s"\n' "$1" | ${CC:-cc} -std=c17 -D_GNU_SOURCE -DSN_HAVE_LLVM=0 -I. ${llvm:+-I$llvm} -fsyntax-only -x c - 2>/dev/null || echo "$1: does not compile alone"; }
 export -f alone
+volk=$(ls /usr/include/volk.h /usr/include/volk/volk.h 2>/dev/null | head -n 1)
+needs_vulkan='^runtime/vulkan/(api|inside)\.h'
 failed=$(list 'ir/*.h' 'passes/*.h' 'runtime/*.h' 'frontend/*.h' 'backends/*.h' 'host/*.h' | grep -v '^frontend/sinter.h' | { [ -n "$llvm" ] && cat || grep -v '^backends/llvm/'; } |
+  { [ -n "$volk" ] && cat || grep -v -E "$needs_vulkan"; } |
   xargs -P "$(nproc)" -I{} bash -c 'alone {}')
 [ -n "$failed" ] && { echo "$failed"; bad=1; }
 exit $bad
