@@ -1,7 +1,8 @@
 /* SPIR-V modules, word by word: sections, interned types and constants, structured control flow. Equal calls give equal
  * bytes: ids are numbered in the order of emission, so a statement emits one instruction and no argument emits.
- * Numbers of opcodes, capabilities and enumerants are those of the SPIR-V specification 1.6, kept in spv.def.
- * A failure (memory) is sticky; spv_end reports it. */
+ * Numbers of opcodes and enumerants are those of the SPIR-V specification 1.6, kept in spv.def and spv_enum.def;
+ * modules are of version 1.5. What an instruction, built-in or mode needs (capabilities, their extensions) is declared
+ * with it. A failure is sticky; spv_end reports it. */
 #ifndef SN_BACKENDS_SPIRV_SPV_H
 #define SN_BACKENDS_SPIRV_SPV_H
 
@@ -19,6 +20,13 @@ typedef enum spv_opcode {
 #include "backends/spirv/spv.def"
 #undef SPV_OP
 } spv_opcode;
+
+/* Enumerants: SpvCapabilityInt64, SpvStorageClassWorkgroup, SpvMemoryAccessAlignedMask, SpvGLSLstd450Fma, ... */
+enum {
+#define SPV_ENUM(group, name, number, operands) Spv##group##name = number,
+#define SPV_MASK(group, name, number, operands) Spv##group##name##Mask = number,
+#include "backends/spirv/spv_enum.def"
+};
 
 typedef struct spv spv; /* one module under construction; one entry point "main" of compute */
 
@@ -63,22 +71,22 @@ spv_id spv_flag(spv *s, bool value);
 bool spv_is_const(const spv *s, spv_id id, uint64_t *out);
 
 void spv_decorate(spv *s, spv_id id, uint32_t decoration, int count, const uint32_t *literals);
-void spv_name(spv *s, spv_id id, const char *name);         /* nothing without opt.names */
-void spv_line(spv *s, const char *file, int line);          /* of what follows; nothing without opt.names */
-spv_id spv_global(spv *s, uint32_t storage, spv_id type);   /* OpVariable outside of functions, in the interface */
-spv_id spv_builtin(spv *s, uint32_t builtin, spv_id type);  /* its Input variable, one for each built-in */
-spv_id spv_variable(spv *s, spv_id type);                   /* OpVariable of main, storage class Function */
+void spv_name(spv *s, spv_id id, const char *name);        /* nothing without opt.names */
+void spv_line(spv *s, const char *file, int line);         /* of what follows; nothing without opt.names */
+spv_id spv_global(spv *s, uint32_t storage, spv_id type);  /* OpVariable outside of functions, in the interface */
+spv_id spv_builtin(spv *s, uint32_t builtin, spv_id type); /* its Input variable, one for each built-in */
+spv_id spv_variable(spv *s, spv_id type);                  /* OpVariable of main, storage class Function */
 /* The push block: `count` members of 8 bytes each, u64 or two u32 (opt.int64); member i as one value of that type. */
 void spv_push_block(spv *s, int count);
 spv_id spv_push(spv *s, int member);
 
 /* ---- code of main, into the open block --------------------------------------------------------------------------- */
 
-void spv_main(spv *s); /* opens it */
-spv_id spv_new(spv *s); /* an id for a label or a phi to come */
+void spv_main(spv *s);          /* opens it */
+spv_id spv_new(spv *s);         /* an id for a label or a phi to come */
 spv_id spv_block(const spv *s); /* label of the open block; 0: it has ended */
 spv_id spv_op(spv *s, spv_opcode op, spv_id type, int count, const uint32_t *operands); /* -> its result */
-void spv_do(spv *s, spv_opcode op, int count, const uint32_t *operands);               /* no result */
+void spv_do(spv *s, spv_opcode op, int count, const uint32_t *operands);                /* no result */
 spv_id spv_op1(spv *s, spv_opcode op, spv_id type, uint32_t a);
 spv_id spv_op2(spv *s, spv_opcode op, spv_id type, uint32_t a, uint32_t b);
 spv_id spv_op3(spv *s, spv_opcode op, spv_id type, uint32_t a, uint32_t b, uint32_t c);
@@ -86,7 +94,7 @@ spv_id spv_ext(spv *s, uint32_t instruction, spv_id type, int count, const uint3
 
 /* Addresses: a runtime array of `type` behind a u64 (or u32 pair) address, stride bytes apart. */
 spv_id spv_at(spv *s, spv_id address, spv_id type, uint32_t stride, spv_id index); /* -> pointer to element */
-spv_id spv_load(spv *s, spv_id type, spv_id pointer, uint32_t align);  /* align 0: not PhysicalStorageBuffer */
+spv_id spv_load(spv *s, spv_id type, spv_id pointer, uint32_t align); /* align 0: not PhysicalStorageBuffer */
 void spv_store(spv *s, spv_id pointer, spv_id value, uint32_t align);
 /* The same of variables that other invocations see (Workgroup): NonPrivatePointer under the Vulkan memory model. */
 spv_id spv_load_shared(spv *s, spv_id type, spv_id pointer);
@@ -100,8 +108,8 @@ void spv_branch_if(spv *s, spv_id condition, spv_id yes, spv_id no);
 spv_id spv_if(spv *s, spv_id condition);
 void spv_end_if(spv *s, spv_id merge);
 
-/* A loop of a counter of `type` (u32 or u64, compared signed) and of phis, not unrolled by the driver. Between begin and
- * end: the body. spv_loop_carry between begin and body. After the end the phis hold the results. */
+/* A loop of a counter of `type` (u32 or u64, compared signed) and of phis, not unrolled by the driver. Between begin
+ * and end: the body. spv_loop_carry between begin and body. After the end the phis hold the results. */
 typedef struct spv_loop {
   spv_id before, head, body, next, merge, counter, type, step, limit;
   size_t patch; /* where the counter's phi waits for its next value */
@@ -113,8 +121,8 @@ typedef struct spv_carry {
 } spv_carry;
 spv_carry spv_loop_carry(spv *s, const spv_loop *l, spv_id type, spv_id initial);
 void spv_loop_body(spv *s, spv_loop *l, spv_id limit, spv_id step);
-void spv_loop_next(spv *s, spv_loop *l);                         /* after the body: opens the continue block */
-void spv_loop_yield(spv *s, spv_carry carry, spv_id next);       /* between next and end */
+void spv_loop_next(spv *s, spv_loop *l);                   /* after the body: opens the continue block */
+void spv_loop_yield(spv *s, spv_carry carry, spv_id next); /* between next and end */
 void spv_loop_end(spv *s, spv_loop *l);
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */

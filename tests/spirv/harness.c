@@ -1,0 +1,97 @@
+#include "harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The sum of this invocation, of every 64th element. */
+static spv_id sum(spv *s, spv_id x, spv_id invocation) {
+  spv_id word = spv_uint(s, 32);
+  spv_id number = spv_float(s, 32);
+  spv_id zero = spv_f32(s, 0.0f);
+  spv_id two = spv_f32(s, 2.0f);
+  spv_id limit = spv_u32(s, 256);
+  spv_id step = spv_u32(s, 64);
+  spv_loop l = spv_loop_begin(s, word, invocation);
+  spv_carry carry = spv_loop_carry(s, &l, number, zero);
+  spv_loop_body(s, &l, limit, step);
+  spv_line(s, "model.c", 12);
+  spv_id at = spv_at(s, x, number, 4, l.counter);
+  spv_id element = spv_load(s, number, at, 4);
+  const uint32_t operands[] = {element, two, carry.phi};
+  spv_id next = spv_ext(s, SpvGLSLstd450Fma, number, 3, operands);
+  spv_loop_next(s, &l);
+  spv_loop_yield(s, carry, next);
+  spv_loop_end(s, &l);
+  return carry.phi;
+}
+
+static void barrier(spv *s) {
+  spv_id scope = spv_u32(s, SpvScopeWorkgroup);
+  spv_id semantics = spv_u32(s, SpvMemorySemanticsAcquireReleaseMask | SpvMemorySemanticsWorkgroupMemoryMask);
+  const uint32_t operands[] = {scope, scope, semantics};
+  spv_do(s, SpvOpControlBarrier, 3, operands);
+}
+
+module sample(sn_arena *arena, spv_opt opt) {
+  spv *s = spv_begin(arena, opt);
+  spv_id word = spv_uint(s, 32);
+  spv_id number = spv_float(s, 32);
+  spv_id truth = spv_bool(s);
+  spv_id index = spv_builtin(s, SpvBuiltInLocalInvocationIndex, word);
+  spv_id row = spv_array(s, number, 64);
+  spv_id shared = spv_global(s, SpvStorageClassWorkgroup, row);
+  spv_id cell = spv_pointer(s, SpvStorageClassWorkgroup, number);
+  spv_name(s, shared, "row");
+  spv_push_block(s, 2);
+  spv_main(s);
+  spv_id invocation = spv_load(s, word, index, 0);
+  spv_name(s, invocation, "i");
+  spv_id x = spv_push(s, 0);
+  spv_id mine = sum(s, x, invocation);
+  spv_line(s, "model.c", 13);
+  spv_id one = spv_u32(s, 1);
+  spv_id subgroup = spv_u32(s, SpvScopeSubgroup);
+  spv_id other = spv_op3(s, SpvOpGroupNonUniformShuffleXor, number, subgroup, mine, one);
+  spv_id both = spv_op2(s, SpvOpFAdd, number, mine, other);
+  spv_id my_cell = spv_op2(s, SpvOpAccessChain, cell, shared, invocation);
+  spv_store_shared(s, my_cell, both);
+  barrier(s);
+  spv_id zero = spv_u32(s, 0);
+  spv_id first = spv_op2(s, SpvOpIEqual, truth, invocation, zero);
+  spv_id merge = spv_if(s, first);
+  spv_id its_cell = spv_op2(s, SpvOpAccessChain, cell, shared, one);
+  spv_id its = spv_load_shared(s, number, its_cell);
+  spv_id y = spv_push(s, 1);
+  spv_id to = spv_at(s, y, number, 4, zero);
+  spv_store(s, to, its, 4);
+  spv_end_if(s, merge);
+  module m = {0};
+  sn_diags *diags = sn_diags_create();
+  if (spv_end(s, 64, diags, &m.words, &m.count)) fprintf(stderr, "%s", sn_diags_print(diags, arena));
+  sn_diags_destroy(diags);
+  return m;
+}
+
+/* The first word of `command` on PATH? */
+static bool is_there(sn_arena *arena, const char *command) {
+  const char *name = sn_arena_printf(arena, "%.*s", (int)strcspn(command, " "), command);
+  return system(sn_arena_printf(arena, "command -v %s >/dev/null 2>&1", name)) == 0;
+}
+
+const char *tool(sn_arena *arena, const char *command, module m) {
+  if (!is_there(arena, command)) return NULL;
+  char path[] = "/tmp/spirv-XXXXXX";
+  int file = mkstemp(path);
+  size_t bytes = m.count * sizeof *m.words;
+  bool written = file >= 0 && write(file, m.words, bytes) == (ssize_t)bytes;
+  if (file >= 0) close(file);
+  if (!written) return "cannot write to /tmp";
+  char line[512] = "";
+  FILE *p = popen(sn_arena_printf(arena, "%s %s 2>&1", command, path), "r");
+  if (p && !fgets(line, sizeof line, p)) line[0] = 0;
+  if (!p || pclose(p) != 0) strncat(line, " (failed)", sizeof line - strlen(line) - 1);
+  unlink(path);
+  return sn_arena_strdup(arena, line);
+}
