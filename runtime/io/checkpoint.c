@@ -74,9 +74,10 @@ static sn_code save(sn_arena *arena, const char *folder, sn_store *s, const sn_p
     sn_code code = errno == ENOSPC || errno == EDQUOT ? SN_ERR_LIMIT : SN_ERR_FAIL;
     return sn_fail(diags, code, (sn_loc){.file = folder}, "cannot make folder %s: %s", folder, strerror(errno));
   }
+  const sn_text header = sn_checkpoint_header(arena, s, p, info); /* nothing is asked for while the file is open */
   sn_file_out *f;
   SN_TRY(sn_file_begin(path, diags, &f));
-  sn_code code = sn_checkpoint_write(arena, f, s, p, info, diags);
+  sn_code code = sn_checkpoint_write(f, &header, s, p, diags);
   if (code) {
     sn_file_abandon(f);
     return code;

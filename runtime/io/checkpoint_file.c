@@ -107,15 +107,18 @@ static sn_code write_parts(writer *w, const sn_text *header, sn_store *s, const 
   return sn_file_write(w->f, trailer, TRAILER, w->diags);
 }
 
-sn_code sn_checkpoint_write(sn_arena *arena, sn_file_out *f, sn_store *s, const sn_plan *p,
-                            const sn_checkpoint_info *info, sn_diags *diags) {
+sn_text sn_checkpoint_header(sn_arena *arena, sn_store *s, const sn_plan *p, const sn_checkpoint_info *info) {
   sn_text header = sn_text_begin(arena);
   print_run(&header, info, sn_store_tally(s));
   print_tensors(&header, s, p);
+  return header;
+}
+
+sn_code sn_checkpoint_write(sn_file_out *f, const sn_text *header, sn_store *s, const sn_plan *p, sn_diags *diags) {
   writer w = {.f = f, .diags = diags, .hash = XXH3_createState()};
   if (!w.hash) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
   XXH3_128bits_reset(w.hash);
-  sn_code code = write_parts(&w, &header, s, p);
+  sn_code code = write_parts(&w, header, s, p);
   XXH3_freeState(w.hash);
   return code;
 }

@@ -56,7 +56,8 @@ static int write_file(void *arg) {
   }
   *sn_store_tally(w->s) = w->c->tally;
   SN_TRY(sn_file_begin(path_to_write(), w->diags, &f));
-  if (sn_checkpoint_write(w->arena, f, w->s, p, &w->c->info, w->diags)) __builtin_trap();
+  const sn_text header = sn_checkpoint_header(w->arena, w->s, p, &w->c->info);
+  if (sn_checkpoint_write(f, &header, w->s, p, w->diags)) __builtin_trap();
   return sn_file_commit(f, w->diags);
 }
 

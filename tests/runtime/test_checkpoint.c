@@ -1,5 +1,6 @@
 /* Checkpoints: everything comes back; damage at any byte is noticed and the older file taken; other runs are refused.
  */
+#include <dirent.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -262,12 +263,70 @@ static void headers_are_readable(void **state) {
   bench_destroy(&b);
 }
 
+/* ---- memory ------------------------------------------------------------------------------------- */
+
+typedef struct refusing {
+  int left; /* requests that are granted */
+} refusing;
+
+static void *grant(void *user, size_t bytes, size_t align) {
+  refusing *r = user;
+  return r->left-- > 0 ? aligned_alloc(align, (bytes + align - 1) / align * align) : NULL;
+}
+
+static void take_back(void *user, void *at, size_t bytes) {
+  (void)user, (void)bytes;
+  free(at);
+}
+
+static int save_big(void *arg) {
+  bench *b = arg;
+  return sn_checkpoint_save(b->folder, b->s, b->w.plan, &b->run, b->w.diags);
+}
+
+static int files_in(const char *folder) {
+  int n = 0;
+  DIR *d = opendir(folder);
+  for (struct dirent *e; d && (e = readdir(d));) n += e->d_name[0] != '.';
+  if (d) closedir(d);
+  return n;
+}
+
+/* Whichever request is refused, no half of a file is left, nor a file open. */
+static void memory_runs_out_before_the_file_is_begun(void **state) {
+  (void)state;
+  bench b = bench_create();
+  char model[20000];
+  memset(model, 'm', sizeof model);
+  model[sizeof model - 1] = 0;
+  b.run.model = model;
+  sn_code code = SN_ERR_LIMIT;
+  for (int granted = 0; code; granted++) {
+    refusing r = {granted};
+    int next = dup(0);
+    close(next);
+    code = (sn_code)sn_protect_with(&(sn_allocator){grant, take_back, &r}, save_big, &b);
+    assert_true(code == SN_OK || code == SN_ERR_LIMIT);
+    assert_int_equal(files_in(b.folder), code == SN_OK);
+    int now = dup(0);
+    close(now);
+    assert_int_equal(next, now);
+    assert_in_range(granted, 0, 50);
+  }
+  bench_destroy(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_newest_two_are_kept),        cmocka_unit_test(damage_anywhere_means_the_older_one),
-      cmocka_unit_test(other_runs_are_refused),         cmocka_unit_test(other_tensors_are_refused),
-      cmocka_unit_test(a_full_disk_keeps_the_old_ones), cmocka_unit_test(kills_lose_nothing),
+      cmocka_unit_test(the_newest_two_are_kept),
+      cmocka_unit_test(memory_runs_out_before_the_file_is_begun),
+      cmocka_unit_test(damage_anywhere_means_the_older_one),
+      cmocka_unit_test(other_runs_are_refused),
+      cmocka_unit_test(other_tensors_are_refused),
+      cmocka_unit_test(a_full_disk_keeps_the_old_ones),
+      cmocka_unit_test(kills_lose_nothing),
       cmocka_unit_test(headers_are_readable),
+      cmocka_unit_test(memory_runs_out_before_the_file_is_begun),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
