@@ -182,7 +182,8 @@ typedef struct sn_tensor_view {
   size_t bytes;
 } sn_tensor_view;
 
-/* A parameter or state by name. After writing to it call sn_store_changed.   errors: SN_ERR_USAGE no such tensor */
+/* A parameter or state by name, to be read and written until the next run of the store: a run may move it, and a device
+ * has a copy of its own. After writing to it call sn_store_changed.   errors: SN_ERR_USAGE no such tensor */
 SN_MUST sn_code sn_store_tensor(sn_store *s, const char *name, sn_tensor_view *out);
 void sn_store_changed(sn_store *s);
 /* Initial values again for states (moments, caches) whose name matches: `*` any text, `|` or, leading `-` except. */

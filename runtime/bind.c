@@ -304,6 +304,7 @@ sn_code sn_bind_graph(sn_runtime *r, int graph, const int64_t *dims, sn_diags *d
       sn_bound_destroy(b);
       return code;
     }
+    b->id = ++r->bound_count;
     b->next = r->bound;
     r->bound = b;
     drop_oldest(r);

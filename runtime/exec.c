@@ -44,11 +44,14 @@ static bool fail_step(exec *x, sn_code code) {
   return false;
 }
 
+sn_code sn_rt_not_finite(const sn_runtime *r, int graph, sn_diags *diags) {
+  return sn_fail(diags, SN_ERR_NUMERIC, (sn_loc){0}, "graph %s: a value is not finite; no state was written",
+                 graph < 0 ? "prepare" : r->plan->graph[graph].name);
+}
+
 static bool run_check(exec *x, const sn_step *s) {
   if (*(const uint8_t *)x->r->data[s->from]) return true;
-  sn_fail(x->diags, SN_ERR_NUMERIC, (sn_loc){0}, "graph %s: a value is not finite; no state was written",
-          graph_name(x));
-  return fail_step(x, SN_ERR_NUMERIC);
+  return fail_step(x, sn_rt_not_finite(x->r, x->b->graph, x->diags));
 }
 
 /* Exchanges storage, for this run and in the store, and renews the arguments of the steps to come. */

@@ -22,6 +22,7 @@ typedef struct sn_bound_step {
 /* One graph (or the prepare steps: graph -1) under one tuple of dims. */
 typedef struct sn_bound {
   struct sn_bound *next;
+  int64_t id; /* no other binding of the runtime has or had it */
   int graph;
   int64_t *dims;       /* value of each symbol */
   int64_t *bytes;      /* of each slot of the graph and of the persistent ones; 0 for others */
@@ -42,23 +43,29 @@ typedef struct sn_stage { /* storage of an input or output that the caller's mem
   int64_t bytes;
 } sn_stage;
 
+struct sn_device;       /* runtime/device.h */
+struct sn_device_store; /* a device's copies of a store */
+
 struct sn_runtime {
   const sn_plan *plan;
   sn_runtime_opt opt;
   int threads;
   int symbol_count;
-  int *root;            /* per slot: the slot whose storage it shares, itself when its own */
-  sn_extent_rule *rule; /* slot * SN_RANK_MAX + axis, of inputs */
-  sn_image *image;      /* code of the CPU blobs, NULL when there are none */
-  sn_bound *bound;      /* newest first */
-  void *pool;           /* temporaries */
+  struct sn_device *device; /* that runs the plan; NULL: the processor */
+  int *root;                /* per slot: the slot whose storage it shares, itself when its own */
+  sn_extent_rule *rule;     /* slot * SN_RANK_MAX + axis, of inputs */
+  sn_image *image;          /* code of the CPU blobs, NULL when there are none */
+  sn_bound *bound;          /* newest first */
+  int64_t bound_count;      /* made so far */
+  void *pool;               /* temporaries */
   int64_t pool_bytes;
   void *workspace;         /* threads * workspace_bytes */
   int64_t workspace_bytes; /* per thread, a multiple of SN_RT_ALIGN */
   sn_cpu_share *share;     /* threads of them */
   sn_stage *stage;         /* per slot */
   int64_t stage_bytes;     /* sum over slots */
-  void **data;             /* per slot: its storage in the current run */
+  sn_stage *fetched;       /* per slot: what sn_runtime_slot read from the device */
+  void **data;             /* per slot: its storage in the current run; with a device: host memory of ports */
   int64_t *dims;           /* values of the symbols in the current run */
   sn_rt_arg *arg;          /* of the current run */
   int arg_capacity;
@@ -73,15 +80,19 @@ struct sn_runtime {
 struct sn_store {
   sn_runtime *runtime;
   uint64_t seed;
-  int64_t *dims;   /* value of each symbol that sized the states */
-  void **data;     /* per slot: PARAM, STATE, PACKED; NULL for others */
-  int64_t *bytes;  /* per slot, without slack */
-  bool *reference; /* per slot: of another model, see sn_store_set_reference */
+  int64_t *dims; /* value of each symbol that sized the states */
+  void **data;   /* per slot: PARAM, STATE, PACKED; NULL for others. With a device: the host's copies */
+  struct sn_device_store *device; /* the device's; NULL: there is none */
+  unsigned char *newer;           /* per slot: sn_newer */
+  int64_t *bytes;                 /* per slot, without slack */
+  bool *reference;                /* per slot: of another model, see sn_store_set_reference */
   int64_t total_bytes;
   sn_tally tally;
   bool prepared; /* PACKED slots are up to date */
 };
 
+/* A check failed. -> SN_ERR_NUMERIC with its message */
+sn_code sn_rt_not_finite(const sn_runtime *r, int graph, sn_diags *diags);
 /* Zeroed aligned storage with slack; NULL when out of memory. Freed with sn_block_free. */
 void *sn_rt_alloc(int64_t bytes);
 /* The message that it failed for `what`: how much was needed and how much there is. -> SN_ERR_LIMIT */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/device.h"
 #include "runtime/inside.h"
 
 #define NOWHERE ((sn_loc){0})
@@ -58,11 +59,13 @@ static sn_code create_parts(sn_runtime *r, sn_diags *diags) {
   r->root = calloc(slots, sizeof *r->root);
   r->rule = calloc(slots * SN_RANK_MAX, sizeof *r->rule);
   r->stage = calloc(slots, sizeof *r->stage);
+  r->fetched = calloc(slots, sizeof *r->fetched);
   r->data = calloc(slots, sizeof *r->data);
   r->dims = calloc((size_t)r->symbol_count + 1, sizeof *r->dims);
-  if (!r->root || !r->rule || !r->stage || !r->data || !r->dims) return no_memory(diags);
+  if (!r->root || !r->rule || !r->stage || !r->fetched || !r->data || !r->dims) return no_memory(diags);
   SN_TRY(find_roots(r, diags));
   extent_rules(r);
+  if (sn_device_wanted(r->plan)) return sn_device_create(r, diags, &r->device);
   SN_TRY(sn_image_create(r->plan, diags, &r->image));
   return create_workspace(r, diags);
 }
@@ -90,7 +93,10 @@ void sn_runtime_destroy(sn_runtime *r) {
     next = b->next;
     sn_bound_destroy(b);
   }
+  if (r->device) r->device->type->destroy(r->device);
   for (int i = 0; r->stage && i < r->plan->slot_count; i++) sn_block_free(r->stage[i].data);
+  for (int i = 0; r->fetched && i < r->plan->slot_count; i++) sn_block_free(r->fetched[i].data);
+  free(r->fetched);
   sn_image_destroy(r->image);
   free(r->root);
   free(r->rule);
@@ -114,6 +120,21 @@ const sn_plan *sn_runtime_plan(const sn_runtime *r) { return r->plan; }
 const int64_t *sn_runtime_dims(const sn_runtime *r) { return r->dims; }
 
 void *const *sn_runtime_slots(const sn_runtime *r) { return r->data; }
+
+/* Persistent slots have a copy in the store that the host may have changed since: those are read like others. */
+const void *sn_runtime_slot(sn_runtime *r, int slot, sn_diags *diags) {
+  if (!r->device || r->plan->slot[slot].role == SN_SLOT_INPUT) return r->data[slot];
+  sn_stage *st = &r->fetched[slot];
+  int64_t bytes = r->device->type->bytes(r->device, slot);
+  if (bytes < 0) return NULL;
+  if (!st->data || st->bytes < bytes) {
+    void *data = sn_rt_alloc(bytes);
+    if (!data) return NULL;
+    sn_block_free(st->data);
+    *st = (sn_stage){data, bytes};
+  }
+  return r->device->type->read(r->device, slot, st->data, diags) ? NULL : st->data;
+}
 
 /* ---- storage of one run ------------------------------------------------------------------------- */
 
@@ -242,8 +263,8 @@ static sn_code check_state(const run *x, int slot) {
   return SN_ERR_INPUT;
 }
 
-static sn_code grow_pool(const run *x) {
-  sn_runtime *r = x->r;
+static sn_code check_memory(const run *x) {
+  const sn_runtime *r = x->r;
   int64_t limit = r->opt.memory_limit, need = x->b->pool_bytes + x->s->total_bytes + r->stage_bytes;
   if (limit && need > limit) {
     sn_fail(x->diags, SN_ERR_LIMIT, NOWHERE, "graph %s needs more memory than the limit",
@@ -253,6 +274,11 @@ static sn_code grow_pool(const run *x) {
                   x->b->pool_bytes, x->s->total_bytes);
     return SN_ERR_LIMIT;
   }
+  return SN_OK;
+}
+
+static sn_code grow_pool(const run *x) {
+  sn_runtime *r = x->r;
   if (r->pool && r->pool_bytes >= x->b->pool_bytes) return SN_OK;
   void *pool = sn_rt_alloc(x->b->pool_bytes);
   if (!pool) return sn_rt_no_memory(x->diags, "temporaries", x->b->pool_bytes);
@@ -272,6 +298,25 @@ static sn_code place_slots(const run *x) {
   }
   for (int i = 0; i < p->slot_count; i++)
     if (x->r->root[i] != i && sn_bind_uses(&p->slot[i], x->b->graph)) x->r->data[i] = x->r->data[x->r->root[i]];
+  return SN_OK;
+}
+
+/* For a device, which has storage of its own: host memory of inputs, and of outputs that are wanted. */
+static sn_code place_ports(const run *x) {
+  const sn_plan *p = x->r->plan;
+  memset(x->r->data, 0, (size_t)p->slot_count * sizeof *x->r->data);
+  for (int i = 0; i < p->slot_count; i++) {
+    const sn_slot *t = &p->slot[i];
+    if (!sn_bind_uses(t, x->b->graph) || (x->b->graph < 0 && is_port(t))) continue;
+    if (t->role == SN_SLOT_STATE) SN_TRY(check_state(x, i));
+    if (!is_port(t)) continue;
+    const sn_buffer *given = buffer_of(x, i);
+    if (given && given->data) x->r->data[i] = given->data;
+    if (t->role == SN_SLOT_OUTPUT) continue;
+    if (!x->r->data[i]) SN_TRY(stage(x, i, x->b->bytes[i]));
+    if (!x->r->data[i]) x->r->data[i] = x->r->stage[i].data;
+    SN_TRY(load_input(x, i, given));
+  }
   return SN_OK;
 }
 
@@ -324,7 +369,18 @@ static sn_code check_limits(const run *x) {
 
 /* ---- run ---------------------------------------------------------------------------------------- */
 
+static sn_code run_on_device(const run *x) {
+  const sn_device_run in = {x->r, x->s, x->b, x->r->data};
+  SN_TRY(check_memory(x));
+  SN_TRY(place_ports(x));
+  SN_TRY(check_limits(x));
+  x->r->run_count++;
+  return x->r->device->type->run(x->r->device, &in, x->diags);
+}
+
 static sn_code run_bound(const run *x) {
+  if (x->r->device) return run_on_device(x);
+  SN_TRY(check_memory(x));
   SN_TRY(grow_pool(x));
   SN_TRY(place_slots(x));
   SN_TRY(check_limits(x));

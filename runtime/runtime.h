@@ -43,18 +43,26 @@ SN_MUST sn_code sn_runtime_create(const sn_plan *p, const sn_runtime_opt *opt, s
 void sn_runtime_destroy(sn_runtime *r);
 const sn_plan *sn_runtime_plan(const sn_runtime *r);
 int sn_runtime_threads(const sn_runtime *r);
-/* Of the newest run: value of each symbol, and data of every slot (NULL: not of that graph). After SN_ERR_NUMERIC
- * inputs, parameters and states are as they were before the run. Valid until the next run, while the caller's buffers
- * are. */
+/* Of the newest run: value of each symbol, and data of every slot (NULL: not of that graph, or in the memory of a
+ * device). After SN_ERR_NUMERIC inputs, parameters and states are as they were before the run. Valid until the next
+ * run, while the caller's buffers are. */
 const int64_t *sn_runtime_dims(const sn_runtime *r);
 void *const *sn_runtime_slots(const sn_runtime *r);
+/* The same of one slot, wherever it is; a device's is read for it. Valid until it is asked for again. May be called
+ * from on_step.   errors: NULL: not of that graph, or it cannot be read */
+const void *sn_runtime_slot(sn_runtime *r, int slot, sn_diags *diags);
 
 /* A store with initial values: seed and name of a tensor decide its values (the same on every device and build). State
  * extents that depend on symbols (caches of B rows) are allocated for `dims` (NULL: maxima). */
 SN_MUST sn_code sn_store_create(sn_runtime *r, uint64_t seed, const int64_t *dims, sn_diags *diags, sn_store **out);
 void sn_store_destroy(sn_store *s);
-/* Raw row-major data of a parameter or state, in its slot's type. */
+/* Raw row-major data of a parameter or state, in its slot's type, to be read and written until the next run: a device
+ * has its own copy, which is brought here first and renewed afterwards. NULL: no such storage, or it cannot be read. */
 void *sn_store_data(sn_store *s, int slot, int64_t *bytes);
+/* The same to be read only: the device keeps its copy. */
+const void *sn_store_read(sn_store *s, int slot, int64_t *bytes);
+/* Bytes of a parameter or state; 0: none. Moves nothing. */
+int64_t sn_store_bytes(const sn_store *s, int slot);
 /* Parameters of a second model in the same program, read from a store of their own: they are not saved with the first.
  */
 void sn_store_set_reference(sn_store *s, int slot);

@@ -4,6 +4,7 @@
 
 #include "ir/base/memory.h"
 #include "ir/base/rng.h"
+#include "runtime/device.h"
 #include "runtime/inside.h"
 
 /* ---- elements ----------------------------------------------------------------------------------- */
@@ -38,12 +39,13 @@ void sn_rt_fill(void *data, sn_elem elem, int64_t count, double x) {
 
 /* ---- initial values ----------------------------------------------------------------------------- */
 
-static void initialise(const sn_store *s, int slot) {
+static void initialise(sn_store *s, int slot) {
   const sn_slot *t = &s->runtime->plan->slot[slot];
   int64_t count = s->bytes[slot] / (int64_t)sn_elem_bytes(t->type->elem);
   void *data = s->data[slot];
   sn_rng rng = {.seed = s->seed, .stream = sn_stream_of(t->name)};
   memset(data, 0, (size_t)s->bytes[slot]);
+  s->newer[slot] = SN_NEWER_HOST;
   switch (t->init) {
     case SN_INITIAL_NONE: break;
     case SN_INITIAL_FILL:
@@ -95,13 +97,15 @@ sn_code sn_store_create(sn_runtime *r, uint64_t seed, const int64_t *dims, sn_di
   s->data = calloc(slots, sizeof *s->data);
   s->bytes = calloc(slots, sizeof *s->bytes);
   s->reference = calloc(slots, sizeof *s->reference);
+  s->newer = calloc(slots, sizeof *s->newer);
   sn_code code = SN_OK;
-  if (!s->dims || !s->data || !s->bytes || !s->reference)
+  if (!s->dims || !s->data || !s->bytes || !s->reference || !s->newer)
     code = sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
   for (int i = 0; i < r->symbol_count && !code; i++)
     s->dims[i] = dims && dims[i] >= 0 ? dims[i] : sn_dimx_max_value(sn_types_symbol(r->plan->types, i));
   if (!code) code = measure(s, r, diags);
   if (!code) code = allocate(s, diags);
+  if (!code && r->device) code = r->device->type->store_create(r->device, s, diags, &s->device);
   if (code) {
     sn_store_destroy(s);
     return code;
@@ -112,20 +116,38 @@ sn_code sn_store_create(sn_runtime *r, uint64_t seed, const int64_t *dims, sn_di
 
 void sn_store_destroy(sn_store *s) {
   if (!s) return;
+  if (s->device) s->runtime->device->type->store_destroy(s->runtime->device, s->device);
   for (int i = 0; s->data && i < s->runtime->plan->slot_count; i++) sn_block_free(s->data[i]);
   free(s->dims);
   free(s->data);
   free(s->bytes);
   free(s->reference);
+  free(s->newer);
   free(s);
 }
 
 /* ---- access ------------------------------------------------------------------------------------- */
 
-void *sn_store_data(sn_store *s, int slot, int64_t *bytes) {
+int64_t sn_store_bytes(const sn_store *s, int slot) {
   bool there = slot >= 0 && slot < s->runtime->plan->slot_count && s->data[slot];
+  return there ? s->bytes[slot] : 0;
+}
+
+const void *sn_store_read(sn_store *s, int slot, int64_t *bytes) {
+  bool there = slot >= 0 && slot < s->runtime->plan->slot_count && s->data[slot];
+  if (there && s->newer[slot] == SN_NEWER_DEVICE) {
+    struct sn_device *d = s->runtime->device;
+    there = d->type->pull(d, s, slot, NULL) == SN_OK;
+    if (there) s->newer[slot] = SN_NEWER_NONE;
+  }
   if (bytes) *bytes = there ? s->bytes[slot] : 0;
   return there ? s->data[slot] : NULL;
+}
+
+void *sn_store_data(sn_store *s, int slot, int64_t *bytes) {
+  if (!sn_store_read(s, slot, bytes)) return NULL;
+  if (s->device) s->newer[slot] = SN_NEWER_HOST;
+  return s->data[slot];
 }
 
 void sn_store_set_reference(sn_store *s, int slot) { s->reference[slot] = true; }

@@ -223,7 +223,7 @@ static void compare(session *x, const sn_oracle *o, sn_checked *out) {
     int64_t bytes;
     if (slot >= 0)
       sn_checked_add(out, x->arena, "state", name, o->values[o->f->update[i].next],
-                     sn_store_data(x->store, slot, &bytes));
+                     sn_store_read(x->store, slot, &bytes));
   }
 }
 

@@ -71,7 +71,7 @@ const char *sn_lacks(sn_code code, const char *text);
 
 /* Sees a run of one thread: once before it, then after each step of the graph. */
 typedef struct sn_watcher {
-  void (*begin)(void *user, const sn_compiled *c, const sn_runtime *r);
+  void (*begin)(void *user, const sn_compiled *c, sn_runtime *r);
   void (*step)(void *user, int step); /* -1: the run has ended well */
   void *user;
 } sn_watcher;

@@ -10,7 +10,7 @@ typedef struct steps {
   sn_arena *arena;
   sn_diags *diags;
   const sn_compiled *k;
-  const sn_runtime *r;
+  sn_runtime *r;
   const sn_func *f; /* the graph of fused nodes */
   int graph;
   sn_tensor **made; /* by value id: as it was found after the step that made it, or as it was given; NULL: not known */
@@ -20,15 +20,16 @@ typedef struct steps {
 
 /* ---- values in slots --------------------------------------------------------------------------------------------- */
 
-static const void *data_of(const steps *s, int slot) { return sn_runtime_slots(s->r)[slot]; }
+static const void *data_of(const steps *s, int slot) { return sn_runtime_slot(s->r, slot, NULL); }
 
 static sn_tensor *capture(steps *s, const sn_type *type, int slot) {
   int64_t extent[SN_RANK_MAX];
   sn_tensor *t;
   for (int i = 0; i < type->rank; i++)
     if (sn_dimx_eval(type->dim[i], s->c->dims, &extent[i])) return NULL;
-  if (!data_of(s, slot) || sn_tensor_create(s->arena, type->elem, type->rank, extent, &t)) return NULL;
-  sn_tensor_load(t, data_of(s, slot));
+  const void *data = data_of(s, slot);
+  if (!data || sn_tensor_create(s->arena, type->elem, type->rank, extent, &t)) return NULL;
+  sn_tensor_load(t, data);
   return t;
 }
 
@@ -191,7 +192,7 @@ static void finish(steps *s) {
 
 /* ---- the run ----------------------------------------------------------------------------------------------------- */
 
-static void begin(void *user, const sn_compiled *k, const sn_runtime *r) {
+static void begin(void *user, const sn_compiled *k, sn_runtime *r) {
   steps *s = user;
   s->k = k, s->r = r;
   s->graph = sn_plan_find_graph(k->plan, s->c->graph);

@@ -228,6 +228,14 @@ static sn_code print_outputs(job *j) {
   return cli_print(j->c, &t);
 }
 
+/* Where they are after a run, and what they are if a device has them. */
+static void read_states(job *j) {
+  int64_t bytes;
+  for (int s = 0; s < j->plan->slot_count; s++)
+    if (j->plan->slot[s].role == SN_SLOT_PARAM || j->plan->slot[s].role == SN_SLOT_STATE)
+      j->data[s] = (void *)sn_store_read(j->store, s, &bytes);
+}
+
 static sn_code run_job(job *j) {
   cli *c = j->c;
   int64_t seed;
@@ -239,6 +247,7 @@ static sn_code run_job(job *j) {
   for (int s = 0; s < j->plan->slot_count; s++) SN_TRY(bind_slot(j, s));
   sn_store_touch(j->store);
   SN_TRY(sn_run(j->runtime, j->store, j->plan->graph[j->graph].name, j->buffer_count, j->buffer, c->diags));
+  read_states(j);
   SN_TRY(write_outputs(j));
   return print_outputs(j);
 }

@@ -197,7 +197,7 @@ static void on_nonfinite(void *user, int64_t step, int count, const sn_buffer *b
   }
   for (int i = 0; i < p->slot_count; i++) {
     if (p->slot[i].role == SN_SLOT_PARAM || p->slot[i].role == SN_SLOT_STATE)
-      data[i] = sn_store_data(t->store, i, &bytes);
+      data[i] = (void *)sn_store_read(t->store, i, &bytes);
     for (int k = 0; k < count && p->slot[i].graph == graph; k++)
       if (!strcmp(p->slot[i].name, buffers[k].name) && p->slot[i].role == SN_SLOT_INPUT) data[i] = buffers[k].data;
   }

@@ -70,6 +70,6 @@ sn_code sn_plan_hash(const sn_plan *p, uint64_t out[2]) {
 
 bool sn_plan_is_native(const sn_plan *p) {
   for (int i = 0; i < p->code_count; i++)
-    if (p->code[i].kind != SN_CODE_CPU) return false;
+    if (p->code[i].kind == SN_CODE_KERNEL_TEXT) return false;
   return p->code_count > 0;
 }

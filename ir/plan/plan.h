@@ -41,12 +41,17 @@ typedef struct sn_code_blob {
   sn_code_kind kind;
   const char *name; /* of the kernel */
   const unsigned char *bytes;
-  int64_t byte_count; /* CPU: position-independent image, entry at `entry` */
-  int64_t entry;
-  int64_t workspace_bytes; /* per thread, 64-byte aligned */
-  const char *features;    /* what the code needs, as sn_target.features */
+  int64_t byte_count; /* CPU: position-independent image, entry at `entry`; SPIRV: words of a module, entry "main" */
+  int64_t entry;      /* SPIRV: invocations of a workgroup */
+  int64_t workspace_bytes; /* per thread, 64-byte aligned; SPIRV: per workgroup */
+  const char *features;    /* what the code needs: CPU as sn_target.features, SPIRV words of runtime/vulkan/facts.h */
   int line;                /* of the text that it was read from; 0: none */
 } sn_code_blob;
+
+/* SPIRV kernels take 8 bytes each as push constants: [0] instances in all, [1] address of the workspace (0: none), then
+ * the arguments in order: the address of a slot, or the value of a size. With more than 14 arguments [2] is the address
+ * of a table of them. An instance is done by one workgroup: it begins with that of its linear number (x + y * count of
+ * x) and goes on in steps of the number of workgroups. */
 
 /* An argument of a launch: a slot or a symbol of the plan. */
 typedef struct sn_plan_arg {
@@ -129,7 +134,7 @@ typedef struct sn_plan {
 int sn_plan_find_graph(const sn_plan *p, const char *name);
 int sn_plan_find_slot(const sn_plan *p, int graph, const char *name);
 
-/* Does all of its code run on a processor without the compiler? */
+/* Does all of its code run without the compiler: on a processor or a GPU? */
 bool sn_plan_is_native(const sn_plan *p);
 
 /* The step behind step i and its blocks. */

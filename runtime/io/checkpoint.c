@@ -173,10 +173,11 @@ static sn_code restore(const resume *r, const sn_checkpoint_file *c, bool write)
   for (int i = 0; i < r->p->slot_count; i++) {
     const sn_slot *slot = &r->p->slot[i];
     if (!sn_store_owns(r->s, i)) continue;
-    int64_t bytes;
-    void *to = sn_store_data(r->s, i, &bytes);
+    int64_t bytes = sn_store_bytes(r->s, i);
+    void *to = write ? sn_store_data(r->s, i, &bytes) : NULL;
     const sn_checkpoint_tensor *t = sn_checkpoint_find(c, slot->name);
-    if (!t || !to || t->elem != slot->type->elem) return differs(r, "a tensor", slot->name, "no such tensor");
+    if (!t || (write && !to) || t->elem != slot->type->elem)
+      return differs(r, "a tensor", slot->name, "no such tensor");
     if (t->bytes != bytes) return differs_int(r, slot->name, bytes, t->bytes);
     if (write && bytes) memcpy(to, t->data, (size_t)bytes);
   }

@@ -67,8 +67,7 @@ static void print_tensors(sn_text *t, sn_store *s, const sn_plan *p) {
   sn_text_add(t, ",\"tensors\":[");
   for (int i = 0; i < p->slot_count; i++) {
     if (!sn_store_owns(s, i)) continue;
-    int64_t bytes;
-    sn_store_data(s, i, &bytes);
+    int64_t bytes = sn_store_bytes(s, i);
     sn_text_add(t, "%s[", separator);
     sn_json_quote(t, p->slot[i].name);
     sn_text_add(t, ",\"%s\",%" PRId64 "]", sn_elem_name(p->slot[i].type->elem), bytes);
@@ -97,7 +96,9 @@ static sn_code write_parts(writer *w, const sn_text *header, sn_store *s, const 
   for (int i = 0; i < p->slot_count; i++) {
     if (!sn_store_owns(s, i)) continue;
     int64_t bytes;
-    const void *data = sn_store_data(s, i, &bytes);
+    const void *data = sn_store_read(s, i, &bytes);
+    if (bytes != sn_store_bytes(s, i))
+      return sn_fail(w->diags, SN_ERR_DEVICE, (sn_loc){0}, "%s cannot be read from the device", p->slot[i].name);
     SN_TRY(put(w, data, bytes));
     SN_TRY(put_padding(w, bytes));
   }

@@ -14,8 +14,8 @@ static const char *shape_text(sn_arena *arena, sn_elem elem, int rank, const int
   return t.at;
 }
 
-/* A parameter of the store; its extents are numbers. */
-static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, sn_diags *diags, sn_tensor_entry *out) {
+/* A parameter of the store, to be written or only read; its extents are numbers. */
+static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, bool write, sn_diags *diags, sn_tensor_entry *out) {
   const sn_slot *t = &p->slot[slot];
   sn_tensor_entry e = {.name = t->name, .elem = t->type->elem, .rank = t->type->rank};
   e.bytes = (int64_t)sn_elem_bytes(e.elem);
@@ -25,7 +25,7 @@ static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, sn_diags *diags
     e.bytes *= e.extent[i];
   }
   int64_t stored;
-  e.data = sn_store_data(s, slot, &stored);
+  e.data = write ? sn_store_data(s, slot, &stored) : sn_store_read(s, slot, &stored);
   if (!e.data || stored < e.bytes)
     return sn_fail(diags, SN_ERR_FAIL, (sn_loc){0}, "parameter %s has no storage", t->name);
   *out = e;
@@ -37,7 +37,8 @@ static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, sn_diags *diags
 static sn_code save(sn_store *s, const sn_plan *p, const char *path, sn_tensor_entry *list, sn_diags *diags) {
   int count = 0;
   for (int i = 0; i < p->slot_count; i++)
-    if (p->slot[i].role == SN_SLOT_PARAM && sn_store_owns(s, i)) SN_TRY(entry_of(s, p, i, diags, &list[count++]));
+    if (p->slot[i].role == SN_SLOT_PARAM && sn_store_owns(s, i))
+      SN_TRY(entry_of(s, p, i, false, diags, &list[count++]));
   const char *const meta[][2] = {{"format", "pt"}, {"model", p->model}, {"settings", p->settings}};
   return sn_safetensors_write(path, count, list, 3, meta, diags);
 }
@@ -149,7 +150,7 @@ static sn_code match_all(const loader *l, const sn_safetensors *f, sn_tensor_ent
   for (int i = 0; i < l->p->slot_count; i++) {
     const char *name;
     if (!is_wanted(l, i, &name)) continue;
-    SN_TRY(entry_of(l->s, l->p, i, l->diags, &want[count]));
+    SN_TRY(entry_of(l->s, l->p, i, true, l->diags, &want[count]));
     want[count].name = name;
     have[count] = bsearch(&want[count], f->tensor, (size_t)f->count, sizeof *f->tensor, by_name);
     if (have[count] && !matches(have[count], &want[count])) return misfit(l, have[count], &want[count]);
@@ -215,7 +216,7 @@ sn_code sn_store_refer(sn_store *s, const sn_plan *p, const char *prefix, const 
     int64_t stored;
     if (!is_wanted(&l, i, &name)) continue;
     sn_store_set_reference(s, i);
-    const void *at = sn_store_data(s, i, &stored);
+    const void *at = sn_store_read(s, i, &stored);
     *out_hash = sn_hash_bytes(at, (size_t)stored, *out_hash);
   }
   sn_arena_destroy(l.arena);

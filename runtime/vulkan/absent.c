@@ -20,3 +20,8 @@ sn_code sn_vulkan_facts_get(sn_diags *diags, sn_vulkan_facts *out) {
   (void)out;
   return absent(diags);
 }
+
+sn_code sn_vulkan_device_create(struct sn_runtime *r, sn_diags *diags, struct sn_device **out) {
+  (void)r, (void)out;
+  return absent(diags);
+}

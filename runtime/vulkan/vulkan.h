@@ -19,6 +19,11 @@ SN_MUST sn_code sn_vulkan_devices(sn_arena *arena, sn_diags *diags, sn_vulkan_li
 /* Facts of the device that plans run on.   errors: as above, and SN_ERR_DEVICE when there is none: why each was refused
  */
 SN_MUST sn_code sn_vulkan_facts_get(sn_diags *diags, sn_vulkan_facts *out);
+struct sn_runtime;
+struct sn_device;
+/* The device of a runtime whose plan holds SPIR-V, with its pipelines made.   owns: device->type->destroy
+ *   errors: as above, and SN_ERR_DEVICE naming what the device lacks; SN_ERR_INPUT no SPIR-V; SN_ERR_LIMIT memory */
+SN_MUST sn_code sn_vulkan_device_create(struct sn_runtime *r, sn_diags *diags, struct sn_device **out);
 /* Was Vulkan found when this was built? */
 bool sn_vulkan_built(void);
 
