@@ -1,6 +1,7 @@
 /* Targets: the facts of generic CPUs, one row per feature level. */
 #include "ir/types/target.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct row {
@@ -43,5 +44,29 @@ sn_target sn_target_cpu(sn_isa isa) {
       .vnni = isa == SN_ISA_AMX,
   };
   strncpy(t.features, r->features, sizeof t.features - 1);
+  return t;
+}
+
+sn_target sn_target_vulkan(const sn_gpu *gpu) {
+  sn_target t = {
+      .name = "vulkan",
+      .lanes = 4,
+      .threads = 1,
+      .l1_bytes = 16 << 10,
+      .l2_bytes = 64 << 10,
+      .l3_bytes = 1 << 20,
+      .bm = 64,
+      .bn = 64,
+      .bq = 32,
+      .bkv = 32,
+      .rows = 1,
+      .cols = 1024,
+      .gpu = *gpu,
+  };
+  if (t.gpu.shared_bytes < 16 << 10) t.gpu.shared_bytes = 16 << 10;
+  if (t.gpu.invocations < 128) t.gpu.invocations = 128;
+  snprintf(t.features, sizeof t.features, "subgroup=%d,shared=%d,threads=%d%s%s%s%s", t.gpu.subgroup, t.gpu.shared_bytes,
+           t.gpu.invocations, t.gpu.float64 ? ",f64" : "", t.gpu.storage16 ? ",16" : "", t.gpu.storage8 ? ",8" : "",
+           t.gpu.keeps_nan ? ",nan" : "");
   return t;
 }

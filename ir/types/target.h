@@ -16,6 +16,15 @@ typedef enum sn_isa {                  /* CPU feature levels, ascending */
                       SN_ISA_AMX,      /* AVX-512 with BF16 and AMX tiles */
 } sn_isa;
 
+typedef struct sn_gpu {   /* facts of a Vulkan device */
+  int subgroup;           /* invocations; 0: no shuffles between them */
+  int shared_bytes;       /* of a workgroup */
+  int invocations;        /* most of a workgroup */
+  bool float64;           /* arithmetic */
+  bool storage8, storage16; /* access to single elements of 1 and 2 bytes */
+  bool keeps_nan;         /* signed zeros, infinities and NaN of f32 can be asked for */
+} sn_gpu;
+
 typedef struct sn_target {
   char name[16];                        /* "cpu", "vulkan", "ref", "template" */
   char features[64];                    /* canonical text of what code generation may use: part of cache keys */
@@ -32,10 +41,13 @@ typedef struct sn_target {
   int scratch_bytes;      /* attend: scratch that one instance may take for the gradients of a head's queries */
   bool packed_b;          /* contract: constant operands are packed ahead of time */
   bool vnni;              /* packed bf16 operands pair rows of K (AMX) */
+  sn_gpu gpu;             /* Vulkan only */
 } sn_target;
 
 /* Facts of a generic CPU of a feature level: what tests and cross compilation use. */
 sn_target sn_target_cpu(sn_isa isa);
+/* Facts of a Vulkan device; numbers that are 0: the least that Vulkan 1.2 promises. */
+sn_target sn_target_vulkan(const sn_gpu *gpu);
 const char *sn_isa_name(sn_isa isa);
 
 #ifdef __GNUC__

@@ -1,0 +1,322 @@
+/* What is decided before emission: who needs a value, and how long; the shape of the workgroup; slots. */
+#include <string.h>
+
+#include "backends/spirv/sg.h"
+
+enum { ROW = 32 }; /* invocations along a row that reduce it; the same on every device, so that sums are too */
+
+static const char *reason(sg *g, sn_kv v, const char *why) {
+  return sn_arena_printf(g->arena, "%s: %s", why, sn_k_text(g->k, v, g->arena));
+}
+
+/* ---- uses and lifetimes ------------------------------------------------------------------------------------------ */
+
+static void use(sg *g, sn_kv v, const sn_kins *user, int j) {
+  if (!v) return;
+  const sn_kins *x = sg_ins(g, v);
+  sg_value *i = &g->value[v];
+  bool local = x->op == SN_K_LOCAL;
+  if (!local && !sg_is_tile(x)) return;
+  i->last = g->position;
+  if (local) return;
+  bool factor = user && user->op == SN_K_MMA && j > 0;
+  if (factor || (user && user->op == SN_K_TRANS))
+    i->staged = true;
+  else
+    i->registers = true;
+}
+
+static void scan(sg *g, const sn_kblock *b);
+
+/* What is defined before a loop and used in it lives to its end. */
+static void extend(sg *g, int from) {
+  for (sn_kv u = 1; u < g->k->ins_count; u++)
+    if (g->value[u].def <= from && g->value[u].last > from) g->value[u].last = g->position;
+}
+
+static void scan_one(sg *g, sn_kv v) {
+  const sn_kins *x = sg_ins(g, v);
+  g->value[v].def = g->value[v].last = ++g->position;
+  for (int j = 0; j < x->count; j++) use(g, x->a[j], x, j);
+  if (x->op != SN_K_FOR && x->op != SN_K_IF) return;
+  int from = g->position, count = x->body[0]->yield_count;
+  for (int j = 0; j < count && x->op == SN_K_FOR; j++)
+    g->value[x->in[j]].def = g->value[x->in[j]].last = g->position;
+  for (int side = 0; side < 2 && x->body[side]; side++) scan(g, x->body[side]);
+  ++g->position;
+  if (x->op == SN_K_FOR) extend(g, from);
+  for (int j = 0; j < count; j++) g->value[x->out[j]].def = g->value[x->out[j]].last = g->position;
+}
+
+static void scan(sg *g, const sn_kblock *b) {
+  for (int j = 0; j < b->count; j++) scan_one(g, b->ins[j]);
+  ++g->position;
+  for (int j = 0; j < b->yield_count; j++) use(g, b->yield[j], NULL, 0);
+}
+
+/* A transposition that only products use is read from the slot of what it turns; any other is read back from there. */
+static void settle_transpositions(sg *g, bool *whole) {
+  for (sn_kv v = g->k->ins_count; --v > 0;) {
+    const sn_kins *x = sg_ins(g, v);
+    sg_value *i = &g->value[v];
+    if (x->op != SN_K_TRANS || !(i->registers || i->staged)) continue;
+    sg_value *s = &g->value[x->a[0]];
+    s->staged = true;
+    if (i->registers || whole[v]) whole[x->a[0]] = true;
+    if (i->registers) continue;
+    i->alias = x->a[0], i->staged = false;
+    if (s->last < i->last) s->last = i->last;
+  }
+}
+
+static bool is_input(const sg *g, sn_kv buffer) {
+  const sn_kins *b = sg_ins(g, buffer);
+  return b->op == SN_K_PARAM && g->k->param[b->i].role == SN_K_IN;
+}
+
+static void settle_loads(sg *g, const bool *whole) {
+  for (sn_kv v = 1; v < g->k->ins_count; v++) {
+    const sn_kins *x = sg_ins(g, v);
+    sg_value *i = &g->value[v];
+    if (x->op == SN_K_GATHER && i->staged) i->registers = true;
+    if (x->op != SN_K_LOAD || !i->staged || i->registers || whole[v] || !is_input(g, x->a[0])) continue;
+    i->walked = (int64_t)x->type.r * x->type.c > SG_WHOLE;
+    if (i->walked) i->staged = false;
+  }
+}
+
+/* Values that are staged through registers. */
+static void settle_registers(sg *g) {
+  for (sn_kv v = 1; v < g->k->ins_count; v++)
+    if (g->value[v].staged && sg_ins(g, v)->op != SN_K_LOAD) g->value[v].registers = true;
+}
+
+/* ---- the workgroup ----------------------------------------------------------------------------------------------- */
+
+static uint32_t power_down(int64_t x) {
+  uint32_t p = 1;
+  while (2 * (int64_t)p <= x) p *= 2;
+  return p;
+}
+
+static bool reduces_rows(const sg *g) {
+  for (sn_kv v = 1; v < g->k->ins_count; v++) {
+    sn_kop op = sg_ins(g, v)->op;
+    bool reduces = op == SN_K_RSUM || op == SN_K_RMAX || op == SN_K_RPROD || op == SN_K_RARGMAX;
+    if (reduces && sg_ins(g, v)->i == 1) return true;
+  }
+  return false;
+}
+
+/* The tile that decides: the largest result of a product, else the largest. */
+static sn_ktype greatest(const sg *g, bool *product) {
+  sn_ktype t = {SN_ELEM_F32, 1, 1};
+  *product = false;
+  for (sn_kv v = 1; v < g->k->ins_count; v++) {
+    const sn_kins *x = sg_ins(g, v);
+    bool mma = x->op == SN_K_MMA;
+    if (!sg_is_tile(x) || !g->value[v].registers || mma < *product) continue;
+    if (mma == *product && (int64_t)x->type.r * x->type.c <= (int64_t)t.r * t.c) continue;
+    t = x->type, *product = mma;
+  }
+  return t;
+}
+
+static void shape_workgroup(sg *g) {
+  bool product;
+  sn_ktype t = greatest(g, &product);
+  int64_t n = (int64_t)t.r * t.c, per = !product ? 8 : n >= 128 * 128 ? 64 : n >= 64 * 64 ? 16 : 8;
+  uint32_t most = (uint32_t)g->t->gpu.invocations < SG_INVOCATIONS ? (uint32_t)g->t->gpu.invocations : SG_INVOCATIONS;
+  uint32_t nt = power_down(n / per), tx = 1;
+  g->S = g->t->gpu.subgroup > 1 ? (uint32_t)g->t->gpu.subgroup : 1;
+  if (nt < 64) nt = 64;
+  if (nt < g->S) nt = g->S;
+  if (nt > most) nt = most;
+  if (product) {
+    while (tx < nt && (int64_t)tx * tx * t.r < (int64_t)nt * t.c) tx *= 2;
+    if (reduces_rows(g) && tx > ROW) tx = ROW;
+  } else {
+    uint32_t ty = power_down(t.r) < nt / ROW ? power_down(t.r) : nt / ROW;
+    tx = nt / ty;
+  }
+  g->TX = tx, g->TY = nt / tx, g->NT = nt;
+}
+
+/* ---- slots ------------------------------------------------------------------------------------------------------- */
+
+static int words_of(sn_elem e) { return sg_is_wide(e) ? 2 : 1; }
+
+static void slot_of_tile(sg *g, sn_kv v) {
+  const sn_kins *x = sg_ins(g, v);
+  sg_value *i = &g->value[v];
+  i->pitch = x->type.c == 1 ? 1 : (uint32_t)x->type.c + 1;
+  i->slot = sg_slot_new(g, (int64_t)x->type.r * i->pitch * words_of(x->type.elem), i->def, i->last);
+}
+
+/* The operand of a product that is walked, 0: it is not; *turned: by transpositions and flags on the way. */
+static sn_kv walked(const sg *g, sn_kv v, bool *turned) {
+  while (g->value[v].alias) v = g->value[v].alias, *turned = !*turned;
+  return g->value[v].walked ? v : 0;
+}
+
+static void slots_of_product(sg *g, sn_kv v) {
+  const sn_kins *x = sg_ins(g, v);
+  sn_ktype ta = sg_ins(g, x->a[1])->type;
+  int depth = x->i & SN_K_TA ? ta.r : ta.c, step = depth < SG_DEPTH ? depth : SG_DEPTH;
+  bool turned[2] = {(x->i & SN_K_TA) != 0, (x->i & SN_K_TB) != 0}, any = false;
+  int64_t words[2] = {1, 1};
+  for (int side = 0; side < 2; side++) {
+    sn_kv w = walked(g, x->a[1 + side], &turned[side]);
+    if (!w) continue;
+    sn_ktype t = sg_ins(g, w)->type;
+    bool rows = side ? !turned[1] : turned[0]; /* k runs over them */
+    words[side] = (rows ? (int64_t)step * (t.c + 1) : (int64_t)t.r * (step + 1)) * words_of(t.elem);
+    any = true;
+  }
+  g->staging[v] = -1;
+  if (!any) return;
+  int def = g->value[v].def;
+  g->staging[v] = sg_slot_new(g, words[0], def, def);
+  sg_slot_new(g, words[1], def, def);
+}
+
+/* Buffers whose accesses must keep their order: an element may be in the hands of different invocations. */
+static bool is_ordered(const sg *g, sn_kv buffer) {
+  sn_ktype t = {0};
+  int stores = 0, loads = 0;
+  bool differ = false;
+  for (sn_kv v = 1; v < g->k->ins_count; v++) {
+    const sn_kins *x = sg_ins(g, v);
+    if (sn_kop_class(x->op) != SN_KCLASS_MEM || x->op == SN_K_LOCAL || x->a[0] != buffer) continue;
+    sn_ktype shape = x->op == SN_K_STORE ? sg_ins(g, x->a[6])->type : x->type;
+    stores += x->op == SN_K_STORE, loads += x->op != SN_K_STORE;
+    differ |= x->op == SN_K_GATHER || (t.r && (t.r != shape.r || t.c != shape.c));
+    t = shape;
+  }
+  return stores > 1 || (stores && loads && differ);
+}
+
+static void slots_of_reductions(sg *g) {
+  int words = 0;
+  uint32_t lanes = g->S;
+  for (sn_kv v = 1; v < g->k->ins_count; v++) {
+    const sn_kins *x = sg_ins(g, v);
+    bool reduces = x->op == SN_K_RSUM || x->op == SN_K_RMAX || x->op == SN_K_RPROD || x->op == SN_K_RARGMAX;
+    if (!reduces || !g->value[v].registers) continue;
+    sn_ktype t = sg_ins(g, x->a[0])->type;
+    sg_axis a = x->i ? sg_axis_of((uint32_t)t.c, g->TX) : sg_axis_of((uint32_t)t.r, g->TY);
+    uint32_t reach = x->i ? a.threads : a.threads * g->TX; /* invocations further away than a subgroup */
+    int need = words_of(t.elem) + (x->op == SN_K_RARGMAX);
+    if (a.threads > 1 && reach > lanes && need > words) words = need;
+  }
+  g->reduce_slot = -1;
+  if (!words) return;
+  for (int i = 0; i < 2; i++) {
+    int slot = sg_slot_new(g, (int64_t)SG_BATCH * (int64_t)g->NT * words, 0, g->position + 1);
+    if (!i) g->reduce_slot = slot;
+  }
+}
+
+static void find_slots(sg *g) {
+  for (sn_kv v = 1; v < g->k->ins_count; v++) {
+    const sn_kins *x = sg_ins(g, v);
+    g->value[v].slot = -1, g->staging[v] = -1;
+    if (x->op == SN_K_LOCAL) {
+      int64_t words = x->i * words_of(x->type.elem);
+      g->value[v].slot = sg_slot_new(g, words, g->value[v].def, g->value[v].last);
+    } else if (x->op == SN_K_PARAM && is_ordered(g, v)) {
+      g->value[v].slot = sg_slot_new(g, 0, 0, g->position + 1);
+    } else if (g->value[v].staged) {
+      slot_of_tile(g, v);
+    }
+    if (x->op == SN_K_MMA) slots_of_product(g, v);
+  }
+  slots_of_reductions(g);
+  sg_slots_place(g);
+}
+
+/* ---- what loops touch -------------------------------------------------------------------------------------------- */
+
+typedef struct touched {
+  uint64_t *read, *written;
+} touched;
+
+static void mark(uint64_t *set, int slot) {
+  if (slot >= 0) set[slot / 64] |= (uint64_t)1 << (slot % 64);
+}
+
+static void touch(sg *g, const sn_kblock *b, touched t);
+
+static void touch_one(sg *g, sn_kv v, touched t) {
+  const sn_kins *x = sg_ins(g, v);
+  bool memory = sn_kop_class(x->op) == SN_KCLASS_MEM && x->op != SN_K_LOCAL;
+  if (memory) mark(x->op == SN_K_STORE ? t.written : t.read, g->value[x->a[0]].slot);
+  if (g->value[v].staged) mark(t.written, g->value[v].slot);
+  for (int j = 0; j < x->count; j++) {
+    sn_kv u = x->a[j];
+    if (!u || !sg_is_tile(sg_ins(g, u))) continue;
+    while (g->value[u].alias) u = g->value[u].alias;
+    if (g->value[u].staged) mark(t.read, g->value[u].slot);
+  }
+  if (sn_kop_class(x->op) == SN_KCLASS_SHAPE && g->reduce_slot >= 0)
+    for (int i = 0; i < 2; i++) mark(t.read, g->reduce_slot + i), mark(t.written, g->reduce_slot + i);
+  if (x->op == SN_K_MMA && g->staging[v] >= 0)
+    for (int i = 0; i < 2; i++) mark(t.read, g->staging[v] + i), mark(t.written, g->staging[v] + i);
+}
+
+static void touch_results(sg *g, const sn_kv *values, int count, touched t) {
+  for (int j = 0; j < count; j++)
+    if (g->value[values[j]].staged) mark(t.written, g->value[values[j]].slot);
+}
+
+static void touch(sg *g, const sn_kblock *b, touched t) {
+  for (int j = 0; j < b->count; j++) {
+    sn_kv v = b->ins[j];
+    const sn_kins *x = sg_ins(g, v);
+    touch_one(g, v, t);
+    if (x->op != SN_K_FOR && x->op != SN_K_IF) continue;
+    touched in = {SN_ARRAY(g->arena, g->words, uint64_t), SN_ARRAY(g->arena, g->words, uint64_t)};
+    int count = x->body[0]->yield_count;
+    if (x->op == SN_K_FOR) touch_results(g, x->in, count, in);
+    for (int side = 0; side < 2 && x->body[side]; side++) touch(g, x->body[side], in);
+    g->loop_read[v] = in.read, g->loop_written[v] = in.written;
+    for (int i = 0; i < g->words; i++) t.read[i] |= in.read[i], t.written[i] |= in.written[i];
+    touch_results(g, x->out, count, t);
+  }
+}
+
+/* ---- what is not supported --------------------------------------------------------------------------------------- */
+
+static const char *refused(sg *g, sn_kv v) {
+  const sn_kins *x = sg_ins(g, v);
+  if (x->op == SN_K_MMA && x->i & SN_K_VNNI) return reason(g, v, "pairs of rows as operands");
+  if (sn_kop_is_elementary(x->op)) return reason(g, v, "an elementary function that was not expanded");
+  if (x->type.elem == SN_ELEM_F64 && !g->t->gpu.float64) return reason(g, v, "the device has no f64");
+  if (!sg_is_tile(x) || !g->value[v].registers) return NULL;
+  sg_axis r = sg_axis_of((uint32_t)x->type.r, g->TY), c = sg_axis_of((uint32_t)x->type.c, g->TX);
+  return r.per * c.per > SG_ELEMENTS ? reason(g, v, "a tile too large for the registers of a workgroup") : NULL;
+}
+
+bool sg_analyse(sg *g) {
+  size_t n = (size_t)g->k->ins_count + 1;
+  g->value = SN_ARRAY(g->arena, n, sg_value);
+  g->tile = SN_ARRAY(g->arena, n, sg_tile);
+  g->index = SN_ARRAY(g->arena, n, spv_id);
+  g->trail = SN_ARRAY(g->arena, n, sn_kv);
+  g->staging = SN_ARRAY(g->arena, n, int);
+  g->loop_read = SN_ARRAY(g->arena, n, uint64_t *);
+  g->loop_written = SN_ARRAY(g->arena, n, uint64_t *);
+  bool *whole = SN_ARRAY(g->arena, n, bool);
+  scan(g, g->k->body);
+  settle_transpositions(g, whole);
+  settle_loads(g, whole);
+  settle_registers(g);
+  shape_workgroup(g);
+  for (sn_kv v = 1; v < g->k->ins_count && !g->why; v++) g->why = refused(g, v);
+  if (g->why) return false;
+  find_slots(g);
+  touched t = {SN_ARRAY(g->arena, g->words, uint64_t), SN_ARRAY(g->arena, g->words, uint64_t)};
+  touch(g, g->k->body, t);
+  if (g->global_words > (1 << 24)) g->why = "more scratch than 64 MiB for a workgroup";
+  return !g->why;
+}

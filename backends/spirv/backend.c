@@ -1,0 +1,174 @@
+/* The backend of Vulkan devices: one kernel -> one SPIR-V module. */
+#include "backends/spirv/spirv_backend.h"
+
+#include <string.h>
+
+#include "backends/spirv/sg.h"
+
+/* ---- entry ------------------------------------------------------------------------------------------------------- */
+
+static spv_id builtin(sg *g, uint32_t which, uint32_t parts) {
+  spv_id word = spv_uint(g->s, 32);
+  spv_id type = parts == 1 ? word : spv_vector(g->s, word, parts);
+  return spv_builtin(g->s, which, type);
+}
+
+static spv_id part(sg *g, spv_id vector, uint32_t i) {
+  spv_id word = spv_uint(g->s, 32);
+  return spv_op2(g->s, SpvOpCompositeExtract, word, vector, i);
+}
+
+typedef struct inputs {
+  spv_id group, groups, lane, subgroup, local;
+} inputs;
+
+static inputs declare(sg *g) {
+  inputs in = {.group = builtin(g, SpvBuiltInWorkgroupId, 3)};
+  in.groups = builtin(g, SpvBuiltInNumWorkgroups, 3);
+  if (g->S == 1) {
+    in.local = builtin(g, SpvBuiltInLocalInvocationIndex, 1);
+    return in;
+  }
+  spv_capability(g->s, SpvCapabilityGroupNonUniform);
+  spv_capability(g->s, SpvCapabilityGroupNonUniformShuffle);
+  in.subgroup = builtin(g, SpvBuiltInSubgroupId, 1);
+  in.lane = builtin(g, SpvBuiltInSubgroupLocalInvocationId, 1);
+  return in;
+}
+
+/* The number of an invocation: subgroups one after another, whatever order the device counts in. */
+static void number_invocations(sg *g, inputs in) {
+  spv_id word = spv_uint(g->s, 32);
+  if (g->S == 1) {
+    g->tid = spv_load(g->s, word, in.local, 0);
+  } else {
+    spv_id subgroup = spv_load(g->s, word, in.subgroup, 0);
+    spv_id lane = spv_load(g->s, word, in.lane, 0);
+    subgroup = sg_mul(g, subgroup, g->S);
+    g->tid = sg_int(g, SpvOpIAdd, subgroup, lane);
+  }
+  g->tx = sg_intc(g, SpvOpBitwiseAnd, g->tid, g->TX - 1);
+  g->ty = sg_intc(g, SpvOpShiftRightLogical, g->tid, (uint32_t)__builtin_ctz(g->TX));
+}
+
+/* The linear number of the workgroup, and how many there are: u64. */
+static spv_id linear_group(sg *g, inputs in, spv_id *count) {
+  spv_id word = spv_uint(g->s, 32), wide = spv_uint(g->s, 64);
+  spv_id three = spv_vector(g->s, word, 3);
+  spv_id id = spv_load(g->s, three, in.group, 0), all = spv_load(g->s, three, in.groups, 0);
+  spv_id p[4];
+  p[0] = part(g, id, 0), p[1] = part(g, id, 1), p[2] = part(g, all, 0), p[3] = part(g, all, 1);
+  for (int i = 0; i < 4; i++) p[i] = spv_op1(g->s, SpvOpUConvert, wide, p[i]);
+  spv_id row = sg_long(g, SpvOpIMul, p[1], p[2]);
+  *count = sg_long(g, SpvOpIMul, p[2], p[3]);
+  return sg_long(g, SpvOpIAdd, row, p[0]);
+}
+
+static void split_instance(sg *g, spv_id instance) {
+  for (int i = g->k->grid_count - 1; i >= 0; i--) {
+    if (i == 0) {
+      g->grid[0] = instance;
+      return;
+    }
+    spv_id extent = sg_index(g, g->k->grid[i]);
+    g->grid[i] = sg_long(g, SpvOpUMod, instance, extent);
+    instance = sg_long(g, SpvOpUDiv, instance, extent);
+  }
+}
+
+/* The instances of this workgroup: one, or where there is a workspace, as many as its share is. */
+static void instances(sg *g, spv_id first, spv_id count) {
+  spv_id total = spv_push(g->s, 0), type = spv_uint(g->s, 64);
+  int mark = g->trail_count;
+  if (!g->global_words) {
+    spv_id there = sg_test(g, SpvOpULessThan, first, total), merge = spv_if(g->s, there);
+    split_instance(g, first);
+    sg_block(g, g->k->body);
+    sg_index_forget(g, mark);
+    spv_end_if(g->s, merge);
+    return;
+  }
+  spv_id base = spv_push(g->s, 1), mine = sg_longc(g, SpvOpIMul, first, 4 * g->global_words);
+  g->workspace = sg_long(g, SpvOpIAdd, base, mine);
+  spv_loop l = spv_loop_begin(g->s, type, first);
+  spv_loop_body(g->s, &l, total, count);
+  for (int i = 0; i < g->words; i++) g->read[i] = g->written[i] = ~(uint64_t)0; /* the instance before */
+  split_instance(g, l.counter);
+  sg_block(g, g->k->body);
+  sg_index_forget(g, mark);
+  spv_loop_next(g->s, &l);
+  spv_loop_end(g->s, &l);
+}
+
+static void write_module(sg *g) {
+  spv_push_block(g->s, 2 + (g->k->param_count > SG_ARGS ? 1 : g->k->param_count));
+  inputs in = declare(g);
+  sg_slots_begin(g);
+  if (g->t->gpu.keeps_nan) {
+    spv_capability(g->s, SpvCapabilitySignedZeroInfNanPreserve);
+    spv_mode(g->s, SpvExecutionModeSignedZeroInfNanPreserve, 32);
+  }
+  spv_main(g->s);
+  spv_id count, first;
+  number_invocations(g, in);
+  first = linear_group(g, in, &count);
+  if (g->k->param_count > SG_ARGS) g->table = spv_push(g->s, 2);
+  instances(g, first, count);
+}
+
+/* ---- the backend ------------------------------------------------------------------------------------------------- */
+
+static bool supports(const sn_target *t, const sn_kernel *k, sn_arena *arena, const char **why) {
+  sg g = {.k = k, .t = t, .arena = arena};
+  bool ok = sg_analyse(&g);
+  *why = g.why;
+  return ok;
+}
+
+static const char *needs(const sg *g) {
+  sn_text t = sn_text_begin(g->arena);
+  sn_text_add(&t, "int64 shared=%lld invocations=%u", (long long)(4 * g->shared_words), g->NT);
+  if (g->S > 1) sn_text_add(&t, " subgroup=%u shuffle", g->S);
+  if (g->t->gpu.storage16) sn_text_add(&t, " storage16");
+  if (g->t->gpu.storage8) sn_text_add(&t, " storage8");
+  if (g->t->gpu.float64) sn_text_add(&t, " float64");
+  if (g->t->gpu.keeps_nan) sn_text_add(&t, " nan");
+  return t.at;
+}
+
+static sn_code module_of(const sn_target *t, const sn_kernel *k, sn_arena *arena, sn_diags *diags, sn_code_blob *out) {
+  SN_TRY(sn_kernel_verify(k, diags));
+  sg g = {.k = k, .t = t, .arena = arena};
+  if (!sg_analyse(&g)) return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "kernel %s: %s", k->name, g.why);
+  g.s = spv_begin(arena, (spv_opt){.int64 = true});
+  write_module(&g);
+  const uint32_t *words;
+  size_t count;
+  SN_TRY(spv_end(g.s, g.NT, diags, &words, &count));
+  *out = (sn_code_blob){.kind = SN_CODE_SPIRV,
+                        .name = k->name,
+                        .bytes = (const unsigned char *)words,
+                        .byte_count = (int64_t)(count * sizeof *words),
+                        .entry = g.NT,
+                        .workspace_bytes = 4 * g.global_words,
+                        .features = needs(&g)};
+  return SN_OK;
+}
+
+static sn_code show(const sn_target *t, const sn_kernel *k, const char *what, sn_text *out, sn_diags *diags) {
+  sn_code_blob blob;
+  (void)what;
+  SN_TRY(module_of(t, k, out->arena, diags, &blob));
+  return spv_print(out, (const uint32_t *)(const void *)blob.bytes, (size_t)blob.byte_count / 4, diags);
+}
+
+static sn_code describe(sn_target *out, sn_diags *diags) {
+  (void)diags;
+  *out = sn_target_vulkan(&(sn_gpu){0});
+  return SN_OK;
+}
+
+const sn_backend *sn_backend_spirv(void) {
+  static const sn_backend backend = {"spirv", "1", supports, module_of, show, describe};
+  return &backend;
+}

@@ -1,0 +1,179 @@
+/* State shared by the files that emit one kernel as SPIR-V. An instance of the grid is a workgroup; its tiles are spread
+ * over the invocations.
+ *   backend.c   facts, entry point, instances   analyse.c  uses, lifetimes, the shape of the workgroup
+ *   slots.c     memory that invocations share   layout.c   which invocation holds which element
+ *   index.c     index values                    window.c   loads and stores of windows
+ *   convert.c   element types                   point.c    elementwise operations
+ *   reduce.c    reductions                      product.c  products
+ *   control.c   blocks, loops, branches
+ *
+ * One layout: every tile of a kernel lies over the same TY x TX invocations, tx fastest, rows over ty and columns over
+ * tx, so that tiles of one shape always meet and elementwise operations never move anything. A column vector is spread
+ * over ty and copied along tx, a row vector the other way round, a scalar is everywhere: broadcasts cost nothing. */
+#ifndef SN_BACKENDS_SPIRV_SG_H
+#define SN_BACKENDS_SPIRV_SG_H
+
+#include "backends/spirv/spv.h"
+#include "ir/kernel/kernel.h"
+#include "ir/types/target.h"
+
+enum {
+  SG_INVOCATIONS = 256, /* most of a workgroup */
+  SG_ELEMENTS = 64,     /* most of one tile in an invocation */
+  SG_WHOLE = 64 * 64,   /* operands of products up to this many elements are staged at once */
+  SG_DEPTH = 32,        /* steps of k of others */
+  SG_BATCH = 4,         /* registers that go through a cross-subgroup reduction together */
+  SG_ARGS = 14,         /* arguments in the push block; more are in a table */
+};
+
+/* How one axis of a tile lies over the invocations: element j of invocation t has coordinate
+ * (j / vec) * threads * vec + (t mod threads) * vec + j mod vec. */
+typedef struct sg_axis {
+  uint32_t extent, threads, vec, per; /* per: elements of one invocation */
+} sg_axis;
+
+typedef struct sg_tile { /* e[i * c.per + j]; e NULL: not in registers */
+  sg_axis r, c;
+  spv_id *e;
+} sg_tile;
+
+/* What is known of a value before anything is emitted. */
+typedef struct sg_value {
+  int def, last;  /* position of its definition and of its last use */
+  bool registers; /* somebody wants it spread over the invocations */
+  bool staged;    /* somebody wants all of it: it has a slot */
+  bool walked;    /* a load that products bring in by steps of k: no slot of its own */
+  sn_kv alias;    /* TRANS whose users read the slot of what it turns; 0: none */
+  int slot;
+  uint32_t pitch; /* elements from row to row in the slot */
+} sg_value;
+
+/* Memory of a workgroup. Elements are words of 32 bits, of 64-bit types two. */
+typedef struct sg_slot {
+  int def, last;    /* positions between which it lives */
+  int64_t words;    /* size; 0: not memory, but an inout buffer whose order is kept */
+  bool global;      /* in the workspace instead of shared memory */
+  int64_t at;       /* first word */
+  uint64_t *meets;  /* slots that share bytes with it, itself too: bits */
+} sg_slot;
+
+typedef struct sg {
+  spv *s;
+  const sn_kernel *k;
+  const sn_target *t;
+  sn_arena *arena;
+  const char *why; /* refused: the reason; NULL: none yet */
+  sg_value *value; /* per value of the kernel, as the next three */
+  sg_tile *tile;
+  spv_id *index;   /* index values that dominate the open block */
+  int *staging;    /* products: first of the two slots they walk through, -1: none */
+  sn_kv *trail;    /* index values in the order of their emission */
+  int trail_count;
+  int position;
+  /* workgroup */
+  uint32_t TX, TY, NT, S; /* S: invocations of a subgroup, 1: no subgroup operations */
+  spv_id tid, tx, ty;
+  spv_id grid[3], table, workspace; /* table: address of the arguments, 0: in the push block */
+  /* memory */
+  sg_slot *slot;
+  int slot_count, slot_capacity, words; /* words: of a bit set of slots */
+  int reduce_slot;                      /* two of them, one after the other; -1: none */
+  int64_t shared_words, global_words;
+  spv_id shared;                  /* variable */
+  uint64_t *read, *written;       /* slots since the last barrier */
+  uint64_t **loop_read, **loop_written; /* per FOR: slots that its body touches */
+  int barriers, drop;             /* drop: leave out this barrier, for tests; 0: none */
+} sg;
+
+static inline const sn_kins *sg_ins(const sg *g, sn_kv v) { return &g->k->ins[v]; }
+static inline bool sg_is_tile(const sn_kins *x) { return x->type.r > 0; }
+static inline uint32_t sg_padded(sg_axis a) { return a.threads * a.per; }
+static inline uint32_t sg_count(sg_tile t) { return t.r.per * t.c.per; }
+
+/* ---- emission: one instruction each; constants are made first ---------------------------------------------------- */
+
+spv_id sg_type(sg *g, sn_elem e); /* of an element in a register: f64 f32 u64 u32 bool */
+bool sg_is_wide(sn_elem e);       /* 64 bits in a register? */
+spv_id sg_const(sg *g, sn_elem e, double value);
+spv_id sg_int(sg *g, spv_opcode op, spv_id a, spv_id b); /* u32 */
+spv_id sg_intc(sg *g, spv_opcode op, spv_id a, uint32_t c);
+spv_id sg_long(sg *g, spv_opcode op, spv_id a, spv_id b); /* u64 */
+spv_id sg_longc(sg *g, spv_opcode op, spv_id a, int64_t c);
+spv_id sg_test(sg *g, spv_opcode op, spv_id a, spv_id b); /* -> bool */
+spv_id sg_testc(sg *g, spv_opcode op, spv_id a, uint32_t c);
+spv_id sg_both(sg *g, spv_id a, spv_id b); /* and of conditions; 0: always true */
+spv_id sg_select(sg *g, spv_id type, spv_id condition, spv_id a, spv_id b);
+spv_id sg_bits(sg *g, spv_id type, spv_id a);                              /* bitcast */
+spv_id sg_float(sg *g, spv_opcode op, spv_id type, spv_id a, spv_id b);    /* never contracted */
+spv_id sg_add(sg *g, spv_id a, uint32_t c); /* u32; a itself for 0 */
+spv_id sg_mul(sg *g, spv_id a, uint32_t c); /* u32; shifts and nothing where that is enough */
+
+/* ---- layout.c ---------------------------------------------------------------------------------------------------- */
+
+sg_axis sg_axis_of(uint32_t extent, uint32_t threads);
+sg_tile sg_tile_new(sg *g, int r, int c);
+spv_id sg_coordinate(sg *g, sg_axis a, bool row, uint32_t j); /* u32 */
+spv_id sg_owner(sg *g, sg_tile t);                            /* is this copy the one that stores? 0: always */
+spv_id sg_inside(sg *g, sg_axis a, spv_id coordinate);        /* 0: surely */
+sg_tile sg_broadcast(sg *g, sg_tile x, int r, int c);
+
+/* ---- slots.c ----------------------------------------------------------------------------------------------------- */
+
+int sg_slot_new(sg *g, int64_t words, int def, int last);
+void sg_slots_place(sg *g); /* after analysis: shared memory first, then the workspace */
+void sg_slots_begin(sg *g); /* after main was opened */
+void sg_will_read(sg *g, int slot);
+void sg_will_write(sg *g, int slot);
+spv_id sg_slot_load(sg *g, int slot, sn_elem e, spv_id element);
+void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value);
+void sg_stage(sg *g, sn_kv v); /* registers -> its slot */
+sg_tile sg_unstage(sg *g, sn_elem e, int r, int c, int slot, uint32_t pitch, bool turned);
+
+/* ---- index.c ----------------------------------------------------------------------------------------------------- */
+
+spv_id sg_index(sg *g, sn_kv v);   /* u64 */
+spv_id sg_index32(sg *g, sn_kv v); /* its low bits */
+void sg_index_forget(sg *g, int mark);
+
+/* ---- window.c ---------------------------------------------------------------------------------------------------- */
+
+typedef struct sg_window {
+  sn_elem elem;
+  int slot;         /* of a local or ordered buffer; -1: an address alone */
+  bool local;       /* elements of the slot */
+  spv_id base;      /* u64 address of element (0, 0), local: u32 element */
+  spv_id rs, cs;    /* element strides, u32 or u64 (wide); cs 0: 1 */
+  bool wide;
+  spv_id rows, cols; /* u32 limits; 0: none */
+  uint32_t align;    /* elements: base, rs and the column limit are multiples of it */
+  spv_id pad;
+} sg_window;
+sg_window sg_window_of(sg *g, const sn_kins *x, sn_ktype shape);
+void sg_load(sg *g, sn_kv v);
+void sg_store(sg *g, sn_kv v);
+void sg_gather(sg *g, sn_kv v);
+/* Rows from..from+r and columns of a window -> a slot of rows `pitch` elements apart; row0, col0: u32, 0: none. */
+void sg_window_stage(sg *g, const sg_window *w, int r, int c, spv_id row0, spv_id col0, int slot, uint32_t pitch);
+
+/* ---- convert.c --------------------------------------------------------------------------------------------------- */
+
+spv_id sg_cast(sg *g, sn_elem from, sn_elem to, spv_id x);
+spv_id sg_widen(sg *g, sn_elem e, spv_id bits);  /* u32 pattern as in memory -> register */
+spv_id sg_narrow(sg *g, sn_elem e, spv_id value); /* register -> u32 pattern */
+
+/* ---- point.c, reduce.c, product.c, control.c --------------------------------------------------------------------- */
+
+spv_id sg_binary(sg *g, sn_kop op, sn_elem e, spv_id a, spv_id b);
+void sg_point(sg *g, sn_kv v);
+void sg_source(sg *g, sn_kv v);
+void sg_rescale(sg *g, sn_kv v);
+void sg_reduce(sg *g, sn_kv v);
+void sg_product(sg *g, sn_kv v);
+void sg_block(sg *g, const sn_kblock *b);
+
+/* ---- analyse.c --------------------------------------------------------------------------------------------------- */
+
+/* Everything that is decided before emission. -> false: g->why says what is not supported. */
+bool sg_analyse(sg *g);
+
+#endif

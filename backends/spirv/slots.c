@@ -1,0 +1,217 @@
+/* Memory that the invocations of a workgroup share, and the barriers between its uses. What does not fit shared memory
+ * lies in the workspace, a stretch of global memory for each workgroup. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/spirv/sg.h"
+
+/* ---- before emission --------------------------------------------------------------------------------------------- */
+
+int sg_slot_new(sg *g, int64_t words, int def, int last) {
+  if (g->slot_count == g->slot_capacity) {
+    int more = g->slot_capacity ? 2 * g->slot_capacity : 32;
+    sg_slot *slot = SN_ARRAY(g->arena, more, sg_slot);
+    if (g->slot_count) memcpy(slot, g->slot, (size_t)g->slot_count * sizeof *slot);
+    g->slot = slot, g->slot_capacity = more;
+  }
+  g->slot[g->slot_count] = (sg_slot){.words = words, .def = def, .last = last};
+  return g->slot_count++;
+}
+
+static bool live_together(const sg_slot *a, const sg_slot *b) { return a->def <= b->last && b->def <= a->last; }
+
+/* The lowest place of one kind of memory that slots before it leave free while it lives. */
+static int64_t place_of(const sg *g, int slot, bool global) {
+  const sg_slot *s = &g->slot[slot];
+  int64_t at = 0;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (int i = 0; i < slot; i++) {
+      const sg_slot *o = &g->slot[i];
+      if (!o->words || o->global != global || !live_together(o, s)) continue;
+      if (at < o->at + o->words && o->at < at + s->words) at = o->at + o->words, moved = true;
+    }
+  }
+  return at;
+}
+
+static bool share_bytes(const sg_slot *a, const sg_slot *b) {
+  return a->words && b->words && a->global == b->global && a->at < b->at + b->words && b->at < a->at + a->words;
+}
+
+static void set_bit(uint64_t *set, int i) { set[i / 64] |= (uint64_t)1 << (i % 64); }
+
+void sg_slots_place(sg *g) {
+  int64_t most = g->t->gpu.shared_bytes / 4;
+  for (int i = 0; i < g->slot_count; i++) {
+    sg_slot *s = &g->slot[i];
+    if (!s->words) continue;
+    s->at = place_of(g, i, false);
+    s->global = s->at + s->words > most;
+    if (s->global) s->at = place_of(g, i, true);
+    int64_t *end = s->global ? &g->global_words : &g->shared_words;
+    if (s->at + s->words > *end) *end = s->at + s->words;
+  }
+  g->words = (g->slot_count + 63) / 64 + 1;
+  for (int i = 0; i < g->slot_count; i++) {
+    g->slot[i].meets = SN_ARRAY(g->arena, g->words, uint64_t);
+    for (int k = 0; k < g->slot_count; k++)
+      if (k == i || share_bytes(&g->slot[i], &g->slot[k])) set_bit(g->slot[i].meets, k);
+  }
+  g->read = SN_ARRAY(g->arena, g->words, uint64_t);
+  g->written = SN_ARRAY(g->arena, g->words, uint64_t);
+}
+
+/* ---- barriers ---------------------------------------------------------------------------------------------------- */
+
+void sg_slots_begin(sg *g) {
+  if (!g->shared_words) return;
+  spv_id word = spv_uint(g->s, 32);
+  spv_id array = spv_array(g->s, word, (uint32_t)g->shared_words);
+  g->shared = spv_global(g->s, SpvStorageClassWorkgroup, array);
+}
+
+static void barrier(sg *g) {
+  memset(g->read, 0, (size_t)g->words * sizeof *g->read);
+  memset(g->written, 0, (size_t)g->words * sizeof *g->written);
+  if (++g->barriers == g->drop) return;
+  bool global = g->global_words != 0;
+  for (int i = 0; i < g->slot_count; i++) global |= !g->slot[i].words;
+  uint32_t semantics = SpvMemorySemanticsAcquireRelease | SpvMemorySemanticsWorkgroupMemory;
+  if (global) semantics |= SpvMemorySemanticsUniformMemory;
+  spv_id scope = spv_u32(g->s, SpvScopeWorkgroup);
+  spv_id order = spv_u32(g->s, semantics);
+  spv_do(g->s, SpvOpControlBarrier, 3, (uint32_t[]){scope, scope, order});
+}
+
+static bool meet(const sg *g, const uint64_t *a, const uint64_t *b) {
+  for (int i = 0; i < g->words; i++)
+    if (a[i] & b[i]) return true;
+  return false;
+}
+
+void sg_will_read(sg *g, int slot) {
+  if (meet(g, g->slot[slot].meets, g->written)) barrier(g);
+  set_bit(g->read, slot);
+}
+
+void sg_will_write(sg *g, int slot) {
+  if (meet(g, g->slot[slot].meets, g->written) || meet(g, g->slot[slot].meets, g->read)) barrier(g);
+  set_bit(g->written, slot);
+}
+
+/* ---- words ------------------------------------------------------------------------------------------------------- */
+
+/* A pointer to word `at` of the slot. */
+static spv_id pointer(sg *g, const sg_slot *s, spv_id at) {
+  spv_id word = spv_uint(g->s, 32);
+  spv_id place = sg_add(g, at, (uint32_t)s->at);
+  if (s->global) return spv_at(g->s, g->workspace, word, 4, place);
+  spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, word);
+  return spv_op2(g->s, SpvOpAccessChain, type, g->shared, place);
+}
+
+static spv_id word_load(sg *g, const sg_slot *s, spv_id at) {
+  spv_id word = spv_uint(g->s, 32);
+  spv_id p = pointer(g, s, at);
+  return s->global ? spv_load(g->s, word, p, 4) : spv_load_shared(g->s, word, p);
+}
+
+static void word_store(sg *g, const sg_slot *s, spv_id at, spv_id value) {
+  spv_id p = pointer(g, s, at);
+  if (s->global)
+    spv_store(g->s, p, value, 4);
+  else
+    spv_store_shared(g->s, p, value);
+}
+
+static spv_id wide_load(sg *g, const sg_slot *s, sn_elem e, spv_id element) {
+  spv_id at = sg_mul(g, element, 2);
+  spv_id low = word_load(g, s, at);
+  at = sg_add(g, at, 1);
+  spv_id high = word_load(g, s, at);
+  spv_id word = spv_uint(g->s, 32);
+  spv_id pair = spv_vector(g->s, word, 2);
+  spv_id both = spv_op2(g->s, SpvOpCompositeConstruct, pair, low, high);
+  return sg_bits(g, sg_type(g, e), both);
+}
+
+spv_id sg_slot_load(sg *g, int slot, sn_elem e, spv_id element) {
+  const sg_slot *s = &g->slot[slot];
+  if (sg_is_wide(e)) return wide_load(g, s, e, element);
+  spv_id x = word_load(g, s, element), type = sg_type(g, e);
+  if (e == SN_ELEM_BOOL) return sg_testc(g, SpvOpINotEqual, x, 0);
+  return type == spv_uint(g->s, 32) ? x : sg_bits(g, type, x);
+}
+
+static void wide_store(sg *g, const sg_slot *s, spv_id element, spv_id value) {
+  spv_id word = spv_uint(g->s, 32);
+  spv_id pair = spv_vector(g->s, word, 2);
+  spv_id both = sg_bits(g, pair, value);
+  spv_id at = sg_mul(g, element, 2);
+  for (uint32_t i = 0; i < 2; i++) {
+    spv_id half = spv_op2(g->s, SpvOpCompositeExtract, word, both, i);
+    word_store(g, s, sg_add(g, at, i), half);
+  }
+}
+
+void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value) {
+  const sg_slot *s = &g->slot[slot];
+  spv_id word = spv_uint(g->s, 32);
+  if (sg_is_wide(e)) {
+    wide_store(g, s, element, value);
+    return;
+  }
+  if (e == SN_ELEM_BOOL) {
+    spv_id one = spv_u32(g->s, 1), zero = spv_u32(g->s, 0);
+    value = sg_select(g, word, value, one, zero);
+  } else if (sg_type(g, e) != word) {
+    value = sg_bits(g, word, value);
+  }
+  word_store(g, s, element, value);
+}
+
+/* ---- tiles ------------------------------------------------------------------------------------------------------- */
+
+void sg_stage(sg *g, sn_kv v) {
+  sg_tile x = g->tile[v];
+  sn_elem e = sg_ins(g, v)->type.elem;
+  const sg_value *a = &g->value[v];
+  sg_will_write(g, a->slot);
+  spv_id owner = sg_owner(g, x), merge = owner ? spv_if(g->s, owner) : 0;
+  for (uint32_t i = 0; i < x.r.per; i++) {
+    spv_id r = sg_coordinate(g, x.r, true, i), row_ok = sg_inside(g, x.r, r);
+    spv_id line = sg_mul(g, r, a->pitch);
+    for (uint32_t j = 0; j < x.c.per; j++) {
+      spv_id c = sg_coordinate(g, x.c, false, j), col_ok = sg_inside(g, x.c, c);
+      spv_id ok = sg_both(g, row_ok, col_ok), inner = ok ? spv_if(g->s, ok) : 0;
+      spv_id at = sg_int(g, SpvOpIAdd, line, c);
+      sg_slot_store(g, a->slot, e, at, x.e[i * x.c.per + j]);
+      if (ok) spv_end_if(g->s, inner);
+    }
+  }
+  if (owner) spv_end_if(g->s, merge);
+}
+
+/* The coordinate, or the last one of the extent where it lies beyond. */
+static spv_id clipped(sg *g, sg_axis a, bool row, uint32_t j) {
+  spv_id x = sg_coordinate(g, a, row, j);
+  if (sg_padded(a) == a.extent) return x;
+  spv_id word = spv_uint(g->s, 32), last = spv_u32(g->s, a.extent - 1);
+  return spv_ext(g->s, GLSLstd450UMin, word, 2, (uint32_t[]){x, last});
+}
+
+sg_tile sg_unstage(sg *g, sn_elem e, int r, int c, int slot, uint32_t pitch, bool turned) {
+  sg_tile y = sg_tile_new(g, r, c);
+  sg_will_read(g, slot);
+  for (uint32_t i = 0; i < y.r.per; i++) {
+    spv_id row = clipped(g, y.r, true, i);
+    for (uint32_t j = 0; j < y.c.per; j++) {
+      spv_id col = clipped(g, y.c, false, j);
+      spv_id line = sg_mul(g, turned ? col : row, pitch);
+      spv_id at = sg_int(g, SpvOpIAdd, line, turned ? row : col);
+      y.e[i * y.c.per + j] = sg_slot_load(g, slot, e, at);
+    }
+  }
+  return y;
+}

@@ -1,0 +1,353 @@
+/* Windows: memory <-> registers and slots. Loads have no branches: an invalid element reads element (0, 0) of its window
+ * and is replaced by the pad; a window without valid elements reads the start of its buffer. */
+#include <string.h>
+
+#include "backends/spirv/sg.h"
+
+/* ---- what a window is -------------------------------------------------------------------------------------------- */
+
+static bool is_one(sg *g, sn_kv v) {
+  int64_t c;
+  return sn_k_is_const(g->k, v, &c) && c == 1;
+}
+
+/* May offsets r * rs + c * cs leave 31 bits? */
+static bool is_far(sg *g, const sn_kins *x, sn_ktype shape) {
+  int64_t reach = 0;
+  int64_t rows = x->op == SN_K_GATHER ? INT32_MAX : shape.r;
+  for (int i = 2; i < 4; i++) {
+    int64_t lo, hi, n = i == 2 ? rows : shape.c, step;
+    sn_k_bounds(g->k, x->a[i], &lo, &hi);
+    int64_t most = hi > -lo ? hi : -lo;
+    if (most < 0 || __builtin_mul_overflow(most, n, &step) || __builtin_add_overflow(reach, step, &reach)) return true;
+  }
+  return reach > INT32_MAX / 8;
+}
+
+/* A limit, clamped to [0, extent]; 0: it never bites. */
+static spv_id limit(sg *g, sn_kv v, int extent) {
+  int64_t c;
+  if (!v) return 0;
+  if (sn_k_is_const(g->k, v, &c)) return c >= extent ? 0 : spv_u32(g->s, (uint32_t)(c < 0 ? 0 : c));
+  spv_id type = spv_uint(g->s, 64), word = spv_uint(g->s, 32);
+  spv_id n = sg_index(g, v), zero = spv_u64(g->s, 0), most = spv_u64(g->s, (uint64_t)extent);
+  spv_id negative = sg_test(g, SpvOpSLessThan, n, zero);
+  n = sg_select(g, type, negative, zero, n);
+  spv_id less = sg_test(g, SpvOpSLessThan, n, most);
+  n = sg_select(g, type, less, n, most);
+  return spv_op1(g->s, SpvOpUConvert, word, n);
+}
+
+/* Is there a valid element? 0: surely */
+static spv_id is_any(sg *g, const sg_window *w) {
+  spv_id rows = w->rows ? sg_testc(g, SpvOpINotEqual, w->rows, 0) : 0;
+  spv_id cols = w->cols ? sg_testc(g, SpvOpINotEqual, w->cols, 0) : 0;
+  return sg_both(g, rows, cols);
+}
+
+static void global_base(sg *g, const sn_kins *x, sg_window *w) {
+  spv_id type = spv_uint(g->s, 64);
+  spv_id off = sg_index(g, x->a[1]);
+  off = sg_longc(g, SpvOpIMul, off, (int64_t)sn_elem_bytes(w->elem));
+  spv_id any = is_any(g, w), zero = spv_u64(g->s, 0);
+  if (any) off = sg_select(g, type, any, off, zero);
+  spv_id buffer = sg_index(g, x->a[0]);
+  w->base = sg_long(g, SpvOpIAdd, buffer, off);
+}
+
+static void local_base(sg *g, const sn_kins *x, sg_window *w) {
+  spv_id word = spv_uint(g->s, 32);
+  w->base = sg_index32(g, x->a[1]);
+  spv_id any = is_any(g, w), zero = spv_u32(g->s, 0);
+  if (any) w->base = sg_select(g, word, any, w->base, zero);
+}
+
+static uint32_t known_divisor(sg *g, sn_kv v) {
+  int64_t d = sn_k_divisor(g->k, v);
+  if (d == 0) return 8;
+  return d % 8 == 0 ? 8 : d % 4 == 0 ? 4 : d % 2 == 0 ? 2 : 1;
+}
+
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+sg_window sg_window_of(sg *g, const sn_kins *x, sn_ktype shape) {
+  const sn_kins *b = sg_ins(g, x->a[0]);
+  sg_window w = {.elem = b->type.elem, .slot = g->value[x->a[0]].slot, .local = b->op == SN_K_LOCAL};
+  w.wide = !w.local && is_far(g, x, shape);
+  w.rows = limit(g, x->a[4], shape.r), w.cols = limit(g, x->a[5], shape.c);
+  w.rs = w.wide ? sg_index(g, x->a[2]) : sg_index32(g, x->a[2]);
+  if (!is_one(g, x->a[3])) w.cs = w.wide ? sg_index(g, x->a[3]) : sg_index32(g, x->a[3]);
+  if (w.local)
+    local_base(g, x, &w);
+  else
+    global_base(g, x, &w);
+  uint32_t across = x->a[5] ? known_divisor(g, x->a[5]) : 8;
+  w.align = least(across, least(known_divisor(g, x->a[1]), known_divisor(g, x->a[2])));
+  if (x->op != SN_K_STORE) w.pad = sg_const(g, w.elem, x->f);
+  return w;
+}
+
+/* ---- elements ---------------------------------------------------------------------------------------------------- */
+
+/* Offset of element (r, c) in elements, of the window's index type. */
+static spv_id offset(sg *g, const sg_window *w, spv_id r, spv_id c) {
+  spv_id type = spv_uint(g->s, w->wide ? 64 : 32);
+  if (w->wide) {
+    r = spv_op1(g->s, SpvOpUConvert, type, r);
+    c = spv_op1(g->s, SpvOpUConvert, type, c);
+  }
+  r = spv_op2(g->s, SpvOpIMul, type, r, w->rs);
+  if (w->cs) c = spv_op2(g->s, SpvOpIMul, type, c, w->cs);
+  return spv_op2(g->s, SpvOpIAdd, type, r, c);
+}
+
+/* The offset, or 0 where the element is not valid. */
+static spv_id guarded(sg *g, const sg_window *w, spv_id at, spv_id ok) {
+  if (!ok) return at;
+  spv_id zero = w->wide ? spv_u64(g->s, 0) : spv_u32(g->s, 0);
+  return sg_select(g, spv_uint(g->s, w->wide ? 64 : 32), ok, at, zero);
+}
+
+static uint32_t bytes_of(const sg_window *w) { return (uint32_t)sn_elem_bytes(w->elem); }
+
+/* Can single elements of 1 or 2 bytes be reached? */
+static bool reaches(sg *g, uint32_t bytes) {
+  return bytes >= 4 || (bytes == 2 ? g->t->gpu.storage16 : g->t->gpu.storage8);
+}
+
+/* The integer type of an element in memory. */
+static spv_id memory_type(sg *g, uint32_t bytes) {
+  return bytes < 4 ? spv_uint_storage(g->s, (int)(8 * bytes)) : spv_uint(g->s, (int)(8 * bytes));
+}
+
+/* What was read -> register. */
+static spv_id from_memory(sg *g, sn_elem e, spv_id x) {
+  if (sg_is_wide(e)) return e == SN_ELEM_I64 ? x : sg_bits(g, sg_type(g, e), x);
+  if (sn_elem_bytes(e) < 4) x = spv_op1(g->s, SpvOpUConvert, spv_uint(g->s, 32), x);
+  return sg_widen(g, e, x);
+}
+
+static spv_id to_memory(sg *g, sn_elem e, spv_id x) {
+  spv_id type = memory_type(g, (uint32_t)sn_elem_bytes(e));
+  if (sg_is_wide(e)) return e == SN_ELEM_I64 ? x : sg_bits(g, type, x);
+  x = sg_narrow(g, e, x);
+  return sn_elem_bytes(e) < 4 ? spv_op1(g->s, SpvOpUConvert, type, x) : x;
+}
+
+/* Elements narrower than what memory can be reached by: the word that holds the element, and where it begins. */
+static spv_id word_around(sg *g, const sg_window *w, spv_id at, spv_id *shift) {
+  uint32_t bytes = bytes_of(w);
+  spv_id wide = spv_uint(g->s, 64), word = spv_uint(g->s, 32);
+  spv_id far = w->wide ? at : sg_longc(g, SpvOpBitwiseXor, spv_op1(g->s, SpvOpUConvert, wide, at), 0x80000000);
+  if (!w->wide) far = sg_longc(g, SpvOpISub, far, 0x80000000);
+  spv_id address = sg_longc(g, SpvOpIMul, far, bytes);
+  address = sg_long(g, SpvOpIAdd, w->base, address);
+  spv_id low = spv_op1(g->s, SpvOpUConvert, word, address);
+  low = sg_intc(g, SpvOpBitwiseAnd, low, 3);
+  *shift = sg_mul(g, low, 8);
+  address = sg_longc(g, SpvOpBitwiseAnd, address, ~(int64_t)3);
+  spv_id none = spv_u32(g->s, 0);
+  return spv_at(g->s, address, word, 4, none);
+}
+
+static spv_id load_narrow(sg *g, const sg_window *w, spv_id at) {
+  spv_id shift, word = spv_uint(g->s, 32);
+  spv_id p = word_around(g, w, at, &shift);
+  spv_id x = spv_load(g->s, word, p, 4);
+  x = sg_int(g, SpvOpShiftRightLogical, x, shift);
+  x = sg_intc(g, SpvOpBitwiseAnd, x, bytes_of(w) == 2 ? 0xffff : 0xff);
+  return sg_widen(g, w->elem, x);
+}
+
+/* Other invocations write the rest of the word: its bits are cleared and set without touching theirs. */
+static void store_narrow(sg *g, const sg_window *w, spv_id at, spv_id value) {
+  spv_id shift, word = spv_uint(g->s, 32);
+  spv_id p = word_around(g, w, at, &shift);
+  spv_id bits = sg_narrow(g, w->elem, value);
+  bits = sg_intc(g, SpvOpBitwiseAnd, bits, bytes_of(w) == 2 ? 0xffff : 0xff);
+  bits = sg_int(g, SpvOpShiftLeftLogical, bits, shift);
+  spv_id mask = spv_u32(g->s, bytes_of(w) == 2 ? 0xffff : 0xff);
+  mask = sg_int(g, SpvOpShiftLeftLogical, mask, shift);
+  mask = spv_op1(g->s, SpvOpNot, word, mask);
+  spv_id scope = spv_u32(g->s, SpvScopeDevice), order = spv_u32(g->s, SpvMemorySemanticsNone);
+  spv_op(g->s, SpvOpAtomicAnd, word, 4, (uint32_t[]){p, scope, order, mask});
+  spv_op(g->s, SpvOpAtomicOr, word, 4, (uint32_t[]){p, scope, order, bits});
+}
+
+/* Elements at, at+1, ... at+v-1 -> out. `at` is a multiple of v then. */
+static void load_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id *out) {
+  if (w->local) {
+    spv_id place = sg_int(g, SpvOpIAdd, w->base, at);
+    out[0] = sg_slot_load(g, w->slot, w->elem, place);
+    return;
+  }
+  if (!reaches(g, bytes_of(w))) {
+    out[0] = load_narrow(g, w, at);
+    return;
+  }
+  spv_id one = memory_type(g, bytes_of(w)), type = v == 1 ? one : spv_vector(g->s, one, v);
+  if (v > 1) {
+    spv_id shift = w->wide ? spv_u64(g->s, v == 4 ? 2 : 1) : spv_u32(g->s, v == 4 ? 2 : 1);
+    at = spv_op2(g->s, SpvOpShiftRightArithmetic, spv_uint(g->s, w->wide ? 64 : 32), at, shift);
+  }
+  spv_id p = spv_at(g->s, w->base, type, v * bytes_of(w), at);
+  spv_id x = spv_load(g->s, type, p, v * bytes_of(w));
+  for (uint32_t q = 0; q < v; q++) {
+    spv_id part = v == 1 ? x : spv_op2(g->s, SpvOpCompositeExtract, one, x, q);
+    out[q] = from_memory(g, w->elem, part);
+  }
+}
+
+static void store_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, const spv_id *value) {
+  if (w->local) {
+    spv_id place = sg_int(g, SpvOpIAdd, w->base, at);
+    sg_slot_store(g, w->slot, w->elem, place, value[0]);
+    return;
+  }
+  if (!reaches(g, bytes_of(w))) {
+    store_narrow(g, w, at, value[0]);
+    return;
+  }
+  spv_id one = memory_type(g, bytes_of(w)), type = v == 1 ? one : spv_vector(g->s, one, v);
+  spv_id part[4];
+  for (uint32_t q = 0; q < v; q++) part[q] = to_memory(g, w->elem, value[q]);
+  spv_id x = v == 1 ? part[0] : spv_op(g->s, SpvOpCompositeConstruct, type, (int)v, part);
+  if (v > 1) {
+    spv_id shift = w->wide ? spv_u64(g->s, v == 4 ? 2 : 1) : spv_u32(g->s, v == 4 ? 2 : 1);
+    at = spv_op2(g->s, SpvOpShiftRightArithmetic, spv_uint(g->s, w->wide ? 64 : 32), at, shift);
+  }
+  spv_id p = spv_at(g->s, w->base, type, v * bytes_of(w), at);
+  spv_store(g->s, p, x, v * bytes_of(w));
+}
+
+/* Elements that may be moved together where `most` lie side by side. */
+static uint32_t chunk_of(sg *g, const sg_window *w, uint32_t most) {
+  if (w->cs || w->local || !reaches(g, bytes_of(w)) || bytes_of(w) == 8) return 1;
+  uint32_t v = most > 4 ? 4 : most;
+  while (v > 1 && w->align % v) v /= 2;
+  return v;
+}
+
+/* The same along an axis of a tile: no chunk may reach beyond its extent. */
+static uint32_t chunk_along(sg *g, const sg_window *w, sg_axis a) {
+  uint32_t v = chunk_of(g, w, a.vec);
+  while (v > 1 && a.extent % v) v /= 2;
+  return v;
+}
+
+static spv_id row_ok(sg *g, const sg_window *w, sg_axis a, spv_id r) {
+  spv_id limited = w->rows ? sg_test(g, SpvOpULessThan, r, w->rows) : 0;
+  spv_id inside = sg_inside(g, a, r);
+  return sg_both(g, limited, inside);
+}
+
+static spv_id col_ok(sg *g, const sg_window *w, sg_axis a, spv_id c) {
+  spv_id limited = w->cols ? sg_test(g, SpvOpULessThan, c, w->cols) : 0;
+  spv_id inside = sg_inside(g, a, c);
+  return sg_both(g, limited, inside);
+}
+
+static void ordered(sg *g, const sg_window *w, bool write) {
+  if (w->slot < 0) return;
+  if (write)
+    sg_will_write(g, w->slot);
+  else
+    sg_will_read(g, w->slot);
+}
+
+static void padded(sg *g, const sg_window *w, spv_id ok, uint32_t v, spv_id *e) {
+  for (uint32_t q = 0; ok && q < v; q++) e[q] = sg_select(g, sg_type(g, w->elem), ok, e[q], w->pad);
+}
+
+void sg_load(sg *g, sn_kv v) {
+  const sn_kins *x = sg_ins(g, v);
+  sg_window w = sg_window_of(g, x, x->type);
+  sg_tile t = sg_tile_new(g, x->type.r, x->type.c);
+  uint32_t n = chunk_along(g, &w, t.c);
+  ordered(g, &w, false);
+  for (uint32_t i = 0; i < t.r.per; i++) {
+    spv_id r = sg_coordinate(g, t.r, true, i), rows = row_ok(g, &w, t.r, r);
+    for (uint32_t j = 0; j < t.c.per; j += n) {
+      spv_id c = sg_coordinate(g, t.c, false, j), cols = col_ok(g, &w, t.c, c);
+      spv_id ok = sg_both(g, rows, cols), at = offset(g, &w, r, c);
+      at = guarded(g, &w, at, ok);
+      load_chunk(g, &w, at, n, &t.e[i * t.c.per + j]);
+      padded(g, &w, ok, n, &t.e[i * t.c.per + j]);
+    }
+  }
+  g->tile[v] = t;
+}
+
+void sg_store(sg *g, sn_kv v) {
+  const sn_kins *x = sg_ins(g, v);
+  sg_tile t = g->tile[x->a[6]];
+  sg_window w = sg_window_of(g, x, sg_ins(g, x->a[6])->type);
+  uint32_t n = chunk_along(g, &w, t.c);
+  ordered(g, &w, true);
+  spv_id owner = sg_owner(g, t);
+  for (uint32_t i = 0; i < t.r.per; i++) {
+    spv_id r = sg_coordinate(g, t.r, true, i), rows = row_ok(g, &w, t.r, r);
+    rows = sg_both(g, owner, rows);
+    spv_id outer = rows ? spv_if(g->s, rows) : 0;
+    for (uint32_t j = 0; j < t.c.per; j += n) {
+      spv_id c = sg_coordinate(g, t.c, false, j), ok = col_ok(g, &w, t.c, c), inner = ok ? spv_if(g->s, ok) : 0;
+      spv_id at = offset(g, &w, r, c);
+      store_chunk(g, &w, at, n, &t.e[i * t.c.per + j]);
+      if (ok) spv_end_if(g->s, inner);
+    }
+    if (rows) spv_end_if(g->s, outer);
+  }
+}
+
+/* Element (r, c) is row x[r, 0 or c] of the window; rows of a tile lie as the tile does. */
+void sg_gather(sg *g, sn_kv v) {
+  const sn_kins *x = sg_ins(g, v);
+  sg_tile rows = g->tile[x->a[6]], t = sg_tile_new(g, x->type.r, x->type.c);
+  sg_window w = sg_window_of(g, x, x->type);
+  uint32_t n = rows.c.extent == 1 && x->type.c > 1 ? chunk_along(g, &w, t.c) : 1;
+  ordered(g, &w, false);
+  for (uint32_t i = 0; i < t.r.per; i++) {
+    spv_id r = sg_coordinate(g, t.r, true, i), valid = row_ok(g, &w, t.r, r);
+    for (uint32_t j = 0; j < t.c.per; j += n) {
+      spv_id c = sg_coordinate(g, t.c, false, j), cols = col_ok(g, &w, t.c, c), ok = sg_both(g, valid, cols);
+      spv_id row = rows.e[i * rows.c.per + (rows.c.extent == 1 ? 0 : j)], at = offset(g, &w, row, c);
+      at = guarded(g, &w, at, ok);
+      load_chunk(g, &w, at, n, &t.e[i * t.c.per + j]);
+      padded(g, &w, ok, n, &t.e[i * t.c.per + j]);
+    }
+  }
+  g->tile[v] = t;
+}
+
+/* ---- global memory -> slot: dealt out linearly, a chunk for each invocation and turn ------------------------------ */
+
+static spv_id moved(sg *g, spv_id coordinate, spv_id from) {
+  return from ? sg_int(g, SpvOpIAdd, coordinate, from) : coordinate;
+}
+
+static void stage_chunk(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id row0, spv_id col0, uint32_t v,
+                        spv_id *out) {
+  r = moved(g, r, row0), c = moved(g, c, col0);
+  spv_id rows = w->rows ? sg_test(g, SpvOpULessThan, r, w->rows) : 0;
+  spv_id cols = w->cols ? sg_test(g, SpvOpULessThan, c, w->cols) : 0;
+  spv_id ok = sg_both(g, rows, cols), at = offset(g, w, r, c);
+  at = guarded(g, w, at, ok);
+  load_chunk(g, w, at, v, out);
+  padded(g, w, ok, v, out);
+}
+
+void sg_window_stage(sg *g, const sg_window *w, int r, int c, spv_id row0, spv_id col0, int slot, uint32_t pitch) {
+  uint32_t v = chunk_of(g, w, c % 4 == 0 ? 4 : c % 2 == 0 ? 2 : 1), per = (uint32_t)c / v, total = (uint32_t)r * per;
+  sg_will_write(g, slot);
+  for (uint32_t q = 0; q < total; q += g->NT) {
+    spv_id e = sg_add(g, g->tid, q);
+    spv_id part = q + g->NT > total ? sg_testc(g, SpvOpULessThan, e, total) : 0, merge = part ? spv_if(g->s, part) : 0;
+    spv_id row = sg_intc(g, SpvOpUDiv, e, per), col = sg_intc(g, SpvOpUMod, e, per), x[4];
+    col = sg_mul(g, col, v);
+    stage_chunk(g, w, row, col, row0, col0, v, x);
+    spv_id at = sg_mul(g, row, pitch);
+    at = sg_int(g, SpvOpIAdd, at, col);
+    for (uint32_t z = 0; z < v; z++) sg_slot_store(g, slot, w->elem, sg_add(g, at, z), x[z]);
+    if (part) spv_end_if(g->s, merge);
+  }
+}
