@@ -11,8 +11,10 @@
 #include "backends/cache.h"
 #include "backends/edited.h"
 #include "backends/ref.h"
+#include "backends/spirv/spirv_backend.h"
 #include "ir/ref/kinterp.h"
 #include "passes/lower/limits.h"
+#include "runtime/vulkan/vulkan.h"
 
 static double now_ms(void) {
   struct timespec t;
@@ -48,6 +50,29 @@ static sn_code cpu_target(const sn_compile_opt *opt, sn_diags *diags, sn_target 
 #endif
 }
 
+/* The device of this machine that is chosen, or one that is described: "subgroup=32,shared=49152,16". */
+static sn_code vulkan_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *t) {
+  sn_gpu gpu = {0};
+  if (opt->isa) {
+    SN_TRY(sn_gpu_read(opt->isa, diags, &gpu));
+  } else {
+    sn_vulkan_facts *f = calloc(1, sizeof *f);
+    sn_code code = f ? sn_vulkan_facts_get(diags, f) : SN_ERR_LIMIT;
+    if (!code)
+      gpu = (sn_gpu){.subgroup = f->shuffle ? (int)f->subgroup : 0,
+                     .shared_bytes = (int)f->shared,
+                     .invocations = (int)f->invocations,
+                     .float64 = f->float64,
+                     .storage8 = f->storage8,
+                     .storage16 = f->storage16,
+                     .keeps_nan = f->preserve32};
+    free(f);
+    SN_TRY(code);
+  }
+  *t = sn_target_vulkan(&gpu);
+  return SN_OK;
+}
+
 sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *t, const sn_backend **backend) {
   const char *name = opt->target ? opt->target : "cpu";
   *backend = opt->backend;
@@ -57,13 +82,14 @@ sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn_target 
     *backend = sn_backend_template();
     return (*backend)->describe(t, diags);
   }
+  if (!strcmp(name, "vulkan")) {
+    *backend = sn_backend_spirv();
+    return vulkan_target(opt, diags, t);
+  }
   *t = sn_target_cpu(SN_ISA_BASELINE);
   snprintf(t->name, sizeof t->name, "%s", name);
   if (!strcmp(name, "ref")) return SN_OK;
-  if (!strcmp(name, "vulkan"))
-    return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0},
-                   "target vulkan: this build has no Vulkan device; use --target cpu");
-  return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown target %s: cpu, template or ref", name);
+  return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown target %s: cpu, vulkan, template or ref", name);
 }
 
 /* ---- code generation ---------------------------------------------------------------------------- */

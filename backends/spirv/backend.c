@@ -132,7 +132,7 @@ static const char *needs(const sg *g) {
   if (g->t->gpu.storage16) sn_text_add(&t, " storage16");
   if (g->t->gpu.storage8) sn_text_add(&t, " storage8");
   if (g->t->gpu.float64) sn_text_add(&t, " float64");
-  if (g->t->gpu.keeps_nan) sn_text_add(&t, " nan");
+  if (g->t->gpu.keeps_nan) sn_text_add(&t, " preserve32");
   return t.at;
 }
 

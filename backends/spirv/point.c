@@ -12,12 +12,12 @@ static spv_id float_unary(sg *g, sn_kop op, sn_elem e, spv_id a) { /* table */
   spv_id type = sg_type(g, e), one = sg_const(g, e, 1);
   switch (op) {
     case SN_K_NEG: return spv_op1(g->s, SpvOpFNegate, type, a);
-    case SN_K_ABS: return ext(g, GLSLstd450FAbs, type, a);
-    case SN_K_SQRT: return ext(g, GLSLstd450Sqrt, type, a);
-    case SN_K_RSQRT: a = ext(g, GLSLstd450Sqrt, type, a); return sg_float(g, SpvOpFDiv, type, one, a);
+    case SN_K_ABS: return ext(g, SpvGLSLstd450FAbs, type, a);
+    case SN_K_SQRT: return ext(g, SpvGLSLstd450Sqrt, type, a);
+    case SN_K_RSQRT: a = ext(g, SpvGLSLstd450Sqrt, type, a); return sg_float(g, SpvOpFDiv, type, one, a);
     case SN_K_RECIP: return sg_float(g, SpvOpFDiv, type, one, a);
-    case SN_K_FLOOR: return ext(g, GLSLstd450Floor, type, a);
-    default: return ext(g, GLSLstd450RoundEven, type, a);
+    case SN_K_FLOOR: return ext(g, SpvGLSLstd450Floor, type, a);
+    default: return ext(g, SpvGLSLstd450RoundEven, type, a);
   }
 }
 
@@ -157,7 +157,7 @@ static spv_id unary(sg *g, const sn_kins *x, spv_id a) {
 static spv_id ternary(sg *g, const sn_kins *x, spv_id a, spv_id b, spv_id c) {
   spv_id type = sg_type(g, x->type.elem);
   if (x->op == SN_K_SELECT) return sg_select(g, type, a, b, c);
-  return spv_ext(g->s, GLSLstd450Fma, type, 3, (uint32_t[]){a, b, c});
+  return spv_ext(g->s, SpvGLSLstd450Fma, type, 3, (uint32_t[]){a, b, c});
 }
 
 void sg_point(sg *g, sn_kv v) {

@@ -48,7 +48,7 @@ static spv_id *offsets(sg *g, sg_axis a, bool row, uint32_t pitch, bool lead) {
   spv_id word = spv_uint(g->s, 32), last = spv_u32(g->s, a.extent - 1);
   for (uint32_t i = 0; i < a.per; i++) {
     spv_id c = sg_coordinate(g, a, row, i);
-    if (sg_padded(a) != a.extent) c = spv_ext(g->s, GLSLstd450UMin, word, 2, (uint32_t[]){c, last});
+    if (sg_padded(a) != a.extent) c = spv_ext(g->s, SpvGLSLstd450UMin, word, 2, (uint32_t[]){c, last});
     at[i] = lead ? sg_mul(g, c, pitch) : c;
   }
   return at;
@@ -56,7 +56,7 @@ static spv_id *offsets(sg *g, sg_axis a, bool row, uint32_t pitch, bool lead) {
 
 static spv_id multiply_add(product *p, spv_id a, spv_id b, spv_id c) {
   sg *g = p->g;
-  if (sn_elem_is_float(p->elem)) return spv_ext(g->s, GLSLstd450Fma, p->type, 3, (uint32_t[]){a, b, c});
+  if (sn_elem_is_float(p->elem)) return spv_ext(g->s, SpvGLSLstd450Fma, p->type, 3, (uint32_t[]){a, b, c});
   spv_id m = sg_int(g, SpvOpIMul, a, b);
   return sg_int(g, SpvOpIAdd, m, c);
 }
@@ -127,7 +127,7 @@ static void walk(product *p, spv_id *acc) {
   advance(p, &p->a, l.counter, p->a.turned, p->row, p->acc.r.per);
   advance(p, &p->b, l.counter, !p->b.turned, p->col, p->acc.c.per);
   spv_id left = sg_int(g, SpvOpISub, depth, l.counter);
-  spv_id limit = p->depth % p->step ? spv_ext(g->s, GLSLstd450UMin, word, 2, (uint32_t[]){left, step}) : step;
+  spv_id limit = p->depth % p->step ? spv_ext(g->s, SpvGLSLstd450UMin, word, 2, (uint32_t[]){left, step}) : step;
   sg_will_read(g, p->a.slot), sg_will_read(g, p->b.slot);
   inner(p, limit, next);
   spv_loop_next(g->s, &l);

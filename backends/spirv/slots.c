@@ -77,8 +77,8 @@ static void barrier(sg *g) {
   if (++g->barriers == g->drop) return;
   bool global = g->global_words != 0;
   for (int i = 0; i < g->slot_count; i++) global |= !g->slot[i].words;
-  uint32_t semantics = SpvMemorySemanticsAcquireRelease | SpvMemorySemanticsWorkgroupMemory;
-  if (global) semantics |= SpvMemorySemanticsUniformMemory;
+  uint32_t semantics = SpvMemorySemanticsAcquireReleaseMask | SpvMemorySemanticsWorkgroupMemoryMask;
+  if (global) semantics |= SpvMemorySemanticsUniformMemoryMask;
   spv_id scope = spv_u32(g->s, SpvScopeWorkgroup);
   spv_id order = spv_u32(g->s, semantics);
   spv_do(g->s, SpvOpControlBarrier, 3, (uint32_t[]){scope, scope, order});
@@ -198,7 +198,7 @@ static spv_id clipped(sg *g, sg_axis a, bool row, uint32_t j) {
   spv_id x = sg_coordinate(g, a, row, j);
   if (sg_padded(a) == a.extent) return x;
   spv_id word = spv_uint(g->s, 32), last = spv_u32(g->s, a.extent - 1);
-  return spv_ext(g->s, GLSLstd450UMin, word, 2, (uint32_t[]){x, last});
+  return spv_ext(g->s, SpvGLSLstd450UMin, word, 2, (uint32_t[]){x, last});
 }
 
 sg_tile sg_unstage(sg *g, sn_elem e, int r, int c, int slot, uint32_t pitch, bool turned) {

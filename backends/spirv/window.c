@@ -117,21 +117,32 @@ static bool reaches(sg *g, uint32_t bytes) {
 
 /* The integer type of an element in memory. */
 static spv_id memory_type(sg *g, uint32_t bytes) {
+  if (bytes == 1) spv_capability(g->s, SpvCapabilityStorageBuffer8BitAccess);
+  if (bytes == 2) spv_capability(g->s, SpvCapabilityStorageBuffer16BitAccess);
   return bytes < 4 ? spv_uint_storage(g->s, (int)(8 * bytes)) : spv_uint(g->s, (int)(8 * bytes));
 }
 
-/* What was read -> register. */
-static spv_id from_memory(sg *g, sn_elem e, spv_id x) {
+/* The integer type in which elements of memory are taken apart: narrow ones are widened first. */
+static spv_id word_type(sg *g, uint32_t bytes) { return spv_uint(g->s, bytes == 8 ? 64 : 32); }
+
+static spv_id vector_of(sg *g, spv_id type, uint32_t v) { return v == 1 ? type : spv_vector(g->s, type, v); }
+
+/* A word -> register. */
+static spv_id from_word(sg *g, sn_elem e, spv_id x) {
   if (sg_is_wide(e)) return e == SN_ELEM_I64 ? x : sg_bits(g, sg_type(g, e), x);
-  if (sn_elem_bytes(e) < 4) x = spv_op1(g->s, SpvOpUConvert, spv_uint(g->s, 32), x);
   return sg_widen(g, e, x);
 }
 
-static spv_id to_memory(sg *g, sn_elem e, spv_id x) {
-  spv_id type = memory_type(g, (uint32_t)sn_elem_bytes(e));
-  if (sg_is_wide(e)) return e == SN_ELEM_I64 ? x : sg_bits(g, type, x);
-  x = sg_narrow(g, e, x);
-  return sn_elem_bytes(e) < 4 ? spv_op1(g->s, SpvOpUConvert, type, x) : x;
+static spv_id to_word(sg *g, sn_elem e, spv_id x) {
+  if (sg_is_wide(e)) return e == SN_ELEM_I64 ? x : sg_bits(g, spv_uint(g->s, 64), x);
+  return sg_narrow(g, e, x);
+}
+
+/* Offsets of elements -> of chunks of v. */
+static spv_id chunk_number(sg *g, const sg_window *w, spv_id at, uint32_t v) {
+  if (v == 1) return at;
+  spv_id shift = w->wide ? spv_u64(g->s, v == 4 ? 2 : 1) : spv_u32(g->s, v == 4 ? 2 : 1);
+  return spv_op2(g->s, SpvOpShiftRightArithmetic, spv_uint(g->s, w->wide ? 64 : 32), at, shift);
 }
 
 /* Elements narrower than what memory can be reached by: the word that holds the element, and where it begins. */
@@ -169,7 +180,7 @@ static void store_narrow(sg *g, const sg_window *w, spv_id at, spv_id value) {
   spv_id mask = spv_u32(g->s, bytes_of(w) == 2 ? 0xffff : 0xff);
   mask = sg_int(g, SpvOpShiftLeftLogical, mask, shift);
   mask = spv_op1(g->s, SpvOpNot, word, mask);
-  spv_id scope = spv_u32(g->s, SpvScopeDevice), order = spv_u32(g->s, SpvMemorySemanticsNone);
+  spv_id scope = spv_u32(g->s, SpvScopeDevice), order = spv_u32(g->s, 0);
   spv_op(g->s, SpvOpAtomicAnd, word, 4, (uint32_t[]){p, scope, order, mask});
   spv_op(g->s, SpvOpAtomicOr, word, 4, (uint32_t[]){p, scope, order, bits});
 }
@@ -185,16 +196,15 @@ static void load_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id 
     out[0] = load_narrow(g, w, at);
     return;
   }
-  spv_id one = memory_type(g, bytes_of(w)), type = v == 1 ? one : spv_vector(g->s, one, v);
-  if (v > 1) {
-    spv_id shift = w->wide ? spv_u64(g->s, v == 4 ? 2 : 1) : spv_u32(g->s, v == 4 ? 2 : 1);
-    at = spv_op2(g->s, SpvOpShiftRightArithmetic, spv_uint(g->s, w->wide ? 64 : 32), at, shift);
-  }
-  spv_id p = spv_at(g->s, w->base, type, v * bytes_of(w), at);
-  spv_id x = spv_load(g->s, type, p, v * bytes_of(w));
+  uint32_t bytes = bytes_of(w);
+  spv_id memory = memory_type(g, bytes), word = word_type(g, bytes), type = vector_of(g, memory, v);
+  spv_id number = chunk_number(g, w, at, v);
+  spv_id p = spv_at(g->s, w->base, type, v * bytes, number);
+  spv_id x = spv_load(g->s, type, p, v * bytes);
+  if (bytes < 4) x = spv_op1(g->s, SpvOpUConvert, vector_of(g, word, v), x);
   for (uint32_t q = 0; q < v; q++) {
-    spv_id part = v == 1 ? x : spv_op2(g->s, SpvOpCompositeExtract, one, x, q);
-    out[q] = from_memory(g, w->elem, part);
+    spv_id part = v == 1 ? x : spv_op2(g->s, SpvOpCompositeExtract, word, x, q);
+    out[q] = from_word(g, w->elem, part);
   }
 }
 
@@ -208,16 +218,14 @@ static void store_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, const 
     store_narrow(g, w, at, value[0]);
     return;
   }
-  spv_id one = memory_type(g, bytes_of(w)), type = v == 1 ? one : spv_vector(g->s, one, v);
-  spv_id part[4];
-  for (uint32_t q = 0; q < v; q++) part[q] = to_memory(g, w->elem, value[q]);
-  spv_id x = v == 1 ? part[0] : spv_op(g->s, SpvOpCompositeConstruct, type, (int)v, part);
-  if (v > 1) {
-    spv_id shift = w->wide ? spv_u64(g->s, v == 4 ? 2 : 1) : spv_u32(g->s, v == 4 ? 2 : 1);
-    at = spv_op2(g->s, SpvOpShiftRightArithmetic, spv_uint(g->s, w->wide ? 64 : 32), at, shift);
-  }
-  spv_id p = spv_at(g->s, w->base, type, v * bytes_of(w), at);
-  spv_store(g->s, p, x, v * bytes_of(w));
+  uint32_t bytes = bytes_of(w);
+  spv_id memory = memory_type(g, bytes), word = word_type(g, bytes), type = vector_of(g, memory, v), part[4];
+  for (uint32_t q = 0; q < v; q++) part[q] = to_word(g, w->elem, value[q]);
+  spv_id x = v == 1 ? part[0] : spv_op(g->s, SpvOpCompositeConstruct, vector_of(g, word, v), (int)v, part);
+  if (bytes < 4) x = spv_op1(g->s, SpvOpUConvert, type, x);
+  spv_id number = chunk_number(g, w, at, v);
+  spv_id p = spv_at(g->s, w->base, type, v * bytes, number);
+  spv_store(g->s, p, x, v * bytes);
 }
 
 /* Elements that may be moved together where `most` lie side by side. */

@@ -2,6 +2,7 @@
 #include "ir/types/target.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct row {
@@ -45,6 +46,39 @@ sn_target sn_target_cpu(sn_isa isa) {
   };
   strncpy(t.features, r->features, sizeof t.features - 1);
   return t;
+}
+
+static bool number_word(const char *word, size_t n, const char *name, int *out) {
+  size_t length = strlen(name);
+  char *end;
+  if (n <= length + 1 || strncmp(word, name, length) || word[length] != '=') return false;
+  long value = strtol(word + length + 1, &end, 10);
+  if (end != word + n || value < 0 || value > INT32_MAX) return false;
+  *out = (int)value;
+  return true;
+}
+
+static bool flag_word(const char *word, size_t n, const char *name, bool *out) {
+  if (n != strlen(name) || strncmp(word, name, n)) return false;
+  return *out = true;
+}
+
+sn_code sn_gpu_read(const char *text, sn_diags *diags, sn_gpu *out) {
+  *out = (sn_gpu){0};
+  for (const char *p = text; *p;) {
+    size_t n = strcspn(p, ",");
+    bool known = number_word(p, n, "subgroup", &out->subgroup) || number_word(p, n, "shared", &out->shared_bytes) ||
+                 number_word(p, n, "threads", &out->invocations) || flag_word(p, n, "f64", &out->float64) ||
+                 flag_word(p, n, "16", &out->storage16) || flag_word(p, n, "8", &out->storage8) ||
+                 flag_word(p, n, "nan", &out->keeps_nan);
+    if (!known) {
+      sn_code code = sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown fact of a device: %.*s", (int)n, p);
+      sn_fail_expected(diags, "subgroup=N, shared=BYTES, threads=N, f64, 16, 8, nan, separated by commas");
+      return code;
+    }
+    p += n + (p[n] == ',');
+  }
+  return SN_OK;
 }
 
 sn_target sn_target_vulkan(const sn_gpu *gpu) {

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ir/base/status.h"
+
 #ifdef __GNUC__
 #pragma GCC visibility push(default) /* loaded backends call these */
 #endif
@@ -48,6 +50,9 @@ typedef struct sn_target {
 sn_target sn_target_cpu(sn_isa isa);
 /* Facts of a Vulkan device; numbers that are 0: the least that Vulkan 1.2 promises. */
 sn_target sn_target_vulkan(const sn_gpu *gpu);
+/* The facts that sn_target.features of such a target lists: "subgroup=32,shared=49152,threads=1024,f64,16,8,nan".
+ *   errors: SN_ERR_USAGE an unknown word */
+SN_MUST sn_code sn_gpu_read(const char *text, sn_diags *diags, sn_gpu *out);
 const char *sn_isa_name(sn_isa isa);
 
 #ifdef __GNUC__
