@@ -40,8 +40,7 @@ static void scan_one(sg *g, sn_kv v) {
   for (int j = 0; j < x->count; j++) use(g, x->a[j], x, j);
   if (x->op != SN_K_FOR && x->op != SN_K_IF) return;
   int from = g->position, count = x->body[0]->yield_count;
-  for (int j = 0; j < count && x->op == SN_K_FOR; j++)
-    g->value[x->in[j]].def = g->value[x->in[j]].last = g->position;
+  for (int j = 0; j < count && x->op == SN_K_FOR; j++) g->value[x->in[j]].def = g->value[x->in[j]].last = g->position;
   for (int side = 0; side < 2 && x->body[side]; side++) scan(g, x->body[side]);
   ++g->position;
   if (x->op == SN_K_FOR) extend(g, from);

@@ -2,7 +2,7 @@
  * in integers and sums, so that no driver decides how. */
 #include "backends/spirv/sg.h"
 
-typedef struct format { /* as in ir/base/half.c */
+typedef struct format {          /* as in ir/base/half.c */
   uint32_t mantissa, bias, sign; /* sign: the bit's number */
   uint32_t largest, inf, nan;    /* patterns; largest: finite numbers beyond it become it, 0: they become inf */
 } format;

@@ -54,9 +54,7 @@ spv_id sg_index(sg *g, sn_kv v) {
   if (x->op == SN_K_ICONST) return spv_u64(g->s, (uint64_t)x->i);
   if (x->op == SN_K_GID) return g->grid[x->i];
   if (g->index[v]) return g->index[v];
-  spv_id id = x->op == SN_K_PARAM   ? argument(g, (int)x->i)
-              : x->op == SN_K_ILOAD ? from_memory(g, x)
-                                    : computed(g, x);
+  spv_id id = x->op == SN_K_PARAM ? argument(g, (int)x->i) : x->op == SN_K_ILOAD ? from_memory(g, x) : computed(g, x);
   g->index[v] = id;
   g->trail[g->trail_count++] = v;
   return id;

@@ -7,7 +7,7 @@
 typedef struct operand {
   int slot;
   uint32_t pitch;
-  bool turned; /* the summed axis runs over its rows (of a: columns) */
+  bool turned;  /* the summed axis runs over its rows (of a: columns) */
   sn_kv walked; /* load that is brought in step by step; 0: the slot holds all of it */
   sg_window w;
   int r, c; /* of the load */

@@ -15,7 +15,7 @@ typedef struct reduction {
   const sn_kins *x;
   sn_elem elem; /* of the operand */
   spv_id type, neutral;
-  bool pairs;   /* rargmax */
+  bool pairs; /* rargmax */
 } reduction;
 
 static double neutral_of(sn_kop op, sn_elem e) {

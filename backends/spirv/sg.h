@@ -1,11 +1,9 @@
-/* State shared by the files that emit one kernel as SPIR-V. An instance of the grid is a workgroup; its tiles are spread
- * over the invocations.
- *   backend.c   facts, entry point, instances   analyse.c  uses, lifetimes, the shape of the workgroup
- *   slots.c     memory that invocations share   layout.c   which invocation holds which element
- *   index.c     index values                    window.c   loads and stores of windows
- *   convert.c   element types                   point.c    elementwise operations
- *   reduce.c    reductions                      product.c  products
- *   control.c   blocks, loops, branches
+/* State shared by the files that emit one kernel as SPIR-V. An instance of the grid is a workgroup; its tiles are
+ * spread over the invocations. backend.c   facts, entry point, instances   analyse.c  uses, lifetimes, the shape of the
+ * workgroup slots.c     memory that invocations share   layout.c   which invocation holds which element index.c index
+ * values                    window.c   loads and stores of windows convert.c   element types                   point.c
+ * elementwise operations reduce.c    reductions                      product.c  products control.c   blocks, loops,
+ * branches
  *
  * One layout: every tile of a kernel lies over the same TY x TX invocations, tx fastest, rows over ty and columns over
  * tx, so that tiles of one shape always meet and elementwise operations never move anything. A column vector is spread
@@ -50,11 +48,11 @@ typedef struct sg_value {
 
 /* Memory of a workgroup. Elements are words of 32 bits, of 64-bit types two. */
 typedef struct sg_slot {
-  int def, last;    /* positions between which it lives */
-  int64_t words;    /* size; 0: not memory, but an inout buffer whose order is kept */
-  bool global;      /* in the workspace instead of shared memory */
-  int64_t at;       /* first word */
-  uint64_t *meets;  /* slots that share bytes with it, itself too: bits */
+  int def, last;   /* positions between which it lives */
+  int64_t words;   /* size; 0: not memory, but an inout buffer whose order is kept */
+  bool global;     /* in the workspace instead of shared memory */
+  int64_t at;      /* first word */
+  uint64_t *meets; /* slots that share bytes with it, itself too: bits */
 } sg_slot;
 
 typedef struct sg {
@@ -65,9 +63,9 @@ typedef struct sg {
   const char *why; /* refused: the reason; NULL: none yet */
   sg_value *value; /* per value of the kernel, as the next three */
   sg_tile *tile;
-  spv_id *index;   /* index values that dominate the open block */
-  int *staging;    /* products: first of the two slots they walk through, -1: none */
-  sn_kv *trail;    /* index values in the order of their emission */
+  spv_id *index; /* index values that dominate the open block */
+  int *staging;  /* products: first of the two slots they walk through, -1: none */
+  sn_kv *trail;  /* index values in the order of their emission */
   int trail_count;
   int position;
   /* workgroup */
@@ -79,10 +77,10 @@ typedef struct sg {
   int slot_count, slot_capacity, words; /* words: of a bit set of slots */
   int reduce_slot;                      /* two of them, one after the other; -1: none */
   int64_t shared_words, global_words;
-  spv_id shared;                  /* variable */
-  uint64_t *read, *written;       /* slots since the last barrier */
+  spv_id shared;                        /* variable */
+  uint64_t *read, *written;             /* slots since the last barrier */
   uint64_t **loop_read, **loop_written; /* per FOR: slots that its body touches */
-  int barriers, drop;             /* drop: leave out this barrier, for tests; 0: none */
+  int barriers, drop;                   /* drop: leave out this barrier, for tests; 0: none */
 } sg;
 
 static inline const sn_kins *sg_ins(const sg *g, sn_kv v) { return &g->k->ins[v]; }
@@ -103,9 +101,9 @@ spv_id sg_test(sg *g, spv_opcode op, spv_id a, spv_id b); /* -> bool */
 spv_id sg_testc(sg *g, spv_opcode op, spv_id a, uint32_t c);
 spv_id sg_both(sg *g, spv_id a, spv_id b); /* and of conditions; 0: always true */
 spv_id sg_select(sg *g, spv_id type, spv_id condition, spv_id a, spv_id b);
-spv_id sg_bits(sg *g, spv_id type, spv_id a);                              /* bitcast */
-spv_id sg_float(sg *g, spv_opcode op, spv_id type, spv_id a, spv_id b);    /* never contracted */
-spv_id sg_add(sg *g, spv_id a, uint32_t c); /* u32; a itself for 0 */
+spv_id sg_bits(sg *g, spv_id type, spv_id a);                           /* bitcast */
+spv_id sg_float(sg *g, spv_opcode op, spv_id type, spv_id a, spv_id b); /* never contracted */
+spv_id sg_add(sg *g, spv_id a, uint32_t c);                             /* u32; a itself for 0 */
 spv_id sg_mul(sg *g, spv_id a, uint32_t c); /* u32; shifts and nothing where that is enough */
 
 /* ---- layout.c ---------------------------------------------------------------------------------------------------- */
@@ -139,10 +137,10 @@ void sg_index_forget(sg *g, int mark);
 
 typedef struct sg_window {
   sn_elem elem;
-  int slot;         /* of a local or ordered buffer; -1: an address alone */
-  bool local;       /* elements of the slot */
-  spv_id base;      /* u64 address of element (0, 0), local: u32 element */
-  spv_id rs, cs;    /* element strides, u32 or u64 (wide); cs 0: 1 */
+  int slot;      /* of a local or ordered buffer; -1: an address alone */
+  bool local;    /* elements of the slot */
+  spv_id base;   /* u64 address of element (0, 0), local: u32 element */
+  spv_id rs, cs; /* element strides, u32 or u64 (wide); cs 0: 1 */
   bool wide;
   spv_id rows, cols; /* u32 limits; 0: none */
   uint32_t align;    /* elements: base, rs and the column limit are multiples of it */
@@ -158,7 +156,7 @@ void sg_window_stage(sg *g, const sg_window *w, int r, int c, spv_id row0, spv_i
 /* ---- convert.c --------------------------------------------------------------------------------------------------- */
 
 spv_id sg_cast(sg *g, sn_elem from, sn_elem to, spv_id x);
-spv_id sg_widen(sg *g, sn_elem e, spv_id bits);  /* u32 pattern as in memory -> register */
+spv_id sg_widen(sg *g, sn_elem e, spv_id bits);   /* u32 pattern as in memory -> register */
 spv_id sg_narrow(sg *g, sn_elem e, spv_id value); /* register -> u32 pattern */
 
 /* ---- point.c, reduce.c, product.c, control.c --------------------------------------------------------------------- */

@@ -3,8 +3,8 @@
  * A blob of SN_CODE_SPIRV: bytes: the words of a module with the entry point "main"; entry: invocations of a workgroup;
  * workspace_bytes: global scratch of each workgroup; features: what the device must have. Its push block has members of
  * 8 bytes: [0] instances of the grid, [1] address of the workspace, then the arguments in order, addresses of buffers
- * and values of sizes; of more than 14 arguments [2] is the address of a table of them. A workgroup runs the instance of
- * its linear number (x + y * NumWorkgroups.x), with a workspace also those behind it by the number of workgroups. */
+ * and values of sizes; of more than 14 arguments [2] is the address of a table of them. A workgroup runs the instance
+ * of its linear number (x + y * NumWorkgroups.x), with a workspace also those behind it by the number of workgroups. */
 #ifndef SN_BACKENDS_SPIRV_SPIRV_BACKEND_H
 #define SN_BACKENDS_SPIRV_SPIRV_BACKEND_H
 

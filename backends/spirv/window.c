@@ -1,5 +1,5 @@
-/* Windows: memory <-> registers and slots. Loads have no branches: an invalid element reads element (0, 0) of its window
- * and is replaced by the pad; a window without valid elements reads the start of its buffer. */
+/* Windows: memory <-> registers and slots. Loads have no branches: an invalid element reads element (0, 0) of its
+ * window and is replaced by the pad; a window without valid elements reads the start of its buffer. */
 #include <string.h>
 
 #include "backends/spirv/sg.h"
@@ -327,7 +327,8 @@ void sg_gather(sg *g, sn_kv v) {
   g->tile[v] = t;
 }
 
-/* ---- global memory -> slot: dealt out linearly, a chunk for each invocation and turn ------------------------------ */
+/* ---- global memory -> slot: dealt out linearly, a chunk for each invocation and turn ------------------------------
+ */
 
 static spv_id moved(sg *g, spv_id coordinate, spv_id from) {
   return from ? sg_int(g, SpvOpIAdd, coordinate, from) : coordinate;

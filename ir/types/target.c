@@ -97,10 +97,10 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
       .cols = 1024,
       .gpu = *gpu,
   };
-  if (t.gpu.shared_bytes < 16 << 10) t.gpu.shared_bytes = 16 << 10;
-  if (t.gpu.invocations < 128) t.gpu.invocations = 128;
-  snprintf(t.features, sizeof t.features, "subgroup=%d,shared=%d,threads=%d%s%s%s%s", t.gpu.subgroup, t.gpu.shared_bytes,
-           t.gpu.invocations, t.gpu.float64 ? ",f64" : "", t.gpu.storage16 ? ",16" : "", t.gpu.storage8 ? ",8" : "",
-           t.gpu.keeps_nan ? ",nan" : "");
+  if (!t.gpu.shared_bytes) t.gpu.shared_bytes = 16 << 10;
+  if (!t.gpu.invocations) t.gpu.invocations = 128;
+  snprintf(t.features, sizeof t.features, "subgroup=%d,shared=%d,threads=%d%s%s%s%s", t.gpu.subgroup,
+           t.gpu.shared_bytes, t.gpu.invocations, t.gpu.float64 ? ",f64" : "", t.gpu.storage16 ? ",16" : "",
+           t.gpu.storage8 ? ",8" : "", t.gpu.keeps_nan ? ",nan" : "");
   return t;
 }

@@ -18,13 +18,13 @@ typedef enum sn_isa {                  /* CPU feature levels, ascending */
                       SN_ISA_AMX,      /* AVX-512 with BF16 and AMX tiles */
 } sn_isa;
 
-typedef struct sn_gpu {   /* facts of a Vulkan device */
-  int subgroup;           /* invocations; 0: no shuffles between them */
-  int shared_bytes;       /* of a workgroup */
-  int invocations;        /* most of a workgroup */
-  bool float64;           /* arithmetic */
+typedef struct sn_gpu {     /* facts of a Vulkan device */
+  int subgroup;             /* invocations; 0: no shuffles between them */
+  int shared_bytes;         /* of a workgroup */
+  int invocations;          /* most of a workgroup */
+  bool float64;             /* arithmetic */
   bool storage8, storage16; /* access to single elements of 1 and 2 bytes */
-  bool keeps_nan;         /* signed zeros, infinities and NaN of f32 can be asked for */
+  bool keeps_nan;           /* signed zeros, infinities and NaN of f32 can be asked for */
 } sn_gpu;
 
 typedef struct sn_target {
