@@ -121,15 +121,13 @@ static sn_code check_output(cli *c, const char *kind) {
 
 sn_code cli_build(cli *c) {
   const char *path, *kind = cli_get(c, CLI_EMIT, "exe");
-  static const char *const kinds[] = {"exe", "obj", "plan", "llvm", "asm", "kernel", "graph"};
+  static const char *const kinds[] = {"exe", "obj", "plan", "llvm", "asm", "spirv", "kernel", "graph"};
   struct stat st;
   bool known = false;
   SN_TRY(cli_word(c, "MODEL.c or DIR", &path));
   if (!output_path(c)) return cli_usage_error(c, "sinter build needs -o OUT");
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) known |= !strcmp(kind, kinds[i]);
-  if (!strcmp(kind, "spirv"))
-    return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0}, "--emit spirv: this build has no Vulkan backend");
-  if (!known) return cli_usage_error(c, "--emit %s: exe, obj, plan, llvm, asm, kernel or graph", kind);
+  if (!known) return cli_usage_error(c, "--emit %s: exe, obj, plan, llvm, asm, spirv, kernel or graph", kind);
   bool folder = !stat(path, &st) && S_ISDIR(st.st_mode);
   if (!folder && !strcmp(kind, "exe"))
     return cli_usage_error(

@@ -100,7 +100,7 @@ static sn_code print_after(cli *c, sn_module *m, const char *pass) {
   return print_graphs(c, m);
 }
 
-/* kernel, plan, llvm, asm of the compiled graphs */
+/* kernel, plan, llvm, asm, spirv of the compiled graphs */
 sn_code cli_emit_text(cli *c, const cli_source *s, const char *what, sn_text *t) {
   sn_compiled compiled;
   sn_compile_opt opt = cli_compile_opt(c, s);
@@ -110,8 +110,9 @@ sn_code cli_emit_text(cli *c, const cli_source *s, const char *what, sn_text *t)
     return SN_OK;
   }
   bool kernels = !strcmp(what, "kernel");
-  if (!kernels && (!compiled.backend || !compiled.backend->show))
-    return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0}, "target %s has no code to show", compiled.target.name);
+  bool spirv = !strcmp(compiled.target.name, "vulkan");
+  if (!kernels && (!compiled.backend || !compiled.backend->show || spirv != !strcmp(what, "spirv")))
+    return sn_fail(c->diags, SN_ERR_DEVICE, (sn_loc){0}, "target %s has no %s to show", compiled.target.name, what);
   for (int i = 0; i < compiled.kernel_count; i++) {
     if (kernels)
       sn_kernel_print(t, compiled.kernel[i]);
@@ -128,8 +129,9 @@ sn_code cli_dump(cli *c) {
   SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
   SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, NULL), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   if (!strcmp(what, "graph")) return print_after(c, s.module, cli_get(c, CLI_PASS, "none"));
-  if (strcmp(what, "kernel") && strcmp(what, "plan") && strcmp(what, "llvm") && strcmp(what, "asm"))
-    return cli_usage_error(c, "--emit %s: graph, kernel, plan, llvm or asm", what);
+  if (strcmp(what, "kernel") && strcmp(what, "plan") && strcmp(what, "llvm") && strcmp(what, "asm") &&
+      strcmp(what, "spirv"))
+    return cli_usage_error(c, "--emit %s: graph, kernel, plan, llvm, asm or spirv", what);
   if (cli_has(c, CLI_PASS))
     return cli_usage_error(
         c, "--pass and --emit %s: --pass lower, simplify, math, order and memory show kernels and plan", what);

@@ -29,7 +29,7 @@ expect 2 "$SINTER" dump "$TREE/models/gpt.c" --pass nothing --graph eval
 says "there are: none inline"
 expect 3 "$SINTER" explain "$scratch/missing.c"
 says "cannot be read"
-expect 5 "$SINTER" explain "$TREE/models/gpt.c" --target vulkan --graph eval
+VK_ICD_FILENAMES=$scratch/none VK_DRIVER_FILES=$scratch/none expect 5 "$SINTER" explain "$TREE/models/gpt.c" --target vulkan --graph eval
 says "vulkan"
 expect 2 "$SINTER" explain "$TREE/models/mlp.sn" --target ref
 says "--target ref: the interpreter has no kernels to report on"

@@ -19,10 +19,10 @@ allowed() {
     passes | passes/*) echo "passes passes/graph passes/lower passes/kernel passes/plan $ir" ;;
     runtime | runtime/*) echo "runtime runtime/cpu runtime/vulkan runtime/io runtime/loop ir/base ir/types ir/plan" ;;
     backends/llvm) echo "backends/llvm backends ir/base ir/types ir/kernel ir/plan" ;;
-    backends/spirv) echo "backends/spirv ir/base ir/types ir/kernel ir/plan" ;;
+    backends/spirv) echo "backends/spirv backends ir/base ir/types ir/kernel ir/plan" ;;
     backends/template) echo "backends/template backends ir/base ir/types ir/kernel ir/plan ir/ref" ;;
     backends/faults) echo "backends/faults backends $ir passes passes/lower passes/plan runtime runtime/io" ;;
-    backends) echo "backends backends/llvm $ir passes passes/lower passes/kernel runtime runtime/io" ;;
+    backends) echo "backends backends/llvm backends/spirv $ir passes passes/lower passes/kernel runtime runtime/io runtime/vulkan" ;;
     backends/conform) echo "backends/conform backends/faults backends $ir passes/kernel runtime/cpu" ;;
     host) echo "host ir/base ir/types ir/plan runtime runtime/io" ;;
     host/compile) echo "host host/compile ir/base backends frontend runtime/io" ;;

@@ -1,0 +1,152 @@
+/* Tile programs as modules for devices that are only described: valid, the same bytes every time, refused with a reason
+ * where the device cannot. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backends/spirv/spirv_backend.h"
+#include "ir/ref/krandom.h"
+#include "passes/kernel/kernel_passes.h"
+#include "tests/spirv/harness.h"
+
+enum { PROGRAMS = 40 };
+
+/* Without anything, as a small device has it, as a large one has it. */
+static const char *const tiers[] = {"shared=16384,threads=128", "shared=256,threads=256,f64,16",
+                                    "subgroup=8,shared=32768,threads=1024,f64,16,8,nan",
+                                    "subgroup=32,shared=49152,threads=1024,f64,16,8,nan"};
+
+static sn_target target_of(const char *facts) {
+  sn_gpu gpu;
+  assert_int_equal(sn_gpu_read(facts, NULL, &gpu), SN_OK);
+  return sn_target_vulkan(&gpu);
+}
+
+static sn_kernel *parse(sn_arena *a, const char *text) {
+  sn_kernel *k;
+  sn_diags *d = sn_diags_create();
+  if (sn_kernel_parse(a, d, "k", text, strlen(text), &k)) fail_msg("%s", sn_diags_print(d, a));
+  sn_diags_destroy(d);
+  return k;
+}
+
+static sn_kernel *program(sn_arena *a, uint64_t seed) {
+  sn_krandom_case c = {.avoid = SN_KRANDOM_NO_VNNI | (seed % 2 ? 0 : SN_KRANDOM_NO_MATH)};
+  sn_kernel *k = sn_krandom(a, seed, &c);
+  if (seed % 2 == 0) return k;
+  return sn_kernel_finish(a, sn_kernel_simplify(a, sn_kernel_expand_math(a, sn_kernel_simplify(a, k))));
+}
+
+static module emit(sn_arena *a, const sn_target *t, const sn_kernel *k) {
+  sn_diags *d = sn_diags_create();
+  sn_code_blob b;
+  if (sn_backend_spirv()->emit(t, k, a, d, &b)) fail_msg("%s", sn_diags_print(d, a));
+  sn_diags_destroy(d);
+  return (module){(const uint32_t *)(const void *)b.bytes, (size_t)b.byte_count / 4};
+}
+
+static void programs_are_valid(void **state) {
+  (void)state;
+  bool asked = true;
+  int refused = 0;
+  for (size_t i = 0; i < sizeof tiers / sizeof *tiers; i++) {
+    sn_target t = target_of(tiers[i]);
+    for (uint64_t seed = 1; seed <= PROGRAMS; seed++) {
+      sn_arena *a = sn_arena_create();
+      sn_kernel *k = program(a, seed);
+      const char *why = NULL;
+      if (!sn_backend_spirv()->supports(&t, k, a, &why)) {
+        assert_non_null(strstr(why, "no f64"));
+        refused++;
+      } else {
+        module m = emit(a, &t, k), again = emit(a, &t, k);
+        assert_int_equal(m.count, again.count);
+        assert_memory_equal(m.words, again.words, m.count * 4);
+        const char *said = tool(a, "spirv-val --target-env vulkan1.2 --scalar-block-layout", m);
+        if (said && *said) fail_msg("seed %llu on %s: %s", (unsigned long long)seed, tiers[i], said);
+        asked &= said != NULL;
+      }
+      sn_arena_destroy(a);
+    }
+  }
+  assert_in_range(refused, 0, PROGRAMS);
+  if (!asked) printf("spirv-val was not found: modules were made, not validated\n");
+}
+
+static void refuses(const char *facts, const char *text, const char *reason) {
+  sn_arena *a = sn_arena_create();
+  sn_target t = target_of(facts);
+  const char *why = NULL;
+  if (sn_backend_spirv()->supports(&t, parse(a, text), a, &why)) fail_msg("not refused:\n%s", text);
+  if (!strstr(why, reason)) fail_msg("\"%s\" lacks \"%s\"", why, reason);
+  sn_arena_destroy(a);
+}
+
+static void what_a_device_cannot_is_known_before(void **state) {
+  (void)state;
+  refuses("16",
+          "kernel k(x: in f64, y: out f64) grid(1) {\n  %1 = load x[0 : 0, 1] : f64[1,4]\n  store y[0 : 0, 1], %1\n}\n",
+          "the device has no f64");
+  refuses("16",
+          "kernel k(x: in bf16, y: out f32) grid(1) {\n  %1 = load x[0 : 8, 1] : bf16[4,8]\n"
+          "  %2 = load x[0 : 8, 1] : bf16[4,8]\n  %3 = mma 0, %1, %2 vnni : f32[4,4]\n  store y[0 : 4, 1], %3\n}\n",
+          "pairs of rows");
+  refuses("threads=128",
+          "kernel k(x: in f32, y: out f32) grid(1) {\n  %1 = load x[0 : 0, 1] : f32[1,16]\n  %2 = exp %1 : "
+          "f32[1,16]\n"
+          "  store y[0 : 0, 1], %2\n}\n",
+          "elementary");
+  refuses(
+      "threads=128",
+      "kernel k(x: in f32, y: out f32) grid(1) {\n  %1 = load x[0 : 0, 1] : f32[1,16384]\n  store y[0 : 0, 1], %1\n}\n",
+      "too large for the registers");
+}
+
+static void facts_are_read_and_printed(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof tiers / sizeof *tiers; i++) {
+    sn_target t = target_of(tiers[i]);
+    sn_gpu again;
+    assert_int_equal(sn_gpu_read(t.features, NULL, &again), SN_OK);
+    assert_memory_equal(&t.gpu, &again, sizeof again);
+  }
+  sn_gpu gpu;
+  static const char *const wrong[] = {
+      "warp=32", "shared", "shared=", "shared=x", "16,,8", "shared=-1", "subgroup=99999999999"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    assert_int_equal(sn_gpu_read(wrong[i], NULL, &gpu), SN_ERR_USAGE);
+}
+
+/* What does not fit shared memory lies in the workspace; what the device must have is written down. */
+static void scratch_goes_where_it_fits(void **state) {
+  (void)state;
+  static const char text[] =
+      "kernel k(x: in f32, y: out f32) grid(4) {\n  %1 = load x[g0*1024 : 32, 1] : f32[32,32]\n"
+      "  %2 = trans %1 : f32[32,32]\n  store y[g0*1024 : 32, 1], %2\n}\n";
+  sn_arena *a = sn_arena_create();
+  sn_code_blob small, large;
+  sn_target t = target_of("shared=256"), u = target_of("subgroup=32,shared=16384,16");
+  assert_int_equal(sn_backend_spirv()->emit(&t, parse(a, text), a, NULL, &small), SN_OK);
+  assert_int_equal(sn_backend_spirv()->emit(&u, parse(a, text), a, NULL, &large), SN_OK);
+  assert_int_equal(small.workspace_bytes, 32 * 33 * 4);
+  assert_non_null(strstr(small.features, "shared=0 "));
+  assert_int_equal(large.workspace_bytes, 0);
+  assert_non_null(strstr(large.features, "shared=4224 "));
+  assert_non_null(strstr(large.features, "subgroup=32 "));
+  assert_non_null(strstr(large.features, "storage16"));
+  sn_arena_destroy(a);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(programs_are_valid),
+      cmocka_unit_test(what_a_device_cannot_is_known_before),
+      cmocka_unit_test(facts_are_read_and_printed),
+      cmocka_unit_test(scratch_goes_where_it_fits),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
