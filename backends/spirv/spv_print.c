@@ -32,9 +32,7 @@ static void print_enum(sn_text *out, const char *group, uint32_t value) {
 
 /* The instruction of a set is named if the set is GLSL.std.450. */
 static void print_ext(sn_text *out, const spv_reader *r, const spv_insn *i, uint32_t value) {
-  const spv_insn *set = spv_definition_as(r, spv_word_at(r, i, 0), SpvOpExtInstImport);
-  bool is_glsl = set && !strcmp(spv_text_at(r, set->at + 2, set->words - 2), "GLSL.std.450");
-  print_enum(out, is_glsl ? "GLSLstd450" : "", value);
+  print_enum(out, spv_is_glsl(r, spv_word_at(r, i, 0)) ? "GLSLstd450" : "", value);
 }
 
 static void print_text(sn_text *out, const char *text) {

@@ -161,3 +161,8 @@ const char *spv_text_at(const spv_reader *r, uint32_t at, uint32_t words) {
   for (uint32_t i = 0; i < 4 * words; i++) text[i] = (char)(r->words[at + i / 4] >> 8 * (i % 4) & 0xff);
   return text;
 }
+
+bool spv_is_glsl(const spv_reader *r, spv_id set) {
+  const spv_insn *i = spv_definition_as(r, set, SpvOpExtInstImport);
+  return i && !strcmp(spv_text_at(r, i->at + 2, i->words - 2), "GLSL.std.450");
+}

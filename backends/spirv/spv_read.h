@@ -62,6 +62,9 @@ uint32_t spv_word_at(const spv_reader *r, const spv_insn *i, uint32_t k);
 /* The text at a word; in the arena. */
 const char *spv_text_at(const spv_reader *r, uint32_t at, uint32_t words);
 
+/* Is it the import of GLSL.std.450? */
+bool spv_is_glsl(const spv_reader *r, spv_id set);
+
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
 /* Names of ids, by id, NULL: its number. From OpName, else from what is defined: %uint, %v4float, %uint_64. */

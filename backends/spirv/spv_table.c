@@ -26,10 +26,10 @@ static const spv_enum_row enum_rows[] = {
 };
 
 static const struct {
-  const char *group;
-  uint32_t number, capability;
+  const char *group, *name;
+  uint32_t capability;
 } needs[] = {
-#define SPV_NEED(group, name, capability) {#group, Spv##group##name, SpvCapability##capability},
+#define SPV_NEED(group, name, capability) {#group, #name, SpvCapability##capability},
 #include "backends/spirv/spv_enum.def"
 };
 
@@ -40,8 +40,7 @@ static const struct {
 } letters[] = {
   {'C', false, "Capability"},      {'A', false, "AddressingModel"},  {'O', false, "MemoryModel"},
   {'E', false, "ExecutionModel"},  {'X', false, "ExecutionMode"},    {'S', false, "StorageClass"},
-  {'D', false, "Decoration"},      {'B', false, "BuiltIn"},          {'W', false, "FPRoundingMode"},
-  {'G', false, "GroupOperation"},  {'U', false, "SourceLanguage"},   {'P', false, "FPEncoding"},
+  {'D', false, "Decoration"},      {'B', false, "BuiltIn"},          {'G', false, "GroupOperation"},  {'U', false, "SourceLanguage"},   {'P', false, "FPEncoding"},
   {'Z', false, "GLSLstd450"},      {'F', true, "FunctionControl"},   {'L', true, "LoopControl"},
   {'N', true, "SelectionControl"}, {'M', true, "MemoryAccess"},      {'K', true, "CooperativeMatrixOperands"},
   {'T', true, "TensorAddressingOperands"}, {'R', true, "CooperativeMatrixReduce"},
@@ -89,11 +88,14 @@ const char *spv_letter_group(char letter, bool *is_mask) {
 }
 
 bool spv_enum_need(const char *group, uint32_t number, uint32_t *capability) {
-  for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
-    if (needs[i].number == number && !strcmp(needs[i].group, group)) {
-      *capability = needs[i].capability;
-      return true;
-    }
+  const spv_enum_row *row = NULL;
+  for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
+    if (strcmp(needs[i].group, group)) continue;
+    if (!row && !(row = spv_enum_find(group, number))) return false;
+    if (strcmp(needs[i].name, row->name)) continue;
+    *capability = needs[i].capability;
+    return true;
+  }
   return false;
 }
 

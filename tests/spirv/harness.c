@@ -74,6 +74,21 @@ module sample(sn_arena *arena, spv_opt opt) {
   return m;
 }
 
+const char *verdict(sn_arena *arena, module m) {
+  sn_diags *diags = sn_diags_create();
+  const char *said = "";
+  if (spv_verify(m.words, m.count, arena, diags)) said = sn_arena_strdup(arena, diags->at[0].message);
+  sn_diags_destroy(diags);
+  return said;
+}
+
+const char *rule_of(const char *message) {
+  const char *at = message;
+  if (strncmp(message, "spirv: word ", 12)) return message;
+  for (const char *next = message; (next = strstr(next, ": ")); next += 2) at = next + 2;
+  return at;
+}
+
 /* The first word of `command` on PATH? */
 static bool is_there(sn_arena *arena, const char *command) {
   const char *name = sn_arena_printf(arena, "%.*s", (int)strcspn(command, " "), command);
