@@ -17,10 +17,9 @@ typedef struct sn_vk_complaints {
   char first[1024];
 } sn_vk_complaints;
 
-/* The instance, made for the first who asks; kept until as many have released it.
+/* The instance, made for the first who asks; kept until the process ends.
  *   errors: SN_ERR_DEVICE no loader, no driver, or no validation layer while SN_VULKAN_VALIDATE asks for it */
-SN_MUST sn_code sn_vk_instance_acquire(sn_diags *diags, VkInstance *out);
-void sn_vk_instance_release(void);
+SN_MUST sn_code sn_vk_instance(sn_diags *diags, VkInstance *out);
 /* What the layers said so far, of all devices of the instance. */
 sn_vk_complaints sn_vk_instance_complaints(void);
 

@@ -77,16 +77,8 @@ void sn_vk_cache_load(sn_vk *v) {
                                     .initialDataSize = data ? data_bytes : 0,
                                     .pInitialData = data};
   if (v->f.vkCreatePipelineCache(v->handle, &info, NULL, &v->cache) < 0) v->cache = VK_NULL_HANDLE;
-  v->cached = data != NULL;
+  v->cached = data ? sn_hash_bytes(data, data_bytes, 3) : 0;
   free(file);
-}
-
-static bool unchanged(const char *path, const header *h) {
-  header old;
-  FILE *f = fopen(path, "rb");
-  bool same = f && fread(&old, 1, sizeof old, f) == sizeof old && !memcmp(&old, h, sizeof old);
-  if (f) fclose(f);
-  return same;
 }
 
 static void write_file(const char *path, const header *h, const void *data) {
@@ -110,7 +102,7 @@ void sn_vk_cache_store(sn_vk *v) {
   if (data && v->f.vkGetPipelineCacheData(v->handle, v->cache, &bytes, data) == VK_SUCCESS &&
       path_of(&h, path, sizeof path)) {
     h.bytes = bytes, h.checksum = sn_hash_bytes(data, bytes, 3);
-    if (!unchanged(path, &h)) write_file(path, &h, data);
+    if (h.checksum != v->cached) write_file(path, &h, data);
   }
   free(data);
 }

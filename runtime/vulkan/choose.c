@@ -146,20 +146,18 @@ static int copy_list(void *arg) {
 sn_code sn_vulkan_devices(sn_arena *arena, sn_diags *diags, sn_vulkan_list *out) {
   VkInstance instance;
   found x;
-  SN_TRY(sn_vk_instance_acquire(diags, &instance));
+  SN_TRY(sn_vk_instance(diags, &instance));
   sn_code code = find(&x, instance, diags);
   listing l = {arena, &x, out};
   if (!code) code = (sn_code)sn_protect(copy_list, &l);
   forget(&x);
-  sn_vk_instance_release();
   return code;
 }
 
 sn_code sn_vulkan_facts_get(sn_diags *diags, sn_vulkan_facts *out) {
   VkInstance instance;
   VkPhysicalDevice handle;
-  SN_TRY(sn_vk_instance_acquire(diags, &instance));
+  SN_TRY(sn_vk_instance(diags, &instance));
   sn_code code = sn_vk_choose(instance, diags, &handle, out);
-  sn_vk_instance_release();
   return code;
 }

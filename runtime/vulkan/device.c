@@ -106,11 +106,11 @@ static sn_code create(sn_vk *v, sn_diags *diags) {
   v->flag_known = calloc(slots, sizeof *v->flag_known);
   v->place = calloc(slots, sizeof *v->place);
   if (!v->flag_known || !v->place) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
+  v->complaints = sn_vk_instance_complaints().count;
   SN_TRY(sn_vk_open(v, diags));
   SN_TRY(sn_vk_block_create(v, 4 * (int64_t)slots, SN_VK_HOST, "flags", diags, &v->flags));
   SN_TRY(sn_vk_pipelines_create(v, diags));
-  v->complaints = 0;
-  return SN_OK;
+  return sn_vk_complaints_check(v, diags);
 }
 
 sn_code sn_vulkan_device_create(sn_runtime *r, sn_diags *diags, sn_device **out) {

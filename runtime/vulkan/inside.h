@@ -90,7 +90,6 @@ typedef struct sn_vk_pipeline {
 typedef struct sn_vk {
   sn_device device; /* first */
   sn_runtime *r;
-  bool acquired; /* the instance */
   VkInstance instance;
   VkPhysicalDevice physical;
   sn_vulkan_facts facts;
@@ -108,7 +107,7 @@ typedef struct sn_vk {
   const char *last; /* kernel that was submitted last; NULL: none yet */
   VkPipelineLayout layout;
   VkPipelineCache cache;
-  bool cached;              /* it began with what an earlier process left */
+  uint64_t cached;          /* checksum of what it began with, from an earlier process; 0: nothing */
   sn_vk_pipeline *pipeline; /* per blob */
   sn_vk_block temps;        /* temporaries, inputs and outputs of one run */
   sn_vk_block workspace;
@@ -140,6 +139,9 @@ sn_code sn_vk_fail(sn_vk *v, sn_diags *diags, VkResult r, const char *call);
     VkResult sn_vk_result = (call);                                         \
     if (sn_vk_result < 0) return sn_vk_fail(v, diags, sn_vk_result, #call); \
   } while (0)
+
+/* What the layers said since it was last asked is a failure of what was done meanwhile. */
+SN_MUST sn_code sn_vk_complaints_check(sn_vk *v, sn_diags *diags);
 
 /* open.c: logical device, queue, timeline. */
 SN_MUST sn_code sn_vk_open(sn_vk *v, sn_diags *diags);

@@ -1,6 +1,6 @@
-/* Opens libvulkan.so.1 when it is first needed, and keeps one instance for the process: drivers are loaded once.
- * volk holds the entry points in global variables; they, the instance and its users are the only state of the runtime
- * that is not in an object, and a lock guards them. */
+/* Opens libvulkan.so.1 when it is first needed, and makes one instance for the life of the process: to load drivers
+ * takes longer than most plans run. volk holds the entry points in global variables; they and the instance are the only
+ * state of the runtime that is not in an object, and a lock guards them. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
   VkInstance instance;
   VkDebugUtilsMessengerEXT messenger;
-  int users;
   sn_vk_complaints complaints;
 } the;
 
@@ -139,27 +138,16 @@ static sn_code create(sn_diags *diags) {
     return SN_ERR_DEVICE;
   }
   volkLoadInstanceOnly(the.instance);
-  the.complaints = (sn_vk_complaints){0};
   if (checked) vkCreateDebugUtilsMessengerEXT(the.instance, &listener, NULL, &the.messenger);
   return SN_OK;
 }
 
-sn_code sn_vk_instance_acquire(sn_diags *diags, VkInstance *out) {
+sn_code sn_vk_instance(sn_diags *diags, VkInstance *out) {
   pthread_mutex_lock(&lock);
   sn_code code = SN_OK;
   if (!vkCreateInstance) code = open_loader(diags);
-  if (!code && !the.users) code = create(diags);
-  if (!code) the.users++, *out = the.instance;
+  if (!code && !the.instance) code = create(diags);
+  if (!code) *out = the.instance;
   pthread_mutex_unlock(&lock);
   return code;
-}
-
-void sn_vk_instance_release(void) {
-  pthread_mutex_lock(&lock);
-  if (!--the.users) {
-    if (the.messenger) vkDestroyDebugUtilsMessengerEXT(the.instance, the.messenger, NULL);
-    vkDestroyInstance(the.instance, NULL);
-    the.messenger = VK_NULL_HANDLE, the.instance = VK_NULL_HANDLE;
-  }
-  pthread_mutex_unlock(&lock);
 }

@@ -36,6 +36,8 @@ static int64_t free_bytes(const sn_vk *v, int type) {
                                                                     : 0);
 }
 
+static bool is_memory(VkResult r) { return r == VK_ERROR_OUT_OF_DEVICE_MEMORY || r == VK_ERROR_OUT_OF_HOST_MEMORY; }
+
 static sn_code no_memory(const sn_vk *v, int type, int64_t bytes, const char *what, sn_diags *diags) {
   int64_t most = free_bytes(v, type);
   sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "%s: no memory for %s", v->facts.name, what);
@@ -61,8 +63,7 @@ static sn_code allocate(sn_vk *v, sn_vk_memory kind, const char *what, sn_diags 
   if (need.size > v->heaps.memoryHeaps[v->heaps.memoryTypes[type].heapIndex].size)
     return no_memory(v, type, (int64_t)need.size, what, diags);
   VkResult r = v->f.vkAllocateMemory(v->handle, &info, NULL, &b->memory);
-  if (r == VK_ERROR_OUT_OF_DEVICE_MEMORY || r == VK_ERROR_OUT_OF_HOST_MEMORY)
-    return no_memory(v, type, (int64_t)need.size, what, diags);
+  if (is_memory(r)) return no_memory(v, type, (int64_t)need.size, what, diags);
   if (r < 0) return sn_vk_fail(v, diags, r, "vkAllocateMemory");
   SN_VK_TRY(v, diags, v->f.vkBindBufferMemory(v->handle, b->buffer, b->memory, 0));
   if (kind == SN_VK_HOST || v->facts.mapped)
@@ -78,7 +79,9 @@ sn_code sn_vk_block_create(sn_vk *v, int64_t bytes, sn_vk_memory kind, const cha
                                    .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                                             VK_BUFFER_USAGE_TRANSFER_DST_BIT |
                                             VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT};
-  SN_VK_TRY(v, diags, v->f.vkCreateBuffer(v->handle, &info, NULL, &b.buffer));
+  VkResult r = v->f.vkCreateBuffer(v->handle, &info, NULL, &b.buffer);
+  if (is_memory(r)) return no_memory(v, type_of(v, UINT32_MAX, kind), b.bytes, what, diags);
+  if (r < 0) return sn_vk_fail(v, diags, r, "vkCreateBuffer");
   sn_code code = allocate(v, kind, what, diags, &b);
   if (code) {
     sn_vk_block_destroy(v, &b);

@@ -17,6 +17,15 @@ sn_code sn_vk_fail(sn_vk *v, sn_diags *diags, VkResult r, const char *call) {
   return code;
 }
 
+/* Layers keep the text of their first message only: later ones follow from it more often than not. */
+sn_code sn_vk_complaints_check(sn_vk *v, sn_diags *diags) {
+  if (!v->validates) return SN_OK;
+  sn_vk_complaints c = sn_vk_instance_complaints();
+  if (c.count <= v->complaints) return SN_OK;
+  v->complaints = c.count;
+  return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "validation layers: %d messages, the first: %s", c.count, c.first);
+}
+
 /* ---- logical device ---------------------------------------------------------------------------------------------- */
 
 typedef struct wanted {
@@ -150,21 +159,18 @@ static sn_code create_parts(sn_vk *v, sn_diags *diags) {
 }
 
 sn_code sn_vk_open(sn_vk *v, sn_diags *diags) {
-  SN_TRY(sn_vk_instance_acquire(diags, &v->instance));
-  v->acquired = true;
+  SN_TRY(sn_vk_instance(diags, &v->instance));
   SN_TRY(sn_vk_choose(v->instance, diags, &v->physical, &v->facts));
   SN_TRY(create_device(v, diags));
   return create_parts(v, diags);
 }
 
 void sn_vk_close(sn_vk *v) {
-  if (v->handle) {
-    v->f.vkDestroyPipelineLayout(v->handle, v->layout, NULL);
-    v->f.vkDestroyCommandPool(v->handle, v->pool, NULL);
-    v->f.vkDestroySemaphore(v->handle, v->timeline, NULL);
-    v->f.vkDestroyDevice(v->handle, NULL);
-  }
-  if (v->acquired) sn_vk_instance_release();
+  if (!v->handle) return;
+  v->f.vkDestroyPipelineLayout(v->handle, v->layout, NULL);
+  v->f.vkDestroyCommandPool(v->handle, v->pool, NULL);
+  v->f.vkDestroySemaphore(v->handle, v->timeline, NULL);
+  v->f.vkDestroyDevice(v->handle, NULL);
 }
 
 /* ---- submissions ------------------------------------------------------------------------------------------------- */

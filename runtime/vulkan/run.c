@@ -307,16 +307,6 @@ static sn_code one(run *x, int i, int *next) {
 
 /* ---- run --------------------------------------------------------------------------------------------------------- */
 
-/* What the layers said meanwhile is this run's failure. */
-static sn_code complaints(run *x) {
-  if (!x->v->validates) return SN_OK;
-  sn_vk_complaints c = sn_vk_instance_complaints();
-  if (c.count <= x->v->complaints) return SN_OK;
-  x->v->complaints = c.count;
-  return sn_fail(x->diags, SN_ERR_DEVICE, (sn_loc){0}, "validation layers: %d messages, the first: %s", c.count,
-                 c.first);
-}
-
 static sn_code steps(run *x) {
   SN_TRY(grow_lists(x));
   SN_TRY(place(x));
@@ -346,5 +336,5 @@ sn_code sn_vk_run(sn_device *d, const sn_device_run *in, sn_diags *diags) {
     if (!rest) rest = sn_vk_transfers_finish(v, NULL);
     v->running_count = 0;
   }
-  return code ? code : complaints(&x);
+  return code ? code : sn_vk_complaints_check(v, diags);
 }
