@@ -12,6 +12,9 @@
 #ifdef SAVE_GRAPH
 #include "ir/graph/text.h"
 #endif
+#ifdef SAVE_SPIRV
+#include "backends/spirv/spv.h"
+#endif
 #ifdef SAVE_LEX
 #include "ir/base/lex.h"
 #endif
@@ -73,5 +76,19 @@ void __wrap_sn_lex_begin(sn_lexer *, sn_arena *, sn_diags *, const char *, const
 void __wrap_sn_lex_begin(sn_lexer *x, sn_arena *a, sn_diags *d, const char *file, const char *text, size_t n) {
   save(__builtin_return_address(0), "lex_types", text, n);
   __real_sn_lex_begin(x, a, d, file, text, n);
+}
+#endif
+#ifdef SAVE_SPIRV
+sn_code __real_spv_print(sn_text *, const uint32_t *, size_t, sn_diags *);
+sn_code __wrap_spv_print(sn_text *, const uint32_t *, size_t, sn_diags *);
+sn_code __wrap_spv_print(sn_text *t, const uint32_t *words, size_t n, sn_diags *d) {
+  save(__builtin_return_address(0), "spirv", words, 4 * n);
+  return __real_spv_print(t, words, n, d);
+}
+sn_code __real_spv_verify(const uint32_t *, size_t, sn_arena *, sn_diags *);
+sn_code __wrap_spv_verify(const uint32_t *, size_t, sn_arena *, sn_diags *);
+sn_code __wrap_spv_verify(const uint32_t *words, size_t n, sn_arena *a, sn_diags *d) {
+  save(__builtin_return_address(0), "spirv", words, 4 * n);
+  return __real_spv_verify(words, n, a, d);
 }
 #endif

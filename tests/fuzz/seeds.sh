@@ -8,7 +8,7 @@ sinter=$build/sinter
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export XDG_CACHE_HOME=$scratch/cache ASAN_OPTIONS=detect_leaks=0
-for target in graph_text kernel_text plan safetensors npy checkpoint json lex_types payload cache set; do mkdir -p "$out/fuzz_$target"; done
+for target in graph_text kernel_text plan safetensors npy checkpoint json lex_types payload cache set spirv; do mkdir -p "$out/fuzz_$target"; done
 mkdir "$scratch/hostile"
 "$build/tests/hostile" "$scratch/hostile"
 # put TARGET FILE [COMMAND...]: the file, or what the command makes of it
@@ -63,7 +63,7 @@ bias=0"; do
 done
 
 # what unit tests give to parsers
-for test in base_test_lex types_test_dim types_test_type kernel_test_text kernel_test_kinterp graph_test_parse_errors graph_test_text graph_test_verify plan_test_binary plan_test_flow plan_test_text plan_test_verify; do
+for test in base_test_lex types_test_dim types_test_type kernel_test_text kernel_test_kinterp graph_test_parse_errors graph_test_text graph_test_verify plan_test_binary plan_test_flow plan_test_text plan_test_verify spirv_test_build spirv_test_print spirv_test_verify spirv_test_verify_types spirv_test_verify_module; do
   SN_SEEDS=$out "$build/tests/$test" >"$scratch/$test.log" 2>&1 || { cat "$scratch/$test.log" >&2; exit 1; }
 done
 
