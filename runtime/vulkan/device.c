@@ -10,32 +10,45 @@
 static void store_destroy(sn_device *d, sn_device_store *s) {
   sn_vk *v = (sn_vk *)d;
   if (!s) return;
-  if (!v->lost) (void)!sn_vk_settle(v, NULL);
-  sn_vk_recordings_drop(v); /* they may name its buffer */
-  sn_vk_block_destroy(v, &s->block);
+  if (!v->lost && sn_vk_settle(v, NULL)) v->lost = true;
+  sn_vk_recordings_drop(v); /* they may name its blocks */
+  for (int i = 0; i < s->block_count; i++) sn_vk_block_destroy(v, &s->block[i]);
+  free(s->block);
   free(s->place);
   free(s);
 }
 
-static sn_code store_create(sn_device *d, const sn_store *s, sn_diags *diags, sn_device_store **out) {
-  sn_vk *v = (sn_vk *)d;
+/* Places of the slots, block after block; block[].bytes says how much each needs. */
+static void place_slots(const sn_vk *v, const sn_store *s, sn_device_store *x) {
   const sn_plan *p = v->r->plan;
-  int64_t top = 0;
-  sn_device_store *x = calloc(1, sizeof *x);
-  if (x) x->place = calloc((size_t)p->slot_count + 1, sizeof *x->place);
-  if (!x || !x->place) {
-    free(x);
-    return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
-  }
   for (int i = 0; i < p->slot_count; i++) {
     if (!sn_rt_persistent(p->slot[i].role)) continue;
-    x->place[i] = (sn_vk_place){&x->block, top};
-    top += (s->bytes[i] + SN_RT_SLACK + SN_VK_ALIGN - 1) / SN_VK_ALIGN * SN_VK_ALIGN;
+    int64_t bytes = (s->bytes[i] + SN_RT_SLACK + SN_VK_ALIGN - 1) / SN_VK_ALIGN * SN_VK_ALIGN;
+    sn_vk_block *b = x->block_count ? &x->block[x->block_count - 1] : NULL;
+    if (!b || bytes > v->facts.allocation_bytes - SN_VK_ALIGN - b->bytes) b = &x->block[x->block_count++];
+    x->place[i] = (sn_vk_place){b, b->bytes};
+    b->bytes += bytes;
   }
-  sn_code code = sn_vk_block_create(v, top, SN_VK_LOCAL, "parameters and states", diags, &x->block);
+}
+
+static sn_code create_blocks(sn_vk *v, sn_device_store *x, sn_diags *diags) {
+  for (int i = 0; i < x->block_count; i++)
+    SN_TRY(sn_vk_block_create(v, x->block[i].bytes, SN_VK_LOCAL, "parameters and states", diags, &x->block[i]));
+  return SN_OK;
+}
+
+static sn_code store_create(sn_device *d, const sn_store *s, sn_diags *diags, sn_device_store **out) {
+  sn_vk *v = (sn_vk *)d;
+  size_t slots = (size_t)v->r->plan->slot_count + 1;
+  sn_device_store *x = calloc(1, sizeof *x);
+  if (x) x->place = calloc(slots, sizeof *x->place);
+  if (x) x->block = calloc(slots, sizeof *x->block);
+  bool whole = x && x->place && x->block;
+  sn_code code = whole ? SN_OK : sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");
+  if (!code) place_slots(v, s, x);
+  if (!code) code = create_blocks(v, x, diags);
   if (code) {
-    free(x->place);
-    free(x);
+    store_destroy(d, x);
     return code;
   }
   *out = x;

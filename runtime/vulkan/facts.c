@@ -23,7 +23,7 @@ static const word words[] = {
   FLAG(storage16),      FLAG(storage8),
   FLAG(preserve64),     FLAG(preserve32),   FLAG(preserve16),     FLAG(rte64),        FLAG(rte32),        FLAG(rte16),
   FLAG(memory_model),   FLAG(memory_model_device), FLAG(explicit_shared), FLAG(bf16),
-  INNER(sync2),         INNER(mapped),
+  INNER(sync2), INNER(mapped), {"allocation", true, false, offsetof(sn_vulkan_facts, allocation_bytes)},
 };
 /* clang-format on */
 enum { WORDS = sizeof words / sizeof *words };

@@ -33,8 +33,10 @@ typedef struct sn_vk_place {
   int64_t offset;
 } sn_vk_place;
 
+/* Slots follow each other in blocks that are as large as one allocation may be. */
 struct sn_device_store {
-  sn_vk_block block;
+  sn_vk_block *block; /* of block_count; room for one per slot */
+  int block_count;
   sn_vk_place *place; /* per slot */
 };
 

@@ -19,6 +19,7 @@ static sn_vulkan_facts example(void) {
                            .storage16 = true,
                            .sync2 = true,
                            .mapped = true,
+                           .allocation_bytes = 1 << 20,
                            .timestamp_ns = 1,
                            .matrix_count = 1,
                            .matrix = {{"f16", "f16", "f32", "f32", 16, 16, 8}}};
@@ -52,6 +53,7 @@ static void code_asks(void **state) {
       {"shared=-1", "shared=-1"},
       {"shared=1x", "shared=1x"},
       {"sync2", "sync2"}, /* is no matter of code */
+      {"allocation=1", "allocation=1"},
       {"something", "something"},
       {"matrix", ""},
       {"matrix=f16,f16,f32,f32,16x16x8", ""},
@@ -117,7 +119,7 @@ static void printed(void **state) {
   sn_vulkan_facts_print(&t, &f);
   assert_string_equal(t.at,
                       "subgroup=32 (8 to 64) size_control full_subgroups basic arithmetic shuffle shared=49152 "
-                      "invocations=1024 push=256 int64 float16 storage16 sync2 mapped");
+                      "invocations=1024 push=256 int64 float16 storage16 sync2 mapped allocation=1048576");
   sn_vulkan_matrices_print(&m, &f);
   assert_string_equal(m.at, "f16,f16,f32,f32,16x16x8");
   sn_arena_destroy(arena);

@@ -72,9 +72,9 @@ static void sizes_and_more_instances_than_one_direction_has(void **state) {
   int y = add_slot(&w, "y", SN_SLOT_OUTPUT, 0, SN_ELEM_F32, 1, many, NULL);
   VK_LAUNCH(&w, 0, VK_MARK, many, y, 2);
   bound b = bind(&w);
-  static uint8_t x[200003];
-  static float out[200003];
-  static const int64_t counts[] = {200003, 65535, 65536, 1, 0, 131070};
+  static uint8_t x[65538];
+  static float out[65538];
+  static const int64_t counts[] = {65538, 1, 0, 65535};
   for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
     int64_t n = counts[k];
     memset(out, 0, sizeof out);
@@ -133,6 +133,57 @@ static void workgroups_have_their_own_workspace(void **state) {
   unbind(&w, b);
 }
 
+static void room_for_steps(world *w, int count) { w->plan->graph[0].step = SN_ARRAY(w->arena, count, sn_step); }
+
+/* More commands than one submission of unknown time may have: a chain in which each needs the one before. */
+static void long_runs_are_cut(void **state) {
+  (void)state;
+  enum { STEPS = 3000 };
+  world w = vk_world(1);
+  const sn_dimx *four = number(&w, 4);
+  int a = add_slot(&w, "a", SN_SLOT_STATE, -1, SN_ELEM_F32, 1, four, NULL);
+  int c = add_slot(&w, "c", SN_SLOT_STATE, -1, SN_ELEM_F32, 1, four, NULL);
+  int x = add_slot(&w, "x", SN_SLOT_INPUT, 0, SN_ELEM_F32, 1, four, NULL);
+  int y = add_slot(&w, "y", SN_SLOT_OUTPUT, 0, SN_ELEM_F32, 1, four, NULL);
+  room_for_steps(&w, STEPS + 3);
+  VK_LAUNCH(&w, 0, VK_ADD, four, x, x, a);
+  for (int i = 0; i < STEPS; i++) VK_LAUNCH(&w, 0, VK_ADD, four, i % 2 ? c : a, x, i % 2 ? a : c);
+  VK_LAUNCH(&w, 0, VK_ADD, four, a, c, y);
+  bound b = bind(&w);
+  float in[4] = {1, 2, 3, 0.5f}, out[4];
+  sn_buffer buffers[] = {{"x", in, 1, {4}}, {"y", out, 1, {4}}};
+  for (int round = 0; round < 2; round++) {
+    run_ok(&w, b, "main", 2, buffers);
+    for (int i = 0; i < 4; i++) assert_true(out[i] == (2 * STEPS + 3) * in[i]);
+  }
+  unbind(&w, b);
+}
+
+/* Steps that take longer than a submission should: cut again as their times become known. */
+static void slow_runs_are_cut(void **state) {
+  (void)state;
+  enum { N = 1 << 12, STEPS = 12 };
+  world w = vk_world(1);
+  const sn_dimx *many = number(&w, N);
+  int a = add_slot(&w, "a", SN_SLOT_STATE, -1, SN_ELEM_F32, 1, many, NULL);
+  int c = add_slot(&w, "c", SN_SLOT_STATE, -1, SN_ELEM_F32, 1, many, NULL);
+  int y = add_slot(&w, "y", SN_SLOT_OUTPUT, 0, SN_ELEM_F32, 1, many, NULL);
+  w.plan->slot[a].init = SN_INITIAL_FILL, w.plan->slot[a].init_a = 1;
+  room_for_steps(&w, STEPS + 2);
+  for (int i = 0; i < STEPS; i++) VK_LAUNCH(&w, 0, VK_ADD, many, i % 2 ? c : a, i % 2 ? c : a, i % 2 ? a : c);
+  VK_LAUNCH(&w, 0, VK_ADD, many, a, a, y);
+  bound b = bind(&w);
+  static float out[N];
+  sn_buffer buffers[] = {{"y", out, 1, {N}}};
+  float want = 2;
+  for (int round = 0; round < 3; round++) {
+    want *= 1 << STEPS;
+    run_ok(&w, b, "main", 1, buffers);
+    for (int i = 0; i < N; i++) assert_true(out[i] == want);
+  }
+  unbind(&w, b);
+}
+
 /* ---- stores ------------------------------------------------------------------------------------------------------ */
 
 /* main(x [T]) -> y: m' = m + w (4 elements, copied back); y = x + x */
@@ -181,6 +232,33 @@ static void parameters_and_states_are_kept_alike(void **state) {
   sn_store_destroy(second);
   run_ok(&w, b, "main", 1, buffers);
   for (int i = 0; i < 4; i++) assert_true(out[i] == 6);
+  unbind(&w, b);
+}
+
+/* packed = w + w, made again when the parameter was touched. */
+static void packed_copies_are_prepared(void **state) {
+  (void)state;
+  world w = vk_world(1);
+  const sn_dimx *four = number(&w, 4);
+  int p = add_slot(&w, "w", SN_SLOT_PARAM, -1, SN_ELEM_F32, 1, four, NULL);
+  int packed = add_slot(&w, "packed", SN_SLOT_PACKED, -1, SN_ELEM_F32, 1, four, NULL);
+  int y = add_slot(&w, "y", SN_SLOT_OUTPUT, 0, SN_ELEM_F32, 1, four, NULL);
+  w.plan->slot[p].init = SN_INITIAL_FILL, w.plan->slot[p].init_a = 1, w.plan->slot[p].frozen = true;
+  VK_LAUNCH(&w, -1, VK_ADD, four, p, p, packed);
+  VK_LAUNCH(&w, 0, VK_ADD, four, packed, p, y);
+  bound b = bind(&w);
+  float out[4];
+  int64_t bytes;
+  sn_buffer buffers[] = {{"y", out, 1, {4}}};
+  for (int round = 1; round < 4; round++) {
+    float *weights = sn_store_data(b.s, p, &bytes);
+    for (int i = 0; i < 4; i++) weights[i] = (float)(round + i);
+    sn_store_touch(b.s);
+    for (int again = 0; again < 2; again++) {
+      run_ok(&w, b, "main", 1, buffers);
+      for (int i = 0; i < 4; i++) assert_true(out[i] == 3 * (float)(round + i));
+    }
+  }
   unbind(&w, b);
 }
 
@@ -384,6 +462,9 @@ int main(void) {
       cmocka_unit_test(more_arguments_than_push_constants),
       cmocka_unit_test(workgroups_have_their_own_workspace),
       cmocka_unit_test(parameters_and_states_are_kept_alike),
+      cmocka_unit_test(long_runs_are_cut),
+      cmocka_unit_test(slow_runs_are_cut),
+      cmocka_unit_test(packed_copies_are_prepared),
       cmocka_unit_test(states_change_places),
       cmocka_unit_test(a_failed_check_leaves_states_alone),
       cmocka_unit_test(one_of_two_blocks_runs),
