@@ -121,7 +121,7 @@ void spv_capability(spv *s, uint32_t capability) {
 
 void spv_mode(spv *s, uint32_t mode, uint32_t value) {
   uint32_t capability;
-  if (spv_enum_need("ExecutionMode", mode, &capability)) spv_capability(s, capability);
+  if (spv_enum_need(SPV_GROUP_ExecutionMode, mode, &capability)) spv_capability(s, capability);
   uint32_t *at = spv_add(s, SPV_MODES, SpvOpExecutionMode, 4);
   at[1] = s->main;
   at[2] = mode;

@@ -98,7 +98,7 @@ static const char *name_of(const namer *n, spv_id id) {
   return id < n->r->bound && n->names[id] ? n->names[id] : sn_arena_printf(n->r->arena, "%u", id);
 }
 
-static const char *enum_name(const namer *n, const char *group, uint32_t number) {
+static const char *enum_name(const namer *n, spv_group group, uint32_t number) {
   const spv_enum_row *row = spv_enum_find(group, number);
   return row ? row->name : sn_arena_printf(n->r->arena, "%u", number);
 }
@@ -128,7 +128,8 @@ static const char *type_name(const namer *n, const spv_insn *i) {
     case SpvOpTypeArray: return sn_arena_printf(arena, "_arr_%s_%s", name_of(n, a), name_of(n, b));
     case SpvOpTypeRuntimeArray: return sn_arena_printf(arena, "_runtimearr_%s", name_of(n, a));
     case SpvOpTypeStruct: return sn_arena_printf(arena, "_struct_%u", i->result);
-    case SpvOpTypePointer: return sn_arena_printf(arena, "_ptr_%s_%s", enum_name(n, "StorageClass", a), name_of(n, b));
+    case SpvOpTypePointer:
+      return sn_arena_printf(arena, "_ptr_%s_%s", enum_name(n, SPV_GROUP_StorageClass, a), name_of(n, b));
     default: return NULL;
   }
 }
@@ -148,7 +149,7 @@ static void take_said(namer *n, const spv_insn *i) {
   const uint32_t id = spv_word_at(n->r, i, 0);
   if (i->row->number == SpvOpName) take(n, id, spv_text_at(n->r, i->at + 2, i->words - 2));
   if (i->row->number == SpvOpDecorate && spv_word_at(n->r, i, 1) == SpvDecorationBuiltIn)
-    take(n, id, enum_name(n, "BuiltIn", spv_word_at(n->r, i, 2)));
+    take(n, id, enum_name(n, SPV_GROUP_BuiltIn, spv_word_at(n->r, i, 2)));
 }
 
 enum { NAME_BYTES_MAX = 200 };

@@ -10,7 +10,7 @@ static void print_id(sn_text *out, const spv_reader *r, const char *const *names
     sn_text_add(out, "%%%u", id);
 }
 
-static void print_mask(sn_text *out, const char *group, uint32_t value) {
+static void print_mask(sn_text *out, spv_group group, uint32_t value) {
   if (!value) sn_text_add(out, "None");
   const char *between = "";
   for (uint32_t bit = 1; value; bit <<= 1) {
@@ -22,7 +22,7 @@ static void print_mask(sn_text *out, const char *group, uint32_t value) {
   }
 }
 
-static void print_enum(sn_text *out, const char *group, uint32_t value) {
+static void print_enum(sn_text *out, spv_group group, uint32_t value) {
   const spv_enum_row *row = spv_enum_find(group, value);
   if (row)
     sn_text_add(out, "%s", row->name);
@@ -32,7 +32,7 @@ static void print_enum(sn_text *out, const char *group, uint32_t value) {
 
 /* The instruction of a set is named if the set is GLSL.std.450. */
 static void print_ext(sn_text *out, const spv_reader *r, const spv_insn *i, uint32_t value) {
-  print_enum(out, spv_is_glsl(r, spv_word_at(r, i, 0)) ? "GLSLstd450" : "", value);
+  print_enum(out, spv_is_glsl(r, spv_word_at(r, i, 0)) ? SPV_GROUP_GLSLstd450 : SPV_NO_GROUP, value);
 }
 
 static void print_text(sn_text *out, const char *text) {
@@ -47,8 +47,7 @@ static void print_text(sn_text *out, const char *text) {
 static void print_operand(sn_text *out, const spv_reader *r, const char *const *names, const spv_insn *i,
                           spv_operand o) {
   uint32_t word = r->words[o.at];
-  bool is_mask = false;
-  const char *group = spv_letter_group(o.letter, &is_mask);
+  const spv_group group = spv_letter_group(o.letter);
   sn_text_char(out, ' ');
   switch (o.letter) {
     case 'i': print_id(out, r, names, word); break;
@@ -57,7 +56,7 @@ static void print_operand(sn_text *out, const spv_reader *r, const char *const *
     case 'n': spv_print_number(out, r, i->type, o.at, o.words); break;
     case 'Z': print_ext(out, r, i, word); break;
     default:
-      if (is_mask)
+      if (spv_group_is_mask(group))
         print_mask(out, group, word);
       else
         print_enum(out, group, word);

@@ -40,10 +40,10 @@ static bool add_extra(spv_cursor *c, const char *operands) {
 }
 
 /* The operands that an enumerant, or the bits of a mask, bring with them. */
-static bool expand(spv_cursor *c, const char *group, bool is_mask, uint32_t value) {
+static bool expand(spv_cursor *c, spv_group group, uint32_t value) {
   memset(c->extra, 0, sizeof c->extra);
   c->extra_at = 0;
-  if (!is_mask) {
+  if (!spv_group_is_mask(group)) {
     const spv_enum_row *row = spv_enum_find(group, value);
     return row && add_extra(c, row->operands);
   }
@@ -62,13 +62,12 @@ bool spv_next(spv_cursor *c, spv_operand *out) {
   if (!letter) return c->at < c->end ? fails(c, "has more words than operands") : false;
   if (c->at == c->end) return fails(c, "has too few operands");
   uint32_t words = 1;
-  bool is_mask;
-  const char *group = letter == 'Z' ? NULL : spv_letter_group(letter, &is_mask); /* Z: the set decides */
+  const spv_group group = letter == 'Z' ? SPV_NO_GROUP : spv_letter_group(letter); /* Z: the set decides */
   if (letter == 's') words = text_words(c);
   if (!words) return fails(c, "has a text without end");
   if (letter == 'n') words = c->end - c->at;
   if (words > 2 && letter == 'n') return fails(c, "has a number of more than 64 bits");
-  if (group && !expand(c, group, is_mask, c->words[c->at])) return fails(c, "has an unknown enumerant");
+  if (group && !expand(c, group, c->words[c->at])) return fails(c, "has an unknown enumerant");
   *out = (spv_operand){letter, c->at, words};
   c->at += words;
   return true;

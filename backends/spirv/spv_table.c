@@ -1,8 +1,7 @@
-/* The tables of SPIR-V at run time: opcodes by a switch, enumerants group by group. */
+/* The tables of SPIR-V at run time: rows by switches. */
 #include "backends/spirv/spv_table.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "backends/spirv/spv.h"
 
@@ -19,32 +18,21 @@ static const spv_op_row op_rows[] = {
 #undef SPV_OP
 };
 
+enum {
+#define SPV_ENUM(group, name, number, operands) ENUM_##group##name,
+#define SPV_MASK(group, name, number, operands) ENUM_##group##name,
+#include "backends/spirv/spv_enum.def"
+};
+
 static const spv_enum_row enum_rows[] = {
-#define SPV_ENUM(group, name, number, operands) {#group, #name, number, false, operands},
-#define SPV_MASK(group, name, number, operands) {#group, #name, number, true, operands},
+#define SPV_ENUM(group, name, number, operands) {#name, number, operands},
+#define SPV_MASK(group, name, number, operands) {#name, number, operands},
 #include "backends/spirv/spv_enum.def"
 };
 
-static const struct {
-  const char *group, *name;
-  uint32_t capability;
-} needs[] = {
-#define SPV_NEED(group, name, capability) {#group, #name, SpvCapability##capability},
-#include "backends/spirv/spv_enum.def"
-};
-
-static const struct {
-  char letter;
-  bool is_mask;
-  const char *group;
-} letters[] = {
-  {'C', false, "Capability"},      {'A', false, "AddressingModel"},  {'O', false, "MemoryModel"},
-  {'E', false, "ExecutionModel"},  {'X', false, "ExecutionMode"},    {'S', false, "StorageClass"},
-  {'D', false, "Decoration"},      {'B', false, "BuiltIn"},          {'G', false, "GroupOperation"},  {'U', false, "SourceLanguage"},   {'P', false, "FPEncoding"},
-  {'Z', false, "GLSLstd450"},      {'F', true, "FunctionControl"},   {'L', true, "LoopControl"},
-  {'N', true, "SelectionControl"}, {'M', true, "MemoryAccess"},      {'K', true, "CooperativeMatrixOperands"},
-  {'T', true, "TensorAddressingOperands"}, {'R', true, "CooperativeMatrixReduce"},
-};
+/* A number of a group as one; those of the table are below 2^16. */
+#define KEY(group, number) ((int)(group) << 16 | (number))
+enum { NUMBER_MAX = 0xffff };
 
 const spv_op_row *spv_op_find(uint32_t number) {
   switch (number) {
@@ -70,34 +58,41 @@ const char *spv_capability_extension(uint32_t capability) {
     default: return NULL;
   }
 }
-/* clang-format on */
-
-const spv_enum_row *spv_enum_find(const char *group, uint32_t number) {
-  for (size_t i = 0; i < sizeof enum_rows / sizeof *enum_rows; i++)
-    if (enum_rows[i].number == number && !strcmp(enum_rows[i].group, group)) return &enum_rows[i];
-  return NULL;
-}
-
-const char *spv_letter_group(char letter, bool *is_mask) {
-  for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
-    if (letters[i].letter == letter) {
-      *is_mask = letters[i].is_mask;
-      return letters[i].group;
-    }
-  return NULL;
-}
-
-bool spv_enum_need(const char *group, uint32_t number, uint32_t *capability) {
-  const spv_enum_row *row = NULL;
-  for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
-    if (strcmp(needs[i].group, group)) continue;
-    if (!row && !(row = spv_enum_find(group, number))) return false;
-    if (strcmp(needs[i].name, row->name)) continue;
-    *capability = needs[i].capability;
-    return true;
+const spv_enum_row *spv_enum_find(spv_group group, uint32_t number) {
+  if (number > NUMBER_MAX) return NULL;
+  switch (KEY(group, (int)number)) {
+#define SPV_ENUM(group, name, number, operands) case KEY(SPV_GROUP_##group, number): return &enum_rows[ENUM_##group##name];
+#define SPV_MASK(group, name, number, operands) case KEY(SPV_GROUP_##group, number): return &enum_rows[ENUM_##group##name];
+#include "backends/spirv/spv_enum.def"
+    default: return NULL;
   }
-  return false;
 }
+
+bool spv_enum_need(spv_group group, uint32_t number, uint32_t *capability) {
+  if (number > NUMBER_MAX) return false;
+  switch (KEY(group, (int)number)) {
+#define SPV_NEED(group, name, needed) case KEY(SPV_GROUP_##group, Spv##group##name): *capability = SpvCapability##needed; return true;
+#include "backends/spirv/spv_enum.def"
+    default: return false;
+  }
+}
+
+spv_group spv_letter_group(char letter) {
+  switch (letter) {
+#define SPV_GROUP(group, letter, is_mask) case letter: return SPV_GROUP_##group;
+#include "backends/spirv/spv_enum.def"
+    default: return SPV_NO_GROUP;
+  }
+}
+
+bool spv_group_is_mask(spv_group group) {
+  switch (group) {
+#define SPV_GROUP(group, letter, is_mask) case SPV_GROUP_##group: return is_mask;
+#include "backends/spirv/spv_enum.def"
+    default: return false;
+  }
+}
+/* clang-format on */
 
 bool spv_is_end(uint32_t opcode) {
   switch (opcode) {

@@ -140,7 +140,7 @@ spv_id spv_builtin(spv *s, uint32_t builtin, spv_id type) {
   spv_id known = spv_memo_find(s, SPV_KEY_BUILTIN, builtin, 0, NULL)->id;
   if (known) return known;
   uint32_t capability;
-  if (spv_enum_need("BuiltIn", builtin, &capability)) spv_capability(s, capability);
+  if (spv_enum_need(SPV_GROUP_BuiltIn, builtin, &capability)) spv_capability(s, capability);
   spv_id id = spv_global(s, SpvStorageClassInput, type);
   spv_decorate(s, id, SpvDecorationBuiltIn, 1, &builtin);
   spv_memo_find(s, SPV_KEY_BUILTIN, builtin, 0, NULL)->id = id;

@@ -29,7 +29,7 @@ static bool has(const spv_facts *f, uint32_t capability) {
 
 sn_code spv_need(const spv_checker *c, const spv_facts *f, const spv_insn *i, uint32_t capability) {
   if (has(f, capability)) return SN_OK;
-  const spv_enum_row *row = spv_enum_find("Capability", capability);
+  const spv_enum_row *row = spv_enum_find(SPV_GROUP_Capability, capability);
   return spv_wrong(c, i, "needs the capability %s", row ? row->name : "?");
 }
 
@@ -111,12 +111,13 @@ static sn_code check_arithmetic(const spv_checker *c, const spv_facts *f, const 
 }
 
 static sn_code check_enumerant(const spv_checker *c, const spv_facts *f, const spv_insn *i, spv_operand o) {
-  bool is_mask = false;
-  const char *group = spv_letter_group(o.letter, &is_mask);
-  const uint32_t value = group ? c->r.words[o.at] : 0;
+  const spv_group group = spv_letter_group(o.letter);
+  const uint32_t value = c->r.words[o.at];
   uint32_t capability;
-  if (group && !is_mask && spv_enum_need(group, value, &capability)) return spv_need(c, f, i, capability);
-  for (uint32_t bit = 1; is_mask && bit && bit <= value; bit <<= 1)
+  if (!group) return SN_OK;
+  if (!spv_group_is_mask(group))
+    return spv_enum_need(group, value, &capability) ? spv_need(c, f, i, capability) : SN_OK;
+  for (uint32_t bit = 1; bit && bit <= value; bit <<= 1)
     if ((value & bit) && spv_enum_need(group, bit, &capability)) SN_TRY(spv_need(c, f, i, capability));
   return SN_OK;
 }

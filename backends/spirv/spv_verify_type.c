@@ -360,7 +360,7 @@ static sn_code check_ext(const spv_checker *c, const spv_insn *i) {
   const spv_id set = spv_word_at(r, i, 0);
   if (!spv_definition_as(r, set, SpvOpExtInstImport)) return spv_wrong(c, i, "operand 1 is not an imported set");
   const uint32_t number = spv_word_at(r, i, 1), operands = i->words - i->first - 2;
-  const spv_enum_row *row = spv_enum_find("GLSLstd450", number);
+  const spv_enum_row *row = spv_enum_find(SPV_GROUP_GLSLstd450, number);
   if (!spv_is_glsl(r, set)) return SN_OK;
   if (!row) return spv_wrong(c, i, "is an unknown instruction of the set");
   uint32_t wanted = 0;
