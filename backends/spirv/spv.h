@@ -38,7 +38,7 @@ typedef struct spv_opt {
 
 spv *spv_begin(sn_arena *arena, spv_opt opt);
 /* Ends main and the module: adds the entry point with its interface and the size of a workgroup.
- * words: in the arena.   errors: SN_ERR_LIMIT memory */
+ * words: in the arena.   errors: SN_ERR_LIMIT an instruction that does not fit */
 SN_MUST sn_code spv_end(spv *s, uint32_t invocations, sn_diags *diags, const uint32_t **words, size_t *count);
 
 /* ---- declarations ------------------------------------------------------------------------------------------------ */
@@ -130,9 +130,10 @@ void spv_loop_end(spv *s, spv_loop *l);
 /* The text of a module, one instruction a line, in the form of the specification's examples.
  *   errors: SN_ERR_INPUT not a module: where */
 SN_MUST sn_code spv_print(sn_text *out, const uint32_t *words, size_t count, sn_diags *diags);
-/* Structure: header, section order, operands of each opcode as the table says, ids below the bound, defined once and
- * before use (labels and phis excepted) in a dominating block, types that match for loads, stores and arithmetic,
- * blocks that end once, merges that precede branches, capabilities of the types that are used.
+/* What a module of compute has to be: sections in order, operands as the table says, ids below the bound, defined once
+ * and on every way to their use; blocks that end once, structured merges and loops; types that match; capabilities and
+ * extensions of what is used; the interface of the entry point; layouts and alignment behind addresses; barriers that
+ * order memory. Not checked: that branches leave constructs only by their merge, that control is uniform at barriers.
  *   errors: SN_ERR_FAIL naming the instruction */
 SN_MUST sn_code spv_verify(const uint32_t *words, size_t count, sn_arena *arena, sn_diags *diags);
 

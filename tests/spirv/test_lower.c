@@ -66,6 +66,7 @@ static void programs_are_valid(void **state) {
         module m = emit(a, &t, k), again = emit(a, &t, k);
         assert_int_equal(m.count, again.count);
         assert_memory_equal(m.words, again.words, m.count * 4);
+        assert_string_equal(verdict(a, m), "");
         const char *said = tool(a, "spirv-val --target-env vulkan1.2 --scalar-block-layout", m);
         if (said && *said) fail_msg("seed %llu on %s: %s", (unsigned long long)seed, tiers[i], said);
         asked &= said != NULL;
