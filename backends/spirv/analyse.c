@@ -145,11 +145,16 @@ static void shape_workgroup(sg *g) {
 
 static int words_of(sn_elem e) { return sg_is_wide(e) ? 2 : 1; }
 
+/* Where it takes not half as much again, there is room for what registers hold beyond the tile: nothing is guarded. */
 static void slot_of_tile(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
   sg_value *i = &g->value[v];
-  i->pitch = x->type.c == 1 ? 1 : (uint32_t)x->type.c + 1;
-  i->slot = sg_slot_new(g, (int64_t)x->type.r * i->pitch * words_of(x->type.elem), i->def, i->last);
+  uint32_t rows = sg_padded(sg_axis_of((uint32_t)x->type.r, g->TY));
+  uint32_t cols = sg_padded(sg_axis_of((uint32_t)x->type.c, g->TX));
+  i->padded = i->registers && 2 * (int64_t)rows * cols <= 3 * (int64_t)x->type.r * x->type.c;
+  if (!i->padded) rows = (uint32_t)x->type.r, cols = (uint32_t)x->type.c;
+  i->pitch = cols == 1 ? 1 : cols + 1;
+  i->slot = sg_slot_new(g, (int64_t)rows * i->pitch * words_of(x->type.elem), i->def, i->last);
 }
 
 /* The operand of a product that is walked, 0: it is not; *turned: by transpositions and flags on the way. */

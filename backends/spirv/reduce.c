@@ -1,6 +1,6 @@
 /* Reductions: registers of an invocation by halving, then invocations pair by pair, in the order of the bits of their
- * number. Bits inside a subgroup are exchanged by shuffles, the others through shared memory: the tree is the same
- * wherever the border lies. */
+ * number. Bits inside a subgroup are exchanged by shuffles, the others through shared memory, several at a time: the
+ * tree is the same wherever the border lies. */
 #include <math.h>
 
 #include "backends/spirv/sg.h"
@@ -91,10 +91,9 @@ static item across_lanes(const reduction *r, item x, uint32_t bit) {
   return combine(r, x, y);
 }
 
-/* One exchange with the invocation whose number differs in a bit. Two slots take turns: one barrier each. */
-static void across_memory(const reduction *r, item *x, uint32_t count, uint32_t bit, int turn) {
+/* What `count` registers of every invocation hold, for the others to read. */
+static void publish(const reduction *r, const item *x, uint32_t count, int slot) {
   sg *g = r->g;
-  int slot = g->reduce_slot + turn % 2;
   uint32_t each = g->NT, words = sg_is_wide(r->elem) ? 2 : 1;
   sg_will_write(g, slot);
   for (uint32_t i = 0; i < count; i++) {
@@ -102,24 +101,43 @@ static void across_memory(const reduction *r, item *x, uint32_t count, uint32_t 
     if (r->pairs) sg_slot_store(g, slot, SN_ELEM_I32, sg_add(g, g->tid, (SG_BATCH * words + i) * each), x[i].column);
   }
   sg_will_read(g, slot);
-  spv_id other = sg_intc(g, SpvOpBitwiseXor, g->tid, (uint32_t)1 << bit);
+}
+
+static item published(const reduction *r, uint32_t i, spv_id invocation, int slot) {
+  sg *g = r->g;
+  uint32_t each = g->NT, words = sg_is_wide(r->elem) ? 2 : 1;
+  item y = {sg_slot_load(g, slot, r->elem, sg_add(g, invocation, i * each)), 0};
+  if (r->pairs) y.column = sg_slot_load(g, slot, SN_ELEM_I32, sg_add(g, invocation, (SG_BATCH * words + i) * each));
+  return y;
+}
+
+/* Exchanges with the invocations whose number differs in bits lo to hi: each reads what all of them published, and
+ * folds it pair by pair in the order of the bits. */
+static void across_memory(const reduction *r, item *x, uint32_t count, uint32_t lo, uint32_t hi, int slot) {
+  sg *g = r->g;
+  uint32_t group = (uint32_t)1 << (hi - lo);
+  item part[1 << SG_BITS];
+  publish(r, x, count, slot);
   for (uint32_t i = 0; i < count; i++) {
-    item y = {sg_slot_load(g, slot, r->elem, sg_add(g, other, i * each)), 0};
-    if (r->pairs) y.column = sg_slot_load(g, slot, SN_ELEM_I32, sg_add(g, other, (SG_BATCH * words + i) * each));
-    x[i] = combine(r, x[i], y);
+    for (uint32_t q = 0; q < group; q++) {
+      spv_id other = q ? sg_intc(g, SpvOpBitwiseXor, g->tid, q << lo) : g->tid;
+      part[q] = q ? published(r, i, other, slot) : x[i];
+    }
+    for (uint32_t step = 1; step < group; step *= 2)
+      for (uint32_t q = 0; q < group; q += 2 * step) part[q] = combine(r, part[q], part[q + step]);
+    x[i] = part[0];
   }
 }
 
 static void across(const reduction *r, item *x, uint32_t count, uint32_t lo, uint32_t hi) {
   uint32_t lanes = log2_of(r->g->S);
   int turn = 0;
-  for (uint32_t bit = lo; bit < hi; bit++) {
-    if (bit < lanes) {
-      for (uint32_t i = 0; i < count; i++) x[i] = across_lanes(r, x[i], bit);
-      continue;
-    }
-    for (uint32_t i = 0; i < count; i += SG_BATCH)
-      across_memory(r, x + i, count - i < SG_BATCH ? count - i : SG_BATCH, bit, turn++);
+  for (uint32_t bit = lo; bit < hi && bit < lanes; bit++)
+    for (uint32_t i = 0; i < count; i++) x[i] = across_lanes(r, x[i], bit);
+  for (uint32_t bit = lo > lanes ? lo : lanes, end; bit < hi; bit = end) {
+    end = bit + SG_BITS < hi ? bit + SG_BITS : hi;
+    for (uint32_t i = 0; i < count; i += SG_BATCH, turn++)
+      across_memory(r, x + i, count - i < SG_BATCH ? count - i : SG_BATCH, bit, end, r->g->reduce_slot + turn % 2);
   }
 }
 

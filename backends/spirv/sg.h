@@ -21,6 +21,7 @@ enum {
   SG_WHOLE = 64 * 64,   /* operands of products up to this many elements are staged at once */
   SG_DEPTH = 32,        /* steps of k of others */
   SG_BATCH = 4,         /* registers that go through a cross-subgroup reduction together */
+  SG_BITS = 3,          /* bits of the number of an invocation that are exchanged with one barrier */
   SG_ARGS = 14,         /* arguments in the push block; more are in a table */
 };
 
@@ -44,6 +45,7 @@ typedef struct sg_value {
   sn_kv alias;    /* TRANS whose users read the slot of what it turns; 0: none */
   int slot;
   uint32_t pitch; /* elements from row to row in the slot */
+  bool padded;    /* the slot has room for the elements beyond the tile */
 } sg_value;
 
 /* Memory of a workgroup. Elements are words of 32 bits, of 64-bit types two. */

@@ -180,10 +180,10 @@ void sg_stage(sg *g, sn_kv v) {
   sg_will_write(g, a->slot);
   spv_id owner = sg_owner(g, x), merge = owner ? spv_if(g->s, owner) : 0;
   for (uint32_t i = 0; i < x.r.per; i++) {
-    spv_id r = sg_coordinate(g, x.r, true, i), row_ok = sg_inside(g, x.r, r);
+    spv_id r = sg_coordinate(g, x.r, true, i), row_ok = a->padded ? 0 : sg_inside(g, x.r, r);
     spv_id line = sg_mul(g, r, a->pitch);
     for (uint32_t j = 0; j < x.c.per; j++) {
-      spv_id c = sg_coordinate(g, x.c, false, j), col_ok = sg_inside(g, x.c, c);
+      spv_id c = sg_coordinate(g, x.c, false, j), col_ok = a->padded ? 0 : sg_inside(g, x.c, c);
       spv_id ok = sg_both(g, row_ok, col_ok), inner = ok ? spv_if(g->s, ok) : 0;
       spv_id at = sg_int(g, SpvOpIAdd, line, c);
       sg_slot_store(g, a->slot, e, at, x.e[i * x.c.per + j]);
