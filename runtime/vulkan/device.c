@@ -11,6 +11,8 @@ static void store_destroy(sn_device *d, sn_device_store *s) {
   sn_vk *v = (sn_vk *)d;
   if (!s) return;
   if (!v->lost && sn_vk_settle(v, NULL)) v->lost = true;
+  v->f.vkDeviceWaitIdle(v->handle); /* returns as well when the device is lost */
+  v->running_count = 0;
   sn_vk_recordings_drop(v); /* they may name its blocks */
   for (int i = 0; i < s->block_count; i++) sn_vk_block_destroy(v, &s->block[i]);
   free(s->block);
