@@ -97,6 +97,9 @@ sn_code sn_rt_not_finite(const sn_runtime *r, int graph, sn_diags *diags);
 void *sn_rt_alloc(int64_t bytes);
 /* The message that it failed for `what`: how much was needed and how much there is. -> SN_ERR_LIMIT */
 sn_code sn_rt_no_memory(sn_diags *diags, const char *what, int64_t bytes);
+/* Adds to the newest message which batch would fit into `available` bytes of temporaries, inputs and outputs; nothing
+ * when no extent can be chosen, or available < 0. */
+void sn_rt_note_fit(const sn_runtime *r, int graph, const int64_t *dims, int64_t available, sn_diags *diags);
 /* Bytes of `elements` of a type under dims. errors: SN_ERR_LIMIT on overflow. */
 SN_MUST sn_code sn_rt_bytes(const sn_slot *slot, const int64_t *dims, int64_t *out);
 bool sn_rt_persistent(sn_slot_role role);

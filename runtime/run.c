@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/base/memory.h"
 #include "runtime/device.h"
 #include "runtime/inside.h"
 
@@ -272,6 +273,7 @@ static sn_code check_memory(const run *x) {
     sn_fail_expected(x->diags, "at most %" PRId64 " bytes", limit);
     sn_fail_found(x->diags, "%" PRId64 " bytes: %" PRId64 " of temporaries, %" PRId64 " of parameters and states", need,
                   x->b->pool_bytes, x->s->total_bytes);
+    sn_rt_note_fit(r, x->b->graph, x->b->dims, limit - x->s->total_bytes - r->stage_bytes, x->diags);
     return SN_ERR_LIMIT;
   }
   return SN_OK;
@@ -281,7 +283,11 @@ static sn_code grow_pool(const run *x) {
   sn_runtime *r = x->r;
   if (r->pool && r->pool_bytes >= x->b->pool_bytes) return SN_OK;
   void *pool = sn_rt_alloc(x->b->pool_bytes);
-  if (!pool) return sn_rt_no_memory(x->diags, "temporaries", x->b->pool_bytes);
+  if (!pool) (void)sn_rt_no_memory(x->diags, "temporaries", x->b->pool_bytes);
+  if (!pool) {
+    sn_rt_note_fit(r, x->b->graph, x->b->dims, sn_memory_available(), x->diags);
+    return SN_ERR_LIMIT;
+  }
   sn_block_free(r->pool);
   r->pool = pool, r->pool_bytes = x->b->pool_bytes;
   return SN_OK;

@@ -161,6 +161,8 @@ typedef enum sn_vk_memory { SN_VK_LOCAL, SN_VK_HOST } sn_vk_memory;
 /* what: for messages.   errors: SN_ERR_LIMIT: how much there is and how much was needed */
 SN_MUST sn_code sn_vk_block_create(sn_vk *v, int64_t bytes, sn_vk_memory kind, const char *what, sn_diags *diags,
                                    sn_vk_block *out);
+/* Bytes of memory for kernels that can still be had, as far as the driver says. */
+int64_t sn_vk_free_bytes(const sn_vk *v);
 void sn_vk_block_destroy(sn_vk *v, sn_vk_block *b);
 
 /* transfer.c: between host memory and places. Uploads take part in the order of submissions; both may be late until

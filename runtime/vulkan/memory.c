@@ -36,6 +36,11 @@ static int64_t free_bytes(const sn_vk *v, int type) {
                                                                     : 0);
 }
 
+int64_t sn_vk_free_bytes(const sn_vk *v) {
+  int type = type_of(v, UINT32_MAX, SN_VK_LOCAL);
+  return type < 0 ? -1 : free_bytes(v, type);
+}
+
 static bool is_memory(VkResult r) { return r == VK_ERROR_OUT_OF_DEVICE_MEMORY || r == VK_ERROR_OUT_OF_HOST_MEMORY; }
 
 static sn_code no_memory(const sn_vk *v, int type, int64_t bytes, const char *what, sn_diags *diags) {

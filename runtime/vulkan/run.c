@@ -73,7 +73,9 @@ static sn_code grow_temps(run *x, int64_t bytes) {
   SN_TRY(sn_vk_settle(v, x->diags));
   sn_vk_recordings_drop(v); /* they name the old one */
   sn_vk_block_destroy(v, &v->temps);
-  return sn_vk_block_create(v, bytes, SN_VK_LOCAL, "temporaries, inputs and outputs", x->diags, &v->temps);
+  sn_code code = sn_vk_block_create(v, bytes, SN_VK_LOCAL, "temporaries, inputs and outputs", x->diags, &v->temps);
+  if (code == SN_ERR_LIMIT) sn_rt_note_fit(x->r, x->b->graph, x->b->dims, sn_vk_free_bytes(v), x->diags);
+  return code;
 }
 
 static void set_places(run *x, const int64_t *port) {

@@ -376,6 +376,11 @@ static void memory_limit_is_checked_before_the_run(void **state) {
   sn_buffer buffers[] = {{"x", x, 2, {1, 4096}}};
   assert_int_equal(sn_run(r, s, "main", 1, buffers, w.diags), SN_ERR_LIMIT);
   assert_message(&w, "at most 1000 bytes");
+  assert_message(&w, "even B = 1 needs 49152 bytes");
+  buffers[0].extent[0] = 8, buffers[0].extent[1] = 64;
+  assert_int_equal(sn_run(r, s, "main", 1, buffers, w.diags), SN_ERR_LIMIT);
+  assert_message(&w, "B = 1 fits, of 8");
+  buffers[0].extent[0] = 1;
   buffers[0].extent[1] = 8;
   assert_int_equal(sn_run(r, s, "main", 1, buffers, w.diags), SN_OK);
   sn_store_destroy(s);

@@ -136,6 +136,8 @@ static void too_little_memory(void **state) {
   if (!strstr(messages(&w), "no memory for temporaries, inputs and outputs")) fail_msg("%s", messages(&w));
   assert_message(&w, "bytes, which are free:");
   assert_message(&w, "are missing");
+  assert_message(&w, "N = ");
+  assert_message(&w, " fits, of 1048576");
   buffers[0].extent[0] = 1; /* and the runtime goes on */
   if (sn_run(r, s, "main", 2, buffers, w.diags)) fail_msg("%s", messages(&w));
   assert_true(out == 2);
