@@ -347,6 +347,7 @@ static void stage_chunk(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id ro
 
 void sg_window_stage(sg *g, const sg_window *w, int r, int c, spv_id row0, spv_id col0, int slot, uint32_t pitch) {
   uint32_t v = chunk_of(g, w, c % 4 == 0 ? 4 : c % 2 == 0 ? 2 : 1), per = (uint32_t)c / v, total = (uint32_t)r * per;
+  ordered(g, w, false);
   sg_will_write(g, slot);
   for (uint32_t q = 0; q < total; q += g->NT) {
     spv_id e = sg_add(g, g->tid, q);

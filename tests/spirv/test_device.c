@@ -1,0 +1,175 @@
+/* Kernels on the Vulkan device of this machine, in integers, against the interpreter: equal bits. What random programs
+ * seldom hold: scratch that products read, buffers that are loaded and stored in different shapes, branches around
+ * barriers, many arguments; with all that the device has, without subgroups, and with next to no shared memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backends/conform/device.h"
+#include "backends/spirv/spirv_backend.h"
+#include "ir/base/rng.h"
+#include "runtime/vulkan/vulkan.h"
+
+static sn_gpu device; /* facts of the device that is used */
+
+typedef struct program {
+  const char *text;
+  int64_t elements[20]; /* of the parameters; a size: its value */
+} program;
+
+static const program programs[] = {
+    {"kernel scratch(x: in i8, w: in i8, y: out i32) grid(3) {\n"
+     "  %1 = local i8 x 1024\n"
+     "  %2 = load x[g0*1024 : 32, 1] : i8[32,32]\n"
+     "  store %1[0 : 32, 1], %2\n"
+     "  %3 = load %1[0 : 1, 32] : i8[32,32]\n"
+     "  %4 = load w[0 : 32, 1] : i8[32,32]\n"
+     "  %5 = mma 0, %3, %4 : i32[32,32]\n"
+     "  store y[g0*1024 : 32, 1], %5\n"
+     "}\n",
+     {3072, 1024, 3072}},
+    {"kernel shapes(x: in i32, y: inout i32) grid(2) {\n"
+     "  %1 = load y[g0*256 : 16, 1] : i32[16,16]\n"
+     "  %2 = rsum %1 axis 1 : i32[16,1]\n"
+     "  %3 = load x[g0*256 : 0, 1] : i32[1,256]\n"
+     "  %4 = rsum %2 axis 0 : i32[1,1]\n"
+     "  %5 = bcast %4 : i32[1,256]\n"
+     "  %6 = add %3, %5 : i32[1,256]\n"
+     "  store y[g0*256 : 0, 1], %6\n"
+     "}\n",
+     {512, 512}},
+    {"kernel branches(x: in i32, y: out i32, n: size 1..8) grid(n) {\n"
+     "  %1 = load x[g0*64 : 8, 1] : i32[8,8]\n"
+     "  %2 = for i1 = 0 to g0 step 1 carry %3 = %1 {\n"
+     "    %4 = if ieq(i1 % 2, 0) {\n"
+     "      %5 = trans %3 : i32[8,8]\n"
+     "      yield %5\n"
+     "    } else {\n"
+     "      %6 = rsum %3 axis 0 : i32[1,8]\n"
+     "      %7 = bcast %6 : i32[8,8]\n"
+     "      %8 = sub %7, %3 : i32[8,8]\n"
+     "      yield %8\n"
+     "    }\n"
+     "    yield %4\n"
+     "  }\n"
+     "  store y[g0*64 : 8, 1], %2\n"
+     "}\n",
+     {512, 512, 7}},
+};
+
+/* ---- running ----------------------------------------------------------------------------------------------------- */
+
+static sn_kernel *parse(sn_arena *a, const char *text) {
+  sn_kernel *k;
+  sn_diags *d = sn_diags_create();
+  if (sn_kernel_parse(a, d, "k", text, strlen(text), &k)) fail_msg("%s", sn_diags_print(d, a));
+  sn_diags_destroy(d);
+  return k;
+}
+
+static sn_krandom_case case_of(sn_arena *a, const sn_kernel *k, const int64_t *elements) {
+  sn_krandom_case c = {.arg_count = k->param_count};
+  for (int j = 0; j < k->param_count; j++) {
+    if (k->param[j].role == SN_K_SIZE) {
+      c.args[j].i = elements[j];
+      continue;
+    }
+    size_t bytes = (size_t)elements[j] * sn_elem_bytes(k->param[j].elem);
+    unsigned char *data = sn_arena_alloc(a, bytes + 1);
+    for (size_t i = 0; i < bytes; i++) data[i] = (unsigned char)(sn_uniform(7, (uint64_t)j, 0, i) * 256);
+    c.elements[j] = elements[j], c.args[j].p = data;
+  }
+  return c;
+}
+
+static void interpret(sn_arena *a, const sn_kernel *k, const sn_krandom_case *c, sn_karg *out) {
+  sn_diags *d = sn_diags_create();
+  for (int j = 0; j < k->param_count; j++) {
+    out[j] = c->args[j];
+    if (k->param[j].role == SN_K_SIZE) continue;
+    size_t bytes = (size_t)c->elements[j] * sn_elem_bytes(k->param[j].elem);
+    out[j].p = memcpy(sn_arena_alloc(a, bytes + 1), c->args[j].p, bytes);
+  }
+  sn_kinterp in = {.diags = d, .args = out, .elements = c->elements, .check = true, .hi = -1};
+  if (sn_kinterp_run(&in, k)) fail_msg("%s", sn_diags_print(d, a));
+  sn_diags_destroy(d);
+}
+
+static void check(const program *p, const sn_target *t) {
+  sn_arena *a = sn_arena_create();
+  sn_diags *d = sn_diags_create();
+  sn_kernel *k = parse(a, p->text);
+  sn_krandom_case c = case_of(a, k, p->elements);
+  sn_karg want[SN_K_PARAMS], got[SN_K_PARAMS];
+  sn_code_blob blob;
+  interpret(a, k, &c, want);
+  sn_code code = sn_backend_spirv()->emit(t, k, a, d, &blob);
+  if (!code) code = sn_conform_on_device(a, k, &blob, &c, got, d);
+  if (code) fail_msg("kernel %s for %s: %s", k->name, t->features, sn_diags_print(d, a));
+  for (int j = 0; j < k->param_count; j++) {
+    if (k->param[j].role == SN_K_SIZE) continue;
+    if (memcmp(want[j].p, got[j].p, (size_t)c.elements[j] * sn_elem_bytes(k->param[j].elem)))
+      fail_msg("kernel %s for %s: %s differs", k->name, t->features, k->param[j].name);
+  }
+  sn_diags_destroy(d);
+  sn_arena_destroy(a);
+}
+
+static void on(const sn_gpu *gpu) {
+  sn_target t = sn_target_vulkan(gpu);
+  for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) check(&programs[i], &t);
+}
+
+static void with_all_it_has(void **state) { (void)state, on(&device); }
+
+static void without_subgroups(void **state) {
+  (void)state;
+  sn_gpu gpu = device;
+  gpu.subgroup = 0;
+  on(&gpu);
+}
+
+static void without_shared_memory(void **state) {
+  (void)state;
+  sn_gpu gpu = device;
+  gpu.shared_bytes = 64;
+  on(&gpu);
+}
+
+static void without_narrow_memory(void **state) {
+  (void)state;
+  sn_gpu gpu = device;
+  gpu.storage8 = gpu.storage16 = false;
+  on(&gpu);
+}
+
+int main(void) {
+  sn_vulkan_facts *f = calloc(1, sizeof *f);
+  sn_diags *d = sn_diags_create();
+  bool there = f && !sn_vulkan_facts_get(d, f);
+  sn_diags_destroy(d);
+  if (there)
+    device = (sn_gpu){.subgroup = f->shuffle ? (int)f->subgroup : 0,
+                      .shared_bytes = (int)f->shared,
+                      .invocations = (int)f->invocations,
+                      .storage8 = f->storage8,
+                      .storage16 = f->storage16,
+                      .keeps_nan = f->preserve32};
+  free(f);
+  if (!there) {
+    printf("skipped: no Vulkan device here\n");
+    return 77;
+  }
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(with_all_it_has),
+      cmocka_unit_test(without_subgroups),
+      cmocka_unit_test(without_shared_memory),
+      cmocka_unit_test(without_narrow_memory),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
