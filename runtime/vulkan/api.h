@@ -17,6 +17,10 @@ typedef struct sn_vk_complaints {
   char first[1024];
 } sn_vk_complaints;
 
+/* SN_VULKAN_VALIDATE: nothing or 0; 1: rules of the interface and of synchronisation; gpu: and what kernels access. */
+typedef enum sn_vk_checks { SN_VK_CHECKS_NONE, SN_VK_CHECKS_CORE, SN_VK_CHECKS_GPU } sn_vk_checks;
+sn_vk_checks sn_vk_checks_wanted(void);
+
 /* The instance, made for the first who asks; kept until the process ends.
  *   errors: SN_ERR_DEVICE no loader, no driver, or no validation layer while SN_VULKAN_VALIDATE asks for it */
 SN_MUST sn_code sn_vk_instance(sn_diags *diags, VkInstance *out);

@@ -95,6 +95,7 @@ static void destroy(sn_device *d) {
     sn_vk_block_destroy(v, &v->workspace);
     sn_vk_block_destroy(v, &v->flags);
     sn_vk_block_destroy(v, &v->staging);
+    sn_vk_block_destroy(v, &v->arena);
   }
   sn_vk_close(v);
   free(v->flag_known);
@@ -116,8 +117,8 @@ static const sn_device_type type = {.name = "vulkan",
 
 static sn_code create(sn_vk *v, sn_diags *diags) {
   size_t slots = (size_t)v->r->plan->slot_count + 1;
-  const char *validate = getenv("SN_VULKAN_VALIDATE");
-  v->validates = validate && *validate && strcmp(validate, "0") != 0;
+  v->validates = sn_vk_checks_wanted() != SN_VK_CHECKS_NONE;
+  v->one_block = sn_vk_checks_wanted() == SN_VK_CHECKS_GPU;
   v->flag_known = calloc(slots, sizeof *v->flag_known);
   v->place = calloc(slots, sizeof *v->place);
   if (!v->flag_known || !v->place) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "out of memory");

@@ -57,7 +57,8 @@ static void copy(const encoder *e, int step) {
   const sn_step *s = &e->steps[step];
   const sn_vk_place *from = &e->v->place[s->from], *to = &e->v->place[s->to];
   int64_t bytes = e->b->bytes[s->from] < e->b->bytes[s->to] ? e->b->bytes[s->from] : e->b->bytes[s->to];
-  const VkBufferCopy region = {(VkDeviceSize)from->offset, (VkDeviceSize)to->offset, (VkDeviceSize)bytes};
+  const VkBufferCopy region = {(VkDeviceSize)(from->block->base + from->offset),
+                               (VkDeviceSize)(to->block->base + to->offset), (VkDeviceSize)bytes};
   e->v->f.vkCmdCopyBuffer(e->to, from->block->buffer, to->block->buffer, 1, &region);
 }
 
@@ -69,7 +70,8 @@ static void copy_flags(const encoder *e) {
   sn_vk_barrier(e->v, e->to, false);
   for (int i = 0; i < e->rec->flag_count; i++) {
     const sn_vk_place *from = &e->v->place[e->rec->flag[i]];
-    const VkBufferCopy region = {(VkDeviceSize)from->offset, 4 * (VkDeviceSize)e->rec->flag[i], 1};
+    const VkBufferCopy region = {(VkDeviceSize)(from->block->base + from->offset), 4 * (VkDeviceSize)e->rec->flag[i],
+                                 1};
     e->v->f.vkCmdCopyBuffer(e->to, from->block->buffer, e->v->flags.buffer, 1, &region);
   }
 }

@@ -24,7 +24,9 @@ typedef struct sn_vk_block {
   VkDeviceMemory memory;
   uint64_t address; /* for kernels */
   int64_t bytes;
-  char *host; /* mapped; NULL: not */
+  char *host;   /* mapped; NULL: not */
+  int64_t base; /* of the block in its buffer */
+  bool part;    /* of another block, which owns buffer and memory */
 } sn_vk_block;
 
 /* Where a slot is. */
@@ -120,6 +122,10 @@ typedef struct sn_vk {
   bool validates;   /* SN_VULKAN_VALIDATE: layers, and the checker of barriers */
   int complaints;   /* of the layers, told so far */
   bool *flag_known; /* per slot: its byte in `flags` is that of now, once all submitted has ended */
+  bool
+      one_block; /* what kernels access is in `arena`: layers of 2022 (1.3.239) look for addresses in one buffer only */
+  sn_vk_block arena;
+  int64_t arena_used;
   sn_vk_block staging;
   sn_vk_lane lane[SN_VK_LANES];
   int lane_now;

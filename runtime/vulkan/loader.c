@@ -60,9 +60,10 @@ bool sn_vk_has_extension(VkPhysicalDevice device, const char *name) {
 
 /* ---- validation --------------------------------------------------------------------------------- */
 
-static bool validates(void) {
+sn_vk_checks sn_vk_checks_wanted(void) {
   const char *v = getenv("SN_VULKAN_VALIDATE");
-  return v && *v && strcmp(v, "0") != 0;
+  if (!v || !*v || !strcmp(v, "0")) return SN_VK_CHECKS_NONE;
+  return strcmp(v, "gpu") ? SN_VK_CHECKS_CORE : SN_VK_CHECKS_GPU;
 }
 
 static bool has_layer(void) {
@@ -112,11 +113,15 @@ static sn_code open_loader(sn_diags *diags) {
 
 static sn_code create(sn_diags *diags) {
   static const char *const layers[] = {LAYER}, *const extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
-  const VkValidationFeatureEnableEXT enabled[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
-  const VkValidationFeaturesEXT features = {VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT, &listener, 1, enabled, 0, NULL};
+  const VkValidationFeatureEnableEXT enabled[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT,
+                                                  VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT};
+  const VkValidationFeaturesEXT features = {.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+                                            .pNext = &listener,
+                                            .enabledValidationFeatureCount = sn_vk_checks_wanted(),
+                                            .pEnabledValidationFeatures = enabled};
   const VkApplicationInfo app = {
       .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "sinter", .apiVersion = VK_API_VERSION_1_3};
-  uint32_t checked = validates();
+  uint32_t checked = sn_vk_checks_wanted() != SN_VK_CHECKS_NONE;
   if (checked && !has_layer()) {
     sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "SN_VULKAN_VALIDATE is set, and the layer " LAYER " is missing");
     sn_fail_note(diags, "install vulkan-validationlayers");

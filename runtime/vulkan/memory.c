@@ -3,6 +3,8 @@
 
 #include "runtime/vulkan/inside.h"
 
+enum { ARENA = 512 << 20 };
+
 /* How well a memory type serves; 0: not at all. Memory of the device comes first for what kernels work on; one that the
  * host sees is taken for it only where that is as good. */
 static int worth(const sn_vk *v, VkMemoryPropertyFlags p, sn_vk_memory kind) {
@@ -76,14 +78,13 @@ static sn_code allocate(sn_vk *v, sn_vk_memory kind, const char *what, sn_diags 
   return SN_OK;
 }
 
-sn_code sn_vk_block_create(sn_vk *v, int64_t bytes, sn_vk_memory kind, const char *what, sn_diags *diags,
-                           sn_vk_block *out) {
+/* A block with buffer and memory of its own; one for the host needs no address. */
+static sn_code create(sn_vk *v, int64_t bytes, sn_vk_memory kind, const char *what, sn_diags *diags, sn_vk_block *out) {
   sn_vk_block b = {.bytes = bytes > 0 ? bytes : 1};
-  const VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-                                   .size = (VkDeviceSize)b.bytes + SN_RT_SLACK,
-                                   .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                                            VK_BUFFER_USAGE_TRANSFER_DST_BIT |
-                                            VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT};
+  VkBufferUsageFlags usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  if (kind == SN_VK_LOCAL) usage |= VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
+  const VkBufferCreateInfo info = {
+      .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = (VkDeviceSize)b.bytes + SN_RT_SLACK, .usage = usage};
   VkResult r = v->f.vkCreateBuffer(v->handle, &info, NULL, &b.buffer);
   if (is_memory(r)) return no_memory(v, type_of(v, UINT32_MAX, kind), b.bytes, what, diags);
   if (r < 0) return sn_vk_fail(v, diags, r, "vkCreateBuffer");
@@ -93,13 +94,40 @@ sn_code sn_vk_block_create(sn_vk *v, int64_t bytes, sn_vk_memory kind, const cha
     return code;
   }
   const VkBufferDeviceAddressInfo address = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = b.buffer};
-  b.address = v->f.vkGetBufferDeviceAddress(v->handle, &address);
+  if (kind == SN_VK_LOCAL) b.address = v->f.vkGetBufferDeviceAddress(v->handle, &address);
   *out = b;
   return SN_OK;
 }
 
+/* A part of the arena. Only the newest is given back: the layers that need this are for tests. */
+static sn_code take_part(sn_vk *v, int64_t bytes, const char *what, sn_diags *diags, sn_vk_block *out) {
+  if (!v->arena.buffer) SN_TRY(create(v, ARENA, SN_VK_LOCAL, what, diags, &v->arena));
+  int64_t at = v->arena_used;
+  if (bytes > ARENA - SN_VK_ALIGN - at) return no_memory(v, type_of(v, UINT32_MAX, SN_VK_LOCAL), bytes, what, diags);
+  v->arena_used = at + (bytes + SN_RT_SLACK + SN_VK_ALIGN - 1) / SN_VK_ALIGN * SN_VK_ALIGN;
+  *out = (sn_vk_block){.buffer = v->arena.buffer,
+                       .address = v->arena.address + (uint64_t)at,
+                       .bytes = bytes > 0 ? bytes : 1,
+                       .host = v->arena.host ? v->arena.host + at : NULL,
+                       .base = at,
+                       .part = true};
+  return SN_OK;
+}
+
+static void give_back(sn_vk *v, const sn_vk_block *b) {
+  int64_t end = b->base + (b->bytes + SN_RT_SLACK + SN_VK_ALIGN - 1) / SN_VK_ALIGN * SN_VK_ALIGN;
+  if (end == v->arena_used) v->arena_used = b->base;
+}
+
+sn_code sn_vk_block_create(sn_vk *v, int64_t bytes, sn_vk_memory kind, const char *what, sn_diags *diags,
+                           sn_vk_block *out) {
+  if (v->one_block && kind == SN_VK_LOCAL) return take_part(v, bytes, what, diags, out);
+  return create(v, bytes, kind, what, diags, out);
+}
+
 void sn_vk_block_destroy(sn_vk *v, sn_vk_block *b) {
-  if (b->buffer) v->f.vkDestroyBuffer(v->handle, b->buffer, NULL);
+  if (b->part) give_back(v, b);
+  if (b->buffer && !b->part) v->f.vkDestroyBuffer(v->handle, b->buffer, NULL);
   if (b->memory) v->f.vkFreeMemory(v->handle, b->memory, NULL);
   *b = (sn_vk_block){0};
 }

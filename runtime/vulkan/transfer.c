@@ -79,7 +79,7 @@ sn_code sn_vk_upload(sn_vk *v, sn_vk_place to, const void *from, int64_t bytes, 
     SN_TRY(lane_open(v, diags, &l));
     n = piece(l, bytes - done);
     memcpy(v->staging.host + l->base + l->used, (const char *)from + done, (size_t)n);
-    copy(v, l->buffer, v->staging.buffer, l->base + l->used, to.block->buffer, to.offset + done, n);
+    copy(v, l->buffer, v->staging.buffer, l->base + l->used, to.block->buffer, to.block->base + to.offset + done, n);
     take(l, n);
   }
   return SN_OK;
@@ -95,7 +95,8 @@ sn_code sn_vk_download(sn_vk *v, sn_vk_place from, void *to, int64_t bytes, sn_d
   for (int64_t done = 0, n; done < bytes; done += n) {
     SN_TRY(lane_open(v, diags, &l));
     n = piece(l, bytes - done);
-    copy(v, l->buffer, from.block->buffer, from.offset + done, v->staging.buffer, l->base + l->used, n);
+    copy(v, l->buffer, from.block->buffer, from.block->base + from.offset + done, v->staging.buffer, l->base + l->used,
+         n);
     l->out[l->out_count++] = (sn_vk_out){(char *)to + done, l->base + l->used, n};
     take(l, n);
   }
