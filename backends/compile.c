@@ -50,6 +50,29 @@ static sn_code cpu_target(const sn_compile_opt *opt, sn_diags *diags, sn_target 
 #endif
 }
 
+/* The first product of two factors of a type with f32 sums that the device's cooperative matrices offer. */
+static sn_gpu_matrix matrix_of(const sn_vulkan_facts *f, const char *type, bool is_there) {
+  for (int i = 0; is_there && i < f->matrix_count; i++) {
+    const sn_vulkan_matrix *m = &f->matrix[i];
+    if (!strcmp(m->a, type) && !strcmp(m->b, type) && !strcmp(m->c, "f32") && !strcmp(m->r, "f32"))
+      return (sn_gpu_matrix){m->m, m->n, m->k};
+  }
+  return (sn_gpu_matrix){0};
+}
+
+sn_gpu sn_vulkan_gpu(const sn_vulkan_facts *f) {
+  bool matrices = f->shuffle && f->size_control && f->full_subgroups && f->memory_model && f->int16;
+  return (sn_gpu){.subgroup = f->shuffle ? (int)f->subgroup : 0,
+                  .shared_bytes = (int)f->shared,
+                  .invocations = (int)f->invocations,
+                  .float64 = f->float64,
+                  .storage8 = f->storage8,
+                  .storage16 = f->storage16,
+                  .f16 = matrix_of(f, "f16", matrices && f->float16),
+                  .bf16 = matrix_of(f, "bf16", matrices && f->bf16),
+                  .keeps_nan = f->preserve32};
+}
+
 /* The device of this machine that is chosen, or one that is described: "subgroup=32,shared=49152,16". */
 static sn_code vulkan_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *t) {
   sn_gpu gpu = {0};
@@ -58,14 +81,7 @@ static sn_code vulkan_target(const sn_compile_opt *opt, sn_diags *diags, sn_targ
   } else {
     sn_vulkan_facts *f = calloc(1, sizeof *f);
     sn_code code = f ? sn_vulkan_facts_get(diags, f) : SN_ERR_LIMIT;
-    if (!code)
-      gpu = (sn_gpu){.subgroup = f->shuffle ? (int)f->subgroup : 0,
-                     .shared_bytes = (int)f->shared,
-                     .invocations = (int)f->invocations,
-                     .float64 = f->float64,
-                     .storage8 = f->storage8,
-                     .storage16 = f->storage16,
-                     .keeps_nan = f->preserve32};
+    if (!code) gpu = sn_vulkan_gpu(f);
     free(f);
     SN_TRY(code);
   }

@@ -54,6 +54,9 @@ typedef struct sn_compiled {
   double pass_ms, lower_ms, code_ms;
 } sn_compiled;
 
+struct sn_vulkan_facts;
+/* The facts of a device that code is made for. */
+sn_gpu sn_vulkan_gpu(const struct sn_vulkan_facts *f);
 /* Facts of the device called opt->target, or of opt->backend. errors: SN_ERR_DEVICE with the reason (unknown, built
  * without LLVM). */
 SN_MUST sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *target,

@@ -145,15 +145,48 @@ static void shape_workgroup(sg *g) {
 
 static int words_of(sn_elem e) { return sg_is_wide(e) ? 2 : 1; }
 
+sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e) {
+  return e == SN_ELEM_F16 ? g->t->gpu.f16 : e == SN_ELEM_BF16 ? g->t->gpu.bf16 : (sn_gpu_matrix){0};
+}
+
+/* Rows of patterns begin at multiples of 16 bytes, and not all in the same banks. */
+uint32_t sg_pitch(const sg *g, sn_elem e, int columns) {
+  if (g->matrices && sg_matrix_of(g, e).m) return ((uint32_t)columns + 7) / 8 * 8 + 8;
+  return columns == 1 ? 1 : (uint32_t)columns + 1;
+}
+
+sg_grid sg_grid_of(const sg *g, sn_kv mma) {
+  const sn_kins *x = sg_ins(g, mma);
+  sn_ktype a = sg_ins(g, x->a[1])->type;
+  sn_gpu_matrix m = sg_matrix_of(g, a.elem);
+  int depth = x->i & SN_K_TA ? a.r : a.c;
+  if (!g->matrices || !m.m || x->type.r % m.m || x->type.c % m.n || depth % m.k || SG_DEPTH % m.k) return (sg_grid){0};
+  uint32_t rows = (uint32_t)(x->type.r / m.m), cols = (uint32_t)(x->type.c / m.n), all = g->NT / g->S;
+  sg_grid best = {0};
+  for (uint32_t sr = 1; sr <= all; sr *= 2) {
+    uint32_t sc = all / sr;
+    if (rows % sr || cols % sc) continue;
+    sg_grid y = {sr, sc, rows / sr, cols / sc};
+    if (!best.rows || y.r + y.c < best.r + best.c) best = y;
+  }
+  return best;
+}
+
 /* Where it takes not half as much again, there is room for what registers hold beyond the tile: nothing is guarded. */
 static void slot_of_tile(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
   sg_value *i = &g->value[v];
+  if (g->matrices && sg_matrix_of(g, x->type.elem).m) {
+    i->pitch = sg_pitch(g, x->type.elem, x->type.c);
+    i->slot = sg_slot_new(g, (int64_t)x->type.r * i->pitch, i->def, i->last);
+    g->slot[i->slot].narrow = true;
+    return;
+  }
   uint32_t rows = sg_padded(sg_axis_of((uint32_t)x->type.r, g->TY));
   uint32_t cols = sg_padded(sg_axis_of((uint32_t)x->type.c, g->TX));
   i->padded = i->registers && 2 * (int64_t)rows * cols <= 3 * (int64_t)x->type.r * x->type.c;
   if (!i->padded) rows = (uint32_t)x->type.r, cols = (uint32_t)x->type.c;
-  i->pitch = cols == 1 ? 1 : cols + 1;
+  i->pitch = sg_pitch(g, x->type.elem, (int)cols);
   i->slot = sg_slot_new(g, (int64_t)rows * i->pitch * words_of(x->type.elem), i->def, i->last);
 }
 
@@ -169,19 +202,27 @@ static void slots_of_product(sg *g, sn_kv v) {
   int depth = x->i & SN_K_TA ? ta.r : ta.c, step = depth < SG_DEPTH ? depth : SG_DEPTH;
   bool turned[2] = {(x->i & SN_K_TA) != 0, (x->i & SN_K_TB) != 0}, any = false;
   int64_t words[2] = {1, 1};
+  bool narrow = false;
   for (int side = 0; side < 2; side++) {
     sn_kv w = walked(g, x->a[1 + side], &turned[side]);
     if (!w) continue;
     sn_ktype t = sg_ins(g, w)->type;
     bool rows = side ? !turned[1] : turned[0]; /* k runs over them */
-    words[side] = (rows ? (int64_t)step * (t.c + 1) : (int64_t)t.r * (step + 1)) * words_of(t.elem);
+    narrow = g->matrices && sg_matrix_of(g, t.elem).m;
+    words[side] = (rows ? step : t.r) * (int64_t)sg_pitch(g, t.elem, rows ? t.c : step) * words_of(t.elem);
     any = true;
+  }
+  if (sg_grid_of(g, v).rows) {
+    g->leaving[v] = sg_slot_new(g, (int64_t)x->type.r * (x->type.c + 4), g->value[v].def, g->value[v].def);
   }
   g->staging[v] = -1;
   if (!any) return;
   int def = g->value[v].def;
-  g->staging[v] = sg_slot_new(g, words[0], def, def);
-  sg_slot_new(g, words[1], def, def);
+  for (int side = 0; side < 2; side++) {
+    int slot = sg_slot_new(g, words[side], def, def);
+    g->slot[slot].narrow = narrow;
+    if (!side) g->staging[v] = slot;
+  }
 }
 
 /* Buffers whose accesses must keep their order: an element may be in the hands of different invocations. */
@@ -221,10 +262,11 @@ static void slots_of_reductions(sg *g) {
   }
 }
 
-static void find_slots(sg *g) {
+static bool find_slots(sg *g) {
+  g->slot_count = 0, g->shared_words = g->global_words = g->narrow_elements = 0;
   for (sn_kv v = 1; v < g->k->ins_count; v++) {
     const sn_kins *x = sg_ins(g, v);
-    g->value[v].slot = -1, g->staging[v] = -1;
+    g->value[v].slot = g->staging[v] = g->leaving[v] = -1;
     if (x->op == SN_K_LOCAL) {
       int64_t words = x->i * words_of(x->type.elem);
       g->value[v].slot = sg_slot_new(g, words, g->value[v].def, g->value[v].last);
@@ -236,7 +278,19 @@ static void find_slots(sg *g) {
     if (x->op == SN_K_MMA) slots_of_product(g, v);
   }
   slots_of_reductions(g);
-  sg_slots_place(g);
+  return sg_slots_place(g);
+}
+
+/* Cooperative matrices need shared memory and nothing else for what invocations share: kernels with other memory that
+ * is shared do without. */
+static void place_everything(sg *g) {
+  g->matrices = g->S > 1 && (g->t->gpu.f16.m || g->t->gpu.bf16.m) && g->NT % g->S == 0;
+  bool any = false, fits = find_slots(g);
+  for (sn_kv v = 1; v < g->k->ins_count; v++) any |= g->leaving[v] >= 0;
+  for (int i = 0; i < g->slot_count; i++) fits &= g->slot[i].words && !g->slot[i].global;
+  if (!g->matrices || (any && fits)) return;
+  g->matrices = false;
+  (void)find_slots(g);
 }
 
 /* ---- what loops touch -------------------------------------------------------------------------------------------- */
@@ -264,6 +318,7 @@ static void touch_one(sg *g, sn_kv v, touched t) {
   }
   if (sn_kop_class(x->op) == SN_KCLASS_SHAPE && g->reduce_slot >= 0)
     for (int i = 0; i < 2; i++) mark(t.read, g->reduce_slot + i), mark(t.written, g->reduce_slot + i);
+  if (x->op == SN_K_MMA && g->leaving[v] >= 0) mark(t.read, g->leaving[v]), mark(t.written, g->leaving[v]);
   if (x->op == SN_K_MMA && g->staging[v] >= 0)
     for (int i = 0; i < 2; i++) mark(t.read, g->staging[v] + i), mark(t.written, g->staging[v] + i);
 }
@@ -308,6 +363,7 @@ bool sg_analyse(sg *g) {
   g->index = SN_ARRAY(g->arena, n, spv_id);
   g->trail = SN_ARRAY(g->arena, n, sn_kv);
   g->staging = SN_ARRAY(g->arena, n, int);
+  g->leaving = SN_ARRAY(g->arena, n, int);
   g->loop_read = SN_ARRAY(g->arena, n, uint64_t *);
   g->loop_written = SN_ARRAY(g->arena, n, uint64_t *);
   bool *whole = SN_ARRAY(g->arena, n, bool);
@@ -318,7 +374,7 @@ bool sg_analyse(sg *g) {
   shape_workgroup(g);
   for (sn_kv v = 1; v < g->k->ins_count && !g->why; v++) g->why = refused(g, v);
   if (g->why) return false;
-  find_slots(g);
+  place_everything(g);
   touched t = {SN_ARRAY(g->arena, g->words, uint64_t), SN_ARRAY(g->arena, g->words, uint64_t)};
   touch(g, g->k->body, t);
   if (g->global_words > (1 << 24)) g->why = "more scratch than 64 MiB for a workgroup";

@@ -42,7 +42,7 @@ static void number_invocations(sg *g, inputs in) {
   if (g->S == 1) {
     g->tid = spv_load(g->s, word, in.local, 0);
   } else {
-    spv_id subgroup = spv_load(g->s, word, in.subgroup, 0);
+    spv_id subgroup = g->subgroup = spv_load(g->s, word, in.subgroup, 0);
     spv_id lane = spv_load(g->s, word, in.lane, 0);
     subgroup = sg_mul(g, subgroup, g->S);
     g->tid = sg_int(g, SpvOpIAdd, subgroup, lane);
@@ -127,12 +127,17 @@ static bool supports(const sn_target *t, const sn_kernel *k, sn_arena *arena, co
 
 static const char *needs(const sg *g) {
   sn_text t = sn_text_begin(g->arena);
-  sn_text_add(&t, "int64 shared=%lld invocations=%u", (long long)(4 * g->shared_words), g->NT);
+  sn_text_add(&t, "int64 shared=%lld invocations=%u", (long long)(4 * g->shared_words + 2 * g->narrow_elements), g->NT);
   if (g->S > 1) sn_text_add(&t, " subgroup=%u shuffle", g->S);
   if (g->t->gpu.storage16) sn_text_add(&t, " storage16");
   if (g->t->gpu.storage8) sn_text_add(&t, " storage8");
   if (g->t->gpu.float64) sn_text_add(&t, " float64");
   if (g->t->gpu.keeps_nan) sn_text_add(&t, " preserve32");
+  if (!g->matrices) return t.at;
+  const sn_gpu_matrix *f16 = &g->t->gpu.f16, *bf16 = &g->t->gpu.bf16;
+  sn_text_add(&t, " int16 memory_model");
+  if (f16->m) sn_text_add(&t, " float16 matrix=f16,f16,f32,f32,%dx%dx%d", f16->m, f16->n, f16->k);
+  if (bf16->m) sn_text_add(&t, " bf16 matrix=bf16,bf16,f32,f32,%dx%dx%d", bf16->m, bf16->n, bf16->k);
   return t.at;
 }
 
@@ -140,7 +145,7 @@ static sn_code module_of(const sn_target *t, const sn_kernel *k, sn_arena *arena
   SN_TRY(sn_kernel_verify(k, diags));
   sg g = {.k = k, .t = t, .arena = arena};
   if (!sg_analyse(&g)) return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "kernel %s: %s", k->name, g.why);
-  g.s = spv_begin(arena, (spv_opt){.int64 = true});
+  g.s = spv_begin(arena, (spv_opt){.int64 = true, .vulkan_memory = g.matrices});
   write_module(&g);
   const uint32_t *words;
   size_t count;

@@ -2,23 +2,14 @@
  * products use are brought in by steps of k; other operands are staged whole where they are defined. */
 #include <string.h>
 
-#include "backends/spirv/sg.h"
-
-typedef struct operand {
-  int slot;
-  uint32_t pitch;
-  bool turned;  /* the summed axis runs over its rows (of a: columns) */
-  sn_kv walked; /* load that is brought in step by step; 0: the slot holds all of it */
-  sg_window w;
-  int r, c; /* of the load */
-} operand;
+#include "backends/spirv/product.h"
 
 typedef struct product {
   sg *g;
   const sn_kins *x;
   sn_elem elem; /* of the operands */
   uint32_t depth, step;
-  operand a, b;
+  sg_factor a, b;
   sg_tile acc;
   spv_id *row, *col; /* offsets of the rows of a and columns of b of this invocation */
   spv_id type;
@@ -30,16 +21,28 @@ static sn_kv resolve(const sg *g, sn_kv v, bool *turned) {
   return v;
 }
 
-static operand operand_of(sg *g, sn_kv v, bool turned, uint32_t step, int staging) {
-  v = resolve(g, v, &turned);
+/* side 0: the first factor, whose summed axis runs over columns unless it is turned; 1: the second, over rows. */
+sg_factor sg_factor_of(sg *g, sn_kv mma, int side, uint32_t step) {
+  const sn_kins *p = sg_ins(g, mma);
+  bool turned = (p->i & (side ? SN_K_TB : SN_K_TA)) != 0;
+  sn_kv v = resolve(g, p->a[1 + side], &turned);
   const sg_value *i = &g->value[v];
-  operand o = {.slot = i->slot, .pitch = i->pitch, .turned = turned};
-  if (!i->walked) return o;
+  sg_factor f = {.slot = i->slot, .pitch = i->pitch, .turned = turned, .k_over_rows = turned != (side == 1)};
+  if (!i->walked) return f;
   const sn_kins *x = sg_ins(g, v);
-  o.walked = v, o.w = sg_window_of(g, x, x->type), o.slot = staging;
-  o.r = x->type.r, o.c = x->type.c;
-  (void)step;
-  return o;
+  f.walked = v, f.w = sg_window_of(g, x, x->type), f.slot = g->staging[mma] + side;
+  f.r = f.k_over_rows ? (int)step : x->type.r, f.c = f.k_over_rows ? x->type.c : (int)step;
+  f.pitch = sg_pitch(g, x->type.elem, f.c);
+  return f;
+}
+
+void sg_factor_bring(sg *g, const sg_factor *f, spv_id k0) {
+  if (!f->walked) return;
+  sg_window_stage(g, &f->w, f->r, f->c, f->k_over_rows ? k0 : 0, f->k_over_rows ? 0 : k0, f->slot, f->pitch);
+}
+
+void sg_factor_was_read(sg *g, const sg_factor *f) {
+  if (f->walked) g->read[f->slot / 64] |= (uint64_t)1 << (f->slot % 64);
 }
 
 /* Elements of registers j of an axis at k = 0 in a slot. lead: the axis runs over the rows of the slot. */
@@ -61,7 +64,7 @@ static spv_id multiply_add(product *p, spv_id a, spv_id b, spv_id c) {
   return sg_int(g, SpvOpIAdd, m, c);
 }
 
-static spv_id read(product *p, const operand *o, spv_id base, spv_id k, bool k_leads) {
+static spv_id read(product *p, const sg_factor *o, spv_id base, spv_id k, bool k_leads) {
   spv_id at = sg_int(p->g, SpvOpIAdd, base, k_leads ? sg_mul(p->g, k, o->pitch) : k);
   return sg_slot_load(p->g, o->slot, p->elem, at);
 }
@@ -92,15 +95,8 @@ static void inner(product *p, spv_id limit, spv_id *acc) {
   spv_loop_end(g->s, &l);
 }
 
-/* Brings steps k0.. of a walked operand into its slot. k runs over its rows or its columns. */
-static void bring(product *p, operand *o, spv_id k0, bool rows) {
-  if (!o->walked) return;
-  int r = rows ? (int)p->step : o->r, c = rows ? o->c : (int)p->step;
-  sg_window_stage(p->g, &o->w, r, c, rows ? k0 : 0, rows ? 0 : k0, o->slot, o->pitch);
-}
-
 /* A whole operand is read from its step k0 on. */
-static void advance(product *p, const operand *o, spv_id k0, bool k_leads, spv_id *base, uint32_t count) {
+static void advance(product *p, const sg_factor *o, spv_id k0, bool k_leads, spv_id *base, uint32_t count) {
   if (o->walked) return;
   spv_id by = k_leads ? sg_mul(p->g, k0, o->pitch) : k0;
   for (uint32_t i = 0; i < count; i++) base[i] = sg_int(p->g, SpvOpIAdd, base[i], by);
@@ -117,12 +113,9 @@ static void walk(product *p, spv_id *acc) {
   spv_loop l = spv_loop_begin(g->s, word, zero);
   for (uint32_t e = 0; e < n; e++) carry[e] = spv_loop_carry(g->s, &l, p->type, acc[e]), next[e] = carry[e].phi;
   spv_loop_body(g->s, &l, depth, step);
-  for (int side = 0; side < 2; side++) { /* the round before read them */
-    operand *o = side ? &p->b : &p->a;
-    if (o->walked) g->read[o->slot / 64] |= (uint64_t)1 << (o->slot % 64);
-  }
-  bring(p, &p->a, l.counter, p->a.turned);
-  bring(p, &p->b, l.counter, !p->b.turned);
+  sg_factor_was_read(g, &p->a), sg_factor_was_read(g, &p->b); /* in the round before */
+  sg_factor_bring(g, &p->a, l.counter);
+  sg_factor_bring(g, &p->b, l.counter);
   memcpy(p->row, row, p->acc.r.per * sizeof *row), memcpy(p->col, col, p->acc.c.per * sizeof *col);
   advance(p, &p->a, l.counter, p->a.turned, p->row, p->acc.r.per);
   advance(p, &p->b, l.counter, !p->b.turned, p->col, p->acc.c.per);
@@ -136,15 +129,16 @@ static void walk(product *p, spv_id *acc) {
 }
 
 void sg_product(sg *g, sn_kv v) {
+  if (g->leaving[v] >= 0) {
+    sg_matrices(g, v);
+    return;
+  }
   const sn_kins *x = sg_ins(g, v);
   sn_ktype ta = sg_ins(g, x->a[1])->type;
   product p = {.g = g, .x = x, .elem = ta.elem, .acc = g->tile[x->a[0]], .type = sg_type(g, x->type.elem)};
   p.depth = (uint32_t)(x->i & SN_K_TA ? ta.r : ta.c);
   p.step = p.depth < SG_DEPTH ? p.depth : SG_DEPTH;
-  p.a = operand_of(g, x->a[1], (x->i & SN_K_TA) != 0, p.step, g->staging[v]);
-  p.b = operand_of(g, x->a[2], (x->i & SN_K_TB) != 0, p.step, g->staging[v] + 1);
-  if (p.a.walked) p.a.pitch = (p.a.turned ? (uint32_t)p.a.c : p.step) + 1;
-  if (p.b.walked) p.b.pitch = (p.b.turned ? p.step : (uint32_t)p.b.c) + 1;
+  p.a = sg_factor_of(g, v, 0, p.step), p.b = sg_factor_of(g, v, 1, p.step);
   p.row = offsets(g, p.acc.r, true, p.a.pitch, !p.a.turned);
   p.col = offsets(g, p.acc.c, false, p.b.pitch, p.b.turned);
   sg_tile y = sg_tile_new(g, x->type.r, x->type.c);

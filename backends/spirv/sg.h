@@ -53,6 +53,7 @@ typedef struct sg_slot {
   int def, last;   /* positions between which it lives */
   int64_t words;   /* size; 0: not memory, but an inout buffer whose order is kept */
   bool global;     /* in the workspace instead of shared memory */
+  bool narrow;     /* patterns of 16 bits in a shared array of their own: `words` and `at` count them */
   int64_t at;      /* first word */
   uint64_t *meets; /* slots that share bytes with it, itself too: bits */
 } sg_slot;
@@ -67,6 +68,7 @@ typedef struct sg {
   sg_tile *tile;
   spv_id *index; /* index values that dominate the open block */
   int *staging;  /* products: first of the two slots they walk through, -1: none */
+  int *leaving;  /* products of cooperative matrices: the slot that their results leave through, -1: others */
   sn_kv *trail;  /* index values in the order of their emission */
   int trail_count;
   int position;
@@ -79,7 +81,10 @@ typedef struct sg {
   int slot_count, slot_capacity, words; /* words: of a bit set of slots */
   int reduce_slot;                      /* two of them, one after the other; -1: none */
   int64_t shared_words, global_words;
-  spv_id shared;                        /* variable */
+  spv_id shared, narrow; /* variables of words and of patterns of 16 bits */
+  int64_t narrow_elements;
+  bool matrices;                        /* may products use cooperative matrices? */
+  spv_id subgroup;                      /* number of the subgroup in its workgroup */
   uint64_t *read, *written;             /* slots since the last barrier */
   uint64_t **loop_read, **loop_written; /* per FOR: slots that its body touches */
   int barriers, drop;                   /* drop: leave out this barrier, for tests; 0: none */
@@ -120,12 +125,16 @@ sg_tile sg_broadcast(sg *g, sg_tile x, int r, int c);
 /* ---- slots.c ----------------------------------------------------------------------------------------------------- */
 
 int sg_slot_new(sg *g, int64_t words, int def, int last);
-void sg_slots_place(sg *g); /* after analysis: shared memory first, then the workspace */
+/* After analysis: shared memory first, then the workspace. -> false: patterns of 16 bits do not fit */
+bool sg_slots_place(sg *g);
 void sg_slots_begin(sg *g); /* after main was opened */
 void sg_will_read(sg *g, int slot);
 void sg_will_write(sg *g, int slot);
 spv_id sg_slot_load(sg *g, int slot, sn_elem e, spv_id element);
 void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value);
+spv_id sg_slot_narrow(sg *g, int slot, spv_id element); /* pointer to a pattern */
+spv_id sg_slot_word(sg *g, int slot, spv_id element);   /* pointer to a word */
+void sg_slot_pattern(sg *g, int slot, spv_id element, spv_id bits);
 void sg_stage(sg *g, sn_kv v); /* registers -> its slot */
 sg_tile sg_unstage(sg *g, sn_elem e, int r, int c, int slot, uint32_t pitch, bool turned);
 
@@ -145,6 +154,7 @@ typedef struct sg_window {
   spv_id rs, cs; /* element strides, u32 or u64 (wide); cs 0: 1 */
   bool wide;
   spv_id rows, cols; /* u32 limits; 0: none */
+  bool raw;          /* elements are patterns, as they are stored */
   uint32_t align;    /* elements: base, rs and the column limit are multiples of it */
   spv_id pad;
 } sg_window;
@@ -175,5 +185,14 @@ void sg_block(sg *g, const sn_kblock *b);
 
 /* Everything that is decided before emission. -> false: g->why says what is not supported. */
 bool sg_analyse(sg *g);
+
+/* How the result of a product lies over the subgroups in cooperative matrices: rows * cols subgroups, each holding r *
+ * c matrices. rows 0: not at all. */
+typedef struct sg_grid {
+  uint32_t rows, cols, r, c;
+} sg_grid;
+sg_grid sg_grid_of(const sg *g, sn_kv mma);
+sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e);     /* m 0: none */
+uint32_t sg_pitch(const sg *g, sn_elem e, int columns); /* of a slot of such rows */
 
 #endif

@@ -28,7 +28,7 @@ static int64_t place_of(const sg *g, int slot, bool global) {
     moved = false;
     for (int i = 0; i < slot; i++) {
       const sg_slot *o = &g->slot[i];
-      if (!o->words || o->global != global || !live_together(o, s)) continue;
+      if (!o->words || o->global != global || o->narrow != s->narrow || !live_together(o, s)) continue;
       if (at < o->at + o->words && o->at < at + s->words) at = o->at + o->words, moved = true;
     }
   }
@@ -36,16 +36,29 @@ static int64_t place_of(const sg *g, int slot, bool global) {
 }
 
 static bool share_bytes(const sg_slot *a, const sg_slot *b) {
-  return a->words && b->words && a->global == b->global && a->at < b->at + b->words && b->at < a->at + a->words;
+  return a->words && b->words && a->global == b->global && a->narrow == b->narrow && a->at < b->at + b->words &&
+         b->at < a->at + a->words;
 }
 
 static void set_bit(uint64_t *set, int i) { set[i / 64] |= (uint64_t)1 << (i % 64); }
 
-void sg_slots_place(sg *g) {
-  int64_t most = g->t->gpu.shared_bytes / 4;
+/* Patterns of 16 bits first: they have no other place. */
+static bool place_narrow(sg *g) {
   for (int i = 0; i < g->slot_count; i++) {
     sg_slot *s = &g->slot[i];
-    if (!s->words) continue;
+    if (!s->narrow) continue;
+    s->at = place_of(g, i, false);
+    if (s->at + s->words > g->narrow_elements) g->narrow_elements = s->at + s->words;
+  }
+  return 2 * g->narrow_elements <= g->t->gpu.shared_bytes;
+}
+
+bool sg_slots_place(sg *g) {
+  if (!place_narrow(g)) return false;
+  int64_t most = (g->t->gpu.shared_bytes - 2 * g->narrow_elements) / 4;
+  for (int i = 0; i < g->slot_count; i++) {
+    sg_slot *s = &g->slot[i];
+    if (!s->words || s->narrow) continue;
     s->at = place_of(g, i, false);
     s->global = s->at + s->words > most;
     if (s->global) s->at = place_of(g, i, true);
@@ -60,15 +73,21 @@ void sg_slots_place(sg *g) {
   }
   g->read = SN_ARRAY(g->arena, g->words, uint64_t);
   g->written = SN_ARRAY(g->arena, g->words, uint64_t);
+  return true;
 }
 
 /* ---- barriers ---------------------------------------------------------------------------------------------------- */
 
 void sg_slots_begin(sg *g) {
-  if (!g->shared_words) return;
-  spv_id word = spv_uint(g->s, 32);
-  spv_id array = spv_array(g->s, word, (uint32_t)g->shared_words);
-  g->shared = spv_global(g->s, SpvStorageClassWorkgroup, array);
+  if (g->shared_words) {
+    spv_id word = spv_uint(g->s, 32);
+    spv_id array = spv_array(g->s, word, (uint32_t)g->shared_words);
+    g->shared = spv_global(g->s, SpvStorageClassWorkgroup, array);
+  }
+  if (!g->narrow_elements) return;
+  spv_id pattern = spv_uint(g->s, 16);
+  spv_id array = spv_array(g->s, pattern, (uint32_t)g->narrow_elements);
+  g->narrow = spv_global(g->s, SpvStorageClassWorkgroup, array);
 }
 
 static void barrier(sg *g) {
@@ -79,6 +98,7 @@ static void barrier(sg *g) {
   for (int i = 0; i < g->slot_count; i++) global |= !g->slot[i].words;
   uint32_t semantics = SpvMemorySemanticsAcquireReleaseMask | SpvMemorySemanticsWorkgroupMemoryMask;
   if (global) semantics |= SpvMemorySemanticsUniformMemoryMask;
+  if (g->matrices) semantics |= SpvMemorySemanticsMakeAvailableMask | SpvMemorySemanticsMakeVisibleMask;
   spv_id scope = spv_u32(g->s, SpvScopeWorkgroup);
   spv_id order = spv_u32(g->s, semantics);
   spv_do(g->s, SpvOpControlBarrier, 3, (uint32_t[]){scope, scope, order});
@@ -136,8 +156,33 @@ static spv_id wide_load(sg *g, const sg_slot *s, sn_elem e, spv_id element) {
   return sg_bits(g, sg_type(g, e), both);
 }
 
+spv_id sg_slot_narrow(sg *g, int slot, spv_id element) {
+  spv_id pattern = spv_uint(g->s, 16);
+  spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, pattern);
+  spv_id place = sg_add(g, element, (uint32_t)g->slot[slot].at);
+  return spv_op2(g->s, SpvOpAccessChain, type, g->narrow, place);
+}
+
+spv_id sg_slot_word(sg *g, int slot, spv_id element) { return pointer(g, &g->slot[slot], element); }
+
+static spv_id pattern_load(sg *g, int slot, sn_elem e, spv_id element) {
+  spv_id pattern = spv_uint(g->s, 16), word = spv_uint(g->s, 32);
+  spv_id p = sg_slot_narrow(g, slot, element);
+  spv_id x = spv_load_shared(g->s, pattern, p);
+  x = spv_op1(g->s, SpvOpUConvert, word, x);
+  return sg_widen(g, e, x);
+}
+
+void sg_slot_pattern(sg *g, int slot, spv_id element, spv_id bits) {
+  spv_id pattern = spv_uint(g->s, 16);
+  spv_id p = sg_slot_narrow(g, slot, element);
+  spv_id x = spv_op1(g->s, SpvOpUConvert, pattern, bits);
+  spv_store_shared(g->s, p, x);
+}
+
 spv_id sg_slot_load(sg *g, int slot, sn_elem e, spv_id element) {
   const sg_slot *s = &g->slot[slot];
+  if (s->narrow) return pattern_load(g, slot, e, element);
   if (sg_is_wide(e)) return wide_load(g, s, e, element);
   spv_id x = word_load(g, s, element), type = sg_type(g, e);
   if (e == SN_ELEM_BOOL) return sg_testc(g, SpvOpINotEqual, x, 0);
@@ -157,6 +202,11 @@ static void wide_store(sg *g, const sg_slot *s, spv_id element, spv_id value) {
 
 void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value) {
   const sg_slot *s = &g->slot[slot];
+  if (s->narrow) {
+    spv_id bits = sg_narrow(g, e, value);
+    sg_slot_pattern(g, slot, element, bits);
+    return;
+  }
   spv_id word = spv_uint(g->s, 32);
   if (sg_is_wide(e)) {
     wide_store(g, s, element, value);

@@ -128,7 +128,9 @@ static spv_id word_type(sg *g, uint32_t bytes) { return spv_uint(g->s, bytes == 
 static spv_id vector_of(sg *g, spv_id type, uint32_t v) { return v == 1 ? type : spv_vector(g->s, type, v); }
 
 /* A word -> register. */
-static spv_id from_word(sg *g, sn_elem e, spv_id x) {
+static spv_id from_word(sg *g, const sg_window *w, spv_id x) {
+  sn_elem e = w->elem;
+  if (w->raw) return x;
   if (sg_is_wide(e)) return e == SN_ELEM_I64 ? x : sg_bits(g, sg_type(g, e), x);
   return sg_widen(g, e, x);
 }
@@ -167,7 +169,7 @@ static spv_id load_narrow(sg *g, const sg_window *w, spv_id at) {
   spv_id x = spv_load(g->s, word, p, 4);
   x = sg_int(g, SpvOpShiftRightLogical, x, shift);
   x = sg_intc(g, SpvOpBitwiseAnd, x, bytes_of(w) == 2 ? 0xffff : 0xff);
-  return sg_widen(g, w->elem, x);
+  return w->raw ? x : sg_widen(g, w->elem, x);
 }
 
 /* Other invocations write the rest of the word: its bits are cleared and set without touching theirs. */
@@ -204,7 +206,7 @@ static void load_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id 
   if (bytes < 4) x = spv_op1(g->s, SpvOpUConvert, vector_of(g, word, v), x);
   for (uint32_t q = 0; q < v; q++) {
     spv_id part = v == 1 ? x : spv_op2(g->s, SpvOpCompositeExtract, word, x, q);
-    out[q] = from_word(g, w->elem, part);
+    out[q] = from_word(g, w, part);
   }
 }
 
@@ -264,7 +266,10 @@ static void ordered(sg *g, const sg_window *w, bool write) {
 }
 
 static void padded(sg *g, const sg_window *w, spv_id ok, uint32_t v, spv_id *e) {
-  for (uint32_t q = 0; ok && q < v; q++) e[q] = sg_select(g, sg_type(g, w->elem), ok, e[q], w->pad);
+  for (uint32_t q = 0; ok && q < v; q++) {
+    spv_id type = w->raw ? spv_uint(g->s, 32) : sg_type(g, w->elem);
+    e[q] = sg_select(g, type, ok, e[q], w->pad);
+  }
 }
 
 void sg_load(sg *g, sn_kv v) {
@@ -345,7 +350,11 @@ static void stage_chunk(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id ro
   padded(g, w, ok, v, out);
 }
 
-void sg_window_stage(sg *g, const sg_window *w, int r, int c, spv_id row0, spv_id col0, int slot, uint32_t pitch) {
+void sg_window_stage(sg *g, const sg_window *from, int r, int c, spv_id row0, spv_id col0, int slot, uint32_t pitch) {
+  sg_window as_stored = *from;
+  const sg_window *w = &as_stored;
+  as_stored.raw = g->slot[slot].narrow && !from->local;
+  if (as_stored.raw) as_stored.pad = sg_narrow(g, from->elem, from->pad);
   uint32_t v = chunk_of(g, w, c % 4 == 0 ? 4 : c % 2 == 0 ? 2 : 1), per = (uint32_t)c / v, total = (uint32_t)r * per;
   ordered(g, w, false);
   sg_will_write(g, slot);
@@ -357,7 +366,13 @@ void sg_window_stage(sg *g, const sg_window *w, int r, int c, spv_id row0, spv_i
     stage_chunk(g, w, row, col, row0, col0, v, x);
     spv_id at = sg_mul(g, row, pitch);
     at = sg_int(g, SpvOpIAdd, at, col);
-    for (uint32_t z = 0; z < v; z++) sg_slot_store(g, slot, w->elem, sg_add(g, at, z), x[z]);
+    for (uint32_t z = 0; z < v; z++) {
+      spv_id place = sg_add(g, at, z);
+      if (w->raw)
+        sg_slot_pattern(g, slot, place, x[z]);
+      else
+        sg_slot_store(g, slot, w->elem, place, x[z]);
+    }
     if (part) spv_end_if(g->s, merge);
   }
 }

@@ -58,6 +58,18 @@ static bool number_word(const char *word, size_t n, const char *name, int *out) 
   return true;
 }
 
+static bool matrix_word(const char *word, size_t n, const char *name, sn_gpu_matrix *out) {
+  size_t length = strlen(name);
+  int end = 0;
+  sn_gpu_matrix m;
+  if (n <= length || strncmp(word, name, length) || word[length] != '=') return false;
+  if (sscanf(word + length + 1, "%4dx%4dx%4d%n", &m.m, &m.n, &m.k, &end) < 3 || length + 1 + (size_t)end != n)
+    return false;
+  bool powers = m.m > 0 && m.n > 0 && m.k > 0 && !(m.m & (m.m - 1)) && !(m.n & (m.n - 1)) && !(m.k & (m.k - 1));
+  if (powers) *out = m;
+  return powers;
+}
+
 static bool flag_word(const char *word, size_t n, const char *name, bool *out) {
   if (n != strlen(name) || strncmp(word, name, n)) return false;
   return *out = true;
@@ -70,15 +82,27 @@ sn_code sn_gpu_read(const char *text, sn_diags *diags, sn_gpu *out) {
     bool known = number_word(p, n, "subgroup", &out->subgroup) || number_word(p, n, "shared", &out->shared_bytes) ||
                  number_word(p, n, "threads", &out->invocations) || flag_word(p, n, "f64", &out->float64) ||
                  flag_word(p, n, "16", &out->storage16) || flag_word(p, n, "8", &out->storage8) ||
-                 flag_word(p, n, "nan", &out->keeps_nan);
+                 flag_word(p, n, "nan", &out->keeps_nan) || matrix_word(p, n, "f16", &out->f16) ||
+                 matrix_word(p, n, "bf16", &out->bf16);
     if (!known) {
       sn_code code = sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown fact of a device: %.*s", (int)n, p);
-      sn_fail_expected(diags, "subgroup=N, shared=BYTES, threads=N, f64, 16, 8, nan, separated by commas");
+      sn_fail_expected(
+          diags, "subgroup=N, shared=BYTES, threads=N, f64, 16, 8, nan, f16=MxNxK, bf16=MxNxK, separated by commas");
       return code;
     }
     p += n + (p[n] == ',');
   }
   return SN_OK;
+}
+
+static void print_gpu(sn_target *t) {
+  const sn_gpu *g = &t->gpu;
+  size_t room = sizeof t->features, at;
+  at = (size_t)snprintf(t->features, room, "subgroup=%d,shared=%d,threads=%d%s%s%s%s", g->subgroup, g->shared_bytes,
+                        g->invocations, g->float64 ? ",f64" : "", g->storage16 ? ",16" : "", g->storage8 ? ",8" : "",
+                        g->keeps_nan ? ",nan" : "");
+  if (g->f16.m) at += (size_t)snprintf(t->features + at, room - at, ",f16=%dx%dx%d", g->f16.m, g->f16.n, g->f16.k);
+  if (g->bf16.m) snprintf(t->features + at, room - at, ",bf16=%dx%dx%d", g->bf16.m, g->bf16.n, g->bf16.k);
 }
 
 sn_target sn_target_vulkan(const sn_gpu *gpu) {
@@ -99,8 +123,6 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
   };
   if (!t.gpu.shared_bytes) t.gpu.shared_bytes = 16 << 10;
   if (!t.gpu.invocations) t.gpu.invocations = 128;
-  snprintf(t.features, sizeof t.features, "subgroup=%d,shared=%d,threads=%d%s%s%s%s", t.gpu.subgroup,
-           t.gpu.shared_bytes, t.gpu.invocations, t.gpu.float64 ? ",f64" : "", t.gpu.storage16 ? ",16" : "",
-           t.gpu.storage8 ? ",8" : "", t.gpu.keeps_nan ? ",nan" : "");
+  print_gpu(&t);
   return t;
 }

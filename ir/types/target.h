@@ -18,18 +18,23 @@ typedef enum sn_isa {                  /* CPU feature levels, ascending */
                       SN_ISA_AMX,      /* AVX-512 with BF16 and AMX tiles */
 } sn_isa;
 
+typedef struct sn_gpu_matrix { /* a product of cooperative matrices of a subgroup, with f32 sums; m 0: there is none */
+  int m, n, k;
+} sn_gpu_matrix;
+
 typedef struct sn_gpu {     /* facts of a Vulkan device */
   int subgroup;             /* invocations; 0: no shuffles between them */
   int shared_bytes;         /* of a workgroup */
   int invocations;          /* most of a workgroup */
   bool float64;             /* arithmetic */
   bool storage8, storage16; /* access to single elements of 1 and 2 bytes */
+  sn_gpu_matrix f16, bf16;  /* by the type of the factors */
   bool keeps_nan;           /* signed zeros, infinities and NaN of f32 can be asked for */
 } sn_gpu;
 
 typedef struct sn_target {
   char name[16];                        /* "cpu", "vulkan", "ref", "template" */
-  char features[64];                    /* canonical text of what code generation may use: part of cache keys */
+  char features[128];                   /* canonical text of what code generation may use: part of cache keys */
   sn_isa isa;                           /* CPU only */
   int lanes;                            /* f32 per vector register; 1 when unknown */
   int threads;                          /* workers of the machine; never part of any schedule choice */
@@ -50,7 +55,8 @@ typedef struct sn_target {
 sn_target sn_target_cpu(sn_isa isa);
 /* Facts of a Vulkan device; numbers that are 0: the least that Vulkan 1.2 promises. */
 sn_target sn_target_vulkan(const sn_gpu *gpu);
-/* The facts that sn_target.features of such a target lists: "subgroup=32,shared=49152,threads=1024,f64,16,8,nan".
+/* The facts that sn_target.features of such a target lists: "subgroup=32,shared=49152,threads=1024,f64,16,8,
+ * nan,f16=16x16x16".
  *   errors: SN_ERR_USAGE an unknown word */
 SN_MUST sn_code sn_gpu_read(const char *text, sn_diags *diags, sn_gpu *out);
 const char *sn_isa_name(sn_isa isa);

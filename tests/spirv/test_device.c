@@ -1,6 +1,7 @@
 /* Kernels on the Vulkan device of this machine, in integers, against the interpreter: equal bits. What random programs
  * seldom hold: scratch that products read, buffers that are loaded and stored in different shapes, branches around
  * barriers, many arguments; with all that the device has, without subgroups, and with next to no shared memory. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +11,10 @@
 
 #include <cmocka.h>
 
+#include "backends/compile.h"
 #include "backends/conform/device.h"
 #include "backends/spirv/spirv_backend.h"
+#include "backends/spirv/spv.h"
 #include "ir/base/rng.h"
 #include "runtime/vulkan/vulkan.h"
 
@@ -62,6 +65,20 @@ static const program programs[] = {
      {512, 512, 7}},
 };
 
+/* Whole numbers as f16 and bf16: products whose factors are walked, staged, turned, and go on from other products. */
+static const char matrix_text[] =
+    "kernel products(x: in %s, w: in %s, y: out f32) grid(2) {\n"
+    "  %%1 = load x[g0*32*336 : 336, 1] : %s[32,336]\n"
+    "  %%2 = load w[0 : 32, 1] : %s[336,32]\n"
+    "  %%3 = mma 2, %%1, %%2 : f32[32,32]\n"
+    "  %%4 = load x[g0*1024 : 32, 1] : %s[32,32]\n"
+    "  %%5 = load w[32 : 32, 1] : %s[32,32]\n"
+    "  %%6 = mma %%3, %%4, %%5 ta : f32[32,32]\n"
+    "  %%7 = trans %%4 : %s[32,32]\n"
+    "  %%8 = mma %%6, %%7, %%5 tb : f32[32,32]\n"
+    "  store y[g0*1024 : 32, 1], %%8\n"
+    "}\n";
+
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static sn_kernel *parse(sn_arena *a, const char *text) {
@@ -79,9 +96,12 @@ static sn_krandom_case case_of(sn_arena *a, const sn_kernel *k, const int64_t *e
       c.args[j].i = elements[j];
       continue;
     }
-    size_t bytes = (size_t)elements[j] * sn_elem_bytes(k->param[j].elem);
+    sn_elem e = k->param[j].elem;
+    size_t bytes = (size_t)elements[j] * sn_elem_bytes(e);
     unsigned char *data = sn_arena_alloc(a, bytes + 1);
     for (size_t i = 0; i < bytes; i++) data[i] = (unsigned char)(sn_uniform(7, (uint64_t)j, 0, i) * 256);
+    for (int64_t i = 0; i < elements[j] && sn_elem_is_float(e); i++) /* sums of products stay exact */
+      sn_elem_set(e, data, i, floor(sn_uniform(7, (uint64_t)j, 0, (uint64_t)i) * 9) - 4);
     c.elements[j] = elements[j], c.args[j].p = data;
   }
   return c;
@@ -120,6 +140,18 @@ static void check(const program *p, const sn_target *t) {
   sn_arena_destroy(a);
 }
 
+/* Instructions of the module that multiply cooperative matrices. */
+static int count_products(const program *p, const sn_target *t) {
+  sn_arena *a = sn_arena_create();
+  sn_code_blob b;
+  int n = 0;
+  assert_int_equal(sn_backend_spirv()->emit(t, parse(a, p->text), a, NULL, &b), SN_OK);
+  const uint32_t *w = (const uint32_t *)(const void *)b.bytes;
+  for (int64_t i = 5; i < b.byte_count / 4; i += w[i] >> 16) n += (w[i] & 0xffff) == SpvOpCooperativeMatrixMulAddKHR;
+  sn_arena_destroy(a);
+  return n;
+}
+
 static void on(const sn_gpu *gpu) {
   sn_target t = sn_target_vulkan(gpu);
   for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) check(&programs[i], &t);
@@ -148,28 +180,37 @@ static void without_narrow_memory(void **state) {
   on(&gpu);
 }
 
+static void products_of(const char *e, sn_gpu_matrix m) {
+  if (!m.m) skip();
+  char text[2048];
+  snprintf(text, sizeof text, matrix_text, e, e, e, e, e, e, e);
+  program p = {text, {2 * 32 * 336, 336 * 32, 2 * 1024}};
+  sn_gpu without = device;
+  without.f16 = without.bf16 = (sn_gpu_matrix){0};
+  sn_target t = sn_target_vulkan(&device), u = sn_target_vulkan(&without);
+  assert_int_not_equal(count_products(&p, &t), 0);
+  assert_int_equal(count_products(&p, &u), 0);
+  check(&p, &t), check(&p, &u);
+}
+
+static void matrices_of_f16(void **state) { (void)state, products_of("f16", device.f16); }
+static void matrices_of_bf16(void **state) { (void)state, products_of("bf16", device.bf16); }
+
 int main(void) {
   sn_vulkan_facts *f = calloc(1, sizeof *f);
   sn_diags *d = sn_diags_create();
   bool there = f && !sn_vulkan_facts_get(d, f);
   sn_diags_destroy(d);
-  if (there)
-    device = (sn_gpu){.subgroup = f->shuffle ? (int)f->subgroup : 0,
-                      .shared_bytes = (int)f->shared,
-                      .invocations = (int)f->invocations,
-                      .storage8 = f->storage8,
-                      .storage16 = f->storage16,
-                      .keeps_nan = f->preserve32};
+  if (there) device = sn_vulkan_gpu(f);
   free(f);
   if (!there) {
     printf("skipped: no Vulkan device here\n");
     return 77;
   }
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(with_all_it_has),
-      cmocka_unit_test(without_subgroups),
-      cmocka_unit_test(without_shared_memory),
-      cmocka_unit_test(without_narrow_memory),
+      cmocka_unit_test(with_all_it_has),       cmocka_unit_test(without_subgroups),
+      cmocka_unit_test(without_shared_memory), cmocka_unit_test(without_narrow_memory),
+      cmocka_unit_test(matrices_of_f16),       cmocka_unit_test(matrices_of_bf16),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

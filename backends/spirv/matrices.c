@@ -1,0 +1,187 @@
+/* Products by cooperative matrices of subgroups. The result is cut over the subgroups and stays in matrices while k is
+ * walked; it leaves through shared memory, since nobody knows which invocation holds which element of a matrix. */
+#include "backends/spirv/product.h"
+
+typedef struct matrices {
+  sg *g;
+  const sn_kins *x;
+  sn_gpu_matrix m;
+  sg_grid grid;
+  sg_factor a, b;
+  spv_id row, col; /* of the first matrix of this subgroup: u32 */
+  spv_id type_a, type_b, type_sum;
+  spv_id *sum; /* variables, r * c */
+} matrices;
+
+static spv_id matrix_type(sg *g, spv_id component, int rows, int cols, uint32_t use) {
+  spv_id scope = spv_u32(g->s, SpvScopeSubgroup), r = spv_u32(g->s, (uint32_t)rows), c = spv_u32(g->s, (uint32_t)cols);
+  spv_id role = spv_u32(g->s, use);
+  return spv_intern(g->s, SpvOpTypeCooperativeMatrixKHR, 0, 5, (uint32_t[]){component, scope, r, c, role});
+}
+
+static spv_id component_of(sg *g, sn_elem e) {
+  if (e == SN_ELEM_F16) return spv_float(g->s, 16);
+  spv_capability(g->s, SpvCapabilityBFloat16TypeKHR);
+  spv_capability(g->s, SpvCapabilityBFloat16CooperativeMatrixKHR);
+  return spv_intern(g->s, SpvOpTypeFloat, 0, 2, (uint32_t[]){16, SpvFPEncodingBFloat16KHR});
+}
+
+static void find_place(matrices *p) {
+  sg *g = p->g;
+  uint32_t cols = (uint32_t)__builtin_ctz(p->grid.cols);
+  spv_id r = sg_intc(g, SpvOpShiftRightLogical, g->subgroup, cols);
+  spv_id c = sg_intc(g, SpvOpBitwiseAnd, g->subgroup, p->grid.cols - 1);
+  p->row = sg_mul(g, r, p->grid.r * (uint32_t)p->m.m);
+  p->col = sg_mul(g, c, p->grid.c * (uint32_t)p->m.n);
+}
+
+/* ---- the sum: in, out -------------------------------------------------------------------------------------------- */
+
+static uint32_t leaving_pitch(const matrices *p) { return (uint32_t)p->x->type.c + 4; }
+
+static spv_id place_of(matrices *p, uint32_t i, uint32_t j, int slot) {
+  sg *g = p->g;
+  spv_id r = sg_add(g, p->row, i * (uint32_t)p->m.m), c = sg_add(g, p->col, j * (uint32_t)p->m.n);
+  spv_id line = sg_mul(g, r, leaving_pitch(p));
+  spv_id at = sg_int(g, SpvOpIAdd, line, c);
+  return sg_slot_word(g, slot, at);
+}
+
+static spv_id load_matrix(sg *g, spv_id type, spv_id pointer, uint32_t layout, uint32_t pitch) {
+  spv_id order = spv_u32(g->s, layout), stride = spv_u32(g->s, pitch);
+  return spv_op(g->s, SpvOpCooperativeMatrixLoadKHR, type, 4,
+                (uint32_t[]){pointer, order, stride, SpvMemoryAccessNonPrivatePointerMask});
+}
+
+static void store_matrix(sg *g, spv_id pointer, spv_id value, uint32_t pitch) {
+  spv_id order = spv_u32(g->s, SpvCooperativeMatrixLayoutRowMajorKHR), stride = spv_u32(g->s, pitch);
+  spv_do(g->s, SpvOpCooperativeMatrixStoreKHR, 5,
+         (uint32_t[]){pointer, value, order, stride, SpvMemoryAccessNonPrivatePointerMask});
+}
+
+/* Registers -> the slot that results leave through. */
+static void spread(matrices *p, sg_tile t, int slot) {
+  sg *g = p->g;
+  sg_will_write(g, slot);
+  spv_id owner = sg_owner(g, t), merge = owner ? spv_if(g->s, owner) : 0;
+  for (uint32_t i = 0; i < t.r.per; i++) {
+    spv_id r = sg_coordinate(g, t.r, true, i), row_ok = sg_inside(g, t.r, r), line = sg_mul(g, r, leaving_pitch(p));
+    for (uint32_t j = 0; j < t.c.per; j++) {
+      spv_id c = sg_coordinate(g, t.c, false, j), col_ok = sg_inside(g, t.c, c), ok = sg_both(g, row_ok, col_ok);
+      spv_id inner = ok ? spv_if(g->s, ok) : 0, at = sg_int(g, SpvOpIAdd, line, c);
+      sg_slot_store(g, slot, SN_ELEM_F32, at, t.e[i * t.c.per + j]);
+      if (ok) spv_end_if(g->s, inner);
+    }
+  }
+  if (owner) spv_end_if(g->s, merge);
+}
+
+static void begin(matrices *p, int slot) {
+  sg *g = p->g;
+  const sn_kins *start = sg_ins(g, p->x->a[0]);
+  uint32_t n = p->grid.r * p->grid.c;
+  bool constant = start->op == SN_K_CONST;
+  spv_id number = constant ? spv_f32(g->s, (float)start->f) : 0, all = 0;
+  p->sum = SN_ARRAY(g->arena, n + 1, spv_id);
+  for (uint32_t e = 0; e < n; e++) p->sum[e] = spv_variable(g->s, p->type_sum);
+  if (constant) all = spv_intern(g->s, SpvOpConstantComposite, p->type_sum, 1, &number);
+  if (!constant) {
+    spread(p, g->tile[p->x->a[0]], slot);
+    sg_will_read(g, slot);
+  }
+  for (uint32_t e = 0; e < n; e++) {
+    spv_id from = constant ? 0 : place_of(p, e / p->grid.c, e % p->grid.c, slot);
+    spv_id x =
+        constant ? all : load_matrix(g, p->type_sum, from, SpvCooperativeMatrixLayoutRowMajorKHR, leaving_pitch(p));
+    spv_store(g->s, p->sum[e], x, 0);
+  }
+}
+
+static sg_tile leave(matrices *p, int slot) {
+  sg *g = p->g;
+  sg_will_write(g, slot);
+  for (uint32_t e = 0; e < p->grid.r * p->grid.c; e++) {
+    spv_id x = spv_load(g->s, p->type_sum, p->sum[e], 0);
+    spv_id to = place_of(p, e / p->grid.c, e % p->grid.c, slot);
+    store_matrix(g, to, x, leaving_pitch(p));
+  }
+  return sg_unstage(g, SN_ELEM_F32, p->x->type.r, p->x->type.c, slot, leaving_pitch(p), false);
+}
+
+/* ---- the product ------------------------------------------------------------------------------------------------- */
+
+/* Matrix number i along the kept axis of a factor, at step k. side 0: rows of the first, 1: columns of the second. */
+static spv_id factor_at(matrices *p, const sg_factor *f, int side, uint32_t i, spv_id k) {
+  sg *g = p->g;
+  spv_id kept = sg_add(g, side ? p->col : p->row, i * (uint32_t)(side ? p->m.n : p->m.m));
+  spv_id line = sg_mul(g, f->k_over_rows ? k : kept, f->pitch);
+  spv_id at = sg_int(g, SpvOpIAdd, line, f->k_over_rows ? kept : k);
+  spv_id pointer = sg_slot_narrow(g, f->slot, at);
+  bool rows_first = f->k_over_rows == (side == 1); /* is a row of the matrix a row of the slot? */
+  return load_matrix(g, side ? p->type_b : p->type_a, pointer,
+                     rows_first ? SpvCooperativeMatrixLayoutRowMajorKHR : SpvCooperativeMatrixLayoutColumnMajorKHR,
+                     f->pitch);
+}
+
+static void one_step(matrices *p, spv_id k_a, spv_id k_b) {
+  sg *g = p->g;
+  spv_id *b = SN_ARRAY(g->arena, p->grid.c + 1, spv_id);
+  for (uint32_t j = 0; j < p->grid.c; j++) b[j] = factor_at(p, &p->b, 1, j, k_b);
+  for (uint32_t i = 0; i < p->grid.r; i++) {
+    spv_id a = factor_at(p, &p->a, 0, i, k_a);
+    for (uint32_t j = 0; j < p->grid.c; j++) {
+      spv_id variable = p->sum[i * p->grid.c + j], sum = spv_load(g->s, p->type_sum, variable, 0);
+      sum = spv_op3(g->s, SpvOpCooperativeMatrixMulAddKHR, p->type_sum, a, b[j], sum);
+      spv_store(g->s, variable, sum, 0);
+    }
+  }
+}
+
+/* for k = 0 to limit: k0 is where the steps of factors that are not walked begin; 0: at 0 */
+static void inner(matrices *p, spv_id limit, spv_id k0) {
+  sg *g = p->g;
+  spv_id word = spv_uint(g->s, 32), zero = spv_u32(g->s, 0), step = spv_u32(g->s, (uint32_t)p->m.k);
+  sg_will_read(g, p->a.slot), sg_will_read(g, p->b.slot);
+  spv_loop l = spv_loop_begin(g->s, word, zero);
+  spv_loop_body(g->s, &l, limit, step);
+  spv_id far = k0 ? sg_int(g, SpvOpIAdd, l.counter, k0) : l.counter;
+  one_step(p, p->a.walked ? l.counter : far, p->b.walked ? l.counter : far);
+  spv_loop_next(g->s, &l);
+  spv_loop_end(g->s, &l);
+}
+
+static void walk(matrices *p, uint32_t depth, uint32_t step) {
+  sg *g = p->g;
+  spv_id word = spv_uint(g->s, 32), zero = spv_u32(g->s, 0), all = spv_u32(g->s, depth), by = spv_u32(g->s, step);
+  spv_loop l = spv_loop_begin(g->s, word, zero);
+  spv_loop_body(g->s, &l, all, by);
+  sg_factor_was_read(g, &p->a), sg_factor_was_read(g, &p->b);
+  sg_factor_bring(g, &p->a, l.counter);
+  sg_factor_bring(g, &p->b, l.counter);
+  spv_id left = sg_int(g, SpvOpISub, all, l.counter);
+  spv_id limit = depth % step ? spv_ext(g->s, SpvGLSLstd450UMin, word, 2, (uint32_t[]){left, by}) : by;
+  inner(p, limit, l.counter);
+  spv_loop_next(g->s, &l);
+  spv_loop_end(g->s, &l);
+}
+
+void sg_matrices(sg *g, sn_kv v) {
+  const sn_kins *x = sg_ins(g, v);
+  sn_ktype ta = sg_ins(g, x->a[1])->type;
+  uint32_t depth = (uint32_t)(x->i & SN_K_TA ? ta.r : ta.c), step = depth < SG_DEPTH ? depth : SG_DEPTH;
+  matrices p = {.g = g, .x = x, .m = sg_matrix_of(g, ta.elem), .grid = sg_grid_of(g, v)};
+  p.a = sg_factor_of(g, v, 0, step), p.b = sg_factor_of(g, v, 1, step);
+  spv_id component = component_of(g, ta.elem), number = spv_float(g->s, 32);
+  p.type_a = matrix_type(g, component, p.m.m, p.m.k, SpvCooperativeMatrixUseMatrixAKHR);
+  p.type_b = matrix_type(g, component, p.m.k, p.m.n, SpvCooperativeMatrixUseMatrixBKHR);
+  p.type_sum = matrix_type(g, number, p.m.m, p.m.n, SpvCooperativeMatrixUseMatrixAccumulatorKHR);
+  find_place(&p);
+  begin(&p, g->leaving[v]);
+  if (p.a.walked || p.b.walked) {
+    walk(&p, depth, step);
+  } else {
+    spv_id limit = spv_u32(g->s, depth);
+    inner(&p, limit, 0);
+  }
+  g->tile[v] = leave(&p, g->leaving[v]);
+}
