@@ -103,8 +103,7 @@ static bool parse(sn_arena *arena, const unsigned char *data, size_t bytes, sn_c
   const unsigned char *p = data + sizeof h;
   if (memcmp(h.magic, MAGIC, 8) || !payload_fits(&h, bytes - sizeof h)) return false;
   if (sn_hash_bytes(p, bytes - sizeof h, 3) != h.checksum) return false;
-  if (h.entry < 0 || h.workspace_bytes < 0) return false;
-  if (h.kind != SN_CODE_SPIRV && (uint64_t)h.entry >= h.code_bytes) return false;
+  if (h.workspace_bytes < 0 || h.kind > SN_CODE_KERNEL_TEXT || !h.code_bytes) return false;
   char *features = sn_arena_alloc(arena, h.features_bytes + 1);
   memcpy(features, p + h.key_bytes, h.features_bytes);
   *out = (sn_cache_entry){.key = (const char *)p, .key_bytes = (size_t)h.key_bytes};
@@ -114,7 +113,7 @@ static bool parse(sn_arena *arena, const unsigned char *data, size_t bytes, sn_c
                              .entry = h.entry,
                              .workspace_bytes = h.workspace_bytes,
                              .features = features};
-  return true;
+  return sn_code_entry_ok(&out->blob);
 }
 
 static bool read_blob(int fd, const char *key, size_t key_bytes, sn_arena *arena, sn_code_blob *out) {

@@ -68,6 +68,11 @@ sn_code sn_plan_hash(const sn_plan *p, uint64_t out[2]) {
   return code;
 }
 
+bool sn_code_entry_ok(const sn_code_blob *b) {
+  if (b->kind == SN_CODE_SPIRV) return b->entry >= 0 && b->entry < 1 << 16;
+  return b->entry >= 0 && (b->entry < b->byte_count || b->entry == 0);
+}
+
 bool sn_plan_is_native(const sn_plan *p) {
   for (int i = 0; i < p->code_count; i++)
     if (p->code[i].kind == SN_CODE_KERNEL_TEXT) return false;

@@ -53,6 +53,9 @@ typedef struct sn_code_blob {
  * of a table of them. An instance is done by one workgroup: it begins with that of its linear number (x + y * count of
  * x) and goes on in steps of the number of workgroups. */
 
+/* Is the entry one that code of its kind may have: inside of it; SPIRV: a number of invocations, at most 65535? */
+bool sn_code_entry_ok(const sn_code_blob *b);
+
 /* An argument of a launch: a slot or a symbol of the plan. */
 typedef struct sn_plan_arg {
   bool is_slot;

@@ -95,8 +95,9 @@ static sn_code check_code(const checker *c, int i) {
     return fail(c, b->line, string_rule, "a longer one", "the features of code %d", i);
   if (b->byte_count < 0 || (b->byte_count > 0 && !b->bytes))
     return fail(c, b->line, "as many bytes as its size", "none", "code %d has no bytes", i);
-  if (b->entry < 0 || (b->entry >= b->byte_count && b->entry > 0 && b->kind != SN_CODE_SPIRV))
-    return fail(c, b->line, range(c, b->byte_count), number(c, b->entry), "the entry of code %d is outside of it", i);
+  if (!sn_code_entry_ok(b))
+    return fail(c, b->line, range(c, b->kind == SN_CODE_SPIRV ? 1 << 16 : b->byte_count), number(c, b->entry),
+                "the entry of code %d is outside of it", i);
   if (b->workspace_bytes < 0 || b->workspace_bytes > SN_DIM_MAX)
     return fail(c, b->line, range(c, SN_DIM_MAX + 1), number(c, b->workspace_bytes), "the workspace of code %d", i);
   return SN_OK;

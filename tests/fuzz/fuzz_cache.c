@@ -57,7 +57,7 @@ static int one(void *arg) {
   }
   const uint8_t *key = (const uint8_t *)e.key, *end = in->data + in->bytes;
   if (key < in->data || key + e.key_bytes > end || e.blob.bytes + e.blob.byte_count > end) __builtin_trap();
-  if (e.blob.entry < 0 || e.blob.entry >= e.blob.byte_count) __builtin_trap();
+  if (e.blob.byte_count < 1 || !sn_code_entry_ok(&e.blob)) __builtin_trap();
   store_and_find(in->arena, &e);
   return 0;
 }
