@@ -130,6 +130,7 @@ static void shape_workgroup(sg *g) {
   g->S = g->t->gpu.subgroup > 1 ? (uint32_t)g->t->gpu.subgroup : 1;
   if (nt < 64) nt = 64;
   if (nt < g->S) nt = g->S;
+  most = power_down(most);
   if (nt > most) nt = most;
   if (product) {
     while (tx < nt && (int64_t)tx * tx * t.r < (int64_t)nt * t.c) tx *= 2;
@@ -225,18 +226,30 @@ static void slots_of_product(sg *g, sn_kv v) {
   }
 }
 
+/* Does every invocation hold elements of its own of such a tile? */
+static bool is_spread(const sg *g, sn_ktype t) {
+  return sg_axis_of((uint32_t)t.r, g->TY).threads == g->TY && sg_axis_of((uint32_t)t.c, g->TX).threads == g->TX;
+}
+
+/* Do both touch each element by the same invocation: one window, one shape, no copies? */
+static bool same_hands(const sg *g, const sn_kins *x, const sn_kins *y) {
+  sn_ktype s = x->op == SN_K_STORE ? sg_ins(g, x->a[6])->type : x->type;
+  sn_ktype t = y->op == SN_K_STORE ? sg_ins(g, y->a[6])->type : y->type;
+  bool window = x->a[1] == y->a[1] && x->a[2] == y->a[2] && x->a[3] == y->a[3];
+  return window && s.r == t.r && s.c == t.c && x->op != SN_K_GATHER && y->op != SN_K_GATHER && is_spread(g, s);
+}
+
 /* Buffers whose accesses must keep their order: an element may be in the hands of different invocations. */
 static bool is_ordered(const sg *g, sn_kv buffer) {
-  sn_ktype t = {0};
+  const sn_kins *first = NULL;
   int stores = 0, loads = 0;
   bool differ = false;
   for (sn_kv v = 1; v < g->k->ins_count; v++) {
     const sn_kins *x = sg_ins(g, v);
     if (sn_kop_class(x->op) != SN_KCLASS_MEM || x->op == SN_K_LOCAL || x->a[0] != buffer) continue;
-    sn_ktype shape = x->op == SN_K_STORE ? sg_ins(g, x->a[6])->type : x->type;
     stores += x->op == SN_K_STORE, loads += x->op != SN_K_STORE;
-    differ |= x->op == SN_K_GATHER || (t.r && (t.r != shape.r || t.c != shape.c));
-    t = shape;
+    if (!first) first = x;
+    differ |= !same_hands(g, first, x);
   }
   return stores > 1 || (stores && loads && differ);
 }
@@ -351,6 +364,9 @@ static const char *refused(sg *g, sn_kv v) {
   if (x->op == SN_K_MMA && x->i & SN_K_VNNI) return reason(g, v, "pairs of rows as operands");
   if (sn_kop_is_elementary(x->op)) return reason(g, v, "an elementary function that was not expanded");
   if (x->type.elem == SN_ELEM_F64 && !g->t->gpu.float64) return reason(g, v, "the device has no f64");
+  bool moved = x->op == SN_K_LOAD && g->value[v].staged && !g->value[v].registers;
+  if (moved && (int64_t)x->type.r * x->type.c > SG_ELEMENTS * (int64_t)g->NT)
+    return reason(g, v, "a tile too large to be brought in at once");
   if (!sg_is_tile(x) || !g->value[v].registers) return NULL;
   sg_axis r = sg_axis_of((uint32_t)x->type.r, g->TY), c = sg_axis_of((uint32_t)x->type.c, g->TX);
   return r.per * c.per > SG_ELEMENTS ? reason(g, v, "a tile too large for the registers of a workgroup") : NULL;
@@ -371,6 +387,11 @@ bool sg_analyse(sg *g) {
   settle_transpositions(g, whole);
   settle_loads(g, whole);
   settle_registers(g);
+  if (g->t->gpu.invocations < ROW || (g->t->gpu.subgroup & (g->t->gpu.subgroup - 1)) ||
+      g->t->gpu.subgroup > g->t->gpu.invocations) {
+    g->why = "a device whose workgroups or subgroups have other sizes than powers of two from 32 on";
+    return false;
+  }
   shape_workgroup(g);
   for (sn_kv v = 1; v < g->k->ins_count && !g->why; v++) g->why = refused(g, v);
   if (g->why) return false;

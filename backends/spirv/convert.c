@@ -71,7 +71,6 @@ static spv_id small_pattern(sg *g, const format *f, spv_id bits, spv_id nan) {
 }
 
 spv_id sg_narrow(sg *g, sn_elem e, spv_id value) {
-  spv_id type = word_type(g);
   if (e == SN_ELEM_BOOL) {
     spv_id zero = spv_u32(g->s, 0);
     return pick(g, value, 1, zero);
@@ -81,7 +80,6 @@ spv_id sg_narrow(sg *g, sn_elem e, spv_id value) {
   if (e == SN_ELEM_F32) return bits;
   spv_id magnitude = sg_intc(g, SpvOpBitwiseAnd, bits, 0x7fffffff);
   spv_id nan = sg_testc(g, SpvOpUGreaterThan, magnitude, 0x7f800000);
-  (void)type;
   return e == SN_ELEM_BF16 ? bf16_pattern(g, bits, nan) : small_pattern(g, &formats[e], bits, nan);
 }
 
@@ -94,9 +92,8 @@ static spv_id small_float(sg *g, const format *f, spv_id pattern) {
   spv_id normal = sg_intc(g, SpvOpShiftLeftLogical, body, up);
   normal = sg_add(g, normal, (127 - f->bias) << 23);
   spv_id count = spv_op1(g->s, SpvOpConvertUToF, type, body);
-  spv_id step = spv_f32(g->s, 0);
   uint32_t least = (127 - f->bias + 1 - f->mantissa) << 23; /* the smallest denormal as f32 */
-  step = spv_u32(g->s, least);
+  spv_id step = spv_u32(g->s, least);
   step = float_of(g, step);
   spv_id denormal = sg_float(g, SpvOpFMul, type, count, step);
   denormal = bits_of(g, denormal);

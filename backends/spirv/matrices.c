@@ -62,7 +62,7 @@ static void store_matrix(sg *g, spv_id pointer, spv_id value, uint32_t pitch) {
 /* Registers -> the slot that results leave through. */
 static void spread(matrices *p, sg_tile t, int slot) {
   sg *g = p->g;
-  sg_will_write(g, slot);
+  sg_will(g, -1, -1, slot);
   spv_id owner = sg_owner(g, t), merge = owner ? spv_if(g->s, owner) : 0;
   for (uint32_t i = 0; i < t.r.per; i++) {
     spv_id r = sg_coordinate(g, t.r, true, i), row_ok = sg_inside(g, t.r, r), line = sg_mul(g, r, leaving_pitch(p));
@@ -87,7 +87,7 @@ static void begin(matrices *p, int slot) {
   if (constant) all = spv_intern(g->s, SpvOpConstantComposite, p->type_sum, 1, &number);
   if (!constant) {
     spread(p, g->tile[p->x->a[0]], slot);
-    sg_will_read(g, slot);
+    sg_will(g, slot, -1, -1);
   }
   for (uint32_t e = 0; e < n; e++) {
     spv_id from = constant ? 0 : place_of(p, e / p->grid.c, e % p->grid.c, slot);
@@ -99,7 +99,7 @@ static void begin(matrices *p, int slot) {
 
 static sg_tile leave(matrices *p, int slot) {
   sg *g = p->g;
-  sg_will_write(g, slot);
+  sg_will(g, -1, -1, slot);
   for (uint32_t e = 0; e < p->grid.r * p->grid.c; e++) {
     spv_id x = spv_load(g->s, p->type_sum, p->sum[e], 0);
     spv_id to = place_of(p, e / p->grid.c, e % p->grid.c, slot);
@@ -141,7 +141,7 @@ static void one_step(matrices *p, spv_id k_a, spv_id k_b) {
 static void inner(matrices *p, spv_id limit, spv_id k0) {
   sg *g = p->g;
   spv_id word = spv_uint(g->s, 32), zero = spv_u32(g->s, 0), step = spv_u32(g->s, (uint32_t)p->m.k);
-  sg_will_read(g, p->a.slot), sg_will_read(g, p->b.slot);
+  sg_will(g, p->a.slot, p->b.slot, -1);
   spv_loop l = spv_loop_begin(g->s, word, zero);
   spv_loop_body(g->s, &l, limit, step);
   spv_id far = k0 ? sg_int(g, SpvOpIAdd, l.counter, k0) : l.counter;

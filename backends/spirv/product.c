@@ -6,7 +6,6 @@
 
 typedef struct product {
   sg *g;
-  const sn_kins *x;
   sn_elem elem; /* of the operands */
   uint32_t depth, step;
   sg_factor a, b;
@@ -21,6 +20,14 @@ static sn_kv resolve(const sg *g, sn_kv v, bool *turned) {
   return v;
 }
 
+/* The last step may reach beyond the tile: what lies there is not read. */
+static void end_at_the_tile(sg *g, sg_window *w, sn_ktype t, bool rows) {
+  if (rows && !w->rows) w->rows = spv_u32(g->s, (uint32_t)t.r);
+  if (rows || w->cols) return;
+  w->cols = spv_u32(g->s, (uint32_t)t.c);
+  while (w->align > 1 && (uint32_t)t.c % w->align) w->align /= 2;
+}
+
 /* side 0: the first factor, whose summed axis runs over columns unless it is turned; 1: the second, over rows. */
 sg_factor sg_factor_of(sg *g, sn_kv mma, int side, uint32_t step) {
   const sn_kins *p = sg_ins(g, mma);
@@ -31,6 +38,7 @@ sg_factor sg_factor_of(sg *g, sn_kv mma, int side, uint32_t step) {
   if (!i->walked) return f;
   const sn_kins *x = sg_ins(g, v);
   f.walked = v, f.w = sg_window_of(g, x, x->type), f.slot = g->staging[mma] + side;
+  end_at_the_tile(g, &f.w, x->type, f.k_over_rows);
   f.r = f.k_over_rows ? (int)step : x->type.r, f.c = f.k_over_rows ? x->type.c : (int)step;
   f.pitch = sg_pitch(g, x->type.elem, f.c);
   return f;
@@ -79,7 +87,7 @@ static void outer_product(product *p, spv_id k, spv_id *acc) {
     for (uint32_t j = 0; j < nc; j++) acc[i * nc + j] = multiply_add(p, a[i], b[j], acc[i * nc + j]);
 }
 
-/* for k = from to limit: registers `acc` go in and come out. shift: where step 0 of the slots that are walked lies. */
+/* for k = 0 to limit: registers `acc` go in and come out. */
 static void inner(product *p, spv_id limit, spv_id *acc) {
   sg *g = p->g;
   uint32_t n = sg_count(p->acc);
@@ -121,7 +129,7 @@ static void walk(product *p, spv_id *acc) {
   advance(p, &p->b, l.counter, !p->b.turned, p->col, p->acc.c.per);
   spv_id left = sg_int(g, SpvOpISub, depth, l.counter);
   spv_id limit = p->depth % p->step ? spv_ext(g->s, SpvGLSLstd450UMin, word, 2, (uint32_t[]){left, step}) : step;
-  sg_will_read(g, p->a.slot), sg_will_read(g, p->b.slot);
+  sg_will(g, p->a.slot, p->b.slot, -1);
   inner(p, limit, next);
   spv_loop_next(g->s, &l);
   for (uint32_t e = 0; e < n; e++) spv_loop_yield(g->s, carry[e], next[e]), acc[e] = carry[e].phi;
@@ -135,7 +143,7 @@ void sg_product(sg *g, sn_kv v) {
   }
   const sn_kins *x = sg_ins(g, v);
   sn_ktype ta = sg_ins(g, x->a[1])->type;
-  product p = {.g = g, .x = x, .elem = ta.elem, .acc = g->tile[x->a[0]], .type = sg_type(g, x->type.elem)};
+  product p = {.g = g, .elem = ta.elem, .acc = g->tile[x->a[0]], .type = sg_type(g, x->type.elem)};
   p.depth = (uint32_t)(x->i & SN_K_TA ? ta.r : ta.c);
   p.step = p.depth < SG_DEPTH ? p.depth : SG_DEPTH;
   p.a = sg_factor_of(g, v, 0, p.step), p.b = sg_factor_of(g, v, 1, p.step);
@@ -146,7 +154,7 @@ void sg_product(sg *g, sn_kv v) {
   if (p.a.walked || p.b.walked) {
     walk(&p, y.e);
   } else {
-    sg_will_read(g, p.a.slot), sg_will_read(g, p.b.slot);
+    sg_will(g, p.a.slot, p.b.slot, -1);
     spv_id depth = spv_u32(g->s, p.depth);
     inner(&p, depth, y.e);
   }

@@ -79,6 +79,20 @@ static item element(const reduction *r, sg_axis a, bool rows, uint32_t j, spv_id
 
 static uint32_t log2_of(uint32_t x) { return (uint32_t)__builtin_ctz(x); }
 
+static spv_id from_lane(sg *g, spv_id type, spv_id x, uint32_t bit);
+
+/* Of 64 bits: devices need not shuffle them, so it is two words. */
+static spv_id wide_from_lane(sg *g, spv_id type, spv_id x, uint32_t bit) {
+  spv_id word = spv_uint(g->s, 32), pair = spv_vector(g->s, word, 2), half[2];
+  x = sg_bits(g, pair, x);
+  for (uint32_t i = 0; i < 2; i++) {
+    half[i] = spv_op2(g->s, SpvOpCompositeExtract, word, x, i);
+    half[i] = from_lane(g, word, half[i], bit);
+  }
+  x = spv_op2(g->s, SpvOpCompositeConstruct, pair, half[0], half[1]);
+  return sg_bits(g, type, x);
+}
+
 static spv_id from_lane(sg *g, spv_id type, spv_id x, uint32_t bit) {
   spv_id scope = spv_u32(g->s, SpvScopeSubgroup), mask = spv_u32(g->s, (uint32_t)1 << bit);
   return spv_op3(g->s, SpvOpGroupNonUniformShuffleXor, type, scope, x, mask);
@@ -86,7 +100,8 @@ static spv_id from_lane(sg *g, spv_id type, spv_id x, uint32_t bit) {
 
 static item across_lanes(const reduction *r, item x, uint32_t bit) {
   sg *g = r->g;
-  item y = {from_lane(g, r->type, x.value, bit), 0};
+  item y = {0};
+  y.value = sg_is_wide(r->elem) ? wide_from_lane(g, r->type, x.value, bit) : from_lane(g, r->type, x.value, bit);
   if (r->pairs) y.column = from_lane(g, spv_uint(g->s, 32), x.column, bit);
   return combine(r, x, y);
 }
@@ -95,12 +110,12 @@ static item across_lanes(const reduction *r, item x, uint32_t bit) {
 static void publish(const reduction *r, const item *x, uint32_t count, int slot) {
   sg *g = r->g;
   uint32_t each = g->NT, words = sg_is_wide(r->elem) ? 2 : 1;
-  sg_will_write(g, slot);
+  sg_will(g, -1, -1, slot);
   for (uint32_t i = 0; i < count; i++) {
     sg_slot_store(g, slot, r->elem, sg_add(g, g->tid, i * each), x[i].value);
     if (r->pairs) sg_slot_store(g, slot, SN_ELEM_I32, sg_add(g, g->tid, (SG_BATCH * words + i) * each), x[i].column);
   }
-  sg_will_read(g, slot);
+  sg_will(g, slot, -1, -1);
 }
 
 static item published(const reduction *r, uint32_t i, spv_id invocation, int slot) {

@@ -1,9 +1,6 @@
 /* State shared by the files that emit one kernel as SPIR-V. An instance of the grid is a workgroup; its tiles are
- * spread over the invocations. backend.c   facts, entry point, instances   analyse.c  uses, lifetimes, the shape of the
- * workgroup slots.c     memory that invocations share   layout.c   which invocation holds which element index.c index
- * values                    window.c   loads and stores of windows convert.c   element types                   point.c
- * elementwise operations reduce.c    reductions                      product.c  products control.c   blocks, loops,
- * branches
+ * spread over the invocations. backend.c begins a module, analyse.c decides, control.c walks the blocks; layout.c,
+ * slots.c and window.c are about where elements lie, the others about what is done to them.
  *
  * One layout: every tile of a kernel lies over the same TY x TX invocations, tx fastest, rows over ty and columns over
  * tx, so that tiles of one shape always meet and elementwise operations never move anything. A column vector is spread
@@ -128,8 +125,9 @@ int sg_slot_new(sg *g, int64_t words, int def, int last);
 /* After analysis: shared memory first, then the workspace. -> false: patterns of 16 bits do not fit */
 bool sg_slots_place(sg *g);
 void sg_slots_begin(sg *g); /* after main was opened */
-void sg_will_read(sg *g, int slot);
-void sg_will_write(sg *g, int slot);
+/* What follows reads two slots and writes one (-1: none): a barrier, if what was done to them has to be over first. All
+ * that one step touches is said at once. */
+void sg_will(sg *g, int read, int also, int write);
 spv_id sg_slot_load(sg *g, int slot, sn_elem e, spv_id element);
 void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value);
 spv_id sg_slot_narrow(sg *g, int slot, spv_id element); /* pointer to a pattern */

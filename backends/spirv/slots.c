@@ -14,6 +14,7 @@ int sg_slot_new(sg *g, int64_t words, int def, int last) {
     if (g->slot_count) memcpy(slot, g->slot, (size_t)g->slot_count * sizeof *slot);
     g->slot = slot, g->slot_capacity = more;
   }
+  words = (words + 7) / 8 * 8; /* matrices want rows at multiples of 16 bytes */
   g->slot[g->slot_count] = (sg_slot){.words = words, .def = def, .last = last};
   return g->slot_count++;
 }
@@ -110,14 +111,16 @@ static bool meet(const sg *g, const uint64_t *a, const uint64_t *b) {
   return false;
 }
 
-void sg_will_read(sg *g, int slot) {
-  if (meet(g, g->slot[slot].meets, g->written)) barrier(g);
-  set_bit(g->read, slot);
+static bool must_wait(const sg *g, int slot, bool write) {
+  if (slot < 0) return false;
+  return meet(g, g->slot[slot].meets, g->written) || (write && meet(g, g->slot[slot].meets, g->read));
 }
 
-void sg_will_write(sg *g, int slot) {
-  if (meet(g, g->slot[slot].meets, g->written) || meet(g, g->slot[slot].meets, g->read)) barrier(g);
-  set_bit(g->written, slot);
+void sg_will(sg *g, int read, int also, int write) {
+  if (must_wait(g, read, false) || must_wait(g, also, false) || must_wait(g, write, true)) barrier(g);
+  if (read >= 0) set_bit(g->read, read);
+  if (also >= 0) set_bit(g->read, also);
+  if (write >= 0) set_bit(g->written, write);
 }
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
@@ -227,7 +230,7 @@ void sg_stage(sg *g, sn_kv v) {
   sg_tile x = g->tile[v];
   sn_elem e = sg_ins(g, v)->type.elem;
   const sg_value *a = &g->value[v];
-  sg_will_write(g, a->slot);
+  sg_will(g, -1, -1, a->slot);
   spv_id owner = sg_owner(g, x), merge = owner ? spv_if(g->s, owner) : 0;
   for (uint32_t i = 0; i < x.r.per; i++) {
     spv_id r = sg_coordinate(g, x.r, true, i), row_ok = a->padded ? 0 : sg_inside(g, x.r, r);
@@ -253,7 +256,7 @@ static spv_id clipped(sg *g, sg_axis a, bool row, uint32_t j) {
 
 sg_tile sg_unstage(sg *g, sn_elem e, int r, int c, int slot, uint32_t pitch, bool turned) {
   sg_tile y = sg_tile_new(g, r, c);
-  sg_will_read(g, slot);
+  sg_will(g, slot, -1, -1);
   for (uint32_t i = 0; i < y.r.per; i++) {
     spv_id row = clipped(g, y.r, true, i);
     for (uint32_t j = 0; j < y.c.per; j++) {

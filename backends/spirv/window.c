@@ -18,6 +18,7 @@ static bool is_far(sg *g, const sn_kins *x, sn_ktype shape) {
   for (int i = 2; i < 4; i++) {
     int64_t lo, hi, n = i == 2 ? rows : shape.c, step;
     sn_k_bounds(g->k, x->a[i], &lo, &hi);
+    if (lo == INT64_MIN || hi == INT64_MAX) return true;
     int64_t most = hi > -lo ? hi : -lo;
     if (most < 0 || __builtin_mul_overflow(most, n, &step) || __builtin_add_overflow(reach, step, &reach)) return true;
   }
@@ -257,14 +258,6 @@ static spv_id col_ok(sg *g, const sg_window *w, sg_axis a, spv_id c) {
   return sg_both(g, limited, inside);
 }
 
-static void ordered(sg *g, const sg_window *w, bool write) {
-  if (w->slot < 0) return;
-  if (write)
-    sg_will_write(g, w->slot);
-  else
-    sg_will_read(g, w->slot);
-}
-
 static void padded(sg *g, const sg_window *w, spv_id ok, uint32_t v, spv_id *e) {
   for (uint32_t q = 0; ok && q < v; q++) {
     spv_id type = w->raw ? spv_uint(g->s, 32) : sg_type(g, w->elem);
@@ -277,7 +270,7 @@ void sg_load(sg *g, sn_kv v) {
   sg_window w = sg_window_of(g, x, x->type);
   sg_tile t = sg_tile_new(g, x->type.r, x->type.c);
   uint32_t n = chunk_along(g, &w, t.c);
-  ordered(g, &w, false);
+  sg_will(g, w.slot, -1, -1);
   for (uint32_t i = 0; i < t.r.per; i++) {
     spv_id r = sg_coordinate(g, t.r, true, i), rows = row_ok(g, &w, t.r, r);
     for (uint32_t j = 0; j < t.c.per; j += n) {
@@ -296,7 +289,7 @@ void sg_store(sg *g, sn_kv v) {
   sg_tile t = g->tile[x->a[6]];
   sg_window w = sg_window_of(g, x, sg_ins(g, x->a[6])->type);
   uint32_t n = chunk_along(g, &w, t.c);
-  ordered(g, &w, true);
+  sg_will(g, -1, -1, w.slot);
   spv_id owner = sg_owner(g, t);
   for (uint32_t i = 0; i < t.r.per; i++) {
     spv_id r = sg_coordinate(g, t.r, true, i), rows = row_ok(g, &w, t.r, r);
@@ -318,7 +311,7 @@ void sg_gather(sg *g, sn_kv v) {
   sg_tile rows = g->tile[x->a[6]], t = sg_tile_new(g, x->type.r, x->type.c);
   sg_window w = sg_window_of(g, x, x->type);
   uint32_t n = rows.c.extent == 1 && x->type.c > 1 ? chunk_along(g, &w, t.c) : 1;
-  ordered(g, &w, false);
+  sg_will(g, w.slot, -1, -1);
   for (uint32_t i = 0; i < t.r.per; i++) {
     spv_id r = sg_coordinate(g, t.r, true, i), valid = row_ok(g, &w, t.r, r);
     for (uint32_t j = 0; j < t.c.per; j += n) {
@@ -356,8 +349,7 @@ void sg_window_stage(sg *g, const sg_window *from, int r, int c, spv_id row0, sp
   as_stored.raw = g->slot[slot].narrow && !from->local;
   if (as_stored.raw) as_stored.pad = sg_narrow(g, from->elem, from->pad);
   uint32_t v = chunk_of(g, w, c % 4 == 0 ? 4 : c % 2 == 0 ? 2 : 1), per = (uint32_t)c / v, total = (uint32_t)r * per;
-  ordered(g, w, false);
-  sg_will_write(g, slot);
+  sg_will(g, w->slot, -1, slot);
   for (uint32_t q = 0; q < total; q += g->NT) {
     spv_id e = sg_add(g, g->tid, q);
     spv_id part = q + g->NT > total ? sg_testc(g, SpvOpULessThan, e, total) : 0, merge = part ? spv_if(g->s, part) : 0;

@@ -46,6 +46,41 @@ static const program programs[] = {
      "  store y[g0*256 : 0, 1], %6\n"
      "}\n",
      {512, 512}},
+    {"kernel chain(x: in i8, w: in i8, v: in i8, y: out i32) grid(1) {\n"
+     "  %1 = load x[0 : 96, 1] : i8[32,96]\n"
+     "  %2 = load w[0 : 64, 1] : i8[96,64]\n"
+     "  %3 = mma 0, %1, %2 : i32[32,64]\n"
+     "  %4 = cast %3 : i8[32,64]\n"
+     "  %5 = load v[0 : 32, 1] : i8[64,32]\n"
+     "  %6 = mma 0, %4, %5 : i32[32,32]\n"
+     "  store y[0 : 32, 1], %6\n"
+     "}\n",
+     {3072, 6144, 2048, 1024}},
+    {"kernel moved(y: inout i32, m: inout i32, x: in i32, z: out i32) grid(1) {\n"
+     "  %1 = load y[0 : 0, 1] : i32[1,1024]\n"
+     "  store y[1 : 0, 1], %1\n"
+     "  %2 = load m[0 : 0, 1] : i32[1,1]\n"
+     "  %3 = add %2, %2 : i32[1,1]\n"
+     "  store m[0 : 0, 1], %3\n"
+     "  %4 = load x[0 : 0, 1] : i32[1,1024]\n"
+     "  %5 = bcast %2 : i32[1,1024]\n"
+     "  %6 = add %4, %5 : i32[1,1024]\n"
+     "  store z[0 : 0, 1], %6\n"
+     "}\n",
+     {1025, 1, 1024, 1024}},
+    {"kernel tail(x: in i8, w: in i8, y: out i32) grid(1) {\n"
+     "  %1 = load x[0 : 40, 1] : i8[128,40]\n"
+     "  %2 = load w[0 : 128, 1] : i8[40,128]\n"
+     "  %3 = mma 0, %1, %2 : i32[128,128]\n"
+     "  store y[0 : 128, 1], %3\n"
+     "}\n",
+     {5120, 5120, 16384}},
+    {"kernel wide(x: in i64, y: out i64) grid(2) {\n"
+     "  %1 = load x[g0*512 : 64, 1] : i64[8,64]\n"
+     "  %2 = rsum %1 axis 1 : i64[8,1]\n"
+     "  store y[g0*8 : 1, 1], %2\n"
+     "}\n",
+     {1024, 16}},
     {"kernel branches(x: in i32, y: out i32, n: size 1..8) grid(n) {\n"
      "  %1 = load x[g0*64 : 8, 1] : i32[8,8]\n"
      "  %2 = for i1 = 0 to g0 step 1 carry %3 = %1 {\n"

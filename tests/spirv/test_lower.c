@@ -109,6 +109,20 @@ static void what_a_device_cannot_is_known_before(void **state) {
       "too large for the registers");
 }
 
+/* Sizes that no workgroup of this layout can have. */
+static void odd_devices_are_refused(void **state) {
+  (void)state;
+  static const char text[] =
+      "kernel k(x: in f32, y: out f32) grid(1) {\n  %1 = load x[0 : 64, 1] : f32[8,64]\n  store y[0 : 64, 1], %1\n}\n";
+  refuses("threads=16", text, "powers of two");
+  refuses("subgroup=24", text, "powers of two");
+  refuses("subgroup=64,threads=32", text, "powers of two");
+  sn_arena *a = sn_arena_create();
+  sn_target t = target_of("threads=100");
+  (void)emit(a, &t, parse(a, text));
+  sn_arena_destroy(a);
+}
+
 static void facts_are_read_and_printed(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof tiers / sizeof *tiers; i++) {
@@ -181,11 +195,9 @@ static void products_take_cooperative_matrices(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(programs_are_valid),
-      cmocka_unit_test(what_a_device_cannot_is_known_before),
-      cmocka_unit_test(facts_are_read_and_printed),
-      cmocka_unit_test(scratch_goes_where_it_fits),
-      cmocka_unit_test(products_take_cooperative_matrices),
+      cmocka_unit_test(programs_are_valid),         cmocka_unit_test(what_a_device_cannot_is_known_before),
+      cmocka_unit_test(odd_devices_are_refused),    cmocka_unit_test(facts_are_read_and_printed),
+      cmocka_unit_test(scratch_goes_where_it_fits), cmocka_unit_test(products_take_cooperative_matrices),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
