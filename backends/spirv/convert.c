@@ -175,11 +175,7 @@ static spv_id float_from(sg *g, sn_elem from, sn_elem to, spv_id x) {
 static spv_id int_from_int(sg *g, sn_elem from, sn_elem to, spv_id x) {
   spv_id type = sg_type(g, to);
   if (sg_is_wide(from) && !sg_is_wide(to)) x = spv_op1(g->s, SpvOpUConvert, type, x);
-  if (!sg_is_wide(from) && sg_is_wide(to)) {
-    x = spv_op1(g->s, SpvOpUConvert, type, x);
-    x = sg_longc(g, SpvOpBitwiseXor, x, 0x80000000);
-    x = sg_longc(g, SpvOpISub, x, 0x80000000);
-  }
+  if (!sg_is_wide(from) && sg_is_wide(to)) x = sg_extend(g, x);
   if (to == SN_ELEM_U8) return sg_intc(g, SpvOpBitwiseAnd, x, 0xff);
   return to == SN_ELEM_I8 ? sg_widen(g, to, x) : x;
 }

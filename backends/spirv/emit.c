@@ -47,6 +47,14 @@ spv_id sg_longc(sg *g, spv_opcode op, spv_id a, int64_t c) {
   return sg_long(g, op, a, constant);
 }
 
+/* Not OpSConvert: Mesa 22 gets it wrong. */
+spv_id sg_extend(sg *g, spv_id a) {
+  spv_id type = spv_uint(g->s, 64);
+  spv_id wide = spv_op1(g->s, SpvOpUConvert, type, a);
+  spv_id flipped = sg_longc(g, SpvOpBitwiseXor, wide, 0x80000000);
+  return sg_longc(g, SpvOpISub, flipped, 0x80000000);
+}
+
 spv_id sg_test(sg *g, spv_opcode op, spv_id a, spv_id b) {
   spv_id type = spv_bool(g->s);
   return spv_op2(g->s, op, type, a, b);

@@ -9,21 +9,13 @@ static spv_id argument(sg *g, int i) {
   return spv_load(g->s, word, p, 8);
 }
 
-/* u32 -> u64 with its sign. Not OpSConvert: Mesa 22 gets it wrong. */
-static spv_id sign_extend(sg *g, spv_id x) {
-  spv_id type = spv_uint(g->s, 64);
-  spv_id wide = spv_op1(g->s, SpvOpUConvert, type, x);
-  spv_id flipped = sg_longc(g, SpvOpBitwiseXor, wide, 0x80000000);
-  return sg_longc(g, SpvOpISub, flipped, 0x80000000);
-}
-
 static spv_id from_memory(sg *g, const sn_kins *x) {
   spv_id word = spv_uint(g->s, 32);
   spv_id base = sg_index(g, x->a[0]);
   spv_id at = sg_index(g, x->a[1]);
   spv_id p = spv_at(g->s, base, word, 4, at);
   spv_id e = spv_load(g->s, word, p, 4);
-  return sign_extend(g, e);
+  return sg_extend(g, e);
 }
 
 static spv_id chosen(sg *g, spv_opcode op, spv_id a, spv_id b, spv_id yes, spv_id no) {

@@ -30,6 +30,13 @@ spv_id sg_coordinate(sg *g, sg_axis a, bool row, uint32_t j) {
   return sg_add(g, t, fixed);
 }
 
+spv_id sg_clipped(sg *g, sg_axis a, bool row, uint32_t j) {
+  spv_id x = sg_coordinate(g, a, row, j);
+  if (sg_padded(a) == a.extent) return x;
+  spv_id word = spv_uint(g->s, 32), last = spv_u32(g->s, a.extent - 1);
+  return spv_ext(g->s, SpvGLSLstd450UMin, word, 2, (uint32_t[]){x, last});
+}
+
 spv_id sg_owner(sg *g, sg_tile t) {
   spv_id row = t.r.threads < g->TY ? sg_testc(g, SpvOpULessThan, g->ty, t.r.threads) : 0;
   spv_id col = t.c.threads < g->TX ? sg_testc(g, SpvOpULessThan, g->tx, t.c.threads) : 0;

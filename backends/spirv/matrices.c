@@ -59,23 +59,6 @@ static void store_matrix(sg *g, spv_id pointer, spv_id value, uint32_t pitch) {
          (uint32_t[]){pointer, value, order, stride, SpvMemoryAccessNonPrivatePointerMask});
 }
 
-/* Registers -> the slot that results leave through. */
-static void spread(matrices *p, sg_tile t, int slot) {
-  sg *g = p->g;
-  sg_will(g, -1, -1, slot);
-  spv_id owner = sg_owner(g, t), merge = owner ? spv_if(g->s, owner) : 0;
-  for (uint32_t i = 0; i < t.r.per; i++) {
-    spv_id r = sg_coordinate(g, t.r, true, i), row_ok = sg_inside(g, t.r, r), line = sg_mul(g, r, leaving_pitch(p));
-    for (uint32_t j = 0; j < t.c.per; j++) {
-      spv_id c = sg_coordinate(g, t.c, false, j), col_ok = sg_inside(g, t.c, c), ok = sg_both(g, row_ok, col_ok);
-      spv_id inner = ok ? spv_if(g->s, ok) : 0, at = sg_int(g, SpvOpIAdd, line, c);
-      sg_slot_store(g, slot, SN_ELEM_F32, at, t.e[i * t.c.per + j]);
-      if (ok) spv_end_if(g->s, inner);
-    }
-  }
-  if (owner) spv_end_if(g->s, merge);
-}
-
 static void begin(matrices *p, int slot) {
   sg *g = p->g;
   const sn_kins *start = sg_ins(g, p->x->a[0]);
@@ -86,7 +69,7 @@ static void begin(matrices *p, int slot) {
   for (uint32_t e = 0; e < n; e++) p->sum[e] = spv_variable(g->s, p->type_sum);
   if (constant) all = spv_intern(g->s, SpvOpConstantComposite, p->type_sum, 1, &number);
   if (!constant) {
-    spread(p, g->tile[p->x->a[0]], slot);
+    sg_put(g, g->tile[p->x->a[0]], SN_ELEM_F32, slot, leaving_pitch(p), false);
     sg_will(g, slot, -1, -1);
   }
   for (uint32_t e = 0; e < n; e++) {

@@ -56,10 +56,8 @@ void sg_factor_was_read(sg *g, const sg_factor *f) {
 /* Elements of registers j of an axis at k = 0 in a slot. lead: the axis runs over the rows of the slot. */
 static spv_id *offsets(sg *g, sg_axis a, bool row, uint32_t pitch, bool lead) {
   spv_id *at = SN_ARRAY(g->arena, a.per + 1, spv_id);
-  spv_id word = spv_uint(g->s, 32), last = spv_u32(g->s, a.extent - 1);
   for (uint32_t i = 0; i < a.per; i++) {
-    spv_id c = sg_coordinate(g, a, row, i);
-    if (sg_padded(a) != a.extent) c = spv_ext(g->s, SpvGLSLstd450UMin, word, 2, (uint32_t[]){c, last});
+    spv_id c = sg_clipped(g, a, row, i);
     at[i] = lead ? sg_mul(g, c, pitch) : c;
   }
   return at;

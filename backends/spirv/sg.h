@@ -101,6 +101,7 @@ spv_id sg_int(sg *g, spv_opcode op, spv_id a, spv_id b); /* u32 */
 spv_id sg_intc(sg *g, spv_opcode op, spv_id a, uint32_t c);
 spv_id sg_long(sg *g, spv_opcode op, spv_id a, spv_id b); /* u64 */
 spv_id sg_longc(sg *g, spv_opcode op, spv_id a, int64_t c);
+spv_id sg_extend(sg *g, spv_id a);                        /* u32 -> u64 with its sign */
 spv_id sg_test(sg *g, spv_opcode op, spv_id a, spv_id b); /* -> bool */
 spv_id sg_testc(sg *g, spv_opcode op, spv_id a, uint32_t c);
 spv_id sg_both(sg *g, spv_id a, spv_id b); /* and of conditions; 0: always true */
@@ -115,6 +116,7 @@ spv_id sg_mul(sg *g, spv_id a, uint32_t c); /* u32; shifts and nothing where tha
 sg_axis sg_axis_of(uint32_t extent, uint32_t threads);
 sg_tile sg_tile_new(sg *g, int r, int c);
 spv_id sg_coordinate(sg *g, sg_axis a, bool row, uint32_t j); /* u32 */
+spv_id sg_clipped(sg *g, sg_axis a, bool row, uint32_t j);    /* the same, the last one where it lies beyond */
 spv_id sg_owner(sg *g, sg_tile t);                            /* is this copy the one that stores? 0: always */
 spv_id sg_inside(sg *g, sg_axis a, spv_id coordinate);        /* 0: surely */
 sg_tile sg_broadcast(sg *g, sg_tile x, int r, int c);
@@ -133,6 +135,8 @@ void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value);
 spv_id sg_slot_narrow(sg *g, int slot, spv_id element); /* pointer to a pattern */
 spv_id sg_slot_word(sg *g, int slot, spv_id element);   /* pointer to a word */
 void sg_slot_pattern(sg *g, int slot, spv_id element, spv_id bits);
+/* Registers -> a slot of rows `pitch` elements apart; padded: it has room for what lies beyond the tile. */
+void sg_put(sg *g, sg_tile x, sn_elem e, int slot, uint32_t pitch, bool padded);
 void sg_stage(sg *g, sn_kv v); /* registers -> its slot */
 sg_tile sg_unstage(sg *g, sn_elem e, int r, int c, int slot, uint32_t pitch, bool turned);
 

@@ -226,41 +226,35 @@ void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value) {
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------- */
 
-void sg_stage(sg *g, sn_kv v) {
-  sg_tile x = g->tile[v];
-  sn_elem e = sg_ins(g, v)->type.elem;
-  const sg_value *a = &g->value[v];
-  sg_will(g, -1, -1, a->slot);
+void sg_put(sg *g, sg_tile x, sn_elem e, int slot, uint32_t pitch, bool padded) {
+  sg_will(g, -1, -1, slot);
   spv_id owner = sg_owner(g, x), merge = owner ? spv_if(g->s, owner) : 0;
   for (uint32_t i = 0; i < x.r.per; i++) {
-    spv_id r = sg_coordinate(g, x.r, true, i), row_ok = a->padded ? 0 : sg_inside(g, x.r, r);
-    spv_id line = sg_mul(g, r, a->pitch);
+    spv_id r = sg_coordinate(g, x.r, true, i), row_ok = padded ? 0 : sg_inside(g, x.r, r);
+    spv_id line = sg_mul(g, r, pitch);
     for (uint32_t j = 0; j < x.c.per; j++) {
-      spv_id c = sg_coordinate(g, x.c, false, j), col_ok = a->padded ? 0 : sg_inside(g, x.c, c);
+      spv_id c = sg_coordinate(g, x.c, false, j), col_ok = padded ? 0 : sg_inside(g, x.c, c);
       spv_id ok = sg_both(g, row_ok, col_ok), inner = ok ? spv_if(g->s, ok) : 0;
       spv_id at = sg_int(g, SpvOpIAdd, line, c);
-      sg_slot_store(g, a->slot, e, at, x.e[i * x.c.per + j]);
+      sg_slot_store(g, slot, e, at, x.e[i * x.c.per + j]);
       if (ok) spv_end_if(g->s, inner);
     }
   }
   if (owner) spv_end_if(g->s, merge);
 }
 
-/* The coordinate, or the last one of the extent where it lies beyond. */
-static spv_id clipped(sg *g, sg_axis a, bool row, uint32_t j) {
-  spv_id x = sg_coordinate(g, a, row, j);
-  if (sg_padded(a) == a.extent) return x;
-  spv_id word = spv_uint(g->s, 32), last = spv_u32(g->s, a.extent - 1);
-  return spv_ext(g->s, SpvGLSLstd450UMin, word, 2, (uint32_t[]){x, last});
+void sg_stage(sg *g, sn_kv v) {
+  const sg_value *a = &g->value[v];
+  sg_put(g, g->tile[v], sg_ins(g, v)->type.elem, a->slot, a->pitch, a->padded);
 }
 
 sg_tile sg_unstage(sg *g, sn_elem e, int r, int c, int slot, uint32_t pitch, bool turned) {
   sg_tile y = sg_tile_new(g, r, c);
   sg_will(g, slot, -1, -1);
   for (uint32_t i = 0; i < y.r.per; i++) {
-    spv_id row = clipped(g, y.r, true, i);
+    spv_id row = sg_clipped(g, y.r, true, i);
     for (uint32_t j = 0; j < y.c.per; j++) {
-      spv_id col = clipped(g, y.c, false, j);
+      spv_id col = sg_clipped(g, y.c, false, j);
       spv_id line = sg_mul(g, turned ? col : row, pitch);
       spv_id at = sg_int(g, SpvOpIAdd, line, turned ? row : col);
       y.e[i * y.c.per + j] = sg_slot_load(g, slot, e, at);

@@ -88,7 +88,7 @@ spv_id spv_member_type(const spv_reader *r, spv_id type, uint32_t index) {
 
 /* ---- ids --------------------------------------------------------------------------------------------------------- */
 
-static bool is_type(uint32_t opcode) {
+bool spv_is_type(uint32_t opcode) {
   switch (opcode) {
     case SpvOpTypeVoid:
     case SpvOpTypeBool:
@@ -122,7 +122,7 @@ static sn_code check_ids(const spv_checker *c, const spv_insn *i) {
   }
   if (i->row->has_type) {
     SN_TRY(check_id(c, i, i->type));
-    if (!is_type(spv_definition(r, i->type)->row->number)) return spv_wrong(c, i, "%%%u is not a type", i->type);
+    if (!spv_is_type(spv_definition(r, i->type)->row->number)) return spv_wrong(c, i, "%%%u is not a type", i->type);
   }
   spv_cursor operands = spv_operands(r, i);
   spv_operand o;

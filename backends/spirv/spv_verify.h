@@ -90,4 +90,8 @@ bool spv_constant_of(const spv_reader *r, spv_id id, uint32_t *out);
 /* Type of a member: of a vector, array, matrix, structure. 0: there is none. */
 spv_id spv_member_type(const spv_reader *r, spv_id type, uint32_t index);
 
+/* Does the opcode make a type; a constant or an undefined value? */
+bool spv_is_type(uint32_t opcode);
+bool spv_is_constant(uint32_t opcode);
+
 #endif

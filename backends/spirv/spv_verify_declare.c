@@ -122,7 +122,7 @@ static sn_code check_unique(const spv_checker *c) {
 
 /* ---- constants and variables ------------------------------------------------------------------------------------- */
 
-static bool is_constant(uint32_t opcode) {
+bool spv_is_constant(uint32_t opcode) {
   switch (opcode) {
     case SpvOpConstantTrue:
     case SpvOpConstantFalse:
@@ -152,7 +152,7 @@ static sn_code check_constant(const spv_checker *c, const spv_insn *i) {
       return i->words - i->first == (s.bits == 64 ? 2 : 1) ? SN_OK : spv_wrong(c, i, "has the words of another width");
     case SpvOpConstantComposite:
       for (uint32_t k = 0; k < i->words - i->first; k++)
-        if (!is_constant(spv_definition(&c->r, spv_word_at(&c->r, i, k))->row->number))
+        if (!spv_is_constant(spv_definition(&c->r, spv_word_at(&c->r, i, k))->row->number))
           return spv_wrong(c, i, "operand %u is not a constant", k + 1);
       return SN_OK;
     case SpvOpConstantNull: return is_data(&c->r, i->type) ? SN_OK : spv_wrong(c, i, "its type is not that of data");
@@ -170,7 +170,7 @@ static sn_code check_variable(const spv_checker *c, int k) {
   if ((its == SpvStorageClassFunction) != (k >= c->functions_at))
     return spv_wrong(c, i, "has a storage class of another place");
   if (its == SpvStorageClassPhysicalStorageBuffer) return spv_wrong(c, i, "has a storage class that has no variables");
-  if (i->words - i->first > 1 && !is_constant(spv_definition(&c->r, spv_word_at(&c->r, i, 1))->row->number))
+  if (i->words - i->first > 1 && !spv_is_constant(spv_definition(&c->r, spv_word_at(&c->r, i, 1))->row->number))
     return spv_wrong(c, i, "its initial value is not a constant");
   return SN_OK;
 }
@@ -221,7 +221,7 @@ sn_code spv_verify_declared(spv_checker *c) {
     const spv_insn *i = &c->r.insn[k];
     const uint32_t opcode = i->row->number;
     SN_TRY(check_type(c, i));
-    if (is_constant(opcode)) SN_TRY(check_constant(c, i));
+    if (spv_is_constant(opcode)) SN_TRY(check_constant(c, i));
     if (opcode == SpvOpVariable) SN_TRY(check_variable(c, k));
     if (opcode == SpvOpFunction) {
       function = i;

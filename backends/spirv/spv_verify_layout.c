@@ -24,34 +24,15 @@ static int section_of(const spv_insn *i) {
     case SpvOpModuleProcessed: return 8;
     case SpvOpDecorate:
     case SpvOpMemberDecorate: return 9;
-    case SpvOpTypeVoid:
-    case SpvOpTypeBool:
-    case SpvOpTypeInt:
-    case SpvOpTypeFloat:
-    case SpvOpTypeVector:
-    case SpvOpTypeArray:
-    case SpvOpTypeRuntimeArray:
-    case SpvOpTypeStruct:
-    case SpvOpTypePointer:
-    case SpvOpTypeForwardPointer:
-    case SpvOpTypeFunction:
-    case SpvOpTypeCooperativeMatrixKHR:
-    case SpvOpTypeTensorLayoutNV:
-    case SpvOpTypeTensorViewNV:
-    case SpvOpConstantTrue:
-    case SpvOpConstantFalse:
-    case SpvOpConstant:
-    case SpvOpConstantComposite:
-    case SpvOpConstantNull:
-    case SpvOpSpecConstantTrue:
-    case SpvOpSpecConstantFalse:
-    case SpvOpSpecConstant: return DECLARATIONS;
+    case SpvOpTypeForwardPointer: return DECLARATIONS;
     case SpvOpVariable:
     case SpvOpUndef:
     case SpvOpLine:
     case SpvOpNoLine: return ANYWHERE; /* in one of those two */
-    default: return FUNCTIONS;
+    default: break;
   }
+  bool declares = spv_is_type(i->row->number) || spv_is_constant(i->row->number);
+  return declares ? DECLARATIONS : FUNCTIONS;
 }
 
 static sn_code check_sections(spv_checker *c) {

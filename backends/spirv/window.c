@@ -151,9 +151,8 @@ static spv_id chunk_number(sg *g, const sg_window *w, spv_id at, uint32_t v) {
 /* Elements narrower than what memory can be reached by: the word that holds the element, and where it begins. */
 static spv_id word_around(sg *g, const sg_window *w, spv_id at, spv_id *shift) {
   uint32_t bytes = bytes_of(w);
-  spv_id wide = spv_uint(g->s, 64), word = spv_uint(g->s, 32);
-  spv_id far = w->wide ? at : sg_longc(g, SpvOpBitwiseXor, spv_op1(g->s, SpvOpUConvert, wide, at), 0x80000000);
-  if (!w->wide) far = sg_longc(g, SpvOpISub, far, 0x80000000);
+  spv_id word = spv_uint(g->s, 32);
+  spv_id far = w->wide ? at : sg_extend(g, at);
   spv_id address = sg_longc(g, SpvOpIMul, far, bytes);
   address = sg_long(g, SpvOpIAdd, w->base, address);
   spv_id low = spv_op1(g->s, SpvOpUConvert, word, address);

@@ -71,4 +71,21 @@ typedef struct sn_vk_bf16_features {
   VkBool32 type, dot, matrix;
 } sn_vk_bf16_features;
 
+/* ---- features: what a device has, and what is switched on -------------------------------------------------------- */
+
+typedef struct sn_vk_features {
+  VkPhysicalDeviceFeatures2 base;
+  VkPhysicalDeviceVulkan11Features v11;
+  VkPhysicalDeviceVulkan12Features v12;
+  VkPhysicalDeviceSubgroupSizeControlFeatures size;
+  VkPhysicalDeviceSynchronization2Features sync2;
+  VkPhysicalDeviceWorkgroupMemoryExplicitLayoutFeaturesKHR shared;
+  sn_vk_matrix_features matrix;
+  sn_vk_bf16_features bf16;
+} sn_vk_features;
+
+/* Puts a structure into the chain that begins at `head`. */
+#define SN_VK_CHAIN(head, member, type) \
+  ((member).sType = (VkStructureType)(type), (member).pNext = (head)->pNext, (head)->pNext = &(member))
+
 #endif

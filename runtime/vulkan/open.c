@@ -29,20 +29,10 @@ sn_code sn_vk_complaints_check(sn_vk *v, sn_diags *diags) {
 /* ---- logical device ---------------------------------------------------------------------------------------------- */
 
 typedef struct wanted {
-  VkPhysicalDeviceFeatures2 base;
-  VkPhysicalDeviceVulkan11Features v11;
-  VkPhysicalDeviceVulkan12Features v12;
-  VkPhysicalDeviceSubgroupSizeControlFeatures size;
-  VkPhysicalDeviceSynchronization2Features sync2;
-  VkPhysicalDeviceWorkgroupMemoryExplicitLayoutFeaturesKHR shared;
-  sn_vk_matrix_features matrix;
-  sn_vk_bf16_features bf16;
+  sn_vk_features f;
   const char *extension[8];
   uint32_t extension_count;
 } wanted;
-
-#define CHAIN(w, member, type) \
-  ((w)->member.sType = (VkStructureType)(type), (w)->member.pNext = (w)->base.pNext, (w)->base.pNext = &(w)->member)
 
 /* 1.3 has it; 1.2 as an extension. */
 static void need(wanted *w, const sn_vulkan_facts *f, const char *extension, bool core) {
@@ -51,23 +41,24 @@ static void need(wanted *w, const sn_vulkan_facts *f, const char *extension, boo
 
 static void want_later(wanted *w, const sn_vulkan_facts *f) {
   if (f->size_control || f->full_subgroups) {
-    CHAIN(w, size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
-    w->size.subgroupSizeControl = f->size_control, w->size.computeFullSubgroups = f->full_subgroups;
+    SN_VK_CHAIN(&w->f.base, w->f.size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
+    w->f.size.subgroupSizeControl = f->size_control, w->f.size.computeFullSubgroups = f->full_subgroups;
     need(w, f, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, true);
   }
   if (f->sync2) {
-    CHAIN(w, sync2, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES);
-    w->sync2.synchronization2 = true;
+    SN_VK_CHAIN(&w->f.base, w->f.sync2, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES);
+    w->f.sync2.synchronization2 = true;
     need(w, f, VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME, true);
   }
   if (f->explicit_shared) {
-    CHAIN(w, shared, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_FEATURES_KHR);
-    w->shared.workgroupMemoryExplicitLayout = true;
+    SN_VK_CHAIN(&w->f.base, w->f.shared,
+                VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_FEATURES_KHR);
+    w->f.shared.workgroupMemoryExplicitLayout = true;
     need(w, f, VK_KHR_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_EXTENSION_NAME, false);
   }
   if (f->matrix_count) {
-    CHAIN(w, matrix, SN_VK_MATRIX_FEATURES);
-    w->matrix.matrix = true;
+    SN_VK_CHAIN(&w->f.base, w->f.matrix, SN_VK_MATRIX_FEATURES);
+    w->f.matrix.matrix = true;
     need(w, f, "VK_KHR_cooperative_matrix", false);
   }
 }
@@ -80,25 +71,25 @@ static bool has_bf16_matrix(const sn_vulkan_facts *f) {
 
 /* Only what the facts name is switched on: code that uses more than it asked for is seen by the validation layers. */
 static void want(wanted *w, const sn_vulkan_facts *f) {
-  *w = (wanted){.base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-  CHAIN(w, v11, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
-  CHAIN(w, v12, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
-  w->base.features.shaderInt64 = f->int64;
-  w->base.features.shaderInt16 = f->int16;
-  w->base.features.shaderFloat64 = f->float64;
-  w->v11.storageBuffer16BitAccess = f->storage16;
-  w->v12.storageBuffer8BitAccess = f->storage8;
-  w->v12.shaderInt8 = f->int8;
-  w->v12.shaderFloat16 = f->float16;
-  w->v12.vulkanMemoryModel = f->memory_model;
-  w->v12.vulkanMemoryModelDeviceScope = f->memory_model_device;
-  w->v12.bufferDeviceAddress = true;
-  w->v12.timelineSemaphore = true;
+  *w = (wanted){.f.base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+  SN_VK_CHAIN(&w->f.base, w->f.v11, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
+  SN_VK_CHAIN(&w->f.base, w->f.v12, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+  w->f.base.features.shaderInt64 = f->int64;
+  w->f.base.features.shaderInt16 = f->int16;
+  w->f.base.features.shaderFloat64 = f->float64;
+  w->f.v11.storageBuffer16BitAccess = f->storage16;
+  w->f.v12.storageBuffer8BitAccess = f->storage8;
+  w->f.v12.shaderInt8 = f->int8;
+  w->f.v12.shaderFloat16 = f->float16;
+  w->f.v12.vulkanMemoryModel = f->memory_model;
+  w->f.v12.vulkanMemoryModelDeviceScope = f->memory_model_device;
+  w->f.v12.bufferDeviceAddress = true;
+  w->f.v12.timelineSemaphore = true;
   want_later(w, f);
   if (!f->bf16) return;
-  CHAIN(w, bf16, SN_VK_BF16_FEATURES);
-  w->bf16.type = true;
-  w->bf16.matrix = has_bf16_matrix(f);
+  SN_VK_CHAIN(&w->f.base, w->f.bf16, SN_VK_BF16_FEATURES);
+  w->f.bf16.type = true;
+  w->f.bf16.matrix = has_bf16_matrix(f);
   need(w, f, "VK_KHR_shader_bfloat16", false);
 }
 
@@ -128,7 +119,7 @@ static sn_code create_device(sn_vk *v, sn_diags *diags) {
                                          .queueCount = 1,
                                          .pQueuePriorities = &priority};
   const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                                   .pNext = &w.base,
+                                   .pNext = &w.f.base,
                                    .queueCreateInfoCount = 1,
                                    .pQueueCreateInfos = &queue,
                                    .enabledExtensionCount = w.extension_count,

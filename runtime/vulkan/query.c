@@ -13,21 +13,6 @@ typedef struct properties {
   VkPhysicalDeviceSubgroupSizeControlProperties size;
 } properties;
 
-typedef struct features {
-  VkPhysicalDeviceFeatures2 base;
-  VkPhysicalDeviceVulkan11Features v11;
-  VkPhysicalDeviceVulkan12Features v12;
-  VkPhysicalDeviceSubgroupSizeControlFeatures size;
-  VkPhysicalDeviceSynchronization2Features sync2;
-  VkPhysicalDeviceWorkgroupMemoryExplicitLayoutFeaturesKHR shared;
-  sn_vk_matrix_features matrix;
-  sn_vk_bf16_features bf16;
-} features;
-
-/* Puts a structure into the chain that begins at `head`. */
-#define CHAIN(head, member, type) \
-  ((member).sType = (VkStructureType)(type), (member).pNext = (head)->pNext, (head)->pNext = &(member))
-
 static bool is_13(VkPhysicalDevice d) {
   VkPhysicalDeviceProperties p;
   vkGetPhysicalDeviceProperties(d, &p);
@@ -36,26 +21,26 @@ static bool is_13(VkPhysicalDevice d) {
 
 static void get_properties(VkPhysicalDevice d, properties *p) {
   *p = (properties){.base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
-  CHAIN(&p->base, p->v11, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES);
-  CHAIN(&p->base, p->v12, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES);
+  SN_VK_CHAIN(&p->base, p->v11, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES);
+  SN_VK_CHAIN(&p->base, p->v12, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES);
   if (is_13(d) || sn_vk_has_extension(d, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
-    CHAIN(&p->base, p->size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES);
+    SN_VK_CHAIN(&p->base, p->size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES);
   vkGetPhysicalDeviceProperties2(d, &p->base);
 }
 
-static void get_features(VkPhysicalDevice d, features *f) {
+static void get_features(VkPhysicalDevice d, sn_vk_features *f) {
   bool v13 = is_13(d);
-  *f = (features){.base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
-  CHAIN(&f->base, f->v11, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
-  CHAIN(&f->base, f->v12, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+  *f = (sn_vk_features){.base.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
+  SN_VK_CHAIN(&f->base, f->v11, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
+  SN_VK_CHAIN(&f->base, f->v12, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
   if (v13 || sn_vk_has_extension(d, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
-    CHAIN(&f->base, f->size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
+    SN_VK_CHAIN(&f->base, f->size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
   if (v13 || sn_vk_has_extension(d, VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME))
-    CHAIN(&f->base, f->sync2, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES);
+    SN_VK_CHAIN(&f->base, f->sync2, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES);
   if (sn_vk_has_extension(d, VK_KHR_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_EXTENSION_NAME))
-    CHAIN(&f->base, f->shared, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_FEATURES_KHR);
-  if (sn_vk_has_extension(d, "VK_KHR_cooperative_matrix")) CHAIN(&f->base, f->matrix, SN_VK_MATRIX_FEATURES);
-  if (sn_vk_has_extension(d, "VK_KHR_shader_bfloat16")) CHAIN(&f->base, f->bf16, SN_VK_BF16_FEATURES);
+    SN_VK_CHAIN(&f->base, f->shared, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_FEATURES_KHR);
+  if (sn_vk_has_extension(d, "VK_KHR_cooperative_matrix")) SN_VK_CHAIN(&f->base, f->matrix, SN_VK_MATRIX_FEATURES);
+  if (sn_vk_has_extension(d, "VK_KHR_shader_bfloat16")) SN_VK_CHAIN(&f->base, f->bf16, SN_VK_BF16_FEATURES);
   vkGetPhysicalDeviceFeatures2(d, &f->base);
 }
 
@@ -99,7 +84,7 @@ static void set_limits(const properties *p, sn_vulkan_facts *out) {
   out->rte16 = p->v12.shaderRoundingModeRTEFloat16;
 }
 
-static void set_subgroups(const properties *p, const features *f, sn_vulkan_facts *out) {
+static void set_subgroups(const properties *p, const sn_vk_features *f, sn_vulkan_facts *out) {
   VkSubgroupFeatureFlags ops = p->v11.subgroupSupportedOperations;
   out->subgroup = out->subgroup_min = out->subgroup_max = p->v11.subgroupSize;
   if (!(p->v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT)) ops = 0;
@@ -111,7 +96,7 @@ static void set_subgroups(const properties *p, const features *f, sn_vulkan_fact
   if (out->size_control) out->subgroup_min = p->size.minSubgroupSize, out->subgroup_max = p->size.maxSubgroupSize;
 }
 
-static void set_flags(const features *f, sn_vulkan_facts *out) {
+static void set_flags(const sn_vk_features *f, sn_vulkan_facts *out) {
   out->int64 = f->base.features.shaderInt64;
   out->int16 = f->base.features.shaderInt16;
   out->int8 = f->v12.shaderInt8;
@@ -142,7 +127,7 @@ static void add_matrix(const sn_vk_matrix_properties *p, sn_vulkan_facts *out) {
     out->matrix[out->matrix_count++] = m;
 }
 
-static void set_matrices(VkInstance instance, VkPhysicalDevice d, const features *f, sn_vulkan_facts *out) {
+static void set_matrices(VkInstance instance, VkPhysicalDevice d, const sn_vk_features *f, sn_vulkan_facts *out) {
   typedef VkResult(VKAPI_PTR * getter)(VkPhysicalDevice, uint32_t *, sn_vk_matrix_properties *);
   getter get = (getter)vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
   uint32_t count = 0;
@@ -186,7 +171,7 @@ static bool has_compute_queue(VkPhysicalDevice d, bool *timestamps) {
 
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
-static const char *refusal(VkPhysicalDevice d, const features *f, sn_vulkan_facts *out) {
+static const char *refusal(VkPhysicalDevice d, const sn_vk_features *f, sn_vulkan_facts *out) {
   bool timestamps = false;
   if (!has_compute_queue(d, &timestamps)) return "it has no queue for compute";
   if (!timestamps) out->timestamp_ns = 0;
@@ -207,7 +192,7 @@ void sn_vk_query(VkInstance instance, VkPhysicalDevice d, sn_vulkan_facts *out) 
     return;
   }
   properties p;
-  features f;
+  sn_vk_features f;
   get_properties(d, &p);
   get_features(d, &f);
   set_names(&p, out);
