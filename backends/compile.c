@@ -70,7 +70,8 @@ sn_gpu sn_vulkan_gpu(const sn_vulkan_facts *f) {
                   .storage16 = f->storage16,
                   .f16 = matrix_of(f, "f16", matrices && f->float16),
                   .bf16 = matrix_of(f, "bf16", matrices && f->bf16),
-                  .keeps_nan = f->preserve32};
+                  .keeps_nan = f->preserve32,
+                  .keeps_nan64 = f->preserve64};
 }
 
 /* The device of this machine that is chosen, or one that is described: "subgroup=32,shared=49152,16". */

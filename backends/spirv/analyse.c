@@ -129,9 +129,9 @@ static void shape_workgroup(sg *g) {
   uint32_t nt = power_down(n / per), tx = 1;
   g->S = g->t->gpu.subgroup > 1 ? (uint32_t)g->t->gpu.subgroup : 1;
   if (nt < 64) nt = 64;
-  if (nt < g->S) nt = g->S;
   most = power_down(most);
   if (nt > most) nt = most;
+  if (nt < g->S) g->S = 1; /* the shape, and so every sum, is the same for any size of subgroups */
   if (product) {
     while (tx < nt && (int64_t)tx * tx * t.r < (int64_t)nt * t.c) tx *= 2;
     if (reduces_rows(g) && tx > ROW) tx = ROW;
@@ -226,34 +226,6 @@ static void slots_of_product(sg *g, sn_kv v) {
   }
 }
 
-/* Does every invocation hold elements of its own of such a tile? */
-static bool is_spread(const sg *g, sn_ktype t) {
-  return sg_axis_of((uint32_t)t.r, g->TY).threads == g->TY && sg_axis_of((uint32_t)t.c, g->TX).threads == g->TX;
-}
-
-/* Do both touch each element by the same invocation: one window, one shape, no copies? */
-static bool same_hands(const sg *g, const sn_kins *x, const sn_kins *y) {
-  sn_ktype s = x->op == SN_K_STORE ? sg_ins(g, x->a[6])->type : x->type;
-  sn_ktype t = y->op == SN_K_STORE ? sg_ins(g, y->a[6])->type : y->type;
-  bool window = x->a[1] == y->a[1] && x->a[2] == y->a[2] && x->a[3] == y->a[3];
-  return window && s.r == t.r && s.c == t.c && x->op != SN_K_GATHER && y->op != SN_K_GATHER && is_spread(g, s);
-}
-
-/* Buffers whose accesses must keep their order: an element may be in the hands of different invocations. */
-static bool is_ordered(const sg *g, sn_kv buffer) {
-  const sn_kins *first = NULL;
-  int stores = 0, loads = 0;
-  bool differ = false;
-  for (sn_kv v = 1; v < g->k->ins_count; v++) {
-    const sn_kins *x = sg_ins(g, v);
-    if (sn_kop_class(x->op) != SN_KCLASS_MEM || x->op == SN_K_LOCAL || x->a[0] != buffer) continue;
-    stores += x->op == SN_K_STORE, loads += x->op != SN_K_STORE;
-    if (!first) first = x;
-    differ |= !same_hands(g, first, x);
-  }
-  return stores > 1 || (stores && loads && differ);
-}
-
 static void slots_of_reductions(sg *g) {
   int words = 0;
   uint32_t lanes = g->S;
@@ -283,7 +255,7 @@ static bool find_slots(sg *g) {
     if (x->op == SN_K_LOCAL) {
       int64_t words = x->i * words_of(x->type.elem);
       g->value[v].slot = sg_slot_new(g, words, g->value[v].def, g->value[v].last);
-    } else if (x->op == SN_K_PARAM && is_ordered(g, v)) {
+    } else if (x->op == SN_K_PARAM && sg_is_ordered(g, v)) {
       g->value[v].slot = sg_slot_new(g, 0, 0, g->position + 1);
     } else if (g->value[v].staged) {
       slot_of_tile(g, v);

@@ -100,14 +100,24 @@ static void instances(sg *g, spv_id first, spv_id count) {
   spv_loop_end(g->s, &l);
 }
 
+/* Does the kernel compute with f64? */
+static bool has_f64(const sg *g) {
+  for (sn_kv v = 1; v < g->k->ins_count; v++)
+    if (sg_is_tile(sg_ins(g, v)) && sg_ins(g, v)->type.elem == SN_ELEM_F64) return true;
+  return false;
+}
+
+static void keep_nan(sg *g, uint32_t bits) {
+  spv_capability(g->s, SpvCapabilitySignedZeroInfNanPreserve);
+  spv_mode(g->s, SpvExecutionModeSignedZeroInfNanPreserve, bits);
+}
+
 static void write_module(sg *g) {
   spv_push_block(g->s, 2 + (g->k->param_count > SG_ARGS ? 1 : g->k->param_count));
   inputs in = declare(g);
   sg_slots_begin(g);
-  if (g->t->gpu.keeps_nan) {
-    spv_capability(g->s, SpvCapabilitySignedZeroInfNanPreserve);
-    spv_mode(g->s, SpvExecutionModeSignedZeroInfNanPreserve, 32);
-  }
+  if (g->t->gpu.keeps_nan) keep_nan(g, 32);
+  if (g->t->gpu.keeps_nan64 && has_f64(g)) keep_nan(g, 64);
   spv_main(g->s);
   spv_id count, first;
   number_invocations(g, in);
@@ -131,8 +141,9 @@ static const char *needs(const sg *g) {
   if (g->S > 1) sn_text_add(&t, " subgroup=%u shuffle", g->S);
   if (g->t->gpu.storage16) sn_text_add(&t, " storage16");
   if (g->t->gpu.storage8) sn_text_add(&t, " storage8");
-  if (g->t->gpu.float64) sn_text_add(&t, " float64");
+  if (g->t->gpu.float64 && has_f64(g)) sn_text_add(&t, " float64");
   if (g->t->gpu.keeps_nan) sn_text_add(&t, " preserve32");
+  if (g->t->gpu.keeps_nan64 && has_f64(g)) sn_text_add(&t, " preserve64");
   if (!g->matrices) return t.at;
   const sn_gpu_matrix *f16 = &g->t->gpu.f16, *bf16 = &g->t->gpu.bf16;
   sn_text_add(&t, " int16 memory_model");

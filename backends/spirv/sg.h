@@ -183,6 +183,11 @@ void sg_reduce(sg *g, sn_kv v);
 void sg_product(sg *g, sn_kv v);
 void sg_block(sg *g, const sn_kblock *b);
 
+/* ---- order.c ----------------------------------------------------------------------------------------------------- */
+
+/* May an element of the buffer pass from one invocation to another? Its accesses must keep their order then. */
+bool sg_is_ordered(const sg *g, sn_kv buffer);
+
 /* ---- analyse.c --------------------------------------------------------------------------------------------------- */
 
 /* Everything that is decided before emission. -> false: g->why says what is not supported. */

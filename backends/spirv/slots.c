@@ -129,7 +129,7 @@ void sg_will(sg *g, int read, int also, int write) {
 static spv_id pointer(sg *g, const sg_slot *s, spv_id at) {
   spv_id word = spv_uint(g->s, 32);
   spv_id place = sg_add(g, at, (uint32_t)s->at);
-  if (s->global) return spv_at(g->s, g->workspace, word, 4, place);
+  if (s->global) return spv_at_coherent(g->s, g->workspace, word, 4, place);
   spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, word);
   return spv_op2(g->s, SpvOpAccessChain, type, g->shared, place);
 }

@@ -94,6 +94,9 @@ spv_id spv_ext(spv *s, uint32_t instruction, spv_id type, int count, const uint3
 
 /* Addresses: a runtime array of `type` behind a u64 (or u32 pair) address, stride bytes apart. */
 spv_id spv_at(spv *s, spv_id address, spv_id type, uint32_t stride, spv_id index); /* -> pointer to element */
+/* The same of memory that other invocations of the workgroup write: Coherent, which barriers alone are not enough for.
+ * Not under the Vulkan memory model. */
+spv_id spv_at_coherent(spv *s, spv_id address, spv_id type, uint32_t stride, spv_id index);
 spv_id spv_load(spv *s, spv_id type, spv_id pointer, uint32_t align); /* align 0: not PhysicalStorageBuffer */
 void spv_store(spv *s, spv_id pointer, spv_id value, uint32_t align);
 /* The same of variables that other invocations see (Workgroup): NonPrivatePointer under the Vulkan memory model. */

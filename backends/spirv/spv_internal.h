@@ -33,7 +33,7 @@ enum {
   SPV_KEY_STRING = 0x10000, /* words of the text */
   SPV_KEY_EXTENSION,        /* words of its name */
   SPV_KEY_BUILTIN,          /* number */
-  SPV_KEY_BUFFER,           /* type, stride -> pointer to the runtime array in its block */
+  SPV_KEY_BUFFER,           /* type, stride, coherent? -> pointer to the runtime array in its block */
   SPV_KEY_BASE,             /* block, address, pointer type -> the address as that pointer */
   SPV_KEY_PUSH,             /* block, member -> its value */
 };

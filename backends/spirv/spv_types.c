@@ -194,8 +194,9 @@ spv_id spv_push(spv *s, int member) {
 /* ---- buffers behind addresses ------------------------------------------------------------------------------------ */
 
 /* Pointer to a block of one runtime array; its layout is part of its identity. */
-static spv_id buffer_type(spv *s, spv_id type, uint32_t stride) {
-  spv_id known = spv_memo_find(s, SPV_KEY_BUFFER, type, 1, &stride)->id;
+static spv_id buffer_type(spv *s, spv_id type, uint32_t stride, bool coherent) {
+  const uint32_t key[] = {stride, coherent};
+  spv_id known = spv_memo_find(s, SPV_KEY_BUFFER, type, 2, key)->id;
   if (known) return known;
   spv_id array = spv_new(s);
   uint32_t *at = spv_add(s, SPV_GLOBALS, SpvOpTypeRuntimeArray, 3);
@@ -203,8 +204,14 @@ static spv_id buffer_type(spv *s, spv_id type, uint32_t stride) {
   at[2] = type;
   spv_decorate(s, array, SpvDecorationArrayStride, 1, &stride);
   spv_id block = block_type(s, 1, array, 0);
+  if (coherent) {
+    at = spv_add(s, SPV_ANNOTATIONS, SpvOpMemberDecorate, 4);
+    at[1] = block;
+    at[2] = 0;
+    at[3] = SpvDecorationCoherent;
+  }
   spv_id pointer = spv_pointer(s, SpvStorageClassPhysicalStorageBuffer, block);
-  spv_memo_find(s, SPV_KEY_BUFFER, type, 1, &stride)->id = pointer;
+  spv_memo_find(s, SPV_KEY_BUFFER, type, 2, key)->id = pointer;
   return pointer;
 }
 
@@ -218,10 +225,18 @@ static spv_id base(spv *s, spv_id address, spv_id pointer_type) {
   return id;
 }
 
-spv_id spv_at(spv *s, spv_id address, spv_id type, uint32_t stride, spv_id index) {
-  spv_id buffer = buffer_type(s, type, stride);
+static spv_id element(spv *s, spv_id address, spv_id type, uint32_t stride, spv_id index, bool coherent) {
+  spv_id buffer = buffer_type(s, type, stride, coherent);
   spv_id element = spv_pointer(s, SpvStorageClassPhysicalStorageBuffer, type);
   spv_id zero = spv_u32(s, 0);
   spv_id at = base(s, address, buffer);
   return spv_op3(s, SpvOpAccessChain, element, at, zero, index);
+}
+
+spv_id spv_at(spv *s, spv_id address, spv_id type, uint32_t stride, spv_id index) {
+  return element(s, address, type, stride, index, false);
+}
+
+spv_id spv_at_coherent(spv *s, spv_id address, spv_id type, uint32_t stride, spv_id index) {
+  return element(s, address, type, stride, index, true);
 }

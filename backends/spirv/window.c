@@ -148,6 +148,12 @@ static spv_id chunk_number(sg *g, const sg_window *w, spv_id at, uint32_t v) {
   return spv_op2(g->s, SpvOpShiftRightArithmetic, spv_uint(g->s, w->wide ? 64 : 32), at, shift);
 }
 
+/* A pointer to element `number`. What passes from hand to hand is coherent. */
+static spv_id element_at(sg *g, const sg_window *w, spv_id address, spv_id type, uint32_t stride, spv_id number) {
+  bool ordered = w->slot >= 0 && !w->local;
+  return (ordered ? spv_at_coherent : spv_at)(g->s, address, type, stride, number);
+}
+
 /* Elements narrower than what memory can be reached by: the word that holds the element, and where it begins. */
 static spv_id word_around(sg *g, const sg_window *w, spv_id at, spv_id *shift) {
   uint32_t bytes = bytes_of(w);
@@ -160,7 +166,7 @@ static spv_id word_around(sg *g, const sg_window *w, spv_id at, spv_id *shift) {
   *shift = sg_mul(g, low, 8);
   address = sg_longc(g, SpvOpBitwiseAnd, address, ~(int64_t)3);
   spv_id none = spv_u32(g->s, 0);
-  return spv_at(g->s, address, word, 4, none);
+  return element_at(g, w, address, word, 4, none);
 }
 
 static spv_id load_narrow(sg *g, const sg_window *w, spv_id at) {
@@ -201,7 +207,7 @@ static void load_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id 
   uint32_t bytes = bytes_of(w);
   spv_id memory = memory_type(g, bytes), word = word_type(g, bytes), type = vector_of(g, memory, v);
   spv_id number = chunk_number(g, w, at, v);
-  spv_id p = spv_at(g->s, w->base, type, v * bytes, number);
+  spv_id p = element_at(g, w, w->base, type, v * bytes, number);
   spv_id x = spv_load(g->s, type, p, v * bytes);
   if (bytes < 4) x = spv_op1(g->s, SpvOpUConvert, vector_of(g, word, v), x);
   for (uint32_t q = 0; q < v; q++) {
@@ -226,7 +232,7 @@ static void store_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, const 
   spv_id x = v == 1 ? part[0] : spv_op(g->s, SpvOpCompositeConstruct, vector_of(g, word, v), (int)v, part);
   if (bytes < 4) x = spv_op1(g->s, SpvOpUConvert, type, x);
   spv_id number = chunk_number(g, w, at, v);
-  spv_id p = spv_at(g->s, w->base, type, v * bytes, number);
+  spv_id p = element_at(g, w, w->base, type, v * bytes, number);
   spv_store(g->s, p, x, v * bytes);
 }
 

@@ -68,6 +68,13 @@ static const program programs[] = {
      "  store z[0 : 0, 1], %6\n"
      "}\n",
      {1025, 1, 1024, 1024}},
+    {"kernel rounds(x: in i32, y: out i32) grid(1) {\n"
+     "  for i1 = 0 to 7 step 1 {\n"
+     "    %1 = load x[i1*1024 : 0, 1] : i32[1,1024]\n"
+     "    store y[i1*3 : 0, 1], %1\n"
+     "  }\n"
+     "}\n",
+     {7168, 1042}},
     {"kernel tail(x: in i8, w: in i8, y: out i32) grid(1) {\n"
      "  %1 = load x[0 : 40, 1] : i8[128,40]\n"
      "  %2 = load w[0 : 128, 1] : i8[40,128]\n"

@@ -19,7 +19,7 @@ enum { PROGRAMS = 40 };
 static const char *const tiers[] = {"shared=16384,threads=128", "shared=256,threads=256,f64,16",
                                     "subgroup=8,shared=32768,threads=1024,f64,16,8,nan",
                                     "subgroup=32,shared=49152,threads=1024,f64,16,8,nan",
-                                    "subgroup=16,shared=49152,threads=1024,f64,16,8,nan,f16=8x8x8,bf16=8x8x8"};
+                                    "subgroup=16,shared=49152,threads=1024,f64,16,8,nan,nan64,f16=8x8x8,bf16=8x8x8"};
 
 static sn_target target_of(const char *facts) {
   sn_gpu gpu;
@@ -48,6 +48,12 @@ static module emit(sn_arena *a, const sn_target *t, const sn_kernel *k) {
   if (sn_backend_spirv()->emit(t, k, a, d, &b)) fail_msg("%s", sn_diags_print(d, a));
   sn_diags_destroy(d);
   return (module){(const uint32_t *)(const void *)b.bytes, (size_t)b.byte_count / 4};
+}
+
+static int count(module m, uint32_t opcode) {
+  int n = 0;
+  for (size_t i = 5; i < m.count; i += m.words[i] >> 16) n += (m.words[i] & 0xffff) == opcode;
+  return n;
 }
 
 static void programs_are_valid(void **state) {
@@ -159,12 +165,6 @@ static void scratch_goes_where_it_fits(void **state) {
   sn_arena_destroy(a);
 }
 
-static int count(module m, uint32_t opcode) {
-  int n = 0;
-  for (size_t i = 5; i < m.count; i += m.words[i] >> 16) n += (m.words[i] & 0xffff) == opcode;
-  return n;
-}
-
 /* The first word of the next instruction of one of two kinds from `at` on; m.count: there is none. */
 static size_t next_of(module m, size_t at, uint32_t a, uint32_t b) {
   while (at < m.count && (m.words[at] & 0xffff) != a && (m.words[at] & 0xffff) != b) at += m.words[at] >> 16;
@@ -191,6 +191,131 @@ static void what_is_read_is_not_overwritten(void **state) {
   at = next_of(m, at, SpvOpControlBarrier, SpvOpStore);
   assert_int_equal(m.words[at] & 0xffff, SpvOpControlBarrier);
   sn_arena_destroy(a);
+}
+
+/* Instructions `opcode` with the word `value` at place `at`. */
+static int count_with(module m, uint32_t opcode, int at, uint32_t value) {
+  int n = 0;
+  for (size_t i = 5; i < m.count; i += m.words[i] >> 16)
+    n += (m.words[i] & 0xffff) == opcode && (uint32_t)at < m.words[i] >> 16 && m.words[i + (size_t)at] == value;
+  return n;
+}
+
+/* A kernel whose only store is in a loop: how it steps. */
+static module store_in_loop(sn_arena *a, const char *tile, const char *window, const char *loop) {
+  sn_target t = target_of("shared=16384,threads=128");
+  const char *text =
+      sn_arena_printf(a,
+                      "kernel k(x: in i32, y: out i32, n: size 1..100000 step 8) grid(1) {\n"
+                      "  %%1 = load x[0 : 64, 1] : i32%s\n"
+                      "  for i1 = 0 to 8 step 1 {\n    for i2 = %s {\n      store y[%s], %%1\n    }\n  }\n"
+                      "}\n",
+                      tile, loop, window);
+  return emit(a, &t, parse(a, text));
+}
+
+/* Where windows of two rounds share elements, these pass from one invocation to another: with a barrier and coherent.
+ */
+static void rounds_that_meet_are_ordered(void **state) {
+  (void)state;
+  static const struct {
+    const char *tile, *window, *loop;
+    bool meet;
+  } cases[] = {
+      {"[4,64]", "0 : 64, 1", "0 to 4 step 1", false}, /* always the same hands */
+      {"[4,64]", "i2 : 64, 1", "0 to 4 step 1", true},
+      {"[4,64]", "i2*256 : 64, 1", "0 to n step 1", false},
+      {"[4,64]", "i2*255 : 64, 1", "0 to n step 1", true},
+      {"[4,64]", "256 - i2*32 : 64, 1", "0 to 9 step 8", false},
+      {"[4,64]", "i2*64 : 512, 1", "0 to 8 step 1", false}, /* side by side in longer rows */
+      {"[4,64]", "i2*64 : 512, 1", "0 to 9 step 1", true},
+      {"[4,64]", "i2*64 : n, 1", "0 to 8 step 1", true}, /* rows may be shorter */
+      {"[4,64]", "i1*2048 + i2*256 : 64, 1", "0 to 8 step 1", false},
+      {"[4,64]", "i1*2048 + i2*256 : 64, 1", "0 to 9 step 1", true},
+      {"[4,64]", "i1*2048 + i2*64 : 512, 1", "0 to 8 step 1", false},
+      {"[1,1]", "i1 + i2 : 0, 1", "0 to 4 step 1", true},
+      {"[1,1]", "i1 + i2*8 : 0, 1", "0 to 4 step 1", true},
+      {"[1,1]", "i1*4 + i2 : 0, 1", "0 to 4 step 1", false},
+      {"[1,1]", "i1*n + i2 : 0, 1", "0 to 4 step 1", true}, /* not known */
+      {"[1,64]", "i2 : 0, 1", "i1 to 64 step 64", true},    /* the rounds of the outer loop begin elsewhere */
+      {"[1,1]", "i2 % 4 : 0, 1", "0 to 8 step 1", true},
+      {"[1,1]", "0 : 0, 1", "i1 to n step 1", false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    sn_arena *a = sn_arena_create();
+    module m = store_in_loop(a, cases[i].tile, cases[i].window, cases[i].loop);
+    if ((count(m, SpvOpControlBarrier) > 0) != cases[i].meet)
+      fail_msg("y[%s] of %s in %s: %d barriers", cases[i].window, cases[i].tile, cases[i].loop,
+               count(m, SpvOpControlBarrier));
+    assert_int_equal(count_with(m, SpvOpMemberDecorate, 3, SpvDecorationCoherent), cases[i].meet);
+    assert_string_equal(verdict(a, m), "");
+    sn_arena_destroy(a);
+  }
+}
+
+/* Scratch that does not fit shared memory is coherent. */
+static void the_workspace_is_coherent(void **state) {
+  (void)state;
+  static const char text[] =
+      "kernel k(x: in i32, y: out i32) grid(2) {\n  %1 = load x[g0*1024 : 32, 1] : i32[32,32]\n"
+      "  %2 = trans %1 : i32[32,32]\n  store y[g0*1024 : 32, 1], %2\n}\n";
+  sn_arena *a = sn_arena_create();
+  sn_target small = target_of("shared=256"), large = target_of("shared=16384");
+  module m = emit(a, &small, parse(a, text));
+  assert_int_equal(count_with(m, SpvOpMemberDecorate, 3, SpvDecorationCoherent), 1);
+  assert_string_equal(verdict(a, m), "");
+  assert_int_equal(count_with(emit(a, &large, parse(a, text)), SpvOpMemberDecorate, 3, SpvDecorationCoherent), 0);
+  sn_arena_destroy(a);
+}
+
+/* NaN of f64 is asked for where f64 is computed with, and the device has it. */
+static void nan_is_kept_by_width(void **state) {
+  (void)state;
+  static const char format[] =
+      "kernel k(x: in %s, y: out %s) grid(1) {\n  %%1 = load x[0 : 0, 1] : %s[1,64]\n"
+      "  %%2 = max %%1, 0 : %s[1,64]\n  store y[0 : 0, 1], %%2\n}\n";
+  static const struct {
+    const char *type, *facts;
+    int modes32, modes64;
+  } cases[] = {
+      {"f32", "f64,nan", 1, 0},       {"f32", "f64,nan,nan64", 1, 0}, {"f64", "f64,nan", 1, 0},
+      {"f64", "f64,nan,nan64", 1, 1}, {"f64", "f64,nan64", 0, 1},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    sn_arena *a = sn_arena_create();
+    const char *e = cases[i].type;
+    sn_target t = target_of(cases[i].facts);
+    sn_code_blob b;
+    assert_int_equal(sn_backend_spirv()->emit(&t, parse(a, sn_arena_printf(a, format, e, e, e, e)), a, NULL, &b),
+                     SN_OK);
+    module m = {(const uint32_t *)(const void *)b.bytes, (size_t)b.byte_count / 4};
+    assert_int_equal(count_with(m, SpvOpExecutionMode, 3, 32), cases[i].modes32);
+    assert_int_equal(
+        count_with(m, SpvOpExecutionMode, 3, 64) - count_with(m, SpvOpExecutionMode, 2, SpvExecutionModeLocalSize),
+        cases[i].modes64);
+    assert_int_equal(strstr(b.features, "preserve64") != NULL, cases[i].modes64);
+    assert_string_equal(verdict(a, m), "");
+    sn_arena_destroy(a);
+  }
+}
+
+/* The invocations of a workgroup, and with them the order of sums, are the same for any size of subgroups. */
+static void shapes_do_not_depend_on_subgroups(void **state) {
+  (void)state;
+  static const char text[] =
+      "kernel k(x: in f32, y: out f32) grid(1) {\n  %1 = load x[0 : 64, 1] : f32[8,64]\n"
+      "  %2 = rsum %1 axis 1 : f32[8,1]\n  store y[0 : 1, 1], %2\n}\n";
+  static const char *const facts[] = {"threads=256", "subgroup=4,threads=256", "subgroup=64,threads=256",
+                                      "subgroup=128,threads=256"};
+  for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+    sn_arena *a = sn_arena_create();
+    sn_target t = target_of(facts[i]);
+    sn_code_blob b;
+    assert_int_equal(sn_backend_spirv()->emit(&t, parse(a, text), a, NULL, &b), SN_OK);
+    assert_int_equal(b.entry, 64);
+    assert_int_equal(strstr(b.features, "shuffle") != NULL, i == 1 || i == 2);
+    sn_arena_destroy(a);
+  }
 }
 
 /* Devices need not shuffle 64 bits. */
@@ -252,6 +377,10 @@ int main(void) {
       cmocka_unit_test(products_take_cooperative_matrices),
       cmocka_unit_test(what_is_read_is_not_overwritten),
       cmocka_unit_test(words_are_shuffled),
+      cmocka_unit_test(rounds_that_meet_are_ordered),
+      cmocka_unit_test(the_workspace_is_coherent),
+      cmocka_unit_test(nan_is_kept_by_width),
+      cmocka_unit_test(shapes_do_not_depend_on_subgroups),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
