@@ -43,8 +43,6 @@ struct sn_device {
   const sn_device_type *type;
 };
 
-/* Does the plan need a device of its own? */
-bool sn_device_wanted(const sn_plan *p);
 /* The device that the code of the plan is for.   needs: wanted.
  *   errors: SN_ERR_DEVICE no such device here, or it lacks what the code needs, naming it */
 SN_MUST sn_code sn_device_create(sn_runtime *r, sn_diags *diags, sn_device **out);

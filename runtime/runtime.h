@@ -37,6 +37,9 @@ typedef struct sn_runtime_opt {
   int64_t memory_limit; /* bytes; 0: none. A bind that needs more is refused with SN_ERR_LIMIT before it starts */
 } sn_runtime_opt;
 
+/* Does the plan run on a device of its own, beside the processor? Then on_part tells times of the device's clock. */
+bool sn_device_wanted(const sn_plan *p);
+
 /* keeps: the plan, until destroyed. errors: SN_ERR_DEVICE when the host lacks a feature that the code needs, naming it.
  */
 SN_MUST sn_code sn_runtime_create(const sn_plan *p, const sn_runtime_opt *opt, sn_diags *diags, sn_runtime **out);

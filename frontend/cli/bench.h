@@ -9,13 +9,15 @@ typedef struct cli_measure {
   int kernels;
   double bytes; /* read + written, as planned */
   double flops;
-  int64_t peak_bytes;           /* temporaries */
-  double median_ms;             /* whole run */
+  int64_t peak_bytes; /* temporaries */
+  double median_ms;   /* whole run */
+  double caller_ms;   /* processor time of the calling thread in it */
+  double device_ms;   /* all steps by the clock of a device of its own, transfers left out; 0: there is none */
   double contract_ms, other_ms; /* by kernel kind, from a profiled run: median of each step, summed */
   double compile_ms;
   const sn_plan *plan; /* for --profile: */
   int graph;
-  double *step_ms; /* by step */
+  double *step_ms, *step_bytes, *step_flops; /* by step */
 } cli_measure;
 
 /* Compiles and times a graph. fuse: as --fuse. without_optimiser: gradients are outputs and nothing is updated. */

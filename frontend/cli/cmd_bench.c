@@ -17,6 +17,8 @@ static void json_row(sn_text *t, const cli_measure *m, bool without) {
               without ? "false" : "true", m->kernels, m->bytes, m->flops, (long long)m->peak_bytes);
   sn_text_add(t, ", \"median_ms\": %.6g, \"contract_ms\": %.6g, \"other_ms\": %.6g, \"compile_ms\": %.6g", m->median_ms,
               m->contract_ms, m->other_ms, m->compile_ms);
+  sn_text_add(t, ", \"caller_ms\": %.6g", m->caller_ms);
+  if (m->device_ms > 0) sn_text_add(t, ", \"device_ms\": %.6g", m->device_ms);
 }
 
 /* Steps in the order of the plan. */
@@ -25,7 +27,8 @@ static void json_profile(sn_text *t, const cli_measure *m) {
   sn_text_add(t, ", \"steps\": [");
   for (int i = 0; i < g->step_count; i++) {
     const sn_step *s = &g->step[i];
-    sn_text_add(t, "%s\n  {\"step\": %d, \"ms\": %.6g, \"kind\": ", i ? "," : "", i, m->step_ms[i]);
+    sn_text_add(t, "%s\n  {\"step\": %d, \"ms\": %.6g, \"bytes\": %.0f, \"flops\": %.0f, \"kind\": ", i ? "," : "", i,
+                m->step_ms[i], m->step_bytes[i], m->step_flops[i]);
     sn_json_quote(t, s->kind_name ? s->kind_name : "");
     sn_text_add(t, ", \"name\": ");
     sn_json_quote(t, s->kind == SN_STEP_LAUNCH ? m->plan->code[s->code].name : "");

@@ -8,11 +8,13 @@
 #include "frontend/cli/progress.h"
 #include "ir/base/rng.h"
 
-static double now_ms(void) {
+static double ms_of(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
+
+static double now_ms(void) { return ms_of(CLOCK_MONOTONIC); }
 
 static int compare_doubles(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
@@ -103,12 +105,22 @@ static sn_code bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims
 
 typedef struct profile {
   int graph, step_count, run, runs;
-  double *ns; /* [step][run] */
+  double *ns;    /* [step][run] */
+  double *total; /* [run]: of a device */
 } profile;
 
 static void on_step(void *user, int graph, int step, double ns) {
   profile *p = user;
-  if (p->ns && graph == p->graph && step < p->step_count) p->ns[step * p->runs + p->run] = ns;
+  if (p->run >= 0 && graph == p->graph && step < p->step_count) p->ns[step * p->runs + p->run] = ns;
+}
+
+/* The same of a device, whose runs go on as they are submitted: steps of a loop add up. */
+static void on_part(void *user, int64_t run, int graph, int step, int thread, double start_ns, double end_ns) {
+  profile *p = user;
+  (void)run, (void)thread;
+  if (p->run < 0 || graph != p->graph || step >= p->step_count) return;
+  p->ns[step * p->runs + p->run] += end_ns - start_ns;
+  p->total[p->run] += end_ns - start_ns;
 }
 
 static void by_kind(const sn_plan_graph *g, profile *p, cli_measure *out) {
@@ -120,24 +132,38 @@ static void by_kind(const sn_plan_graph *g, profile *p, cli_measure *out) {
   }
 }
 
+/* Runs that do not count: until code and data are where they will be, and a device's clocks are up. */
+static sn_code warm_up(cli *c, sn_runtime *r, sn_store *s, const char *graph, const bindings *in, int least,
+                       double least_ms) {
+  double start = now_ms();
+  sn_code code = SN_OK;
+  for (int i = 0; !code && (i < least || now_ms() - start < least_ms); i++)
+    code = sn_run(r, s, graph, in->count, in->at, c->diags);
+  return code;
+}
+
 static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, const char *graph, int index,
-                            const int64_t *dims, const bindings *in, cli_measure *out) {
+                            const int64_t *dims, const bindings *in, int repeats, cli_measure *out) {
   const sn_plan_graph *g = &k->plan->graph[index];
-  profile p = {.graph = index, .step_count = g->step_count, .runs = 5};
+  bool device = sn_device_wanted(k->plan);
+  profile p = {.graph = index, .step_count = g->step_count, .run = -1, .runs = device ? repeats : 5};
   sn_runtime_opt opt = *base;
   sn_runtime *r;
   sn_store *s = NULL;
   out->plan = k->plan, out->graph = index;
   out->step_ms = SN_ARRAY(c->arena, g->step_count + 1, double);
-  double *ns = SN_ARRAY(c->arena, g->step_count * p.runs + 1, double);
-  opt.on_step = on_step;
-  opt.step_user = &p;
+  p.ns = SN_ARRAY(c->arena, g->step_count * p.runs + 1, double);
+  p.total = SN_ARRAY(c->arena, p.runs + 1, double);
+  if (device)
+    opt.on_part = on_part, opt.part_user = &p;
+  else
+    opt.on_step = on_step, opt.step_user = &p;
   SN_TRY(sn_runtime_create(k->plan, &opt, c->diags, &r));
   sn_code code = sn_store_create(r, 1, dims, c->diags, &s);
-  if (!code) code = sn_run(r, s, graph, in->count, in->at, c->diags);
-  p.ns = ns; /* the first run does not count */
+  if (!code) code = warm_up(c, r, s, graph, in, device ? 3 : 1, device ? 100 : 0);
   for (p.run = 0; !code && p.run < p.runs; p.run++) code = sn_run(r, s, graph, in->count, in->at, c->diags);
   if (!code) by_kind(g, &p, out);
+  if (!code && device) out->device_ms = median(p.total, p.runs) * 1e-6;
   sn_store_destroy(s);
   sn_runtime_destroy(r);
   return code;
@@ -147,18 +173,19 @@ static sn_code run_timed(cli *c, sn_compiled *k, const sn_runtime_opt *opt, cons
                          const int64_t *dims, const bindings *in, cli_measure *out) {
   sn_runtime *r;
   sn_store *s = NULL;
-  double *ms = SN_ARRAY(c->arena, repeats, double);
+  double *ms = SN_ARRAY(c->arena, repeats, double), *caller = SN_ARRAY(c->arena, repeats, double);
   SN_TRY(sn_runtime_create(k->plan, opt, c->diags, &r));
   sn_code code = sn_store_create(r, 1, dims, c->diags, &s);
   cli_progress progress = cli_progress_begin("bench", "runs");
   for (int i = -2; !code && i < repeats; i++) {
-    double start = now_ms();
+    double start = now_ms(), busy = ms_of(CLOCK_THREAD_CPUTIME_ID);
     code = sn_run(r, s, graph, in->count, in->at, c->diags);
-    if (i >= 0) ms[i] = now_ms() - start;
+    if (i >= 0) ms[i] = now_ms() - start, caller[i] = ms_of(CLOCK_THREAD_CPUTIME_ID) - busy;
     cli_progress_at(&progress, i + 3, repeats + 2);
   }
   cli_progress_end(&progress, repeats + 2);
   out->median_ms = code ? 0 : median(ms, repeats);
+  out->caller_ms = code ? 0 : median(caller, repeats);
   sn_store_destroy(s);
   sn_runtime_destroy(r);
   return code;
@@ -180,8 +207,10 @@ static sn_code run_traced(cli *c, sn_compiled *k, const sn_runtime_opt *base, co
   return code;
 }
 
-static sn_code totals(const sn_plan *p, int graph, const int64_t *dims, cli_measure *out) {
+static sn_code totals(cli *c, const sn_plan *p, int graph, const int64_t *dims, cli_measure *out) {
   const sn_plan_graph *g = &p->graph[graph];
+  out->step_bytes = SN_ARRAY(c->arena, g->step_count + 1, double);
+  out->step_flops = SN_ARRAY(c->arena, g->step_count + 1, double);
   for (int i = 0; i < g->step_count; i++) {
     const sn_step *s = &g->step[i];
     int64_t read = 0, written = 0, flops = 0;
@@ -190,8 +219,8 @@ static sn_code totals(const sn_plan *p, int graph, const int64_t *dims, cli_meas
     if (s->bytes_written) SN_TRY(sn_dimx_eval(s->bytes_written, dims, &written));
     if (s->flops) SN_TRY(sn_dimx_eval(s->flops, dims, &flops));
     out->kernels++;
-    out->bytes += (double)read + (double)written;
-    out->flops += (double)flops;
+    out->bytes += out->step_bytes[i] = (double)read + (double)written;
+    out->flops += out->step_flops[i] = (double)flops;
   }
   return sn_plan_peak_bytes(p, graph, dims, &out->peak_bytes);
 }
@@ -222,11 +251,11 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   SN_TRY(cli_dims(c, k.plan->types, k.plan->settings, &dims));
   SN_TRY(cli_graph(c, k.plan, &index));
   const char *graph = k.plan->graph[index].name;
-  SN_TRY(totals(k.plan, index, dims, out));
+  SN_TRY(totals(c, k.plan, index, dims, out));
   SN_TRY(bind(c, &k, index, dims, &in));
   sn_runtime_opt run = sn_compile_runtime_opt(&k, (int)threads);
   SN_TRY(run_timed(c, &k, &run, graph, (int)repeats, dims, &in, out));
-  SN_TRY(run_profiled(c, &k, &run, graph, index, dims, &in, out));
+  SN_TRY(run_profiled(c, &k, &run, graph, index, dims, &in, (int)repeats, out));
   return run_traced(c, &k, &run, graph, dims, &in);
 }
 
@@ -235,7 +264,7 @@ sn_code cli_measure_steps(cli *c, sn_compiled *k, int graph, const int64_t *dims
   bindings in = {0};
   SN_TRY(bind(c, k, graph, dims, &in));
   sn_runtime_opt run = sn_compile_runtime_opt(k, threads);
-  SN_TRY(run_profiled(c, k, &run, k->plan->graph[graph].name, graph, dims, &in, &m));
+  SN_TRY(run_profiled(c, k, &run, k->plan->graph[graph].name, graph, dims, &in, 5, &m));
   *out_ms = m.step_ms;
   return SN_OK;
 }
