@@ -47,11 +47,22 @@ static void text_row(cli *c, sn_text *t, const cli_measure *m) {
               m->contract_ms, m->other_ms);
 }
 
+/* How many times less; a dash where there is nothing to compare. */
+static void text_times(sn_text *t, double low, double high) {
+  if (low > 0 && high > 0)
+    sn_text_add(t, " %9.2fx", low / high);
+  else
+    sn_text_add(t, " %10s", "-");
+}
+
 static void text_ratio(sn_text *t, const cli_measure *low, const cli_measure *high) {
-  sn_text_add(t, "  all against none   %7.2fx %9.2fx %9.2fx %9.2fx %9.2fx %9.2fx\n",
-              (double)low->kernels / high->kernels, low->bytes / high->bytes,
-              (double)low->peak_bytes / (double)(high->peak_bytes ? high->peak_bytes : 1),
-              low->median_ms / high->median_ms, low->contract_ms / high->contract_ms, low->other_ms / high->other_ms);
+  sn_text_add(t, "  all against none   %7.2fx", (double)low->kernels / high->kernels);
+  text_times(t, low->bytes, high->bytes);
+  text_times(t, (double)low->peak_bytes, (double)high->peak_bytes);
+  text_times(t, low->median_ms, high->median_ms);
+  text_times(t, low->contract_ms, high->contract_ms);
+  text_times(t, low->other_ms, high->other_ms);
+  sn_text_char(t, '\n');
 }
 
 static void text_head(sn_text *t, const char *title) {

@@ -40,6 +40,14 @@ SN_MUST sn_code sn_interp_run(sn_interp *in, const sn_func *f, sn_tensor ***valu
  * models, where proven bounds multiply with every layer. What differs in kind between executions (integers, bools, NaN)
  * has an infinite bound. runs: 4 or more. Needs no more memory than two runs. */
 SN_MUST sn_code sn_interp_run_spread(sn_interp *in, const sn_func *f, int runs, sn_tensor ***values);
+/* A graph run again and again, each time on the states that its run before left. Bounds are estimated as above, from
+ * executions that go their own way from the first step on: what a curve of many steps may differ by. */
+typedef struct sn_rollout sn_rollout;
+/* in: leaves as they are before the first step; other leaves than states are read anew in each step.
+ * keeps: in->arena and in->leaf. owns: in->arena. */
+SN_MUST sn_code sn_rollout_create(const sn_interp *in, const sn_func *f, int runs, sn_rollout **out);
+/* values[v] as of sn_interp_run_spread, in `arena`. A step whose guard is false leaves the states as they are. */
+SN_MUST sn_code sn_rollout_step(sn_rollout *r, sn_arena *arena, sn_tensor ***values);
 /* Runs a body on arguments; results in order. */
 SN_MUST sn_code sn_interp_call(sn_interp *in, const sn_func *body, int arg_count, sn_tensor *const *args,
                                sn_tensor **results);
