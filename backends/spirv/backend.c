@@ -161,6 +161,7 @@ static sn_code module_of(const sn_target *t, const sn_kernel *k, sn_arena *arena
   const uint32_t *words;
   size_t count;
   SN_TRY(spv_end(g.s, g.NT, diags, &words, &count));
+  if (sn_spirv_inspect) SN_TRY(sn_spirv_inspect(words, count, arena, diags));
   *out = (sn_code_blob){.kind = SN_CODE_SPIRV,
                         .name = k->name,
                         .bytes = (const unsigned char *)words,

@@ -12,4 +12,9 @@
 
 const sn_backend *sn_backend_spirv(void);
 
+/* Looks at every module that is made; an error refuses it. NULL: nobody looks (only programs that link
+ * backends/spirv/inspect have it). Thread-safe. */
+SN_MUST sn_code sn_spirv_inspect(const uint32_t *words, size_t count, sn_arena *arena, sn_diags *diags)
+    __attribute__((weak));
+
 #endif

@@ -20,6 +20,7 @@ allowed() {
     runtime | runtime/*) echo "runtime runtime/cpu runtime/vulkan runtime/io runtime/loop ir/base ir/types ir/plan" ;;
     backends/llvm) echo "backends/llvm backends ir/base ir/types ir/kernel ir/plan" ;;
     backends/spirv) echo "backends/spirv backends ir/base ir/types ir/kernel ir/plan" ;;
+    backends/spirv/inspect) echo "backends/spirv/inspect backends/spirv ir/base" ;;
     backends/template) echo "backends/template backends ir/base ir/types ir/kernel ir/plan ir/ref" ;;
     backends/faults) echo "backends/faults backends $ir passes passes/lower passes/plan runtime runtime/io" ;;
     backends) echo "backends backends/llvm backends/spirv $ir passes passes/lower passes/kernel runtime runtime/io runtime/vulkan" ;;
@@ -49,6 +50,7 @@ check_fences() { # FILE
   local room; room=$(dirname "$1")
   grep -q -E '# *include <llvm-c/' "$1" && [ "$room" != backends/llvm ] && complain "$1: LLVM headers belong in backends/llvm"
   grep -q -E '# *include <(vulkan/|volk)' "$1" && [ "$room" != runtime/vulkan ] && complain "$1: Vulkan headers belong in runtime/vulkan"
+  grep -q -E '# *include <spirv-tools/' "$1" && [ "$room" != backends/spirv/inspect ] && complain "$1: SPIRV-Tools belong in backends/spirv/inspect"
   grep -q -E '# *include <omp.h>|# *pragma omp' "$1" && [ "$room" != runtime/cpu ] && complain "$1: OpenMP belongs in runtime/cpu"
   grep -q -E '# *include <(jansson|xxhash|pcre2|utf8proc|zstd)' "$1" && [ "$room" != runtime/io ] && complain "$1: file-format libraries belong in runtime/io"
   case "$room" in

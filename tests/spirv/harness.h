@@ -17,8 +17,7 @@ const char *verdict(sn_arena *arena, module m);
 /* The rule in a message: what stands behind the instruction. */
 const char *rule_of(const char *message);
 
-/* What `command` FILE says of the words in that file, first line of stdout and stderr; "" where it says nothing.
- * NULL: there is no such command. Other arguments stand in `command`. */
-const char *tool(sn_arena *arena, const char *command, module m);
+/* What the validator of SPIRV-Tools says: "" or its message. NULL: this build has none. */
+const char *validator(sn_arena *arena, module m);
 
 #endif

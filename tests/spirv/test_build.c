@@ -36,9 +36,9 @@ static void others_accept_it(void **state) {
   (void)state;
   sn_arena *arena = sn_arena_create();
   for (int i = 0; i < EVERY; i++) {
-    const char *said = tool(arena, "spirv-val --target-env vulkan1.2", sample(arena, every[i]));
+    const char *said = validator(arena, sample(arena, every[i]));
     if (!said) {
-      print_message("spirv-val: not found\n");
+      print_message("this build has no validator of SPIRV-Tools\n");
       skip();
     }
     assert_string_equal(said, "");

@@ -419,14 +419,14 @@ static void others_say_the_same(void **state) {
   for (size_t i = 0; i < sizeof ones / sizeof *ones; i++) {
     if (uses_matrices(&ones[i])) continue;
     sn_arena *arena = sn_arena_create();
-    const char *said = tool(arena, "spirv-val --target-env vulkan1.2", module_of(arena, &ones[i]));
+    const char *said = validator(arena, module_of(arena, &ones[i]));
     if (!said) {
       sn_arena_destroy(arena);
-      print_message("spirv-val: not found\n");
+      print_message("this build has no validator of SPIRV-Tools\n");
       skip();
     }
     const char *rule = ones[i].rule;
-    if (*rule != '!' && !*said == !!*rule) fail_msg("instruction %zu: \"%s\": spirv-val says: %s", i, rule, said);
+    if (*rule != '!' && !*said == !!*rule) fail_msg("instruction %zu: \"%s\": the validator says: %s", i, rule, said);
     sn_arena_destroy(arena);
   }
 }
