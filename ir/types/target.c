@@ -116,6 +116,7 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
       .l3_bytes = 1 << 20,
       .bm = 64,
       .bn = 64,
+      .made = 64 * 64,
       .bq = 32,
       .bkv = 32,
       .rows = 1,

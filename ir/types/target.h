@@ -42,6 +42,7 @@ typedef struct sn_target {
   int64_t l1_bytes, l2_bytes, l3_bytes; /* data caches of one core; defaults when unknown */
   /* schedule parameters (KERNEL_IR.md, decision 6) */
   int bm, bn, bk;         /* contract: macro tile; bk 0 = whole K in one product */
+  int made;               /* contract: most elements of an operand's tile that is computed, not only loaded; 0: any */
   int bq, bkv;            /* attend: queries and keys per block */
   int rows;               /* rows kernels: rows per instance */
   int cols;               /* map kernels: columns per tile */

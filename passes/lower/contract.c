@@ -207,7 +207,7 @@ static int columns(const sn_contraction *k) {
 /* When the summed axis is walked in blocks, each block of b is read once per row block: taller ones read it less often.
  */
 static int rows_of(const sn_contraction *k) {
-  int most = k->loop ? is_pairs(k) ? 4 * k->c->target->bm : 3 * k->c->target->bm : k->c->target->bm;
+  int most = k->loop && !k->made ? is_pairs(k) ? 4 * k->c->target->bm : 3 * k->c->target->bm : k->c->target->bm;
   if (k->loop && is_pairs(k) && k->bn < most) most = k->bn < k->c->target->bm ? k->c->target->bm : k->bn;
   return k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], extent_within(k, k->row, most));
 }
@@ -236,7 +236,7 @@ static int columns_of_loop(const sn_contraction *k, int least) {
  * pieces. */
 static void widen(sn_contraction *k) {
   const sn_target *t = k->c->target;
-  if (k->loop || k->col < 0 || k->row < 0 || is_pairs(k)) return;
+  if (k->loop || k->made || k->col < 0 || k->row < 0 || is_pairs(k)) return;
   const sn_dimx *extent = k->out.space.extent[k->col];
   int64_t n = sn_dimx_max_value(extent), divisor = sn_dimx_divisor(extent), depth = k->bk;
   if (sn_dimx_max_value(k->out.space.extent[k->row]) < 2 * k->bm) return;
@@ -260,20 +260,38 @@ static bool contiguous_along(const sn_group *g, int x, int y) {
   return false;
 }
 
+/* Is the operand more than what lies in memory? */
+static bool is_made(const sn_func *f, sn_val v) {
+  const sn_node *n = sn_node_of(f, v);
+  while (sn_op_get(n->op)->cls == SN_CLASS_VIEW) n = sn_node_of(f, n->arg[0]);
+  return n->op != SN_OP_ARG || product_elem(n->type[0]->elem) != n->type[0]->elem;
+}
+
+/* Steps of the summed axis in one product, at most, and in one of several. */
+static void depths(const sn_contraction *k, int *whole, int *block) {
+  const sn_target *t = k->c->target;
+  int width = t->bm > t->bn ? t->bm : t->bn, most = width < t->made ? t->made / width : 1;
+  *whole = t->bk ? t->bk : WHOLE_K, *block = t->bk ? t->bk : K_BLOCK;
+  if (k->made && *whole > most) *whole = most;
+  if (k->made && *block > most) *block = most;
+}
+
 static void choose_tiles(sn_contraction *k) {
   k->row = widest(k, ROW), k->col = widest(k, COL), k->sum = widest(k, SUM);
+  k->made = k->c->target->made && (is_made(k->out.f, k->node->arg[0]) || is_made(k->out.f, k->node->arg[1]));
   const sn_dimx *depth = k->sum < 0 ? NULL : k->out.space.extent[k->sum];
   int64_t n;
-  int whole = k->c->target->bk ? k->c->target->bk : WHOLE_K;
+  int whole, block;
+  depths(k, &whole, &block);
   k->bk = 1;
   if (depth && sn_dimx_is_const(depth, &n) && n <= whole)
     k->bk = (int)n;
   else if (depth)
-    k->bk = sn_block_of(depth, k->c->target->bk ? k->c->target->bk : K_BLOCK);
+    k->bk = sn_block_of(depth, block);
   k->loop = depth && !(sn_dimx_is_const(depth, &n) && n <= k->bk);
   k->elem = product_elem(sn_val_type(k->out.f, k->node->arg[0])->elem);
   k->bn = is_pairs(k) ? columns_of_pairs(k) : columns(k), k->bm = rows_of(k);
-  if (k->loop && k->col >= 0 && !is_pairs(k)) k->bn = columns_of_loop(k, k->bn);
+  if (k->loop && !k->made && k->col >= 0 && !is_pairs(k)) k->bn = columns_of_loop(k, k->bn);
   k->ta = contiguous_along(&k->a, k->row, k->sum);
   k->tb = contiguous_along(&k->b, k->sum, k->col);
 }

@@ -16,6 +16,7 @@ typedef struct sn_contraction {
   int row, col, sum;                   /* axes that span tiles, -1: none */
   int bm, bn, bk;
   bool loop; /* over blocks of the summed axis */
+  bool made; /* an operand is computed, and the target bounds such tiles */
   bool ta, tb;
   bool overshoot; /* blocks of rows may begin beyond the end */
   sn_elem elem;   /* of the operands in the product */
