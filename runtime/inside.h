@@ -97,6 +97,8 @@ sn_code sn_rt_not_finite(const sn_runtime *r, int graph, sn_diags *diags);
 void *sn_rt_alloc(int64_t bytes);
 /* The message that it failed for `what`: how much was needed and how much there is. -> SN_ERR_LIMIT */
 sn_code sn_rt_no_memory(sn_diags *diags, const char *what, int64_t bytes);
+/* Tells opt.on_warning. */
+void sn_rt_warn(const sn_runtime *r, const char *format, ...) SN_PRINTF(2, 3);
 /* Adds to the newest message which batch would fit into `available` bytes of temporaries, inputs and outputs; nothing
  * when no extent can be chosen, or available < 0. */
 void sn_rt_note_fit(const sn_runtime *r, int graph, const int64_t *dims, int64_t available, sn_diags *diags);

@@ -1,5 +1,7 @@
 /* The runtime: loads the code of a plan, gives every slot of a run its storage, runs the steps. */
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +114,16 @@ void sn_runtime_destroy(sn_runtime *r) {
   free(r->parent);
   free(r->rounds);
   free(r);
+}
+
+void sn_rt_warn(const sn_runtime *r, const char *format, ...) {
+  char text[4608]; /* a path and some words */
+  va_list args;
+  if (!r->opt.on_warning) return;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  r->opt.on_warning(r->opt.warning_user, text);
 }
 
 int sn_runtime_threads(const sn_runtime *r) { return r->threads; }

@@ -33,7 +33,10 @@ typedef struct sn_runtime_opt {
   void *step_user; /* of on_step */
   /* Tracing: called by each worker after its part of a step, with times of CLOCK_MONOTONIC. NULL: off. */
   void (*on_part)(void *user, int64_t run, int graph, int step, int thread, double start_ns, double end_ns);
-  void *part_user;      /* of on_part */
+  void *part_user; /* of on_part */
+  /* What does not end anything but should be known, "file: is damaged and not used". NULL: nobody is told. */
+  void (*on_warning)(void *user, const char *message);
+  void *warning_user;   /* of on_warning */
   int64_t memory_limit; /* bytes; 0: none. A bind that needs more is refused with SN_ERR_LIMIT before it starts */
 } sn_runtime_opt;
 

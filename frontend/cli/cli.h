@@ -101,6 +101,8 @@ SN_MUST sn_code cli_dims(cli *c, const sn_types *types, const char *settings, in
 /* The graph named by --graph, else the only one, else `train`. */
 SN_MUST sn_code cli_graph(cli *c, const sn_plan *p, int *out);
 
+/* Options for a runtime of the command: its warnings are told. k: what it runs; NULL: a plan with all of its code. */
+sn_runtime_opt cli_runtime_opt(cli *c, sn_compiled *k, int threads);
 /* With --trace: what runs of the plan do is recorded. Call it once the number of threads is set. */
 SN_MUST sn_code cli_trace_begin(cli *c, const sn_plan *p, sn_runtime_opt *opt);
 /* Writes the file, if there is anything to write; called when the command ends, well or not. */

@@ -69,7 +69,7 @@ static sn_code load(evaluation *e) {
   SN_TRY(cli_data_parts(c, "measure again", &count, &part));
   SN_TRY(sn_dataset_create(c->diags, e->tokenizer, count, part, 1, e->window,
                            cli_data_vocab(e->dir.settings.settings, e->tokenizer), &e->data));
-  sn_runtime_opt ro = sn_compile_runtime_opt(&e->compiled, (int)e->threads);
+  sn_runtime_opt ro = cli_runtime_opt(c, &e->compiled, (int)e->threads);
   SN_TRY(cli_trace_begin(c, p, &ro));
   SN_TRY(sn_runtime_create(p, &ro, c->diags, &e->runtime));
   SN_TRY(sn_store_create(e->runtime, 0, NULL, c->diags, &e->store));

@@ -72,8 +72,7 @@ static int generate(void *arg) {
   SN_TRY(cli_word(c, "DIR", &path));
   SN_TRY(read_options(c, &o, &threads));
   SN_TRY(cli_rundir_read(c, path, &dir));
-  sn_runtime_opt run = {.threads = (int)threads};
-  if (dir.compiled) run = sn_compile_runtime_opt(dir.compiled, (int)threads);
+  sn_runtime_opt run = cli_runtime_opt(c, dir.compiled, (int)threads);
   sn_plan *plan = dir.compiled ? dir.compiled->plan : NULL;
   if (!plan)
     SN_TRY(sn_plan_read(c->arena, c->diags, "model.plan", dir.parts.part[SN_PAYLOAD_PLAN].data,

@@ -280,7 +280,7 @@ static int run(void *arg) {
   int n = j->plan->slot_count + 1;
   j->data = SN_ARRAY(c->arena, n, void *), j->buffer = SN_ARRAY(c->arena, n, sn_buffer);
   j->array = SN_ARRAY(c->arena, n, sn_npy), j->file = SN_ARRAY(c->arena, n, const char *);
-  sn_runtime_opt ro = sn_compile_runtime_opt(&j->k, (int)threads);
+  sn_runtime_opt ro = cli_runtime_opt(c, &j->k, (int)threads);
   SN_TRY(cli_trace_begin(c, j->plan, &ro));
   SN_TRY(sn_runtime_create(j->plan, &ro, c->diags, &j->runtime));
   return run_job(j);

@@ -272,7 +272,7 @@ static sn_code prepare(cli *c, cli_training *t) {
                            cli_data_vocab(t->source.settings, t->tokenizer), &t->data));
   SN_TRY(cli_recipe_record(t));
   if (!sn_dataset_borrows(t->data)) cli_data_close();
-  sn_runtime_opt ro = sn_compile_runtime_opt(&t->compiled, t->threads);
+  sn_runtime_opt ro = cli_runtime_opt(c, &t->compiled, t->threads);
   SN_TRY(cli_trace_begin(c, t->compiled.plan, &ro));
   SN_TRY(sn_runtime_create(t->compiled.plan, &ro, c->diags, &t->runtime));
   SN_TRY(sn_store_create(t->runtime, t->seed, NULL, c->diags, &t->store));

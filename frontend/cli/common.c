@@ -356,3 +356,16 @@ const char *cli_init_file(cli *c) {
   const char *path = cli_get(c, CLI_INIT, NULL);
   return path && !stat(path, &st) && S_ISDIR(st.st_mode) ? sn_dir_of(c->arena, path).weights : path;
 }
+
+static void on_warning(void *user, const char *message) {
+  const cli *c = user;
+  cli_log(&c->log, CLI_LOG_WARN, "warning: %s", message);
+}
+
+sn_runtime_opt cli_runtime_opt(cli *c, sn_compiled *k, int threads) {
+  sn_runtime_opt o = {.threads = threads};
+  if (k) o = sn_compile_runtime_opt(k, threads);
+  o.on_warning = on_warning;
+  o.warning_user = c;
+  return o;
+}

@@ -253,7 +253,7 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   const char *graph = k.plan->graph[index].name;
   SN_TRY(totals(c, k.plan, index, dims, out));
   SN_TRY(bind(c, &k, index, dims, &in));
-  sn_runtime_opt run = sn_compile_runtime_opt(&k, (int)threads);
+  sn_runtime_opt run = cli_runtime_opt(c, &k, (int)threads);
   SN_TRY(run_timed(c, &k, &run, graph, (int)repeats, dims, &in, out));
   SN_TRY(run_profiled(c, &k, &run, graph, index, dims, &in, (int)repeats, out));
   return run_traced(c, &k, &run, graph, dims, &in);
@@ -263,7 +263,7 @@ sn_code cli_measure_steps(cli *c, sn_compiled *k, int graph, const int64_t *dims
   cli_measure m = {0};
   bindings in = {0};
   SN_TRY(bind(c, k, graph, dims, &in));
-  sn_runtime_opt run = sn_compile_runtime_opt(k, threads);
+  sn_runtime_opt run = cli_runtime_opt(c, k, threads);
   SN_TRY(run_profiled(c, k, &run, k->plan->graph[graph].name, graph, dims, &in, 5, &m));
   *out_ms = m.step_ms;
   return SN_OK;

@@ -115,12 +115,17 @@ static sn_code print_help(call *c) {
   return sn_file_print(stdout, "stdout", t.at, (size_t)t.count, c->diags);
 }
 
+static void on_warning(void *user, const char *message) {
+  const call *c = user;
+  fprintf(stderr, "%s: warning: %s\n", c->self, message);
+}
+
 static int run(void *arg) {
   call *c = arg;
   if (c->o->help) return print_help(c);
   sn_payload parts;
   sn_serving serving;
-  sn_runtime_opt opt = {.threads = (int)c->o->threads};
+  sn_runtime_opt opt = {.threads = (int)c->o->threads, .on_warning = on_warning, .warning_user = c};
   SN_TRY(sn_payload_open("/proc/self/exe", c->diags, &parts));
   SN_TRY(sn_serving_open(&parts, NULL, &opt, c->diags, &serving));
   output out = {.json = c->o->json, .diags = c->diags, .text = sn_text_begin(c->arena)};

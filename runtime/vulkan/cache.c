@@ -1,5 +1,5 @@
 /* Pipelines of earlier processes, one file for each device and driver: header, the driver's data, checksum. What is
- * damaged, too old or of another driver is as good as none, and is written anew. */
+ * damaged is told, not used, and written anew: nothing is lost but the time to make them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,14 +65,23 @@ static const void *data_of(const header *mine, const char *file, size_t bytes, s
   return memcmp(&h, mine, sizeof h) ? NULL : file + sizeof h;
 }
 
+/* The image of the file; NULL: there is none that can be read. owns: the caller frees it */
+static char *read_file(const sn_vk *v, const header *mine, char *path, size_t path_bytes, size_t *out_bytes) {
+  char *file = NULL;
+  if (!path_of(mine, path, path_bytes) || access(path, F_OK)) return NULL;
+  if (sn_file_read(path, BYTES_MOST, NULL, &file, out_bytes) == SN_OK) return file;
+  sn_rt_warn(v->r, "%s cannot be read: pipelines are made anew", path);
+  return NULL;
+}
+
 void sn_vk_cache_load(sn_vk *v) {
   header mine;
-  char path[4096], *file = NULL;
+  char path[4096];
   size_t bytes, data_bytes = 0;
-  const void *data = NULL;
   identify(v, &mine);
-  if (path_of(&mine, path, sizeof path) && sn_file_read(path, BYTES_MOST, NULL, &file, &bytes) == SN_OK)
-    data = data_of(&mine, file, bytes, &data_bytes);
+  char *file = read_file(v, &mine, path, sizeof path, &bytes);
+  const void *data = file ? data_of(&mine, file, bytes, &data_bytes) : NULL;
+  if (file && !data) sn_rt_warn(v->r, "%s is damaged, or of another version: it is not used, and written anew", path);
   VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
                                     .initialDataSize = data ? data_bytes : 0,
                                     .pInitialData = data};

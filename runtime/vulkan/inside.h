@@ -24,9 +24,11 @@ typedef struct sn_vk_block {
   VkDeviceMemory memory;
   uint64_t address; /* for kernels */
   int64_t bytes;
-  char *host;   /* mapped; NULL: not */
-  int64_t base; /* of the block in its buffer */
-  bool part;    /* of another block, which owns buffer and memory */
+  char *host;    /* mapped; NULL: not */
+  int64_t base;  /* of the block in its buffer */
+  int64_t taken; /* bytes of `memory` */
+  int heap;      /* that they are of */
+  bool part;     /* of another block, which owns buffer and memory */
 } sn_vk_block;
 
 /* Where a slot is. */
@@ -98,7 +100,8 @@ typedef struct sn_vk {
   VkPhysicalDevice physical;
   sn_vulkan_facts facts;
   VkPhysicalDeviceMemoryProperties heaps;
-  bool budget; /* VK_EXT_memory_budget */
+  bool budget;                        /* VK_EXT_memory_budget */
+  int64_t taken[VK_MAX_MEMORY_HEAPS]; /* bytes of all blocks */
   VkDevice handle;
   struct VolkDeviceTable f;
   uint32_t family;
@@ -167,7 +170,7 @@ typedef enum sn_vk_memory { SN_VK_LOCAL, SN_VK_HOST } sn_vk_memory;
 /* what: for messages.   errors: SN_ERR_LIMIT: how much there is and how much was needed */
 SN_MUST sn_code sn_vk_block_create(sn_vk *v, int64_t bytes, sn_vk_memory kind, const char *what, sn_diags *diags,
                                    sn_vk_block *out);
-/* Bytes of memory for kernels that can still be had, as far as the driver says. */
+/* Bytes of memory for kernels that can still be had in one block, as far as the driver says. */
 int64_t sn_vk_free_bytes(const sn_vk *v);
 void sn_vk_block_destroy(sn_vk *v, sn_vk_block *b);
 

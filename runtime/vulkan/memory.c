@@ -25,22 +25,32 @@ static int type_of(const sn_vk *v, uint32_t allowed, sn_vk_memory kind) {
   return best;
 }
 
-/* Bytes of the heap of a type that can still be had; its size where the driver does not say. */
+/* Bytes of the heap of a type that can still be had; what is not ours of it where the driver does not say. */
 static int64_t free_bytes(const sn_vk *v, int type) {
   uint32_t heap = v->heaps.memoryTypes[type].heapIndex;
   VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
   VkPhysicalDeviceMemoryProperties2 m = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
                                          .pNext = &budget};
-  if (!v->budget) return (int64_t)v->heaps.memoryHeaps[heap].size;
+  if (!v->budget) return (int64_t)v->heaps.memoryHeaps[heap].size - v->taken[heap];
   vkGetPhysicalDeviceMemoryProperties2(v->physical, &m);
   return (int64_t)(budget.heapBudget[heap] > budget.heapUsage[heap] ? budget.heapBudget[heap] - budget.heapUsage[heap]
                                                                     : 0);
 }
 
+/* Bytes of the same heap that staging memory will take. */
+static int64_t staging_to_come(const sn_vk *v, int type) {
+  int host = type_of(v, UINT32_MAX, SN_VK_HOST);
+  bool same = host >= 0 && v->heaps.memoryTypes[host].heapIndex == v->heaps.memoryTypes[type].heapIndex;
+  return same && !v->facts.mapped && !v->staging.buffer ? SN_VK_LANES * SN_VK_LANE + SN_VK_ALIGN : 0;
+}
+
 int64_t sn_vk_free_bytes(const sn_vk *v) {
   int type = type_of(v, UINT32_MAX, SN_VK_LOCAL);
-  return type < 0 ? -1 : free_bytes(v, type);
+  if (type < 0) return -1;
+  int64_t most = free_bytes(v, type) - staging_to_come(v, type);
+  if (most < 0) most = 0;
+  return most < v->facts.allocation_bytes ? most : v->facts.allocation_bytes;
 }
 
 static bool is_memory(VkResult r) { return r == VK_ERROR_OUT_OF_DEVICE_MEMORY || r == VK_ERROR_OUT_OF_HOST_MEMORY; }
@@ -67,11 +77,13 @@ static sn_code allocate(sn_vk *v, sn_vk_memory kind, const char *what, sn_diags 
                                      .pNext = &flags,
                                      .allocationSize = need.size,
                                      .memoryTypeIndex = (uint32_t)type};
-  if (need.size > v->heaps.memoryHeaps[v->heaps.memoryTypes[type].heapIndex].size)
-    return no_memory(v, type, (int64_t)need.size, what, diags);
+  int heap = (int)v->heaps.memoryTypes[type].heapIndex;
+  if (need.size > v->heaps.memoryHeaps[heap].size) return no_memory(v, type, (int64_t)need.size, what, diags);
   VkResult r = v->f.vkAllocateMemory(v->handle, &info, NULL, &b->memory);
   if (is_memory(r)) return no_memory(v, type, (int64_t)need.size, what, diags);
   if (r < 0) return sn_vk_fail(v, diags, r, "vkAllocateMemory");
+  b->heap = heap, b->taken = (int64_t)need.size;
+  v->taken[heap] += b->taken;
   SN_VK_TRY(v, diags, v->f.vkBindBufferMemory(v->handle, b->buffer, b->memory, 0));
   if (kind == SN_VK_HOST || v->facts.mapped)
     SN_VK_TRY(v, diags, v->f.vkMapMemory(v->handle, b->memory, 0, VK_WHOLE_SIZE, 0, (void **)&b->host));
@@ -129,5 +141,6 @@ void sn_vk_block_destroy(sn_vk *v, sn_vk_block *b) {
   if (b->part) give_back(v, b);
   if (b->buffer && !b->part) v->f.vkDestroyBuffer(v->handle, b->buffer, NULL);
   if (b->memory) v->f.vkFreeMemory(v->handle, b->memory, NULL);
+  v->taken[b->heap] -= b->taken;
   *b = (sn_vk_block){0};
 }

@@ -67,6 +67,14 @@ static int64_t place_ports(run *x, int64_t *offset) {
   return top;
 }
 
+/* Bytes of ports and temporaries that a new block holds, without what lies between them; -1: not known. */
+static int64_t room(const run *x) {
+  int64_t most = sn_vk_free_bytes(x->v), between = SN_VK_ALIGN + SN_RT_SLACK;
+  for (int i = 0; i < x->r->plan->slot_count; i++)
+    between += is_port(&x->r->plan->slot[i]) * (SN_VK_ALIGN + SN_RT_SLACK);
+  return most < 0 ? -1 : most > between ? most - between : 0;
+}
+
 static sn_code grow_temps(run *x, int64_t bytes) {
   sn_vk *v = x->v;
   if (v->temps.buffer && v->temps.bytes >= bytes) return SN_OK;
@@ -74,7 +82,7 @@ static sn_code grow_temps(run *x, int64_t bytes) {
   sn_vk_recordings_drop(v); /* they name the old one */
   sn_vk_block_destroy(v, &v->temps);
   sn_code code = sn_vk_block_create(v, bytes, SN_VK_LOCAL, "temporaries, inputs and outputs", x->diags, &v->temps);
-  if (code == SN_ERR_LIMIT) sn_rt_note_fit(x->r, x->b->graph, x->b->dims, sn_vk_free_bytes(v), x->diags);
+  if (code == SN_ERR_LIMIT) sn_rt_note_fit(x->r, x->b->graph, x->b->dims, room(x), x->diags);
   return code;
 }
 

@@ -2,6 +2,8 @@
  *
  *   SN_VK_FAULT   "NAME N": the Nth call of that function fails, as drivers fail it (out of memory, device lost).
  *                 Counting begins anew when the text changes.
+ *   SN_VK_LACKS   words of: 1.2, compute, bufferDeviceAddress, timelineSemaphore: no device has it
+ *   SN_VK_HEAP    bytes that every heap has, at most: what is allocated beyond fails
  *
  * source: the loader's page "Layer Interface", version 2 of the negotiation */
 #include <stdio.h>
@@ -35,6 +37,129 @@ static int fails(const char *name) {
   return ++the.calls == atol(now + n);
 }
 
+/* ---- devices that are less ----------------------------------------------------------------------------------------
+ */
+
+static int lacks(const char *word) {
+  const char *list = getenv("SN_VK_LACKS");
+  return list && strstr(list, word) != NULL;
+}
+
+/* The same functions below: asked for when the instance is made, since later the loader would answer with ours. */
+static struct {
+  PFN_vkGetPhysicalDeviceProperties properties;
+  PFN_vkGetPhysicalDeviceFeatures2 features;
+  PFN_vkGetPhysicalDeviceQueueFamilyProperties families;
+  PFN_vkGetPhysicalDeviceMemoryProperties memory;
+  PFN_vkGetPhysicalDeviceMemoryProperties2 memory_2;
+} below;
+
+static void look_below(void) {
+#define BELOW(name) (PFN_##name) the.instance_next(the.instance, #name)
+  below.properties = BELOW(vkGetPhysicalDeviceProperties);
+  below.features = BELOW(vkGetPhysicalDeviceFeatures2);
+  below.families = BELOW(vkGetPhysicalDeviceQueueFamilyProperties);
+  below.memory = BELOW(vkGetPhysicalDeviceMemoryProperties);
+  below.memory_2 = BELOW(vkGetPhysicalDeviceMemoryProperties2);
+#undef BELOW
+}
+
+static VKAPI_ATTR void VKAPI_CALL my_vkGetPhysicalDeviceProperties(VkPhysicalDevice d, VkPhysicalDeviceProperties *p) {
+  below.properties(d, p);
+  if (lacks("1.2")) p->apiVersion = VK_API_VERSION_1_1;
+}
+
+static VKAPI_ATTR void VKAPI_CALL my_vkGetPhysicalDeviceFeatures2(VkPhysicalDevice d, VkPhysicalDeviceFeatures2 *f) {
+  below.features(d, f);
+  for (VkBaseOutStructure *s = f->pNext; s; s = s->pNext) {
+    VkPhysicalDeviceVulkan12Features *v = (VkPhysicalDeviceVulkan12Features *)s;
+    if (s->sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES) continue;
+    if (lacks("bufferDeviceAddress")) v->bufferDeviceAddress = VK_FALSE;
+    if (lacks("timelineSemaphore")) v->timelineSemaphore = VK_FALSE;
+  }
+}
+
+static VKAPI_ATTR void VKAPI_CALL my_vkGetPhysicalDeviceQueueFamilyProperties(VkPhysicalDevice d, uint32_t *count,
+                                                                              VkQueueFamilyProperties *q) {
+  below.families(d, count, q);
+  for (uint32_t i = 0; q && lacks("compute") && i < *count; i++) q[i].queueFlags &= ~(VkQueueFlags)VK_QUEUE_COMPUTE_BIT;
+}
+
+/* ---- little memory ------------------------------------------------------------------------------------------------
+ */
+
+enum { BLOCKS = 1024 };
+static struct {
+  VkDeviceMemory memory;
+  uint32_t heap;
+  VkDeviceSize bytes;
+} block[BLOCKS];
+
+static VkPhysicalDeviceMemoryProperties heaps; /* as they were seen last */
+
+static VkDeviceSize heap_most(void) {
+  const char *v = getenv("SN_VK_HEAP");
+  return v && *v ? strtoull(v, NULL, 10) : UINT64_MAX;
+}
+
+static VkDeviceSize taken(uint32_t heap) {
+  VkDeviceSize sum = 0;
+  for (int i = 0; i < BLOCKS; i++) sum += block[i].memory && block[i].heap == heap ? block[i].bytes : 0;
+  return sum;
+}
+
+static void lower(VkPhysicalDeviceMemoryProperties *m) {
+  for (uint32_t i = 0; i < m->memoryHeapCount; i++)
+    if (m->memoryHeaps[i].size > heap_most()) m->memoryHeaps[i].size = heap_most();
+  heaps = *m;
+}
+
+static VKAPI_ATTR void VKAPI_CALL my_vkGetPhysicalDeviceMemoryProperties(VkPhysicalDevice d,
+                                                                         VkPhysicalDeviceMemoryProperties *m) {
+  below.memory(d, m);
+  lower(m);
+}
+
+static VKAPI_ATTR void VKAPI_CALL my_vkGetPhysicalDeviceMemoryProperties2(VkPhysicalDevice d,
+                                                                          VkPhysicalDeviceMemoryProperties2 *m) {
+  below.memory_2(d, m);
+  lower(&m->memoryProperties);
+  for (VkBaseOutStructure *s = m->pNext; s && heap_most() != UINT64_MAX; s = s->pNext) {
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT *b = (VkPhysicalDeviceMemoryBudgetPropertiesEXT *)s;
+    if (s->sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT) continue;
+    for (uint32_t i = 0; i < m->memoryProperties.memoryHeapCount; i++)
+      b->heapBudget[i] = heap_most(), b->heapUsage[i] = taken(i);
+  }
+}
+
+static int no_room(const VkMemoryAllocateInfo *i) {
+  uint32_t heap = heaps.memoryTypes[i->memoryTypeIndex].heapIndex;
+  return heap_most() != UINT64_MAX && taken(heap) + i->allocationSize > heap_most();
+}
+
+static void keep(VkDeviceMemory memory, const VkMemoryAllocateInfo *info) {
+  int i = 0;
+  while (i < BLOCKS - 1 && block[i].memory) i++;
+  block[i].memory = memory;
+  block[i].heap = heaps.memoryTypes[info->memoryTypeIndex].heapIndex;
+  block[i].bytes = info->allocationSize;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL my_vkAllocateMemory(VkDevice d, const VkMemoryAllocateInfo *i,
+                                                          const VkAllocationCallbacks *a, VkDeviceMemory *o) {
+  PFN_vkAllocateMemory next = (PFN_vkAllocateMemory)the.device_next(the.device, "vkAllocateMemory");
+  if (fails("vkAllocateMemory") || no_room(i)) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+  VkResult r = next(d, i, a, o);
+  if (r == VK_SUCCESS) keep(*o, i);
+  return r;
+}
+
+static VKAPI_ATTR void VKAPI_CALL my_vkFreeMemory(VkDevice d, VkDeviceMemory m, const VkAllocationCallbacks *a) {
+  for (int i = 0; i < BLOCKS; i++)
+    if (block[i].memory == m) block[i].memory = VK_NULL_HANDLE;
+  ((PFN_vkFreeMemory)the.device_next(the.device, "vkFreeMemory"))(d, m, a);
+}
+
 /* ---- calls of a device ------------------------------------------------------------------------------------------- */
 
 #define FAULT(name, error, parameters, arguments)                     \
@@ -43,8 +168,6 @@ static int fails(const char *name) {
     return fails(#name) ? error : next arguments;                     \
   }
 
-FAULT(vkAllocateMemory, VK_ERROR_OUT_OF_DEVICE_MEMORY,
-      (VkDevice d, const VkMemoryAllocateInfo *i, const VkAllocationCallbacks *a, VkDeviceMemory *o), (d, i, a, o))
 FAULT(vkBindBufferMemory, VK_ERROR_OUT_OF_DEVICE_MEMORY, (VkDevice d, VkBuffer b, VkDeviceMemory m, VkDeviceSize at),
       (d, b, m, at))
 FAULT(vkMapMemory, VK_ERROR_MEMORY_MAP_FAILED,
@@ -90,6 +213,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL my_vkCreateInstance(const VkInstanceCreate
   PFN_vkCreateInstance create = (PFN_vkCreateInstance)the.instance_next(VK_NULL_HANDLE, "vkCreateInstance");
   VkResult r = create(info, a, out);
   the.instance = *out;
+  if (r == VK_SUCCESS) look_below();
   return r;
 }
 
@@ -114,6 +238,12 @@ static PFN_vkVoidFunction mine(const char *name) {
   MINE(vkCreateInstance)
   MINE(vkCreateDevice)
   MINE(vkAllocateMemory)
+  MINE(vkFreeMemory)
+  MINE(vkGetPhysicalDeviceProperties)
+  MINE(vkGetPhysicalDeviceFeatures2)
+  MINE(vkGetPhysicalDeviceQueueFamilyProperties)
+  MINE(vkGetPhysicalDeviceMemoryProperties)
+  MINE(vkGetPhysicalDeviceMemoryProperties2)
   MINE(vkBindBufferMemory)
   MINE(vkMapMemory)
   MINE(vkCreateBuffer)

@@ -214,7 +214,23 @@ static size_t read_file(const char *path, char *to, size_t most) {
   return n;
 }
 
-/* Whatever is in the file, plans run, and a good file is there afterwards. */
+typedef struct told {
+  int count;
+  char last[600];
+} told;
+
+static void on_warning(void *user, const char *message) {
+  told *t = user;
+  t->count++;
+  snprintf(t->last, sizeof t->last, "%.590s", message);
+}
+
+static void creates(world *w, told *t) {
+  *t = (told){0};
+  sn_runtime_destroy(runtime_of(w, (sn_runtime_opt){.on_warning = on_warning, .warning_user = t}));
+}
+
+/* Whatever is in the file, plans run, and a good file is there afterwards; the damage is told, once. */
 static void damaged_caches_are_written_anew(void **state) {
   (void)state;
   char folder[64], path[512], *first = malloc(1 << 20), *now = malloc(1 << 20), *old = getenv("XDG_CACHE_HOME");
@@ -232,12 +248,23 @@ static void damaged_caches_are_written_anew(void **state) {
     size_t size = i < 4 ? (size_t)sn_rng_below(&rng, bytes) : bytes;
     if (i >= 4) now[i < 8 ? sn_rng_below(&rng, 72) : sn_rng_below(&rng, bytes)] ^= 0x55;
     put_file(path, now, size);
+    told t;
+    if (i % 2) creates(&w, &t);
+    if (i % 2 && (t.count != 1 || !strstr(t.last, path) || !strstr(t.last, "is damaged"))) fail_msg("%s", t.last);
     runs(&w);
     assert_int_equal(read_file(path, now, 1 << 20), bytes);
     assert_memory_equal(now, first, bytes);
   }
   assert_int_equal(unlink(path), 0);
+  told t;
+  creates(&w, &t); /* none is there yet */
+  assert_int_equal(t.count, 0);
+  creates(&w, &t); /* a good one is */
+  assert_int_equal(t.count, 0);
+  assert_int_equal(unlink(path), 0);
   assert_int_equal(mkdir(path, 0700), 0); /* cannot be written: does without */
+  creates(&w, &t);
+  assert_true(t.count == 1 && strstr(t.last, "cannot be read"));
   runs(&w);
   world_destroy(&w);
   remove_folder(folder);

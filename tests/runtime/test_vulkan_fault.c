@@ -43,17 +43,24 @@ static sn_code once(sn_runtime *r, sn_store *s, int done, sn_diags *diags) {
   return SN_OK;
 }
 
-/* The state is that of `done` runs, or of one more when the device went away behind its change. */
-static void state_is(sn_store *s, int done, bool exactly) {
+/* The state is that of `done` runs, or of one more when what failed came behind its change: the device went away, or
+ * the outputs could not be fetched. -> runs that it is of */
+static int state_is(sn_store *s, int done, bool exactly) {
   int64_t bytes;
   const float *m = sn_store_read(s, 1, &bytes);
-  if (!m) return; /* gone with the device */
+  if (!m) return done; /* gone with the device */
   bool before = true, after = true;
   for (int i = 0; i < 4; i++) {
     before &= m[i] == (float)done * in[i];
     after &= m[i] == (float)(done + 1) * in[i];
   }
   assert_true(before || (!exactly && after));
+  return done + !before;
+}
+
+static bool outputs_are_fetched(void) {
+  const char *without = getenv("SN_VULKAN_WITHOUT");
+  return without && strstr(without, "mapped");
 }
 
 static outcome run_after(sn_runtime *r, sn_store *s, int done, world *w, outcome o) {
@@ -78,8 +85,8 @@ static outcome live_through(world *w, sn_runtime **r, sn_store **s) {
     o.in_run = o.code != SN_OK;
     if (!o.in_run) continue;
     o.said = messages(w);
-    state_is(*s, done, !strstr(o.said, "VK_ERROR_DEVICE_LOST"));
-    return run_after(*r, *s, done, w, o);
+    bool exactly = !strstr(o.said, "VK_ERROR_DEVICE_LOST") && !outputs_are_fetched();
+    return run_after(*r, *s, state_is(*s, done, exactly), w, o);
   }
   if (!o.code) state_is(*s, 2, true);
   o.said = messages(w);
@@ -146,6 +153,77 @@ static void the_device_is_lost(void **state) {
   world_destroy(&w);
 }
 
+/* ---- devices that are less --------------------------------------------------------------------------------------- */
+
+static void creating_says(sn_code wanted, const char *text) {
+  world w = counting();
+  sn_runtime *r = NULL;
+  sn_code code = sn_runtime_create(w.plan, NULL, w.diags, &r);
+  if (code != wanted || !strstr(messages(&w), text))
+    fail_msg("%d, expected %d and \"%s\": %s", code, wanted, text, messages(&w));
+  sn_runtime_destroy(r);
+  world_destroy(&w);
+}
+
+static void devices_that_cannot_be_used(void **state) {
+  static const char *const rows[][2] = {
+      {"1.2", "its driver is older than Vulkan 1.2"},
+      {"compute", "it has no queue for compute"},
+      {"bufferDeviceAddress", "it lacks bufferDeviceAddress"},
+      {"timelineSemaphore", "it lacks timelineSemaphore"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    setenv("SN_VK_LACKS", rows[i][0], 1);
+    creating_says(SN_ERR_DEVICE, rows[i][1]);
+    setenv("SN_VULKAN_DEVICE", "0", 1);
+    creating_says(SN_ERR_DEVICE, rows[i][1]);
+    unsetenv("SN_VULKAN_DEVICE");
+  }
+  unsetenv("SN_VK_LACKS");
+  creating_says(SN_OK, "");
+}
+
+/* main(x [N]) -> y [N] with temporaries of 1 KiB for each: the number that is said to fit fits. */
+static world large(void) {
+  world w = vk_world(1);
+  const sn_dimx *n = sn_dimx_symbol(w.plan->types, "N", 1, 1 << 20, 1, NULL);
+  int x = add_slot(&w, "x", SN_SLOT_INPUT, 0, SN_ELEM_F32, 1, n, NULL);
+  int t = add_slot(&w, "t", SN_SLOT_TEMP, 0, SN_ELEM_F32, 2, n, number(&w, 256));
+  int y = add_slot(&w, "y", SN_SLOT_OUTPUT, 0, SN_ELEM_F32, 1, n, NULL);
+  live(&w, t, 0, 1);
+  VK_LAUNCH(&w, 0, VK_ADD, n, x, x, t);
+  VK_LAUNCH(&w, 0, VK_ADD, n, t, x, y);
+  return w;
+}
+
+static sn_code run_large(sn_runtime *r, sn_store *s, int64_t n, float *x, sn_diags *diags) {
+  sn_buffer buffers[] = {{"x", x, 1, {n}}, {"y", x + n, 1, {n}}};
+  return sn_run(r, s, "main", 2, buffers, diags);
+}
+
+static void the_batch_that_is_said_to_fit_does(void **state) {
+  (void)state;
+  enum { N = 1 << 18 };
+  float *x = calloc(2 * N + 2, sizeof *x);
+  setenv("SN_VK_HEAP", "40000000", 1);
+  world w = large();
+  sn_runtime *r = runtime_of(&w, (sn_runtime_opt){0});
+  sn_store *s = store_of(&w, r, 1);
+  assert_int_equal(run_large(r, s, N, x, w.diags), SN_ERR_LIMIT);
+  const char *at = strstr(messages(&w), "N = ");
+  if (!at || !strstr(at, " fits, of 262144") || !strstr(messages(&w), "are missing")) fail_msg("%s", messages(&w));
+  int64_t fits = strtoll(at + 4, NULL, 10);
+  if (run_large(r, s, fits, x, w.diags)) fail_msg("%d was to fit: %s", (int)fits, messages(&w));
+  assert_int_equal(run_large(r, s, fits + fits / 50 + 1, x, w.diags), SN_ERR_LIMIT);
+  if (run_large(r, s, fits, x, w.diags)) fail_msg("the runtime goes on: %s", messages(&w));
+  sn_store_destroy(s);
+  sn_runtime_destroy(r);
+  world_destroy(&w);
+  unsetenv("SN_VK_HEAP");
+  free(x);
+}
+
 int main(void) {
   if (!*SN_VULKAN_FAULT_LAYER) {
     printf("skipped: the layer that makes calls fail is not built\n");
@@ -158,6 +236,8 @@ int main(void) {
       cmocka_unit_test(memory_runs_out),
       cmocka_unit_test(parts_cannot_be_made),
       cmocka_unit_test(the_device_is_lost),
+      cmocka_unit_test(devices_that_cannot_be_used),
+      cmocka_unit_test(the_batch_that_is_said_to_fit_does),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
