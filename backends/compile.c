@@ -65,6 +65,7 @@ sn_gpu sn_vulkan_gpu(const sn_vulkan_facts *f) {
   return (sn_gpu){.subgroup = f->shuffle ? (int)f->subgroup : 0,
                   .shared_bytes = (int)f->shared,
                   .invocations = (int)f->invocations,
+                  .no_int64 = !f->int64,
                   .float64 = f->float64,
                   .storage8 = f->storage8,
                   .storage16 = f->storage16,

@@ -51,37 +51,49 @@ static void number_invocations(sg *g, inputs in) {
   g->ty = sg_intc(g, SpvOpShiftRightLogical, g->tid, (uint32_t)__builtin_ctz(g->TX));
 }
 
-/* The linear number of the workgroup, and how many there are: u64. */
+/* The linear number of the workgroup, and how many there are: 64 bits. */
 static spv_id linear_group(sg *g, inputs in, spv_id *count) {
-  spv_id word = spv_uint(g->s, 32), wide = spv_uint(g->s, 64);
+  spv_id word = spv_uint(g->s, 32);
   spv_id three = spv_vector(g->s, word, 3);
   spv_id id = spv_load(g->s, three, in.group, 0), all = spv_load(g->s, three, in.groups, 0);
   spv_id p[4];
   p[0] = part(g, id, 0), p[1] = part(g, id, 1), p[2] = part(g, all, 0), p[3] = part(g, all, 1);
-  for (int i = 0; i < 4; i++) p[i] = spv_op1(g->s, SpvOpUConvert, wide, p[i]);
+  for (int i = 0; i < 4; i++) p[i] = sg_long_of(g, p[i]);
   spv_id row = sg_long(g, SpvOpIMul, p[1], p[2]);
   *count = sg_long(g, SpvOpIMul, p[2], p[3]);
   return sg_long(g, SpvOpIAdd, row, p[0]);
 }
 
+/* Are there surely less than 2^32 instances? */
+static bool few_instances(const sg *g) {
+  int64_t lo, hi, all = 1;
+  for (int i = 0; i < g->k->grid_count; i++) {
+    sn_k_bounds(g->k, g->k->grid[i], &lo, &hi);
+    if (hi < 1 || hi > UINT32_MAX / all) return false;
+    all *= hi;
+  }
+  return true;
+}
+
 static void split_instance(sg *g, spv_id instance) {
+  bool small = few_instances(g);
   for (int i = g->k->grid_count - 1; i >= 0; i--) {
     if (i == 0) {
       g->grid[0] = instance;
       return;
     }
     spv_id extent = sg_index(g, g->k->grid[i]);
-    g->grid[i] = sg_long(g, SpvOpUMod, instance, extent);
-    instance = sg_long(g, SpvOpUDiv, instance, extent);
+    g->grid[i] = sg_long_divide(g, SpvOpUMod, instance, extent, small);
+    instance = sg_long_divide(g, SpvOpUDiv, instance, extent, small);
   }
 }
 
 /* The instances of this workgroup: one, or where there is a workspace, as many as its share is. */
 static void instances(sg *g, spv_id first, spv_id count) {
-  spv_id total = spv_push(g->s, 0), type = spv_uint(g->s, 64);
+  spv_id total = spv_push(g->s, 0), type = sg_long_type(g);
   int mark = g->trail_count;
   if (!g->global_words) {
-    spv_id there = sg_test(g, SpvOpULessThan, first, total), merge = spv_if(g->s, there);
+    spv_id there = sg_long_test(g, SpvOpULessThan, first, total), merge = spv_if(g->s, there);
     split_instance(g, first);
     sg_block(g, g->k->body);
     sg_index_forget(g, mark);
@@ -91,13 +103,13 @@ static void instances(sg *g, spv_id first, spv_id count) {
   spv_id base = spv_push(g->s, 1), mine = sg_longc(g, SpvOpIMul, first, 4 * g->global_words);
   g->workspace = sg_long(g, SpvOpIAdd, base, mine);
   spv_loop l = spv_loop_begin(g->s, type, first);
-  spv_loop_body(g->s, &l, total, count);
+  sg_long_loop_body(g, &l, total, count);
   for (int i = 0; i < g->words; i++) g->read[i] = g->written[i] = ~(uint64_t)0; /* the instance before */
   split_instance(g, l.counter);
   sg_block(g, g->k->body);
   sg_index_forget(g, mark);
   spv_loop_next(g->s, &l);
-  spv_loop_end(g->s, &l);
+  sg_long_loop_end(g, &l);
 }
 
 /* Does the kernel compute with f64? */
@@ -137,10 +149,11 @@ static bool supports(const sn_target *t, const sn_kernel *k, sn_arena *arena, co
 
 static const char *needs(const sg *g) {
   sn_text t = sn_text_begin(g->arena);
-  sn_text_add(&t, "int64 shared=%lld invocations=%u", (long long)(4 * g->shared_words + 2 * g->narrow_elements), g->NT);
+  sn_text_add(&t, "%sshared=%lld invocations=%u", g->t->gpu.no_int64 ? "" : "int64 ",
+              (long long)(4 * g->shared_words + 2 * g->narrow_elements), g->NT);
   if (g->S > 1) sn_text_add(&t, " subgroup=%u shuffle", g->S);
-  if (g->t->gpu.storage16) sn_text_add(&t, " storage16");
-  if (g->t->gpu.storage8) sn_text_add(&t, " storage8");
+  if (g->t->gpu.storage16 && !g->t->gpu.no_int64) sn_text_add(&t, " storage16");
+  if (g->t->gpu.storage8 && !g->t->gpu.no_int64) sn_text_add(&t, " storage8");
   if (g->t->gpu.float64 && has_f64(g)) sn_text_add(&t, " float64");
   if (g->t->gpu.keeps_nan) sn_text_add(&t, " preserve32");
   if (g->t->gpu.keeps_nan64 && has_f64(g)) sn_text_add(&t, " preserve64");
@@ -156,7 +169,7 @@ static sn_code module_of(const sn_target *t, const sn_kernel *k, sn_arena *arena
   SN_TRY(sn_kernel_verify(k, diags));
   sg g = {.k = k, .t = t, .arena = arena};
   if (!sg_analyse(&g)) return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "kernel %s: %s", k->name, g.why);
-  g.s = spv_begin(arena, (spv_opt){.int64 = true, .vulkan_memory = g.matrices});
+  g.s = spv_begin(arena, (spv_opt){.int64 = !t->gpu.no_int64, .vulkan_memory = g.matrices});
   write_module(&g);
   const uint32_t *words;
   size_t count;

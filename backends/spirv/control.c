@@ -36,7 +36,7 @@ static void carry_in(sg *g, const sn_kins *x, int j, const spv_loop *l, spv_carr
 static void loop(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
   const sn_kblock *body = x->body[0];
-  spv_id type = spv_uint(g->s, 64);
+  spv_id type = sg_long_type(g);
   spv_id lo = sg_index(g, x->a[0]), hi = sg_index(g, x->a[1]), step = sg_index(g, x->a[2]);
   spv_carry *carry[SN_K_YIELDS];
   spv_loop l = spv_loop_begin(g->s, type, lo);
@@ -44,7 +44,7 @@ static void loop(sg *g, sn_kv v) {
     carry[j] = SN_ARRAY(g->arena, sg_count(g->tile[x->a[3 + j]]) + 1, spv_carry);
     carry_in(g, x, j, &l, carry[j]);
   }
-  spv_loop_body(g->s, &l, hi, step);
+  sg_long_loop_body(g, &l, hi, step);
   uint64_t *read = copy_bits(g, g->read), *written = copy_bits(g, g->written);
   add_bits(g, g->read, g->loop_read[v]), add_bits(g, g->written, g->loop_written[v]);
   int mark = g->trail_count;
@@ -58,7 +58,7 @@ static void loop(sg *g, sn_kv v) {
     sg_tile y = g->tile[body->yield[j]];
     for (uint32_t e = 0; e < sg_count(y); e++) spv_loop_yield(g->s, carry[j][e], y.e[e]);
   }
-  spv_loop_end(g->s, &l);
+  sg_long_loop_end(g, &l);
   add_bits(g, g->read, read), add_bits(g, g->written, written);
   for (int j = 0; j < body->yield_count; j++) define(g, x->out[j]);
 }
@@ -87,8 +87,8 @@ static void join(sg *g, const sn_kins *x, int j, const spv_id end[2]) {
 
 static void branch(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
-  spv_id value = sg_index(g, x->a[0]), zero = spv_u64(g->s, 0);
-  spv_id condition = sg_test(g, SpvOpINotEqual, value, zero);
+  spv_id value = sg_index(g, x->a[0]), zero = sg_longk(g, 0);
+  spv_id condition = sg_long_test(g, SpvOpINotEqual, value, zero);
   spv_id yes = spv_new(g->s), no = spv_new(g->s), merge = spv_new(g->s), end[2];
   uint64_t *read = copy_bits(g, g->read), *written = copy_bits(g, g->written);
   spv_do(g->s, SpvOpSelectionMerge, 2, (uint32_t[]){merge, 0});

@@ -138,14 +138,14 @@ static spv_id saturate(sg *g, sn_elem from, sn_elem to, spv_id x, double lo, dou
   sn_elem f = register_of(from);
   spv_id type = sg_type(g, to), real = sg_type(g, f);
   spv_id low = sg_const(g, f, lo), high = sg_const(g, f, end), zero = sg_const(g, f, 0);
-  spv_id last = sg_is_wide(to) ? spv_u64(g->s, (uint64_t)most) : spv_u32(g->s, (uint32_t)most);
+  spv_id last = sg_is_wide(to) ? sg_longk(g, most) : spv_u32(g->s, (uint32_t)most);
   spv_id under = sg_test(g, SpvOpFOrdLessThan, x, low);
   spv_id over = sg_test(g, SpvOpFOrdGreaterThanEqual, x, high);
   spv_id ordered = sg_test(g, SpvOpFOrdEqual, x, x);
   x = sg_select(g, real, under, low, x);
   x = sg_select(g, real, over, zero, x);
   x = sg_select(g, real, ordered, x, zero);
-  spv_id r = spv_op1(g->s, SpvOpConvertFToS, type, x);
+  spv_id r = sg_is_wide(to) ? sg_long_of_float(g, f, x) : spv_op1(g->s, SpvOpConvertFToS, type, x);
   return sg_select(g, type, over, last, r);
 }
 
@@ -162,7 +162,7 @@ static spv_id float_from(sg *g, sn_elem from, sn_elem to, spv_id x) {
   sn_elem r = register_of(to);
   spv_id type = sg_type(g, r);
   if (!sn_elem_is_float(from)) {
-    x = spv_op1(g->s, SpvOpConvertSToF, type, x);
+    x = sg_is_wide(from) ? sg_float_of_long(g, r, x) : spv_op1(g->s, SpvOpConvertSToF, type, x);
   } else if (register_of(from) != r) {
     x = spv_op1(g->s, SpvOpFConvert, type, x);
     spv_decorate(g->s, x, SpvDecorationNoContraction, 0, NULL);
@@ -173,8 +173,7 @@ static spv_id float_from(sg *g, sn_elem from, sn_elem to, spv_id x) {
 }
 
 static spv_id int_from_int(sg *g, sn_elem from, sn_elem to, spv_id x) {
-  spv_id type = sg_type(g, to);
-  if (sg_is_wide(from) && !sg_is_wide(to)) x = spv_op1(g->s, SpvOpUConvert, type, x);
+  if (sg_is_wide(from) && !sg_is_wide(to)) x = sg_low(g, x);
   if (!sg_is_wide(from) && sg_is_wide(to)) x = sg_extend(g, x);
   if (to == SN_ELEM_U8) return sg_intc(g, SpvOpBitwiseAnd, x, 0xff);
   return to == SN_ELEM_I8 ? sg_widen(g, to, x) : x;

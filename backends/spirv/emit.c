@@ -6,7 +6,7 @@ bool sg_is_wide(sn_elem e) { return e == SN_ELEM_F64 || e == SN_ELEM_I64; }
 spv_id sg_type(sg *g, sn_elem e) { /* table */
   switch (e) {
     case SN_ELEM_F64: return spv_float(g->s, 64);
-    case SN_ELEM_I64: return spv_uint(g->s, 64);
+    case SN_ELEM_I64: return sg_long_type(g);
     case SN_ELEM_BOOL: return spv_bool(g->s);
     case SN_ELEM_I32:
     case SN_ELEM_I8:
@@ -18,7 +18,7 @@ spv_id sg_type(sg *g, sn_elem e) { /* table */
 spv_id sg_const(sg *g, sn_elem e, double value) { /* table */
   switch (e) {
     case SN_ELEM_F64: return spv_f64(g->s, value);
-    case SN_ELEM_I64: return spv_u64(g->s, (uint64_t)(int64_t)value);
+    case SN_ELEM_I64: return sg_longk(g, (int64_t)value);
     case SN_ELEM_BOOL: return spv_flag(g->s, value != 0);
     case SN_ELEM_I32:
     case SN_ELEM_I8:
@@ -37,27 +37,13 @@ spv_id sg_intc(sg *g, spv_opcode op, spv_id a, uint32_t c) {
   return sg_int(g, op, a, constant);
 }
 
-spv_id sg_long(sg *g, spv_opcode op, spv_id a, spv_id b) {
-  spv_id type = spv_uint(g->s, 64);
-  return spv_op2(g->s, op, type, a, b);
-}
-
-spv_id sg_longc(sg *g, spv_opcode op, spv_id a, int64_t c) {
-  spv_id constant = spv_u64(g->s, (uint64_t)c);
-  return sg_long(g, op, a, constant);
-}
-
-/* Not OpSConvert: Mesa 22 gets it wrong. */
-spv_id sg_extend(sg *g, spv_id a) {
-  spv_id type = spv_uint(g->s, 64);
-  spv_id wide = spv_op1(g->s, SpvOpUConvert, type, a);
-  spv_id flipped = sg_longc(g, SpvOpBitwiseXor, wide, 0x80000000);
-  return sg_longc(g, SpvOpISub, flipped, 0x80000000);
-}
-
 spv_id sg_test(sg *g, spv_opcode op, spv_id a, spv_id b) {
   spv_id type = spv_bool(g->s);
   return spv_op2(g->s, op, type, a, b);
+}
+
+spv_id sg_compare(sg *g, sn_elem e, spv_opcode op, spv_id a, spv_id b) {
+  return e == SN_ELEM_I64 ? sg_long_test(g, op, a, b) : sg_test(g, op, a, b);
 }
 
 spv_id sg_testc(sg *g, spv_opcode op, spv_id a, uint32_t c) {

@@ -48,19 +48,23 @@ static spv_id float_binary(sg *g, sn_kop op, sn_elem e, spv_id a, spv_id b) { /*
 /* ---- integers ---------------------------------------------------------------------------------------------------- */
 
 static spv_id int_constant(sg *g, sn_elem e, int64_t c) {
-  return sg_is_wide(e) ? spv_u64(g->s, (uint64_t)c) : spv_u32(g->s, (uint32_t)c);
+  return sg_is_wide(e) ? sg_longk(g, c) : spv_u32(g->s, (uint32_t)c);
 }
 
-static spv_id int_pick(sg *g, spv_opcode op, spv_id type, spv_id a, spv_id b) {
-  spv_id first = sg_test(g, op, a, b);
-  return sg_select(g, type, first, a, b);
+static spv_id int_op(sg *g, sn_elem e, spv_opcode op, spv_id a, spv_id b) {
+  return sg_is_wide(e) ? sg_long(g, op, a, b) : sg_int(g, op, a, b);
+}
+
+static spv_id int_pick(sg *g, spv_opcode op, sn_elem e, spv_id a, spv_id b) {
+  spv_id first = sg_compare(g, e, op, a, b);
+  return sg_select(g, sg_type(g, e), first, a, b);
 }
 
 /* A divisor that no machine stumbles over: 1 for 0 (any number will do) and for -1 (negated afterwards). */
 static spv_id safe_divisor(sg *g, sn_elem e, spv_id b, spv_id *minus) {
   spv_id type = sg_type(g, e), zero = int_constant(g, e, 0), one = int_constant(g, e, 1), all = int_constant(g, e, -1);
-  spv_id nothing = sg_test(g, SpvOpIEqual, b, zero);
-  *minus = sg_test(g, SpvOpIEqual, b, all);
+  spv_id nothing = sg_compare(g, e, SpvOpIEqual, b, zero);
+  *minus = sg_compare(g, e, SpvOpIEqual, b, all);
   b = sg_select(g, type, nothing, one, b);
   return sg_select(g, type, *minus, one, b);
 }
@@ -69,23 +73,23 @@ static spv_id safe_divisor(sg *g, sn_elem e, spv_id b, spv_id *minus) {
 static spv_id floor_divide(sg *g, sn_elem e, spv_id a, spv_id b) {
   spv_id type = sg_type(g, e), minus, zero = int_constant(g, e, 0), one = int_constant(g, e, 1);
   spv_id d = safe_divisor(g, e, b, &minus);
-  spv_id q = spv_op2(g->s, SpvOpSDiv, type, a, d);
-  spv_id back = spv_op2(g->s, SpvOpIMul, type, q, d);
-  spv_id rest = spv_op2(g->s, SpvOpISub, type, a, back);
-  spv_id left = sg_test(g, SpvOpINotEqual, rest, zero);
-  spv_id signs = spv_op2(g->s, SpvOpBitwiseXor, type, rest, d);
-  spv_id differ = sg_test(g, SpvOpSLessThan, signs, zero);
+  spv_id q = int_op(g, e, SpvOpSDiv, a, d);
+  spv_id back = int_op(g, e, SpvOpIMul, q, d);
+  spv_id rest = int_op(g, e, SpvOpISub, a, back);
+  spv_id left = sg_compare(g, e, SpvOpINotEqual, rest, zero);
+  spv_id signs = int_op(g, e, SpvOpBitwiseXor, rest, d);
+  spv_id differ = sg_compare(g, e, SpvOpSLessThan, signs, zero);
   spv_id less = sg_both(g, left, differ);
-  spv_id lower = spv_op2(g->s, SpvOpISub, type, q, one);
+  spv_id lower = int_op(g, e, SpvOpISub, q, one);
   q = sg_select(g, type, less, lower, q);
-  spv_id negated = spv_op1(g->s, SpvOpSNegate, type, a);
+  spv_id negated = int_op(g, e, SpvOpISub, zero, a);
   return sg_select(g, type, minus, negated, q);
 }
 
 static spv_id modulo(sg *g, sn_elem e, spv_id a, spv_id b) {
-  spv_id type = sg_type(g, e), q = floor_divide(g, e, a, b);
-  spv_id back = spv_op2(g->s, SpvOpIMul, type, q, b);
-  return spv_op2(g->s, SpvOpISub, type, a, back);
+  spv_id q = floor_divide(g, e, a, b);
+  spv_id back = int_op(g, e, SpvOpIMul, q, b);
+  return int_op(g, e, SpvOpISub, a, back);
 }
 
 static spv_id multiply_high(sg *g, spv_id a, spv_id b) {
@@ -96,32 +100,31 @@ static spv_id multiply_high(sg *g, spv_id a, spv_id b) {
 }
 
 static spv_id shifted(sg *g, spv_opcode op, sn_elem e, spv_id a, spv_id count) {
-  spv_id type = sg_type(g, e), mask = int_constant(g, e, sg_is_wide(e) ? 63 : 31);
-  count = spv_op2(g->s, SpvOpBitwiseAnd, type, count, mask);
-  return spv_op2(g->s, op, type, a, count);
+  spv_id mask = int_constant(g, e, sg_is_wide(e) ? 63 : 31);
+  count = int_op(g, e, SpvOpBitwiseAnd, count, mask);
+  return int_op(g, e, op, a, count);
 }
 
 static spv_id int_binary(sg *g, sn_kop op, sn_elem e, spv_id a, spv_id b) { /* table */
-  spv_id type = sg_type(g, e);
   switch (op) {
-    case SN_K_ADD: return spv_op2(g->s, SpvOpIAdd, type, a, b);
-    case SN_K_SUB: return spv_op2(g->s, SpvOpISub, type, a, b);
-    case SN_K_MUL: return spv_op2(g->s, SpvOpIMul, type, a, b);
+    case SN_K_ADD: return int_op(g, e, SpvOpIAdd, a, b);
+    case SN_K_SUB: return int_op(g, e, SpvOpISub, a, b);
+    case SN_K_MUL: return int_op(g, e, SpvOpIMul, a, b);
     case SN_K_DIV: return floor_divide(g, e, a, b);
     case SN_K_MOD: return modulo(g, e, a, b);
-    case SN_K_MIN: return int_pick(g, SpvOpSLessThan, type, a, b);
-    case SN_K_MAX: return int_pick(g, SpvOpSGreaterThan, type, a, b);
-    case SN_K_AND: return spv_op2(g->s, SpvOpBitwiseAnd, type, a, b);
-    case SN_K_OR: return spv_op2(g->s, SpvOpBitwiseOr, type, a, b);
-    case SN_K_XOR: return spv_op2(g->s, SpvOpBitwiseXor, type, a, b);
+    case SN_K_MIN: return int_pick(g, SpvOpSLessThan, e, a, b);
+    case SN_K_MAX: return int_pick(g, SpvOpSGreaterThan, e, a, b);
+    case SN_K_AND: return int_op(g, e, SpvOpBitwiseAnd, a, b);
+    case SN_K_OR: return int_op(g, e, SpvOpBitwiseOr, a, b);
+    case SN_K_XOR: return int_op(g, e, SpvOpBitwiseXor, a, b);
     case SN_K_SHL: return shifted(g, SpvOpShiftLeftLogical, e, a, b);
     case SN_K_SHR: return shifted(g, SpvOpShiftRightLogical, e, a, b);
     case SN_K_SAR: return shifted(g, SpvOpShiftRightArithmetic, e, a, b);
     case SN_K_MULHI: return multiply_high(g, a, b);
-    case SN_K_LT: return sg_test(g, SpvOpSLessThan, a, b);
-    case SN_K_LE: return sg_test(g, SpvOpSLessThanEqual, a, b);
-    case SN_K_EQ: return sg_test(g, SpvOpIEqual, a, b);
-    default: return sg_test(g, SpvOpINotEqual, a, b);
+    case SN_K_LT: return sg_compare(g, e, SpvOpSLessThan, a, b);
+    case SN_K_LE: return sg_compare(g, e, SpvOpSLessThanEqual, a, b);
+    case SN_K_EQ: return sg_compare(g, e, SpvOpIEqual, a, b);
+    default: return sg_compare(g, e, SpvOpINotEqual, a, b);
   }
 }
 
@@ -140,10 +143,9 @@ spv_id sg_binary(sg *g, sn_kop op, sn_elem e, spv_id a, spv_id b) {
 static spv_id int_unary(sg *g, sn_kop op, sn_elem e, spv_id a) {
   spv_id type = sg_type(g, e);
   if (op == SN_K_NOT) return spv_op1(g->s, SpvOpLogicalNot, type, a);
-  spv_id negated = spv_op1(g->s, SpvOpSNegate, type, a);
+  spv_id zero = int_constant(g, e, 0), negated = int_op(g, e, SpvOpISub, zero, a);
   if (op == SN_K_NEG) return negated;
-  spv_id zero = int_constant(g, e, 0);
-  spv_id below = sg_test(g, SpvOpSLessThan, a, zero);
+  spv_id below = sg_compare(g, e, SpvOpSLessThan, a, zero);
   return sg_select(g, type, below, negated, a);
 }
 

@@ -28,8 +28,8 @@ static double neutral_of(sn_kop op, sn_elem e) {
 static item greater(const reduction *r, item a, item b) {
   sg *g = r->g;
   bool real = sn_elem_is_float(r->elem);
-  spv_id more = sg_test(g, real ? SpvOpFOrdGreaterThan : SpvOpSGreaterThan, b.value, a.value);
-  spv_id same = sg_test(g, real ? SpvOpFOrdEqual : SpvOpIEqual, b.value, a.value);
+  spv_id more = sg_compare(g, r->elem, real ? SpvOpFOrdGreaterThan : SpvOpSGreaterThan, b.value, a.value);
+  spv_id same = sg_compare(g, r->elem, real ? SpvOpFOrdEqual : SpvOpIEqual, b.value, a.value);
   spv_id earlier = sg_test(g, SpvOpULessThan, b.column, a.column);
   same = sg_both(g, same, earlier);
   spv_id second = sg_test(g, SpvOpLogicalOr, more, same);
@@ -82,15 +82,15 @@ static uint32_t log2_of(uint32_t x) { return (uint32_t)__builtin_ctz(x); }
 static spv_id from_lane(sg *g, spv_id type, spv_id x, uint32_t bit);
 
 /* Of 64 bits: devices need not shuffle them, so it is two words. */
-static spv_id wide_from_lane(sg *g, spv_id type, spv_id x, uint32_t bit) {
+static spv_id wide_from_lane(sg *g, sn_elem e, spv_id x, uint32_t bit) {
   spv_id word = spv_uint(g->s, 32), pair = spv_vector(g->s, word, 2), half[2];
-  x = sg_bits(g, pair, x);
+  x = sg_words(g, e, x);
   for (uint32_t i = 0; i < 2; i++) {
     half[i] = spv_op2(g->s, SpvOpCompositeExtract, word, x, i);
     half[i] = from_lane(g, word, half[i], bit);
   }
   x = spv_op2(g->s, SpvOpCompositeConstruct, pair, half[0], half[1]);
-  return sg_bits(g, type, x);
+  return sg_of_words(g, e, x);
 }
 
 static spv_id from_lane(sg *g, spv_id type, spv_id x, uint32_t bit) {
@@ -101,7 +101,7 @@ static spv_id from_lane(sg *g, spv_id type, spv_id x, uint32_t bit) {
 static item across_lanes(const reduction *r, item x, uint32_t bit) {
   sg *g = r->g;
   item y = {0};
-  y.value = sg_is_wide(r->elem) ? wide_from_lane(g, r->type, x.value, bit) : from_lane(g, r->type, x.value, bit);
+  y.value = sg_is_wide(r->elem) ? wide_from_lane(g, r->elem, x.value, bit) : from_lane(g, r->type, x.value, bit);
   if (r->pairs) y.column = from_lane(g, spv_uint(g->s, 32), x.column, bit);
   return combine(r, x, y);
 }

@@ -94,15 +94,13 @@ static inline uint32_t sg_count(sg_tile t) { return t.r.per * t.c.per; }
 
 /* ---- emission: one instruction each; constants are made first ---------------------------------------------------- */
 
-spv_id sg_type(sg *g, sn_elem e); /* of an element in a register: f64 f32 u64 u32 bool */
+spv_id sg_type(sg *g, sn_elem e); /* of an element in a register: f64 f32 u32 bool, i64: sg_long_type */
 bool sg_is_wide(sn_elem e);       /* 64 bits in a register? */
 spv_id sg_const(sg *g, sn_elem e, double value);
 spv_id sg_int(sg *g, spv_opcode op, spv_id a, spv_id b); /* u32 */
 spv_id sg_intc(sg *g, spv_opcode op, spv_id a, uint32_t c);
-spv_id sg_long(sg *g, spv_opcode op, spv_id a, spv_id b); /* u64 */
-spv_id sg_longc(sg *g, spv_opcode op, spv_id a, int64_t c);
-spv_id sg_extend(sg *g, spv_id a);                        /* u32 -> u64 with its sign */
-spv_id sg_test(sg *g, spv_opcode op, spv_id a, spv_id b); /* -> bool */
+spv_id sg_test(sg *g, spv_opcode op, spv_id a, spv_id b);               /* -> bool */
+spv_id sg_compare(sg *g, sn_elem e, spv_opcode op, spv_id a, spv_id b); /* numbers in registers -> bool */
 spv_id sg_testc(sg *g, spv_opcode op, spv_id a, uint32_t c);
 spv_id sg_both(sg *g, spv_id a, spv_id b); /* and of conditions; 0: always true */
 spv_id sg_select(sg *g, spv_id type, spv_id condition, spv_id a, spv_id b);
@@ -110,6 +108,25 @@ spv_id sg_bits(sg *g, spv_id type, spv_id a);                           /* bitca
 spv_id sg_float(sg *g, spv_opcode op, spv_id type, spv_id a, spv_id b); /* never contracted */
 spv_id sg_add(sg *g, spv_id a, uint32_t c);                             /* u32; a itself for 0 */
 spv_id sg_mul(sg *g, spv_id a, uint32_t c); /* u32; shifts and nothing where that is enough */
+
+/* ---- wide.c: integers of 64 bits, on devices without them as pairs of words -------------------------------------- */
+
+spv_id sg_long_type(sg *g);
+spv_id sg_longk(sg *g, int64_t c); /* a constant */
+spv_id sg_long(sg *g, spv_opcode op, spv_id a, spv_id b);
+spv_id sg_longc(sg *g, spv_opcode op, spv_id a, int64_t c);
+spv_id sg_long_divide(sg *g, spv_opcode op, spv_id a, spv_id b, bool small); /* small: both are below 2^32 */
+spv_id sg_long_test(sg *g, spv_opcode op, spv_id a, spv_id b);               /* -> bool */
+spv_id sg_extend(sg *g, spv_id x);                                           /* u32 with its sign */
+spv_id sg_long_of(sg *g, spv_id x);                                          /* u32 without */
+spv_id sg_low(sg *g, spv_id x);                                              /* -> u32 */
+spv_id sg_words(sg *g, sn_elem e, spv_id x);                                 /* element of 64 bits -> its two words */
+spv_id sg_of_words(sg *g, sn_elem e, spv_id words);
+spv_id sg_float_of_long(sg *g, sn_elem to, spv_id x);
+spv_id sg_long_of_float(sg *g, sn_elem from, spv_id x); /* towards zero; needs: it fits */
+/* spv_loop_body and spv_loop_end of such a counter */
+void sg_long_loop_body(sg *g, spv_loop *l, spv_id limit, spv_id step);
+void sg_long_loop_end(sg *g, spv_loop *l);
 
 /* ---- layout.c ---------------------------------------------------------------------------------------------------- */
 
@@ -142,7 +159,7 @@ sg_tile sg_unstage(sg *g, sn_elem e, int r, int c, int slot, uint32_t pitch, boo
 
 /* ---- index.c ----------------------------------------------------------------------------------------------------- */
 
-spv_id sg_index(sg *g, sn_kv v);   /* u64 */
+spv_id sg_index(sg *g, sn_kv v);   /* 64 bits */
 spv_id sg_index32(sg *g, sn_kv v); /* its low bits */
 void sg_index_forget(sg *g, int mark);
 
@@ -152,8 +169,8 @@ typedef struct sg_window {
   sn_elem elem;
   int slot;      /* of a local or ordered buffer; -1: an address alone */
   bool local;    /* elements of the slot */
-  spv_id base;   /* u64 address of element (0, 0), local: u32 element */
-  spv_id rs, cs; /* element strides, u32 or u64 (wide); cs 0: 1 */
+  spv_id base;   /* 64-bit address of element (0, 0), local: u32 element */
+  spv_id rs, cs; /* element strides, u32 or of 64 bits (wide); cs 0: 1 */
   bool wide;
   spv_id rows, cols; /* u32 limits; 0: none */
   bool raw;          /* elements are patterns, as they are stored */

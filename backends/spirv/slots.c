@@ -156,7 +156,7 @@ static spv_id wide_load(sg *g, const sg_slot *s, sn_elem e, spv_id element) {
   spv_id word = spv_uint(g->s, 32);
   spv_id pair = spv_vector(g->s, word, 2);
   spv_id both = spv_op2(g->s, SpvOpCompositeConstruct, pair, low, high);
-  return sg_bits(g, sg_type(g, e), both);
+  return sg_of_words(g, e, both);
 }
 
 spv_id sg_slot_narrow(sg *g, int slot, spv_id element) {
@@ -192,10 +192,8 @@ spv_id sg_slot_load(sg *g, int slot, sn_elem e, spv_id element) {
   return type == spv_uint(g->s, 32) ? x : sg_bits(g, type, x);
 }
 
-static void wide_store(sg *g, const sg_slot *s, spv_id element, spv_id value) {
-  spv_id word = spv_uint(g->s, 32);
-  spv_id pair = spv_vector(g->s, word, 2);
-  spv_id both = sg_bits(g, pair, value);
+static void wide_store(sg *g, const sg_slot *s, sn_elem e, spv_id element, spv_id value) {
+  spv_id word = spv_uint(g->s, 32), both = sg_words(g, e, value);
   spv_id at = sg_mul(g, element, 2);
   for (uint32_t i = 0; i < 2; i++) {
     spv_id half = spv_op2(g->s, SpvOpCompositeExtract, word, both, i);
@@ -212,7 +210,7 @@ void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value) {
   }
   spv_id word = spv_uint(g->s, 32);
   if (sg_is_wide(e)) {
-    wide_store(g, s, element, value);
+    wide_store(g, s, e, element, value);
     return;
   }
   if (e == SN_ELEM_BOOL) {

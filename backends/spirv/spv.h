@@ -124,9 +124,12 @@ typedef struct spv_carry {
 } spv_carry;
 spv_carry spv_loop_carry(spv *s, const spv_loop *l, spv_id type, spv_id initial);
 void spv_loop_body(spv *s, spv_loop *l, spv_id limit, spv_id step);
+/* The same of a counter of any type: whether it goes on, and at the end what the counter is next. */
+void spv_loop_body_if(spv *s, spv_loop *l, spv_id goes_on);
 void spv_loop_next(spv *s, spv_loop *l);                   /* after the body: opens the continue block */
 void spv_loop_yield(spv *s, spv_carry carry, spv_id next); /* between next and end */
 void spv_loop_end(spv *s, spv_loop *l);
+void spv_loop_end_with(spv *s, spv_loop *l, spv_id next);
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 

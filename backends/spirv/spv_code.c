@@ -172,6 +172,10 @@ void spv_loop_body(spv *s, spv_loop *l, spv_id limit, spv_id step) {
   l->step = step;
   spv_id truth = spv_bool(s);
   spv_id goes_on = spv_op2(s, SpvOpSLessThan, truth, l->counter, limit);
+  spv_loop_body_if(s, l, goes_on);
+}
+
+void spv_loop_body_if(spv *s, spv_loop *l, spv_id goes_on) {
   const uint32_t operands[] = {l->merge, l->next, SpvLoopControlDontUnrollMask};
   spv_do(s, SpvOpLoopMerge, 3, operands);
   spv_branch_if(s, goes_on, l->body, l->merge);
@@ -188,8 +192,12 @@ void spv_loop_yield(spv *s, spv_carry carry, spv_id next) {
 }
 
 void spv_loop_end(spv *s, spv_loop *l) {
-  spv_id counter = spv_op2(s, SpvOpIAdd, l->type, l->counter, l->step);
-  if (!s->too_long) s->section[SPV_CODE].at[l->patch] = counter;
+  spv_id next = spv_op2(s, SpvOpIAdd, l->type, l->counter, l->step);
+  spv_loop_end_with(s, l, next);
+}
+
+void spv_loop_end_with(spv *s, spv_loop *l, spv_id next) {
+  if (!s->too_long) s->section[SPV_CODE].at[l->patch] = next;
   spv_branch(s, l->head);
   spv_label(s, l->merge);
 }

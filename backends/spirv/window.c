@@ -30,13 +30,12 @@ static spv_id limit(sg *g, sn_kv v, int extent) {
   int64_t c;
   if (!v) return 0;
   if (sn_k_is_const(g->k, v, &c)) return c >= extent ? 0 : spv_u32(g->s, (uint32_t)(c < 0 ? 0 : c));
-  spv_id type = spv_uint(g->s, 64), word = spv_uint(g->s, 32);
-  spv_id n = sg_index(g, v), zero = spv_u64(g->s, 0), most = spv_u64(g->s, (uint64_t)extent);
-  spv_id negative = sg_test(g, SpvOpSLessThan, n, zero);
+  spv_id type = sg_long_type(g), n = sg_index(g, v), zero = sg_longk(g, 0), most = sg_longk(g, extent);
+  spv_id negative = sg_long_test(g, SpvOpSLessThan, n, zero);
   n = sg_select(g, type, negative, zero, n);
-  spv_id less = sg_test(g, SpvOpSLessThan, n, most);
+  spv_id less = sg_long_test(g, SpvOpSLessThan, n, most);
   n = sg_select(g, type, less, n, most);
-  return spv_op1(g->s, SpvOpUConvert, word, n);
+  return sg_low(g, n);
 }
 
 /* Is there a valid element? 0: surely */
@@ -47,10 +46,10 @@ static spv_id is_any(sg *g, const sg_window *w) {
 }
 
 static void global_base(sg *g, const sn_kins *x, sg_window *w) {
-  spv_id type = spv_uint(g->s, 64);
+  spv_id type = sg_long_type(g);
   spv_id off = sg_index(g, x->a[1]);
   off = sg_longc(g, SpvOpIMul, off, (int64_t)sn_elem_bytes(w->elem));
-  spv_id any = is_any(g, w), zero = spv_u64(g->s, 0);
+  spv_id any = is_any(g, w), zero = sg_longk(g, 0);
   if (any) off = sg_select(g, type, any, off, zero);
   spv_id buffer = sg_index(g, x->a[0]);
   w->base = sg_long(g, SpvOpIAdd, buffer, off);
@@ -90,41 +89,45 @@ sg_window sg_window_of(sg *g, const sn_kins *x, sn_ktype shape) {
 
 /* ---- elements ---------------------------------------------------------------------------------------------------- */
 
+/* An operation on numbers of the window's index type. */
+static spv_id position(sg *g, const sg_window *w, spv_opcode op, spv_id a, spv_id b) {
+  return w->wide ? sg_long(g, op, a, b) : sg_int(g, op, a, b);
+}
+
 /* Offset of element (r, c) in elements, of the window's index type. */
 static spv_id offset(sg *g, const sg_window *w, spv_id r, spv_id c) {
-  spv_id type = spv_uint(g->s, w->wide ? 64 : 32);
-  if (w->wide) {
-    r = spv_op1(g->s, SpvOpUConvert, type, r);
-    c = spv_op1(g->s, SpvOpUConvert, type, c);
-  }
-  r = spv_op2(g->s, SpvOpIMul, type, r, w->rs);
-  if (w->cs) c = spv_op2(g->s, SpvOpIMul, type, c, w->cs);
-  return spv_op2(g->s, SpvOpIAdd, type, r, c);
+  if (w->wide) r = sg_long_of(g, r), c = sg_long_of(g, c);
+  r = position(g, w, SpvOpIMul, r, w->rs);
+  if (w->cs) c = position(g, w, SpvOpIMul, c, w->cs);
+  return position(g, w, SpvOpIAdd, r, c);
 }
 
 /* The offset, or 0 where the element is not valid. */
 static spv_id guarded(sg *g, const sg_window *w, spv_id at, spv_id ok) {
   if (!ok) return at;
-  spv_id zero = w->wide ? spv_u64(g->s, 0) : spv_u32(g->s, 0);
-  return sg_select(g, spv_uint(g->s, w->wide ? 64 : 32), ok, at, zero);
+  spv_id zero = w->wide ? sg_longk(g, 0) : spv_u32(g->s, 0);
+  return sg_select(g, w->wide ? sg_long_type(g) : spv_uint(g->s, 32), ok, at, zero);
 }
 
 static uint32_t bytes_of(const sg_window *w) { return (uint32_t)sn_elem_bytes(w->elem); }
 
-/* Can single elements of 1 or 2 bytes be reached? */
+/* Can single elements of 1 or 2 bytes be reached? Where addresses are pairs of words, they cannot: a pair becomes a
+ * pointer by OpBitcast, which validators do not let give one to a type that is for memory only. */
 static bool reaches(sg *g, uint32_t bytes) {
-  return bytes >= 4 || (bytes == 2 ? g->t->gpu.storage16 : g->t->gpu.storage8);
+  if (bytes >= 4) return true;
+  return !g->t->gpu.no_int64 && (bytes == 2 ? g->t->gpu.storage16 : g->t->gpu.storage8);
 }
 
 /* The integer type of an element in memory. */
 static spv_id memory_type(sg *g, uint32_t bytes) {
   if (bytes == 1) spv_capability(g->s, SpvCapabilityStorageBuffer8BitAccess);
   if (bytes == 2) spv_capability(g->s, SpvCapabilityStorageBuffer16BitAccess);
-  return bytes < 4 ? spv_uint_storage(g->s, (int)(8 * bytes)) : spv_uint(g->s, (int)(8 * bytes));
+  if (bytes == 8) return sg_long_type(g);
+  return bytes < 4 ? spv_uint_storage(g->s, (int)(8 * bytes)) : spv_uint(g->s, 32);
 }
 
 /* The integer type in which elements of memory are taken apart: narrow ones are widened first. */
-static spv_id word_type(sg *g, uint32_t bytes) { return spv_uint(g->s, bytes == 8 ? 64 : 32); }
+static spv_id word_type(sg *g, uint32_t bytes) { return bytes == 8 ? sg_long_type(g) : spv_uint(g->s, 32); }
 
 static spv_id vector_of(sg *g, spv_id type, uint32_t v) { return v == 1 ? type : spv_vector(g->s, type, v); }
 
@@ -137,21 +140,33 @@ static spv_id from_word(sg *g, const sg_window *w, spv_id x) {
 }
 
 static spv_id to_word(sg *g, sn_elem e, spv_id x) {
-  if (sg_is_wide(e)) return e == SN_ELEM_I64 ? x : sg_bits(g, spv_uint(g->s, 64), x);
+  if (sg_is_wide(e)) return e == SN_ELEM_I64 ? x : sg_bits(g, sg_long_type(g), x);
   return sg_narrow(g, e, x);
 }
 
 /* Offsets of elements -> of chunks of v. */
 static spv_id chunk_number(sg *g, const sg_window *w, spv_id at, uint32_t v) {
   if (v == 1) return at;
-  spv_id shift = w->wide ? spv_u64(g->s, v == 4 ? 2 : 1) : spv_u32(g->s, v == 4 ? 2 : 1);
-  return spv_op2(g->s, SpvOpShiftRightArithmetic, spv_uint(g->s, w->wide ? 64 : 32), at, shift);
+  spv_id shift = w->wide ? sg_longk(g, v == 4 ? 2 : 1) : spv_u32(g->s, v == 4 ? 2 : 1);
+  return position(g, w, SpvOpShiftRightArithmetic, at, shift);
 }
 
-/* A pointer to element `number`. What passes from hand to hand is coherent. */
-static spv_id element_at(sg *g, const sg_window *w, spv_id address, spv_id type, uint32_t stride, spv_id number) {
+/* A pointer to part `number` of what lies at an address. What passes from hand to hand is coherent. */
+static spv_id part_at(sg *g, const sg_window *w, spv_id address, spv_id type, uint32_t stride, spv_id number) {
   bool ordered = w->slot >= 0 && !w->local;
   return (ordered ? spv_at_coherent : spv_at)(g->s, address, type, stride, number);
+}
+
+/* A pointer to elements at, at+1, ... at+v-1 as one value. */
+static spv_id chunk_at(sg *g, const sg_window *w, spv_id type, uint32_t v, spv_id at) {
+  uint32_t bytes = bytes_of(w);
+  if (!w->wide || !g->t->gpu.no_int64) {
+    spv_id number = chunk_number(g, w, at, v);
+    return part_at(g, w, w->base, type, v * bytes, number);
+  }
+  spv_id far = sg_longc(g, SpvOpIMul, at, bytes), none = spv_u32(g->s, 0);
+  spv_id address = sg_long(g, SpvOpIAdd, w->base, far);
+  return part_at(g, w, address, type, v * bytes, none);
 }
 
 /* Elements narrower than what memory can be reached by: the word that holds the element, and where it begins. */
@@ -161,12 +176,12 @@ static spv_id word_around(sg *g, const sg_window *w, spv_id at, spv_id *shift) {
   spv_id far = w->wide ? at : sg_extend(g, at);
   spv_id address = sg_longc(g, SpvOpIMul, far, bytes);
   address = sg_long(g, SpvOpIAdd, w->base, address);
-  spv_id low = spv_op1(g->s, SpvOpUConvert, word, address);
+  spv_id low = sg_low(g, address);
   low = sg_intc(g, SpvOpBitwiseAnd, low, 3);
   *shift = sg_mul(g, low, 8);
   address = sg_longc(g, SpvOpBitwiseAnd, address, ~(int64_t)3);
   spv_id none = spv_u32(g->s, 0);
-  return element_at(g, w, address, word, 4, none);
+  return part_at(g, w, address, word, 4, none);
 }
 
 static spv_id load_narrow(sg *g, const sg_window *w, spv_id at) {
@@ -206,8 +221,7 @@ static void load_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id 
   }
   uint32_t bytes = bytes_of(w);
   spv_id memory = memory_type(g, bytes), word = word_type(g, bytes), type = vector_of(g, memory, v);
-  spv_id number = chunk_number(g, w, at, v);
-  spv_id p = element_at(g, w, w->base, type, v * bytes, number);
+  spv_id p = chunk_at(g, w, type, v, at);
   spv_id x = spv_load(g->s, type, p, v * bytes);
   if (bytes < 4) x = spv_op1(g->s, SpvOpUConvert, vector_of(g, word, v), x);
   for (uint32_t q = 0; q < v; q++) {
@@ -231,8 +245,7 @@ static void store_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, const 
   for (uint32_t q = 0; q < v; q++) part[q] = to_word(g, w->elem, value[q]);
   spv_id x = v == 1 ? part[0] : spv_op(g->s, SpvOpCompositeConstruct, vector_of(g, word, v), (int)v, part);
   if (bytes < 4) x = spv_op1(g->s, SpvOpUConvert, type, x);
-  spv_id number = chunk_number(g, w, at, v);
-  spv_id p = element_at(g, w, w->base, type, v * bytes, number);
+  spv_id p = chunk_at(g, w, type, v, at);
   spv_store(g->s, p, x, v * bytes);
 }
 

@@ -44,7 +44,7 @@ static sn_kcell cast(const sn_kenv *e, sn_elem from, sn_elem to, sn_kcell c) {
   bool from_float = sn_elem_is_float(from), to_float = sn_elem_is_float(to);
   if (from_float && !to_float) return (sn_kcell){.i = int_from_float(to, c.f)};
   if (!from_float && !to_float) return (sn_kcell){.i = wrap(to, c.i)};
-  double x = from_float ? c.f : (double)c.i;
+  double x = from_float ? c.f : to == SN_ELEM_F32 ? (double)(float)c.i : (double)c.i; /* rounded once */
   bool keep = from == SN_ELEM_F64 && to == SN_ELEM_F32 && !e->in->round;
   return (sn_kcell){.f = keep ? x : sn_elem_nearest(to, x)};
 }

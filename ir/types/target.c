@@ -81,14 +81,15 @@ sn_code sn_gpu_read(const char *text, sn_diags *diags, sn_gpu *out) {
     size_t n = strcspn(p, ",");
     bool known = number_word(p, n, "subgroup", &out->subgroup) || number_word(p, n, "shared", &out->shared_bytes) ||
                  number_word(p, n, "threads", &out->invocations) || flag_word(p, n, "f64", &out->float64) ||
-                 flag_word(p, n, "16", &out->storage16) || flag_word(p, n, "8", &out->storage8) ||
-                 flag_word(p, n, "nan", &out->keeps_nan) || flag_word(p, n, "nan64", &out->keeps_nan64) ||
-                 matrix_word(p, n, "f16", &out->f16) || matrix_word(p, n, "bf16", &out->bf16);
+                 flag_word(p, n, "no_int64", &out->no_int64) || flag_word(p, n, "16", &out->storage16) ||
+                 flag_word(p, n, "8", &out->storage8) || flag_word(p, n, "nan", &out->keeps_nan) ||
+                 flag_word(p, n, "nan64", &out->keeps_nan64) || matrix_word(p, n, "f16", &out->f16) ||
+                 matrix_word(p, n, "bf16", &out->bf16);
     if (!known) {
       sn_code code = sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown fact of a device: %.*s", (int)n, p);
-      sn_fail_expected(
-          diags,
-          "subgroup=N, shared=BYTES, threads=N, f64, 16, 8, nan, nan64, f16=MxNxK, bf16=MxNxK, separated by commas");
+      sn_fail_expected(diags,
+                       "subgroup=N, shared=BYTES, threads=N, no_int64, f64, 16, 8, nan, nan64, f16=MxNxK, bf16=MxNxK, "
+                       "separated by commas");
       return code;
     }
     p += n + (p[n] == ',');
@@ -99,9 +100,10 @@ sn_code sn_gpu_read(const char *text, sn_diags *diags, sn_gpu *out) {
 static void print_gpu(sn_target *t) {
   const sn_gpu *g = &t->gpu;
   size_t room = sizeof t->features, at;
-  at = (size_t)snprintf(t->features, room, "subgroup=%d,shared=%d,threads=%d%s%s%s%s%s", g->subgroup, g->shared_bytes,
-                        g->invocations, g->float64 ? ",f64" : "", g->storage16 ? ",16" : "", g->storage8 ? ",8" : "",
-                        g->keeps_nan ? ",nan" : "", g->keeps_nan64 ? ",nan64" : "");
+  at = (size_t)snprintf(t->features, room, "subgroup=%d,shared=%d,threads=%d%s%s%s%s%s%s", g->subgroup, g->shared_bytes,
+                        g->invocations, g->no_int64 ? ",no_int64" : "", g->float64 ? ",f64" : "",
+                        g->storage16 ? ",16" : "", g->storage8 ? ",8" : "", g->keeps_nan ? ",nan" : "",
+                        g->keeps_nan64 ? ",nan64" : "");
   if (g->f16.m) at += (size_t)snprintf(t->features + at, room - at, ",f16=%dx%dx%d", g->f16.m, g->f16.n, g->f16.k);
   if (g->bf16.m) snprintf(t->features + at, room - at, ",bf16=%dx%dx%d", g->bf16.m, g->bf16.n, g->bf16.k);
 }

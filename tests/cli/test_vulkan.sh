@@ -7,7 +7,7 @@ cd "$scratch" || exit 1
 gpt="$TREE/models/gpt.c --set layers=1 --set heads=2 --set width=16 --set context=16"
 
 bare="subgroup,storage16,storage8,shared=16384"
-for without in "" "$bare" "$bare,invocations=128,preserve32"; do
+for without in "" "$bare" "$bare,invocations=128,preserve32,int64" "int64"; do
   SN_VULKAN_WITHOUT=$without expect 0 "$SINTER" run --check $gpt --graph train --dim B=2 --dim T=13 --target vulkan
   prints "agrees with the interpreter"
 done

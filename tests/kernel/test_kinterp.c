@@ -200,6 +200,21 @@ static void integers_of_64_bits(void **state) {
   end(&w);
 }
 
+/* The first number lies beyond the middle between two of f32 by less than f64 can tell. */
+static void integers_become_floats_in_one_rounding(void **state) {
+  (void)state;
+  world w = load(
+      "kernel k(x: in i64, y: out f32) grid(1) {\n  %1 = load x[0 : 0, 1] : i64[1,3]\n  %2 = cast %1 : f32[1,3]\n"
+      "  store y[0 : 0, 1], %2\n}\n");
+  int64_t x[3] = {(INT64_C(1) << 53) + (1 << 29) + 1, (INT64_C(1) << 53) + (1 << 29), 16777217};
+  float y[3];
+  run(&w, (sn_karg[]){{x}, {y}}, (int64_t[]){3, 3});
+  assert_float_equal(y[0], 0x1p53F + 0x1p30F, 0);
+  assert_float_equal(y[1], 0x1p53F, 0);
+  assert_float_equal(y[2], 16777216, 0);
+  end(&w);
+}
+
 static void rounding_is_optional(void **state) {
   (void)state;
   world w = load(
@@ -281,10 +296,15 @@ static void sizes_and_overlap_are_checked(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(product_of_blocks),        cmocka_unit_test(integer_and_bit_operations),
-      cmocka_unit_test(casts_and_narrow_buffers), cmocka_unit_test(integers_of_64_bits),
-      cmocka_unit_test(rounding_is_optional),     cmocka_unit_test(carries_are_exchanged_at_once),
-      cmocka_unit_test(mistakes_are_found),       cmocka_unit_test(sizes_and_overlap_are_checked),
+      cmocka_unit_test(product_of_blocks),
+      cmocka_unit_test(integer_and_bit_operations),
+      cmocka_unit_test(casts_and_narrow_buffers),
+      cmocka_unit_test(integers_of_64_bits),
+      cmocka_unit_test(integers_become_floats_in_one_rounding),
+      cmocka_unit_test(rounding_is_optional),
+      cmocka_unit_test(carries_are_exchanged_at_once),
+      cmocka_unit_test(mistakes_are_found),
+      cmocka_unit_test(sizes_and_overlap_are_checked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

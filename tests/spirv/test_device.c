@@ -88,6 +88,91 @@ static const program programs[] = {
      "  store y[g0*8 : 1, 1], %2\n"
      "}\n",
      {1024, 16}},
+    {"kernel long_numbers(x: in i64, y: in i64, z: out i64) grid(2) {\n"
+     "  %1 = load x[g0*256 : 64, 1] : i64[4,64]\n"
+     "  %2 = load y[g0*256 : 64, 1] : i64[4,64]\n"
+     "  %3 = add %1, %2 : i64[4,64]\n"
+     "  %4 = mul %3, %1 : i64[4,64]\n"
+     "  %5 = sub %4, %2 : i64[4,64]\n"
+     "  %61 = and %1, 63 : i64[4,64]\n"
+     "  %62 = and %2, 63 : i64[4,64]\n"
+     "  %6 = shl %5, %61 : i64[4,64]\n"
+     "  %7 = shr %4, %62 : i64[4,64]\n"
+     "  %8 = sar %4, %61 : i64[4,64]\n"
+     "  %9 = xor %6, %7 : i64[4,64]\n"
+     "  %10 = and %9, %8 : i64[4,64]\n"
+     "  %11 = or %10, %3 : i64[4,64]\n"
+     "  %12 = min %11, %4 : i64[4,64]\n"
+     "  %13 = max %12, %5 : i64[4,64]\n"
+     "  %14 = abs %13 : i64[4,64]\n"
+     "  %15 = neg %14 : i64[4,64]\n"
+     "  %16 = lt %15, %9 : bool[4,64]\n"
+     "  %17 = le %9, %8 : bool[4,64]\n"
+     "  %18 = eq %7, %8 : bool[4,64]\n"
+     "  %19 = ne %7, %6 : bool[4,64]\n"
+     "  %20 = select %16, %15, %7 : i64[4,64]\n"
+     "  %21 = select %17, %20, %8 : i64[4,64]\n"
+     "  %22 = select %18, %1, %21 : i64[4,64]\n"
+     "  %23 = select %19, %22, %2 : i64[4,64]\n"
+     "  store z[g0*256 : 64, 1], %23\n"
+     "}\n",
+     {512, 512, 512}},
+    {"kernel long_quotients(x: in i64, y: in i64, z: out i64, u: out i64) grid(2) {\n"
+     "  %1 = load x[g0*64 : 64, 1] : i64[1,64]\n"
+     "  %2 = load y[g0*64 : 64, 1] : i64[1,64]\n"
+     "  %31 = and %1, 63 : i64[1,64]\n"
+     "  %3 = sar %2, %31 : i64[1,64]\n"
+     "  %4 = eq %3, 0 : bool[1,64]\n"
+     "  %5 = select %4, 7, %3 : i64[1,64]\n"
+     "  %6 = div %1, %5 : i64[1,64]\n"
+     "  %7 = mod %1, %5 : i64[1,64]\n"
+     "  store z[g0*64 : 64, 1], %6\n"
+     "  store u[g0*64 : 64, 1], %7\n"
+     "}\n",
+     {128, 128, 128, 128}},
+    {"kernel long_casts(x: in i64, n: in i64, f: out f32, z: out i64, w: out i32, b: out i8) grid(2) {\n"
+     "  %1 = load x[g0*256 : 64, 1] : i64[4,64]\n"
+     "  %2 = load n[g0*256 : 64, 1] : i64[4,64]\n"
+     "  %31 = and %2, 63 : i64[4,64]\n"
+     "  %3 = sar %1, %31 : i64[4,64]\n"
+     "  %4 = cast %3 : f32[4,64]\n"
+     "  %5 = cast %4 : i64[4,64]\n"
+     "  %6 = cast %3 : i32[4,64]\n"
+     "  %7 = cast %6 : i64[4,64]\n"
+     "  %8 = sub %5, %7 : i64[4,64]\n"
+     "  %9 = cast %3 : i8[4,64]\n"
+     "  store f[g0*256 : 64, 1], %4\n"
+     "  store z[g0*256 : 64, 1], %8\n"
+     "  store w[g0*256 : 64, 1], %6\n"
+     "  store b[g0*256 : 64, 1], %9\n"
+     "}\n",
+     {512, 512, 512, 512, 512, 512}},
+    /* numbers in the middle between two of f32, and next to it */
+    {"kernel long_ties(x: in i64, y: in i64, f: out f32) grid(1) {\n"
+     "  %1 = load x[0 : 64, 1] : i64[8,64]\n"
+     "  %2 = load y[0 : 64, 1] : i64[8,64]\n"
+     "  %3 = and %1, 16777215 : i64[8,64]\n"
+     "  %4 = or %3, 8388608 : i64[8,64]\n"
+     "  %5 = add %4, %4 : i64[8,64]\n"
+     "  %6 = or %5, 1 : i64[8,64]\n"
+     "  %7 = and %2, 31 : i64[8,64]\n"
+     "  %8 = shl %6, %7 : i64[8,64]\n"
+     "  %9 = sar %2, 62 : i64[8,64]\n"
+     "  %10 = add %8, %9 : i64[8,64]\n"
+     "  %11 = mul %10, %9 : i64[8,64]\n"
+     "  %12 = cast %11 : f32[8,64]\n"
+     "  store f[0 : 64, 1], %12\n"
+     "}\n",
+     {512, 512, 512}},
+    {"kernel places(x: in i32, y: in i32, z: out i32, n: size 1..9000000000, m: size 1..8) grid(n, m, 3) {\n"
+     "  %1 = load y[imin(g2, n*5000000000) : 4, 1] : i32[4,4]\n"
+     "  %2 = and %1, 63 : i32[4,4]\n"
+     "  %3 = gather x[(n*5000000000 + g1) / 5000000000 : m*4, 0] by %2 rows<64 cols<4 pad 0 : i32[4,4]\n"
+     "  %4 = load x[imax(g1 - n*5000000000, ilt(g1, n)) : n*5000000000 % 5000000001, 1] rows<1 cols<n : i32[4,4]\n"
+     "  %5 = add %3, %4 : i32[4,4]\n"
+     "  store z[((g0*m + g1)*3 + g2 + n*5000000000) % 5000000000 * 16 : 4, 1], %5\n"
+     "}\n",
+     {2100, 64, 480, 2, 5}},
     {"kernel branches(x: in i32, y: out i32, n: size 1..8) grid(n) {\n"
      "  %1 = load x[g0*64 : 8, 1] : i32[8,8]\n"
      "  %2 = for i1 = 0 to g0 step 1 carry %3 = %1 {\n"
@@ -162,6 +247,16 @@ static void interpret(sn_arena *a, const sn_kernel *k, const sn_krandom_case *c,
   sn_diags_destroy(d);
 }
 
+/* Valid, and with no more than the device has. */
+static sn_code check_module(const sn_target *t, const sn_code_blob *b, sn_arena *a, sn_diags *d) {
+  const uint32_t *w = (const uint32_t *)(const void *)b->bytes;
+  size_t count = (size_t)b->byte_count / 4;
+  for (size_t i = 5; i < count; i += w[i] >> 16)
+    if (t->gpu.no_int64 && (w[i] & 0xffff) == SpvOpCapability && w[i + 1] == SpvCapabilityInt64)
+      return sn_fail(d, SN_ERR_FAIL, (sn_loc){0}, "the module has 64-bit integers");
+  return spv_verify(w, count, a, d);
+}
+
 static void check(const program *p, const sn_target *t) {
   sn_arena *a = sn_arena_create();
   sn_diags *d = sn_diags_create();
@@ -171,6 +266,7 @@ static void check(const program *p, const sn_target *t) {
   sn_code_blob blob;
   interpret(a, k, &c, want);
   sn_code code = sn_backend_spirv()->emit(t, k, a, d, &blob);
+  if (!code) code = check_module(t, &blob, a, d);
   if (!code) code = sn_conform_on_device(a, k, &blob, &c, got, d);
   if (code) fail_msg("kernel %s for %s: %s", k->name, t->features, sn_diags_print(d, a));
   for (int j = 0; j < k->param_count; j++) {
@@ -222,6 +318,15 @@ static void without_narrow_memory(void **state) {
   on(&gpu);
 }
 
+static void without_int64(void **state) {
+  (void)state;
+  sn_gpu gpu = device;
+  gpu.no_int64 = true;
+  on(&gpu);
+  gpu.subgroup = 0, gpu.shared_bytes = 64, gpu.storage8 = gpu.storage16 = false;
+  on(&gpu);
+}
+
 static void products_of(const char *e, sn_gpu_matrix m) {
   if (!m.m) skip();
   char text[2048];
@@ -252,7 +357,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(with_all_it_has),       cmocka_unit_test(without_subgroups),
       cmocka_unit_test(without_shared_memory), cmocka_unit_test(without_narrow_memory),
-      cmocka_unit_test(matrices_of_f16),       cmocka_unit_test(matrices_of_bf16),
+      cmocka_unit_test(without_int64),         cmocka_unit_test(matrices_of_f16),
+      cmocka_unit_test(matrices_of_bf16),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,9 @@
 enum { PROGRAMS = 40 };
 
 /* Without anything, as a small device has it, as a large one has it. */
-static const char *const tiers[] = {"shared=16384,threads=128", "shared=256,threads=256,f64,16",
+static const char *const tiers[] = {"shared=16384,threads=128",
+                                    "shared=256,threads=256,f64,16",
+                                    "subgroup=8,shared=32768,threads=1024,no_int64,f64,16,8,nan",
                                     "subgroup=8,shared=32768,threads=1024,f64,16,8,nan",
                                     "subgroup=32,shared=49152,threads=1024,f64,16,8,nan",
                                     "subgroup=16,shared=49152,threads=1024,f64,16,8,nan,nan64,f16=8x8x8,bf16=8x8x8"};
@@ -59,6 +61,14 @@ static int count(module m, uint32_t opcode) {
   return n;
 }
 
+/* Instructions `opcode` with the word `value` at place `at`. */
+static int count_with(module m, uint32_t opcode, int at, uint32_t value) {
+  int n = 0;
+  for (size_t i = 5; i < m.count; i += m.words[i] >> 16)
+    n += (m.words[i] & 0xffff) == opcode && (uint32_t)at < m.words[i] >> 16 && m.words[i + (size_t)at] == value;
+  return n;
+}
+
 static void programs_are_valid(void **state) {
   (void)state;
   int refused = 0, judged[SN_SPIRV_INVALID + 1] = {0};
@@ -76,6 +86,7 @@ static void programs_are_valid(void **state) {
         assert_int_equal(m.count, again.count);
         assert_memory_equal(m.words, again.words, m.count * 4);
         assert_string_equal(verdict(a, m), "");
+        assert_int_equal(count_with(m, SpvOpCapability, 1, SpvCapabilityInt64), !t.gpu.no_int64);
         bool matrices = strstr(tiers[i], "f16=") != NULL; /* older validators do not know them */
         const char *said;
         sn_spirv_judge judge = sn_spirv_validate(m.words, m.count, a, &said);
@@ -225,14 +236,6 @@ static void what_is_read_is_not_overwritten(void **state) {
   at = next_of(m, at, SpvOpControlBarrier, SpvOpStore);
   assert_int_equal(m.words[at] & 0xffff, SpvOpControlBarrier);
   sn_arena_destroy(a);
-}
-
-/* Instructions `opcode` with the word `value` at place `at`. */
-static int count_with(module m, uint32_t opcode, int at, uint32_t value) {
-  int n = 0;
-  for (size_t i = 5; i < m.count; i += m.words[i] >> 16)
-    n += (m.words[i] & 0xffff) == opcode && (uint32_t)at < m.words[i] >> 16 && m.words[i + (size_t)at] == value;
-  return n;
 }
 
 /* A kernel whose only store is in a loop: how it steps. */
