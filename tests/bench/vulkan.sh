@@ -16,13 +16,16 @@ usage: tests/bench/vulkan.sh BUILD-DIR [options]
   --prepare        make those graphs and stop
   --json FILE      write what was measured there
   --list           print the rows and stop
-variables: SN_VULKAN_DEVICE chooses the device, PYTHON a python3 with torch (products of the vendor's library)
+  --kernels        the kernels of each row
+
+variables: SN_VULKAN_DEVICE chooses the device, PYTHON a python3 with torch (products of the vendor's library; without,
+that of CUDA's compiler if it is there)
 TEXT
 }
 
 tree=$(cd "$(dirname "$0")/../.." && pwd)
 . "$tree/tests/bench/vulkan_graphs.sh"
-small=0 only=. without='^$' seconds=40 repeat="" graphs="" prepare=0 json="" list=0
+small=0 only=. without='^$' seconds=40 repeat="" graphs="" prepare=0 json="" list=0 kernels_too=0
 [ $# -gt 0 ] || { usage >&2; exit 2; }
 case $1 in --help | -h) usage; exit 0 ;; esac
 sinter=$(cd "$1" && pwd)/sinter
@@ -38,6 +41,7 @@ while [ $# -gt 0 ]; do
     --prepare) prepare=1 ;;
     --json) json=$2; shift ;;
     --list) list=1 ;;
+    --kernels) kernels_too=1 ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac
@@ -109,6 +113,26 @@ sorry() { # GROUP NAME: no figure, and why
 }
 failed=0
 
+# Time by kernel, slowest first, with what each one moves and computes.
+profile() {
+  awk '
+    function value(name,   s) {
+      s = $0
+      if (!sub(".*\"" name "\": ", "", s)) return ""
+      if (s ~ /^"/) { s = substr(s, 2); sub(/".*/, "", s) } else sub(/[,}].*/, "", s)
+      return s
+    }
+    /"step":/ {
+      n = value("name")
+      if (n == "") n = value("kind")
+      count[n]++; ms[n] += value("ms"); bytes[n] += value("bytes"); flops[n] += value("flops"); ops[n] = value("ops"); total += value("ms")
+    }
+    END { for (n in ms) if (ms[n] > 0) printf "%.6f\t%.1f%%\t%d\t%.4g\t%.4g\t%s\t%s\n", ms[n], 100 * ms[n] / total, count[n], bytes[n] / ms[n] / 1e6, flops[n] / ms[n] / 1e9, n, ops[n] }' "$work/out" |
+    sort -rn | head -n "${1:-14}" | awk -F '\t' '
+      BEGIN { printf "    %10s %6s %5s %9s %9s  %-30s %s\n", "ms", "of all", "times", "GB/s", "TFLOP/s", "kernel", "ops" }
+      { printf "    %10.4f %6s %5d %9s %9s  %-30.30s %.60s\n", $1, $2, $3, $4, $5, $6, $7 }'
+}
+
 # moves GROUP NAME BYTES AIM FILE [OPTIONS]: bandwidth
 moves() {
   local group=$1 name=$2 bytes=$3 aim=$4 file=$5 rate
@@ -118,6 +142,7 @@ moves() {
   measure "$file" "$@" || { sorry "$group" "$name"; return 0; }
   rate=$(calc "$bytes / ($ms * 1e6)")
   say "$group" "$name" "$ms" "$rate" GB/s "$(calc "$rate / $copy_rate")" "$aim"
+  [ $kernels_too = 0 ] || profile 6
 }
 # computes GROUP NAME FLOPS AIM VENDOR-KEY FILE [OPTIONS]: TFLOP/s, as a share of the vendor's where it is known
 computes() {
@@ -130,6 +155,7 @@ computes() {
   [ -z "$key" ] || peer=$(awk -v k="$key" '$1 == k { print $2 }' "$work/vendor")
   [ -z "$peer" ] || aim="$aim; vendor $peer"
   say "$group" "$name" "$ms" "$rate" TFLOP/s "${peer:+$(calc "$rate / $peer")}" "$aim"
+  [ $kernels_too = 0 ] || profile 6
 }
 
 # ---- aims, for a data-centre GPU ------------------------------------------------------------------------------------
@@ -141,12 +167,19 @@ aim_host="aim 2 us"
 
 : >"$work/vendor"
 python=${PYTHON:-python3}
-vendor() { # shapes "key type m n k" on stdin -> $work/vendor: "key TFLOP/s"
-  if ! "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-    echo "vendor's library: no python3 with torch and CUDA here (PYTHON=... names one)"
+vendor() { # lines "key type m n k" -> $work/vendor: "key TFLOP/s"
+  local nvcc
+  cat >"$work/shapes"
+  nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
+  if "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+    set -- "$python" "$tree/tests/bench/matmul_torch.py"
+  elif [ -n "$nvcc" ] && "$nvcc" -O2 -o "$work/cublas" "$tree/tests/bench/matmul_cublas.c" -lcublas >"$work/err" 2>&1; then
+    set -- "$work/cublas"
+  else
+    printf '\nno library of the vendor to compare products with: neither a python3 with torch (PYTHON=... names one) nor nvcc\n'
     return 0
   fi
-  timeout $((2 * seconds)) "$python" "$tree/tests/bench/matmul_torch.py" >"$work/vendor" 2>"$work/err" || echo "vendor's library: $(tail -n 1 "$work/err")"
+  timeout $((2 * seconds)) "$@" <"$work/shapes" >"$work/vendor" 2>"$work/err" || printf '\n%s: %s\n' "$1" "$(tail -n 1 "$work/err")"
 }
 
 # ---- the table ------------------------------------------------------------------------------------------------------
@@ -258,25 +291,6 @@ fi
 
 # ---- GPT-2 ----------------------------------------------------------------------------------------------------------
 
-# Time by kernel, slowest first, with what each one moves and computes.
-profile() {
-  awk '
-    function value(name,   s) {
-      s = $0
-      if (!sub(".*\"" name "\": ", "", s)) return ""
-      if (s ~ /^"/) { s = substr(s, 2); sub(/".*/, "", s) } else sub(/[,}].*/, "", s)
-      return s
-    }
-    /"step":/ {
-      n = value("name")
-      if (n == "") n = value("kind")
-      count[n]++; ms[n] += value("ms"); bytes[n] += value("bytes"); flops[n] += value("flops"); ops[n] = value("ops"); total += value("ms")
-    }
-    END { for (n in ms) if (ms[n] > 0) printf "%.6f\t%.1f%%\t%d\t%.4g\t%.4g\t%s\t%s\n", ms[n], 100 * ms[n] / total, count[n], bytes[n] / ms[n] / 1e6, flops[n] / ms[n] / 1e9, n, ops[n] }' "$work/out" |
-    sort -rn | head -n "${1:-14}" | awk -F '\t' '
-      BEGIN { printf "    %10s %6s %5s %9s %9s  %-30s %s\n", "ms", "of all", "times", "GB/s", "TFLOP/s", "kernel", "ops" }
-      { printf "    %10.4f %6s %5d %9s %9s  %-30.30s %.60s\n", $1, $2, $3, $4, $5, $6, $7 }'
-}
 # whole GROUP NAME GRAPH TOKENS FLOPS BYTES OPTIONS...: tokens per second, and a profile
 whole() {
   local group=$1 name=$2 graph=$3 tokens=$4 flops=$5 bytes=$6
