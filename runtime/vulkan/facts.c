@@ -54,6 +54,18 @@ static void drop_subgroups(sn_vulkan_facts *f) {
   f->matrix_count = 0; /* they are a subgroup's */
 }
 
+/* Subgroups of at most n: smaller ones where they can be asked for, else none. */
+static void lower_subgroups(sn_vulkan_facts *f, int64_t n) {
+  int64_t most = f->size_control ? f->subgroup_max : f->subgroup;
+  while (most > n) most /= 2;
+  if (most < 1 || most < (f->size_control ? f->subgroup_min : f->subgroup)) {
+    drop_subgroups(f);
+    return;
+  }
+  if (f->subgroup_max > most) f->subgroup_max = most;
+  if (f->subgroup > most) f->subgroup = most;
+}
+
 static bool take_away(sn_vulkan_facts *f, const char *at, size_t bytes) {
   const char *equal = memchr(at, '=', bytes);
   size_t name_bytes = equal ? (size_t)(equal - at) : bytes;
@@ -64,7 +76,8 @@ static bool take_away(sn_vulkan_facts *f, const char *at, size_t bytes) {
   if (!w || w->number != (equal != NULL)) return false;
   if (!w->number) return *flag_of(f, w) = false, true;
   int64_t most = value_of(equal + 1, at + bytes), *now = number_of(f, w);
-  if (most < 0 || w->at == offsetof(sn_vulkan_facts, subgroup)) return false;
+  if (most < 0) return false;
+  if (w->at == offsetof(sn_vulkan_facts, subgroup)) return lower_subgroups(f, most), true;
   if (*now > most) *now = most;
   return true;
 }
@@ -74,7 +87,7 @@ static sn_code unknown_word(sn_diags *diags, const char *at, size_t bytes) {
   if (!diags) return SN_ERR_USAGE;
   sn_text t = sn_text_begin(diags->arena);
   sn_text_add(&t, "words of: subgroup, matrix, timestamps");
-  for (int i = 1; i < WORDS; i++) sn_text_add(&t, ", %s%s", words[i].name, words[i].number ? "=NUMBER" : "");
+  for (int i = 0; i < WORDS; i++) sn_text_add(&t, ", %s%s", words[i].name, words[i].number ? "=NUMBER" : "");
   sn_fail_expected(diags, "%s", t.at);
   return SN_ERR_USAGE;
 }

@@ -56,7 +56,8 @@ typedef struct sn_vulkan_facts {
 } sn_vulkan_facts;
 
 /* Takes away what the words of a list name: `subgroup`, `matrix` or the word of any fact, or lowers a number
- * (shared=16384).   errors: SN_ERR_USAGE an unknown word, naming it and those that are known */
+ * (shared=16384). subgroup=16: subgroups of 16 or fewer where the device lets kernels choose, else none.   errors:
+ * SN_ERR_USAGE an unknown word, naming it and those that are known */
 SN_MUST sn_code sn_vulkan_facts_without(sn_vulkan_facts *f, const char *list, sn_diags *diags);
 
 /* Does the device have what code asks for? `features`: words separated by blanks, `int64` or `shared=12288` or

@@ -27,6 +27,17 @@ sn_module *check_parse(sn_arena *arena, sn_diags *diags, const char *text) {
   return m;
 }
 
+bool check_has_vulkan(void) {
+  sn_diags *d = sn_diags_create();
+  sn_target t;
+  const sn_backend *b;
+  const sn_compile_opt o = {.target = "vulkan"};
+  bool there = sn_compile_target(&o, d, &t, &b) == SN_OK;
+  if (!there) printf("no Vulkan here: %s\n", sn_diags_print(d, d->arena));
+  sn_diags_destroy(d);
+  return there;
+}
+
 static void fill(void *data, sn_elem e, int64_t count, sn_rng *rng, const check_opt *o) {
   double scale = o->scale > 0 ? o->scale : 1;
   uint64_t limit = o->int_limit > 0 ? (uint64_t)o->int_limit : 2;

@@ -29,6 +29,9 @@ typedef struct check_result {
 /* Everything lives in `arena`; consumes the module. */
 SN_MUST sn_code check_graph(sn_module *m, const check_opt *opt, sn_arena *arena, sn_diags *diags, check_result *out);
 
+/* Is there a Vulkan device? Says why not. */
+bool check_has_vulkan(void);
+
 /* A module from text; fails the running cmocka test on errors. */
 sn_module *check_parse(sn_arena *arena, sn_diags *diags, const char *text);
 

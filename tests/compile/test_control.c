@@ -144,10 +144,13 @@ static uint64_t check_variant(const char *graph, const char *target, const char 
   return hash;
 }
 
+static bool vulkan; /* there is a device */
+
 /* Seeds draw the predicates and the numbers of rounds. */
 static void check(const char *graph) {
   for (int seed = 1; seed <= 6; seed++) {
     check_variant(graph, "template", seed % 2 ? "all" : "none", 1, seed);
+    if (vulkan) check_variant(graph, "vulkan", "all", 1, seed);
     if (!SN_HAVE_LLVM) continue;
     uint64_t two = check_variant(graph, "cpu", "all", 2, seed);
     if (seed > 1) continue;
@@ -167,5 +170,6 @@ int main(void) {
       cmocka_unit_test(test_branches), cmocka_unit_test(test_choices), cmocka_unit_test(test_rounds),
       cmocka_unit_test(test_numbers),  cmocka_unit_test(test_deep),
   };
+  vulkan = check_has_vulkan();
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -390,20 +390,9 @@ static void read_word(const char *word) {
   if (set_count < SETTINGS) set[set_count++] = word;
 }
 
-static bool device_there(void) {
-  sn_diags *d = sn_diags_create();
-  sn_target t;
-  const sn_backend *b;
-  const sn_compile_opt o = {.target = "vulkan"};
-  bool there = sn_compile_target(&o, d, &t, &b) == SN_OK;
-  if (!there) printf("skipped: %s\n", sn_diags_print(d, d->arena));
-  sn_diags_destroy(d);
-  return there;
-}
-
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(curves_agree), cmocka_unit_test(curves_of_a_student_agree),
                                      cmocka_unit_test(each_step_agrees)};
   for (int i = 1; i < argc; i++) read_word(argv[i]);
-  return device_there() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
+  return check_has_vulkan() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
 }

@@ -84,6 +84,17 @@ static void facts_are_taken_away(void **state) {
       {"matrix,shuffle", "shuffle", "shuffle"},
       {"shared=16384", "shared=16384", ""},
       {"shared=16384, int64", "shared=16385", "shared=16385"},
+      {"subgroup=32", "subgroup=32", ""},
+      {"subgroup=64", "subgroup=32", ""},
+      {"subgroup=16", "subgroup=16", ""},
+      {"subgroup=16", "subgroup=32", "subgroup=32"},
+      {"subgroup=31", "subgroup=16", ""},
+      {"subgroup=8", "subgroup=16", "subgroup=16"},
+      {"subgroup=8", "subgroup=8 shuffle", ""},
+      {"subgroup=4", "shuffle", "shuffle"},
+      {"subgroup=4", "matrix", "matrix"},
+      {"subgroup=0", "basic", "basic"},
+      {"size_control,subgroup=16", "shuffle", "shuffle"},
       {"shared=99999", "shared=49152", ""},
       {"shared=99999", "shared=99999", "shared=99999"},
   };
@@ -100,7 +111,7 @@ static void facts_are_taken_away(void **state) {
 static void unknown_words_are_mistakes(void **state) {
   (void)state;
   static const char *const rows[] = {"float17",   "shared",     "shared=x", "shared=-1",
-                                     "float16=1", "subgroup=8", "=",        "matrix=1"};
+                                     "float16=1", "subgroup=x", "=",        "matrix=1"};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     sn_vulkan_facts f = example();
     sn_diags *d = sn_diags_create();
