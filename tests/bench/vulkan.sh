@@ -73,7 +73,7 @@ fi
 # ---- one row --------------------------------------------------------------------------------------------------------
 
 # field NAME < JSON of sinter bench: its first number of that name
-field() { sed -n 's/.*"'"$1"'": \([0-9.e+-]*\).*/\1/p' | head -n 1; }
+field() { sed -n 's/.*"'"$1"'": \([0-9.e+-]*\).*/\1/p' | awk 'NR == 1'; }
 
 # measure FILE [OPTIONS of bench]: $work/out; sets ms, host_ms, caller_ms, kernels. Says why not in $why.
 measure() {
@@ -90,7 +90,7 @@ measure() {
 
 calc() { awk "BEGIN { printf \"%.6g\", $1 }"; }
 chosen() { # GROUP NAME
-  printf '%s\n' "$1: $2" | grep -qE -- "$only" && ! printf '%s\n' "$1: $2" | grep -qE -- "$without"
+  grep -qE -- "$only" <<<"$1: $2" && ! grep -qE -- "$without" <<<"$1: $2"
 }
 first=1 group_now=""
 # say GROUP NAME MS VALUE UNIT SHARE AIM; SHARE: a number, or nothing
@@ -128,9 +128,9 @@ profile() {
       count[n]++; ms[n] += value("ms"); bytes[n] += value("bytes"); flops[n] += value("flops"); ops[n] = value("ops"); total += value("ms")
     }
     END { for (n in ms) if (ms[n] > 0) printf "%.6f\t%.1f%%\t%d\t%.4g\t%.4g\t%s\t%s\n", ms[n], 100 * ms[n] / total, count[n], bytes[n] / ms[n] / 1e6, flops[n] / ms[n] / 1e9, n, ops[n] }' "$work/out" |
-    sort -rn | head -n "${1:-14}" | awk -F '\t' '
+    sort -rn | awk -F '\t' -v most="${1:-14}" '
       BEGIN { printf "    %10s %6s %5s %9s %9s  %-30s %s\n", "ms", "of all", "times", "GB/s", "TFLOP/s", "kernel", "ops" }
-      { printf "    %10.4f %6s %5d %9s %9s  %-30.30s %.60s\n", $1, $2, $3, $4, $5, $6, $7 }'
+      NR <= most { printf "    %10.4f %6s %5d %9s %9s  %-30.30s %.60s\n", $1, $2, $3, $4, $5, $6, $7 }'
 }
 
 # moves GROUP NAME BYTES AIM FILE [OPTIONS]: bandwidth
@@ -184,7 +184,7 @@ vendor() { # lines "key type m n k" -> $work/vendor: "key TFLOP/s"
 
 # ---- the table ------------------------------------------------------------------------------------------------------
 
-[ $list = 1 ] || "$sinter" doctor | grep -qE '^target vulkan *device' || { echo "no Vulkan device here: sinter doctor says why"; exit 77; }
+[ $list = 1 ] || "$sinter" doctor | grep -E '^target vulkan *device' >/dev/null || { echo "no Vulkan device here: sinter doctor says why"; exit 77; }
 elements=67108864
 [ $small = 0 ] || elements=1048576
 if [ $list = 0 ]; then
@@ -254,7 +254,7 @@ product_rows() { # GROUP TYPE AIM
 }
 product_rows "products, f32" f32 "$aim_f32"
 product_rows "products, bf16" bf16 "$aim_bf16"
-products=$(printf '%s\n' "$products" | head -n 2)
+products=$(awk 'NR <= 2' <<<"$products")
 product_rows "products, f16" f16 "$aim_bf16"
 export SN_VULKAN_WITHOUT=${SN_VULKAN_WITHOUT:+$SN_VULKAN_WITHOUT,}matrix
 product_rows "products, bf16, without cooperative matrices" bf16 "$aim_f32"
