@@ -38,6 +38,7 @@ static void scan_one(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
   g->value[v].def = g->value[v].last = ++g->position;
   for (int j = 0; j < x->count; j++) use(g, x->a[j], x, j);
+  if (x->op == SN_K_MMA) g->value[v].def = g->value[v].last = ++g->position; /* factors are read before it is there */
   if (x->op != SN_K_FOR && x->op != SN_K_IF) return;
   int from = g->position, count = x->body[0]->yield_count;
   for (int j = 0; j < count && x->op == SN_K_FOR; j++) g->value[x->in[j]].def = g->value[x->in[j]].last = g->position;
@@ -92,6 +93,10 @@ static void settle_registers(sg *g) {
 
 /* ---- the workgroup ----------------------------------------------------------------------------------------------- */
 
+sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e) {
+  return e == SN_ELEM_F16 ? g->t->gpu.f16 : e == SN_ELEM_BF16 ? g->t->gpu.bf16 : (sn_gpu_matrix){0};
+}
+
 static uint32_t power_down(int64_t x) {
   uint32_t p = 1;
   while (2 * (int64_t)p <= x) p *= 2;
@@ -108,23 +113,26 @@ static bool reduces_rows(const sg *g) {
 }
 
 /* The tile that decides: the largest result of a product, else the largest. */
-static sn_ktype greatest(const sg *g, bool *product) {
+static sn_ktype greatest(const sg *g, bool *product, bool *matrices) {
   sn_ktype t = {SN_ELEM_F32, 1, 1};
-  *product = false;
+  *product = *matrices = false;
   for (sn_kv v = 1; v < g->k->ins_count; v++) {
     const sn_kins *x = sg_ins(g, v);
     bool mma = x->op == SN_K_MMA;
     if (!sg_is_tile(x) || !g->value[v].registers || mma < *product) continue;
     if (mma == *product && (int64_t)x->type.r * x->type.c <= (int64_t)t.r * t.c) continue;
     t = x->type, *product = mma;
+    *matrices = mma && g->t->gpu.subgroup > 1 && sg_matrix_of(g, sg_ins(g, x->a[1])->type.elem).m;
   }
   return t;
 }
 
 static void shape_workgroup(sg *g) {
-  bool product;
-  sn_ktype t = greatest(g, &product);
-  int64_t n = (int64_t)t.r * t.c, per = !product ? 8 : n >= 128 * 128 ? 64 : n >= 64 * 64 ? 16 : 8;
+  bool product, matrices;
+  sn_ktype t = greatest(g, &product, &matrices);
+  int64_t n = (int64_t)t.r * t.c, per = 8;
+  if (product) per = n >= 128 * 128 ? 64 : n >= 128 * 64 ? 32 : n >= 64 * 64 ? 16 : 8;
+  if (matrices && n >= 64 * 64) per = n >= 128 * 64 ? 64 : 32; /* subgroups with more than one matrix each way */
   uint32_t most = (uint32_t)g->t->gpu.invocations < SG_INVOCATIONS ? (uint32_t)g->t->gpu.invocations : SG_INVOCATIONS;
   uint32_t nt = power_down(n / per), tx = 1;
   g->S = g->t->gpu.subgroup > 1 ? (uint32_t)g->t->gpu.subgroup : 1;
@@ -146,22 +154,37 @@ static void shape_workgroup(sg *g) {
 
 static int words_of(sn_elem e) { return sg_is_wide(e) ? 2 : 1; }
 
-sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e) {
-  return e == SN_ELEM_F16 ? g->t->gpu.f16 : e == SN_ELEM_BF16 ? g->t->gpu.bf16 : (sn_gpu_matrix){0};
-}
-
 /* Rows of patterns begin at multiples of 16 bytes, and not all in the same banks. */
 uint32_t sg_pitch(const sg *g, sn_elem e, int columns) {
   if (g->matrices && sg_matrix_of(g, e).m) return ((uint32_t)columns + 7) / 8 * 8 + 8;
   return columns == 1 ? 1 : (uint32_t)columns + 1;
 }
 
-sg_grid sg_grid_of(const sg *g, sn_kv mma) {
+static int depth_of(const sg *g, sn_kv mma) {
   const sn_kins *x = sg_ins(g, mma);
   sn_ktype a = sg_ins(g, x->a[1])->type;
-  sn_gpu_matrix m = sg_matrix_of(g, a.elem);
-  int depth = x->i & SN_K_TA ? a.r : a.c;
-  if (!g->matrices || !m.m || x->type.r % m.m || x->type.c % m.n || depth % m.k || SG_DEPTH % m.k) return (sg_grid){0};
+  return x->i & SN_K_TA ? a.r : a.c;
+}
+
+/* Steps of k in one round. */
+uint32_t sg_step_of(const sg *g, sn_kv mma) {
+  uint32_t depth = (uint32_t)depth_of(g, mma);
+  if (!g->quads[mma]) return depth < SG_DEPTH ? depth : SG_DEPTH;
+  return depth < g->depth ? (depth + 7) / 8 * 8 : g->depth;
+}
+
+/* Do the extents suit the matrices? */
+static bool suits(const sg *g, sn_kv mma, sn_gpu_matrix m) {
+  const sn_kins *x = sg_ins(g, mma);
+  if (!g->matrices || !m.m || x->type.r % m.m || x->type.c % m.n || m.n % 4) return false;
+  if (g->quads[mma]) return (m.m | m.n | m.k) % 8 == 0 && sg_step_of(g, mma) % (uint32_t)m.k == 0;
+  return depth_of(g, mma) % m.k == 0 && SG_DEPTH % m.k == 0;
+}
+
+sg_grid sg_grid_of(const sg *g, sn_kv mma) {
+  const sn_kins *x = sg_ins(g, mma);
+  sn_gpu_matrix m = sg_matrix_of(g, sg_ins(g, x->a[1])->type.elem);
+  if (!suits(g, mma, m)) return (sg_grid){0};
   uint32_t rows = (uint32_t)(x->type.r / m.m), cols = (uint32_t)(x->type.c / m.n), all = g->NT / g->S;
   sg_grid best = {0};
   for (uint32_t sr = 1; sr <= all; sr *= 2) {
@@ -173,6 +196,14 @@ sg_grid sg_grid_of(const sg *g, sn_kv mma) {
   return best;
 }
 
+/* The result leaves in pieces of so many rows, each with rows of every invocation. */
+uint32_t sg_piece_of(const sg *g, sn_kv mma) {
+  const sn_kins *x = sg_ins(g, mma);
+  sg_axis r = sg_axis_of((uint32_t)x->type.r, g->TY);
+  uint32_t piece = r.threads * r.vec, m = (uint32_t)sg_matrix_of(g, sg_ins(g, x->a[1])->type.elem).m;
+  return piece % m || r.extent % piece ? r.extent : piece;
+}
+
 /* Where it takes not half as much again, there is room for what registers hold beyond the tile: nothing is guarded. */
 static void slot_of_tile(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
@@ -180,7 +211,7 @@ static void slot_of_tile(sg *g, sn_kv v) {
   if (g->matrices && sg_matrix_of(g, x->type.elem).m) {
     i->pitch = sg_pitch(g, x->type.elem, x->type.c);
     i->slot = sg_slot_new(g, (int64_t)x->type.r * i->pitch, i->def, i->last);
-    g->slot[i->slot].narrow = true;
+    g->slot[i->slot].array = SG_NARROW;
     return;
   }
   uint32_t rows = sg_padded(sg_axis_of((uint32_t)x->type.r, g->TY));
@@ -197,31 +228,45 @@ static sn_kv walked(const sg *g, sn_kv v, bool *turned) {
   return g->value[v].walked ? v : 0;
 }
 
+/* Can both factors be brought in as quads? Beyond their ends they are zeros. */
+static bool is_quads(const sg *g, const sn_kv *load) {
+  if (!g->depth || !load[0] || !load[1]) return false;
+  for (int side = 0; side < 2; side++) {
+    const sn_kins *x = sg_ins(g, load[side]);
+    if (sg_is_wide(x->type.elem) || x->type.elem == SN_ELEM_BOOL || x->f != 0) return false;
+  }
+  return true;
+}
+
+/* Words from row to row of a factor in quads, a multiple of four, and not all in the same banks. */
+uint32_t sg_quad_pitch(uint32_t columns, bool patterns) {
+  return patterns ? (columns + 7) / 8 * 4 + 4 : (columns + 3) / 4 * 4 + 4;
+}
+
 static void slots_of_product(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
-  sn_ktype ta = sg_ins(g, x->a[1])->type;
-  int depth = x->i & SN_K_TA ? ta.r : ta.c, step = depth < SG_DEPTH ? depth : SG_DEPTH;
-  bool turned[2] = {(x->i & SN_K_TA) != 0, (x->i & SN_K_TB) != 0}, any = false;
-  int64_t words[2] = {1, 1};
-  bool narrow = false;
+  bool turned[2] = {(x->i & SN_K_TA) != 0, (x->i & SN_K_TB) != 0};
+  sn_kv load[2] = {0};
+  for (int side = 0; side < 2; side++) load[side] = walked(g, x->a[1 + side], &turned[side]);
+  g->quads[v] = is_quads(g, load);
+  int def = g->value[v].def - 1;
+  bool matrices = sg_grid_of(g, v).rows != 0, constant = sg_ins(g, x->a[0])->op == SN_K_CONST;
+  if (matrices) {
+    int64_t quads = (int64_t)sg_piece_of(g, v) * (x->type.c + 7) / 4;
+    g->leaving[v] = sg_slot_new(g, quads, constant ? def + 1 : def, def + 1);
+    g->slot[g->leaving[v]].array = SG_QUADS;
+  }
+  if (!load[0] && !load[1]) return;
+  uint32_t step = sg_step_of(g, v);
   for (int side = 0; side < 2; side++) {
-    sn_kv w = walked(g, x->a[1 + side], &turned[side]);
-    if (!w) continue;
-    sn_ktype t = sg_ins(g, w)->type;
+    sn_ktype t = load[side] ? sg_ins(g, load[side])->type : (sn_ktype){SN_ELEM_F32, 0, 0};
     bool rows = side ? !turned[1] : turned[0]; /* k runs over them */
-    narrow = g->matrices && sg_matrix_of(g, t.elem).m;
-    words[side] = (rows ? step : t.r) * (int64_t)sg_pitch(g, t.elem, rows ? t.c : step) * words_of(t.elem);
-    any = true;
-  }
-  if (sg_grid_of(g, v).rows) {
-    g->leaving[v] = sg_slot_new(g, (int64_t)x->type.r * (x->type.c + 4), g->value[v].def, g->value[v].def);
-  }
-  g->staging[v] = -1;
-  if (!any) return;
-  int def = g->value[v].def;
-  for (int side = 0; side < 2; side++) {
-    int slot = sg_slot_new(g, words[side], def, def);
-    g->slot[slot].narrow = narrow;
+    int64_t r = rows && load[side] ? step : (uint32_t)t.r, c = rows || !load[side] ? (uint32_t)t.c : step;
+    bool narrow = !g->quads[v] && load[side] && g->matrices && sg_matrix_of(g, t.elem).m;
+    int64_t size = g->quads[v] ? r * sg_quad_pitch((uint32_t)c, matrices) / 4
+                               : r * (int64_t)sg_pitch(g, t.elem, (int)c) * words_of(t.elem);
+    int slot = sg_slot_new(g, size ? size : 1, def, def);
+    g->slot[slot].array = g->quads[v] ? SG_QUADS : narrow ? SG_NARROW : SG_WORDS;
     if (!side) g->staging[v] = slot;
   }
 }
@@ -248,7 +293,8 @@ static void slots_of_reductions(sg *g) {
 }
 
 static bool find_slots(sg *g) {
-  g->slot_count = 0, g->shared_words = g->global_words = g->narrow_elements = 0;
+  g->slot_count = 0, g->global_words = 0;
+  memset(g->size, 0, sizeof g->size);
   for (sn_kv v = 1; v < g->k->ins_count; v++) {
     const sn_kins *x = sg_ins(g, v);
     g->value[v].slot = g->staging[v] = g->leaving[v] = -1;
@@ -266,16 +312,30 @@ static bool find_slots(sg *g) {
   return sg_slots_place(g);
 }
 
+/* Do all slots lie in shared memory with these choices? */
+static bool all_shared(sg *g, bool matrices, uint32_t depth) {
+  g->matrices = matrices, g->depth = depth;
+  bool fits = find_slots(g);
+  for (int i = 0; i < g->slot_count; i++) fits &= !g->slot[i].global;
+  return fits;
+}
+
 /* Cooperative matrices need shared memory and nothing else for what invocations share: kernels with other memory that
  * is shared do without. */
-static void place_everything(sg *g) {
-  g->matrices = g->S > 1 && (g->t->gpu.f16.m || g->t->gpu.bf16.m) && g->NT % g->S == 0;
-  bool any = false, fits = find_slots(g);
+static bool by_matrices(sg *g, uint32_t depth) {
+  bool any = false, fits = all_shared(g, true, depth);
   for (sn_kv v = 1; v < g->k->ins_count; v++) any |= g->leaving[v] >= 0;
-  for (int i = 0; i < g->slot_count; i++) fits &= g->slot[i].words && !g->slot[i].global;
-  if (!g->matrices || (any && fits)) return;
-  g->matrices = false;
-  (void)find_slots(g);
+  for (int i = 0; i < g->slot_count; i++) fits &= g->slot[i].words != 0;
+  return any && fits;
+}
+
+static void place_everything(sg *g) {
+  if (g->S > 1 && (g->t->gpu.f16.m || g->t->gpu.bf16.m) && g->NT % g->S == 0)
+    for (uint32_t depth = SG_DEPTH; depth >= SG_DEPTH / 2; depth /= 2)
+      if (by_matrices(g, depth)) return;
+  for (uint32_t depth = SG_DEPTH; depth >= SG_DEPTH / 2; depth /= 2)
+    if (all_shared(g, false, depth)) return;
+  (void)all_shared(g, false, 0);
 }
 
 /* ---- what loops touch -------------------------------------------------------------------------------------------- */
@@ -352,6 +412,7 @@ bool sg_analyse(sg *g) {
   g->trail = SN_ARRAY(g->arena, n, sn_kv);
   g->staging = SN_ARRAY(g->arena, n, int);
   g->leaving = SN_ARRAY(g->arena, n, int);
+  g->quads = SN_ARRAY(g->arena, n, bool);
   g->loop_read = SN_ARRAY(g->arena, n, uint64_t *);
   g->loop_written = SN_ARRAY(g->arena, n, uint64_t *);
   bool *whole = SN_ARRAY(g->arena, n, bool);

@@ -149,8 +149,8 @@ static bool supports(const sn_target *t, const sn_kernel *k, sn_arena *arena, co
 
 static const char *needs(const sg *g) {
   sn_text t = sn_text_begin(g->arena);
-  sn_text_add(&t, "%sshared=%lld invocations=%u", g->t->gpu.no_int64 ? "" : "int64 ",
-              (long long)(4 * g->shared_words + 2 * g->narrow_elements), g->NT);
+  sn_text_add(&t, "%sshared=%lld invocations=%u", g->t->gpu.no_int64 ? "" : "int64 ", (long long)sg_shared_bytes(g),
+              g->NT);
   if (g->S > 1) sn_text_add(&t, " subgroup=%u shuffle", g->S);
   if (g->t->gpu.storage16 && !g->t->gpu.no_int64) sn_text_add(&t, " storage16");
   if (g->t->gpu.storage8 && !g->t->gpu.no_int64) sn_text_add(&t, " storage8");

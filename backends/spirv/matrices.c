@@ -10,7 +10,9 @@ typedef struct matrices {
   sg_factor a, b;
   spv_id row, col; /* of the first matrix of this subgroup: u32 */
   spv_id type_a, type_b, type_sum;
-  spv_id *sum; /* variables, r * c */
+  spv_id *sum;    /* variables, r * c */
+  int leaving;    /* slot */
+  uint32_t piece; /* rows that go through it at once */
 } matrices;
 
 static spv_id matrix_type(sg *g, spv_id component, int rows, int cols, uint32_t use) {
@@ -35,16 +37,18 @@ static void find_place(matrices *p) {
   p->col = sg_mul(g, c, p->grid.c * (uint32_t)p->m.n);
 }
 
-/* ---- the sum: in, out -------------------------------------------------------------------------------------------- */
+/* ---- the sum: in, out --------------------------------------------------------------------------------------------
+ * It goes through shared memory in pieces of rows: those of matrices of some subgroups, and of each invocation some. */
 
-static uint32_t leaving_pitch(const matrices *p) { return (uint32_t)p->x->type.c + 4; }
+static uint32_t leaving_pitch(const matrices *p) { return (uint32_t)p->x->type.c / 4 * 4 + 4; }
 
-static spv_id place_of(matrices *p, uint32_t i, uint32_t j, int slot) {
+/* Where matrix (i, j) of this subgroup lies in the piece that begins at row `first`. */
+static spv_id place_of(matrices *p, uint32_t i, uint32_t j, uint32_t first) {
   sg *g = p->g;
-  spv_id r = sg_add(g, p->row, i * (uint32_t)p->m.m), c = sg_add(g, p->col, j * (uint32_t)p->m.n);
+  spv_id r = sg_add(g, p->row, i * (uint32_t)p->m.m - first), c = sg_add(g, p->col, j * (uint32_t)p->m.n);
   spv_id line = sg_mul(g, r, leaving_pitch(p));
   spv_id at = sg_int(g, SpvOpIAdd, line, c);
-  return sg_slot_word(g, slot, at);
+  return sg_quad(g, p->leaving, at);
 }
 
 static spv_id load_matrix(sg *g, spv_id type, spv_id pointer, uint32_t layout, uint32_t pitch) {
@@ -59,36 +63,117 @@ static void store_matrix(sg *g, spv_id pointer, spv_id value, uint32_t pitch) {
          (uint32_t[]){pointer, value, order, stride, SpvMemoryAccessNonPrivatePointerMask});
 }
 
-static void begin(matrices *p, int slot) {
+/* Is row i of matrices of this subgroup in the piece? 0: surely */
+static spv_id in_piece(matrices *p, uint32_t i, uint32_t first) {
   sg *g = p->g;
-  const sn_kins *start = sg_ins(g, p->x->a[0]);
-  uint32_t n = p->grid.r * p->grid.c;
-  bool constant = start->op == SN_K_CONST;
-  spv_id number = constant ? spv_f32(g->s, (float)start->f) : 0, all = 0;
-  p->sum = SN_ARRAY(g->arena, n + 1, spv_id);
-  for (uint32_t e = 0; e < n; e++) p->sum[e] = spv_variable(g->s, p->type_sum);
-  if (constant) all = spv_intern(g->s, SpvOpConstantComposite, p->type_sum, 1, &number);
-  if (!constant) {
-    sg_put(g, g->tile[p->x->a[0]], SN_ELEM_F32, slot, leaving_pitch(p), false);
-    sg_will(g, slot, -1, -1);
-  }
-  for (uint32_t e = 0; e < n; e++) {
-    spv_id from = constant ? 0 : place_of(p, e / p->grid.c, e % p->grid.c, slot);
-    spv_id x =
-        constant ? all : load_matrix(g, p->type_sum, from, SpvCooperativeMatrixLayoutRowMajorKHR, leaving_pitch(p));
-    spv_store(g->s, p->sum[e], x, 0);
+  if (p->piece == (uint32_t)p->x->type.r) return 0;
+  spv_id r = sg_add(g, p->row, i * (uint32_t)p->m.m - first);
+  return sg_testc(g, SpvOpULessThan, r, p->piece);
+}
+
+static void piece_in(matrices *p, uint32_t first) {
+  sg *g = p->g;
+  for (uint32_t i = 0; i < p->grid.r; i++) {
+    spv_id there = in_piece(p, i, first), merge = there ? spv_if(g->s, there) : 0;
+    for (uint32_t j = 0; j < p->grid.c; j++) {
+      spv_id from = place_of(p, i, j, first);
+      spv_id x = load_matrix(g, p->type_sum, from, SpvCooperativeMatrixLayoutRowMajorKHR, leaving_pitch(p) / 4);
+      spv_store(g->s, p->sum[i * p->grid.c + j], x, 0);
+    }
+    if (merge) spv_end_if(g->s, merge);
   }
 }
 
-static sg_tile leave(matrices *p, int slot) {
+static void piece_out(matrices *p, uint32_t first) {
   sg *g = p->g;
-  sg_will(g, -1, -1, slot);
-  for (uint32_t e = 0; e < p->grid.r * p->grid.c; e++) {
-    spv_id x = spv_load(g->s, p->type_sum, p->sum[e], 0);
-    spv_id to = place_of(p, e / p->grid.c, e % p->grid.c, slot);
-    store_matrix(g, to, x, leaving_pitch(p));
+  for (uint32_t i = 0; i < p->grid.r; i++) {
+    spv_id there = in_piece(p, i, first), merge = there ? spv_if(g->s, there) : 0;
+    for (uint32_t j = 0; j < p->grid.c; j++) {
+      spv_id x = spv_load(g->s, p->type_sum, p->sum[i * p->grid.c + j], 0);
+      spv_id to = place_of(p, i, j, first);
+      store_matrix(g, to, x, leaving_pitch(p) / 4);
+    }
+    if (merge) spv_end_if(g->s, merge);
   }
-  return sg_unstage(g, SN_ELEM_F32, p->x->type.r, p->x->type.c, slot, leaving_pitch(p), false);
+}
+
+/* The registers whose rows the piece holds: how many rows of each invocation, and where they lie. */
+static uint32_t rows_of(const matrices *p, sg_tile t) {
+  return p->piece == (uint32_t)p->x->type.r ? t.r.per : t.r.vec;
+}
+
+static spv_id place_of_register(matrices *p, sg_tile t, uint32_t i, uint32_t j, uint32_t first) {
+  sg *g = p->g;
+  spv_id row = sg_clipped(g, t.r, true, i), col = sg_clipped(g, t.c, false, j);
+  row = sg_add(g, row, 0u - first);
+  spv_id line = sg_mul(g, row, leaving_pitch(p));
+  return sg_int(g, SpvOpIAdd, line, col);
+}
+
+/* Columns that are moved at once: four where they lie side by side and none is beyond the tile. */
+static uint32_t together(sg_tile t) { return t.c.vec == 4 && sg_padded(t.c) == t.c.extent ? 4 : 1; }
+
+static void registers_out(matrices *p, sg_tile t, uint32_t first, uint32_t from) {
+  sg *g = p->g;
+  spv_id number = spv_float(g->s, 32);
+  uint32_t n = together(t);
+  for (uint32_t i = from; i < from + rows_of(p, t); i++)
+    for (uint32_t j = 0; j < t.c.per; j += n) {
+      spv_id at = place_of_register(p, t, i, j, first), x[4];
+      if (n == 4)
+        sg_quad_load(g, p->leaving, at, x);
+      else
+        x[0] = spv_load_shared(g->s, spv_uint(g->s, 32), sg_quad_word(g, p->leaving, at));
+      for (uint32_t q = 0; q < n; q++) t.e[i * t.c.per + j + q] = sg_bits(g, number, x[q]);
+    }
+}
+
+static void registers_in(matrices *p, sg_tile t, uint32_t first, uint32_t from) {
+  sg *g = p->g;
+  spv_id word = spv_uint(g->s, 32), owner = sg_owner(g, t), merge = owner ? spv_if(g->s, owner) : 0;
+  for (uint32_t i = from; i < from + rows_of(p, t); i++)
+    for (uint32_t j = 0; j < t.c.per; j++) {
+      spv_id row = sg_coordinate(g, t.r, true, i), col = sg_coordinate(g, t.c, false, j);
+      spv_id row_ok = sg_inside(g, t.r, row), col_ok = sg_inside(g, t.c, col), ok = sg_both(g, row_ok, col_ok);
+      spv_id inner = ok ? spv_if(g->s, ok) : 0, at = place_of_register(p, t, i, j, first);
+      spv_id bits = sg_bits(g, word, t.e[i * t.c.per + j]);
+      spv_store_shared(g->s, sg_quad_word(g, p->leaving, at), bits);
+      if (inner) spv_end_if(g->s, inner);
+    }
+  if (merge) spv_end_if(g->s, merge);
+}
+
+static void begin(matrices *p) {
+  sg *g = p->g;
+  const sn_kins *start = sg_ins(g, p->x->a[0]);
+  uint32_t n = p->grid.r * p->grid.c, rows = (uint32_t)p->x->type.r;
+  p->sum = SN_ARRAY(g->arena, n + 1, spv_id);
+  for (uint32_t e = 0; e < n; e++) p->sum[e] = spv_variable(g->s, p->type_sum);
+  if (start->op == SN_K_CONST) {
+    spv_id number = spv_f32(g->s, (float)start->f);
+    spv_id all = spv_intern(g->s, SpvOpConstantComposite, p->type_sum, 1, &number);
+    for (uint32_t e = 0; e < n; e++) spv_store(g->s, p->sum[e], all, 0);
+    return;
+  }
+  sg_tile t = g->tile[p->x->a[0]];
+  for (uint32_t first = 0, from = 0; first < rows; first += p->piece, from += rows_of(p, t)) {
+    sg_will(g, -1, -1, p->leaving);
+    registers_in(p, t, first, from);
+    sg_will(g, p->leaving, -1, -1);
+    piece_in(p, first);
+  }
+}
+
+static sg_tile leave(matrices *p) {
+  sg *g = p->g;
+  sg_tile y = sg_tile_new(g, p->x->type.r, p->x->type.c);
+  for (uint32_t first = 0, from = 0; first < (uint32_t)p->x->type.r; first += p->piece, from += rows_of(p, y)) {
+    sg_will(g, -1, -1, p->leaving);
+    piece_out(p, first);
+    sg_will(g, p->leaving, -1, -1);
+    registers_out(p, y, first, from);
+  }
+  return y;
 }
 
 /* ---- the product ------------------------------------------------------------------------------------------------- */
@@ -97,13 +182,15 @@ static sg_tile leave(matrices *p, int slot) {
 static spv_id factor_at(matrices *p, const sg_factor *f, int side, uint32_t i, spv_id k) {
   sg *g = p->g;
   spv_id kept = sg_add(g, side ? p->col : p->row, i * (uint32_t)(side ? p->m.n : p->m.m));
+  if (f->packed && f->k_over_rows) kept = sg_intc(g, SpvOpShiftRightLogical, kept, 1); /* words */
+  if (f->packed && !f->k_over_rows) k = sg_intc(g, SpvOpShiftRightLogical, k, 1);
   spv_id line = sg_mul(g, f->k_over_rows ? k : kept, f->pitch);
   spv_id at = sg_int(g, SpvOpIAdd, line, f->k_over_rows ? kept : k);
-  spv_id pointer = sg_slot_narrow(g, f->slot, at);
+  spv_id pointer = f->packed ? sg_quad(g, f->slot, at) : sg_slot_narrow(g, f->slot, at);
   bool rows_first = f->k_over_rows == (side == 1); /* is a row of the matrix a row of the slot? */
   return load_matrix(g, side ? p->type_b : p->type_a, pointer,
                      rows_first ? SpvCooperativeMatrixLayoutRowMajorKHR : SpvCooperativeMatrixLayoutColumnMajorKHR,
-                     f->pitch);
+                     f->packed ? f->pitch / 4 : f->pitch);
 }
 
 static void one_step(matrices *p, spv_id k_a, spv_id k_b) {
@@ -148,23 +235,41 @@ static void walk(matrices *p, uint32_t depth, uint32_t step) {
   spv_loop_end(g->s, &l);
 }
 
+/* Both factors in quads: every step of a round at once. */
+static void walk_quads(matrices *p, uint32_t depth, uint32_t step) {
+  sg *g = p->g;
+  sg_walk *w = SN_NEW(g->arena, sg_walk);
+  *w = (sg_walk){.f = {&p->a, &p->b}, .step = step, .depth = depth};
+  sg_walk_begin(g, w);
+  sg_walk_body(g, w);
+  for (uint32_t k = 0; k < step; k += (uint32_t)p->m.k) {
+    spv_id at = spv_u32(g->s, k);
+    one_step(p, at, at);
+  }
+  sg_walk_next(g, w);
+  sg_walk_end(g, w);
+}
+
 void sg_matrices(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
   sn_ktype ta = sg_ins(g, x->a[1])->type;
-  uint32_t depth = (uint32_t)(x->i & SN_K_TA ? ta.r : ta.c), step = depth < SG_DEPTH ? depth : SG_DEPTH;
+  uint32_t depth = (uint32_t)(x->i & SN_K_TA ? ta.r : ta.c), step = sg_step_of(g, v);
   matrices p = {.g = g, .x = x, .m = sg_matrix_of(g, ta.elem), .grid = sg_grid_of(g, v)};
+  p.leaving = g->leaving[v], p.piece = sg_piece_of(g, v);
   p.a = sg_factor_of(g, v, 0, step), p.b = sg_factor_of(g, v, 1, step);
   spv_id component = component_of(g, ta.elem), number = spv_float(g->s, 32);
   p.type_a = matrix_type(g, component, p.m.m, p.m.k, SpvCooperativeMatrixUseMatrixAKHR);
   p.type_b = matrix_type(g, component, p.m.k, p.m.n, SpvCooperativeMatrixUseMatrixBKHR);
   p.type_sum = matrix_type(g, number, p.m.m, p.m.n, SpvCooperativeMatrixUseMatrixAccumulatorKHR);
   find_place(&p);
-  begin(&p, g->leaving[v]);
-  if (p.a.walked || p.b.walked) {
+  begin(&p);
+  if (g->quads[v]) {
+    walk_quads(&p, depth, step);
+  } else if (p.a.walked || p.b.walked) {
     walk(&p, depth, step);
   } else {
     spv_id limit = spv_u32(g->s, depth);
     inner(&p, limit, 0);
   }
-  g->tile[v] = leave(&p, g->leaving[v]);
+  g->tile[v] = leave(&p);
 }

@@ -1,5 +1,6 @@
 /* Products: both operands in slots, a rolled loop over k, an outer product of registers in every step. Loads that only
- * products use are brought in by steps of k; other operands are staged whole where they are defined. */
+ * products use are brought in by steps of k, as quads where both are such loads; other operands are staged whole where
+ * they are defined. */
 #include <string.h>
 
 #include "backends/spirv/product.h"
@@ -28,6 +29,18 @@ static void end_at_the_tile(sg *g, sg_window *w, sn_ktype t, bool rows) {
   while (w->align > 1 && (uint32_t)t.c % w->align) w->align /= 2;
 }
 
+/* The same of factors in quads: beyond k, and beyond the columns within a quad, are zeros. */
+static void end_with_zeros(sg *g, sg_factor *f, sn_ktype t, uint32_t depth, uint32_t step) {
+  sg_window *w = &f->w;
+  bool whole = depth % step == 0, k_ends = f->k_over_rows ? w->rows != 0 : w->cols != 0;
+  if (f->k_over_rows && !whole && !w->rows) w->rows = spv_u32(g->s, (uint32_t)t.r);
+  if (!w->cols && (f->k_over_rows ? (uint32_t)t.c % f->packed != 0 : !whole)) {
+    w->cols = spv_u32(g->s, (uint32_t)t.c);
+    while (w->align > 1 && (uint32_t)t.c % w->align) w->align /= 2;
+  }
+  f->ends = k_ends || !whole;
+}
+
 /* side 0: the first factor, whose summed axis runs over columns unless it is turned; 1: the second, over rows. */
 sg_factor sg_factor_of(sg *g, sn_kv mma, int side, uint32_t step) {
   const sn_kins *p = sg_ins(g, mma);
@@ -38,9 +51,15 @@ sg_factor sg_factor_of(sg *g, sn_kv mma, int side, uint32_t step) {
   if (!i->walked) return f;
   const sn_kins *x = sg_ins(g, v);
   f.walked = v, f.w = sg_window_of(g, x, x->type), f.slot = g->staging[mma] + side;
-  end_at_the_tile(g, &f.w, x->type, f.k_over_rows);
   f.r = f.k_over_rows ? (int)step : x->type.r, f.c = f.k_over_rows ? x->type.c : (int)step;
-  f.pitch = sg_pitch(g, x->type.elem, f.c);
+  if (!g->quads[mma]) {
+    end_at_the_tile(g, &f.w, x->type, f.k_over_rows);
+    f.pitch = sg_pitch(g, x->type.elem, f.c);
+    return f;
+  }
+  f.packed = g->leaving[mma] >= 0 ? 8 : 4;
+  f.pitch = sg_quad_pitch((uint32_t)f.c, f.packed == 8);
+  end_with_zeros(g, &f, x->type, (uint32_t)(f.k_over_rows ? x->type.r : x->type.c), step);
   return f;
 }
 
@@ -101,6 +120,99 @@ static void inner(product *p, spv_id limit, spv_id *acc) {
   spv_loop_end(g->s, &l);
 }
 
+/* ---- factors in quads -------------------------------------------------------------------------------------------- */
+
+static spv_id number(product *p, spv_id bits) {
+  return p->type == spv_uint(p->g->s, 32) ? bits : sg_bits(p->g, p->type, bits);
+}
+
+/* Registers of an axis at steps k..k+3 -> out[q * per + i]. */
+static void read_along_k(product *p, const sg_factor *f, sg_axis a, bool row, spv_id k, spv_id *out) {
+  sg *g = p->g;
+  for (uint32_t i = 0; i < a.per; i++) {
+    spv_id line = sg_clipped(g, a, row, i), x[4];
+    line = sg_mul(g, line, f->pitch);
+    spv_id at = sg_int(g, SpvOpIAdd, line, k);
+    sg_quad_load(g, f->slot, at, x);
+    for (uint32_t q = 0; q < 4; q++) out[q * a.per + i] = number(p, x[q]);
+  }
+}
+
+/* The first of four registers side by side; where the axis is longer than the slot, what they hold is never used. */
+static spv_id first_of_four(sg *g, sg_axis a, bool row, uint32_t i) {
+  spv_id x = sg_coordinate(g, a, row, i);
+  if (sg_padded(a) == a.extent) return x;
+  spv_id word = spv_uint(g->s, 32), last = spv_u32(g->s, (a.extent - 1) / 4 * 4);
+  return spv_ext(g->s, SpvGLSLstd450UMin, word, 2, (uint32_t[]){x, last});
+}
+
+static void read_across_k(product *p, const sg_factor *f, sg_axis a, bool row, spv_id k, spv_id *out) {
+  sg *g = p->g;
+  spv_id word = spv_uint(g->s, 32);
+  for (uint32_t q = 0; q < 4; q++) {
+    spv_id line = sg_add(g, k, q);
+    line = sg_mul(g, line, f->pitch);
+    for (uint32_t i = 0; i < a.per; i += a.vec) {
+      spv_id first = a.vec == 4 ? first_of_four(g, a, row, i) : 0, x[4];
+      if (first) sg_quad_load(g, f->slot, sg_int(g, SpvOpIAdd, line, first), x);
+      for (uint32_t j = 0; j < a.vec; j++) {
+        if (!first) {
+          spv_id c = sg_clipped(g, a, row, i + j), at = sg_int(g, SpvOpIAdd, line, c);
+          x[j] = spv_load_shared(g->s, word, sg_quad_word(g, f->slot, at));
+        }
+        out[q * a.per + i + j] = number(p, x[j]);
+      }
+    }
+  }
+}
+
+static void read_four(product *p, const sg_factor *f, sg_axis a, bool row, spv_id k, spv_id *out) {
+  if (f->k_over_rows)
+    read_across_k(p, f, a, row, k, out);
+  else
+    read_along_k(p, f, a, row, k, out);
+}
+
+/* acc += a round: rolled by four steps of k, which are there in registers. */
+static void round_of_quads(product *p, spv_id *acc) {
+  sg *g = p->g;
+  uint32_t n = sg_count(p->acc), nr = p->acc.r.per, nc = p->acc.c.per;
+  spv_id word = spv_uint(g->s, 32), zero = spv_u32(g->s, 0), four = spv_u32(g->s, 4), limit = spv_u32(g->s, p->step);
+  spv_carry *carry = SN_ARRAY(g->arena, n + 1, spv_carry);
+  spv_id *next = SN_ARRAY(g->arena, n + 1, spv_id);
+  spv_id *a = SN_ARRAY(g->arena, (size_t)4 * nr, spv_id), *b = SN_ARRAY(g->arena, (size_t)4 * nc, spv_id);
+  spv_loop l = spv_loop_begin(g->s, word, zero);
+  for (uint32_t e = 0; e < n; e++) carry[e] = spv_loop_carry(g->s, &l, p->type, acc[e]), next[e] = carry[e].phi;
+  spv_loop_body(g->s, &l, limit, four);
+  read_four(p, &p->a, p->acc.r, true, l.counter, a);
+  read_four(p, &p->b, p->acc.c, false, l.counter, b);
+  for (uint32_t q = 0; q < 4; q++)
+    for (uint32_t i = 0; i < nr; i++)
+      for (uint32_t j = 0; j < nc; j++)
+        next[i * nc + j] = multiply_add(p, a[q * nr + i], b[q * nc + j], next[i * nc + j]);
+  spv_loop_next(g->s, &l);
+  for (uint32_t e = 0; e < n; e++) spv_loop_yield(g->s, carry[e], next[e]), acc[e] = carry[e].phi;
+  spv_loop_end(g->s, &l);
+}
+
+static void walk_quads(product *p, spv_id *acc) {
+  sg *g = p->g;
+  uint32_t n = sg_count(p->acc);
+  spv_carry *carry = SN_ARRAY(g->arena, n + 1, spv_carry);
+  spv_id *next = SN_ARRAY(g->arena, n + 1, spv_id);
+  sg_walk *w = SN_NEW(g->arena, sg_walk);
+  *w = (sg_walk){.f = {&p->a, &p->b}, .step = p->step, .depth = p->depth};
+  sg_walk_begin(g, w);
+  for (uint32_t e = 0; e < n; e++) carry[e] = spv_loop_carry(g->s, &w->loop, p->type, acc[e]), next[e] = carry[e].phi;
+  sg_walk_body(g, w);
+  round_of_quads(p, next);
+  sg_walk_next(g, w);
+  for (uint32_t e = 0; e < n; e++) spv_loop_yield(g->s, carry[e], next[e]), acc[e] = carry[e].phi;
+  sg_walk_end(g, w);
+}
+
+/* ---- other factors ----------------------------------------------------------------------------------------------- */
+
 /* A whole operand is read from its step k0 on. */
 static void advance(product *p, const sg_factor *o, spv_id k0, bool k_leads, spv_id *base, uint32_t count) {
   if (o->walked) return;
@@ -143,12 +255,17 @@ void sg_product(sg *g, sn_kv v) {
   sn_ktype ta = sg_ins(g, x->a[1])->type;
   product p = {.g = g, .elem = ta.elem, .acc = g->tile[x->a[0]], .type = sg_type(g, x->type.elem)};
   p.depth = (uint32_t)(x->i & SN_K_TA ? ta.r : ta.c);
-  p.step = p.depth < SG_DEPTH ? p.depth : SG_DEPTH;
+  p.step = sg_step_of(g, v);
   p.a = sg_factor_of(g, v, 0, p.step), p.b = sg_factor_of(g, v, 1, p.step);
-  p.row = offsets(g, p.acc.r, true, p.a.pitch, !p.a.turned);
-  p.col = offsets(g, p.acc.c, false, p.b.pitch, p.b.turned);
   sg_tile y = sg_tile_new(g, x->type.r, x->type.c);
   memcpy(y.e, p.acc.e, sg_count(y) * sizeof *y.e);
+  if (g->quads[v]) {
+    walk_quads(&p, y.e);
+    g->tile[v] = y;
+    return;
+  }
+  p.row = offsets(g, p.acc.r, true, p.a.pitch, !p.a.turned);
+  p.col = offsets(g, p.acc.c, false, p.b.pitch, p.b.turned);
   if (p.a.walked || p.b.walked) {
     walk(&p, y.e);
   } else {

@@ -16,7 +16,7 @@ enum {
   SG_INVOCATIONS = 256, /* most of a workgroup */
   SG_ELEMENTS = 64,     /* most of one tile in an invocation */
   SG_WHOLE = 64 * 64,   /* operands of products up to this many elements are staged at once */
-  SG_DEPTH = 32,        /* steps of k of others */
+  SG_DEPTH = 32,        /* steps of k of others, at most */
   SG_BATCH = 4,         /* registers that go through a cross-subgroup reduction together */
   SG_BITS = 3,          /* bits of the number of an invocation that are exchanged with one barrier */
   SG_ARGS = 14,         /* arguments in the push block; more are in a table */
@@ -45,13 +45,21 @@ typedef struct sg_value {
   bool padded;    /* the slot has room for the elements beyond the tile */
 } sg_value;
 
-/* Memory of a workgroup. Elements are words of 32 bits, of 64-bit types two. */
+/* The arrays of shared memory. Elements of SG_WORDS are words of 32 bits, of 64-bit types two. */
+typedef enum sg_array {
+  SG_WORDS,
+  SG_NARROW, /* patterns of 16 bits, for cooperative matrices */
+  SG_QUADS,  /* four words each: factors that products bring in, and results of matrices on their way out */
+  SG_ARRAYS
+} sg_array;
+
+/* Memory of a workgroup. */
 typedef struct sg_slot {
   int def, last;   /* positions between which it lives */
   int64_t words;   /* size; 0: not memory, but an inout buffer whose order is kept */
-  bool global;     /* in the workspace instead of shared memory */
-  bool narrow;     /* patterns of 16 bits in a shared array of their own: `words` and `at` count them */
-  int64_t at;      /* first word */
+  bool global;     /* in the workspace instead of shared memory: of SG_WORDS only */
+  sg_array array;  /* `words` and `at` count its elements */
+  int64_t at;      /* first element */
   uint64_t *meets; /* slots that share bytes with it, itself too: bits */
 } sg_slot;
 
@@ -65,6 +73,7 @@ typedef struct sg {
   sg_tile *tile;
   spv_id *index; /* index values that dominate the open block */
   int *staging;  /* products: first of the two slots they walk through, -1: none */
+  bool *quads;   /* products: these are of SG_QUADS */
   int *leaving;  /* products of cooperative matrices: the slot that their results leave through, -1: others */
   sn_kv *trail;  /* index values in the order of their emission */
   int trail_count;
@@ -77,10 +86,10 @@ typedef struct sg {
   sg_slot *slot;
   int slot_count, slot_capacity, words; /* words: of a bit set of slots */
   int reduce_slot;                      /* two of them, one after the other; -1: none */
-  int64_t shared_words, global_words;
-  spv_id shared, narrow; /* variables of words and of patterns of 16 bits */
-  int64_t narrow_elements;
+  int64_t global_words, size[SG_ARRAYS]; /* elements of the arrays */
+  spv_id array[SG_ARRAYS];               /* their variables */
   bool matrices;                        /* may products use cooperative matrices? */
+  uint32_t depth;                       /* steps of k of factors that are brought in as quads; 0: none is */
   spv_id subgroup;                      /* number of the subgroup in its workgroup */
   uint64_t *read, *written;             /* slots since the last barrier */
   uint64_t **loop_read, **loop_written; /* per FOR: slots that its body touches */
@@ -141,8 +150,9 @@ sg_tile sg_broadcast(sg *g, sg_tile x, int r, int c);
 /* ---- slots.c ----------------------------------------------------------------------------------------------------- */
 
 int sg_slot_new(sg *g, int64_t words, int def, int last);
-/* After analysis: shared memory first, then the workspace. -> false: patterns of 16 bits do not fit */
+/* After analysis: shared memory first, then the workspace. -> false: patterns and quads do not fit */
 bool sg_slots_place(sg *g);
+int64_t sg_shared_bytes(const sg *g); /* that the slots take */
 void sg_slots_begin(sg *g); /* after main was opened */
 /* What follows reads two slots and writes one (-1: none): a barrier, if what was done to them has to be over first. All
  * that one step touches is said at once. */
@@ -150,7 +160,11 @@ void sg_will(sg *g, int read, int also, int write);
 spv_id sg_slot_load(sg *g, int slot, sn_elem e, spv_id element);
 void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value);
 spv_id sg_slot_narrow(sg *g, int slot, spv_id element); /* pointer to a pattern */
-spv_id sg_slot_word(sg *g, int slot, spv_id element);   /* pointer to a word */
+/* Of SG_QUADS; `word` is one that a quad begins with, in sg_quad_word any. */
+spv_id sg_quad(sg *g, int slot, spv_id word); /* pointer */
+void sg_quad_load(sg *g, int slot, spv_id word, spv_id out[4]);
+void sg_quad_store(sg *g, int slot, spv_id word, const spv_id words[4]);
+spv_id sg_quad_word(sg *g, int slot, spv_id word); /* pointer to one of its words */
 void sg_slot_pattern(sg *g, int slot, spv_id element, spv_id bits);
 /* Registers -> a slot of rows `pitch` elements apart; padded: it has room for what lies beyond the tile. */
 void sg_put(sg *g, sg_tile x, sn_elem e, int slot, uint32_t pitch, bool padded);
@@ -181,6 +195,9 @@ sg_window sg_window_of(sg *g, const sn_kins *x, sn_ktype shape);
 void sg_load(sg *g, sn_kv v);
 void sg_store(sg *g, sn_kv v);
 void sg_gather(sg *g, sn_kv v);
+/* Elements (r, c), (r, c + 1), ... as they lie in memory, zeros where they are not valid: 4, each in a word, or 8 of 16
+ * bits, two in a word. */
+void sg_window_quad(sg *g, const sg_window *w, spv_id r, spv_id c, uint32_t count, spv_id out[4]);
 /* Rows from..from+r and columns of a window -> a slot of rows `pitch` elements apart; row0, col0: u32, 0: none. */
 void sg_window_stage(sg *g, const sg_window *w, int r, int c, spv_id row0, spv_id col0, int slot, uint32_t pitch);
 
@@ -216,6 +233,9 @@ typedef struct sg_grid {
   uint32_t rows, cols, r, c;
 } sg_grid;
 sg_grid sg_grid_of(const sg *g, sn_kv mma);
+uint32_t sg_step_of(const sg *g, sn_kv mma);  /* steps of k in one round */
+uint32_t sg_piece_of(const sg *g, sn_kv mma); /* rows of the result that leave at once */
+uint32_t sg_quad_pitch(uint32_t columns, bool patterns); /* words from row to row of a factor in quads */
 sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e);     /* m 0: none */
 uint32_t sg_pitch(const sg *g, sn_elem e, int columns); /* of a slot of such rows */
 

@@ -29,7 +29,7 @@ static int64_t place_of(const sg *g, int slot, bool global) {
     moved = false;
     for (int i = 0; i < slot; i++) {
       const sg_slot *o = &g->slot[i];
-      if (!o->words || o->global != global || o->narrow != s->narrow || !live_together(o, s)) continue;
+      if (!o->words || o->global != global || o->array != s->array || !live_together(o, s)) continue;
       if (at < o->at + o->words && o->at < at + s->words) at = o->at + o->words, moved = true;
     }
   }
@@ -37,33 +37,37 @@ static int64_t place_of(const sg *g, int slot, bool global) {
 }
 
 static bool share_bytes(const sg_slot *a, const sg_slot *b) {
-  return a->words && b->words && a->global == b->global && a->narrow == b->narrow && a->at < b->at + b->words &&
+  return a->words && b->words && a->global == b->global && a->array == b->array && a->at < b->at + b->words &&
          b->at < a->at + a->words;
 }
 
 static void set_bit(uint64_t *set, int i) { set[i / 64] |= (uint64_t)1 << (i % 64); }
 
-/* Patterns of 16 bits first: they have no other place. */
-static bool place_narrow(sg *g) {
+int64_t sg_shared_bytes(const sg *g) {
+  return 4 * g->size[SG_WORDS] + 2 * g->size[SG_NARROW] + 16 * g->size[SG_QUADS];
+}
+
+/* Patterns and quads first: they have no other place. */
+static bool place_shared(sg *g) {
   for (int i = 0; i < g->slot_count; i++) {
     sg_slot *s = &g->slot[i];
-    if (!s->narrow) continue;
+    if (s->array == SG_WORDS) continue;
     s->at = place_of(g, i, false);
-    if (s->at + s->words > g->narrow_elements) g->narrow_elements = s->at + s->words;
+    if (s->at + s->words > g->size[s->array]) g->size[s->array] = s->at + s->words;
   }
-  return 2 * g->narrow_elements <= g->t->gpu.shared_bytes;
+  return sg_shared_bytes(g) <= g->t->gpu.shared_bytes;
 }
 
 bool sg_slots_place(sg *g) {
-  if (!place_narrow(g)) return false;
-  int64_t most = (g->t->gpu.shared_bytes - 2 * g->narrow_elements) / 4;
+  if (!place_shared(g)) return false;
+  int64_t most = (g->t->gpu.shared_bytes - sg_shared_bytes(g)) / 4;
   for (int i = 0; i < g->slot_count; i++) {
     sg_slot *s = &g->slot[i];
-    if (!s->words || s->narrow) continue;
+    if (!s->words || s->array != SG_WORDS) continue;
     s->at = place_of(g, i, false);
     s->global = s->at + s->words > most;
     if (s->global) s->at = place_of(g, i, true);
-    int64_t *end = s->global ? &g->global_words : &g->shared_words;
+    int64_t *end = s->global ? &g->global_words : &g->size[SG_WORDS];
     if (s->at + s->words > *end) *end = s->at + s->words;
   }
   g->words = (g->slot_count + 63) / 64 + 1;
@@ -80,15 +84,13 @@ bool sg_slots_place(sg *g) {
 /* ---- barriers ---------------------------------------------------------------------------------------------------- */
 
 void sg_slots_begin(sg *g) {
-  if (g->shared_words) {
-    spv_id word = spv_uint(g->s, 32);
-    spv_id array = spv_array(g->s, word, (uint32_t)g->shared_words);
-    g->shared = spv_global(g->s, SpvStorageClassWorkgroup, array);
+  for (sg_array a = SG_WORDS; a < SG_ARRAYS; a++) {
+    if (!g->size[a]) continue;
+    spv_id element = spv_uint(g->s, a == SG_NARROW ? 16 : 32);
+    if (a == SG_QUADS) element = spv_vector(g->s, element, 4);
+    spv_id array = spv_array(g->s, element, (uint32_t)g->size[a]);
+    g->array[a] = spv_global(g->s, SpvStorageClassWorkgroup, array);
   }
-  if (!g->narrow_elements) return;
-  spv_id pattern = spv_uint(g->s, 16);
-  spv_id array = spv_array(g->s, pattern, (uint32_t)g->narrow_elements);
-  g->narrow = spv_global(g->s, SpvStorageClassWorkgroup, array);
 }
 
 static void barrier(sg *g) {
@@ -131,7 +133,7 @@ static spv_id pointer(sg *g, const sg_slot *s, spv_id at) {
   spv_id place = sg_add(g, at, (uint32_t)s->at);
   if (s->global) return spv_at_coherent(g->s, g->workspace, word, 4, place);
   spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, word);
-  return spv_op2(g->s, SpvOpAccessChain, type, g->shared, place);
+  return spv_op2(g->s, SpvOpAccessChain, type, g->array[SG_WORDS], place);
 }
 
 static spv_id word_load(sg *g, const sg_slot *s, spv_id at) {
@@ -163,10 +165,46 @@ spv_id sg_slot_narrow(sg *g, int slot, spv_id element) {
   spv_id pattern = spv_uint(g->s, 16);
   spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, pattern);
   spv_id place = sg_add(g, element, (uint32_t)g->slot[slot].at);
-  return spv_op2(g->s, SpvOpAccessChain, type, g->narrow, place);
+  return spv_op2(g->s, SpvOpAccessChain, type, g->array[SG_NARROW], place);
 }
 
-spv_id sg_slot_word(sg *g, int slot, spv_id element) { return pointer(g, &g->slot[slot], element); }
+/* ---- quads ------------------------------------------------------------------------------------------------------- */
+
+static spv_id quad_number(sg *g, int slot, spv_id word) {
+  spv_id q = sg_intc(g, SpvOpShiftRightLogical, word, 2);
+  return sg_add(g, q, (uint32_t)g->slot[slot].at);
+}
+
+static spv_id quad_type(sg *g) { return spv_vector(g->s, spv_uint(g->s, 32), 4); }
+
+spv_id sg_quad(sg *g, int slot, spv_id word) {
+  spv_id quad = quad_type(g);
+  spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, quad);
+  spv_id number = quad_number(g, slot, word);
+  return spv_op2(g->s, SpvOpAccessChain, type, g->array[SG_QUADS], number);
+}
+
+void sg_quad_load(sg *g, int slot, spv_id word, spv_id out[4]) {
+  spv_id p = sg_quad(g, slot, word), part = spv_uint(g->s, 32);
+  spv_id x = spv_load_shared(g->s, quad_type(g), p);
+  for (uint32_t i = 0; i < 4; i++) out[i] = spv_op2(g->s, SpvOpCompositeExtract, part, x, i);
+}
+
+void sg_quad_store(sg *g, int slot, spv_id word, const spv_id words[4]) {
+  spv_id p = sg_quad(g, slot, word);
+  spv_id x = spv_op(g->s, SpvOpCompositeConstruct, quad_type(g), 4, words);
+  spv_store_shared(g->s, p, x);
+}
+
+spv_id sg_quad_word(sg *g, int slot, spv_id word) {
+  spv_id element = spv_uint(g->s, 32);
+  spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, element);
+  spv_id number = quad_number(g, slot, word);
+  spv_id part = sg_intc(g, SpvOpBitwiseAnd, word, 3);
+  return spv_op3(g->s, SpvOpAccessChain, type, g->array[SG_QUADS], number, part);
+}
+
+/* ---- elements ---------------------------------------------------------------------------------------------------- */
 
 static spv_id pattern_load(sg *g, int slot, sn_elem e, spv_id element) {
   spv_id pattern = spv_uint(g->s, 16), word = spv_uint(g->s, 32);
@@ -185,7 +223,7 @@ void sg_slot_pattern(sg *g, int slot, spv_id element, spv_id bits) {
 
 spv_id sg_slot_load(sg *g, int slot, sn_elem e, spv_id element) {
   const sg_slot *s = &g->slot[slot];
-  if (s->narrow) return pattern_load(g, slot, e, element);
+  if (s->array == SG_NARROW) return pattern_load(g, slot, e, element);
   if (sg_is_wide(e)) return wide_load(g, s, e, element);
   spv_id x = word_load(g, s, element), type = sg_type(g, e);
   if (e == SN_ELEM_BOOL) return sg_testc(g, SpvOpINotEqual, x, 0);
@@ -203,7 +241,7 @@ static void wide_store(sg *g, const sg_slot *s, sn_elem e, spv_id element, spv_i
 
 void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value) {
   const sg_slot *s = &g->slot[slot];
-  if (s->narrow) {
+  if (s->array == SG_NARROW) {
     spv_id bits = sg_narrow(g, e, value);
     sg_slot_pattern(g, slot, element, bits);
     return;

@@ -147,7 +147,8 @@ static spv_id to_word(sg *g, sn_elem e, spv_id x) {
 /* Offsets of elements -> of chunks of v. */
 static spv_id chunk_number(sg *g, const sg_window *w, spv_id at, uint32_t v) {
   if (v == 1) return at;
-  spv_id shift = w->wide ? sg_longk(g, v == 4 ? 2 : 1) : spv_u32(g->s, v == 4 ? 2 : 1);
+  int log = __builtin_ctz(v);
+  spv_id shift = w->wide ? sg_longk(g, log) : spv_u32(g->s, (uint32_t)log);
   return position(g, w, SpvOpShiftRightArithmetic, at, shift);
 }
 
@@ -343,6 +344,66 @@ void sg_gather(sg *g, sn_kv v) {
   g->tile[v] = t;
 }
 
+/* ---- global memory -> four words ---------------------------------------------------------------------------------- */
+
+/* Is (r, c) valid, and its offset; where it is not, that of element (0, 0). */
+static spv_id place_of(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id *ok) {
+  spv_id rows = w->rows ? sg_test(g, SpvOpULessThan, r, w->rows) : 0;
+  spv_id cols = w->cols ? sg_test(g, SpvOpULessThan, c, w->cols) : 0;
+  *ok = sg_both(g, rows, cols);
+  spv_id at = offset(g, w, r, c);
+  return guarded(g, w, at, *ok);
+}
+
+/* Pairs of patterns of 16 bits as they lie in memory: v elements, v / 2 words. */
+static void load_pairs(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id *out) {
+  spv_id word = spv_uint(g->s, 32);
+  uint32_t n = v / 2;
+  spv_id type = vector_of(g, word, n);
+  spv_id p = chunk_at(g, w, at, type, v);
+  spv_id x = spv_load(g->s, type, p, 2 * v);
+  for (uint32_t q = 0; q < n; q++) out[q] = n == 1 ? x : spv_op2(g->s, SpvOpCompositeExtract, word, x, q);
+}
+
+static spv_id load_element(sg *g, const sg_window *w, spv_id r, spv_id c) {
+  spv_id ok, at = place_of(g, w, r, c, &ok), x;
+  load_chunk(g, w, at, 1, &x);
+  padded(g, w, ok, 1, &x);
+  return x;
+}
+
+static void eight(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id out[4]) {
+  uint32_t v = w->cs ? 1 : 8;
+  while (v > 1 && w->align % v) v /= 2;
+  for (uint32_t q = 0; q < 8; q += v) {
+    spv_id col = sg_add(g, c, q), ok;
+    if (v > 1) {
+      spv_id at = place_of(g, w, r, col, &ok);
+      load_pairs(g, w, at, v, out + q / 2);
+      padded(g, w, ok, v / 2, out + q / 2);
+      continue;
+    }
+    spv_id x = load_element(g, w, r, col);
+    if (q % 2) x = sg_intc(g, SpvOpShiftLeftLogical, x, 16);
+    out[q / 2] = q % 2 ? sg_int(g, SpvOpBitwiseOr, out[q / 2], x) : x;
+  }
+}
+
+void sg_window_quad(sg *g, const sg_window *from, spv_id r, spv_id c, uint32_t count, spv_id out[4]) {
+  sg_window w = *from;
+  w.raw = true, w.pad = spv_u32(g->s, 0);
+  if (count == 8) {
+    eight(g, &w, r, c, out);
+    return;
+  }
+  uint32_t v = chunk_of(g, &w, 4);
+  for (uint32_t q = 0; q < 4; q += v) {
+    spv_id col = sg_add(g, c, q), ok, at = place_of(g, &w, r, col, &ok);
+    load_chunk(g, &w, at, v, out + q);
+    padded(g, &w, ok, v, out + q);
+  }
+}
+
 /* ---- global memory -> slot: dealt out linearly, a chunk for each invocation and turn ------------------------------
  */
 
@@ -353,10 +414,7 @@ static spv_id moved(sg *g, spv_id coordinate, spv_id from) {
 static void stage_chunk(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id row0, spv_id col0, uint32_t v,
                         spv_id *out) {
   r = moved(g, r, row0), c = moved(g, c, col0);
-  spv_id rows = w->rows ? sg_test(g, SpvOpULessThan, r, w->rows) : 0;
-  spv_id cols = w->cols ? sg_test(g, SpvOpULessThan, c, w->cols) : 0;
-  spv_id ok = sg_both(g, rows, cols), at = offset(g, w, r, c);
-  at = guarded(g, w, at, ok);
+  spv_id ok, at = place_of(g, w, r, c, &ok);
   load_chunk(g, w, at, v, out);
   padded(g, w, ok, v, out);
 }
@@ -364,7 +422,7 @@ static void stage_chunk(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id ro
 void sg_window_stage(sg *g, const sg_window *from, int r, int c, spv_id row0, spv_id col0, int slot, uint32_t pitch) {
   sg_window as_stored = *from;
   const sg_window *w = &as_stored;
-  as_stored.raw = g->slot[slot].narrow && !from->local;
+  as_stored.raw = g->slot[slot].array == SG_NARROW && !from->local;
   if (as_stored.raw) as_stored.pad = sg_narrow(g, from->elem, from->pad);
   uint32_t v = chunk_of(g, w, c % 4 == 0 ? 4 : c % 2 == 0 ? 2 : 1), per = (uint32_t)c / v, total = (uint32_t)r * per;
   sg_will(g, w->slot, -1, slot);
