@@ -118,6 +118,8 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
       .l3_bytes = 1 << 20,
       .bm = 64,
       .bn = 64,
+      .k_whole = 1 << 16, /* factors are brought in step by step */
+      .k_block = 1024,
       .made = 64 * 64,
       .bq = 32,
       .bkv = 32,
@@ -127,6 +129,7 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
   };
   if (!t.gpu.shared_bytes) t.gpu.shared_bytes = 16 << 10;
   if (!t.gpu.invocations) t.gpu.invocations = 128;
+  if (t.gpu.shared_bytes >= 48 << 10 && t.gpu.invocations >= 256) t.wide = 128, t.tiles = 128;
   print_gpu(&t);
   return t;
 }

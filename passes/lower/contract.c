@@ -236,7 +236,7 @@ static int columns_of_loop(const sn_contraction *k, int least) {
  * pieces. */
 static void widen(sn_contraction *k) {
   const sn_target *t = k->c->target;
-  if (k->loop || k->made || k->col < 0 || k->row < 0 || is_pairs(k)) return;
+  if (k->loop || k->made || k->c->target->tiles || k->col < 0 || k->row < 0 || is_pairs(k)) return;
   const sn_dimx *extent = k->out.space.extent[k->col];
   int64_t n = sn_dimx_max_value(extent), divisor = sn_dimx_divisor(extent), depth = k->bk;
   if (sn_dimx_max_value(k->out.space.extent[k->row]) < 2 * k->bm) return;
@@ -271,9 +271,49 @@ static bool is_made(const sn_func *f, sn_val v) {
 static void depths(const sn_contraction *k, int *whole, int *block) {
   const sn_target *t = k->c->target;
   int width = t->bm > t->bn ? t->bm : t->bn, most = width < t->made ? t->made / width : 1;
-  *whole = t->bk ? t->bk : WHOLE_K, *block = t->bk ? t->bk : K_BLOCK;
+  *whole = t->bk ? t->bk : t->k_whole ? t->k_whole : WHOLE_K, *block = t->bk ? t->bk : t->k_block ? t->k_block : K_BLOCK;
   if (k->made && *whole > most) *whole = most;
   if (k->made && *block > most) *block = most;
+}
+
+/* ---- devices of many instances ----------------------------------------------------------------------------------- */
+
+/* An extent as it may be: symbolic ones go on for long, and are short in most runs. */
+static double likely(const sn_dimx *d, int64_t most) {
+  int64_t n;
+  if (sn_dimx_is_const(d, &n)) return (double)n;
+  n = sn_dimx_max_value(d);
+  return (double)(n < most ? n : most);
+}
+
+static double likely_tiles(const sn_contraction *k, int bm, int bn) {
+  double n = 1;
+  for (int i = 0; i < k->out.space.rank; i++) {
+    if (k->role[i] == SUM) continue;
+    int block = i == k->row ? bm : i == k->col ? bn : 1;
+    n *= ceil(likely(k->out.space.extent[i], k->role[i] == BATCH ? 8 : 1024) / block);
+  }
+  return n;
+}
+
+static bool by_matrices(const sn_contraction *k) {
+  const sn_gpu *g = &k->c->target->gpu;
+  return (k->elem == SN_ELEM_F16 && g->f16.m) || (k->elem == SN_ELEM_BF16 && g->bf16.m);
+}
+
+/* Large tiles do more with what they read, small ones leave work for all of the device: the largest that leave enough.
+ * Only matrices fill the widest. */
+static void tiles_of_device(sn_contraction *k) {
+  const sn_target *t = k->c->target;
+  int bm = t->wide, bn = by_matrices(k) ? t->wide : t->wide / 2;
+  while ((bm > t->bm || bn > t->bn) && likely_tiles(k, bm, bn) < t->tiles) {
+    if (bm > bn)
+      bm /= 2;
+    else
+      bn /= 2;
+  }
+  k->bm = k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], extent_within(k, k->row, bm));
+  k->bn = extent_within(k, k->col, bn);
 }
 
 static void choose_tiles(sn_contraction *k) {
@@ -291,7 +331,9 @@ static void choose_tiles(sn_contraction *k) {
   k->loop = depth && !(sn_dimx_is_const(depth, &n) && n <= k->bk);
   k->elem = product_elem(sn_val_type(k->out.f, k->node->arg[0])->elem);
   k->bn = is_pairs(k) ? columns_of_pairs(k) : columns(k), k->bm = rows_of(k);
-  if (k->loop && !k->made && k->col >= 0 && !is_pairs(k)) k->bn = columns_of_loop(k, k->bn);
+  if (k->c->target->tiles && !k->made)
+    tiles_of_device(k);
+  else if (k->loop && !k->made && k->col >= 0 && !is_pairs(k)) k->bn = columns_of_loop(k, k->bn);
   k->ta = contiguous_along(&k->a, k->row, k->sum);
   k->tb = contiguous_along(&k->b, k->sum, k->col);
 }
@@ -403,7 +445,7 @@ static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
 /* Rows of the first operand that stay in half of the second level cache while panels pass. Where all rows share the
  * panels of an instance's columns, rows stream past them, and their number does not matter. */
 static int64_t rows_in_cache(const sn_contraction *k) {
-  if (k->packed < 0 && !k->loop) return INT64_MAX;
+  if ((k->packed < 0 && !k->loop) || k->c->target->tiles) return INT64_MAX;
   int64_t depth = k->sum < 0 ? 1 : sn_dimx_max_value(k->out.space.extent[k->sum]);
   int64_t row_bytes = (depth < 1 ? 1 : depth > 65536 ? 65536 : depth) * (int64_t)sn_elem_bytes(k->elem);
   int64_t blocks = k->c->target->l2_bytes / 2 / row_bytes / k->bm;
