@@ -1,5 +1,5 @@
-/* How products bring their factors in: quads of words go from memory to registers while the round before is computed, and
- * from there to shared memory. Both factors are padded with zeros to whole rounds. */
+/* How products bring their factors in: quads of words go from memory to registers while the round before is computed,
+ * and from there to shared memory. Both factors are padded with zeros to whole rounds. */
 #include <string.h>
 
 #include "backends/spirv/product.h"

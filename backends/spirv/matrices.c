@@ -98,9 +98,7 @@ static void piece_out(matrices *p, uint32_t first) {
 }
 
 /* The registers whose rows the piece holds: how many rows of each invocation, and where they lie. */
-static uint32_t rows_of(const matrices *p, sg_tile t) {
-  return p->piece == (uint32_t)p->x->type.r ? t.r.per : t.r.vec;
-}
+static uint32_t rows_of(const matrices *p, sg_tile t) { return p->piece == (uint32_t)p->x->type.r ? t.r.per : t.r.vec; }
 
 static spv_id place_of_register(matrices *p, sg_tile t, uint32_t i, uint32_t j, uint32_t first) {
   sg *g = p->g;

@@ -84,16 +84,16 @@ typedef struct sg {
   spv_id grid[3], table, workspace; /* table: address of the arguments, 0: in the push block */
   /* memory */
   sg_slot *slot;
-  int slot_count, slot_capacity, words; /* words: of a bit set of slots */
-  int reduce_slot;                      /* two of them, one after the other; -1: none */
+  int slot_count, slot_capacity, words;  /* words: of a bit set of slots */
+  int reduce_slot;                       /* two of them, one after the other; -1: none */
   int64_t global_words, size[SG_ARRAYS]; /* elements of the arrays */
   spv_id array[SG_ARRAYS];               /* their variables */
-  bool matrices;                        /* may products use cooperative matrices? */
-  uint32_t depth;                       /* steps of k of factors that are brought in as quads; 0: none is */
-  spv_id subgroup;                      /* number of the subgroup in its workgroup */
-  uint64_t *read, *written;             /* slots since the last barrier */
-  uint64_t **loop_read, **loop_written; /* per FOR: slots that its body touches */
-  int barriers, drop;                   /* drop: leave out this barrier, for tests; 0: none */
+  bool matrices;                         /* may products use cooperative matrices? */
+  uint32_t depth;                        /* steps of k of factors that are brought in as quads; 0: none is */
+  spv_id subgroup;                       /* number of the subgroup in its workgroup */
+  uint64_t *read, *written;              /* slots since the last barrier */
+  uint64_t **loop_read, **loop_written;  /* per FOR: slots that its body touches */
+  int barriers, drop;                    /* drop: leave out this barrier, for tests; 0: none */
 } sg;
 
 static inline const sn_kins *sg_ins(const sg *g, sn_kv v) { return &g->k->ins[v]; }
@@ -153,7 +153,7 @@ int sg_slot_new(sg *g, int64_t words, int def, int last);
 /* After analysis: shared memory first, then the workspace. -> false: patterns and quads do not fit */
 bool sg_slots_place(sg *g);
 int64_t sg_shared_bytes(const sg *g); /* that the slots take */
-void sg_slots_begin(sg *g); /* after main was opened */
+void sg_slots_begin(sg *g);           /* after main was opened */
 /* What follows reads two slots and writes one (-1: none): a barrier, if what was done to them has to be over first. All
  * that one step touches is said at once. */
 void sg_will(sg *g, int read, int also, int write);
@@ -233,10 +233,10 @@ typedef struct sg_grid {
   uint32_t rows, cols, r, c;
 } sg_grid;
 sg_grid sg_grid_of(const sg *g, sn_kv mma);
-uint32_t sg_step_of(const sg *g, sn_kv mma);  /* steps of k in one round */
-uint32_t sg_piece_of(const sg *g, sn_kv mma); /* rows of the result that leave at once */
+uint32_t sg_step_of(const sg *g, sn_kv mma);             /* steps of k in one round */
+uint32_t sg_piece_of(const sg *g, sn_kv mma);            /* rows of the result that leave at once */
 uint32_t sg_quad_pitch(uint32_t columns, bool patterns); /* words from row to row of a factor in quads */
-sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e);     /* m 0: none */
-uint32_t sg_pitch(const sg *g, sn_elem e, int columns); /* of a slot of such rows */
+sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e);      /* m 0: none */
+uint32_t sg_pitch(const sg *g, sn_elem e, int columns);  /* of a slot of such rows */
 
 #endif

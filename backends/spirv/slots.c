@@ -43,9 +43,7 @@ static bool share_bytes(const sg_slot *a, const sg_slot *b) {
 
 static void set_bit(uint64_t *set, int i) { set[i / 64] |= (uint64_t)1 << (i % 64); }
 
-int64_t sg_shared_bytes(const sg *g) {
-  return 4 * g->size[SG_WORDS] + 2 * g->size[SG_NARROW] + 16 * g->size[SG_QUADS];
-}
+int64_t sg_shared_bytes(const sg *g) { return 4 * g->size[SG_WORDS] + 2 * g->size[SG_NARROW] + 16 * g->size[SG_QUADS]; }
 
 /* Patterns and quads first: they have no other place. */
 static bool place_shared(sg *g) {

@@ -344,7 +344,8 @@ void sg_gather(sg *g, sn_kv v) {
   g->tile[v] = t;
 }
 
-/* ---- global memory -> four words ---------------------------------------------------------------------------------- */
+/* ---- global memory -> four words ----------------------------------------------------------------------------------
+ */
 
 /* Is (r, c) valid, and its offset; where it is not, that of element (0, 0). */
 static spv_id place_of(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id *ok) {
@@ -360,7 +361,7 @@ static void load_pairs(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id 
   spv_id word = spv_uint(g->s, 32);
   uint32_t n = v / 2;
   spv_id type = vector_of(g, word, n);
-  spv_id p = chunk_at(g, w, at, type, v);
+  spv_id p = chunk_at(g, w, type, v, at);
   spv_id x = spv_load(g->s, type, p, 2 * v);
   for (uint32_t q = 0; q < n; q++) out[q] = n == 1 ? x : spv_op2(g->s, SpvOpCompositeExtract, word, x, q);
 }

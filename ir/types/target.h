@@ -42,13 +42,13 @@ typedef struct sn_target {
   int threads;                          /* workers of the machine; never part of any schedule choice */
   int64_t l1_bytes, l2_bytes, l3_bytes; /* data caches of one core; defaults when unknown */
   /* schedule parameters (KERNEL_IR.md, decision 6) */
-  int bm, bn, bk;         /* contract: macro tile; bk 0 = whole K in one product */
-  int k_whole, k_block;   /* contract: the longest K that is one product, steps of longer and unknown ones; 0: default */
-  int wide, tiles;        /* contract: tiles of up to wide x wide that leave so many of them; 0: bm x bn */
-  int made;               /* contract: most elements of an operand's tile that is computed, not only loaded; 0: any */
-  int bq, bkv;            /* attend: queries and keys per block */
-  int rows;               /* rows kernels: rows per instance */
-  int cols;               /* map kernels: columns per tile */
+  int bm, bn, bk;       /* contract: macro tile; bk 0 = whole K in one product */
+  int k_whole, k_block; /* contract: the longest K that is one product, steps of longer and unknown ones; 0: default */
+  int wide, tiles;      /* contract: tiles of up to wide x wide that leave so many of them; 0: bm x bn */
+  int made;             /* contract: most elements of an operand's tile that is computed, not only loaded; 0: any */
+  int bq, bkv;          /* attend: queries and keys per block */
+  int rows;             /* rows kernels: rows per instance */
+  int cols;             /* map kernels: columns per tile */
   bool scores_keys_major; /* attend: scores as [keys, queries] (CPU) */
   int scratch_bytes;      /* attend: scratch that one instance may take for the gradients of a head's queries */
   bool packed_b;          /* contract: constant operands are packed ahead of time */

@@ -271,7 +271,12 @@ static bool is_made(const sn_func *f, sn_val v) {
 static void depths(const sn_contraction *k, int *whole, int *block) {
   const sn_target *t = k->c->target;
   int width = t->bm > t->bn ? t->bm : t->bn, most = width < t->made ? t->made / width : 1;
-  *whole = t->bk ? t->bk : t->k_whole ? t->k_whole : WHOLE_K, *block = t->bk ? t->bk : t->k_block ? t->k_block : K_BLOCK;
+  *whole = t->bk        ? t->bk
+           : t->k_whole ? t->k_whole
+                        : WHOLE_K,
+  *block = t->bk        ? t->bk
+           : t->k_block ? t->k_block
+                        : K_BLOCK;
   if (k->made && *whole > most) *whole = most;
   if (k->made && *block > most) *block = most;
 }
@@ -333,7 +338,8 @@ static void choose_tiles(sn_contraction *k) {
   k->bn = is_pairs(k) ? columns_of_pairs(k) : columns(k), k->bm = rows_of(k);
   if (k->c->target->tiles && !k->made)
     tiles_of_device(k);
-  else if (k->loop && !k->made && k->col >= 0 && !is_pairs(k)) k->bn = columns_of_loop(k, k->bn);
+  else if (k->loop && !k->made && k->col >= 0 && !is_pairs(k))
+    k->bn = columns_of_loop(k, k->bn);
   k->ta = contiguous_along(&k->a, k->row, k->sum);
   k->tb = contiguous_along(&k->b, k->sum, k->col);
 }
