@@ -15,7 +15,7 @@ typedef struct sn_stage_text {
 } sn_stage_text;
 
 typedef struct sn_compile_opt {
-  const char *target;           /* "cpu" (default), "template", "ref" */
+  const char *target;           /* "cpu" (default), "vulkan", "template", "ref" */
   const sn_backend *backend;    /* one that was loaded: decides instead of `target`; NULL: none */
   const char *isa;              /* "baseline", "avx2", "avx512", "amx": at most this; NULL: what the host has */
   const char *precision;        /* "f32" (NULL): as written; "bf16": operands of products and attention, not for ref */

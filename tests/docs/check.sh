@@ -10,8 +10,8 @@
 #   ```c from FILE      lines of a file of the tree; a line `...` stands for any lines
 #   ```c body           statements of a graph function; see `prologue`
 #   ```sn file FILE     a graph text: written to FILE, and `sinter opt` accepts it
-# Other fences are not touched. Without a code generator only models and texts are checked, and without the runtime
-# object (builds with sanitizers) blocks that link it are left out.
+# Other fences are not touched. Without a code generator only models and texts are checked, without the runtime object
+# (builds with sanitizers) blocks that link it are left out, and without a Vulkan device those with `--target vulkan`.
 . "$(dirname "$0")/../cli/common.sh"
 shift 2
 export SINTER_TREE=$TREE PATH="$(dirname "$SINTER"):$PATH" LC_ALL=C
@@ -21,6 +21,8 @@ cpu=0
 [ "$(target)" = cpu ] && cpu=1
 object=0
 [ -e "$(dirname "$SINTER")/sinter-rt.o" ] && object=1
+vulkan=0
+"$SINTER" doctor | finds '^target vulkan *device' && vulkan=1
 checked=0
 
 # Splits PAGE into $blocks/NNN (text) and $blocks/NNN.head (line, words of the fence).
@@ -46,7 +48,11 @@ same() {
 }
 
 # Can this build do what the block asks for?
-possible() { [ $cpu = 1 ] && { [ $object = 1 ] || ! grep -q -e '--emit obj' "$1"; }; }
+possible() {
+  [ $cpu = 1 ] && { [ $object = 1 ] || ! grep -q -e '--emit obj' "$1"; } && { [ $vulkan = 1 ] || ! on_device "$1"; }
+}
+# Code for a device that is described needs none.
+on_device() { grep -e '--target vulkan' "$1" | finds -v -e '--isa'; }
 
 run_block() { # FILE WHERE CODE
   local found=0
