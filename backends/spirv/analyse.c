@@ -127,6 +127,31 @@ static sn_ktype greatest(const sg *g, bool *product, bool *matrices) {
   return t;
 }
 
+/* The most elements of one tile that one invocation has, with workgroups of ty x tx. */
+static uint32_t crowd(const sg *g, uint32_t ty, uint32_t tx) {
+  uint32_t most = 0;
+  for (sn_kv v = 1; v < g->k->ins_count; v++) {
+    const sn_kins *x = sg_ins(g, v);
+    if (!sg_is_tile(x) || !g->value[v].registers) continue;
+    sg_axis r = sg_axis_of((uint32_t)x->type.r, ty), c = sg_axis_of((uint32_t)x->type.c, tx);
+    if (r.per * c.per > most) most = r.per * c.per;
+  }
+  return most;
+}
+
+/* Tiles of other shapes than the one that decided may not fit: then the least workgroup, and of those the shape, with
+ * which all do. */
+static void make_room(sg *g, uint32_t nt, uint32_t most, uint32_t *tx) {
+  uint32_t least = crowd(g, nt / *tx, *tx);
+  g->NT = nt;
+  for (; nt <= most && least > SG_ELEMENTS; nt *= 2) {
+    for (uint32_t x = 1; x <= nt; x *= 2) {
+      uint32_t n = crowd(g, nt / x, x);
+      if (n < least) least = n, *tx = x, g->NT = nt;
+    }
+  }
+}
+
 static void shape_workgroup(sg *g) {
   bool product, matrices;
   sn_ktype t = greatest(g, &product, &matrices);
@@ -147,7 +172,8 @@ static void shape_workgroup(sg *g) {
     uint32_t ty = power_down(t.r) < nt / ROW ? power_down(t.r) : nt / ROW;
     tx = nt / ty;
   }
-  g->TX = tx, g->TY = nt / tx, g->NT = nt;
+  make_room(g, nt, most, &tx);
+  g->TX = tx, g->TY = g->NT / tx;
 }
 
 /* ---- slots ------------------------------------------------------------------------------------------------------- */

@@ -72,6 +72,16 @@ static const program programs[] = {
      "  store y[0 : 128, 1], %3\n"
      "}\n",
      {5120, 5120, 16384}},
+    {"kernel columns(x: in i32, w: in i32, y: out i32, z: out i32) grid(1) {\n"
+     "  %1 = load x[0 : 1, 1] : i32[330,1]\n"
+     "  store y[0 : 1, 1], %1\n"
+     "  %2 = load w[0 : 0, 1] : i32[1,1024]\n"
+     "  %3 = rsum %1 axis 0 : i32[1,1]\n"
+     "  %4 = bcast %3 : i32[1,1024]\n"
+     "  %5 = add %2, %4 : i32[1,1024]\n"
+     "  store z[0 : 0, 1], %5\n"
+     "}\n",
+     {330, 1024, 330, 1024}},
     {"kernel wide(x: in i64, y: out i64) grid(2) {\n"
      "  %1 = load x[g0*512 : 64, 1] : i64[8,64]\n"
      "  %2 = rsum %1 axis 1 : i64[8,1]\n"

@@ -160,6 +160,21 @@ static void what_a_device_cannot_is_known_before(void **state) {
       "too large for the registers");
 }
 
+/* Tiles of other shapes than the largest decide with it. */
+static void long_columns_fit(void **state) {
+  (void)state;
+  static const char text[] =
+      "kernel k(x: in f32, y: out f32) grid(1) {\n  %1 = load x[0 : 1, 1] : f32[204,1]\n  store y[0 : 1, 1], %1\n"
+      "  %2 = load x[0 : 0, 1] : f32[1,1024]\n  store y[0 : 0, 1], %2\n}\n";
+  for (size_t i = 0; i < sizeof tiers / sizeof *tiers; i++) {
+    sn_arena *a = sn_arena_create();
+    sn_target t = target_of(tiers[i]);
+    const char *why = "";
+    if (!sn_backend_spirv()->supports(&t, parse(a, text), a, &why)) fail_msg("%s: %s", tiers[i], why);
+    sn_arena_destroy(a);
+  }
+}
+
 /* Sizes that no workgroup of this layout can have. */
 static void odd_devices_are_refused(void **state) {
   (void)state;
@@ -408,6 +423,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(programs_are_valid),
       cmocka_unit_test(modules_are_recorded),
+      cmocka_unit_test(long_columns_fit),
       cmocka_unit_test(what_a_device_cannot_is_known_before),
       cmocka_unit_test(odd_devices_are_refused),
       cmocka_unit_test(facts_are_read_and_printed),
