@@ -75,6 +75,7 @@ static kind kind_of(cli_option o) {
     case CLI_WRT:
     case CLI_CHECK:
     case CLI_PLANTS:
+    case CLI_PART:
     case CLI_COUNT:
     case CLI_EACH_PASS:
     case CLI_BRIEF:
