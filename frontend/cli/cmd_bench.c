@@ -154,6 +154,7 @@ sn_code cli_bench(cli *c) {
       text_head(&t, m.plan->graph[m.graph].name);
       text_row(c, &t, &m);
       if (cli_has(c, CLI_PROFILE)) text_profile(c, &t, &m);
+      if (m.device_ms > 0) sn_text_add(&t, "  %.3f ms by the clock of the device, without transfers\n", m.device_ms);
       sn_text_add(&t, "  %s/s\n", cli_human(c->arena, m.flops / (m.median_ms * 1e-3), "flop"));
     }
   }

@@ -153,15 +153,17 @@ computes() {
   measure "$file" "$@" || { sorry "$group" "$name"; return 0; }
   rate=$(calc "$flops / ($ms * 1e9)")
   [ -z "$key" ] || peer=$(awk -v k="$key" '$1 == k { print $2 }' "$work/vendor")
-  [ -z "$peer" ] || aim="$aim; vendor $peer"
+  [ -z "$peer" ] || aim="${aim:+$aim; }vendor $peer"
   say "$group" "$name" "$ms" "$rate" TFLOP/s "${peer:+$(calc "$rate / $peer")}" "$aim"
   [ $kernels_too = 0 ] || profile 6
 }
 
 # ---- aims, for a data-centre GPU ------------------------------------------------------------------------------------
 
-aim_copy="aim 85 %" aim_rows="aim 70 %" aim_vector="aim 75 %" aim_f32="aim 25-30" aim_bf16="aim 150-250" aim_attention="aim 150 (forward, D = 128)"
-aim_host="aim 2 us"
+aim_copy="aim 85 %" aim_rows="aim 70 %" aim_vector="aim 75 %" aim_f32="aim 25-30" aim_bf16="aim 150-250"
+aim_attention="aim 150 for D = 128" aim_wait="aim 2-3"
+[ $small = 0 ] || aim_copy="" aim_rows="" aim_vector="" aim_f32="" aim_bf16="" aim_attention="" aim_wait=""
+aim_host="aim 2 at most"
 
 # ---- the vendor's library -------------------------------------------------------------------------------------------
 
@@ -282,8 +284,8 @@ if chosen dispatches "small kernels"; then
   if [ $list = 1 ]; then
     echo "dispatches: small kernels"
   elif measure "$work/chain.sn" --fuse none; then
-    say dispatches "small kernels, on the device, each" "$ms" "$(calc "$ms * 1000 / $kernels")" us "" "aim 2-3 us ($kernels of them)"
-    say dispatches "small kernels, processor time, each" "$caller_ms" "$(calc "$caller_ms * 1000 / $kernels")" us "" "$aim_host"
+    say dispatches "small kernels in a row, $kernels, each" "$ms" "$(calc "$ms * 1000 / $kernels")" us "" "$aim_wait"
+    say dispatches "the same, processor time, each" "$caller_ms" "$(calc "$caller_ms * 1000 / $kernels")" us "" "$aim_host"
   else
     sorry dispatches "small kernels"
   fi
