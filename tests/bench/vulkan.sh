@@ -245,7 +245,7 @@ head 8192 50257 768 mk,nk"
 cube128nk 128 128 128 mk,nk
 odd 100 96 80 km,kn"
 if [ $list = 0 ] && chosen products f32-bf16; then
-  printf '%s\n' "$products" | awk '{ print "f32-" $1, "f32", $2, $3, $4; print "bf16-" $1, "bf16", $2, $3, $4 }' | vendor
+  printf '%s\n' "$products" | awk '{ print "f32-" $1, "f32", $2, $3, $4; print "bf16-" $1, "bf16", $2, $3, $4; if (NR <= 2) print "f16-" $1, "f16", $2, $3, $4 }' | vendor
 fi
 product_rows() { # GROUP TYPE AIM
   local name m n k spec
