@@ -305,7 +305,7 @@ whole() {
   if [ "$flops" != 0 ]; then
     say "$group" "$name, products of the weights" "$ms" "$(calc "$flops / ($ms * 1e9)")" TFLOP/s "" "6 x parameters x tokens"
   else
-    say "$group" "$name, weights read once" "$ms" "$(calc "$bytes / ($ms * 1e6)")" GB/s "$(calc "$bytes / ($ms * 1e6) / $copy_rate")" "$aim_vector"
+    say "$group" "$name, weights read once, as f32" "$ms" "$(calc "$bytes / ($ms * 1e6)")" GB/s "$(calc "$bytes / ($ms * 1e6) / $copy_rate")" "$aim_vector"
   fi
   say "$group" "$name, processor time of a dispatch" "$caller_ms" "$(calc "$caller_ms * 1000 / $kernels")" us "" "$aim_host"
   profile
@@ -317,8 +317,8 @@ for precision in f32 bf16; do
     --graph train --precision $precision --dim B=$batch --dim T=$length
 done
 [ $small = 1 ] || whole "GPT-2, training step" "bf16, B=8 T=1024" train 8192 $((6 * parameters * 8192)) 0 --graph train --precision bf16 --dim B=8 --dim T=1024
-for precision in f32 bf16; do
-  whole "GPT-2, one token" "$precision, B=1" decode 1 0 $((parameters * $(bytes_of $precision))) --graph decode --precision $precision --dim B=1
+for precision in f32 bf16; do # weights lie there as f32, whatever they are multiplied in
+  whole "GPT-2, one token" "$precision, B=1" decode 1 0 $((4 * parameters)) --graph decode --precision $precision --dim B=1
 done
 
 if [ -n "$json" ] && [ $list = 0 ]; then
