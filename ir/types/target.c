@@ -125,6 +125,7 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
       .bkv = 32,
       .rows = 1,
       .cols = 1024,
+      .instances = 1024,
       .gpu = *gpu,
   };
   if (!t.gpu.shared_bytes) t.gpu.shared_bytes = 16 << 10;

@@ -49,6 +49,7 @@ typedef struct sn_target {
   int bq, bkv;          /* attend: queries and keys per block */
   int rows;             /* rows kernels: rows per instance */
   int cols;             /* map kernels: columns per tile */
+  int instances;        /* that keep the device busy: with fewer, work is split in more steps; 0: any number will do */
   bool scores_keys_major; /* attend: scores as [keys, queries] (CPU) */
   int scratch_bytes;      /* attend: scratch that one instance may take for the gradients of a head's queries */
   bool packed_b;          /* contract: constant operands are packed ahead of time */

@@ -324,6 +324,8 @@ void sn_tile_outputs(sn_tile *t, const bool *which);
 int sn_block_of(const sn_dimx *extent, int wanted);
 /* Does a reduction give a position? */
 static inline bool sn_reduction_position(const sn_node *n) { return n->op == SN_OP_ARGMAX || n->op == SN_OP_ARGMIN; }
+/* Is it worth more steps to have more instances? Never inside one. */
+static inline bool sn_wants_instances(const sn_lower_ctx *c) { return c->target->instances > 1 && !c->inside; }
 /* Appends the buffers that a group reads; that the results go to.  -> new count; at most SN_LOWER_BUFFERS */
 int sn_group_buffers(const sn_lower_ctx *c, const sn_group *g, sn_buffer_use *list, int count);
 int sn_result_buffers(const sn_lower_ctx *c, sn_buffer_use *list, int count);

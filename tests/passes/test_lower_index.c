@@ -62,6 +62,39 @@ static void scatters(void **state) {
                                            "}\n"});
 }
 
+/* Sorted by row first: several blocks of updates, rows with many, one and none, of both kinds of integers, of
+ * positions, and of a set of indices for each of a batch. */
+static void scatters_in_many_instances(void **state) {
+  (void)state;
+  sn_target gpu = sn_target_vulkan(&(sn_gpu){.float64 = true});
+  int64_t dims[] = {3, 211};
+  lowered_case c = {.int_below = 300,
+                    .dims = dims,
+                    .target = &gpu,
+                    .text =
+                        "dims { B: 1..64, T: 1..256 }\n"
+                        "graph @g {\n"
+                        "  %1 = input name \"u\" : f32[B, T, 5]\n"
+                        "  %2 = input name \"i\" : i32[B, T]\n"
+                        "  %3 = exp %1 : f32[B, T, 5]\n"
+                        "  %4 = scatter_add %2, %3 rows 300 : f32[300, 5]\n"
+                        "  %5 = input name \"j\" : i64[B, T]\n"
+                        "  %6 = scatter_add %5, %3 batch 1 rows 300 : f32[B, 300, 5]\n"
+                        "  %7 = iota axis 0 : i32[T]\n"
+                        "  %8 = input name \"v\" : f32[T, 2, 3]\n"
+                        "  %9 = scatter_add %7, %8 rows 256 : f32[256, 2, 3]\n"
+                        "  %10 = input name \"w\" : f32[B, T]\n"
+                        "  %13 = const value 40 : i32[B, T]\n"
+                        "  %11 = div %2, %13 : i32[B, T]\n"
+                        "  %12 = scatter_add %11, %10 rows 8 : f32[8]\n"
+                        "  output \"y\" = %4\n"
+                        "  output \"z\" = %6\n"
+                        "  output \"p\" = %9\n"
+                        "  output \"h\" = %12\n"
+                        "}\n"};
+  assert_true(lowered_check_case(&c) > 16);
+}
+
 static void concats(void **state) {
   (void)state;
   lowered_check_all((lowered_case){.exact_bytes = true,
@@ -183,10 +216,15 @@ static void guard_stops_updates(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(gathers),  cmocka_unit_test(batched_gather),
-      cmocka_unit_test(scatters), cmocka_unit_test(concats),
-      cmocka_unit_test(dynamic),  cmocka_unit_test(random_numbers),
-      cmocka_unit_test(states),   cmocka_unit_test(guard_stops_updates),
+      cmocka_unit_test(gathers),
+      cmocka_unit_test(batched_gather),
+      cmocka_unit_test(scatters),
+      cmocka_unit_test(scatters_in_many_instances),
+      cmocka_unit_test(concats),
+      cmocka_unit_test(dynamic),
+      cmocka_unit_test(random_numbers),
+      cmocka_unit_test(states),
+      cmocka_unit_test(guard_stops_updates),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

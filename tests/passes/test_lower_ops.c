@@ -40,7 +40,8 @@ static bool is_refused(const sn_diags *d) {
   return false;
 }
 
-static void check_sample(sn_op op, uint64_t seed, sn_elem real, bool neighbours, int *refused) {
+static void check_sample(sn_op op, uint64_t seed, sn_elem real, bool neighbours, const sn_target *target,
+                         int *refused) {
   static const char *const ways[] = {"none", "all"};
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
@@ -56,7 +57,8 @@ static void check_sample(sn_op op, uint64_t seed, sn_elem real, bool neighbours,
   sn_module_print(&t, m, (sn_print_opt){0});
   const int64_t dims[2] = {2, 3};
   for (int w = 0; w < 2; w++) {
-    lowered_case c = {.text = strchr(t.at, '\n') + 1, .fuse = ways[w], .dims = dims, .domain = s.domain};
+    lowered_case c = {
+        .text = strchr(t.at, '\n') + 1, .fuse = ways[w], .dims = dims, .domain = s.domain, .target = target};
     lowered_result r = lowered_try(&c);
     r.env.target = &r.target;
     if (r.lowered.plan)
@@ -72,12 +74,12 @@ static void check_sample(sn_op op, uint64_t seed, sn_elem real, bool neighbours,
   sn_arena_destroy(arena);
 }
 
-static void check_ops(sn_elem real, bool neighbours) {
+static void check_ops(sn_elem real, bool neighbours, const sn_target *target) {
   int refused = 0;
   for (int op = 1; op < SN_OP_COUNT; op++) {
     if (is_skipped((sn_op)op)) continue;
     int before = refused;
-    for (uint64_t i = 0; i < SAMPLES; i++) check_sample((sn_op)op, i, real, neighbours, &refused);
+    for (uint64_t i = 0; i < SAMPLES; i++) check_sample((sn_op)op, i, real, neighbours, target, &refused);
     if (refused > before && op != SN_OP_ATTENTION_GRAD) /* its symbolic head sizes have no kernel */
       fail_msg("`%s`: %d of %d samples are refused", sn_op_get((sn_op)op)->name, refused - before, 2 * SAMPLES);
   }
@@ -85,21 +87,28 @@ static void check_ops(sn_elem real, bool neighbours) {
 
 static void single_ops(void **state) {
   (void)state;
-  check_ops(SN_ELEM_F32, false);
+  check_ops(SN_ELEM_F32, false, NULL);
 }
 
 static void ops_with_neighbours(void **state) {
   (void)state;
-  check_ops(SN_ELEM_F32, true);
+  check_ops(SN_ELEM_F32, true, NULL);
 }
 
 static void single_ops_bf16(void **state) {
   (void)state;
-  check_ops(SN_ELEM_BF16, false);
+  check_ops(SN_ELEM_BF16, false, NULL);
+}
+
+/* The schedules of devices that want many instances. */
+static void single_ops_gpu(void **state) {
+  (void)state;
+  sn_target gpu = sn_target_vulkan(&(sn_gpu){.float64 = true});
+  check_ops(SN_ELEM_F32, false, &gpu);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(single_ops), cmocka_unit_test(ops_with_neighbours),
-                                     cmocka_unit_test(single_ops_bf16)};
+                                     cmocka_unit_test(single_ops_bf16), cmocka_unit_test(single_ops_gpu)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
