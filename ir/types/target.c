@@ -39,6 +39,9 @@ sn_target sn_target_cpu(sn_isa isa) {
       .bkv = 64,
       .rows = 4,
       .cols = 256,
+      .unit = 1,
+      .fold = 1024,
+      .fold_rows = 64,
       .scores_keys_major = true,
       .scratch_bytes = 320 << 10,
       .packed_b = true,
@@ -126,6 +129,10 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
       .rows = 1,
       .cols = 1024,
       .instances = 1024,
+      .unit = 128,
+      .fold = 2048,
+      .fold_rows = 32,
+      .fold_late = true,
       .gpu = *gpu,
   };
   if (!t.gpu.shared_bytes) t.gpu.shared_bytes = 16 << 10;

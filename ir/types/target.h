@@ -50,6 +50,9 @@ typedef struct sn_target {
   int rows;             /* rows kernels: rows per instance */
   int cols;             /* map kernels: columns per tile */
   int instances;        /* that keep the device busy: with fewer, work is split in more steps; 0: any number will do */
+  int unit;             /* columns of tiles are multiples of this where there are more of them, even if none divides */
+  int fold, fold_rows;  /* rows kernels: elements of a reduced row, rows of reduced columns per step of a loop */
+  bool fold_late;       /* such loops carry whole tiles, which are reduced behind them */
   bool scores_keys_major; /* attend: scores as [keys, queries] (CPU) */
   int scratch_bytes;      /* attend: scratch that one instance may take for the gradients of a head's queries */
   bool packed_b;          /* contract: constant operands are packed ahead of time */

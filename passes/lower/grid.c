@@ -53,6 +53,15 @@ int sn_block_of(const sn_dimx *extent, int wanted) {
   return wanted;
 }
 
+int sn_block_for(const sn_target *target, const sn_dimx *extent, int wanted) {
+  int64_t n, unit = target->unit;
+  if (unit <= 1 || wanted % unit || sn_dimx_max_value(extent) <= wanted) return sn_block_of(extent, wanted);
+  int64_t d = sn_dimx_is_const(extent, &n) ? n : sn_dimx_divisor(extent);
+  for (int64_t b = wanted; 2 * b > wanted && d; b -= unit)
+    if (d % b == 0) return (int)b;
+  return wanted;
+}
+
 /* ---- buffers -------------------------------------------------------------------------------------------------- */
 
 static void use(sn_buffer_use *list, int *count, int slot, sn_krole role) {

@@ -322,6 +322,8 @@ SN_MUST sn_code sn_map_emit(sn_lower_ctx *c, sn_group *g, const char *name, cons
 void sn_tile_outputs(sn_tile *t, const bool *which);
 /* A block near `wanted` that divides the extent where possible; the extent itself when it is small. */
 int sn_block_of(const sn_dimx *extent, int wanted);
+/* The same, in multiples of the target's unit where the extent is longer. */
+int sn_block_for(const sn_target *target, const sn_dimx *extent, int wanted);
 /* Does a reduction give a position? */
 static inline bool sn_reduction_position(const sn_node *n) { return n->op == SN_OP_ARGMAX || n->op == SN_OP_ARGMIN; }
 /* Is it worth more steps to have more instances? Never inside one. */

@@ -3,31 +3,17 @@
  *   Kept axes go to the grid. Along rows: a tile is [kept, reduced]; along columns (the kept axis is the contiguous
  * one): it is [reduced, kept]. One tile that holds the whole reduced axis computes everything once. Otherwise there is
  * one loop nest over the reduced axes per level of reductions (a level needs the results of those below) and one for
- * the outputs; elementwise values are computed again in each. A full reduction of many elements has two steps: partial
- * results of fixed blocks, then those in order. */
+ * the outputs; elementwise values are computed again in each. Loops carry what is reduced so far, or (late) a tile of
+ * sums that is reduced behind the loop. */
 #include "ir/base/plant.h"
-#include "passes/lower/internal.h"
+#include "passes/lower/rows.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { ONE_TILE = 8192, LOOP_BLOCK = 1024, COLUMN_BLOCK = 64, PART = 8192, REDUCTIONS = 12 };
+enum { ONE_TILE = 8192, WHOLE_COLUMNS = 64, KEPT_TILE = 1024, LATE = 32768 };
 
-typedef struct rows {
-  sn_lower_ctx *c;
-  sn_group *g;
-  sn_build_kernel *b;
-  sn_tile t;                            /* the tile without coordinates along reduced axes */
-  bool along_columns;                   /* reduced axis along the tile's rows */
-  int inner;                            /* the reduced axis that a tile spans; -1: none */
-  int outer[SN_VIEW_RANK], outer_count; /* the other reduced axes: one index at a time */
-  int block;                            /* extent of the tile along `inner` */
-  bool looped;
-  int count; /* reductions */
-  const sn_node *node[REDUCTIONS];
-  int level[REDUCTIONS], levels;
-  sn_kv result[REDUCTIONS];
-} rows;
+typedef sn_rows rows;
 
 /* ---- analysis ---------------------------------------------------------------------------------------------- */
 
@@ -41,7 +27,8 @@ static sn_code find_reductions(rows *r) {
     for (int k = 0; k < n->arg_count; k++)
       if (level[n->arg[k]] > level[n->first]) level[n->first] = level[n->arg[k]];
     if (!is_reduction(n)) continue;
-    if (r->count == REDUCTIONS) return sn_lower_fail(r->c, "more than %d reductions in one kernel", REDUCTIONS);
+    if (r->count == SN_ROWS_REDUCTIONS)
+      return sn_lower_fail(r->c, "more than %d reductions in one kernel", SN_ROWS_REDUCTIONS);
     r->node[r->count] = n;
     if (!SN_PLANTED(LEVELS) || !level[n->first]) level[n->first]++;
     r->level[r->count++] = level[n->first];
@@ -69,9 +56,13 @@ static void choose_reduced(rows *r) {
     if (r->g->reduce[i]) r->outer[r->outer_count++] = i;
   const sn_dimx *extent = r->inner >= 0 ? r->g->space.extent[r->inner] : NULL;
   int64_t longest = extent ? sn_dimx_max_value(extent) : 1, fixed;
-  int whole = r->along_columns ? COLUMN_BLOCK : ONE_TILE, part = r->along_columns ? COLUMN_BLOCK : LOOP_BLOCK;
-  if (r->along_columns && !sn_dimx_is_const(extent, &fixed)) whole = part = COLUMN_BLOCK / 4; /* may be few */
-  r->block = longest < 1 ? 1 : longest <= whole ? (int)longest : sn_block_of(extent, part);
+  const sn_target *target = r->c->target;
+  int whole = r->along_columns ? WHOLE_COLUMNS : ONE_TILE, part = r->along_columns ? target->fold_rows : target->fold;
+  if (r->along_columns && !sn_dimx_is_const(extent, &fixed)) whole = part = WHOLE_COLUMNS / 4; /* may be few */
+  r->block = longest < 1        ? 1
+             : longest <= whole ? (int)longest
+             : r->along_columns ? sn_block_of(extent, part)
+                                : sn_block_for(target, extent, part);
   r->looped = r->outer_count || r->block < longest;
 }
 
@@ -79,9 +70,10 @@ static void choose_reduced(rows *r) {
 static int kept_block(const rows *r, const sn_dimx *extent) {
   if (r->along_columns) {
     int64_t n = sn_dimx_max_value(extent) / 8;
-    return sn_block_of(extent, n < 32 ? 32 : n > 128 ? 128 : (int)n);
+    if (r->c->target->instances > 1) n = 128; /* there are other ways to have many */
+    return sn_block_for(r->c->target, extent, n < 32 ? 32 : n > 128 ? 128 : (int)n);
   }
-  int most = LOOP_BLOCK / r->block, least = r->c->target->rows;
+  int most = KEPT_TILE / r->block, least = r->c->target->rows;
   return sn_block_of(extent, most < least ? least : most > 32 ? 32 : most);
 }
 
@@ -97,9 +89,10 @@ static void choose_tile(rows *r) {
   r->t.c = r->along_columns ? other : r->block;
 }
 
-static void set_grid(rows *r) {
+void sn_rows_grid(rows *r) {
   sn_axis_block a[SN_VIEW_RANK];
   int n = 0, kept = last_axis(r->g, false);
+  if (r->part) a[n++] = (sn_axis_block){.axis = r->split, .block = r->part};
   for (int i = 0; i < r->g->space.rank; i++)
     if (!r->g->reduce[i])
       a[n++] = (sn_axis_block){.axis = i, .block = i == kept ? (r->along_columns ? r->t.c : r->t.r) : 1};
@@ -116,7 +109,7 @@ static sn_kv flip(rows *r, sn_kv x) {
   return sn_elem_is_float(sn_k_type(k, x).elem) ? sn_k_un(k, SN_K_NEG, x) : sn_k_binc(k, SN_K_XOR, x, -1);
 }
 
-static sn_kop kernel_op(const sn_node *n) { /* table */
+sn_kop sn_rows_op(const sn_node *n) { /* table */
   switch (n->op) {
     case SN_OP_SUM: return SN_K_RSUM;
     case SN_OP_PROD: return SN_K_RPROD;
@@ -126,12 +119,12 @@ static sn_kop kernel_op(const sn_node *n) { /* table */
   }
 }
 
-static sn_kop joining_op(const sn_node *n) {
+sn_kop sn_rows_joining_op(const sn_node *n) {
   return n->op == SN_OP_SUM ? SN_K_ADD : n->op == SN_OP_PROD ? SN_K_MUL : SN_K_MAX;
 }
 
 /* What a reduction starts from: of a maximum the smallest number of the operand's type. */
-static double identity(const rows *r, const sn_node *n) {
+double sn_rows_identity(const rows *r, const sn_node *n) {
   sn_elem e = sn_val_type(r->c->body, n->arg[0])->elem;
   if (n->op == SN_OP_SUM) return 0;
   if (n->op == SN_OP_PROD) return 1;
@@ -166,16 +159,16 @@ static sn_kv operand(rows *r, sn_tile *t, const sn_node *n) {
   int rr = r->along_columns ? t->r : 1, cc = r->along_columns ? 1 : t->c;
   sn_kv i = sn_k_iota(k, rr, cc, !r->along_columns, sn_k_i(k, 0));
   sn_kv inside = sn_k_bin(k, SN_K_LT, i, sn_k_isplat(k, 1, 1, limit));
-  return sn_k_select(k, inside, x, sn_k_const(k, type.elem, 1, 1, identity(r, n)));
+  return sn_k_select(k, inside, x, sn_k_const(k, type.elem, 1, 1, sn_rows_identity(r, n)));
 }
 
 static sn_kv reduce(rows *r, sn_tile *t, const sn_node *n) {
   sn_kv x = operand(r, t, n);
-  return r->inner < 0 ? x : sn_k_reduce(r->b->k, kernel_op(n), !r->along_columns, x);
+  return r->inner < 0 ? x : sn_k_reduce(r->b->k, sn_rows_op(n), !r->along_columns, x);
 }
 
 /* The result of what was reduced. Sums and products of narrow integers wrap to their type. */
-static sn_kv finished(rows *r, const sn_node *n, sn_kv v) {
+sn_kv sn_rows_finished(rows *r, const sn_node *n, sn_kv v) {
   sn_elem e = n->type[0]->elem;
   if (n->op == SN_OP_AMIN) return flip(r, v);
   return e == SN_ELEM_I8 || e == SN_ELEM_U8 ? sn_point_round(r->b, e, v) : v;
@@ -195,17 +188,15 @@ static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
     if (r->inner < 0 && sn_reduction_position(r->node[i]))
       r->result[i] = sn_k_const(r->b->k, SN_ELEM_I32, 1, 1, 0);
     else
-      r->result[i] = finished(r, r->node[i], reduce(r, t, r->node[i]));
+      r->result[i] = sn_rows_finished(r, r->node[i], reduce(r, t, r->node[i]));
   }
   return r->result[i];
 }
 
 /* ---- loops ------------------------------------------------------------------------------------------------------ */
 
-typedef void (*step_fn)(rows *r, sn_tile *t, sn_kv *carry, void *user);
-
 /* Runs `step` for every tile along the reduced axes, the innermost axis in blocks. */
-static void nest(rows *r, sn_tile *t, int depth, int count, sn_kv *carry, step_fn step, void *user) {
+static void nest(rows *r, sn_tile *t, int depth, int count, sn_kv *carry, sn_rows_step step, void *user) {
   sn_kernel *k = r->b->k;
   if (depth > r->outer_count) {
     sn_tile inside = *t;
@@ -217,12 +208,14 @@ static void nest(rows *r, sn_tile *t, int depth, int count, sn_kv *carry, step_f
   bool last = depth == r->outer_count;
   int axis = last ? r->inner : r->outer[depth];
   const sn_dimx *extent = r->g->space.extent[axis];
+  bool split = r->part && axis == r->split;
   if (last && sn_dimx_max_value(extent) <= r->block) {
     nest(r, t, depth + 1, count, carry, step, user);
     return;
   }
-  sn_kv hi = sn_build_dim(r->b, extent);
-  t->at[axis] = sn_k_for(k, sn_k_i(k, 0), hi, last ? r->block : 1, count, carry);
+  sn_kv lo = split ? r->from : sn_k_i(k, 0), hi = sn_build_dim(r->b, extent);
+  if (split) hi = sn_k_ibin(k, SN_K_IMIN, sn_k_iadd(k, lo, sn_k_i(k, r->part)), hi);
+  t->at[axis] = sn_k_for(k, lo, hi, last ? r->block : 1, count, carry);
   nest(r, t, depth + 1, count, carry, step, user);
   sn_k_end_for(k, count, carry);
   t->at[axis] = 0;
@@ -234,8 +227,8 @@ static int level_carries(rows *r, int level, sn_kv *carry) {
   for (int i = 0; i < r->count; i++) {
     if (r->level[i] != level) continue;
     sn_elem e = sn_compute_elem(sn_val_type(r->c->body, r->node[i]->arg[0])->elem);
-    int rr = r->along_columns ? 1 : r->t.r, cc = r->along_columns ? r->t.c : 1;
-    carry[n++] = sn_k_const(r->b->k, e, rr, cc, identity(r, r->node[i]));
+    int rr = r->along_columns && !r->late ? 1 : r->t.r, cc = r->along_columns || r->late ? r->t.c : 1;
+    carry[n++] = sn_k_const(r->b->k, e, rr, cc, sn_rows_identity(r, r->node[i]));
     if (sn_reduction_position(r->node[i])) carry[n++] = sn_k_const(r->b->k, SN_ELEM_I32, rr, cc, 0);
   }
   return n;
@@ -266,23 +259,40 @@ static void level_step(rows *r, sn_tile *t, sn_kv *carry, void *user) {
       n += 2;
       continue;
     }
-    sn_kv part = reduce(r, t, r->node[i]);
+    sn_kv part = r->late ? operand(r, t, r->node[i]) : reduce(r, t, r->node[i]);
     sn_ktype whole = sn_k_type(r->b->k, carry[n]);
     part = sn_k_bcast(r->b->k, whole.r, whole.c, part);
-    carry[n] = sn_k_bin(r->b->k, joining_op(r->node[i]), carry[n], part);
+    carry[n] = sn_k_bin(r->b->k, sn_rows_joining_op(r->node[i]), carry[n], part);
     n++;
   }
 }
 
+/* Whole tiles in the loops of a level, where a device likes that and they are few enough. */
+static bool is_late(const rows *r, int level) {
+  int64_t n = 0;
+  for (int i = 0; i < r->count; i++) n += r->level[i] == level;
+  return r->c->target->fold_late && !has_argmax(r) && n * r->t.r * r->t.c <= LATE;
+}
+
+int sn_rows_level(rows *r, int level, sn_kv *carry) {
+  r->late = is_late(r, level);
+  int n = level_carries(r, level, carry), at = 0;
+  nest(r, &r->t, 0, n, carry, level_step, &level);
+  for (int i = 0; i < r->count && r->late; i++)
+    if (r->level[i] == level)
+      carry[at] = sn_k_reduce(r->b->k, sn_rows_op(r->node[i]), !r->along_columns, carry[at]), at++;
+  return n;
+}
+
 static void run_levels(rows *r) {
   for (int level = 1; level <= r->levels; level++) {
-    sn_kv carry[2 * REDUCTIONS];
-    int n = level_carries(r, level, carry), at = 0;
-    nest(r, &r->t, 0, n, carry, level_step, &level);
+    sn_kv carry[2 * SN_ROWS_REDUCTIONS];
+    int at = 0;
+    (void)sn_rows_level(r, level, carry);
     for (int i = 0; i < r->count; i++) {
       if (r->level[i] != level) continue;
       if (sn_reduction_position(r->node[i])) at++;
-      r->result[i] = finished(r, r->node[i], carry[at++]);
+      r->result[i] = sn_rows_finished(r, r->node[i], carry[at++]);
     }
   }
 }
@@ -299,6 +309,16 @@ static void output_step(rows *r, sn_tile *t, sn_kv *carry, void *user) {
   sn_tile_outputs(t, user);
 }
 
+void sn_rows_store_kept(rows *r, const bool *which) {
+  sn_tile flat = r->t;
+  flat.memo = sn_tile_memo_new(r->c->arena, r->t.memo);
+  if (r->along_columns)
+    flat.row = -1, flat.r = 1, flat.row_limit = 0;
+  else
+    flat.col = -1, flat.c = 1, flat.col_limit = 0;
+  sn_tile_outputs(&flat, which);
+}
+
 static void store_outputs(rows *r) {
   int full, reduced;
   bool *of_full = outputs_that(r, false, &full), *of_reduced = outputs_that(r, true, &reduced);
@@ -307,19 +327,13 @@ static void store_outputs(rows *r) {
     return;
   }
   if (full) nest(r, &r->t, 0, 0, NULL, output_step, of_full);
-  sn_tile flat = r->t; /* kept axes only */
-  flat.memo = sn_tile_memo_new(r->c->arena, r->t.memo);
-  if (r->along_columns)
-    flat.row = -1, flat.r = 1, flat.row_limit = 0;
-  else
-    flat.col = -1, flat.c = 1, flat.col_limit = 0;
-  if (reduced) sn_tile_outputs(&flat, of_reduced);
+  if (reduced) sn_rows_store_kept(r, of_reduced);
 }
 
 /* ---- one kernel
  * ------------------------------------------------------------------------------------------------------ */
 
-static void begin(rows *r, const char *name, int extra, const sn_buffer_use *more, bool results) {
+void sn_rows_begin(rows *r, const char *name, int extra, const sn_buffer_use *more, bool results) {
   sn_buffer_use use[SN_LOWER_BUFFERS];
   int count = sn_group_buffers(r->c, r->g, use, 0);
   for (int i = 0; i < extra; i++) use[count++] = more[i];
@@ -335,8 +349,8 @@ static void begin(rows *r, const char *name, int extra, const sn_buffer_use *mor
 }
 
 static sn_code one_kernel(rows *r) {
-  begin(r, sn_kernel_name_of(r->c, "rows"), 0, NULL, true);
-  set_grid(r);
+  sn_rows_begin(r, sn_kernel_name_of(r->c, "rows"), 0, NULL, true);
+  sn_rows_grid(r);
   sn_tile_limits(&r->t);
   if (r->looped) run_levels(r);
   store_outputs(r);
@@ -344,90 +358,6 @@ static sn_code one_kernel(rows *r) {
                       .bytes_read = sn_groups_bytes_read(r->c, 1, &r->g),
                       .bytes_written = sn_result_bytes(r->c)};
   return sn_build_kernel_end(r->b, &report);
-}
-
-/* ---- full reductions in two steps
- * --------------------------------------------------------------------------------------- */
-
-static bool wants_two_steps(const rows *r) {
-  if (r->c->inside) return false;
-  for (int i = 0; i < r->g->output_count; i++)
-    if (!r->g->output[i].reduced) return false;
-  if (r->g->space.rank != 1 || !r->g->reduce[0] || r->levels != 1 || has_argmax(r)) return false;
-  return sn_dimx_max_value(r->g->space.extent[0]) > 4 * PART;
-}
-
-static void part_step(rows *r, sn_tile *t, sn_kv *carry, void *user) {
-  (void)user;
-  level_step(r, t, carry, &(int){1});
-}
-
-/* Partial results of blocks of PART elements: parts[reduction * blocks + block]. */
-static sn_code make_parts(rows *r, int slot, const sn_dimx *blocks, const sn_dimx *bytes) {
-  begin(r, sn_kernel_name_of(r->c, "parts"), 1, &(sn_buffer_use){slot, SN_K_OUT}, false);
-  sn_kernel *k = r->b->k;
-  sn_kv carry[2 * REDUCTIONS];
-  sn_build_grid(r->b, 1, blocks, NULL, NULL);
-  sn_kv from = sn_k_imulc(k, sn_k_gid(k, 0), PART), extent = sn_build_dim(r->b, r->g->space.extent[0]);
-  sn_kv to = sn_k_ibin(k, SN_K_IMIN, sn_k_iadd(k, from, sn_k_i(k, PART)), extent);
-  int n = level_carries(r, 1, carry);
-  r->t.at[0] = sn_k_for(k, from, to, r->block, n, carry);
-  sn_tile inside = r->t;
-  inside.memo = sn_tile_memo_new(r->c->arena, r->t.memo);
-  sn_tile_limits(&inside);
-  part_step(r, &inside, carry, NULL);
-  sn_k_end_for(k, n, carry);
-  r->t.at[0] = 0;
-  for (int i = 0; i < n; i++) {
-    sn_kv off = sn_k_iadd(k, sn_k_imulc(k, sn_build_dim(r->b, blocks), i), sn_k_gid(k, 0));
-    sn_k_store(k, (sn_kwin){.buf = sn_build_buffer(r->b, slot), .off = off}, carry[i]);
-  }
-  sn_report report = {
-      .flops = sn_body_flops(r->c), .bytes_read = sn_groups_bytes_read(r->c, 1, &r->g), .bytes_written = bytes};
-  return sn_build_kernel_end(r->b, &report);
-}
-
-/* Accesses that the outputs still need once the reductions are known. */
-static sn_code join_parts(rows *r, int slot, const sn_dimx *blocks, const sn_dimx *bytes) {
-  begin(r, sn_kernel_name_of(r->c, "join"), 1, &(sn_buffer_use){slot, SN_K_IN}, true);
-  sn_kernel *k = r->b->k;
-  sn_types *types = r->c->types;
-  int block = sn_block_of(blocks, LOOP_BLOCK);
-  sn_kv hi = sn_build_dim(r->b, blocks), carry[2 * REDUCTIONS];
-  sn_build_grid(r->b, 1, sn_dimx_const(types, 1), NULL, NULL);
-  int n = level_carries(r, 1, carry);
-  sn_kv at = sn_k_for(k, sn_k_i(k, 0), hi, block, n, carry), limit = sn_build_limit(r->b, blocks, block, at);
-  for (int i = 0; i < n; i++) {
-    sn_kwin w = {.buf = sn_build_buffer(r->b, slot), .off = sn_k_iadd(k, sn_k_imulc(k, hi, i), at), .nc = limit};
-    sn_kv x = sn_k_load(k, 1, block, w, identity(r, r->node[i]));
-    carry[i] = sn_k_bin(k, joining_op(r->node[i]), carry[i], sn_k_reduce(k, kernel_op(r->node[i]), 1, x));
-  }
-  sn_k_end_for(k, n, carry);
-  for (int i = 0; i < n; i++) r->result[i] = finished(r, r->node[i], carry[i]);
-  r->t.col = -1, r->t.c = 1;
-  sn_tile_outputs(&r->t, NULL);
-  sn_report report = {.kind = "rows",
-                      .flops = sn_dimx_mul(types, blocks, sn_dimx_const(types, n)),
-                      .bytes_written = sn_result_bytes(r->c)};
-  report.bytes_read = sn_dimx_add(types, bytes, sn_groups_bytes_read(r->c, 1, &r->g));
-  return sn_build_kernel_end(r->b, &report);
-}
-
-static sn_code two_kernels(rows *r) {
-  sn_types *types = r->c->types;
-  sn_elem e = sn_compute_elem(sn_val_type(r->c->body, r->node[0]->arg[0])->elem);
-  for (int i = 1; i < r->count; i++)
-    if (sn_compute_elem(sn_val_type(r->c->body, r->node[i]->arg[0])->elem) != e) return one_kernel(r);
-  const sn_dimx *blocks = sn_dimx_ceildiv(types, r->g->space.extent[0], sn_dimx_const(types, PART));
-  const sn_dimx *dim[2] = {sn_dimx_const(types, r->count), blocks};
-  const sn_type *type = sn_type_of(types, e, 2, dim);
-  const sn_dimx *bytes =
-      sn_dimx_mul(types, sn_type_count(types, type), sn_dimx_const(types, (int64_t)sn_elem_bytes(e)));
-  int slot = sn_lower_temp(r->c, "parts", type, NULL);
-  r->block = LOOP_BLOCK;
-  r->t.c = LOOP_BLOCK;
-  SN_TRY(make_parts(r, slot, blocks, bytes));
-  return join_parts(r, slot, blocks, bytes);
 }
 
 sn_code sn_lower_rows(sn_lower_ctx *c, const sn_node *fused) {
@@ -438,5 +368,5 @@ sn_code sn_lower_rows(sn_lower_ctx *c, const sn_node *fused) {
   rows r = {.c = c, .g = &g};
   SN_TRY(find_reductions(&r));
   choose_tile(&r);
-  return wants_two_steps(&r) ? two_kernels(&r) : one_kernel(&r);
+  return sn_rows_in_parts(&r) ? sn_rows_parts(&r) : one_kernel(&r);
 }
