@@ -219,6 +219,60 @@ static void reductions_of_a_part(void **state) {
                                                   "}\n"});
 }
 
+static int kernels_named(const lowered_result *r, const char *prefix) {
+  int n = 0;
+  for (int i = 0; i < r->lowered.kernel_count; i++) n += !strncmp(r->lowered.kernel[i]->name, prefix, strlen(prefix));
+  return n;
+}
+
+/* Along rows and columns, of known and unknown lengths, over axes that lie apart, with work before and behind; whole
+ * tiles in loops, also on several levels. */
+static void reductions_on_a_gpu(void **state) {
+  (void)state;
+  sn_target gpu = sn_target_vulkan(&(sn_gpu){.float64 = true});
+  int64_t dims[] = {7, 613};
+  lowered_case c = {.target = &gpu,
+                    .dims = dims,
+                    .text =
+                        "dims { B: 1..64, T: 1..1024 }\n"
+                        "graph @g {\n"
+                        "  %1 = input name \"x\" : f32[B, T, 12]\n"
+                        "  %2 = input name \"v\" : f32[12]\n"
+                        "  %3 = exp %1 : f32[B, T, 12]\n"
+                        "  %4 = sum %3 axes [0, 1] : f32[12]\n"
+                        "  %5 = mul %4, %2 : f32[12]\n"
+                        "  %6 = input name \"y\" : f32[3, 33001]\n"
+                        "  %7 = amin %6 axes [1] : f32[3]\n"
+                        "  %8 = mul %6, %6 : f32[3, 33001]\n"
+                        "  %9 = sum %8 axes [1] : f32[3]\n"
+                        "  %10 = sum %1 axes [0, 2] : f32[T]\n"
+                        "  %11 = input name \"z\" : f32[5, 600, 9]\n"
+                        "  %12 = amax %11 axes [1] : f32[5, 9]\n"
+                        "  %13 = input name \"w\" : f32[700, 5, 130]\n"
+                        "  %14 = sum %13 axes [0, 2] : f32[5]\n"
+                        "  %19 = input name \"s\" : f32[2, 9001]\n"
+                        "  %15 = softmax %19 axis 1 : f32[2, 9001]\n"
+                        "  %16 = sum %13 axes [0] : f32[5, 130]\n"
+                        "  %17 = input name \"k\" : i32[2000, 3]\n"
+                        "  %18 = sum %17 axes [0] : i32[3]\n"
+                        "  output \"a\" = %5\n"
+                        "  output \"b\" = %7\n"
+                        "  output \"c\" = %9\n"
+                        "  output \"d\" = %10\n"
+                        "  output \"e\" = %12\n"
+                        "  output \"f\" = %14\n"
+                        "  output \"g\" = %15\n"
+                        "  output \"h\" = %16\n"
+                        "  output \"i\" = %18\n"
+                        "}\n"};
+  lowered_result r = lowered_compile(&c);
+  r.env.target = &r.target;
+  assert_int_equal(kernels_named(&r, "parts_"), 6);
+  assert_int_equal(kernels_named(&r, "join_"), 6);
+  lowered_execute(&r, &c);
+  lowered_free(&r);
+}
+
 /* Frozen parameters are packed: plain and in pairs of rows, from either side, with tails everywhere. */
 static void packed_products(void **state) {
   (void)state;
@@ -271,6 +325,7 @@ int main(void) {
       cmocka_unit_test(narrow_products),
       cmocka_unit_test(packed_products),
       cmocka_unit_test(reductions_of_a_part),
+      cmocka_unit_test(reductions_on_a_gpu),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
