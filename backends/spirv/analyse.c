@@ -264,8 +264,14 @@ static bool is_quads(const sg *g, const sn_kv *load) {
   return true;
 }
 
-/* Words from row to row of a factor in quads, a multiple of four, and not all in the same banks. */
-uint32_t sg_quad_pitch(uint32_t columns, bool patterns) {
+uint32_t sg_quad_exchange(uint32_t columns, bool patterns, bool along_k) {
+  bool power = columns >= 16 && !(columns & (columns - 1));
+  return !patterns && along_k && power ? (columns / 4 - 1) & 7 : 0;
+}
+
+/* A multiple of four, and rows do not begin in the same banks. */
+uint32_t sg_quad_pitch(uint32_t columns, bool patterns, bool along_k) {
+  if (sg_quad_exchange(columns, patterns, along_k)) return columns;
   return patterns ? (columns + 7) / 8 * 4 + 4 : (columns + 3) / 4 * 4 + 4;
 }
 
@@ -289,7 +295,7 @@ static void slots_of_product(sg *g, sn_kv v) {
     bool rows = side ? !turned[1] : turned[0]; /* k runs over them */
     int64_t r = rows && load[side] ? step : (uint32_t)t.r, c = rows || !load[side] ? (uint32_t)t.c : step;
     bool narrow = !g->quads[v] && load[side] && g->matrices && sg_matrix_of(g, t.elem).m;
-    int64_t size = g->quads[v] ? r * sg_quad_pitch((uint32_t)c, matrices) / 4
+    int64_t size = g->quads[v] ? r * sg_quad_pitch((uint32_t)c, matrices, !rows) / 4
                                : r * (int64_t)sg_pitch(g, t.elem, (int)c) * words_of(t.elem);
     int slot = sg_slot_new(g, size ? size : 1, def, def);
     g->slot[slot].array = g->quads[v] ? SG_QUADS : narrow ? SG_NARROW : SG_WORDS;

@@ -6,6 +6,15 @@
 
 static uint32_t quads_of_row(const sg_factor *f) { return ((uint32_t)f->c + f->packed - 1) / f->packed; }
 
+spv_id sg_factor_place(sg *g, const sg_factor *f, spv_id row, spv_id word) {
+  spv_id line = sg_mul(g, row, f->pitch);
+  if (f->exchange) {
+    spv_id by = sg_intc(g, SpvOpBitwiseAnd, row, 4 * f->exchange); /* of every fourth row another */
+    word = sg_int(g, SpvOpBitwiseXor, word, by);
+  }
+  return sg_int(g, SpvOpIAdd, line, word);
+}
+
 /* Which quads of a round this invocation brings in. */
 void sg_factor_begin(sg *g, sg_factor *f) {
   uint32_t per = quads_of_row(f), total = (uint32_t)f->r * per;
@@ -22,8 +31,8 @@ void sg_factor_begin(sg *g, sg_factor *f) {
     f->row[t] = sg_intc(g, SpvOpUDiv, e, per);
     spv_id quad = sg_intc(g, SpvOpUMod, e, per);
     f->col[t] = sg_mul(g, quad, f->packed);
-    spv_id line = sg_mul(g, f->row[t], f->pitch), at = sg_mul(g, quad, 4);
-    f->place[t] = sg_int(g, SpvOpIAdd, line, at);
+    spv_id at = sg_mul(g, quad, 4);
+    f->place[t] = sg_factor_place(g, f, f->row[t], at);
   }
 }
 

@@ -58,7 +58,8 @@ sg_factor sg_factor_of(sg *g, sn_kv mma, int side, uint32_t step) {
     return f;
   }
   f.packed = g->leaving[mma] >= 0 ? 8 : 4;
-  f.pitch = sg_quad_pitch((uint32_t)f.c, f.packed == 8);
+  f.pitch = sg_quad_pitch((uint32_t)f.c, f.packed == 8, !f.k_over_rows);
+  f.exchange = sg_quad_exchange((uint32_t)f.c, f.packed == 8, !f.k_over_rows);
   end_with_zeros(g, &f, x->type, (uint32_t)(f.k_over_rows ? x->type.r : x->type.c), step);
   return f;
 }
@@ -131,8 +132,7 @@ static void read_along_k(product *p, const sg_factor *f, sg_axis a, bool row, sp
   sg *g = p->g;
   for (uint32_t i = 0; i < a.per; i++) {
     spv_id line = sg_clipped(g, a, row, i), x[4];
-    line = sg_mul(g, line, f->pitch);
-    spv_id at = sg_int(g, SpvOpIAdd, line, k);
+    spv_id at = sg_factor_place(g, f, line, k);
     sg_quad_load(g, f->slot, at, x);
     for (uint32_t q = 0; q < 4; q++) out[q * a.per + i] = number(p, x[q]);
   }

@@ -15,9 +15,10 @@ typedef struct sg_factor {
   sg_window w;      /* of that load */
   int r, c;         /* of one step of it */
   /* Factors that are brought in as quads, one round ahead: */
-  uint32_t packed; /* elements of a quad: 4, or 8 patterns of 16 bits; 0: not as quads */
-  uint32_t turns;  /* quads of an invocation in one round */
-  bool ends;       /* elements beyond the last step of k are not read, by a limit of the window */
+  uint32_t packed;   /* elements of a quad: 4, or 8 patterns of 16 bits; 0: not as quads */
+  uint32_t turns;    /* quads of an invocation in one round */
+  uint32_t exchange; /* by which the quads of a row are: sg_quad_exchange */
+  bool ends;         /* elements beyond the last step of k are not read, by a limit of the window */
   spv_id row[SG_TURNS], col[SG_TURNS], place[SG_TURNS], part[SG_TURNS]; /* part: is there such a quad? 0: surely */
 } sg_factor;
 
@@ -27,6 +28,7 @@ sg_factor sg_factor_of(sg *g, sn_kv mma, int side, uint32_t step);
 void sg_factor_bring(sg *g, const sg_factor *f, spv_id k0);
 /* Quads: steps k0.. of the factor from memory to registers, `turns` times four words; registers to the slot. */
 void sg_factor_begin(sg *g, sg_factor *f);
+spv_id sg_factor_place(sg *g, const sg_factor *f, spv_id row, spv_id word); /* the word in its slot: u32 */
 void sg_factor_fetch(sg *g, const sg_factor *f, spv_id k0, spv_id *words);
 void sg_factor_put(sg *g, const sg_factor *f, const spv_id *words);
 /* A walk over k of two such factors: rounds of `step` to `limit`. */

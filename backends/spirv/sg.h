@@ -233,10 +233,14 @@ typedef struct sg_grid {
   uint32_t rows, cols, r, c;
 } sg_grid;
 sg_grid sg_grid_of(const sg *g, sn_kv mma);
-uint32_t sg_step_of(const sg *g, sn_kv mma);             /* steps of k in one round */
-uint32_t sg_piece_of(const sg *g, sn_kv mma);            /* rows of the result that leave at once */
-uint32_t sg_quad_pitch(uint32_t columns, bool patterns); /* words from row to row of a factor in quads */
-sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e);      /* m 0: none */
-uint32_t sg_pitch(const sg *g, sn_elem e, int columns);  /* of a slot of such rows */
+uint32_t sg_step_of(const sg *g, sn_kv mma);  /* steps of k in one round */
+uint32_t sg_piece_of(const sg *g, sn_kv mma); /* rows of the result that leave at once */
+/* Words from row to row of a factor in quads. along_k: the columns are steps of k. */
+uint32_t sg_quad_pitch(uint32_t columns, bool patterns, bool along_k);
+/* Rows of words along k lie without gaps, their quads exchanged by this mask: neighbours that read four rows each meet
+ * different banks. 0: they are not */
+uint32_t sg_quad_exchange(uint32_t columns, bool patterns, bool along_k);
+sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e);     /* m 0: none */
+uint32_t sg_pitch(const sg *g, sn_elem e, int columns); /* of a slot of such rows */
 
 #endif
