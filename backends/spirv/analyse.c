@@ -112,16 +112,16 @@ static bool reduces_rows(const sg *g) {
   return false;
 }
 
-/* The tile that decides: the largest result of a product, else the largest. */
-static sn_ktype greatest(const sg *g, bool *product, bool *matrices) {
+/* The tile that decides: the largest result of a product, else the largest. *thin: the product, if it is thin; 0 */
+static sn_ktype greatest(const sg *g, bool *product, bool *matrices, sn_kv *thin) {
   sn_ktype t = {SN_ELEM_F32, 1, 1};
-  *product = *matrices = false;
+  *product = *matrices = false, *thin = 0;
   for (sn_kv v = 1; v < g->k->ins_count; v++) {
     const sn_kins *x = sg_ins(g, v);
     bool mma = x->op == SN_K_MMA;
     if (!sg_is_tile(x) || !g->value[v].registers || mma < *product) continue;
     if (mma == *product && (int64_t)x->type.r * x->type.c <= (int64_t)t.r * t.c) continue;
-    t = x->type, *product = mma;
+    t = x->type, *product = mma, *thin = g->value[v].thin && mma ? v : 0;
     *matrices = mma && g->t->gpu.subgroup > 1 && sg_matrix_of(g, sg_ins(g, x->a[1])->type.elem).m;
   }
   return t;
@@ -154,12 +154,13 @@ static void make_room(sg *g, uint32_t nt, uint32_t most, uint32_t *tx) {
 
 static void shape_workgroup(sg *g) {
   bool product, matrices;
-  sn_ktype t = greatest(g, &product, &matrices);
+  sn_kv thin;
+  sn_ktype t = greatest(g, &product, &matrices, &thin);
   int64_t n = (int64_t)t.r * t.c, per = 8;
   if (product) per = n >= 128 * 128 ? 64 : n >= 128 * 64 ? 32 : n >= 64 * 64 ? 16 : 8;
   if (matrices && n >= 64 * 64) per = n >= 128 * 64 ? 64 : 32; /* subgroups with more than one matrix each way */
   uint32_t most = (uint32_t)g->t->gpu.invocations < SG_INVOCATIONS ? (uint32_t)g->t->gpu.invocations : SG_INVOCATIONS;
-  uint32_t nt = power_down(n / per), tx = 1;
+  uint32_t nt = power_down(thin ? sg_thin_invocations(g, thin) : n / per), tx = 1;
   g->S = g->t->gpu.subgroup > 1 ? (uint32_t)g->t->gpu.subgroup : 1;
   if (nt < 64) nt = 64;
   most = power_down(most);
@@ -210,7 +211,7 @@ static bool suits(const sg *g, sn_kv mma, sn_gpu_matrix m) {
 sg_grid sg_grid_of(const sg *g, sn_kv mma) {
   const sn_kins *x = sg_ins(g, mma);
   sn_gpu_matrix m = sg_matrix_of(g, sg_ins(g, x->a[1])->type.elem);
-  if (!suits(g, mma, m)) return (sg_grid){0};
+  if (g->value[mma].thin || !suits(g, mma, m)) return (sg_grid){0};
   uint32_t rows = (uint32_t)(x->type.r / m.m), cols = (uint32_t)(x->type.c / m.n), all = g->NT / g->S;
   sg_grid best = {0};
   for (uint32_t sr = 1; sr <= all; sr *= 2) {
@@ -277,6 +278,10 @@ uint32_t sg_quad_pitch(uint32_t columns, bool patterns, bool along_k) {
 
 static void slots_of_product(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
+  if (g->value[v].thin) {
+    g->staging[v] = sg_slot_new(g, sg_thin_words(g, v), g->value[v].def, g->value[v].def);
+    return;
+  }
   bool turned[2] = {(x->i & SN_K_TA) != 0, (x->i & SN_K_TB) != 0};
   sn_kv load[2] = {0};
   for (int side = 0; side < 2; side++) load[side] = walked(g, x->a[1 + side], &turned[side]);
@@ -315,6 +320,11 @@ static void slots_of_reductions(sg *g) {
     uint32_t reach = x->i ? a.threads : a.threads * g->TX; /* invocations further away than a subgroup */
     int need = words_of(t.elem) + (x->op == SN_K_RARGMAX);
     if (a.threads > 1 && reach > lanes && need > words) words = need;
+  }
+  for (sn_kv v = 1; v < g->k->ins_count; v++) {
+    if (!g->value[v].thin || sg_ins(g, v)->op != SN_K_MMA) continue;
+    int need = words_of(sg_ins(g, v)->type.elem);
+    if (sg_thin_reach(g, v) > lanes && need > words) words = need;
   }
   g->reduce_slot = -1;
   if (!words) return;
@@ -397,7 +407,8 @@ static void touch_one(sg *g, sn_kv v, touched t) {
     for (int i = 0; i < 2; i++) mark(t.read, g->reduce_slot + i), mark(t.written, g->reduce_slot + i);
   if (x->op == SN_K_MMA && g->leaving[v] >= 0) mark(t.read, g->leaving[v]), mark(t.written, g->leaving[v]);
   if (x->op == SN_K_MMA && g->staging[v] >= 0)
-    for (int i = 0; i < 2; i++) mark(t.read, g->staging[v] + i), mark(t.written, g->staging[v] + i);
+    for (int i = 0; i < (g->value[v].thin ? 1 : 2); i++)
+      mark(t.read, g->staging[v] + i), mark(t.written, g->staging[v] + i);
 }
 
 static void touch_results(sg *g, const sn_kv *values, int count, touched t) {
@@ -450,6 +461,7 @@ bool sg_analyse(sg *g) {
   bool *whole = SN_ARRAY(g->arena, n, bool);
   scan(g, g->k->body);
   settle_transpositions(g, whole);
+  sg_thin_find(g);
   settle_loads(g, whole);
   settle_registers(g);
   if (g->t->gpu.invocations < ROW || (g->t->gpu.subgroup & (g->t->gpu.subgroup - 1)) ||

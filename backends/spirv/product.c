@@ -247,6 +247,10 @@ static void walk(product *p, spv_id *acc) {
 }
 
 void sg_product(sg *g, sn_kv v) {
+  if (g->value[v].thin) {
+    sg_thin(g, v);
+    return;
+  }
   if (g->leaving[v] >= 0) {
     sg_matrices(g, v);
     return;

@@ -156,6 +156,37 @@ static void across(const reduction *r, item *x, uint32_t count, uint32_t lo, uin
   }
 }
 
+/* Each of two lanes adds up one half of the numbers of both. */
+static void halve(const reduction *r, item *x, uint32_t half, uint32_t bit, spv_id *first) {
+  sg *g = r->g;
+  spv_id word = spv_uint(g->s, 32), mine = sg_intc(g, SpvOpBitwiseAnd, g->tid, (uint32_t)1 << bit);
+  spv_id upper = sg_testc(g, SpvOpINotEqual, mine, 0), none = spv_u32(g->s, 0), by = spv_u32(g->s, half);
+  for (uint32_t i = 0; i < half; i++) {
+    item kept = {sg_select(g, r->type, upper, x[i + half].value, x[i].value), 0};
+    item given = {sg_select(g, r->type, upper, x[i].value, x[i + half].value), 0};
+    bool wide = sg_is_wide(r->elem);
+    given.value = wide ? wide_from_lane(g, r->type, given.value, bit) : from_lane(g, r->type, given.value, bit);
+    x[i] = combine(r, kept, given);
+  }
+  by = sg_select(g, word, upper, by, none);
+  *first = sg_int(g, SpvOpIAdd, *first, by);
+}
+
+uint32_t sg_sum_across(sg *g, sn_elem e, spv_id *x, uint32_t count, uint32_t lo, uint32_t hi, spv_id *first,
+                       uint32_t *copies) {
+  static const sn_kins sum = {.op = SN_K_RSUM};
+  reduction r = {.g = g, .x = &sum, .elem = e, .type = sg_type(g, e)};
+  uint32_t lanes = log2_of(g->S), bit = lo;
+  item *in = SN_ARRAY(g->arena, count + 1, item);
+  for (uint32_t i = 0; i < count; i++) in[i].value = x[i];
+  *first = spv_u32(g->s, 0), *copies = 0;
+  for (; bit < hi && bit < lanes && count % 2 == 0; bit++) halve(&r, in, count /= 2, bit, first);
+  across(&r, in, count, bit, hi);
+  for (; bit < hi; bit++) *copies |= (uint32_t)1 << bit;
+  for (uint32_t i = 0; i < count; i++) x[i] = in[i].value;
+  return count;
+}
+
 void sg_reduce(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
   sg_tile in = g->tile[x->a[0]], out = sg_tile_new(g, x->type.r, x->type.c);

@@ -39,6 +39,7 @@ typedef struct sg_value {
   bool registers; /* somebody wants it spread over the invocations */
   bool staged;    /* somebody wants all of it: it has a slot */
   bool walked;    /* a load that products bring in by steps of k: no slot of its own */
+  bool thin;      /* a product that is summed straight from memory, and what leads to its factors */
   sn_kv alias;    /* TRANS whose users read the slot of what it turns; 0: none */
   int slot;
   uint32_t pitch; /* elements from row to row in the slot */
@@ -72,7 +73,7 @@ typedef struct sg {
   sg_value *value; /* per value of the kernel, as the next three */
   sg_tile *tile;
   spv_id *index; /* index values that dominate the open block */
-  int *staging;  /* products: first of the two slots they walk through, -1: none */
+  int *staging;  /* products: first of the two slots they walk through; thin ones: of their sums; -1: none */
   bool *quads;   /* products: these are of SG_QUADS */
   int *leaving;  /* products of cooperative matrices: the slot that their results leave through, -1: others */
   sn_kv *trail;  /* index values in the order of their emission */
@@ -198,6 +199,10 @@ void sg_gather(sg *g, sn_kv v);
 /* Elements (r, c), (r, c + 1), ... as they lie in memory, zeros where they are not valid: 4, each in a word, or 8 of 16
  * bits, two in a word. */
 void sg_window_quad(sg *g, const sg_window *w, spv_id r, spv_id c, uint32_t count, spv_id out[4]);
+/* Elements of a window from (r, c) on that are loaded at once, at most `most`; nothing is emitted. */
+uint32_t sg_window_chunk(sg *g, const sn_kins *x, uint32_t most);
+/* v of them, c a multiple of v -> out; the pad beyond the window's limits. */
+void sg_window_elements(sg *g, const sg_window *w, spv_id r, spv_id c, uint32_t v, spv_id *out);
 /* Rows from..from+r and columns of a window -> a slot of rows `pitch` elements apart; row0, col0: u32, 0: none. */
 void sg_window_stage(sg *g, const sg_window *w, int r, int c, spv_id row0, spv_id col0, int slot, uint32_t pitch);
 
@@ -214,6 +219,11 @@ void sg_point(sg *g, sn_kv v);
 void sg_source(sg *g, sn_kv v);
 void sg_rescale(sg *g, sn_kv v);
 void sg_reduce(sg *g, sn_kv v);
+/* Sums `count` numbers over the invocations whose numbers differ in bits lo to hi. An exchange between lanes leaves the
+ * partner half of them as long as their count is even: *first is the number of the first one left, *copies the bits of
+ * the invocation whose values hold the same.  -> how many are left */
+uint32_t sg_sum_across(sg *g, sn_elem e, spv_id *x, uint32_t count, uint32_t lo, uint32_t hi, spv_id *first,
+                       uint32_t *copies);
 void sg_product(sg *g, sn_kv v);
 void sg_block(sg *g, const sn_kblock *b);
 
@@ -221,6 +231,16 @@ void sg_block(sg *g, const sn_kblock *b);
 
 /* May an element of the buffer pass from one invocation to another? Its accesses must keep their order then. */
 bool sg_is_ordered(const sg *g, sn_kv buffer);
+
+/* ---- thin.c ------------------------------------------------------------------------------------------------------ */
+
+/* Which products are thin; their factors are not brought in by anybody else. After uses and transpositions. */
+void sg_thin_find(sg *g);
+/* Invocations that a thin product is worth. */
+int64_t sg_thin_invocations(const sg *g, sn_kv mma);
+int64_t sg_thin_words(sg *g, sn_kv mma);  /* of the slot of its sums */
+uint32_t sg_thin_reach(sg *g, sn_kv mma); /* the invocations that they cross differ by less than this */
+void sg_thin(sg *g, sn_kv mma);
 
 /* ---- analyse.c --------------------------------------------------------------------------------------------------- */
 

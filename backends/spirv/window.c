@@ -70,6 +70,11 @@ static uint32_t known_divisor(sg *g, sn_kv v) {
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
+static uint32_t alignment(sg *g, const sn_kins *x) {
+  uint32_t across = x->a[5] ? known_divisor(g, x->a[5]) : 8;
+  return least(across, least(known_divisor(g, x->a[1]), known_divisor(g, x->a[2])));
+}
+
 sg_window sg_window_of(sg *g, const sn_kins *x, sn_ktype shape) {
   const sn_kins *b = sg_ins(g, x->a[0]);
   sg_window w = {.elem = b->type.elem, .slot = g->value[x->a[0]].slot, .local = b->op == SN_K_LOCAL};
@@ -81,8 +86,7 @@ sg_window sg_window_of(sg *g, const sn_kins *x, sn_ktype shape) {
     local_base(g, x, &w);
   else
     global_base(g, x, &w);
-  uint32_t across = x->a[5] ? known_divisor(g, x->a[5]) : 8;
-  w.align = least(across, least(known_divisor(g, x->a[1]), known_divisor(g, x->a[2])));
+  w.align = alignment(g, x);
   if (x->op != SN_K_STORE) w.pad = sg_const(g, w.elem, x->f);
   return w;
 }
@@ -258,6 +262,14 @@ static uint32_t chunk_of(sg *g, const sg_window *w, uint32_t most) {
   return v;
 }
 
+uint32_t sg_window_chunk(sg *g, const sn_kins *x, uint32_t most) {
+  sg_window w = {.elem = sg_ins(g, x->a[0])->type.elem, .align = alignment(g, x)};
+  uint32_t v = bytes_of(&w) == 2 ? 8 : 4;
+  if (!is_one(g, x->a[3]) || !reaches(g, bytes_of(&w)) || bytes_of(&w) == 8) return 1;
+  while (v > most || w.align % v) v /= 2;
+  return v;
+}
+
 /* The same along an axis of a tile: no chunk may reach beyond its extent. */
 static uint32_t chunk_along(sg *g, const sg_window *w, sg_axis a) {
   uint32_t v = chunk_of(g, w, a.vec);
@@ -417,6 +429,21 @@ static void stage_chunk(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id ro
   r = moved(g, r, row0), c = moved(g, c, col0);
   spv_id ok, at = place_of(g, w, r, c, &ok);
   load_chunk(g, w, at, v, out);
+  padded(g, w, ok, v, out);
+}
+
+void sg_window_elements(sg *g, const sg_window *w, spv_id r, spv_id c, uint32_t v, spv_id *out) {
+  if (v < 8) {
+    stage_chunk(g, w, r, c, 0, 0, v, out);
+    return;
+  }
+  spv_id ok, at = place_of(g, w, r, c, &ok), pair[4];
+  load_pairs(g, w, at, v, pair);
+  for (uint32_t q = 0; q < 4; q++) {
+    spv_id low = sg_intc(g, SpvOpBitwiseAnd, pair[q], 0xffff), high = sg_intc(g, SpvOpShiftRightLogical, pair[q], 16);
+    out[2 * q] = from_word(g, w, low);
+    out[2 * q + 1] = from_word(g, w, high);
+  }
   padded(g, w, ok, v, out);
 }
 

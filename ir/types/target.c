@@ -124,6 +124,8 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
       .k_whole = 1 << 16, /* factors are brought in step by step */
       .k_block = 1024,
       .made = 64 * 64,
+      .thin = 8,
+      .thin_instances = 256,
       .bq = 32,
       .bkv = 32,
       .rows = 1,

@@ -46,6 +46,8 @@ typedef struct sn_target {
   int k_whole, k_block; /* contract: the longest K that is one product, steps of longer and unknown ones; 0: default */
   int wide, tiles;      /* contract: tiles of up to wide x wide that leave so many of them; 0: bm x bn */
   int made;             /* contract: most elements of an operand's tile that is computed, not only loaded; 0: any */
+  int thin;             /* contract: results of at most so many rows or columns have narrow tiles; 0: none */
+  int thin_instances;   /* contract: instances that are enough for such a result */
   int bq, bkv;          /* attend: queries and keys per block */
   int rows;             /* rows kernels: rows per instance */
   int cols;             /* map kernels: columns per tile */

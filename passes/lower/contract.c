@@ -14,7 +14,15 @@
 
 #include "passes/plan/assemble.h"
 
-enum { WHOLE_K = 8192, K_BLOCK = 256, MOST_COLUMNS = 256, ENOUGH_BLOCKS = 8, WIDE = 8, ROUNDED_EACH_TIME = 64 };
+enum {
+  WHOLE_K = 8192,
+  THIN_K = 1 << 20,
+  K_BLOCK = 256,
+  MOST_COLUMNS = 256,
+  ENOUGH_BLOCKS = 8,
+  WIDE = 8,
+  ROUNDED_EACH_TIME = 64
+};
 
 /* ---- groups -------------------------------------------------------------------------------------------------- */
 
@@ -236,7 +244,7 @@ static int columns_of_loop(const sn_contraction *k, int least) {
  * pieces. */
 static void widen(sn_contraction *k) {
   const sn_target *t = k->c->target;
-  if (k->loop || k->made || k->c->target->tiles || k->col < 0 || k->row < 0 || is_pairs(k)) return;
+  if (k->loop || k->made || k->thin || t->tiles || k->col < 0 || k->row < 0 || is_pairs(k)) return;
   const sn_dimx *extent = k->out.space.extent[k->col];
   int64_t n = sn_dimx_max_value(extent), divisor = sn_dimx_divisor(extent), depth = k->bk;
   if (sn_dimx_max_value(k->out.space.extent[k->row]) < 2 * k->bm) return;
@@ -326,6 +334,8 @@ static void choose_tiles(sn_contraction *k) {
   k->made = k->c->target->made && (is_made(k->out.f, k->node->arg[0]) || is_made(k->out.f, k->node->arg[1]));
   const sn_dimx *depth = k->sum < 0 ? NULL : k->out.space.extent[k->sum];
   int64_t n;
+  bool few_rows = sn_contract_thin(k, ROW), few_cols = !few_rows && sn_contract_thin(k, COL);
+  k->thin = few_rows || few_cols, k->made &= !k->thin;
   int whole, block;
   depths(k, &whole, &block);
   k->bk = 1;
@@ -342,6 +352,8 @@ static void choose_tiles(sn_contraction *k) {
     k->bn = columns_of_loop(k, k->bn);
   k->ta = contiguous_along(&k->a, k->row, k->sum);
   k->tb = contiguous_along(&k->b, k->sum, k->col);
+  if (few_rows) k->bn = sn_contract_thin_width(k, COL, k->col, !k->tb);
+  if (few_cols) k->bm = sn_contract_thin_width(k, ROW, k->row, k->ta);
 }
 
 /* ---- operands

@@ -17,6 +17,7 @@ typedef struct sn_contraction {
   int bm, bn, bk;
   bool loop; /* over blocks of the summed axis */
   bool made; /* an operand is computed, and the target bounds such tiles */
+  bool thin; /* few rows or columns, on a target that reads the other operand once for all of them */
   bool ta, tb;
   bool overshoot; /* blocks of rows may begin beyond the end */
   sn_elem elem;   /* of the operands in the product */
@@ -30,6 +31,11 @@ sn_kv sn_contract_operand(sn_contraction *k, sn_tile *t);
 /* Rows of a packed panel. */
 const sn_dimx *sn_contract_panel_depth(const sn_contraction *k);
 const sn_dimx *sn_contract_ceil(const sn_contraction *k, const sn_dimx *d, int64_t by);
+
+/* Do few rows, or few columns, make the time of the product that of reading the other operand? */
+bool sn_contract_thin(const sn_contraction *k, sn_contract_role narrow);
+/* Elements of the tile of such a product along the axis of the other role. side_by_side: they lie so in memory. */
+int sn_contract_thin_width(const sn_contraction *k, sn_contract_role wide, int axis, bool side_by_side);
 
 /* Are the columns an operand that no graph changes, of static extents? */
 bool sn_contract_may_pack(const sn_contraction *k);

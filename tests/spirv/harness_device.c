@@ -98,6 +98,28 @@ void check_program(const program *p, const sn_target *t) {
   sn_arena_destroy(a);
 }
 
+void check_equal(const program *p, const sn_target *t, const sn_target *u) {
+  sn_arena *a = sn_arena_create();
+  sn_diags *d = sn_diags_create();
+  sn_kernel *k = parse(a, p->text);
+  sn_krandom_case c = case_of(a, k, p->elements);
+  sn_karg got[2][SN_K_PARAMS];
+  for (int j = 0; j < k->param_count; j++)
+    for (int64_t i = 0; i < c.elements[j] && sn_elem_is_float(k->param[j].elem); i++)
+      sn_elem_set(k->param[j].elem, c.args[j].p, i, sn_uniform(9, (uint64_t)j, 0, (uint64_t)i) - .5);
+  for (int i = 0; i < 2; i++) {
+    sn_code_blob blob;
+    sn_code code = sn_backend_spirv()->emit(i ? u : t, k, a, d, &blob);
+    if (!code) code = sn_conform_on_device(a, k, &blob, &c, got[i], d);
+    if (code) fail_msg("kernel %s for %s: %s", k->name, (i ? u : t)->features, sn_diags_print(d, a));
+  }
+  for (int j = 0; j < k->param_count; j++)
+    if (c.elements[j] && memcmp(got[0][j].p, got[1][j].p, (size_t)c.elements[j] * sn_elem_bytes(k->param[j].elem)))
+      fail_msg("kernel %s: %s of %s differs", k->name, k->param[j].name, u->features);
+  sn_diags_destroy(d);
+  sn_arena_destroy(a);
+}
+
 int count_products(const program *p, const sn_target *t) {
   sn_arena *a = sn_arena_create();
   sn_code_blob b;

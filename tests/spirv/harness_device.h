@@ -16,6 +16,8 @@ typedef struct program {
 bool find_device(sn_gpu *out);
 /* Runs the program with whole numbers on both, for a device of these facts; fails the test where they differ. */
 void check_program(const program *p, const sn_target *t);
+/* Runs the program with fractions for devices of both facts; fails the test where a bit differs. */
+void check_equal(const program *p, const sn_target *t, const sn_target *u);
 /* Instructions of the module that multiply cooperative matrices. */
 int count_products(const program *p, const sn_target *t);
 

@@ -419,6 +419,67 @@ static void products_take_cooperative_matrices(void **state) {
   }
 }
 
+/* Thin products read weights 16 bytes at a time, many before the first is used, and meet at two barriers; the same in a
+ * loop, or with a factor that is made in the kernel, is a product like any other. */
+static void thin_products_read_memory(void **state) {
+  (void)state;
+  static const char format[] =
+      "kernel k(x: in f32, w: in %s, y: out f32) grid(4) {\n  %%1 = load x[0 : 4096, 1] : f32[%d,4096]\n"
+      "  %%2 = cast %%1 : %s[%d,4096]\n  %%3 = load w[g0*%d : %d, 1] : %s\n"
+      "  %%4 = mma 0, %%2, %%3%s : f32[%d,16]\n  store y[g0*16 : 64, 1], %%4\n}\n";
+  static const struct {
+    const char *type, *tile, *flag;
+    int rows, step, pitch, loads, products;
+  } cases[] = {
+      {"f32", "f32[4096,16]", "", 1, 16, 64, 16, 64},
+      {"f32", "f32[16,4096]", " tb", 2, 65536, 4096, 16, 128},
+      {"bf16", "bf16[4096,16]", "", 1, 16, 64, 16, 128},
+      {"bf16", "bf16[16,4096]", " tb", 8, 65536, 4096, 16, 1024},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    sn_arena *a = sn_arena_create();
+    const char *e = cases[i].type;
+    int n = cases[i].rows;
+    sn_target t = target_of("subgroup=32,shared=49152,threads=1024,16,8,nan");
+    module m = emit(a, &t,
+                    parse(a, sn_arena_printf(a, format, e, n, e, n, cases[i].step, cases[i].pitch, cases[i].tile,
+                                             cases[i].flag, n)));
+    int rows = count_with(m, SpvOpLoad, 5, 16) - cases[i].loads;
+    assert_in_range(rows, n, 128);
+    assert_int_equal(count_with(m, SpvOpExtInst, 4, SpvGLSLstd450Fma), cases[i].products);
+    assert_in_range(count(m, SpvOpControlBarrier), 1, 2);
+    assert_string_equal(verdict(a, m), "");
+    sn_arena_destroy(a);
+  }
+}
+
+static void other_products_are_not_thin(void **state) {
+  (void)state;
+  static const char *const text[] = {
+      "kernel k(x: in f32, w: in f32, y: out f32) grid(1) {\n  %1 = load x[0 : 0, 1] : f32[1,64]\n"
+      "  %2 = load w[0 : 16, 1] : f32[64,16]\n  %3 = mma 0, %1, %2 : f32[1,16]\n  store y[0 : 0, 1], %3\n}\n",
+      "kernel k(x: in f32, w: in f32, y: out f32) grid(1) {\n  %1 = load x[0 : 0, 1] : f32[1,64]\n"
+      "  %2 = load w[0 : 16, 1] : f32[64,16]\n  %3 = add %1, %1 : f32[1,64]\n  %4 = mma 0, %3, %2 : f32[1,16]\n"
+      "  store y[0 : 0, 1], %4\n}\n",
+      "kernel k(x: in f32, w: in f32, y: out f32) grid(1) {\n  for i1 = 0 to 4 step 1 {\n"
+      "    %1 = load x[i1*64 : 0, 1] : f32[1,64]\n    %2 = load w[i1*1024 : 16, 1] : f32[64,16]\n"
+      "    %3 = mma 0, %1, %2 : f32[1,16]\n    store y[i1*16 : 0, 1], %3\n  }\n}\n",
+      "kernel k(x: in f32, w: inout f32, y: out f32) grid(1) {\n  %1 = load x[0 : 0, 1] : f32[1,64]\n"
+      "  %2 = load w[0 : 16, 1] : f32[64,16]\n  %3 = mma 0, %1, %2 : f32[1,16]\n  store y[0 : 0, 1], %3\n}\n",
+      "kernel k(x: in f32, w: in f32, y: out f32) grid(1) {\n  %1 = load x[0 : 0, 1] : f32[1,64]\n"
+      "  %2 = load w[0 : 16, 1] cols<3 pad 1 : f32[64,16]\n  %3 = mma 0, %1, %2 : f32[1,16]\n"
+      "  store y[0 : 0, 1], %3\n}\n",
+  };
+  for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+    sn_arena *a = sn_arena_create();
+    sn_target t = target_of("subgroup=32,shared=49152,threads=1024,16,8,nan");
+    module m = emit(a, &t, parse(a, text[i]));
+    assert_int_equal(count(m, SpvOpGroupNonUniformShuffleXor) > 0, i == 0);
+    assert_string_equal(verdict(a, m), "");
+    sn_arena_destroy(a);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(programs_are_valid),
@@ -435,6 +496,8 @@ int main(void) {
       cmocka_unit_test(the_workspace_is_coherent),
       cmocka_unit_test(nan_is_kept_by_width),
       cmocka_unit_test(shapes_do_not_depend_on_subgroups),
+      cmocka_unit_test(thin_products_read_memory),
+      cmocka_unit_test(other_products_are_not_thin),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
