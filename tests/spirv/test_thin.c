@@ -1,5 +1,5 @@
-/* Thin products on the device of this machine: all layouts, element types and ways to end, with all that it has, without
- * subgroups, 64-bit integers and narrow memory, and with next to no shared memory. */
+/* Thin products on the device of this machine: all layouts, element types and ways to end, with all that it has,
+ * without subgroups, 64-bit integers and narrow memory, and with next to no shared memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
