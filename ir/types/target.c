@@ -130,6 +130,7 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
       .bkv = 32,
       .rows = 1,
       .cols = 1024,
+      .tile_bytes = 4096,
       .instances = 1024,
       .unit = 128,
       .fold = 2048,

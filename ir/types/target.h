@@ -51,6 +51,7 @@ typedef struct sn_target {
   int bq, bkv;          /* attend: queries and keys per block */
   int rows;             /* rows kernels: rows per instance */
   int cols;             /* map kernels: columns per tile */
+  int tile_bytes;       /* map kernels: of the widest elements of a tile, instead of rows x cols; 0: as those say */
   int instances;        /* that keep the device busy: with fewer, work is split in more steps; 0: any number will do */
   int unit;             /* columns of tiles are multiples of this where there are more of them, even if none divides */
   int fold, fold_rows;  /* rows kernels: elements of a reduced row, rows of reduced columns per step of a loop */

@@ -13,9 +13,29 @@ static int turning_axis(const sn_group *g, int col) {
   return -1;
 }
 
+/* Bytes of the widest elements that are read or written. */
+static int widest(const sn_lower_ctx *c, const sn_group *g) {
+  size_t most = 1;
+  for (int i = 0; i < g->access_count; i++) {
+    const sn_access *a = &g->access[i];
+    size_t n = sn_elem_bytes(sn_val_type(g->f, a->value)->elem);
+    if ((a->kind == SN_ACCESS_BUFFER || a->kind == SN_ACCESS_GATHER) && n > most) most = n;
+  }
+  for (int i = 0; i < g->output_count; i++) {
+    size_t n = sn_elem_bytes(sn_lower_slot_type(c, g->output[i].slot)->elem);
+    if (n > most) most = n;
+  }
+  return (int)most;
+}
+
+/* Elements of a tile: where that is a number of bytes, more of narrow ones. */
+static int budget_of(const sn_lower_ctx *c, const sn_group *g) {
+  const sn_target *t = c->target;
+  return t->tile_bytes ? t->tile_bytes / widest(c, g) : t->rows * t->cols;
+}
+
 /* Tile extents: long rows where there are any, else several rows; square when something is transposed. */
-static void choose_tile(sn_tile *t, const sn_target *target) {
-  int budget = target->rows * target->cols;
+static void choose_tile(sn_tile *t, int budget) {
   const sn_shape *s = &t->g->space;
   t->col = s->rank - 1;
   t->row = t->col < 0 ? -1 : turning_axis(t->g, t->col);
@@ -24,7 +44,7 @@ static void choose_tile(sn_tile *t, const sn_target *target) {
     budget = 32 * 32;
   else
     t->row = t->col - 1;
-  t->c = t->col < 0 ? 1 : sn_block_of(s->extent[t->col], turn ? 32 : budget);
+  t->c = t->col < 0 ? 1 : sn_block_for(t->b->c->target, s->extent[t->col], turn ? 32 : budget);
   t->r = t->row < 0 ? 1 : sn_block_of(s->extent[t->row], budget / t->c > 0 ? budget / t->c : 1);
 }
 
@@ -66,7 +86,7 @@ sn_code sn_map_emit(sn_lower_ctx *c, sn_group *g, const char *name, const sn_rep
   sn_build_kernel *b = sn_build_kernel_begin(c, name, count, use);
   sn_tile t = {.b = b, .g = g, .memo = sn_tile_memo_new(c->arena, NULL)};
   sn_group_forget(g);
-  choose_tile(&t, c->target);
+  choose_tile(&t, budget_of(c, g));
   set_grid(&t);
   sn_tile_limits(&t);
   sn_tile_outputs(&t, NULL);

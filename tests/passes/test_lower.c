@@ -273,6 +273,38 @@ static void reductions_on_a_gpu(void **state) {
   lowered_free(&r);
 }
 
+static bool kernels_hold(const lowered_result *r, const char *text) {
+  bool any = false;
+  for (int i = 0; i < r->lowered.kernel_count; i++) {
+    sn_text t = sn_text_begin(r->arena);
+    sn_kernel_print(&t, r->lowered.kernel[i]);
+    any |= strstr(t.at, text) != NULL;
+  }
+  return any;
+}
+
+/* Tiles of a number of bytes: more elements where all are narrow. */
+static void elementwise_on_a_gpu(void **state) {
+  (void)state;
+  sn_target gpu = sn_target_vulkan(&(sn_gpu){.float64 = true});
+  lowered_case c = {EXACT, .target = &gpu,
+                    .text =
+                        "dims { B: 1..64 }\n"
+                        "graph @g {\n"
+                        "  %1 = input name \"x\" : bf16[9, 1000]\n"
+                        "  %2 = neg %1 : bf16[9, 1000]\n"
+                        "  %3 = input name \"y\" : f32[7, 1000]\n"
+                        "  %4 = neg %3 : f32[7, 1000]\n"
+                        "  output \"a\" = %2\n"
+                        "  output \"b\" = %4\n"
+                        "}\n"};
+  lowered_result r = lowered_compile(&c);
+  r.env.target = &r.target;
+  assert_true(kernels_hold(&r, "bf16[1,2048]") && kernels_hold(&r, "f32[1,1024]"));
+  lowered_execute(&r, &c);
+  lowered_free(&r);
+}
+
 /* Frozen parameters are packed: plain and in pairs of rows, from either side, with tails everywhere. */
 static void packed_products(void **state) {
   (void)state;
@@ -326,6 +358,7 @@ int main(void) {
       cmocka_unit_test(packed_products),
       cmocka_unit_test(reductions_of_a_part),
       cmocka_unit_test(reductions_on_a_gpu),
+      cmocka_unit_test(elementwise_on_a_gpu),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
