@@ -7,7 +7,7 @@
  * state are held to the interpreter's proven bounds of that step. Where there is none (the optimiser divides by what
  * may be nothing but rounding: nine states of ten), states are held to the estimate, every tenth step.
  *
- * Words change the size: `compile_test_curve layers=4 width=128 batch=12 length=64 runs=4 proven=0`. */
+ * Words change the size: `compile_test_curve layers=4 width=128 batch=1 length=16 lr=1e-3 proven=0`. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +30,7 @@ static const char *const host = SN_HAVE_LLVM ? "cpu" : "template";
 static const char *set[SETTINGS] = {"layers=1", "heads=2", "width=16", "context=16", "vocab=23"};
 static int set_count = 5;
 static int64_t batch = 2, length = 16, runs = 4, proven = 1;
+static float lr = 1e-2f;
 
 /* ---- one side ------------------------------------------------------------------------------------------------------
  */
@@ -112,13 +113,13 @@ static void scalar(feed *f, const side *x, const char *name, float value, int32_
       .name = name, .data = whole ? sn_arena_copy(x->arena, &count, 4) : sn_arena_copy(x->arena, &value, 4)};
 }
 
-static feed feed_begin(const side *x, float lr) {
+static feed feed_begin(const side *x, float rate) {
   feed f = {.tokens = SN_ARRAY(x->arena, batch * length, int32_t),
             .targets = SN_ARRAY(x->arena, batch * length, int32_t)};
   f.at[f.count++] = (sn_buffer){"tokens", f.tokens, 2, {batch, length}};
   f.at[f.count++] = (sn_buffer){"targets", f.targets, 2, {batch, length}};
-  scalar(&f, x, "lr", lr, -1);
-  scalar(&f, x, "min_lr", 1e-3f, -1);
+  scalar(&f, x, "lr", rate, -1);
+  scalar(&f, x, "min_lr", .1f * rate, -1);
   scalar(&f, x, "clip", .5f, -1);
   scalar(&f, x, "weight_decay", .1f, -1);
   scalar(&f, x, "beta2", .99f, -1);
@@ -253,7 +254,7 @@ static void tell(const curves *c, const char *name) {
 
 static void compare_curves(bool distills) {
   side device = begin("vulkan", distills), cpu = begin(host, distills), other = begin(host, distills);
-  feed f = feed_begin(&device, 1e-2f), faster = feed_begin(&device, 1.01e-2f);
+  feed f = feed_begin(&device, lr), faster = feed_begin(&device, 1.01f * lr);
   oracle o = oracle_begin(&device, &f);
   sn_interp in = interp(&o, device.arena);
   sn_rollout *r;
@@ -359,7 +360,7 @@ static void each_step_agrees(void **state) {
   (void)state;
   if (!proven) skip();
   side device = begin("vulkan", false), cpu = begin(host, false);
-  feed f = feed_begin(&device, 1e-2f);
+  feed f = feed_begin(&device, lr);
   oracle o = oracle_begin(&device, &f);
   sums hard = {0}, likely = {0};
   for (int i = 0; i < STEPS; i++) {
@@ -387,7 +388,10 @@ static void read_word(const char *word) {
       *own[i].at = strtoll(strchr(word, '=') + 1, NULL, 10);
       return;
     }
-  if (set_count < SETTINGS) set[set_count++] = word;
+  if (!strncmp(word, "lr=", 3))
+    lr = strtof(word + 3, NULL);
+  else if (set_count < SETTINGS)
+    set[set_count++] = word;
 }
 
 int main(int argc, char **argv) {
