@@ -80,15 +80,18 @@ static sn_module *training(const side *x, bool distills) {
   return m;
 }
 
-static side begin(const char *target, bool distills) {
-  side x = {.arena = sn_arena_create(), .diags = sn_diags_create(), .out_count = 1 + distills};
+/* In its own arena: the runtime keeps the address of what was compiled. */
+static side *begin(const char *target, bool distills) {
+  sn_arena *arena = sn_arena_create();
+  side *x = SN_ARRAY(arena, 1, side);
+  *x = (side){.arena = arena, .diags = sn_diags_create(), .out_count = 1 + distills};
   sn_compile_opt co = {.target = target, .cache_dir = ""};
-  must(&x, sn_model_load(SN_SOURCE_DIR "/models/gpt.c", NULL, x.diags, &x.file));
-  sn_module *module = training(&x, distills);
-  must(&x, sn_compile(module, &co, x.arena, x.diags, &x.compiled));
-  sn_runtime_opt ro = sn_compile_runtime_opt(&x.compiled, 2);
-  must(&x, sn_runtime_create(x.compiled.plan, &ro, x.diags, &x.runtime));
-  must(&x, sn_store_create(x.runtime, 5, NULL, x.diags, &x.store));
+  must(x, sn_model_load(SN_SOURCE_DIR "/models/gpt.c", NULL, x->diags, &x->file));
+  sn_module *module = training(x, distills);
+  must(x, sn_compile(module, &co, x->arena, x->diags, &x->compiled));
+  sn_runtime_opt ro = sn_compile_runtime_opt(&x->compiled, 2);
+  must(x, sn_runtime_create(x->compiled.plan, &ro, x->diags, &x->runtime));
+  must(x, sn_store_create(x->runtime, 5, NULL, x->diags, &x->store));
   return x;
 }
 
@@ -253,29 +256,29 @@ static void tell(const curves *c, const char *name) {
 }
 
 static void compare_curves(bool distills) {
-  side device = begin("vulkan", distills), cpu = begin(host, distills), other = begin(host, distills);
-  feed f = feed_begin(&device, lr), faster = feed_begin(&device, 1.01f * lr);
-  oracle o = oracle_begin(&device, &f);
-  sn_interp in = interp(&o, device.arena);
+  side *device = begin("vulkan", distills), *cpu = begin(host, distills), *other = begin(host, distills);
+  feed f = feed_begin(device, lr), faster = feed_begin(device, 1.01f * lr);
+  oracle o = oracle_begin(device, &f);
+  sn_interp in = interp(&o, device->arena);
   sn_rollout *r;
   curves c[2] = {0};
-  must(&device, sn_rollout_create(&in, o.f, (int)runs, &r));
+  must(device, sn_rollout_create(&in, o.f, (int)runs, &r));
   for (int i = 0; i < STEPS; i++) {
     sn_arena *arena = sn_arena_create();
     sn_tensor **value;
-    feed_step(&f, vocabulary(&device), i), feed_step(&faster, vocabulary(&device), i);
-    step(&device, &f), step(&cpu, &f), step(&other, &faster);
+    feed_step(&f, vocabulary(device), i), feed_step(&faster, vocabulary(device), i);
+    step(device, &f), step(cpu, &f), step(other, &faster);
     look(&o, &f, false);
-    must(&device, sn_rollout_step(r, arena, &value));
-    for (int k = 0; k < device.out_count; k++)
-      add_point(&c[k], i, output_of(o.f, value, outputs[k]), (double)device.out[k], (double)cpu.out[k],
-                (double)other.out[k]);
+    must(device, sn_rollout_step(r, arena, &value));
+    for (int k = 0; k < device->out_count; k++)
+      add_point(&c[k], i, output_of(o.f, value, outputs[k]), (double)device->out[k], (double)cpu->out[k],
+                (double)other->out[k]);
     sn_arena_destroy(arena);
   }
-  for (int k = 0; k < device.out_count; k++) tell(&c[k], outputs[k]);
+  for (int k = 0; k < device->out_count; k++) tell(&c[k], outputs[k]);
   assert_true(c[0].last < c[0].first - .1); /* it learns */
   assert_true(c[0].wrong.beyond > STEPS / 2);
-  end(&other), end(&cpu), end(&device);
+  end(other), end(cpu), end(device);
 }
 
 static void curves_agree(void **state) { (void)state, compare_curves(false); }
@@ -359,20 +362,20 @@ static void tell_sums(const char *what, const sums *s) {
 static void each_step_agrees(void **state) {
   (void)state;
   if (!proven) skip();
-  side device = begin("vulkan", false), cpu = begin(host, false);
-  feed f = feed_begin(&device, lr);
-  oracle o = oracle_begin(&device, &f);
+  side *device = begin("vulkan", false), *cpu = begin(host, false);
+  feed f = feed_begin(device, lr);
+  oracle o = oracle_begin(device, &f);
   sums hard = {0}, likely = {0};
   for (int i = 0; i < STEPS; i++) {
-    feed_step(&f, vocabulary(&device), i);
-    take_states(&cpu, &device, o.f);
+    feed_step(&f, vocabulary(device), i);
+    take_states(cpu, device, o.f);
     look(&o, &f, true);
-    check_step(&o, &device, &cpu, &f, i % 10 == 0, &hard, &likely);
+    check_step(&o, device, cpu, &f, i % 10 == 0, &hard, &likely);
   }
   tell_sums("proven", &hard);
   tell_sums("estimated", &likely);
   assert_true(likely.total > 0 && likely.excluded * 100 <= likely.total);
-  end(&cpu), end(&device);
+  end(cpu), end(device);
 }
 
 /* ---- words ---------------------------------------------------------------------------------------------------------
