@@ -88,12 +88,15 @@ static sn_code vulkan_target(const sn_compile_opt *opt, sn_diags *diags, sn_targ
     SN_TRY(code);
   }
   *t = sn_target_vulkan(&gpu);
+  t->debug_info = opt->debug_info;
   return SN_OK;
 }
 
 sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *t, const sn_backend **backend) {
   const char *name = opt->target ? opt->target : "cpu";
   *backend = opt->backend;
+  if (opt->debug_info && (opt->backend || strcmp(name, "vulkan")))
+    return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "names and lines in code are for target vulkan");
   if (opt->backend) return opt->backend->describe(t, diags);
   if (!strcmp(name, "cpu")) return cpu_target(opt, diags, t, backend);
   if (!strcmp(name, "template")) {
@@ -130,6 +133,8 @@ typedef struct jobs {
 static void cache_key(const jobs *j, const sn_kernel *k, sn_text *key) {
   sn_text_add(key, "%s %s\n%s %s\n", j->backend->name, j->backend->version, j->target->name, j->target->features);
   sn_kernel_print(key, k);
+  for (sn_kv v = 1; v < k->ins_count && j->target->debug_info; v++)
+    sn_text_add(key, "%s:%d\n", sn_k_loc(k, v).file ? sn_k_loc(k, v).file : "", sn_k_loc(k, v).line);
 }
 
 typedef struct job {

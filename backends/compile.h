@@ -28,6 +28,7 @@ typedef struct sn_compile_opt {
   sn_map *hits;                 /* as sn_pass_env.hits */
   const sn_stage_text *kernels; /* of the user, in place of those of the same names; NULL: none */
   const sn_stage_text *plan;    /* of the user, in place of the one that was made; NULL: none */
+  bool debug_info;              /* names and lines of the model in the code, for people; target vulkan */
   bool interpret;               /* kernels made for the target are run by the kernel interpreter, not by its code */
   /* Called after each pass (dumps); NULL: none. */
   void (*after)(void *user, const char *pass, const sn_module *m, double ms);

@@ -130,9 +130,11 @@ static void write_module(sg *g) {
   sg_slots_begin(g);
   if (g->t->gpu.keeps_nan) keep_nan(g, 32);
   if (g->t->gpu.keeps_nan64 && has_f64(g)) keep_nan(g, 64);
+  sg_debug_begin(g);
   spv_main(g->s);
   spv_id count, first;
   number_invocations(g, in);
+  sg_debug_entry(g);
   first = linear_group(g, in, &count);
   if (g->k->param_count > SG_ARGS) g->table = spv_push(g->s, 2);
   instances(g, first, count);
@@ -169,7 +171,9 @@ static sn_code module_of(const sn_target *t, const sn_kernel *k, sn_arena *arena
   SN_TRY(sn_kernel_verify(k, diags));
   sg g = {.k = k, .t = t, .arena = arena};
   if (!sg_analyse(&g)) return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "kernel %s: %s", k->name, g.why);
-  g.s = spv_begin(arena, (spv_opt){.int64 = !t->gpu.no_int64, .vulkan_memory = g.matrices});
+  g.s = spv_begin(
+      arena,
+      (spv_opt){.names = t->debug_info, .name = k->name, .int64 = !t->gpu.no_int64, .vulkan_memory = g.matrices});
   write_module(&g);
   const uint32_t *words;
   size_t count;
@@ -187,8 +191,10 @@ static sn_code module_of(const sn_target *t, const sn_kernel *k, sn_arena *arena
 
 static sn_code show(const sn_target *t, const sn_kernel *k, const char *what, sn_text *out, sn_diags *diags) {
   sn_code_blob blob;
+  sn_target with_names = *t;
   (void)what;
-  SN_TRY(module_of(t, k, out->arena, diags, &blob));
+  with_names.debug_info = true;
+  SN_TRY(module_of(&with_names, k, out->arena, diags, &blob));
   return spv_print(out, (const uint32_t *)(const void *)blob.bytes, (size_t)blob.byte_count / 4, diags);
 }
 

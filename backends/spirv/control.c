@@ -31,6 +31,7 @@ static void carry_in(sg *g, const sn_kins *x, int j, const spv_loop *l, spv_carr
     c.e[e] = carry[e].phi;
   }
   g->tile[x->in[j]] = g->tile[x->out[j]] = c;
+  sg_debug_made(g, x->in[j], 0);
 }
 
 static void loop(sg *g, sn_kv v) {
@@ -49,6 +50,7 @@ static void loop(sg *g, sn_kv v) {
   add_bits(g, g->read, g->loop_read[v]), add_bits(g, g->written, g->loop_written[v]);
   int mark = g->trail_count;
   g->index[x->iv] = l.counter;
+  sg_debug_index(g, x->iv);
   for (int j = 0; j < body->yield_count; j++) define(g, x->in[j]);
   sg_block(g, body);
   sg_index_forget(g, mark);
@@ -83,6 +85,7 @@ static void join(sg *g, const sn_kins *x, int j, const spv_id end[2]) {
   for (uint32_t e = 0; e < sg_count(y); e++)
     y.e[e] = spv_op(g->s, SpvOpPhi, type, 4, (uint32_t[]){a.e[e], end[0], b.e[e], end[1]});
   g->tile[x->out[j]] = y;
+  sg_debug_made(g, x->out[j], 0);
 }
 
 static void branch(sg *g, sn_kv v) {
@@ -151,6 +154,7 @@ static void instruction(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
   const sg_value *i = &g->value[v];
   if (sg_is_tile(x) && !i->registers && !i->staged && !i->alias && !i->walked) return; /* nobody uses it */
+  spv_id from = sg_debug_at(g, v);
   switch (sn_kop_class(x->op)) {
     case SN_KCLASS_SRC: sg_source(g, v); break;
     case SN_KCLASS_MMA: sg_product(g, v); break;
@@ -164,7 +168,9 @@ static void instruction(sg *g, sn_kv v) {
       return;
     default: sg_point(g, v); break;
   }
-  if (sg_is_tile(x)) define(g, v);
+  if (!sg_is_tile(x)) return;
+  sg_debug_made(g, v, from);
+  define(g, v);
 }
 
 void sg_block(sg *g, const sn_kblock *b) {

@@ -58,6 +58,7 @@ spv_id sg_index(sg *g, sn_kv v) {
   if (g->index[v]) return g->index[v];
   spv_id id = x->op == SN_K_PARAM ? argument(g, (int)x->i) : x->op == SN_K_ILOAD ? from_memory(g, x) : computed(g, x);
   g->index[v] = id;
+  sg_debug_index(g, v);
   g->trail[g->trail_count++] = v;
   return id;
 }

@@ -94,6 +94,7 @@ typedef struct sg {
   spv_id subgroup;                       /* number of the subgroup in its workgroup */
   uint64_t *read, *written;              /* slots since the last barrier */
   uint64_t **loop_read, **loop_written;  /* per FOR: slots that its body touches */
+  const int *names, *loops;              /* numbers of values and loop variables in the kernel's text; NULL: no names */
   int barriers, drop;                    /* drop: leave out this barrier, for tests; 0: none */
 } sg;
 
@@ -226,6 +227,14 @@ uint32_t sg_sum_across(sg *g, sn_elem e, spv_id *x, uint32_t count, uint32_t lo,
                        uint32_t *copies);
 void sg_product(sg *g, sn_kv v);
 void sg_block(sg *g, const sn_kblock *b);
+
+/* ---- debug.c: what is asked for by sn_target.debug_info, else nothing -------------------------------------------- */
+
+void sg_debug_begin(sg *g);                      /* before main is opened */
+void sg_debug_entry(sg *g);                      /* what every kernel has was made */
+void sg_debug_index(sg *g, sn_kv v);             /* an index value was made */
+spv_id sg_debug_at(sg *g, sn_kv v);              /* what follows comes from the line of v -> for sg_debug_made */
+void sg_debug_made(sg *g, sn_kv v, spv_id from); /* registers of v that were made since have its name */
 
 /* ---- order.c ----------------------------------------------------------------------------------------------------- */
 

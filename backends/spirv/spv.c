@@ -99,6 +99,8 @@ spv_memo *spv_memo_text(spv *s, uint32_t tag, const char *text) {
 
 spv_id spv_new(spv *s) { return s->bound++; }
 
+spv_id spv_bound(const spv *s) { return s->bound; }
+
 void spv_extension(spv *s, const char *name) {
   spv_memo *m = spv_memo_text(s, SPV_KEY_EXTENSION, name);
   if (m->id) return;
@@ -138,6 +140,11 @@ void spv_decorate(spv *s, spv_id id, uint32_t decoration, int count, const uint3
 
 void spv_name(spv *s, spv_id id, const char *name) {
   if (s->opt.names) spv_add_text(s, SPV_NAMES, SpvOpName, 1, &id, name);
+}
+
+void spv_push_name(spv *s, int member, const char *name) {
+  const uint32_t operands[] = {s->push_type, (uint32_t)member};
+  if (s->opt.names) spv_add_text(s, SPV_NAMES, SpvOpMemberName, 2, operands, name);
 }
 
 void spv_line(spv *s, const char *file, int line) {

@@ -34,6 +34,7 @@ typedef struct spv_opt {
   bool vulkan_memory; /* the Vulkan memory model (cooperative matrices demand it), else GLSL450 */
   bool int64;         /* addresses are u64; false: pairs of u32 */
   bool names;         /* OpName, OpLine and what belongs to them */
+  const char *name;   /* with names: that of the function; NULL: main, as the entry point */
 } spv_opt;
 
 spv *spv_begin(sn_arena *arena, spv_opt opt);
@@ -78,12 +79,14 @@ spv_id spv_builtin(spv *s, uint32_t builtin, spv_id type); /* its Input variable
 spv_id spv_variable(spv *s, spv_id type);                  /* OpVariable of main, storage class Function */
 /* The push block: `count` members of 8 bytes each, u64 or two u32 (opt.int64); member i as one value of that type. */
 void spv_push_block(spv *s, int count);
+void spv_push_name(spv *s, int member, const char *name); /* nothing without opt.names */
 spv_id spv_push(spv *s, int member);
 
 /* ---- code of main, into the open block --------------------------------------------------------------------------- */
 
 void spv_main(spv *s);          /* opens it */
 spv_id spv_new(spv *s);         /* an id for a label or a phi to come */
+spv_id spv_bound(const spv *s); /* the next id: all that are smaller are made */
 spv_id spv_block(const spv *s); /* label of the open block; 0: it has ended */
 spv_id spv_op(spv *s, spv_opcode op, spv_id type, int count, const uint32_t *operands); /* -> its result */
 void spv_do(spv *s, spv_opcode op, int count, const uint32_t *operands);                /* no result */

@@ -103,9 +103,9 @@ static void open_block(spv *s, spv_section section, spv_id label) {
 }
 
 void spv_main(spv *s) {
+  spv_name(s, s->main, s->opt.name ? s->opt.name : "main");
   spv_id none = spv_void(s);
   spv_id type = spv_intern(s, SpvOpTypeFunction, 0, 1, &none);
-  spv_name(s, s->main, "main");
   uint32_t *at = spv_add(s, SPV_HEAD, SpvOpFunction, 5);
   at[1] = none;
   at[2] = s->main;

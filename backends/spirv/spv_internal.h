@@ -60,6 +60,7 @@ struct spv {
   spv_id glsl;       /* GLSL.std.450, 0: not imported */
   spv_id word, wide; /* the integer types of 32 and 64 bits, 0: not made */
   spv_id push;       /* variable of the push block, 0: none */
+  spv_id push_type;  /* its structure */
   spv_id file;       /* OpString of what spv_line said, 0: nothing */
   uint32_t line;     /* in that file */
   uint64_t line_set; /* file and line of the newest OpLine of the open block, 0: none */

@@ -174,7 +174,7 @@ static spv_id push_type(spv *s) {
 
 void spv_push_block(spv *s, int count) {
   spv_id member = push_type(s);
-  spv_id block = block_type(s, count, member, 8);
+  spv_id block = s->push_type = block_type(s, count, member, 8);
   s->push = spv_global(s, SpvStorageClassPushConstant, block);
 }
 

@@ -195,6 +195,7 @@ sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {
                           .fuse = cli_get(c, CLI_FUSE, NULL),
                           .model = s->name,
                           .settings = s->settings,
+                          .debug_info = cli_has(c, CLI_DEBUG_INFO),
                           .cache_dir = cli_has(c, CLI_NO_CACHE) ? "" : NULL};
 }
 

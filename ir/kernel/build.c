@@ -15,7 +15,7 @@ static void broken(sn_kernel *k, const char *why) {
 sn_kv sn_k_new(sn_kernel *k, sn_kop op, sn_ktype t, int count, const sn_kv *a, int64_t i, double f) {
   SN_GROW(k->arena, k->ins, k->ins_count, k->ins_capacity);
   sn_kins *x = &k->ins[k->ins_count];
-  *x = (sn_kins){.op = op, .type = t, .count = count, .i = i, .f = f};
+  *x = (sn_kins){.op = op, .type = t, .count = count, .i = i, .f = f, .where = k->here};
   if (count) memcpy(x->a, a, (size_t)count * sizeof *a);
   return k->ins_count++;
 }
@@ -44,6 +44,31 @@ double sn_k_round_to(sn_elem e, double v) { /* table */
     case SN_ELEM_BOOL: return v != 0;
     default: return sn_elem_nearest(e, v);
   }
+}
+
+/* ---- lines ---- */
+
+enum { LOOK_BACK = 16 }; /* lines that are compared with a new one */
+
+void sn_k_at(sn_kernel *k, sn_loc loc) {
+  const sn_loc *last = k->line_count ? &k->line[k->line_count - 1] : NULL;
+  k->here = 0;
+  if (!loc.file) return;
+  for (int i = k->line_count; i > 0 && i > k->line_count - LOOK_BACK; i--)
+    if (k->line[i - 1].line == loc.line && !strcmp(k->line[i - 1].file, loc.file)) {
+      k->here = i;
+      return;
+    }
+  bool same = last && !strcmp(last->file, loc.file);
+  const char *file = same ? last->file : sn_arena_strdup(k->arena, loc.file);
+  SN_GROW(k->arena, k->line, k->line_count, k->line_capacity);
+  k->line[k->line_count++] = (sn_loc){.file = file, .line = loc.line};
+  k->here = k->line_count;
+}
+
+sn_loc sn_k_loc(const sn_kernel *k, sn_kv v) {
+  int where = sn_k_valid(k, v) ? k->ins[v].where : 0;
+  return where > 0 ? k->line[where - 1] : (sn_loc){0};
 }
 
 /* ---- kernel, parameters ---- */

@@ -25,10 +25,4 @@ static inline bool sn_k_valid(const sn_kernel *k, sn_kv v) { return v > 0 && v <
 /* Can a reader of the text tell the type of a CONST as operand `at` of x? Then it is shown inline. */
 bool sn_k_const_inline(const sn_kernel *k, const sn_kins *x, int at);
 
-/* Names as printed: %number of listed values, results and carries; loop variables; 0: has none. */
-typedef struct sn_knames {
-  int *value, *loop;
-} sn_knames;
-sn_knames sn_k_names(const sn_kernel *k, sn_arena *arena);
-
 #endif

@@ -71,6 +71,7 @@ typedef struct sn_kins {
   sn_kv a[SN_K_ARGS]; /* operands, see kop.def */
   int64_t i;          /* integer attribute */
   double f;           /* float attribute */
+  int where;          /* its line: place in sn_kernel.line, plus 1; 0: not known */
   sn_kblock *body[2];
   sn_kv in[SN_K_YIELDS];  /* FOR: its CARRY ids */
   sn_kv out[SN_K_YIELDS]; /* FOR, IF: its RESULT ids */
@@ -104,7 +105,9 @@ typedef struct sn_kernel {
   int table_count, table_capacity;
   const char *broken; /* builder: first limit that was exceeded (verify reports it); NULL: none */
   sn_loc loc;         /* of a kernel that was read from a text; file NULL: none */
-  const int *line;    /* by instruction: its line of that text; NULL: none */
+  sn_loc *line;       /* where instructions come from: lines of that text or of a model. No part of the printed text */
+  int line_count, line_capacity;
+  int here; /* builder: `where` of what is built */
 } sn_kernel;
 
 /* ---- build: operand mistakes are compiler mistakes (sn_kernel_verify finds them) ------------------- */
@@ -113,6 +116,8 @@ sn_kernel *sn_kernel_create(sn_arena *arena, const char *name);
 sn_kv sn_kernel_buffer(sn_kernel *k, const char *name, sn_elem elem, sn_krole role); /* alignment 64 */
 sn_kv sn_kernel_size(sn_kernel *k, const char *name, int64_t min, int64_t max, int64_t divisor);
 void sn_kernel_grid(sn_kernel *k, int count, sn_kv e0, sn_kv e1, sn_kv e2);
+/* What is built from now on comes from there; file NULL: not known. */
+void sn_k_at(sn_kernel *k, sn_loc loc);
 sn_kv sn_k_gid(sn_kernel *k, int dim);
 sn_kv sn_k_local(sn_kernel *k, sn_elem elem, int64_t elements);
 
@@ -164,6 +169,8 @@ const char *sn_kop_name(sn_kop op);
 sn_kclass sn_kop_class(sn_kop op);
 bool sn_kop_is_elementary(sn_kop op); /* expanded before a backend sees it */
 sn_kop sn_kop_find(const char *name); /* SN_K_NONE: unknown */
+/* The line that v comes from; file NULL: not known. */
+sn_loc sn_k_loc(const sn_kernel *k, sn_kv v);
 /* The pointer is valid until the next instruction is built. */
 static inline const sn_kins *sn_k_ins(const sn_kernel *k, sn_kv v) { return &k->ins[v]; }
 static inline sn_ktype sn_k_type(const sn_kernel *k, sn_kv v) { return k->ins[v].type; }
@@ -171,6 +178,12 @@ bool sn_k_is_const(const sn_kernel *k, sn_kv index, int64_t *out);
 /* Facts of an index value from the parameters' bounds and divisors. */
 int64_t sn_k_divisor(const sn_kernel *k, sn_kv index); /* 0 for the constant 0 */
 void sn_k_bounds(const sn_kernel *k, sn_kv index, int64_t *min, int64_t *max);
+/* By value, as printed: the number of %number of listed values, results and carries; that of loop variables; 0: none.
+ */
+typedef struct sn_knames {
+  int *value, *loop;
+} sn_knames;
+sn_knames sn_k_names(const sn_kernel *k, sn_arena *arena);
 /* The line that defines v as sn_kernel_print shows it (for v of a FOR or IF: its first line), without indentation: for
  * messages. */
 const char *sn_k_text(const sn_kernel *k, sn_kv v, sn_arena *arena);

@@ -217,14 +217,6 @@ typedef struct names {
   int count;
 } names;
 
-/* What was built since and has no line yet stands here. */
-static void mark_lines(parser *p, int line) {
-  for (; p->line_count < p->k->ins_count; p->line_count++) {
-    SN_GROW(p->k->arena, p->line, p->line_count, p->line_capacity);
-    p->line[p->line_count] = line;
-  }
-}
-
 static sn_code define(parser *p, const char *name, sn_kv v) {
   if (sn_map_get_str(p->values, name)) return sn_lex_fail_at(&p->x, p->at, "%%%.60s is defined twice", name);
   put(p->values, name, v);
@@ -240,6 +232,7 @@ static sn_code read_body(parser *p, operands *yield) {
   SN_TRY(sn_lex_expect(&p->x, "{"));
   SN_TRY(read_block(p, &yielded, yield));
   p->at = around;
+  sn_k_at(p->k, p->at);
   return sn_lex_expect(&p->x, "}");
 }
 
@@ -305,7 +298,6 @@ static sn_code read_for(parser *p, const names *results) {
   if (sn_kparser_get(p->indices, iv)) return sn_lex_fail_at(x, p->at, "`%.60s` is a size or loop variable already", iv);
   put(p->indices, iv, sn_k_for(p->k, lo, hi, step, carry.count, v));
   for (int j = 0; j < carry.count; j++) SN_TRY(define(p, carry.at[j], v[j]));
-  mark_lines(p, p->at.line);
   SN_TRY(read_body(p, &yield));
   put(p->indices, iv, 0);
   SN_TRY(loop_yields(p, &yield, v, carry.count));
@@ -319,7 +311,6 @@ static sn_code read_if(parser *p, const names *results) {
   SN_TRY(check_depth(p));
   SN_TRY(sn_kparser_expression(p, &cond));
   sn_k_if(p->k, cond);
-  mark_lines(p, p->at.line);
   SN_TRY(read_body(p, &yield));
   SN_TRY(branch_yields(p, &yield, v));
   sn_k_else(p->k, yield.count, v);
@@ -363,6 +354,7 @@ static sn_code read_statement(parser *p) {
   names results = {.count = 0};
   const char *name;
   p->at = sn_lex_loc(x);
+  sn_k_at(p->k, p->at);
   if (sn_lex_accept(x, "store")) return read_store(p);
   while (x->token.kind == SN_TOKEN_VALUE) {
     if (results.count == SN_K_YIELDS) return sn_lex_fail(x, "more than %d results", SN_K_YIELDS);
@@ -382,9 +374,7 @@ static sn_code read_block(parser *p, bool *yielded, operands *yield) {
       *yielded = true;
       return read_operands(p, yield);
     }
-    int line = x->token.line;
     SN_TRY(read_statement(p));
-    mark_lines(p, line);
   }
   return x->failed;
 }
@@ -455,6 +445,7 @@ static sn_code read_kernel(parser *p) {
   SN_TRY(sn_lex_name(x, &name));
   p->k = sn_kernel_create(x->arena, name);
   p->k->loc = (sn_loc){.file = loc.file, .line = loc.line};
+  sn_k_at(p->k, loc);
   SN_TRY(sn_lex_expect(x, "("));
   while (!sn_lex_is(x, ")")) {
     SN_TRY(read_param(p));
@@ -462,11 +453,9 @@ static sn_code read_kernel(parser *p) {
   }
   SN_TRY(sn_lex_expect(x, ")"));
   SN_TRY(read_grid(p));
-  mark_lines(p, loc.line);
   SN_TRY(sn_lex_expect(x, "{"));
   SN_TRY(read_block(p, NULL, NULL));
   SN_TRY(sn_lex_expect(x, "}"));
-  p->k->line = p->line;
   return sn_kernel_verify(p->k, x->diags);
 }
 
@@ -475,8 +464,6 @@ static void begin_kernel(parser *p) {
   p->values = sn_map_create(p->x.arena);
   p->indices = sn_map_create(p->x.arena);
   p->buffers = sn_map_create(p->x.arena);
-  p->line = NULL;
-  p->line_count = p->line_capacity = 0;
 }
 
 sn_code sn_kernel_parse(sn_arena *arena, sn_diags *diags, const char *file, const char *text, size_t bytes,

@@ -14,8 +14,6 @@ typedef struct sn_kparser {
   sn_map *buffers; /* parameters -> id */
   int index_ops;   /* operators of the expression being read */
   sn_loc at;       /* of the statement being read */
-  int *line;       /* by instruction: where it stands; line[0]: the kernel */
-  int line_count, line_capacity;
 } sn_kparser;
 
 /* The value of a name; 0: unknown. */

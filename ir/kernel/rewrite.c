@@ -43,6 +43,7 @@ void sn_krewrite_block(sn_krewrite *w, const sn_kblock *b) {
     sn_kv v = b->ins[j];
     if (!is_live(w, v)) continue;
     if (w->inline_names && sn_k_ins(w->from, v)->op == SN_K_CONST && !w->inline_names[v]) continue;
+    w->to->here = sn_k_ins(w->from, v)->where;
     sn_kv r = w->visit ? w->visit(w, v) : 0;
     w->map[v] = r < 0 ? 0 : r ? r : sn_krewrite_copy(w, v);
   }
@@ -78,6 +79,7 @@ static void copy_for(sn_krewrite *w, sn_kv s) {
   w->map[x->iv] = sn_k_for(w->to, lo, hi, step, count, v);
   map_kept(w, x->in, all, x->out, v);
   copy_body(w, s, 0, v);
+  w->to->here = sn_k_ins(w->from, s)->where;
   sn_k_end_for(w->to, count, v);
   map_kept(w, x->out, all, x->out, v);
 }
@@ -89,6 +91,7 @@ static void copy_if(sn_krewrite *w, sn_kv s) {
   int count = copy_body(w, s, 0, v);
   sn_k_else(w->to, count, v);
   count = copy_body(w, s, 1, v);
+  w->to->here = sn_k_ins(w->from, s)->where;
   sn_k_end_if(w->to, count, v);
   map_kept(w, x->out, x->body[0]->yield_count, x->out, v);
 }
@@ -112,6 +115,8 @@ sn_kernel *sn_krewrite_run(sn_krewrite *w, sn_arena *arena, const sn_kernel *fro
   w->from = from;
   w->to = sn_kernel_create(arena, from->name);
   w->to->loc = from->loc;
+  for (int j = 0; j < from->line_count; j++) sn_k_at(w->to, from->line[j]); /* in their order: the same numbers */
+  w->to->here = 0;
   w->map = SN_ARRAY(arena, from->ins_count, sn_kv);
   for (int j = 0; j < from->param_count; j++) w->map[from->param[j].value] = sn_k_param_new(w->to, &from->param[j]);
   sn_kv e[3] = {0};

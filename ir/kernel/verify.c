@@ -16,9 +16,8 @@ static const sn_kins *at(const verifier *v, sn_kv x) { return sn_k_ins(v->k, x);
 
 /* Where x stands, if the kernel was read from a text. */
 static sn_loc loc_of(const verifier *v, sn_kv x) {
-  sn_loc loc = v->k->loc;
-  if (v->k->line && sn_k_valid(v->k, x)) loc.line = v->k->line[x];
-  return loc;
+  sn_loc loc = sn_k_loc(v->k, x);
+  return v->k->loc.file && loc.file ? loc : v->k->loc;
 }
 
 /* The rule that x breaks; found: x as it is printed. */

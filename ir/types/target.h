@@ -61,6 +61,7 @@ typedef struct sn_target {
   bool packed_b;          /* contract: constant operands are packed ahead of time */
   bool vnni;              /* packed bf16 operands pair rows of K (AMX) */
   sn_gpu gpu;             /* Vulkan only */
+  bool debug_info;        /* code has names and lines for people: Vulkan only, no part of `features` */
 } sn_target;
 
 /* Facts of a generic CPU of a feature level: what tests and cross compilation use. */

@@ -81,12 +81,19 @@ static void add_buffer(sn_build_kernel *b, const sn_buffer_use *use) {
   b->buffer[b->buffer_count++].role = use->role;
 }
 
+int sn_build_at(const sn_build_kernel *b, const sn_node *n) {
+  int before = b->k->here;
+  if (n->origin.loc_count) sn_k_at(b->k, n->origin.locs[0]);
+  return before;
+}
+
 /* A body inside an instance sees the buffers and sizes of that. */
 static sn_build_kernel *begin_inside(sn_lower_ctx *c) {
   sn_build_kernel *b = SN_NEW(c->arena, sn_build_kernel);
   *b = *c->inside;
   b->c = c;
   b->grid_count = 0;
+  sn_build_at(b, c->fused);
   return b;
 }
 
@@ -96,6 +103,7 @@ sn_build_kernel *sn_build_kernel_begin(sn_lower_ctx *c, const char *name, int co
   b->inner = SN_NEW(c->arena, sn_inner);
   b->c = c;
   b->k = sn_kernel_create(c->arena, name);
+  sn_build_at(b, c->fused);
   for (int i = 0; i < count; i++) add_buffer(b, &use[i]);
   for (int i = 0; i < b->buffer_count; i++) {
     char text[16];

@@ -232,6 +232,8 @@ typedef struct sn_buffer_use {
  * body's types or `extra` dims mention. Names: buffers b0, b1, ..; sizes as their symbols. */
 sn_build_kernel *sn_build_kernel_begin(sn_lower_ctx *c, const char *name, int count, const sn_buffer_use *use);
 sn_kv sn_build_buffer(const sn_build_kernel *b, int slot); /* 0: not declared */
+/* What is built from now on comes from the line of a node, if that is known. -> what sn_kernel.here was */
+int sn_build_at(const sn_build_kernel *b, const sn_node *n);
 /* A dim as an index value. */
 sn_kv sn_build_dim(sn_build_kernel *b, const sn_dimx *d);
 void sn_build_grid(sn_build_kernel *b, int count, const sn_dimx *e0, const sn_dimx *e1, const sn_dimx *e2);

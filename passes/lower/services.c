@@ -142,7 +142,12 @@ static sn_code emit_node(region *r, const sn_node *n) { /* table */
 sn_code sn_region_emit(sn_build_kernel *b, const sn_func *f, int arg_count, const sn_region_arg *arg, sn_kv *result) {
   region r = {b, f, arg, SN_ARRAY(b->c->arena, f->value_count, sn_kv)};
   (void)arg_count;
-  for (int i = 0; i < f->node_count; i++) SN_TRY(emit_node(&r, f->node[i]));
+  int before = b->k->here;
+  for (int i = 0; i < f->node_count; i++) {
+    sn_build_at(b, f->node[i]);
+    SN_TRY(emit_node(&r, f->node[i]));
+  }
+  b->k->here = before;
   for (int i = 0; i < f->result_count; i++) result[i] = r.tile[f->result[i]];
   return SN_OK;
 }

@@ -92,12 +92,14 @@ static sn_kv load(sn_tile *t, const sn_view *v, int slot) {
 void sn_tile_store(sn_tile *t, const sn_group_output *o, sn_kv value) {
   int r, c;
   sn_kernel *k = t->b->k;
+  int before = sn_build_at(t->b, sn_node_of(t->g->f, o->value));
   sn_kwin w = window(t, &o->view, o->slot, &r, &c);
   value = sn_k_cast(k, sn_lower_slot_type(t->b->c, o->slot)->elem, sn_k_bcast(k, r, c, value));
   if (is_turned(t, &o->view, r, c))
     sn_k_store(k, turned(w), sn_k_trans(k, value));
   else
     sn_k_store(k, w, value);
+  k->here = before;
 }
 
 /* ---- numbers that are affine in the coordinates ------------------------------------------------------------------ */
@@ -325,5 +327,8 @@ sn_kv sn_tile_value(sn_tile *t, sn_val v, const sn_chain *chain) {
   if (known) return known;
   if (sn_op_get(n->op)->cls == SN_CLASS_VIEW && sn_step_of(t->g->f, n, false, &m))
     return sn_tile_value(t, n->arg[0], sn_chain_add(&t->g->chains, &m, chain));
-  return remember(t->memo, v, chain, emit_value(t, n, v, chain));
+  int before = sn_build_at(t->b, n);
+  sn_kv tile = emit_value(t, n, v, chain);
+  t->b->k->here = before;
+  return remember(t->memo, v, chain, tile);
 }

@@ -34,6 +34,27 @@ if [ "$t" = "--target cpu" ]; then
 fi
 expect 1 "$SINTER" explain "$gpt" --target template --html /nowhere/page.html
 
+# ---- names and lines of modules: of the model, and no part of what makes kernels equal -------------------------------
+
+cp "$TREE/tests/cli/table.c" table.c
+{ echo; cat table.c; } >lower.c
+modules="--graph eval --target vulkan --isa threads=128 --no-cache"
+for m in table lower; do
+  expect 0 "$SINTER" dump $m.c $modules --emit kernel
+  cp stdout $m.kernels
+  expect 0 "$SINTER" dump $m.c $modules --emit spirv
+  cp stdout $m.modules
+  grep -q "OpString \"$m.c\"" $m.modules || die "modules do not name $m.c"
+  grep -v -E 'OpLine|OpString' stdout >$m.code
+done
+line=$(grep -n 'return sn_cross_entropy' table.c | cut -d : -f 1)
+grep -q -E "OpLine %[0-9]+ $line 0" table.modules || die "no instruction comes from line $line of table.c"
+grep -q -E "OpLine %[0-9]+ $((line + 1)) 0" lower.modules || die "no instruction comes from line $((line + 1)) of lower.c"
+cmp -s table.kernels lower.kernels || die "kernels depend on the lines of the model"
+cmp -s table.code lower.code || die "code depends on the lines of the model"
+expect 2 "$SINTER" run table.c --graph eval --target template --debug-info
+says "names and lines in code are for target vulkan"
+
 # ---- dump after every pass: each parses back, the next pass gives the same from it -----------------------------------
 
 expect 2 "$SINTER" dump "$gpt" --pass nothing

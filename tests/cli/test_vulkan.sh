@@ -12,6 +12,20 @@ for without in "" "$bare" "$bare,invocations=128,preserve32,int64" "int64"; do
   prints "agrees with the interpreter"
 done
 
+# Code with names and lines is valid, and kept apart from that without.
+cp "$TREE/tests/cli/table.c" .
+SN_VULKAN_VALIDATE=1 expect 0 "$SINTER" run --check --debug-info $gpt --graph eval --dim B=1 --dim T=5 --target vulkan
+prints "agrees with the interpreter"
+once="bench table.c --graph eval --dim B=1 --dim T=8 --repeat 1 --target vulkan"
+SN_DEBUG=kernels expect 0 "$SINTER" $once
+says ": compiled"
+for wanted in compiled "from the cache"; do
+  SN_DEBUG=kernels expect 0 "$SINTER" $once --debug-info
+  says ": $wanted"
+  SN_DEBUG=kernels expect 0 "$SINTER" $once
+  says ": from the cache"
+done
+
 expect 0 "$SINTER" dump $gpt --graph eval --emit spirv --target vulkan
 prints "OpEntryPoint GLCompute"
 expect 0 "$SINTER" dump $gpt --graph eval --emit spirv --target vulkan --isa subgroup=32,shared=49152,threads=1024,16,nan

@@ -196,11 +196,52 @@ static void verify_names_the_instruction(void **state) {
   sn_arena_destroy(a);
 }
 
+static int line_of(const sn_kernel *k, sn_kop op) {
+  int line = 0;
+  for (sn_kv v = 1; v < k->ins_count; v++)
+    if (k->ins[v].op == op) line = sn_k_loc(k, v).line;
+  return line;
+}
+
+/* Instructions know the line that they come from, through every rewriting; it is no part of the text. */
+static void lines_are_kept(void **state) {
+  (void)state;
+  static const char text[] =
+      "\nkernel k(x: in f32, y: out f32) grid(1) {\n  %1 = load x[0 : 0, 1] : f32[1,8]\n\n"
+      "  %2 = for i1 = 0 to 8 step 1 carry %3 = %1 {\n    %4 = add %3, %3 : f32[1,8]\n    yield %4\n  }\n"
+      "  %5 = neg %2 : f32[1,8]\n  store y[0 : 0, 1], %5\n}\n";
+  sn_arena *a = sn_arena_create();
+  sn_diags *d = sn_diags_create();
+  sn_kernel *k;
+  if (sn_kernel_parse(a, d, "lines", text, strlen(text), &k)) fail_msg("%s", sn_diags_print(d, a));
+  for (int round = 0; round < 2; round++, k = sn_kernel_finish(a, k)) {
+    assert_int_equal(line_of(k, SN_K_LOAD), 3);
+    assert_int_equal(line_of(k, SN_K_FOR), 5);
+    assert_int_equal(line_of(k, SN_K_ADD), 6);
+    assert_int_equal(line_of(k, SN_K_RESULT), 5);
+    assert_int_equal(line_of(k, SN_K_NEG), 9);
+    assert_int_equal(line_of(k, SN_K_STORE), 10);
+    assert_string_equal(sn_k_loc(k, k->body->ins[0]).file, "lines");
+  }
+  sn_kernel *m = sn_kernel_create(a, "m");
+  for (int i = 0; i < 1000; i++) { /* places that are met again are not kept again and again */
+    sn_k_at(m, (sn_loc){.file = i % 2 ? "one" : "two", .line = i % 5});
+    sn_kv v = sn_k_const(m, SN_ELEM_F32, 1, 1, i);
+    assert_int_equal(sn_k_loc(m, v).line, i % 5);
+    assert_string_equal(sn_k_loc(m, v).file, i % 2 ? "one" : "two");
+  }
+  assert_int_equal(m->line_count, 10);
+  sn_k_at(m, (sn_loc){0});
+  assert_null(sn_k_loc(m, sn_k_const(m, SN_ELEM_F32, 1, 1, 0)).file);
+  sn_diags_destroy(d);
+  sn_arena_destroy(a);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(prints_as_expected),           cmocka_unit_test(round_trips),
       cmocka_unit_test(bad_text_is_refused),          cmocka_unit_test(reads_all),
-      cmocka_unit_test(verify_names_the_instruction),
+      cmocka_unit_test(verify_names_the_instruction), cmocka_unit_test(lines_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,8 @@
 #include "harness.h"
 
 static const spv_opt every[] = {
-    {false, false, false}, {false, true, false}, {true, false, false}, {true, true, false},
-    {false, false, true},  {false, true, true},  {true, false, true},  {true, true, true},
+    {false, false, false, NULL}, {false, true, false, NULL}, {true, false, false, NULL}, {true, true, false, NULL},
+    {false, false, true, NULL},  {false, true, true, NULL},  {true, false, true, NULL},  {true, true, true, NULL},
 };
 enum { EVERY = sizeof every / sizeof *every };
 

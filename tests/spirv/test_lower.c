@@ -480,6 +480,62 @@ static void other_products_are_not_thin(void **state) {
   }
 }
 
+static bool is_debug(uint32_t opcode) {
+  return opcode == SpvOpName || opcode == SpvOpMemberName || opcode == SpvOpString || opcode == SpvOpLine;
+}
+
+/* Instructions without those for people, by opcode. */
+static int code_of(module m, uint32_t *out) {
+  int n = 0;
+  for (size_t i = 5; i < m.count; i += m.words[i] >> 16)
+    if (!is_debug(m.words[i] & 0xffff)) out[n++] = m.words[i] & 0xffff;
+  return n;
+}
+
+/* Names are those of the kernel's text, lines those that its instructions come from, through expansion and rewriting;
+ * the code is the same with and without. */
+static void names_and_lines_are_for_people(void **state) {
+  (void)state;
+  static const char text[] =
+      "kernel squares(x: in f32, y: out f32, n: size 1..8) grid(n) {\n  %1 = load x[g0*64 : 0, 1] : f32[1,64]\n"
+      "  %2 = exp %1 : f32[1,64]\n  %3 = for i1 = 0 to n step 1 carry %4 = %2 {\n    %5 = add %4, %2 : f32[1,64]\n"
+      "    yield %5\n  }\n  store y[g0*64 : 0, 1], %3\n}\n";
+  sn_arena *a = sn_arena_create();
+  sn_kernel *k = sn_kernel_finish(a, sn_kernel_expand_math(a, sn_kernel_simplify(a, parse(a, text))));
+  for (sn_kv v = 1; v < k->ins_count; v++)
+    if (k->ins[v].type.r) assert_in_range(sn_k_loc(k, v).line, 2, 8);
+  sn_target t = target_of("subgroup=8,shared=32768,threads=1024,16,8,nan"), with = t;
+  with.debug_info = true;
+  module plain = emit(a, &t, k), m = emit(a, &with, k), again = emit(a, &with, k);
+  assert_int_equal(m.count, again.count);
+  assert_memory_equal(m.words, again.words, m.count * 4);
+  assert_string_equal(verdict(a, m), "");
+  const char *said;
+  (void)sn_spirv_validate(m.words, m.count, a, &said);
+  assert_string_equal(said, "");
+  uint32_t *code = SN_ARRAY(a, plain.count, uint32_t), *other = SN_ARRAY(a, m.count, uint32_t);
+  int n = code_of(plain, code);
+  assert_int_equal(n, code_of(m, other));
+  assert_memory_equal(code, other, (size_t)n * sizeof *code);
+  assert_int_equal(count(plain, SpvOpName) + count(plain, SpvOpLine) + count(plain, SpvOpString), 0);
+  assert_int_equal(count(m, SpvOpString), 1);
+  for (uint32_t line = 2; line <= 8; line++)
+    assert_int_equal(count_with(m, SpvOpLine, 2, line) > 0, line != 6 && line != 7);
+  sn_text shown = sn_text_begin(a);
+  assert_int_equal(sn_backend_spirv()->show(&t, k, "spirv", &shown, NULL), SN_OK);
+  static const char *const lines[] = {"OpString \"k\"\n",
+                                      "OpName %squares \"squares\"\n",
+                                      "OpEntryPoint GLCompute %squares \"main\" ",
+                                      " 2 \"x\"\n",
+                                      " 4 \"n\"\n",
+                                      "OpName %v1 \"v1\"\n",
+                                      "OpName %i1 \"i1\"\n",
+                                      "OpName %tid \"tid\"\n"};
+  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+    if (!strstr(shown.at, lines[i])) fail_msg("%s is not in\n%s", lines[i], shown.at);
+  sn_arena_destroy(a);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(programs_are_valid),
@@ -492,6 +548,7 @@ int main(void) {
       cmocka_unit_test(products_take_cooperative_matrices),
       cmocka_unit_test(what_is_read_is_not_overwritten),
       cmocka_unit_test(words_are_shuffled),
+      cmocka_unit_test(names_and_lines_are_for_people),
       cmocka_unit_test(rounds_that_meet_are_ordered),
       cmocka_unit_test(the_workspace_is_coherent),
       cmocka_unit_test(nan_is_kept_by_width),
