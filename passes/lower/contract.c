@@ -175,7 +175,7 @@ static int widest(const sn_contraction *k, sn_contract_role r) {
 /* ---- tiles
  * ------------------------------------------------------------------------------------------------------------- */
 
-static int extent_within(const sn_contraction *k, int axis, int most) {
+int sn_contract_within(const sn_contraction *k, int axis, int most) {
   if (axis < 0) return 1;
   int64_t n = sn_dimx_max_value(k->out.space.extent[axis]);
   return n < most ? (n < 1 ? 1 : (int)n) : most;
@@ -188,7 +188,7 @@ static int columns_of_pairs(const sn_contraction *k) {
   for (int i = 0; i < k->out.space.rank; i++)
     if (k->role[i] != SUM) result *= (double)sn_dimx_max_value(k->out.space.extent[i]);
   while (k->loop && most < MOST_COLUMNS && result >= ENOUGH_BLOCKS * (double)(4 * most * most)) most *= 2;
-  return extent_within(k, k->col, (int)most);
+  return sn_contract_within(k, k->col, (int)most);
 }
 
 static bool is_pairs(const sn_contraction *k) { return k->c->target->vnni && k->elem == SN_ELEM_BF16; }
@@ -204,7 +204,7 @@ static double blocks_along(const sn_contraction *k, sn_contract_role r, int axis
 /* Columns: the target's, or a near multiple of its vectors that divides the extent. */
 static int columns(const sn_contraction *k) {
   const sn_target *t = k->c->target;
-  int bn = extent_within(k, k->col, t->bn);
+  int bn = sn_contract_within(k, k->col, t->bn);
   int64_t divisor = k->col < 0 ? 1 : sn_dimx_divisor(k->out.space.extent[k->col]);
   if (divisor % bn == 0) return bn;
   for (int n = 4 * t->lanes; n >= 2 * t->lanes; n -= t->lanes)
@@ -217,7 +217,7 @@ static int columns(const sn_contraction *k) {
 static int rows_of(const sn_contraction *k) {
   int most = k->loop && !k->made ? is_pairs(k) ? 4 * k->c->target->bm : 3 * k->c->target->bm : k->c->target->bm;
   if (k->loop && is_pairs(k) && k->bn < most) most = k->bn < k->c->target->bm ? k->c->target->bm : k->bn;
-  return k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], extent_within(k, k->row, most));
+  return k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], sn_contract_within(k, k->row, most));
 }
 
 /* Do blocks of K of both operands, and the result, fit the second level cache? */
@@ -289,46 +289,6 @@ static void depths(const sn_contraction *k, int *whole, int *block) {
   if (k->made && *block > most) *block = most;
 }
 
-/* ---- devices of many instances ----------------------------------------------------------------------------------- */
-
-/* An extent as it may be: symbolic ones go on for long, and are short in most runs. */
-static double likely(const sn_dimx *d, int64_t most) {
-  int64_t n;
-  if (sn_dimx_is_const(d, &n)) return (double)n;
-  n = sn_dimx_max_value(d);
-  return (double)(n < most ? n : most);
-}
-
-static double likely_tiles(const sn_contraction *k, int bm, int bn) {
-  double n = 1;
-  for (int i = 0; i < k->out.space.rank; i++) {
-    if (k->role[i] == SUM) continue;
-    int block = i == k->row ? bm : i == k->col ? bn : 1;
-    n *= ceil(likely(k->out.space.extent[i], k->role[i] == BATCH ? 8 : 1024) / block);
-  }
-  return n;
-}
-
-static bool by_matrices(const sn_contraction *k) {
-  const sn_gpu *g = &k->c->target->gpu;
-  return (k->elem == SN_ELEM_F16 && g->f16.m) || (k->elem == SN_ELEM_BF16 && g->bf16.m);
-}
-
-/* Large tiles do more with what they read, small ones leave work for all of the device: the largest that leave enough.
- * Only matrices fill the widest. */
-static void tiles_of_device(sn_contraction *k) {
-  const sn_target *t = k->c->target;
-  int bm = t->wide, bn = by_matrices(k) ? t->wide : t->wide / 2;
-  while ((bm > t->bm || bn > t->bn) && likely_tiles(k, bm, bn) < t->tiles) {
-    if (bm > bn)
-      bm /= 2;
-    else
-      bn /= 2;
-  }
-  k->bm = k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], extent_within(k, k->row, bm));
-  k->bn = extent_within(k, k->col, bn);
-}
-
 static void choose_tiles(sn_contraction *k) {
   k->row = widest(k, ROW), k->col = widest(k, COL), k->sum = widest(k, SUM);
   k->made = k->c->target->made && (is_made(k->out.f, k->node->arg[0]) || is_made(k->out.f, k->node->arg[1]));
@@ -347,11 +307,12 @@ static void choose_tiles(sn_contraction *k) {
   k->elem = product_elem(sn_val_type(k->out.f, k->node->arg[0])->elem);
   k->bn = is_pairs(k) ? columns_of_pairs(k) : columns(k), k->bm = rows_of(k);
   if (k->c->target->tiles && !k->made)
-    tiles_of_device(k);
+    sn_contract_tiles(k);
   else if (k->loop && !k->made && k->col >= 0 && !is_pairs(k))
     k->bn = columns_of_loop(k, k->bn);
   k->ta = contiguous_along(&k->a, k->row, k->sum);
   k->tb = contiguous_along(&k->b, k->sum, k->col);
+  if (few_rows) k->bm = sn_contract_within(k, k->row, k->c->target->thin);
   if (few_rows) k->bn = sn_contract_thin_width(k, COL, k->col, !k->tb);
   if (few_cols) k->bm = sn_contract_thin_width(k, ROW, k->row, k->ta);
 }
@@ -487,6 +448,7 @@ static void set_grid(sn_contraction *k, sn_tile *t) {
   const sn_dimx *tiles = sn_contract_ceil(k, m, k->bm), *per = split ? sn_dimx_ceildiv(types, tiles, big) : tiles;
   for (int i = 0; i < s->rank; i++)
     if (k->role[i] != SUM && i != k->row && i != k->col) lead = sn_dimx_mul(types, lead, s->extent[i]);
+  if (k->when) lead = sn_dimx_mul(types, lead, k->when);
   sn_build_grid(t->b, 3, sn_dimx_mul(types, lead, big), sn_contract_ceil(k, n, k->bn), per);
   sn_kv id = sn_build_id(t->b, 0), blocks = sn_build_dim(t->b, big);
   sn_kv row = sn_build_id(t->b, 2);
@@ -559,40 +521,55 @@ static sn_code orient(sn_contraction *k, const char **why) {
   return SN_OK;
 }
 
+static sn_code write_kernel(sn_contraction *k) {
+  sn_lower_ctx *c = k->c;
+  sn_group *groups[3] = {&k->out, &k->a, &k->b};
+  sn_buffer_use use[SN_LOWER_BUFFERS];
+  int count = sn_group_buffers(c, &k->a, use, 0);
+  if (k->packed >= 0)
+    use[count++] = (sn_buffer_use){k->packed, SN_K_IN};
+  else
+    count = sn_group_buffers(c, &k->b, use, count);
+  count = sn_result_buffers(c, use, sn_group_buffers(c, &k->out, use, count));
+  sn_group_slots(c, &k->out);
+  sn_build_kernel *b =
+      sn_build_kernel_begin(c, sn_kernel_name_of(c, k->rows == SN_CONTRACT_FEW ? "thin" : "gemm"), count, use);
+  sn_tile t = {.b = b,
+               .g = &k->out,
+               .memo = sn_tile_memo_new(c->arena, NULL),
+               .row = k->row,
+               .col = k->col,
+               .r = k->bm,
+               .c = k->bn,
+               .inner = inner_value,
+               .user = k};
+  for (int i = 0; i < 3; i++) sn_group_forget(groups[i]);
+  set_grid(k, &t);
+  set_limits(k, &t);
+  sn_tile_outputs(&t, NULL);
+  sn_report report = {
+      .flops = flops_of(k), .bytes_read = sn_groups_bytes_read(c, 3, groups), .bytes_written = sn_result_bytes(c)};
+  if (k->packed >= 0) {
+    const sn_slot *s = &c->plan->slot[k->packed];
+    const sn_dimx *bytes = sn_dimx_mul(c->types, s->elements, sn_dimx_const(c->types, (int64_t)sn_elem_bytes(k->elem)));
+    report.bytes_read = sn_dimx_add(c->types, report.bytes_read, bytes);
+  }
+  const sn_dimx **figure[3] = {&report.flops, &report.bytes_read, &report.bytes_written};
+  for (int i = 0; i < 3 && k->when; i++) *figure[i] = sn_dimx_mul(c->types, *figure[i], k->when);
+  return sn_build_kernel_end(b, &report);
+}
+
 sn_code sn_lower_contract(sn_lower_ctx *c, const sn_node *fused) {
   sn_contraction k = {.c = c, .packed = -1};
   const char *why = "";
   (void)fused;
   SN_TRY(orient(&k, &why));
-  sn_group *groups[3] = {&k.out, &k.a, &k.b};
-  sn_buffer_use use[SN_LOWER_BUFFERS];
-  int count = sn_group_buffers(c, &k.a, use, 0);
-  if (k.packed >= 0)
-    use[count++] = (sn_buffer_use){k.packed, SN_K_IN};
-  else
-    count = sn_group_buffers(c, &k.b, use, count);
-  count = sn_result_buffers(c, use, sn_group_buffers(c, &k.out, use, count));
-  sn_group_slots(c, &k.out);
-  sn_build_kernel *b = sn_build_kernel_begin(c, sn_kernel_name_of(c, "gemm"), count, use);
-  sn_tile t = {.b = b,
-               .g = &k.out,
-               .memo = sn_tile_memo_new(c->arena, NULL),
-               .row = k.row,
-               .col = k.col,
-               .r = k.bm,
-               .c = k.bn,
-               .inner = inner_value,
-               .user = &k};
-  for (int i = 0; i < 3; i++) sn_group_forget(groups[i]);
-  set_grid(&k, &t);
-  set_limits(&k, &t);
-  sn_tile_outputs(&t, NULL);
-  sn_report report = {
-      .flops = flops_of(&k), .bytes_read = sn_groups_bytes_read(c, 3, groups), .bytes_written = sn_result_bytes(c)};
-  if (k.packed >= 0) {
-    const sn_slot *s = &c->plan->slot[k.packed];
-    const sn_dimx *bytes = sn_dimx_mul(c->types, s->elements, sn_dimx_const(c->types, (int64_t)sn_elem_bytes(k.elem)));
-    report.bytes_read = sn_dimx_add(c->types, report.bytes_read, bytes);
+  if (!sn_contract_may_be_few(&k)) return write_kernel(&k);
+  for (int i = 0; i < 2; i++) {
+    k = (sn_contraction){.c = c, .packed = -1, .rows = i ? SN_CONTRACT_MANY : SN_CONTRACT_FEW};
+    SN_TRY(orient(&k, &why));
+    k.when = sn_contract_when(&k);
+    SN_TRY(write_kernel(&k));
   }
-  return sn_build_kernel_end(b, &report);
+  return SN_OK;
 }

@@ -6,12 +6,20 @@
 
 typedef enum sn_contract_role { BATCH, ROW, COL, SUM } sn_contract_role;
 
+typedef enum sn_contract_rows {
+  SN_CONTRACT_ANY,
+  SN_CONTRACT_FEW, /* a kernel for runs whose rows are few */
+  SN_CONTRACT_MANY /* one for all other runs */
+} sn_contract_rows;
+
 typedef struct sn_contraction {
   sn_lower_ctx *c;
   const sn_node *node;
   sn_contract_spec spec;
-  bool swapped;       /* rows of the tile come from the second operand */
-  sn_group out, a, b; /* result and epilogue; operand with the rows; operand with the columns; over one space */
+  sn_contract_rows rows;
+  const sn_dimx *when; /* 1 in runs of this kernel, 0 in others; NULL: in all */
+  bool swapped;        /* rows of the tile come from the second operand */
+  sn_group out, a, b;  /* result and epilogue; operand with the rows; operand with the columns; over one space */
   sn_contract_role role[SN_VIEW_RANK]; /* of each axis */
   int row, col, sum;                   /* axes that span tiles, -1: none */
   int bm, bn, bk;
@@ -32,10 +40,18 @@ sn_kv sn_contract_operand(sn_contraction *k, sn_tile *t);
 const sn_dimx *sn_contract_panel_depth(const sn_contraction *k);
 const sn_dimx *sn_contract_ceil(const sn_contraction *k, const sn_dimx *d, int64_t by);
 
+/* Extent of the axis (-1: 1), `most` where it is longer. */
+int sn_contract_within(const sn_contraction *k, int axis, int most);
+/* Large tiles do more with what they read, small ones leave work for all of the device: the largest that leave enough.
+ * Only matrices fill the widest. */
+void sn_contract_tiles(sn_contraction *k);
 /* Do few rows, or few columns, make the time of the product that of reading the other operand? */
 bool sn_contract_thin(const sn_contraction *k, sn_contract_role narrow);
 /* Elements of the tile of such a product along the axis of the other role. side_by_side: they lie so in memory. */
 int sn_contract_thin_width(const sn_contraction *k, sn_contract_role wide, int axis, bool side_by_side);
+/* Are rows few in some runs, so that these have a kernel of their own? */
+bool sn_contract_may_be_few(const sn_contraction *k);
+const sn_dimx *sn_contract_when(const sn_contraction *k);
 
 /* Are the columns an operand that no graph changes, of static extents? */
 bool sn_contract_may_pack(const sn_contraction *k);
