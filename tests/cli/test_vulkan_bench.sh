@@ -10,7 +10,7 @@ expect 0 $bench --only "$rows"
 ! grep '"error"' rows.json || die "rows without a figure"
 prints "copy by the driver"
 prints "weights read once"
-prints "gemm_"
+prints "thin_"
 if command -v python3 >/dev/null; then
   python3 -c 'import json; d = json.load(open("rows.json")); assert d["copy_gb_s"] > 0 and all(r["ms"] > 0 and r["value"] > 0 for r in d["rows"])' || die "rows.json: $(cat rows.json)"
 fi
