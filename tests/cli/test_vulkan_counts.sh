@@ -10,7 +10,7 @@ counts() {
   awk '/"step":/ { n++; read = written = $0; sub(/.*"bytes_read": /, "", read); sub(/.*"bytes_written": /, "", written); bytes += read + written }
        END { printf "%d %.0f\n", n, bytes }' stdout
 }
-for facts in subgroup=8,shared=32768,threads=1024,f64,16,8,nan subgroup=32,shared=49152,threads=1024,16,8,nan,f16=16x16x16,bf16=16x16x16 threads=128; do
+for facts in subgroup=8,shared=32768,threads=1024,f64,16,8,nan subgroup=32,shared=49152,threads=1024,16,8,nan,f16=16x16x16,bf16=16x16x16; do
   read -r none none_bytes <<<"$(counts none)"
   read -r all all_bytes <<<"$(counts all)"
   echo "$facts: $none dispatches and $none_bytes bytes without fusion, $all and $all_bytes with all"
