@@ -128,6 +128,7 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
       .thin_instances = 256,
       .bq = 32,
       .bkv = 32,
+      .bkv_one = 128,
       .rows = 1,
       .cols = 1024,
       .tile_bytes = 4096,

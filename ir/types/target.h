@@ -49,6 +49,7 @@ typedef struct sn_target {
   int thin;             /* contract: results of at most so many rows or columns have narrow tiles; 0: none */
   int thin_instances;   /* contract: instances that are enough for such a result */
   int bq, bkv;          /* attend: queries and keys per block */
+  int bkv_one;          /* attend: keys per block of a single query; 0: bkv */
   int rows;             /* rows kernels: rows per instance */
   int cols;             /* map kernels: columns per tile */
   int tile_bytes;       /* map kernels: of the widest elements of a tile, instead of rows x cols; 0: as those say */

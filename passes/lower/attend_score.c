@@ -61,7 +61,7 @@ sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a) {
   a->score = sn_node_attr(n, "score")->region;
   a->mask = sn_node_attr(n, "mask")->region;
   a->bq = clip_block(c->target->bq, a->T);
-  a->bk = clip_block(c->target->bkv, a->S);
+  a->bk = clip_block(a->bq == 1 && c->target->bkv_one ? c->target->bkv_one : c->target->bkv, a->S);
   if (a->backward && a->score) SN_TRY(sn_derive_first(c, a->score, &a->dscore));
   return SN_OK;
 }

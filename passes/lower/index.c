@@ -87,6 +87,21 @@ sn_kv sn_number_clamped(sn_build_kernel *b, sn_kv i, const sn_dimx *extent, cons
   return sn_k_ibin(b->k, SN_K_IMAX, sn_k_ibin(b->k, SN_K_IMIN, i, last), sn_k_i(b->k, 0));
 }
 
+sn_kv sn_numbers_tile(sn_build_kernel *b, const sn_numbers *x, const sn_tile *t, const sn_dimx *extent) {
+  sn_kernel *k = b->k;
+  sn_kv last = sn_k_isplat(k, 1, 1, sn_k_iadd(k, sn_build_dim(b, extent), sn_k_i(k, -1))), number;
+  sn_kv address = sn_k_imulc(k, sn_build_address(b, &x->view, t->at), x->scale);
+  sn_kv step = t->col < 0 ? sn_k_i(k, 0) : sn_k_imulc(k, sn_build_dim(b, x->view.stride[t->col]), x->scale);
+  if (x->slot < 0) {
+    number = sn_k_bin(k, SN_K_MUL, sn_k_iota(k, 1, t->c, 1, sn_k_i(k, 0)), sn_k_isplat(k, 1, 1, step));
+    number = sn_k_bin(k, SN_K_ADD, number, sn_k_isplat(k, 1, 1, address));
+  } else {
+    sn_kwin w = {.buf = sn_build_buffer(b, x->slot), .off = address, .cs = step, .nc = t->col_limit};
+    number = sn_k_load(k, 1, t->c, w, 0);
+  }
+  return sn_k_binc(k, SN_K_MAX, sn_k_bin(k, SN_K_MIN, number, last), 0);
+}
+
 const sn_dimx *sn_type_bytes(sn_types *t, const sn_type *type) {
   return sn_dimx_mul(t, sn_type_count(t, type), sn_dimx_const(t, (int64_t)sn_elem_bytes(type->elem)));
 }
@@ -269,6 +284,9 @@ sn_code sn_lower_index(sn_lower_ctx *c, const sn_node *fused) {
     case SN_OP_CONCAT: return lower_concat(&x);
     case SN_OP_DYN_WRITE: return lower_write(&x);
     case SN_OP_SCATTER: return sn_wants_instances(c) ? sn_index_scatter_sorted(&x) : sn_index_scatter(&x);
-    default: return lower_index_add(&x);
+    default: {
+      sn_code code = SN_OK;
+      return sn_wants_instances(c) && sn_index_add_hot(&x, &code) ? code : lower_index_add(&x);
+    }
   }
 }

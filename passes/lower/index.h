@@ -28,6 +28,8 @@ int sn_numbers_use(const sn_numbers *x, sn_buffer_use *use, int count);
 sn_kv sn_number_load(sn_build_kernel *b, const sn_numbers *x, const sn_kv *at);
 /* min(max(i, 0), extent - count) */
 sn_kv sn_number_clamped(sn_build_kernel *b, sn_kv i, const sn_dimx *extent, const sn_dimx *count);
+/* The indices along the tile's columns, clamped to [0, extent): i32. */
+sn_kv sn_numbers_tile(sn_build_kernel *b, const sn_numbers *x, const sn_tile *t, const sn_dimx *extent);
 /* Bytes of a tensor of indices; of i64 only the low words are read. Distinct ones: views may repeat. */
 const sn_dimx *sn_numbers_bytes(const sn_indexing *x, sn_val v);
 const sn_dimx *sn_type_bytes(sn_types *t, const sn_type *type);
@@ -36,5 +38,8 @@ const sn_dimx *sn_type_bytes(sn_types *t, const sn_type *type);
 SN_MUST sn_code sn_index_scatter(sn_indexing *x);
 /* scatter_add on devices that want many instances: updates are put in order by row first; an instance owns a row. */
 SN_MUST sn_code sn_index_scatter_sorted(sn_indexing *x);
+/* scatter_add of single numbers on such devices, and index_add; false: it is not done this way. */
+SN_MUST sn_code sn_index_scatter_hot(sn_indexing *x, sn_group *g);
+bool sn_index_add_hot(sn_indexing *x, sn_code *code);
 
 #endif

@@ -53,20 +53,6 @@ static sn_code end(sorted *s, const sn_dimx *read, int to) {
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */
 
-/* Row numbers of the tile's updates. */
-static sn_kv numbers(sorted *s, const sn_tile *t) {
-  sn_kernel *k = s->b->k;
-  const sn_dimx *stride = t->col < 0 ? sn_dimx_const(s->x->c->types, 0) : s->index.view.stride[t->col];
-  sn_kv address = sn_k_imulc(k, sn_build_address(s->b, &s->index.view, t->at), s->index.scale);
-  sn_kv step = sn_k_imulc(k, sn_build_dim(s->b, stride), s->index.scale);
-  if (s->index.slot < 0) {
-    sn_kv steps = sn_k_bin(k, SN_K_MUL, sn_k_iota(k, 1, t->c, 1, sn_k_i(k, 0)), sn_k_isplat(k, 1, 1, step));
-    return sn_k_bin(k, SN_K_ADD, steps, sn_k_isplat(k, 1, 1, address));
-  }
-  sn_kwin w = {.buf = sn_build_buffer(s->b, s->index.slot), .off = address, .cs = step, .nc = t->col_limit};
-  return sn_k_load(k, 1, t->c, w, 0);
-}
-
 static sn_code make_keys(sorted *s) {
   sn_lower_ctx *c = s->x->c;
   sn_axis_block a[SN_VIEW_RANK];
@@ -79,8 +65,7 @@ static sn_code make_keys(sorted *s) {
   sn_tile_grid(&t, s->indices, a);
   sn_tile_limits(&t);
   sn_view flat = sn_view_of(c->types, &space.space);
-  sn_kv last = sn_k_isplat(k, 1, 1, sn_k_iadd(k, sn_build_dim(s->b, s->rows), sn_k_i(k, -1)));
-  sn_kv key = sn_k_binc(k, SN_K_MAX, sn_k_bin(k, SN_K_MIN, numbers(s, &t), last), 0);
+  sn_kv key = sn_numbers_tile(s->b, &s->index, &t, s->rows);
   sn_kwin w = {.buf = sn_build_buffer(s->b, s->keys), .off = sn_build_address(s->b, &flat, t.at), .nc = t.col_limit};
   sn_k_store(k, w, key);
   return end(s, sn_numbers_bytes(s->x, s->x->n->arg[0]), s->keys);
@@ -313,6 +298,7 @@ sn_code sn_index_scatter_sorted(sn_indexing *x) {
   if (!g) return x->c->failed;
   SN_TRY(sn_numbers_find(x, x->n->arg[0], &s.index));
   if (is_in_place(&s)) return place(&s, g);
+  if (g->space.rank == s.indices) return sn_index_scatter_hot(x, g);
   s.keys = table(&s, "keys", s.count), s.ranks = table(&s, "ranks", s.count);
   s.order = table(&s, "order", s.count), s.starts = table(&s, "starts", s.ends);
   SN_TRY(make_keys(&s));
