@@ -70,8 +70,9 @@ static void choose_reduced(rows *r) {
 static int kept_block(const rows *r, const sn_dimx *extent) {
   if (r->along_columns) {
     int64_t n = sn_dimx_max_value(extent) / 8;
-    if (r->c->target->instances > 1) n = 128; /* there are other ways to have many */
-    return sn_block_for(r->c->target, extent, n < 32 ? 32 : n > 128 ? 128 : (int)n);
+    n = n < 32 ? 32 : n > 128 ? 128 : n;
+    while (r->c->target->unit > 1 && n & (n - 1)) n &= n - 1; /* long pieces */
+    return sn_block_for(r->c->target, extent, (int)n);
   }
   int most = KEPT_TILE / r->block, least = r->c->target->rows;
   return sn_block_of(extent, most < least ? least : most > 32 ? 32 : most);

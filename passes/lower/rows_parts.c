@@ -3,7 +3,7 @@
  * [reductions, kept.., parts], along columns [reductions, parts, kept..] */
 #include "passes/lower/rows.h"
 
-enum { PART = 8192, PART_ROWS = 128, JOIN = 1024, JOIN_ROWS = 64, JOIN_COLUMNS = 32 };
+enum { PART = 8192, PART_ROWS = 128, PART_COLUMNS = 128, JOIN = 1024, JOIN_ROWS = 64, JOIN_COLUMNS = 32 };
 
 typedef struct parts {
   sn_rows *r;
@@ -63,9 +63,12 @@ bool sn_rows_in_parts(sn_rows *r) {
   else if (!sn_wants_instances(r->c) || !r->looped || instances(r) >= r->c->target->instances)
     return false;
   choose_part(r);
-  if (sn_dimx_max_value(r->g->space.extent[r->split]) >= 4 * r->part) return true;
-  r->part = 0;
-  return false;
+  if (sn_dimx_max_value(r->g->space.extent[r->split]) < 4 * r->part) {
+    r->part = 0;
+    return false;
+  }
+  if (r->along_columns) r->t.c = sn_block_for(r->c->target, r->g->space.extent[r->t.col], PART_COLUMNS);
+  return true;
 }
 
 /* ---- the two kernels --------------------------------------------------------------------------------------------- */
