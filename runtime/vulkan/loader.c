@@ -1,6 +1,7 @@
 /* Opens libvulkan.so.1 when it is first needed, and makes one instance for the life of the process: to load drivers
  * takes longer than most plans run. volk holds the entry points in global variables; they and the instance are the only
  * state of the runtime that is not in an object, and a lock guards them. */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,8 +102,20 @@ sn_vk_complaints sn_vk_instance_complaints(void) { return the.complaints; }
 
 /* ---- instance ----------------------------------------------------------------------------------- */
 
+/* Ours, since volk calls what a library does not have. NULL: there is no loader. */
+static PFN_vkGetInstanceProcAddr find_loader(void) {
+  void *module = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (!module) module = dlopen("libvulkan.so", RTLD_NOW | RTLD_LOCAL);
+  void *at = module ? dlsym(module, "vkGetInstanceProcAddr") : NULL;
+  PFN_vkGetInstanceProcAddr f = NULL;
+  memcpy(&f, &at, sizeof f);
+  return f;
+}
+
 static sn_code open_loader(sn_diags *diags) {
-  if (volkInitialize() != VK_SUCCESS || !vkCreateInstance) {
+  PFN_vkGetInstanceProcAddr find = find_loader();
+  if (find) volkInitializeCustom(find);
+  if (!find || !vkCreateInstance) {
     sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "no Vulkan on this machine: libvulkan.so.1 is missing");
     sn_fail_note(diags, "install the loader and a driver: libvulkan1 with mesa-vulkan-drivers, or the vendor's driver");
     return SN_ERR_DEVICE;

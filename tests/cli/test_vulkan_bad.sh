@@ -21,6 +21,11 @@ with() {
 # no loader: files of its names that are none
 mkdir none
 : >none/libvulkan.so.1 && : >none/libvulkan.so
+mkdir dumb
+if echo 'int nothing;' | ${CC:-cc} -shared -fPIC -o dumb/libvulkan.so.1 -x c - 2>/dev/null; then # a library without it
+  LD_LIBRARY_PATH=$scratch/dumb expect 5 bench table.c --target vulkan
+  says "no Vulkan on this machine"
+fi
 LD_LIBRARY_PATH=$scratch/none expect 5 bench table.c --target vulkan
 says "no Vulkan on this machine: libvulkan.so.1 is missing"
 says "install the loader and a driver: libvulkan1"
