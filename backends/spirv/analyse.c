@@ -113,16 +113,15 @@ static bool reduces_rows(const sg *g) {
 }
 
 /* The tile that decides: the largest result of a product, else the largest. *thin: the product, if it is thin; 0 */
-static sn_ktype greatest(const sg *g, bool *product, bool *matrices, sn_kv *thin) {
+static sn_ktype greatest(const sg *g, bool *product, sn_kv *thin) {
   sn_ktype t = {SN_ELEM_F32, 1, 1};
-  *product = *matrices = false, *thin = 0;
+  *product = false, *thin = 0;
   for (sn_kv v = 1; v < g->k->ins_count; v++) {
     const sn_kins *x = sg_ins(g, v);
     bool mma = x->op == SN_K_MMA;
     if (!sg_is_tile(x) || !g->value[v].registers || mma < *product) continue;
     if (mma == *product && (int64_t)x->type.r * x->type.c <= (int64_t)t.r * t.c) continue;
     t = x->type, *product = mma, *thin = g->value[v].thin && mma ? v : 0;
-    *matrices = mma && g->t->gpu.subgroup > 1 && sg_matrix_of(g, sg_ins(g, x->a[1])->type.elem).m;
   }
   return t;
 }
@@ -153,12 +152,11 @@ static void make_room(sg *g, uint32_t nt, uint32_t most, uint32_t *tx) {
 }
 
 static void shape_workgroup(sg *g) {
-  bool product, matrices;
+  bool product;
   sn_kv thin;
-  sn_ktype t = greatest(g, &product, &matrices, &thin);
+  sn_ktype t = greatest(g, &product, &thin);
   int64_t n = (int64_t)t.r * t.c, per = 8;
-  if (product) per = n >= 128 * 128 ? 64 : n >= 128 * 64 ? 32 : n >= 64 * 64 ? 16 : 8;
-  if (matrices && n >= 64 * 64) per = n >= 128 * 64 ? 64 : 32; /* subgroups with more than one matrix each way */
+  if (product) per = n >= 128 * 64 ? 64 : n >= 64 * 64 ? 32 : 8;
   uint32_t most = (uint32_t)g->t->gpu.invocations < SG_INVOCATIONS ? (uint32_t)g->t->gpu.invocations : SG_INVOCATIONS;
   uint32_t nt = power_down(thin ? sg_thin_invocations(g, thin) : n / per), tx = 1;
   g->S = g->t->gpu.subgroup > 1 ? (uint32_t)g->t->gpu.subgroup : 1;
@@ -197,7 +195,9 @@ static int depth_of(const sg *g, sn_kv mma) {
 uint32_t sg_step_of(const sg *g, sn_kv mma) {
   uint32_t depth = (uint32_t)depth_of(g, mma);
   if (!g->quads[mma]) return depth < SG_DEPTH ? depth : SG_DEPTH;
-  return depth < g->depth ? (depth + 7) / 8 * 8 : g->depth;
+  sn_gpu_matrix m = sg_matrix_of(g, sg_ins(g, sg_ins(g, mma)->a[1])->type.elem);
+  uint32_t unit = g->matrices && m.k > 8 ? (uint32_t)m.k : 8;
+  return depth < g->depth ? (depth + unit - 1) / unit * unit : g->depth;
 }
 
 /* Do the extents suit the matrices? */
@@ -255,12 +255,21 @@ static sn_kv walked(const sg *g, sn_kv v, bool *turned) {
   return g->value[v].walked ? v : 0;
 }
 
+/* Rows and columns of one round of a factor. */
+static sn_ktype round_of(const sg *g, sn_kv load, bool k_over_rows, uint32_t step) {
+  sn_ktype t = sg_ins(g, load)->type;
+  *(k_over_rows ? &t.r : &t.c) = (int)step;
+  return t;
+}
+
 /* Can both factors be brought in as quads? Beyond their ends they are zeros. */
-static bool is_quads(const sg *g, const sn_kv *load) {
+static bool is_quads(const sg *g, sn_kv mma, const sn_kv *load, const bool *turned) {
   if (!g->depth || !load[0] || !load[1]) return false;
   for (int side = 0; side < 2; side++) {
     const sn_kins *x = sg_ins(g, load[side]);
     if (sg_is_wide(x->type.elem) || x->type.elem == SN_ELEM_BOOL || x->f != 0) return false;
+    sn_ktype t = round_of(g, load[side], turned[side] != (side == 1), sg_step_of(g, mma));
+    if ((int64_t)t.r * ((t.c + 3) / 4) > SG_TURNS * (int64_t)g->NT) return false;
   }
   return true;
 }
@@ -285,25 +294,27 @@ static void slots_of_product(sg *g, sn_kv v) {
   bool turned[2] = {(x->i & SN_K_TA) != 0, (x->i & SN_K_TB) != 0};
   sn_kv load[2] = {0};
   for (int side = 0; side < 2; side++) load[side] = walked(g, x->a[1 + side], &turned[side]);
-  g->quads[v] = is_quads(g, load);
+  g->quads[v] = true; /* for the size of a step */
+  g->quads[v] = is_quads(g, v, load, turned);
   int def = g->value[v].def - 1;
-  bool matrices = sg_grid_of(g, v).rows != 0, constant = sg_ins(g, x->a[0])->op == SN_K_CONST;
+  bool matrices = sg_grid_of(g, v).rows != 0, late = g->quads[v] || sg_ins(g, x->a[0])->op == SN_K_CONST;
   if (matrices) {
     int64_t quads = (int64_t)sg_piece_of(g, v) * (x->type.c + 7) / 4;
-    g->leaving[v] = sg_slot_new(g, quads, constant ? def + 1 : def, def + 1);
+    g->leaving[v] = sg_slot_new(g, quads, late ? def + 1 : def, def + 1);
     g->slot[g->leaving[v]].array = SG_QUADS;
   }
   if (!load[0] && !load[1]) return;
-  uint32_t step = sg_step_of(g, v);
   for (int side = 0; side < 2; side++) {
-    sn_ktype t = load[side] ? sg_ins(g, load[side])->type : (sn_ktype){SN_ELEM_F32, 0, 0};
-    bool rows = side ? !turned[1] : turned[0]; /* k runs over them */
-    int64_t r = rows && load[side] ? step : (uint32_t)t.r, c = rows || !load[side] ? (uint32_t)t.c : step;
-    bool narrow = !g->quads[v] && load[side] && g->matrices && sg_matrix_of(g, t.elem).m;
-    int64_t size = g->quads[v] ? r * sg_quad_pitch((uint32_t)c, matrices, !rows) / 4
-                               : r * (int64_t)sg_pitch(g, t.elem, (int)c) * words_of(t.elem);
-    int slot = sg_slot_new(g, size ? size : 1, def, def);
-    g->slot[slot].array = g->quads[v] ? SG_QUADS : narrow ? SG_NARROW : SG_WORDS;
+    bool k_over_rows = turned[side] != (side == 1), patterns = false;
+    int64_t size = 1;
+    if (load[side]) {
+      sn_ktype t = round_of(g, load[side], k_over_rows, sg_step_of(g, v));
+      patterns = g->matrices && sg_matrix_of(g, t.elem).m;
+      size = g->quads[v] ? (int64_t)t.r * sg_quad_pitch((uint32_t)t.c, matrices, !k_over_rows) / 4
+                         : (int64_t)t.r * sg_pitch(g, t.elem, t.c) * words_of(t.elem);
+    }
+    int slot = sg_slot_new(g, size, def, def);
+    g->slot[slot].array = g->quads[v] ? SG_QUADS : patterns ? SG_NARROW : SG_WORDS;
     if (!side) g->staging[v] = slot;
   }
 }
@@ -373,7 +384,7 @@ static bool by_matrices(sg *g, uint32_t depth) {
 
 static void place_everything(sg *g) {
   if (g->S > 1 && (g->t->gpu.f16.m || g->t->gpu.bf16.m) && g->NT % g->S == 0)
-    for (uint32_t depth = SG_DEPTH; depth >= SG_DEPTH / 2; depth /= 2)
+    for (uint32_t depth = 2 * SG_DEPTH; depth >= SG_DEPTH / 2; depth /= 2)
       if (by_matrices(g, depth)) return;
   for (uint32_t depth = SG_DEPTH; depth >= SG_DEPTH / 2; depth /= 2)
     if (all_shared(g, false, depth)) return;

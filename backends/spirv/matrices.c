@@ -233,17 +233,31 @@ static void walk(matrices *p, uint32_t depth, uint32_t step) {
   spv_loop_end(g->s, &l);
 }
 
-/* Both factors in quads: every step of a round at once. */
+enum { UNROLLED = 4 };
+
+/* A round: its steps one after the other in one block, or in a loop where they are many. */
+static void steps_of_quads(matrices *p, uint32_t step) {
+  sg *g = p->g;
+  uint32_t m = (uint32_t)p->m.k, most = UNROLLED * m;
+  bool rolled = step > most;
+  spv_id word = spv_uint(g->s, 32), zero = spv_u32(g->s, 0), end = spv_u32(g->s, step), by = spv_u32(g->s, m);
+  spv_loop l = rolled ? spv_loop_begin(g->s, word, zero) : (spv_loop){0};
+  if (rolled) spv_loop_body(g->s, &l, end, by);
+  for (uint32_t k = 0; k < (rolled ? m : step); k += m) {
+    spv_id at = rolled ? l.counter : spv_u32(g->s, k);
+    one_step(p, at, at);
+  }
+  if (rolled) spv_loop_next(g->s, &l), spv_loop_end(g->s, &l);
+}
+
+/* Both factors in quads. */
 static void walk_quads(matrices *p, uint32_t depth, uint32_t step) {
   sg *g = p->g;
   sg_walk *w = SN_NEW(g->arena, sg_walk);
   *w = (sg_walk){.f = {&p->a, &p->b}, .step = step, .depth = depth};
   sg_walk_begin(g, w);
   sg_walk_body(g, w);
-  for (uint32_t k = 0; k < step; k += (uint32_t)p->m.k) {
-    spv_id at = spv_u32(g->s, k);
-    one_step(p, at, at);
-  }
+  steps_of_quads(p, step);
   sg_walk_next(g, w);
   sg_walk_end(g, w);
 }

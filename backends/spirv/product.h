@@ -4,8 +4,6 @@
 
 #include "backends/spirv/sg.h"
 
-enum { SG_TURNS = 16 }; /* quads of a factor that one invocation brings in, at most */
-
 typedef struct sg_factor {
   int slot;
   uint32_t pitch;   /* elements from row to row in the slot, of quads: words */

@@ -16,7 +16,8 @@ enum {
   SG_INVOCATIONS = 256, /* most of a workgroup */
   SG_ELEMENTS = 64,     /* most of one tile in an invocation */
   SG_WHOLE = 64 * 64,   /* operands of products up to this many elements are staged at once */
-  SG_DEPTH = 32,        /* steps of k of others, at most */
+  SG_DEPTH = 32,        /* steps of k of others, at most; of those that matrices multiply, twice as many */
+  SG_TURNS = 16,        /* quads of a factor that one invocation brings in, at most */
   SG_BATCH = 4,         /* registers that go through a cross-subgroup reduction together */
   SG_BITS = 3,          /* bits of the number of an invocation that are exchanged with one barrier */
   SG_ARGS = 14,         /* arguments in the push block; more are in a table */

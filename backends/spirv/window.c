@@ -213,6 +213,46 @@ static void store_narrow(sg *g, const sg_window *w, spv_id at, spv_id value) {
   spv_op(g->s, SpvOpAtomicOr, word, 4, (uint32_t[]){p, scope, order, bits});
 }
 
+static spv_id moved_by(sg *g, const sg_window *w, spv_id at, uint32_t count) {
+  if (!count) return at;
+  return position(g, w, SpvOpIAdd, at, w->wide ? sg_longk(g, count) : spv_u32(g->s, count));
+}
+
+/* Do v elements fill words? Then they are moved as such, whatever access to narrow memory the device has: drivers take
+ * vectors of narrow elements apart. */
+static bool fills_words(const sg_window *w, uint32_t v) { return bytes_of(w) < 4 && v * bytes_of(w) % 4 == 0; }
+
+static void load_words(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id *out) {
+  uint32_t bytes = bytes_of(w), n = v * bytes / 4, per = 4 / bytes;
+  spv_id word = spv_uint(g->s, 32), type = vector_of(g, word, n);
+  spv_id p = chunk_at(g, w, type, v, at);
+  spv_id x = spv_load(g->s, type, p, v * bytes);
+  for (uint32_t i = 0; i < n; i++) {
+    spv_id all = n == 1 ? x : spv_op2(g->s, SpvOpCompositeExtract, word, x, i);
+    for (uint32_t q = 0; q < per; q++) {
+      spv_id part = q ? sg_intc(g, SpvOpShiftRightLogical, all, 8 * bytes * q) : all;
+      if (q + 1 < per) part = sg_intc(g, SpvOpBitwiseAnd, part, bytes == 2 ? 0xffff : 0xff);
+      out[i * per + q] = from_word(g, w, part);
+    }
+  }
+}
+
+static void store_words(sg *g, const sg_window *w, spv_id at, uint32_t v, const spv_id *value) {
+  uint32_t bytes = bytes_of(w), n = v * bytes / 4, per = 4 / bytes;
+  spv_id word = spv_uint(g->s, 32), type = vector_of(g, word, n), part[4];
+  for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t q = 0; q < per; q++) {
+      spv_id bits = sg_narrow(g, w->elem, value[i * per + q]);
+      if (q + 1 < per) bits = sg_intc(g, SpvOpBitwiseAnd, bits, bytes == 2 ? 0xffff : 0xff);
+      if (q) bits = sg_intc(g, SpvOpShiftLeftLogical, bits, 8 * bytes * q);
+      part[i] = q ? sg_int(g, SpvOpBitwiseOr, part[i], bits) : bits;
+    }
+  }
+  spv_id x = n == 1 ? part[0] : spv_op(g->s, SpvOpCompositeConstruct, type, (int)n, part);
+  spv_id p = chunk_at(g, w, type, v, at);
+  spv_store(g->s, p, x, v * bytes);
+}
+
 /* Elements at, at+1, ... at+v-1 -> out. `at` is a multiple of v then. */
 static void load_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id *out) {
   if (w->local) {
@@ -220,8 +260,12 @@ static void load_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id 
     out[0] = sg_slot_load(g, w->slot, w->elem, place);
     return;
   }
+  if (fills_words(w, v)) {
+    load_words(g, w, at, v, out);
+    return;
+  }
   if (!reaches(g, bytes_of(w))) {
-    out[0] = load_narrow(g, w, at);
+    for (uint32_t q = 0; q < v; q++) out[q] = load_narrow(g, w, moved_by(g, w, at, q));
     return;
   }
   uint32_t bytes = bytes_of(w);
@@ -241,8 +285,12 @@ static void store_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, const 
     sg_slot_store(g, w->slot, w->elem, place, value[0]);
     return;
   }
+  if (fills_words(w, v)) {
+    store_words(g, w, at, v, value);
+    return;
+  }
   if (!reaches(g, bytes_of(w))) {
-    store_narrow(g, w, at, value[0]);
+    for (uint32_t q = 0; q < v; q++) store_narrow(g, w, moved_by(g, w, at, q), value[q]);
     return;
   }
   uint32_t bytes = bytes_of(w);
@@ -256,10 +304,10 @@ static void store_chunk(sg *g, const sg_window *w, spv_id at, uint32_t v, const 
 
 /* Elements that may be moved together where `most` lie side by side. */
 static uint32_t chunk_of(sg *g, const sg_window *w, uint32_t most) {
-  if (w->cs || w->local || !reaches(g, bytes_of(w)) || bytes_of(w) == 8) return 1;
+  if (w->cs || w->local || bytes_of(w) == 8) return 1;
   uint32_t v = most > 4 ? 4 : most;
   while (v > 1 && w->align % v) v /= 2;
-  return v;
+  return reaches(g, bytes_of(w)) || fills_words(w, v) ? v : 1;
 }
 
 uint32_t sg_window_chunk(sg *g, const sn_kins *x, uint32_t most) {

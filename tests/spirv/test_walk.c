@@ -27,7 +27,8 @@ static const product products[] = {
     {96, 48, 104, false, false, 1, 0, false}, {65, 70, 77, false, false, 0, 0, false},
     {77, 65, 83, true, true, 2, 0, false},    {64, 64, 128, false, false, 0, 67, false},
     {64, 64, 128, true, false, 4, 1, false},  {64, 64, 96, true, false, 0, 160, true},
-    {128, 64, 96, false, true, 0, 0, true},   {32, 128, 256, false, true, 0, 0, false},
+    {128, 64, 96, false, true, 0, 0, true},   {512, 16, 40, true, false, 0, 0, false},
+    {640, 16, 40, false, true, 0, 0, false},  {32, 128, 256, false, true, 0, 0, false},
 };
 
 enum { BLOCKS = 2 };
