@@ -198,12 +198,33 @@ static void find_place(thin *p) {
   }
 }
 
-/* v elements from step k and `other`, a row or a column of the result, on. */
-static void elements(thin *p, const factor *f, bool last, spv_id k, spv_id other, uint32_t v, spv_id *out) {
-  spv_id row = f->k_over_rows ? k : other, col = f->k_over_rows ? other : k;
-  sg_window_elements(p->g, last ? &f->last : &f->w, row, col, v, out);
+static void convert(thin *p, const factor *f, uint32_t v, spv_id *e) {
   for (uint32_t q = 0; q < v; q++)
-    for (int i = 0; i < f->casts; i++) out[q] = sg_cast(p->g, f->elem[i], f->elem[i + 1], out[q]);
+    for (int i = 0; i < f->casts; i++) e[q] = sg_cast(p->g, f->elem[i], f->elem[i + 1], e[q]);
+}
+
+/* v elements from step k and `other`, a row or a column of the result, on. packed: eight as they lie in memory, in four
+ * words: weights wait so for their use. */
+static void elements(thin *p, const factor *f, bool last, spv_id k, spv_id other, uint32_t v, bool packed,
+                     spv_id *out) {
+  spv_id row = f->k_over_rows ? k : other, col = f->k_over_rows ? other : k;
+  const sg_window *w = last ? &f->last : &f->w;
+  if (packed) {
+    sg_window_quad(p->g, w, row, col, 8, out);
+    return;
+  }
+  sg_window_elements(p->g, w, row, col, v, out);
+  convert(p, f, v, out);
+}
+
+static void unpack(thin *p, const factor *f, const spv_id *words, spv_id *out) {
+  sg *g = p->g;
+  for (uint32_t q = 0; q < 4; q++) {
+    spv_id low = sg_intc(g, SpvOpBitwiseAnd, words[q], 0xffff), high = sg_intc(g, SpvOpShiftRightLogical, words[q], 16);
+    out[2 * q] = sg_widen(g, f->elem[0], low);
+    out[2 * q + 1] = sg_widen(g, f->elem[0], high);
+  }
+  convert(p, f, 8, out);
 }
 
 static spv_id multiply_add(thin *p, spv_id a, spv_id b, spv_id c) {
@@ -230,18 +251,24 @@ static void multiply(thin *p, spv_id k0, bool last, spv_id *sum) {
   uint32_t v = p->wide * p->deep, side = p->along ? p->deep : p->steps, stride = p->along ? p->k_lanes * p->deep : 1;
   uint32_t ahead = chunk(g, &p->few, p->few.k_over_rows, side, p->depth);
   while (side % ahead) ahead /= 2;
+  bool packed = v == 8;
+  uint32_t together = p->along ? 1 : ahead, count = p->along ? p->deep : ahead;
   spv_id *w = SN_ARRAY(g->arena, (size_t)p->steps * p->chunks * v + 1, spv_id), x[8];
+  spv_id *now = SN_ARRAY(g->arena, (size_t)together * p->chunks * v + 1, spv_id);
   k0 = k0 ? sg_int(g, SpvOpIAdd, k0, p->first) : p->first;
   for (uint32_t s = 0; s < p->steps; s++)
     for (uint32_t a = 0; a < p->chunks; a++)
-      elements(p, &p->many, last, sg_add(g, k0, s * stride), p->col[a], v, &w[(s * p->chunks + a) * v]);
-  for (uint32_t s = 0; s < p->steps; s += p->along ? 1 : ahead)
+      elements(p, &p->many, last, sg_add(g, k0, s * stride), p->col[a], v, packed, &w[(s * p->chunks + a) * v]);
+  for (uint32_t s = 0; s < p->steps; s += together) {
+    const spv_id *from = &w[s * p->chunks * v];
+    for (uint32_t i = 0; packed && i < together * p->chunks; i++)
+      unpack(p, &p->many, from + (size_t)i * v, now + (size_t)i * v);
     for (uint32_t row = 0; row < p->rows; row++) {
       spv_id at = sg_add(g, k0, s * stride), r = spv_u32(g->s, row);
-      uint32_t count = p->along ? p->deep : ahead;
-      for (uint32_t q = 0; q < count; q += ahead) elements(p, &p->few, last, sg_add(g, at, q), r, ahead, &x[q]);
-      row_times(p, row, x, &w[s * p->chunks * v], count, sum);
+      for (uint32_t q = 0; q < count; q += ahead) elements(p, &p->few, last, sg_add(g, at, q), r, ahead, false, &x[q]);
+      row_times(p, row, x, packed ? now : from, count, sum);
     }
+  }
 }
 
 /* Rounds 0 .. count, of `by` steps each. */

@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-enum { WIDEST = 32, VECTORS = 32, SPREAD = 8 }; /* of narrow tiles; VECTORS: least bytes side by side */
+/* Narrow tiles. Bytes side by side: most, and least, which memory still delivers whole; rows that lie apart. */
+enum { WIDEST = 128, LEAST = 64, WIDEST_ROWS = 32, SPREAD = 8 };
 
 /* ---- wide tiles -------------------------------------------------------------------------------------------------- */
 
@@ -74,7 +75,8 @@ bool sn_contract_thin(const sn_contraction *k, sn_contract_role narrow) {
 }
 
 int sn_contract_thin_width(const sn_contraction *k, sn_contract_role wide, int axis, bool side_by_side) {
-  int width = WIDEST, least = side_by_side ? VECTORS / (int)sn_elem_bytes(k->elem) : SPREAD;
+  int bytes = (int)sn_elem_bytes(k->elem);
+  int width = side_by_side ? WIDEST / bytes : WIDEST_ROWS, least = side_by_side ? LEAST / bytes : SPREAD;
   while (width > least && blocks(k, BATCH, -1, 1) * blocks(k, wide, axis, width) < k->c->target->thin_instances)
     width /= 2;
   return sn_contract_within(k, axis, width);

@@ -47,7 +47,9 @@ static void mark(kernel *k) {
   spv_id n = spv_op1(k->s, SpvOpConvertUToF, k->number, size);
   spv_id i = spv_op1(k->s, SpvOpConvertUToF, k->number, k->i);
   spv_id product = spv_op2(k->s, SpvOpFMul, k->number, i, n);
+  spv_decorate(k->s, product, SpvDecorationNoContraction, 0, NULL);
   spv_id value = spv_op2(k->s, SpvOpFAdd, k->number, product, n);
+  spv_decorate(k->s, value, SpvDecorationNoContraction, 0, NULL);
   put(k, 0, value);
 }
 
