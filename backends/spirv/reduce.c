@@ -156,18 +156,34 @@ static void across(const reduction *r, item *x, uint32_t count, uint32_t lo, uin
   }
 }
 
-/* Each of two lanes adds up one half of the numbers of both. */
-static void halve(const reduction *r, item *x, uint32_t half, uint32_t bit, spv_id *first) {
+/* What the invocation whose number differs in one bit holds: lanes are asked, others publish a few at a time. */
+static void exchange(const reduction *r, item *x, uint32_t count, uint32_t bit, int *turn) {
+  sg *g = r->g;
+  for (uint32_t i = 0; i < count && bit < log2_of(g->S); i++)
+    x[i].value =
+        sg_is_wide(r->elem) ? wide_from_lane(g, r->type, x[i].value, bit) : from_lane(g, r->type, x[i].value, bit);
+  if (bit < log2_of(g->S)) return;
+  spv_id other = sg_intc(g, SpvOpBitwiseXor, g->tid, (uint32_t)1 << bit);
+  for (uint32_t i = 0; i < count; i += SG_BATCH, ++*turn) {
+    uint32_t some = count - i < SG_BATCH ? count - i : SG_BATCH;
+    int slot = g->reduce_slot + *turn % 2;
+    publish(r, x + i, some, slot);
+    for (uint32_t q = 0; q < some; q++) x[i + q] = published(r, q, other, slot);
+  }
+}
+
+/* Each of two invocations adds up one half of the numbers of both. */
+static void halve(const reduction *r, item *x, uint32_t half, uint32_t bit, int *turn, spv_id *first) {
   sg *g = r->g;
   spv_id word = spv_uint(g->s, 32), mine = sg_intc(g, SpvOpBitwiseAnd, g->tid, (uint32_t)1 << bit);
   spv_id upper = sg_testc(g, SpvOpINotEqual, mine, 0), none = spv_u32(g->s, 0), by = spv_u32(g->s, half);
+  item *given = SN_ARRAY(g->arena, half + 1, item);
   for (uint32_t i = 0; i < half; i++) {
-    item kept = {sg_select(g, r->type, upper, x[i + half].value, x[i].value), 0};
-    item given = {sg_select(g, r->type, upper, x[i].value, x[i + half].value), 0};
-    bool wide = sg_is_wide(r->elem);
-    given.value = wide ? wide_from_lane(g, r->type, given.value, bit) : from_lane(g, r->type, given.value, bit);
-    x[i] = combine(r, kept, given);
+    given[i].value = sg_select(g, r->type, upper, x[i].value, x[i + half].value);
+    x[i].value = sg_select(g, r->type, upper, x[i + half].value, x[i].value);
   }
+  exchange(r, given, half, bit, turn);
+  for (uint32_t i = 0; i < half; i++) x[i] = combine(r, x[i], given[i]);
   by = sg_select(g, word, upper, by, none);
   *first = sg_int(g, SpvOpIAdd, *first, by);
 }
@@ -176,11 +192,13 @@ uint32_t sg_sum_across(sg *g, sn_elem e, spv_id *x, uint32_t count, uint32_t lo,
                        uint32_t *copies) {
   static const sn_kins sum = {.op = SN_K_RSUM};
   reduction r = {.g = g, .x = &sum, .elem = e, .type = sg_type(g, e)};
-  uint32_t lanes = log2_of(g->S), bit = lo;
+  uint32_t bit = lo;
+  int turn = 0;
   item *in = SN_ARRAY(g->arena, count + 1, item);
   for (uint32_t i = 0; i < count; i++) in[i].value = x[i];
   *first = spv_u32(g->s, 0), *copies = 0;
-  for (; bit < hi && bit < lanes && count % 2 == 0; bit++) halve(&r, in, count /= 2, bit, first);
+  for (; bit < hi && count % 2 == 0 && (bit < log2_of(g->S) || count > SG_BATCH); bit++)
+    halve(&r, in, count /= 2, bit, &turn, first);
   across(&r, in, count, bit, hi);
   for (; bit < hi; bit++) *copies |= (uint32_t)1 << bit;
   for (uint32_t i = 0; i < count; i++) x[i] = in[i].value;

@@ -221,9 +221,9 @@ void sg_point(sg *g, sn_kv v);
 void sg_source(sg *g, sn_kv v);
 void sg_rescale(sg *g, sn_kv v);
 void sg_reduce(sg *g, sn_kv v);
-/* Sums `count` numbers over the invocations whose numbers differ in bits lo to hi. An exchange between lanes leaves the
- * partner half of them as long as their count is even: *first is the number of the first one left, *copies the bits of
- * the invocation whose values hold the same.  -> how many are left */
+/* Sums `count` numbers over the invocations whose numbers differ in bits lo to hi. An exchange leaves the
+ * partner half of them, where there are enough and their count is even: *first is the number of the first one left,
+ * *copies the bits of the invocation whose values hold the same.  -> how many are left */
 uint32_t sg_sum_across(sg *g, sn_elem e, spv_id *x, uint32_t count, uint32_t lo, uint32_t hi, spv_id *first,
                        uint32_t *copies);
 void sg_product(sg *g, sn_kv v);
