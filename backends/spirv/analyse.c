@@ -484,6 +484,7 @@ bool sg_analyse(sg *g) {
   for (sn_kv v = 1; v < g->k->ins_count && !g->why; v++) g->why = refused(g, v);
   if (g->why) return false;
   place_everything(g);
+  if (g->why) return false;
   touched t = {SN_ARRAY(g->arena, g->words, uint64_t), SN_ARRAY(g->arena, g->words, uint64_t)};
   touch(g, g->k->body, t);
   if (g->global_words > (1 << 24)) g->why = "more scratch than 64 MiB for a workgroup";

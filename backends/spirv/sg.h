@@ -20,6 +20,7 @@ enum {
   SG_TURNS = 16,        /* quads of a factor that one invocation brings in, at most */
   SG_BATCH = 4,         /* registers that go through a cross-subgroup reduction together */
   SG_BITS = 3,          /* bits of the number of an invocation that are exchanged with one barrier */
+  SG_SLOTS = 512,       /* most of a kernel: they are placed in time that grows with the cube of their number */
   SG_ARGS = 14,         /* arguments in the push block; more are in a table */
 };
 

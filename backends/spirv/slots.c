@@ -57,6 +57,10 @@ static bool place_shared(sg *g) {
 }
 
 bool sg_slots_place(sg *g) {
+  if (g->slot_count > SG_SLOTS) {
+    g->why = "more pieces of scratch, staged tiles and ordered buffers than 512";
+    return false;
+  }
   if (!place_shared(g)) return false;
   int64_t most = (g->t->gpu.shared_bytes - sg_shared_bytes(g)) / 4;
   for (int i = 0; i < g->slot_count; i++) {

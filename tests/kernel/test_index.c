@@ -36,6 +36,38 @@ static void equal_expressions_have_equal_ids(void **state) {
   sn_arena_destroy(f.a);
 }
 
+/* Bounds of loops that are made of the loop variables around them, many times over: what is known of the innermost one
+ * would take 8^12 visits. */
+static void questions_end(void **state) {
+  (void)state;
+  sn_arena *a = sn_arena_create();
+  sn_diags *d = sn_diags_create();
+  sn_text t = sn_text_begin(a);
+  sn_kernel *k;
+  enum { LOOPS = 12 };
+  sn_text_add(&t, "kernel k(x: in f32, y: out f32, n: size 1..4) grid(1) {\n  for i0 = 0 to n step 1 {\n");
+  for (int j = 1; j < LOOPS; j++) {
+    sn_text_add(&t, "  for i%d = i%d", j, j - 1);
+    for (int q = 1; q < 4; q++) sn_text_add(&t, " + i%d", j - 1);
+    sn_text_add(&t, " to i%d", j - 1);
+    for (int q = 1; q < 4; q++) sn_text_add(&t, " + i%d", j - 1);
+    sn_text_add(&t, " + 1 step 1 {\n");
+  }
+  sn_text_add(&t, "  %%1 = load x[i%d : 0, 1] rows<i%d : f32[1,4]\n  store y[i%d : 0, 1], %%1\n", LOOPS - 1, LOOPS - 1,
+              LOOPS - 1);
+  for (int j = 0; j <= LOOPS; j++) sn_text_add(&t, "}\n");
+  if (sn_kernel_parse(a, d, "deep", t.at, (size_t)t.count, &k)) fail_msg("%s", sn_diags_print(d, a));
+  for (sn_kv v = 1; v < k->ins_count; v++) {
+    int64_t lo, hi;
+    sn_k_bounds(k, v, &lo, &hi);
+    assert_true(lo <= hi);
+    if (k->ins[v].op == SN_K_IV) assert_true(lo <= 0 && hi >= 0 && sn_k_divisor(k, v) == 1);
+  }
+  assert_non_null(sn_kernel_finish(a, k));
+  sn_diags_destroy(d);
+  sn_arena_destroy(a);
+}
+
 static void identities_fold(void **state) {
   (void)state;
   fixture f = begin();
@@ -110,6 +142,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equal_expressions_have_equal_ids),
       cmocka_unit_test(identities_fold),
+      cmocka_unit_test(questions_end),
       cmocka_unit_test(precedence_is_kept),
       cmocka_unit_test(facts_are_known),
       cmocka_unit_test(proven_limits_drop_out),

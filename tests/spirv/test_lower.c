@@ -175,6 +175,26 @@ static void long_columns_fit(void **state) {
   }
 }
 
+/* Scratch without end is refused before it is placed. */
+static void scratch_is_counted(void **state) {
+  (void)state;
+  sn_arena *a = sn_arena_create();
+  for (int many = 0; many < 2; many++) {
+    int count = many ? 3000 : 100;
+    sn_text t = sn_text_begin(a);
+    sn_text_add(&t, "kernel k(x: in i32, y: out i32) grid(1) {\n  %%0 = load x[0 : 0, 1] : i32[1,4]\n");
+    for (int i = 1; i <= count; i++) sn_text_add(&t, "  %%l%d = local i32 x 4\n  store %%l%d[0 : 0, 1], %%0\n", i, i);
+    for (int i = 1; i <= count; i++)
+      sn_text_add(&t, "  %%v%d = load %%l%d[0 : 0, 1] : i32[1,4]\n  store y[%d : 0, 1], %%v%d\n", i, i, 4 * i, i);
+    sn_text_add(&t, "}\n");
+    sn_target target = target_of("threads=128");
+    const char *why = NULL;
+    assert_int_equal(sn_backend_spirv()->supports(&target, parse(a, t.at), a, &why), !many);
+    if (many) assert_non_null(strstr(why, "more pieces of scratch"));
+  }
+  sn_arena_destroy(a);
+}
+
 /* Sizes that no workgroup of this layout can have. */
 static void odd_devices_are_refused(void **state) {
   (void)state;
@@ -548,6 +568,7 @@ int main(void) {
       cmocka_unit_test(products_take_cooperative_matrices),
       cmocka_unit_test(what_is_read_is_not_overwritten),
       cmocka_unit_test(words_are_shuffled),
+      cmocka_unit_test(scratch_is_counted),
       cmocka_unit_test(names_and_lines_are_for_people),
       cmocka_unit_test(rounds_that_meet_are_ordered),
       cmocka_unit_test(the_workspace_is_coherent),
