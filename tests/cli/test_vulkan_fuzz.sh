@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The campaign of the Vulkan backend: begins, goes on where it ended, does again what failed, and counts modules. A command
+# that does not count them is refused.
+. "$(dirname "$0")/common.sh"
+"$SINTER" doctor | finds '^target vulkan *device' || { echo "skipped: no Vulkan device here"; exit 77; }
+state=$scratch/state
+done_pieces() { wc -l <"$state/done"; }
+if ! SN_SPIRV_MODULES=$scratch/probe "$SINTER" conformance --target vulkan --isa shared=16384 --part programs -n 1 >/dev/null || [ ! -s "$scratch/probe" ]; then
+  expect 2 bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 1
+  prints "configure with -DSN_INSPECT=ON"
+  exit 0
+fi
+expect 0 bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 1
+prints "distinct modules verified"
+first=$(done_pieces)
+[ "$first" -ge 1 ] || die "nothing was done"
+grep -q '^made for described devices *[1-9][0-9]* run, 0 refused, 0 failed' "$state/summary.txt" || die "$(cat "$state/summary.txt")"
+expect 0 bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 1
+[ "$(done_pieces)" -gt "$first" ] || die "it did not go on: $(cat "$state/done")"
+[ "$(cut -d' ' -f1-5 "$state/done" | sort -u | wc -l)" = "$(done_pieces)" ] || die "done twice: $(cat "$state/done")"
+# a piece that failed is tried again
+sed -i '1s/^\(\([^ ]* \)\{7\}\)0/\11/' "$state/done"
+expect 0 bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 1
+grep -q -E '^([^ ]+ ){7}[1-9]' "$state/done" && die "the failure stays: $(cat "$state/done")"
+exit 0

@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# The campaign of the Vulkan backend: laws of ops and kernels on every tier of devices, random tile programs, random
+# graphs, code for devices that are only described. usage: vulkan.sh SINTER STATE [SECONDS]
+#   SINTER  a build with -DSN_INSPECT=ON: it verifies and validates every module that it makes, and counts them
+#   STATE   a folder: what is done is kept there and not done again; what failed is. Without it, a campaign begins anew
+#   SECONDS no new piece of work begins after so many, but for the first
+# Writes STATE/summary.txt. Exit: 0 nothing failed, 1 something did, 2 SINTER does not count modules, 77 no device.
+set -uo pipefail
+sinter=$1 state=$2 seconds=${3:-0}
+graphs=5000 programs=500
+described="subgroup=32,shared=49152,threads=1024,f64,16,8,nan,f16=16x16x16,bf16=16x16x16
+subgroup=64,shared=65536,threads=1024,16,8,nan
+shared=16384,threads=128"
+tier_names="bare middle all"
+without_of() {
+  case $1 in
+    bare) echo subgroup,matrix,float64,float16,int16,int8,storage16,storage8,preserve64,preserve32,preserve16,sync2,shared=16384,invocations=128 ;;
+    middle) echo matrix,float64,int8,storage8,preserve32 ;;
+  esac
+}
+
+mkdir -p "$state/failures"
+export SN_SPIRV_MODULES=$state/modules XDG_CACHE_HOME=$state/cache
+"$sinter" doctor | grep '^target vulkan *device' >/dev/null || { echo "no Vulkan device here"; exit 77; }
+touch "$state/modules" "$state/done"
+"$sinter" conformance --target vulkan --isa shared=16384 --part kernels -n 1 >/dev/null
+[ -s "$state/modules" ] || { echo "$sinter does not count modules: configure with -DSN_INSPECT=ON"; exit 2; }
+length() { "$sinter" conformance --target vulkan --isa shared=16384 --part "$1" -n 1 --json | sed 's/.*"there": \([0-9]*\).*/\1/'; }
+
+# Pieces of work, a line each: kind tier-or-device part first count. A round takes one of each kind.
+pieces() { # KIND WHERE PART FROM TO SIZE
+  local at=$4
+  while [ "$at" -lt "$5" ]; do
+    echo "$1 $2 $3 $at $(($5 - at < $6 ? $5 - at : $6))"
+    at=$((at + $6))
+  done
+}
+work() {
+  local laws kernels where
+  laws=$(length laws) kernels=$(length kernels)
+  {
+    for where in $described; do
+      pieces made "$where" kernels 0 "$kernels" 36 | sed 's/^/1 /'
+      pieces made "$where" programs 1 $((programs + 1)) 250 | sed 's/^/2 /'
+      pieces made "$where" laws 0 "$laws" 1000 | sed 's/^/3 /'
+      pieces made "$where" graphs 5000 5400 50 | sed 's/^/4 /'
+    done
+    for where in $tier_names; do
+      pieces run "$where" kernels 0 "$kernels" 36 | sed 's/^/1 /'
+      pieces run "$where" programs 1 $((programs + 1)) 50 | sed 's/^/2 /'
+      pieces run "$where" laws 0 "$laws" 100 | sed 's/^/3 /'
+    done
+    pieces run all random 0 $graphs 20 | sed 's/^/4 /'
+  } | awk '{ key = $1 " " $2 " " $3; print n[key]++, $0 }' | sort -s -n -k1,1 | cut -d' ' -f3-
+}
+
+# figures JSON-FILE: what stands in it: compared, refused, failed
+figures() {
+  awk '{ while (match($0, /"(run|graphs|refused|failed)": [0-9]+/)) { split(substr($0, RSTART, RLENGTH), p, ": "); n[p[1]] += p[2]; $0 = substr($0, RSTART + RLENGTH) } }
+       END { printf "%d %d %d\n", n["\"run\""] + n["\"graphs\""], n["\"refused\""], n["\"failed\""] }' "$1"
+}
+
+# one KIND WHERE PART FROM COUNT: runs it and adds its line to `done`
+one() {
+  local log=$state/running code=0 start=$SECONDS run refused failed
+  if [ "$3" = random ]; then
+    "$sinter" fuzz graph --target vulkan --brief --json --seed "$4" -n "$5" --failures "$state/failures" >"$log" 2>"$log.err" </dev/null || code=$?
+  elif [ "$1" = made ]; then
+    "$sinter" conformance --target vulkan --isa "$2" --part "$3" --seed "$4" -n "$5" --json >"$log" 2>"$log.err" </dev/null || code=$?
+  else
+    SN_VULKAN_WITHOUT=$(without_of "$2") "$sinter" conformance --target vulkan --part "$3" --seed "$4" -n "$5" --json >"$log" 2>"$log.err" </dev/null || code=$?
+  fi
+  [ $code -lt 128 ] || [ $code = 139 ] || [ $code = 134 ] || exit $code # was ended: is not done
+  read -r run refused failed < <(figures "$log")
+  [ $code = 0 ] || [ "$failed" -gt 0 ] || failed=1
+  [ "$failed" = 0 ] || { cp "$log" "$state/failures/$1.$3.$4"; cat "$log.err" >>"$state/failures/$1.$3.$4"; }
+  echo "$1 $2 $3 $4 $5 $run $refused $failed $((SECONDS - start)) $commit" >>"$state/done"
+}
+
+modules() { # "distinct, valid, unknown, absent"
+  sort -u "$state/modules" | awk '{ n[$3]++ } END { printf "%d %d %d %d\n", NR, n["valid"], n["unknown"], n["absent"] }'
+}
+
+summary() {
+  local distinct valid unknown absent
+  read -r distinct valid unknown absent < <(modules)
+  awk -v all="$total" -v graphs="$graphs" '
+    { left[$3 == "random" ? "random" : $1]; key = $3 == "random" ? "random graphs" : $1 == "made" ? "made for described devices" : $3 " on " $2
+      run[key] += $6; refused[key] += $7; failed[key] += $8; f += $8; if (!(key in at)) { at[key] = ++n; name[n] = key }
+      commit[$10]; done++ }
+    END { for (i = 1; i <= n; i++) printf "%-28s %7d run, %d refused, %d failed\n", name[i], run[name[i]], refused[name[i]], failed[name[i]]
+          for (c in commit) commits = commits " " c
+          printf "%d of %d pieces of work are done; %d failed; commits:%s\n", done, all, f, commits }' "$state/done"
+  echo "$distinct distinct modules verified; SPIRV-Tools: $valid valid, $unknown with capabilities that this version does not know$([ "$absent" = 0 ] || echo ", $absent without a validator: this build has none")"
+}
+
+commit=$(git -C "$(dirname "$0")" rev-parse --short HEAD 2>/dev/null || echo -)
+trap 'summary >"$state/summary.txt"; exit 130' INT TERM
+grep -v -E '^([^ ]+ ){7}[1-9]' "$state/done" >"$state/done.new"
+mv "$state/done.new" "$state/done"
+work >"$state/work"
+total=$(wc -l <"$state/work")
+cut -d' ' -f1-5 "$state/done" | sort >"$state/before"
+here=0 # pieces of this sitting: one at least
+while read -r kind where part from count; do
+  grep -q -x -F "$kind $where $part $from $count" "$state/before" && continue
+  [ "$seconds" = 0 ] || [ $SECONDS -lt "$seconds" ] || [ "$here" = 0 ] || break
+  here=$((here + 1))
+  one "$kind" "$where" "$part" "$from" "$count"
+  read -r distinct valid unknown _ < <(modules)
+  # The rate of each sort of work tells when the rest will be done.
+  awk -v kind="$kind $part on $where" -v modules="$distinct" -v valid="$valid" '
+    NR == FNR { s[$1 $3] += $9; n[$1 $3] += $5; all_s += $9; all_n += $5; run = $6; refused = $7; failed += $8; done += $5; next }
+    { want[$1 $3] += $5; units += $5 }
+    END { for (k in want) left += (want[k] - n[k]) * (n[k] ? s[k] / n[k] : all_s / all_n)
+          printf "%s: %d run, %d refused; failed so far %d; %d of %d units, %.2f a second; %d distinct modules, %d valid; %.1f h left\n", kind, run, refused, failed, done, units, done / (all_s ? all_s : 1), modules, valid, left / 3600 }' "$state/done" "$state/work"
+done <"$state/work"
+summary | tee "$state/summary.txt"
+! grep -q -E '^([^ ]+ ){7}[1-9]' "$state/done"
