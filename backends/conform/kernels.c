@@ -20,6 +20,11 @@ static const shape shapes[] = {
               "%4 = input name \"s\" : f32[T, 37]\n%5 = mul %3, %4 : f32[T, 37]\n%6 = sum %5 axes [0, 1] : f32[]\n"
               "%7, %8 = grad %6, %1, %2 : FLOAT[T, N], FLOAT[N, 37]\n"
               "output \"y\" = %3\noutput \"dx\" = %7\noutput \"dw\" = %8\n", true},
+  {"product of whole tiles", "%1 = input name \"x\" : FLOAT[T, N]\n%2 = input name \"w\" : FLOAT[N, 64]\n"
+              "%3 = contract %1, %2 spec \"tn,nv->tv\" TO: f32[T, 64]\n"
+              "%4 = input name \"s\" : f32[T, 64]\n%5 = mul %3, %4 : f32[T, 64]\n%6 = sum %5 axes [0, 1] : f32[]\n"
+              "%7, %8 = grad %6, %1, %2 : FLOAT[T, N], FLOAT[N, 64]\n"
+              "output \"y\" = %3\noutput \"dx\" = %7\noutput \"dw\" = %8\n", true},
   {"products of heads", "%1 = input name \"x\" : FLOAT[2, T, 3, N]\n%2 = input name \"w\" : FLOAT[2, 19, 3, N]\n"
               "%3 = contract %1, %2 spec \"bthn,bshn->bhts\" TO: f32[2, 3, T, 19]\n"
               "%4 = input name \"s\" : f32[2, 3, T, 19]\n%5 = mul %3, %4 : f32[2, 3, T, 19]\n"

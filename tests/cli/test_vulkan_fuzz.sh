@@ -11,7 +11,7 @@ if ! SN_SPIRV_MODULES=$scratch/probe "$SINTER" conformance --target vulkan --isa
   exit 0
 fi
 expect 0 bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 1
-prints "distinct modules verified"
+prints "distinct modules verified, "
 first=$(done_pieces)
 [ "$first" -ge 1 ] || die "nothing was done"
 grep -q '^made for described devices *[1-9][0-9]* run, 0 refused, 0 failed' "$state/summary.txt" || die "$(cat "$state/summary.txt")"

@@ -73,17 +73,17 @@ one() {
   [ $code -lt 128 ] || [ $code = 139 ] || [ $code = 134 ] || exit $code # was ended: is not done
   read -r run refused failed < <(figures "$log")
   [ $code = 0 ] || [ "$failed" -gt 0 ] || failed=1
-  [ "$failed" = 0 ] || { cp "$log" "$state/failures/$1.$3.$4"; cat "$log.err" >>"$state/failures/$1.$3.$4"; }
+  [ "$failed" = 0 ] || cat "$log" "$log.err" >"$state/failures/$1.$3.$4.$(printf %s "$2" | tr -c 'a-z0-9=' _)"
   echo "$1 $2 $3 $4 $5 $run $refused $failed $((SECONDS - start)) $commit" >>"$state/done"
 }
 
-modules() { # "distinct, valid, unknown, absent"
-  sort -u "$state/modules" | awk '{ n[$3]++ } END { printf "%d %d %d %d\n", NR, n["valid"], n["unknown"], n["absent"] }'
+modules() { # "distinct, valid, unknown, absent, with matrices"
+  sort -u "$state/modules" | awk '{ n[$3]++; m += NF > 3 } END { printf "%d %d %d %d %d\n", NR, n["valid"], n["unknown"], n["absent"], m }'
 }
 
 summary() {
-  local distinct valid unknown absent
-  read -r distinct valid unknown absent < <(modules)
+  local distinct valid unknown absent matrices
+  read -r distinct valid unknown absent matrices < <(modules)
   awk -v all="$total" -v graphs="$graphs" '
     { left[$3 == "random" ? "random" : $1]; key = $3 == "random" ? "random graphs" : $1 == "made" ? "made for described devices" : $3 " on " $2
       run[key] += $6; refused[key] += $7; failed[key] += $8; f += $8; if (!(key in at)) { at[key] = ++n; name[n] = key }
@@ -91,7 +91,7 @@ summary() {
     END { for (i = 1; i <= n; i++) printf "%-28s %7d run, %d refused, %d failed\n", name[i], run[name[i]], refused[name[i]], failed[name[i]]
           for (c in commit) commits = commits " " c
           printf "%d of %d pieces of work are done; %d failed; commits:%s\n", done, all, f, commits }' "$state/done"
-  echo "$distinct distinct modules verified; SPIRV-Tools: $valid valid, $unknown with capabilities that this version does not know$([ "$absent" = 0 ] || echo ", $absent without a validator: this build has none")"
+  echo "$distinct distinct modules verified, $matrices with cooperative matrices; SPIRV-Tools: $valid valid, $unknown with capabilities that this version does not know$([ "$absent" = 0 ] || echo ", $absent without a validator: this build has none")"
 }
 
 commit=$(git -C "$(dirname "$0")" rev-parse --short HEAD 2>/dev/null || echo -)

@@ -65,13 +65,21 @@ sn_spirv_judge sn_spirv_validate(const uint32_t *words, size_t count, sn_arena *
 
 /* ---- every module ------------------------------------------------------------------------------------------------ */
 
-/* One line for each module: its hash, its words, what the validator said. Processes append to the same file. */
+static bool has_matrices(const uint32_t *words, size_t count) {
+  for (size_t i = 5; i + 1 < count && (words[i] & 0xffff) == SpvOpCapability; i += 2)
+    if (words[i + 1] == SpvCapabilityCooperativeMatrixKHR) return true;
+  return false;
+}
+
+/* One line for each module: its hash, its words, what the validator said, "matrices" if it has them. Processes append
+ * to the same file. */
 static sn_code record(const uint32_t *words, size_t count, sn_spirv_judge judge, sn_diags *diags) {
   const char *path = getenv("SN_SPIRV_MODULES");
   char line[80];
   if (!path || !*path) return SN_OK;
   unsigned long long hash = sn_hash_bytes(words, count * sizeof *words, 0);
-  int n = snprintf(line, sizeof line, "%016llx %zu %s\n", hash, count, sn_spirv_judge_name(judge));
+  int n = snprintf(line, sizeof line, "%016llx %zu %s%s\n", hash, count, sn_spirv_judge_name(judge),
+                   has_matrices(words, count) ? " matrices" : "");
   int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
   bool written = file >= 0 && write(file, line, (size_t)n) == n;
   if (file >= 0) close(file);
