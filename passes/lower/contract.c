@@ -15,6 +15,7 @@
 #include "passes/plan/assemble.h"
 
 enum {
+  REGISTERS = 64, /* elements of a tile that one invocation of a GPU holds */
   WHOLE_K = 8192,
   THIN_K = 1 << 20,
   K_BLOCK = 256,
@@ -217,6 +218,8 @@ static int columns(const sn_contraction *k) {
 static int rows_of(const sn_contraction *k) {
   int most = k->loop && !k->made ? is_pairs(k) ? 4 * k->c->target->bm : 3 * k->c->target->bm : k->c->target->bm;
   if (k->loop && is_pairs(k) && k->bn < most) most = k->bn < k->c->target->bm ? k->c->target->bm : k->bn;
+  const int64_t room = k->c->target->gpu.invocations * (int64_t)REGISTERS;
+  while (room && most > k->c->target->bm && (int64_t)most * k->bn > room) most -= k->c->target->bm;
   return k->row < 0 ? 1 : sn_block_of(k->out.space.extent[k->row], sn_contract_within(k, k->row, most));
 }
 
