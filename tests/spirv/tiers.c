@@ -28,7 +28,7 @@ static const tier tiers[] = {
     {"matrices", "", 300},
 };
 enum { TIERS = sizeof tiers / sizeof *tiers };
-enum { LAWS = 100, KERNELS = 45, PROGRAMS = 40, GRAPHS = 5 };
+enum { LAWS = 100, KERNELS = 60, PROGRAMS = 40, GRAPHS = 5 };
 
 /* The facts of the device as this tier has it. -> false: there is none, or no matrices */
 static bool facts_of(const tier *t, sn_target *target) {
