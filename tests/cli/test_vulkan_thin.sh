@@ -18,7 +18,7 @@ TEXT
 expect 0 "$SINTER" dump thin.sn --graph forward --target vulkan --emit kernel
 prints "kernel thin_contract"
 prints "grid(imin(B/9, 1)*-1 + 1, "
-prints "mma 0, %1, %2 : f32[8,8]"
+prints "mma 0, %1, %2 : f32[8,16]"
 prints "kernel gemm_contract"
 prints "grid(imin(B/9, 1), "
 expect 0 "$SINTER" dump thin.sn --graph forward --target "$(kernel_target)" --emit kernel
