@@ -367,7 +367,7 @@ static bool find_slots(sg *g) {
 
 /* Do all slots lie in shared memory with these choices? */
 static bool all_shared(sg *g, bool matrices, uint32_t depth) {
-  g->matrices = matrices, g->depth = depth;
+  g->matrices = matrices, g->depth = depth, g->why = NULL;
   bool fits = find_slots(g);
   for (int i = 0; i < g->slot_count; i++) fits &= !g->slot[i].global;
   return fits;

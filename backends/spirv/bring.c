@@ -97,6 +97,7 @@ void sg_walk_begin(sg *g, sg_walk *w) {
 }
 
 void sg_walk_body(sg *g, sg_walk *w) {
+  w->read = sg_bits_of(g, g->read), w->written = sg_bits_of(g, g->written);
   spv_id step = spv_u32(g->s, w->step);
   spv_loop_body(g->s, &w->loop, w->limit, step);
   for (int i = 0; i < 2; i++) sg_factor_was_read(g, w->f[i]); /* in the round before */
@@ -115,4 +116,7 @@ void sg_walk_next(sg *g, sg_walk *w) {
     for (uint32_t e = 0; e < 4 * w->f[i]->turns; e++) spv_loop_yield(g->s, w->carry[i][e], w->words[i][e]);
 }
 
-void sg_walk_end(sg *g, sg_walk *w) { spv_loop_end(g->s, &w->loop); }
+void sg_walk_end(sg *g, sg_walk *w) {
+  spv_loop_end(g->s, &w->loop);
+  for (int i = 0; i < g->words; i++) g->read[i] |= w->read[i], g->written[i] |= w->written[i];
+}

@@ -14,12 +14,6 @@ static void add_bits(const sg *g, uint64_t *to, const uint64_t *from) {
   for (int i = 0; i < g->words; i++) to[i] |= from[i];
 }
 
-static uint64_t *copy_bits(sg *g, const uint64_t *from) {
-  uint64_t *to = SN_ARRAY(g->arena, g->words, uint64_t);
-  memcpy(to, from, (size_t)g->words * sizeof *to);
-  return to;
-}
-
 /* ---- loops ------------------------------------------------------------------------------------------------------- */
 
 static void carry_in(sg *g, const sn_kins *x, int j, const spv_loop *l, spv_carry *carry) {
@@ -46,7 +40,7 @@ static void loop(sg *g, sn_kv v) {
     carry_in(g, x, j, &l, carry[j]);
   }
   sg_long_loop_body(g, &l, hi, step);
-  uint64_t *read = copy_bits(g, g->read), *written = copy_bits(g, g->written);
+  uint64_t *read = sg_bits_of(g, g->read), *written = sg_bits_of(g, g->written);
   add_bits(g, g->read, g->loop_read[v]), add_bits(g, g->written, g->loop_written[v]);
   int mark = g->trail_count;
   g->index[x->iv] = l.counter;
@@ -93,11 +87,11 @@ static void branch(sg *g, sn_kv v) {
   spv_id value = sg_index(g, x->a[0]), zero = sg_longk(g, 0);
   spv_id condition = sg_long_test(g, SpvOpINotEqual, value, zero);
   spv_id yes = spv_new(g->s), no = spv_new(g->s), merge = spv_new(g->s), end[2];
-  uint64_t *read = copy_bits(g, g->read), *written = copy_bits(g, g->written);
+  uint64_t *read = sg_bits_of(g, g->read), *written = sg_bits_of(g, g->written);
   spv_do(g->s, SpvOpSelectionMerge, 2, (uint32_t[]){merge, 0});
   spv_branch_if(g->s, condition, yes, no);
   end[0] = side(g, x->body[0], yes, merge);
-  uint64_t *read_after = copy_bits(g, g->read), *written_after = copy_bits(g, g->written);
+  uint64_t *read_after = sg_bits_of(g, g->read), *written_after = sg_bits_of(g, g->written);
   memcpy(g->read, read, (size_t)g->words * sizeof *read);
   memcpy(g->written, written, (size_t)g->words * sizeof *written);
   end[1] = side(g, x->body[1], no, merge);

@@ -118,7 +118,8 @@ bool sg_is_ordered(const sg *g, sn_kv buffer) {
     if (sn_kop_class(x->op) != SN_KCLASS_MEM || x->op == SN_K_LOCAL || x->a[0] != buffer) continue;
     stores += x->op == SN_K_STORE, loads += x->op != SN_K_STORE;
     if (!first) first = x;
-    differ |= !same_hands(g, first, x);
+    bool dealt = x->op == SN_K_LOAD && !g->value[v].registers; /* straight to its slot, in another order */
+    differ |= dealt || !same_hands(g, first, x);
   }
   return stores > 1 || (stores && loads && differ) || (stores && rounds_meet(g->k, g->k->body, buffer, loop, 0));
 }

@@ -37,6 +37,7 @@ typedef struct sg_walk {
   spv_loop loop;
   spv_id words[2][4 * SG_TURNS]; /* of the round to come */
   spv_carry carry[2][4 * SG_TURNS];
+  uint64_t *read, *written; /* before the loop: there may be no round */
 } sg_walk;
 void sg_walk_begin(sg *g, sg_walk *w); /* opens the loop: more may be carried */
 void sg_walk_body(sg *g, sg_walk *w);  /* both factors are there, the next round is on its way */

@@ -161,7 +161,7 @@ static void exchange(const reduction *r, item *x, uint32_t count, uint32_t bit, 
   sg *g = r->g;
   for (uint32_t i = 0; i < count && bit < log2_of(g->S); i++)
     x[i].value =
-        sg_is_wide(r->elem) ? wide_from_lane(g, r->type, x[i].value, bit) : from_lane(g, r->type, x[i].value, bit);
+        sg_is_wide(r->elem) ? wide_from_lane(g, r->elem, x[i].value, bit) : from_lane(g, r->type, x[i].value, bit);
   if (bit < log2_of(g->S)) return;
   spv_id other = sg_intc(g, SpvOpBitwiseXor, g->tid, (uint32_t)1 << bit);
   for (uint32_t i = 0; i < count; i += SG_BATCH, ++*turn) {

@@ -156,8 +156,9 @@ sg_tile sg_broadcast(sg *g, sg_tile x, int r, int c);
 int sg_slot_new(sg *g, int64_t words, int def, int last);
 /* After analysis: shared memory first, then the workspace. -> false: patterns and quads do not fit */
 bool sg_slots_place(sg *g);
-int64_t sg_shared_bytes(const sg *g); /* that the slots take */
-void sg_slots_begin(sg *g);           /* after main was opened */
+int64_t sg_shared_bytes(const sg *g);              /* that the slots take */
+void sg_slots_begin(sg *g);                        /* after main was opened */
+uint64_t *sg_bits_of(sg *g, const uint64_t *from); /* a copy of a set of slots */
 /* What follows reads two slots and writes one (-1: none): a barrier, if what was done to them has to be over first. All
  * that one step touches is said at once. */
 void sg_will(sg *g, int read, int also, int write);

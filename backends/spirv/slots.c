@@ -83,6 +83,12 @@ bool sg_slots_place(sg *g) {
   return true;
 }
 
+uint64_t *sg_bits_of(sg *g, const uint64_t *from) {
+  uint64_t *to = SN_ARRAY(g->arena, g->words, uint64_t);
+  memcpy(to, from, (size_t)g->words * sizeof *to);
+  return to;
+}
+
 /* ---- barriers ---------------------------------------------------------------------------------------------------- */
 
 void sg_slots_begin(sg *g) {

@@ -208,7 +208,8 @@ static void store_narrow(sg *g, const sg_window *w, spv_id at, spv_id value) {
   spv_id mask = spv_u32(g->s, bytes_of(w) == 2 ? 0xffff : 0xff);
   mask = sg_int(g, SpvOpShiftLeftLogical, mask, shift);
   mask = spv_op1(g->s, SpvOpNot, word, mask);
-  spv_id scope = spv_u32(g->s, SpvScopeDevice), order = spv_u32(g->s, 0);
+  /* the Vulkan memory model has the wider scope as a capability of its own */
+  spv_id scope = spv_u32(g->s, g->matrices ? SpvScopeQueueFamily : SpvScopeDevice), order = spv_u32(g->s, 0);
   spv_op(g->s, SpvOpAtomicAnd, word, 4, (uint32_t[]){p, scope, order, mask});
   spv_op(g->s, SpvOpAtomicOr, word, 4, (uint32_t[]){p, scope, order, bits});
 }

@@ -124,7 +124,8 @@ static sn_kv load_parts(parts *p, int i, sn_kv at, int block) {
 static void join_loop(parts *p) {
   sn_rows *r = p->r;
   sn_kernel *k = r->b->k;
-  int block = r->along_columns ? JOIN_ROWS : sn_block_for(r->c->target, p->count, JOIN);
+  int most = r->along_columns || JOIN < r->t.r ? 1 : JOIN / r->t.r; /* a tile of JOIN elements */
+  int block = r->along_columns ? JOIN_ROWS : sn_block_for(r->c->target, p->count, most);
   sn_kv hi = sn_build_dim(r->b, p->count), carry[SN_ROWS_REDUCTIONS];
   int rr = r->along_columns ? 1 : r->t.r, cc = r->along_columns ? r->t.c : 1;
   for (int i = 0; i < r->count; i++) {

@@ -34,6 +34,19 @@ done
 # GPT-2's widths: one row for each token
 wide="--set layers=1 --set heads=12 --set width=768 --set context=64"
 expect 0 "$SINTER" dump $TREE/models/gpt.c $wide --graph decode --precision bf16 --target vulkan --isa $facts --emit spirv
+# parts of a long sum over both ends of a shape are joined in tiles that a workgroup holds
+cat >parts.sn <<'TEXT'
+sinter 1
+dims { N: 1..1048576 }
+graph @sum {
+  %1 = input name "x" : f32[N, 32, 8]
+  %2 = sum %1 axes [0, 2] : f32[32]
+  output "y" = %2
+}
+TEXT
+for device in $facts threads=128; do
+  expect 0 "$SINTER" dump parts.sn --graph sum --target vulkan --isa $device --emit spirv
+done
 "$SINTER" doctor | finds '^target vulkan *device' || { echo "skipped: no Vulkan device here"; exit 77; }
 for graph in forward turned; do
   for m in 1 7; do

@@ -173,6 +173,31 @@ static const program programs[] = {
      "  store z[((g0*m + g1)*3 + g2 + n*5000000000) % 5000000000 * 16 : 4, 1], %5\n"
      "}\n",
      {2100, 64, 480, 2, 5}},
+    {"kernel ends(x: in i8, w: in i8, y: out i32, n: size 0..128 step 8) grid(1) {\n"
+     "  %1 = load x[0 : 128, 1] cols<n pad 0 : i8[128,70]\n"
+     "  %2 = load w[0 : 128, 1] cols<n pad 0 : i8[128,70]\n"
+     "  %3 = mma 0, %1, %2 tb : i32[128,128]\n"
+     "  store y[0 : 128, 1], %3\n"
+     "}\n",
+     {16384, 16384, 16384, 72}},
+    {"kernel nothing(x: in i8, w: in i8, v: in i32, y: out i32, n: size 0..128) grid(1) {\n"
+     "  %1 = load v[0 : 64, 1] : i32[64,64]\n"
+     "  %2 = cast %1 : i8[64,64]\n"
+     "  %3 = load x[0 : 128, 1] cols<n pad 0 : i8[64,128]\n"
+     "  %4 = load w[0 : 64, 1] rows<n pad 0 : i8[128,64]\n"
+     "  %5 = mma 0, %3, %4 : i32[64,64]\n"
+     "  %6 = mma %5, %2, %2 : i32[64,64]\n"
+     "  store y[0 : 64, 1], %6\n"
+     "}\n",
+     {8192, 8192, 4096, 4096, 0}},
+    {"kernel dealt(y: inout i8, x: in i8, z: out i32) grid(1) {\n"
+     "  %1 = load y[0 : 64, 1] : i8[64,64]\n"
+     "  %2 = load x[0 : 64, 1] : i8[64,64]\n"
+     "  store y[0 : 64, 1], %2\n"
+     "  %3 = mma 0, %1, %2 : i32[64,64]\n"
+     "  store z[0 : 64, 1], %3\n"
+     "}\n",
+     {4096, 4096, 4096}},
     {"kernel branches(x: in i32, y: out i32, n: size 1..8) grid(n) {\n"
      "  %1 = load x[g0*64 : 8, 1] : i32[8,8]\n"
      "  %2 = for i1 = 0 to g0 step 1 carry %3 = %1 {\n"
