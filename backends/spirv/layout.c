@@ -1,14 +1,8 @@
 /* Which invocation holds which element of a tile. */
 #include "backends/spirv/sg.h"
 
-static uint32_t power_up(uint32_t x) {
-  uint32_t p = 1;
-  while (p < x) p *= 2;
-  return p;
-}
-
 sg_axis sg_axis_of(uint32_t extent, uint32_t threads) {
-  uint32_t up = power_up(extent);
+  uint32_t up = sg_power_up(extent);
   sg_axis a = {.extent = extent, .threads = threads < up ? threads : up};
   a.per = (extent + a.threads - 1) / a.threads;
   a.vec = a.per % 4 == 0 ? 4 : a.per % 2 == 0 ? 2 : 1;

@@ -77,8 +77,6 @@ static item element(const reduction *r, sg_axis a, bool rows, uint32_t j, spv_id
 
 /* ---- invocations ------------------------------------------------------------------------------------------------- */
 
-static uint32_t log2_of(uint32_t x) { return (uint32_t)__builtin_ctz(x); }
-
 static spv_id from_lane(sg *g, spv_id type, spv_id x, uint32_t bit);
 
 /* Of 64 bits: devices need not shuffle them, so it is two words. */
@@ -145,7 +143,7 @@ static void across_memory(const reduction *r, item *x, uint32_t count, uint32_t 
 }
 
 static void across(const reduction *r, item *x, uint32_t count, uint32_t lo, uint32_t hi) {
-  uint32_t lanes = log2_of(r->g->S);
+  uint32_t lanes = sg_log2(r->g->S);
   int turn = 0;
   for (uint32_t bit = lo; bit < hi && bit < lanes; bit++)
     for (uint32_t i = 0; i < count; i++) x[i] = across_lanes(r, x[i], bit);
@@ -159,10 +157,10 @@ static void across(const reduction *r, item *x, uint32_t count, uint32_t lo, uin
 /* What the invocation whose number differs in one bit holds: lanes are asked, others publish a few at a time. */
 static void exchange(const reduction *r, item *x, uint32_t count, uint32_t bit, int *turn) {
   sg *g = r->g;
-  for (uint32_t i = 0; i < count && bit < log2_of(g->S); i++)
+  for (uint32_t i = 0; i < count && bit < sg_log2(g->S); i++)
     x[i].value =
         sg_is_wide(r->elem) ? wide_from_lane(g, r->elem, x[i].value, bit) : from_lane(g, r->type, x[i].value, bit);
-  if (bit < log2_of(g->S)) return;
+  if (bit < sg_log2(g->S)) return;
   spv_id other = sg_intc(g, SpvOpBitwiseXor, g->tid, (uint32_t)1 << bit);
   for (uint32_t i = 0; i < count; i += SG_BATCH, ++*turn) {
     uint32_t some = count - i < SG_BATCH ? count - i : SG_BATCH;
@@ -197,7 +195,7 @@ uint32_t sg_sum_across(sg *g, sn_elem e, spv_id *x, uint32_t count, uint32_t lo,
   item *in = SN_ARRAY(g->arena, count + 1, item);
   for (uint32_t i = 0; i < count; i++) in[i].value = x[i];
   *first = spv_u32(g->s, 0), *copies = 0;
-  for (; bit < hi && count % 2 == 0 && (bit < log2_of(g->S) || count > SG_BATCH); bit++)
+  for (; bit < hi && count % 2 == 0 && (bit < sg_log2(g->S) || count > SG_BATCH); bit++)
     halve(&r, in, count /= 2, bit, &turn, first);
   across(&r, in, count, bit, hi);
   for (; bit < hi; bit++) *copies |= (uint32_t)1 << bit;
@@ -218,8 +216,8 @@ void sg_reduce(sg *g, sn_kv v) {
       line[j] = element(&r, a, rows, j, in.e[rows ? j * in.c.per + i : i * in.c.per + j]);
     sum[i] = fold(&r, line, a.per);
   }
-  uint32_t lo = rows ? log2_of(g->TX) : 0;
-  across(&r, sum, kept.per, lo, lo + log2_of(a.threads));
+  uint32_t lo = rows ? sg_log2(g->TX) : 0;
+  across(&r, sum, kept.per, lo, lo + sg_log2(a.threads));
   for (uint32_t i = 0; i < kept.per; i++) out.e[i] = r.pairs ? sum[i].column : sum[i].value;
   g->tile[v] = out;
 }

@@ -102,6 +102,12 @@ typedef struct sg {
 
 static inline const sn_kins *sg_ins(const sg *g, sn_kv v) { return &g->k->ins[v]; }
 static inline bool sg_is_tile(const sn_kins *x) { return x->type.r > 0; }
+static inline uint32_t sg_log2(uint32_t power) { return (uint32_t)__builtin_ctz(power); }
+static inline uint32_t sg_power_up(uint32_t x) {
+  uint32_t p = 1;
+  while (p < x) p *= 2;
+  return p;
+}
 static inline uint32_t sg_padded(sg_axis a) { return a.threads * a.per; }
 static inline uint32_t sg_count(sg_tile t) { return t.r.per * t.c.per; }
 

@@ -39,14 +39,7 @@ typedef struct thin {
   sn_elem elem; /* of the sums */
 } thin;
 
-static uint32_t power_up(uint32_t x) {
-  uint32_t p = 1;
-  while (p < x) p *= 2;
-  return p;
-}
-
 static uint32_t divide_up(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
-static uint32_t log2_of(uint32_t x) { return (uint32_t)__builtin_ctz(x); }
 
 /* ---- which products ---------------------------------------------------------------------------------------------- */
 
@@ -142,7 +135,7 @@ static void spread(thin *p) {
   p->wide = p->along ? 1 : chunk(g, &p->many, false, p->cols, p->cols);
   p->deep = p->along ? chunk(g, &p->many, false, p->depth, p->depth) : 1;
   uint32_t most = p->along ? g->NT / NEIGHBOURS : g->NT;
-  p->col_lanes = power_up(divide_up(p->cols, p->wide));
+  p->col_lanes = sg_power_up(divide_up(p->cols, p->wide));
   if (p->col_lanes > most) p->col_lanes = most;
   while (p->rows * divide_up(p->cols, p->col_lanes) > SUMS) p->col_lanes *= 2;
   p->k_lanes = g->NT / p->col_lanes;
@@ -185,7 +178,7 @@ static void find_place(thin *p) {
   sg *g = p->g;
   uint32_t low = p->along ? p->k_lanes : p->col_lanes;
   spv_id inner = sg_intc(g, SpvOpBitwiseAnd, g->tid, low - 1);
-  spv_id outer = sg_intc(g, SpvOpShiftRightLogical, g->tid, log2_of(low));
+  spv_id outer = sg_intc(g, SpvOpShiftRightLogical, g->tid, sg_log2(low));
   p->col_lane = p->along ? outer : inner;
   p->first = sg_mul(g, p->along ? inner : outer, p->along ? p->deep : p->steps);
   p->col = SN_ARRAY(g->arena, p->chunks + 1, spv_id);
@@ -296,9 +289,9 @@ static void rounds(thin *p, uint32_t count, uint32_t by, spv_id *sum) {
 /* Sums of invocations -> the slot: sum i of the lanes of columns, one after the other, then sum i + 1. */
 static void gather_sums(thin *p, spv_id *sum, int slot) {
   sg *g = p->g;
-  uint32_t lo = p->along ? 0 : log2_of(p->col_lanes), copies;
+  uint32_t lo = p->along ? 0 : sg_log2(p->col_lanes), copies;
   spv_id first;
-  uint32_t left = sg_sum_across(g, p->elem, sum, sums_of(p), lo, lo + log2_of(p->k_lanes), &first, &copies);
+  uint32_t left = sg_sum_across(g, p->elem, sum, sums_of(p), lo, lo + sg_log2(p->k_lanes), &first, &copies);
   sg_will(g, -1, -1, slot);
   spv_id mine = copies ? sg_intc(g, SpvOpBitwiseAnd, g->tid, copies) : 0;
   spv_id owner = copies ? sg_testc(g, SpvOpIEqual, mine, 0) : 0, merge = owner ? spv_if(g->s, owner) : 0;
@@ -313,8 +306,8 @@ static spv_id place_of(thin *p, spv_id row, spv_id col) {
   sg *g = p->g;
   uint32_t line = p->wide * p->col_lanes;
   spv_id at = sg_mul(g, row, p->chunks * line);
-  spv_id a = sg_intc(g, SpvOpShiftRightLogical, col, log2_of(line)), q = sg_intc(g, SpvOpBitwiseAnd, col, p->wide - 1);
-  spv_id lane = sg_intc(g, SpvOpShiftRightLogical, col, log2_of(p->wide));
+  spv_id a = sg_intc(g, SpvOpShiftRightLogical, col, sg_log2(line)), q = sg_intc(g, SpvOpBitwiseAnd, col, p->wide - 1);
+  spv_id lane = sg_intc(g, SpvOpShiftRightLogical, col, sg_log2(p->wide));
   lane = sg_intc(g, SpvOpBitwiseAnd, lane, p->col_lanes - 1);
   a = sg_mul(g, a, line), q = sg_mul(g, q, p->col_lanes);
   at = sg_int(g, SpvOpIAdd, at, a);

@@ -3,6 +3,7 @@
 #define SN_TESTS_SPIRV_HARNESS_H
 
 #include "backends/spirv/spv.h"
+#include "ir/kernel/kernel.h"
 
 typedef struct module {
   const uint32_t *words;
@@ -11,6 +12,9 @@ typedef struct module {
 
 /* 64 invocations: y[0] = sum of 2 x[i] over i < 256, as far as two invocations see it. */
 module sample(sn_arena *arena, spv_opt opt);
+
+/* Fails the test where the text is no kernel. */
+sn_kernel *parse_kernel(sn_arena *a, const char *text);
 
 /* What the verifier says: "" or its message. */
 const char *verdict(sn_arena *arena, module m);

@@ -16,6 +16,7 @@
 #include "backends/spirv/spv.h"
 #include "ir/base/rng.h"
 #include "runtime/vulkan/vulkan.h"
+#include "tests/spirv/harness.h"
 
 bool find_device(sn_gpu *out) {
   sn_vulkan_facts *f = calloc(1, sizeof *f);
@@ -28,7 +29,7 @@ bool find_device(sn_gpu *out) {
   return there;
 }
 
-static sn_kernel *parse(sn_arena *a, const char *text) {
+sn_kernel *parse_kernel(sn_arena *a, const char *text) {
   sn_kernel *k;
   sn_diags *d = sn_diags_create();
   if (sn_kernel_parse(a, d, "k", text, strlen(text), &k)) fail_msg("%s", sn_diags_print(d, a));
@@ -80,7 +81,7 @@ static sn_code check_module(const sn_target *t, const sn_code_blob *b, sn_arena 
 void check_program(const program *p, const sn_target *t) {
   sn_arena *a = sn_arena_create();
   sn_diags *d = sn_diags_create();
-  sn_kernel *k = parse(a, p->text);
+  sn_kernel *k = parse_kernel(a, p->text);
   sn_krandom_case c = case_of(a, k, p->elements);
   sn_karg want[SN_K_PARAMS], got[SN_K_PARAMS];
   sn_code_blob blob;
@@ -101,7 +102,7 @@ void check_program(const program *p, const sn_target *t) {
 void check_equal(const program *p, const sn_target *t, const sn_target *u) {
   sn_arena *a = sn_arena_create();
   sn_diags *d = sn_diags_create();
-  sn_kernel *k = parse(a, p->text);
+  sn_kernel *k = parse_kernel(a, p->text);
   sn_krandom_case c = case_of(a, k, p->elements);
   sn_karg got[2][SN_K_PARAMS];
   for (int j = 0; j < k->param_count; j++)
@@ -124,7 +125,7 @@ int count_products(const program *p, const sn_target *t) {
   sn_arena *a = sn_arena_create();
   sn_code_blob b;
   int n = 0;
-  assert_int_equal(sn_backend_spirv()->emit(t, parse(a, p->text), a, NULL, &b), SN_OK);
+  assert_int_equal(sn_backend_spirv()->emit(t, parse_kernel(a, p->text), a, NULL, &b), SN_OK);
   const uint32_t *w = (const uint32_t *)(const void *)b.bytes;
   for (int64_t i = 5; i < b.byte_count / 4; i += w[i] >> 16) n += (w[i] & 0xffff) == SpvOpCooperativeMatrixMulAddKHR;
   sn_arena_destroy(a);

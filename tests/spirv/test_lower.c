@@ -32,14 +32,6 @@ static sn_target target_of(const char *facts) {
   return sn_target_vulkan(&gpu);
 }
 
-static sn_kernel *parse(sn_arena *a, const char *text) {
-  sn_kernel *k;
-  sn_diags *d = sn_diags_create();
-  if (sn_kernel_parse(a, d, "k", text, strlen(text), &k)) fail_msg("%s", sn_diags_print(d, a));
-  sn_diags_destroy(d);
-  return k;
-}
-
 static sn_kernel *program(sn_arena *a, uint64_t seed) {
   sn_krandom_case c = {.avoid = SN_KRANDOM_NO_VNNI | (seed % 2 ? 0 : SN_KRANDOM_NO_MATH)};
   sn_kernel *k = sn_krandom(a, seed, &c);
@@ -135,7 +127,7 @@ static void refuses(const char *facts, const char *text, const char *reason) {
   sn_arena *a = sn_arena_create();
   sn_target t = target_of(facts);
   const char *why = NULL;
-  if (sn_backend_spirv()->supports(&t, parse(a, text), a, &why)) fail_msg("not refused:\n%s", text);
+  if (sn_backend_spirv()->supports(&t, parse_kernel(a, text), a, &why)) fail_msg("not refused:\n%s", text);
   if (!strstr(why, reason)) fail_msg("\"%s\" lacks \"%s\"", why, reason);
   sn_arena_destroy(a);
 }
@@ -170,7 +162,7 @@ static void long_columns_fit(void **state) {
     sn_arena *a = sn_arena_create();
     sn_target t = target_of(tiers[i]);
     const char *why = "";
-    if (!sn_backend_spirv()->supports(&t, parse(a, text), a, &why)) fail_msg("%s: %s", tiers[i], why);
+    if (!sn_backend_spirv()->supports(&t, parse_kernel(a, text), a, &why)) fail_msg("%s: %s", tiers[i], why);
     sn_arena_destroy(a);
   }
 }
@@ -189,7 +181,7 @@ static void scratch_is_counted(void **state) {
     sn_text_add(&t, "}\n");
     sn_target target = target_of("threads=128");
     const char *why = NULL;
-    assert_int_equal(sn_backend_spirv()->supports(&target, parse(a, t.at), a, &why), !many);
+    assert_int_equal(sn_backend_spirv()->supports(&target, parse_kernel(a, t.at), a, &why), !many);
     if (many) assert_non_null(strstr(why, "more pieces of scratch"));
   }
   sn_arena_destroy(a);
@@ -205,7 +197,7 @@ static void odd_devices_are_refused(void **state) {
   refuses("subgroup=64,threads=32", text, "powers of two");
   sn_arena *a = sn_arena_create();
   sn_target t = target_of("threads=100");
-  (void)emit(a, &t, parse(a, text));
+  (void)emit(a, &t, parse_kernel(a, text));
   sn_arena_destroy(a);
 }
 
@@ -234,8 +226,8 @@ static void scratch_goes_where_it_fits(void **state) {
   sn_arena *a = sn_arena_create();
   sn_code_blob small, large;
   sn_target t = target_of("shared=256"), u = target_of("subgroup=32,shared=16384,16");
-  assert_int_equal(sn_backend_spirv()->emit(&t, parse(a, text), a, NULL, &small), SN_OK);
-  assert_int_equal(sn_backend_spirv()->emit(&u, parse(a, text), a, NULL, &large), SN_OK);
+  assert_int_equal(sn_backend_spirv()->emit(&t, parse_kernel(a, text), a, NULL, &small), SN_OK);
+  assert_int_equal(sn_backend_spirv()->emit(&u, parse_kernel(a, text), a, NULL, &large), SN_OK);
   assert_int_equal(small.workspace_bytes, 32 * 33 * 4);
   assert_non_null(strstr(small.features, "shared=0 "));
   assert_int_equal(large.workspace_bytes, 0);
@@ -261,7 +253,7 @@ static void what_is_read_is_not_overwritten(void **state) {
       "  %5 = load v[0 : 32, 1] : i8[64,32]\n  %6 = mma 0, %4, %5 : i32[32,32]\n  store y[0 : 32, 1], %6\n}\n";
   sn_arena *a = sn_arena_create();
   sn_target t = target_of("subgroup=8,shared=32768,threads=1024,16,8,nan");
-  module m = emit(a, &t, parse(a, text));
+  module m = emit(a, &t, parse_kernel(a, text));
   size_t at = 5;
   for (int loop = 0; loop < 2; loop++) { /* over steps of k, and in one */
     at = next_of(m, at, SpvOpLoopMerge, SpvOpLoopMerge);
@@ -283,7 +275,7 @@ static module store_in_loop(sn_arena *a, const char *tile, const char *window, c
                       "  for i1 = 0 to 8 step 1 {\n    for i2 = %s {\n      store y[%s], %%1\n    }\n  }\n"
                       "}\n",
                       tile, loop, window);
-  return emit(a, &t, parse(a, text));
+  return emit(a, &t, parse_kernel(a, text));
 }
 
 /* Where windows of two rounds share elements, these pass from one invocation to another: with a barrier and coherent.
@@ -333,10 +325,11 @@ static void the_workspace_is_coherent(void **state) {
       "  %2 = trans %1 : i32[32,32]\n  store y[g0*1024 : 32, 1], %2\n}\n";
   sn_arena *a = sn_arena_create();
   sn_target small = target_of("shared=256"), large = target_of("shared=16384");
-  module m = emit(a, &small, parse(a, text));
+  module m = emit(a, &small, parse_kernel(a, text));
   assert_int_equal(count_with(m, SpvOpMemberDecorate, 3, SpvDecorationCoherent), 1);
   assert_string_equal(verdict(a, m), "");
-  assert_int_equal(count_with(emit(a, &large, parse(a, text)), SpvOpMemberDecorate, 3, SpvDecorationCoherent), 0);
+  assert_int_equal(count_with(emit(a, &large, parse_kernel(a, text)), SpvOpMemberDecorate, 3, SpvDecorationCoherent),
+                   0);
   sn_arena_destroy(a);
 }
 
@@ -358,7 +351,7 @@ static void nan_is_kept_by_width(void **state) {
     const char *e = cases[i].type;
     sn_target t = target_of(cases[i].facts);
     sn_code_blob b;
-    assert_int_equal(sn_backend_spirv()->emit(&t, parse(a, sn_arena_printf(a, format, e, e, e, e)), a, NULL, &b),
+    assert_int_equal(sn_backend_spirv()->emit(&t, parse_kernel(a, sn_arena_printf(a, format, e, e, e, e)), a, NULL, &b),
                      SN_OK);
     module m = {(const uint32_t *)(const void *)b.bytes, (size_t)b.byte_count / 4};
     assert_int_equal(count_with(m, SpvOpExecutionMode, 3, 32), cases[i].modes32);
@@ -383,7 +376,7 @@ static void shapes_do_not_depend_on_subgroups(void **state) {
     sn_arena *a = sn_arena_create();
     sn_target t = target_of(facts[i]);
     sn_code_blob b;
-    assert_int_equal(sn_backend_spirv()->emit(&t, parse(a, text), a, NULL, &b), SN_OK);
+    assert_int_equal(sn_backend_spirv()->emit(&t, parse_kernel(a, text), a, NULL, &b), SN_OK);
     assert_int_equal(b.entry, 64);
     assert_int_equal(strstr(b.features, "shuffle") != NULL, i == 1 || i == 2);
     sn_arena_destroy(a);
@@ -398,7 +391,7 @@ static void words_are_shuffled(void **state) {
       "  %2 = rsum %1 axis 1 : i64[8,1]\n  store y[0 : 1, 1], %2\n}\n";
   sn_arena *a = sn_arena_create();
   sn_target t = target_of("subgroup=32,shared=32768,threads=1024");
-  module m = emit(a, &t, parse(a, text));
+  module m = emit(a, &t, parse_kernel(a, text));
   uint32_t word = 0;
   int shuffles = 0;
   for (size_t i = 5; i < m.count; i += m.words[i] >> 16) {
@@ -428,10 +421,10 @@ static void products_take_cooperative_matrices(void **state) {
     sn_target with = target_of("subgroup=32,shared=49152,threads=1024,16,nan,f16=16x16x16,bf16=16x16x16");
     sn_target without = target_of("subgroup=32,shared=49152,threads=1024,16,nan");
     sn_target small = target_of("subgroup=32,shared=4096,threads=1024,16,nan,f16=16x16x16,bf16=16x16x16");
-    module m = emit(a, &with, parse(a, text));
+    module m = emit(a, &with, parse_kernel(a, text));
     assert_in_range(count(m, SpvOpCooperativeMatrixMulAddKHR), 3, 100);
-    assert_int_equal(count(emit(a, &without, parse(a, text)), SpvOpCooperativeMatrixMulAddKHR), 0);
-    assert_int_equal(count(emit(a, &small, parse(a, text)), SpvOpCooperativeMatrixMulAddKHR), 0);
+    assert_int_equal(count(emit(a, &without, parse_kernel(a, text)), SpvOpCooperativeMatrixMulAddKHR), 0);
+    assert_int_equal(count(emit(a, &small, parse_kernel(a, text)), SpvOpCooperativeMatrixMulAddKHR), 0);
     sn_diags *d = sn_diags_create();
     if (spv_verify(m.words, m.count, a, d)) fail_msg("%s", sn_diags_print(d, a));
     sn_diags_destroy(d);
@@ -462,8 +455,8 @@ static void thin_products_read_memory(void **state) {
     int n = cases[i].rows;
     sn_target t = target_of("subgroup=32,shared=49152,threads=1024,16,8,nan");
     module m = emit(a, &t,
-                    parse(a, sn_arena_printf(a, format, e, n, e, n, cases[i].step, cases[i].pitch, cases[i].tile,
-                                             cases[i].flag, n)));
+                    parse_kernel(a, sn_arena_printf(a, format, e, n, e, n, cases[i].step, cases[i].pitch, cases[i].tile,
+                                                    cases[i].flag, n)));
     int rows = count_with(m, SpvOpLoad, 5, 16) - cases[i].loads;
     assert_in_range(rows, n, 128);
     assert_int_equal(count_with(m, SpvOpExtInst, 4, SpvGLSLstd450Fma), cases[i].products);
@@ -493,7 +486,7 @@ static void other_products_are_not_thin(void **state) {
   for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
     sn_arena *a = sn_arena_create();
     sn_target t = target_of("subgroup=32,shared=49152,threads=1024,16,8,nan");
-    module m = emit(a, &t, parse(a, text[i]));
+    module m = emit(a, &t, parse_kernel(a, text[i]));
     assert_int_equal(count(m, SpvOpGroupNonUniformShuffleXor) > 0, i == 0);
     assert_string_equal(verdict(a, m), "");
     sn_arena_destroy(a);
@@ -521,7 +514,7 @@ static void names_and_lines_are_for_people(void **state) {
       "  %2 = exp %1 : f32[1,64]\n  %3 = for i1 = 0 to n step 1 carry %4 = %2 {\n    %5 = add %4, %2 : f32[1,64]\n"
       "    yield %5\n  }\n  store y[g0*64 : 0, 1], %3\n}\n";
   sn_arena *a = sn_arena_create();
-  sn_kernel *k = sn_kernel_finish(a, sn_kernel_expand_math(a, sn_kernel_simplify(a, parse(a, text))));
+  sn_kernel *k = sn_kernel_finish(a, sn_kernel_expand_math(a, sn_kernel_simplify(a, parse_kernel(a, text))));
   for (sn_kv v = 1; v < k->ins_count; v++)
     if (k->ins[v].type.r) assert_in_range(sn_k_loc(k, v).line, 2, 8);
   sn_target t = target_of("subgroup=8,shared=32768,threads=1024,16,8,nan"), with = t;
