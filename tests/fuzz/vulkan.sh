@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The campaign of the Vulkan backend: laws of ops and kernels on every tier of devices, random tile programs, random
-# graphs, code for devices that are only described. usage: vulkan.sh SINTER STATE [SECONDS]
+# graphs, code for devices that are only described. usage: vulkan.sh SINTER STATE [SECONDS [JOBS]]
 #   SINTER  a build with -DSN_INSPECT=ON: it verifies and validates every module that it makes, and counts them
 #   STATE   a folder: what is done is kept there and not done again; what failed is. Without it, a campaign begins anew
-#   SECONDS no new piece of work begins after so many, but for the first
+#   SECONDS no new piece of work begins after so many, but for the first; 0 (the default): to the end
+#   JOBS    pieces of work at a time (1)
 # Writes STATE/summary.txt. Exit: 0 nothing failed, 1 something did, 2 SINTER does not count modules, 77 no device.
 set -uo pipefail
-sinter=$1 state=$2 seconds=${3:-0}
+sinter=$1 state=$2 seconds=${3:-0} jobs=${4:-1}
 graphs=5000 programs=500
 described="subgroup=32,shared=49152,threads=1024,f64,16,8,nan,f16=16x16x16,bf16=16x16x16
 subgroup=64,shared=65536,threads=1024,16,8,nan
@@ -21,6 +22,7 @@ without_of() {
 
 mkdir -p "$state/failures"
 export SN_SPIRV_MODULES=$state/modules XDG_CACHE_HOME=$state/cache
+export GALLIVM_PERF=nopt # Mesa's driver for processors: kernels run once here, so that optimizing them costs more than it brings
 "$sinter" doctor | grep '^target vulkan *device' >/dev/null || { echo "no Vulkan device here"; exit 77; }
 touch "$state/modules" "$state/done"
 "$sinter" conformance --target vulkan --isa shared=16384 --part kernels -n 1 >/dev/null
@@ -42,8 +44,8 @@ work() {
     for where in $described; do
       pieces made "$where" kernels 0 "$kernels" 36 | sed 's/^/1 /'
       pieces made "$where" programs 1 $((programs + 1)) 250 | sed 's/^/2 /'
-      pieces made "$where" laws 0 "$laws" 1000 | sed 's/^/3 /'
-      pieces made "$where" graphs 5000 5400 50 | sed 's/^/4 /'
+      pieces made "$where" laws 0 "$laws" 300 | sed 's/^/3 /'
+      pieces made "$where" graphs 5000 5100 10 | sed 's/^/4 /'
     done
     for where in $tier_names; do
       pieces run "$where" kernels 0 "$kernels" 36 | sed 's/^/1 /'
@@ -60,9 +62,10 @@ figures() {
        END { printf "%d %d %d\n", n["\"run\""] + n["\"graphs\""], n["\"refused\""], n["\"failed\""] }' "$1"
 }
 
-# one KIND WHERE PART FROM COUNT: runs it and adds its line to `done`
+# one LOG KIND WHERE PART FROM COUNT: runs it and adds its line to `done`
 one() {
-  local log=$state/running code=0 start=$SECONDS run refused failed
+  local log=$1 code=0 start=$SECONDS run refused failed
+  shift
   if [ "$3" = random ]; then
     "$sinter" fuzz graph --target vulkan --brief --json --seed "$4" -n "$5" --failures "$state/failures" >"$log" 2>"$log.err" </dev/null || code=$?
   elif [ "$1" = made ]; then
@@ -95,25 +98,47 @@ summary() {
 }
 
 commit=$(git -C "$(dirname "$0")" rev-parse --short HEAD 2>/dev/null || echo -)
-trap 'summary >"$state/summary.txt"; exit 130' INT TERM
+trap 'kill $(jobs -p); summary >"$state/summary.txt"; exit 130' INT TERM
 grep -v -E '^([^ ]+ ){7}[1-9]' "$state/done" >"$state/done.new"
 mv "$state/done.new" "$state/done"
 work >"$state/work"
 total=$(wc -l <"$state/work")
 cut -d' ' -f1-5 "$state/done" | sort >"$state/before"
-here=0 # pieces of this sitting: one at least
-while read -r kind where part from count; do
-  grep -q -x -F "$kind $where $part $from $count" "$state/before" && continue
-  [ "$seconds" = 0 ] || [ $SECONDS -lt "$seconds" ] || [ "$here" = 0 ] || break
-  here=$((here + 1))
-  one "$kind" "$where" "$part" "$from" "$count"
-  read -r distinct valid unknown _ < <(modules)
-  # The rate of each sort of work tells when the rest will be done.
-  awk -v kind="$kind $part on $where" -v modules="$distinct" -v valid="$valid" '
-    NR == FNR { s[$1 $3] += $9; n[$1 $3] += $5; all_s += $9; all_n += $5; run = $6; refused = $7; failed += $8; done += $5; next }
+grep -v -x -F -f "$state/before" <(cut -d' ' -f1-5 "$state/work") >"$state/todo"
+echo 0 >"$state/next"
+
+# take: the next piece that is to do, while there is one and time is left; the first of a sitting in any case
+take() {
+  local n
+  exec 9>"$state/lock"
+  flock 9
+  n=$(($(<"$state/next") + 1))
+  [ "$n" = 1 ] || [ "$seconds" = 0 ] || [ $SECONDS -lt "$seconds" ] || return 1
+  echo "$n" >"$state/next"
+  exec 9>&-
+  read -r kind where part from count < <(sed -n "${n}p" "$state/todo")
+}
+
+# The rate of each sort of work tells when the rest will be done.
+progress() {
+  local distinct valid
+  read -r distinct valid _ < <(modules)
+  awk -v kind="$kind $part on $where" -v from="$from" -v modules="$distinct" -v valid="$valid" -v jobs="$jobs" '
+    NR == FNR { s[$1 $3] += $9; n[$1 $3] += $5; all_s += $9; all_n += $5; failed += $8; done += $5; next }
     { want[$1 $3] += $5; units += $5 }
     END { for (k in want) left += (want[k] - n[k]) * (n[k] ? s[k] / n[k] : all_s / all_n)
-          printf "%s: %d run, %d refused; failed so far %d; %d of %d units, %.2f a second; %d distinct modules, %d valid; %.1f h left\n", kind, run, refused, failed, done, units, done / (all_s ? all_s : 1), modules, valid, left / 3600 }' "$state/done" "$state/work"
-done <"$state/work"
+          printf "%s from %d; failed so far %d; %d of %d units, %.2f a second; %d distinct modules, %d valid; %.1f h left\n", kind, from, failed, done, units, jobs * done / (all_s ? all_s : 1), modules, valid, left / jobs / 3600 }' "$state/done" "$state/work"
+}
+
+worker() { # LOG
+  local kind where part from count
+  while take; do
+    one "$1" "$kind" "$where" "$part" "$from" "$count"
+    progress
+  done
+}
+
+for ((i = 0; i < jobs; i++)); do worker "$state/running.$i" & done
+wait
 summary | tee "$state/summary.txt"
 ! grep -q -E '^([^ ]+ ){7}[1-9]' "$state/done"
