@@ -379,12 +379,13 @@ static bool store_view(sn_group *g, sn_group_output *o) {
   return sn_view_chain(t, &o->view, o->chain) || fail(g, "not a strided view");
 }
 
-/* Every element is stored once: strides everywhere, or nowhere along the reduced axes. */
+/* Every element is stored once: strides everywhere, or nowhere along the reduced axes. Those of an empty value are 0
+ * beside its empty axis, and say nothing. */
 static bool covers(sn_group *g, sn_group_output *o) {
   const sn_dimx *stored = sn_dimx_const(g->f->module->types, 1);
-  bool all = true, kept = true;
+  bool all = true, kept = true, empty = sn_dimx_is_zero(count_of(g, o->value));
   for (int i = 0; i < g->space.rank; i++) {
-    bool zero = sn_dimx_is_zero(o->view.stride[i]) && !sn_dimx_is_one(o->view.extent[i]);
+    bool zero = (empty ? g->reduce[i] : sn_dimx_is_zero(o->view.stride[i])) && !sn_dimx_is_one(o->view.extent[i]);
     if (!zero) stored = sn_dimx_mul(g->f->module->types, stored, o->view.extent[i]);
     all = all && !zero;
     kept = kept && zero == (g->reduce[i] && !sn_dimx_is_one(o->view.extent[i]));

@@ -74,6 +74,17 @@ static void narrow_types_keep_their_width(void **state) {
         3, 65);
 }
 
+/* What adds to a table, of an empty value whose strides are 0, was refused for a kernel. */
+static void empty_values_add_nothing(void **state) {
+  (void)state;
+  check(GRAPH("%1 = input name \"x\" : f32[0, 1, 2, 0]\n"
+              "%2 = input name \"i\" : i32[0, 1, 2, 0]\n"
+              "%3 = exp %1 : f32[0, 1, 2, 0]\n"
+              "%4 = index_add %3, %2 shape [3] : f32[3]\n"
+              "output \"y\" = %4\n"),
+        1, 1);
+}
+
 /* Of two reductions over a square, one ran over the wrong axis. */
 static void reductions_over_both_axes_of_a_square(void **state) {
   (void)state;
@@ -410,6 +421,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(operands_end_with_the_sum),
       cmocka_unit_test(narrow_types_keep_their_width),
+      cmocka_unit_test(empty_values_add_nothing),
       cmocka_unit_test(reductions_over_both_axes_of_a_square),
       cmocka_unit_test(numbers_lie_in_memory_where_they_must),
       cmocka_unit_test(attention_without_a_kernel),
