@@ -50,11 +50,11 @@ static sn_code cpu_target(const sn_compile_opt *opt, sn_diags *diags, sn_target 
 #endif
 }
 
-/* The first product of two factors of a type with f32 sums that the device's cooperative matrices offer. */
-static sn_gpu_matrix matrix_of(const sn_vulkan_facts *f, const char *type, bool is_there) {
+/* The first product of two factors of a type with such sums that the device's cooperative matrices offer. */
+static sn_gpu_matrix matrix_of(const sn_vulkan_facts *f, const char *type, const char *sum, bool is_there) {
   for (int i = 0; is_there && i < f->matrix_count; i++) {
     const sn_vulkan_matrix *m = &f->matrix[i];
-    if (!strcmp(m->a, type) && !strcmp(m->b, type) && !strcmp(m->c, "f32") && !strcmp(m->r, "f32"))
+    if (!strcmp(m->a, type) && !strcmp(m->b, type) && !strcmp(m->c, sum) && !strcmp(m->r, sum))
       return (sn_gpu_matrix){m->m, m->n, m->k};
   }
   return (sn_gpu_matrix){0};
@@ -69,8 +69,9 @@ sn_gpu sn_vulkan_gpu(const sn_vulkan_facts *f) {
                   .float64 = f->float64,
                   .storage8 = f->storage8,
                   .storage16 = f->storage16,
-                  .f16 = matrix_of(f, "f16", matrices && f->float16),
-                  .bf16 = matrix_of(f, "bf16", matrices && f->bf16),
+                  .f16 = matrix_of(f, "f16", "f32", matrices && f->float16),
+                  .bf16 = matrix_of(f, "bf16", "f32", matrices && f->bf16),
+                  .i8 = matrix_of(f, "i8", "i32", matrices && f->int8),
                   .keeps_nan = f->preserve32,
                   .keeps_nan64 = f->preserve64};
 }

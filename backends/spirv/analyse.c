@@ -94,8 +94,16 @@ static void settle_registers(sg *g) {
 /* ---- the workgroup ----------------------------------------------------------------------------------------------- */
 
 sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e) {
-  return e == SN_ELEM_F16 ? g->t->gpu.f16 : e == SN_ELEM_BF16 ? g->t->gpu.bf16 : (sn_gpu_matrix){0};
+  switch (e) {
+    case SN_ELEM_F16: return g->t->gpu.f16;
+    case SN_ELEM_BF16: return g->t->gpu.bf16;
+    case SN_ELEM_I8: return g->t->gpu.i8;
+    default: return (sn_gpu_matrix){0};
+  }
 }
+
+/* Are slots of such elements patterns of 16 bits, which matrices take as they are? Bytes they take from quads only. */
+static bool is_patterns(const sg *g, sn_elem e) { return g->matrices && sn_elem_bytes(e) == 2 && sg_matrix_of(g, e).m; }
 
 static uint32_t power_down(int64_t x) {
   uint32_t p = 1;
@@ -181,7 +189,7 @@ static int words_of(sn_elem e) { return sg_is_wide(e) ? 2 : 1; }
 
 /* Rows of patterns begin at multiples of 16 bytes, and not all in the same banks. */
 uint32_t sg_pitch(const sg *g, sn_elem e, int columns) {
-  if (g->matrices && sg_matrix_of(g, e).m) return ((uint32_t)columns + 7) / 8 * 8 + 8;
+  if (is_patterns(g, e)) return ((uint32_t)columns + 7) / 8 * 8 + 8;
   return columns == 1 ? 1 : (uint32_t)columns + 1;
 }
 
@@ -191,11 +199,13 @@ static int depth_of(const sg *g, sn_kv mma) {
   return x->i & SN_K_TA ? a.r : a.c;
 }
 
+static sn_elem factors_of(const sg *g, sn_kv mma) { return sg_ins(g, sg_ins(g, mma)->a[1])->type.elem; }
+
 /* Steps of k in one round. */
 uint32_t sg_step_of(const sg *g, sn_kv mma) {
   uint32_t depth = (uint32_t)depth_of(g, mma);
   if (!g->quads[mma]) return depth < SG_DEPTH ? depth : SG_DEPTH;
-  sn_gpu_matrix m = sg_matrix_of(g, sg_ins(g, sg_ins(g, mma)->a[1])->type.elem);
+  sn_gpu_matrix m = sg_matrix_of(g, factors_of(g, mma));
   uint32_t unit = g->matrices && m.k > 8 ? (uint32_t)m.k : 8;
   return depth < g->depth ? (depth + unit - 1) / unit * unit : g->depth;
 }
@@ -205,12 +215,12 @@ static bool suits(const sg *g, sn_kv mma, sn_gpu_matrix m) {
   const sn_kins *x = sg_ins(g, mma);
   if (!g->matrices || !m.m || x->type.r % m.m || x->type.c % m.n || m.n % 4) return false;
   if (g->quads[mma]) return (m.m | m.n | m.k) % 8 == 0 && sg_step_of(g, mma) % (uint32_t)m.k == 0;
-  return depth_of(g, mma) % m.k == 0 && SG_DEPTH % m.k == 0;
+  return is_patterns(g, factors_of(g, mma)) && depth_of(g, mma) % m.k == 0 && SG_DEPTH % m.k == 0;
 }
 
 sg_grid sg_grid_of(const sg *g, sn_kv mma) {
   const sn_kins *x = sg_ins(g, mma);
-  sn_gpu_matrix m = sg_matrix_of(g, sg_ins(g, x->a[1])->type.elem);
+  sn_gpu_matrix m = sg_matrix_of(g, factors_of(g, mma));
   if (g->value[mma].thin || !suits(g, mma, m)) return (sg_grid){0};
   uint32_t rows = (uint32_t)(x->type.r / m.m), cols = (uint32_t)(x->type.c / m.n), all = g->NT / g->S;
   sg_grid best = {0};
@@ -227,7 +237,7 @@ sg_grid sg_grid_of(const sg *g, sn_kv mma) {
 uint32_t sg_piece_of(const sg *g, sn_kv mma) {
   const sn_kins *x = sg_ins(g, mma);
   sg_axis r = sg_axis_of((uint32_t)x->type.r, g->TY);
-  uint32_t piece = r.threads * r.vec, m = (uint32_t)sg_matrix_of(g, sg_ins(g, x->a[1])->type.elem).m;
+  uint32_t piece = r.threads * r.vec, m = (uint32_t)sg_matrix_of(g, factors_of(g, mma)).m;
   return piece % m || r.extent % piece ? r.extent : piece;
 }
 
@@ -235,7 +245,7 @@ uint32_t sg_piece_of(const sg *g, sn_kv mma) {
 static void slot_of_tile(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
   sg_value *i = &g->value[v];
-  if (g->matrices && sg_matrix_of(g, x->type.elem).m) {
+  if (is_patterns(g, x->type.elem)) {
     i->pitch = sg_pitch(g, x->type.elem, x->type.c);
     i->slot = sg_slot_new(g, (int64_t)x->type.r * i->pitch, i->def, i->last);
     g->slot[i->slot].array = SG_NARROW;
@@ -274,15 +284,25 @@ static bool is_quads(const sg *g, sn_kv mma, const sn_kv *load, const bool *turn
   return true;
 }
 
-uint32_t sg_quad_exchange(uint32_t columns, bool patterns, bool along_k) {
+uint32_t sg_packed(const sg *g, sn_kv mma) {
+  return g->leaving[mma] < 0 ? 4 : 16 / (uint32_t)sn_elem_bytes(factors_of(g, mma));
+}
+
+uint32_t sg_quad_exchange(uint32_t columns, uint32_t packed, bool along_k) {
   bool power = columns >= 16 && !(columns & (columns - 1));
-  return !patterns && along_k && power ? (columns / 4 - 1) & 7 : 0;
+  return packed == 4 && along_k && power ? (columns / 4 - 1) & 7 : 0;
 }
 
 /* A multiple of four, and rows do not begin in the same banks. */
-uint32_t sg_quad_pitch(uint32_t columns, bool patterns, bool along_k) {
-  if (sg_quad_exchange(columns, patterns, along_k)) return columns;
-  return patterns ? (columns + 7) / 8 * 4 + 4 : (columns + 3) / 4 * 4 + 4;
+uint32_t sg_quad_pitch(uint32_t columns, uint32_t packed, bool along_k) {
+  if (sg_quad_exchange(columns, packed, along_k)) return columns;
+  return (columns + packed - 1) / packed * 4 + 4;
+}
+
+/* Do matrices of bytes begin between quads? Then their factors are words. */
+static bool between_quads(const sg *g, sn_kv mma) {
+  sn_gpu_matrix m = sg_matrix_of(g, factors_of(g, mma));
+  return g->quads[mma] && (uint32_t)(m.m | m.n | m.k) % sg_packed(g, mma);
 }
 
 static void slots_of_product(sg *g, sn_kv v) {
@@ -304,17 +324,18 @@ static void slots_of_product(sg *g, sn_kv v) {
     g->slot[g->leaving[v]].array = SG_QUADS;
   }
   if (!load[0] && !load[1]) return;
+  bool words = matrices && between_quads(g, v);
   for (int side = 0; side < 2; side++) {
     bool k_over_rows = turned[side] != (side == 1), patterns = false;
     int64_t size = 1;
     if (load[side]) {
       sn_ktype t = round_of(g, load[side], k_over_rows, sg_step_of(g, v));
-      patterns = g->matrices && sg_matrix_of(g, t.elem).m;
-      size = g->quads[v] ? (int64_t)t.r * sg_quad_pitch((uint32_t)t.c, matrices, !k_over_rows) / 4
+      patterns = is_patterns(g, t.elem);
+      size = g->quads[v] ? (int64_t)t.r * sg_quad_pitch((uint32_t)t.c, sg_packed(g, v), !k_over_rows) / (words ? 1 : 4)
                          : (int64_t)t.r * sg_pitch(g, t.elem, t.c) * words_of(t.elem);
     }
     int slot = sg_slot_new(g, size, def, def);
-    g->slot[slot].array = g->quads[v] ? SG_QUADS : patterns ? SG_NARROW : SG_WORDS;
+    g->slot[slot].array = g->quads[v] && !words ? SG_QUADS : patterns ? SG_NARROW : SG_WORDS;
     if (!side) g->staging[v] = slot;
   }
 }
@@ -383,7 +404,7 @@ static bool by_matrices(sg *g, uint32_t depth) {
 }
 
 static void place_everything(sg *g) {
-  if (g->S > 1 && (g->t->gpu.f16.m || g->t->gpu.bf16.m) && g->NT % g->S == 0)
+  if (g->S > 1 && (g->t->gpu.f16.m || g->t->gpu.bf16.m || g->t->gpu.i8.m) && g->NT % g->S == 0)
     for (uint32_t depth = 2 * SG_DEPTH; depth >= SG_DEPTH / 2; depth /= 2)
       if (by_matrices(g, depth)) return;
   for (uint32_t depth = SG_DEPTH; depth >= SG_DEPTH / 2; depth /= 2)

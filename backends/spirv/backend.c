@@ -160,10 +160,11 @@ static const char *needs(const sg *g) {
   if (g->t->gpu.keeps_nan) sn_text_add(&t, " preserve32");
   if (g->t->gpu.keeps_nan64 && has_f64(g)) sn_text_add(&t, " preserve64");
   if (!g->matrices) return t.at;
-  const sn_gpu_matrix *f16 = &g->t->gpu.f16, *bf16 = &g->t->gpu.bf16;
+  const sn_gpu_matrix *f16 = &g->t->gpu.f16, *bf16 = &g->t->gpu.bf16, *i8 = &g->t->gpu.i8;
   sn_text_add(&t, " int16 memory_model");
   if (f16->m) sn_text_add(&t, " float16 matrix=f16,f16,f32,f32,%dx%dx%d", f16->m, f16->n, f16->k);
   if (bf16->m) sn_text_add(&t, " bf16 matrix=bf16,bf16,f32,f32,%dx%dx%d", bf16->m, bf16->n, bf16->k);
+  if (i8->m) sn_text_add(&t, " int8 matrix=i8,i8,i32,i32,%dx%dx%d", i8->m, i8->n, i8->k);
   return t.at;
 }
 

@@ -51,7 +51,7 @@ void sg_factor_fetch(sg *g, const sg_factor *f, spv_id k0, spv_id *words) {
 static void widen(sg *g, const sg_factor *f, const spv_id *from, spv_id *to) {
   spv_id word = spv_uint(g->s, 32);
   memcpy(to, from, 4 * sizeof *to);
-  if (f->packed == 8 || sn_elem_bytes(f->w.elem) == 4) return;
+  if (f->packed > 4 || sn_elem_bytes(f->w.elem) == 4) return;
   for (uint32_t i = 0; i < 4; i++) {
     to[i] = sg_widen(g, f->w.elem, to[i]);
     if (sg_type(g, f->w.elem) != word) to[i] = sg_bits(g, word, to[i]);

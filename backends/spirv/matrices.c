@@ -13,6 +13,7 @@ typedef struct matrices {
   spv_id *sum;    /* variables, r * c */
   int leaving;    /* slot */
   uint32_t piece; /* rows that go through it at once */
+  bool integers;  /* of bytes, with sums of 32 bits; else floats */
 } matrices;
 
 static spv_id matrix_type(sg *g, spv_id component, int rows, int cols, uint32_t use) {
@@ -21,7 +22,12 @@ static spv_id matrix_type(sg *g, spv_id component, int rows, int cols, uint32_t 
   return spv_intern(g->s, SpvOpTypeCooperativeMatrixKHR, 0, 5, (uint32_t[]){component, scope, r, c, role});
 }
 
+/* Properties of devices name the sign, and so do the types of matrices; nothing else has it. */
+static spv_id signed_int(sg *g, uint32_t bits) { return spv_intern(g->s, SpvOpTypeInt, 0, 2, (uint32_t[]){bits, 1}); }
+
 static spv_id component_of(sg *g, sn_elem e) {
+  if (e == SN_ELEM_I8) spv_capability(g->s, SpvCapabilityInt8);
+  if (e == SN_ELEM_I8) return signed_int(g, 8);
   if (e == SN_ELEM_F16) return spv_float(g->s, 16);
   spv_capability(g->s, SpvCapabilityBFloat16TypeKHR);
   spv_capability(g->s, SpvCapabilityBFloat16CooperativeMatrixKHR);
@@ -122,7 +128,7 @@ static void registers_out(matrices *p, sg_tile t, uint32_t first, uint32_t from)
         sg_quad_load(g, p->leaving, at, x);
       else
         x[0] = spv_load_shared(g->s, spv_uint(g->s, 32), sg_quad_word(g, p->leaving, at));
-      for (uint32_t q = 0; q < n; q++) t.e[i * t.c.per + j + q] = sg_bits(g, number, x[q]);
+      for (uint32_t q = 0; q < n; q++) t.e[i * t.c.per + j + q] = p->integers ? x[q] : sg_bits(g, number, x[q]);
     }
 }
 
@@ -134,7 +140,7 @@ static void registers_in(matrices *p, sg_tile t, uint32_t first, uint32_t from) 
       spv_id row = sg_coordinate(g, t.r, true, i), col = sg_coordinate(g, t.c, false, j);
       spv_id row_ok = sg_inside(g, t.r, row), col_ok = sg_inside(g, t.c, col), ok = sg_both(g, row_ok, col_ok);
       spv_id inner = ok ? spv_if(g->s, ok) : 0, at = place_of_register(p, t, i, j, first);
-      spv_id bits = sg_bits(g, word, t.e[i * t.c.per + j]);
+      spv_id x = t.e[i * t.c.per + j], bits = p->integers ? x : sg_bits(g, word, x);
       spv_store_shared(g->s, sg_quad_word(g, p->leaving, at), bits);
       if (inner) spv_end_if(g->s, inner);
     }
@@ -148,7 +154,9 @@ static void begin(matrices *p) {
   p->sum = SN_ARRAY(g->arena, n + 1, spv_id);
   for (uint32_t e = 0; e < n; e++) p->sum[e] = spv_variable(g->s, p->type_sum);
   if (start->op == SN_K_CONST) {
-    spv_id number = spv_f32(g->s, (float)start->f);
+    int32_t whole = p->integers ? (int32_t)start->f : 0;
+    spv_id number = p->integers ? spv_intern(g->s, SpvOpConstant, signed_int(g, 32), 1, (uint32_t[]){(uint32_t)whole})
+                                : spv_f32(g->s, (float)start->f);
     spv_id all = spv_intern(g->s, SpvOpConstantComposite, p->type_sum, 1, &number);
     for (uint32_t e = 0; e < n; e++) spv_store(g->s, p->sum[e], all, 0);
     return;
@@ -180,16 +188,26 @@ static sg_tile leave(matrices *p) {
 static spv_id factor_at(matrices *p, const sg_factor *f, int side, uint32_t i, spv_id k) {
   sg *g = p->g;
   spv_id kept = sg_add(g, side ? p->col : p->row, i * (uint32_t)(side ? p->m.n : p->m.m));
-  if (f->packed && f->k_over_rows) kept = sg_intc(g, SpvOpShiftRightLogical, kept, 1); /* words */
-  if (f->packed && !f->k_over_rows) k = sg_intc(g, SpvOpShiftRightLogical, k, 1);
+  uint32_t log = f->packed ? (uint32_t)__builtin_ctz(f->packed / 4) : 0; /* elements of a word */
+  if (f->k_over_rows)
+    kept = log ? sg_intc(g, SpvOpShiftRightLogical, kept, log) : kept;
+  else
+    k = log ? sg_intc(g, SpvOpShiftRightLogical, k, log) : k;
   spv_id line = sg_mul(g, f->k_over_rows ? k : kept, f->pitch);
   spv_id at = sg_int(g, SpvOpIAdd, line, f->k_over_rows ? kept : k);
   spv_id pointer = f->packed ? sg_quad(g, f->slot, at) : sg_slot_narrow(g, f->slot, at);
   bool rows_first = f->k_over_rows == (side == 1); /* is a row of the matrix a row of the slot? */
   return load_matrix(g, side ? p->type_b : p->type_a, pointer,
                      rows_first ? SpvCooperativeMatrixLayoutRowMajorKHR : SpvCooperativeMatrixLayoutColumnMajorKHR,
-                     f->packed ? f->pitch / 4 : f->pitch);
+                     g->slot[f->slot].array == SG_QUADS ? f->pitch / 4 : f->pitch);
 }
+
+enum {
+  SIGNED = SpvCooperativeMatrixOperandsMatrixASignedComponentsKHRMask |
+           SpvCooperativeMatrixOperandsMatrixBSignedComponentsKHRMask |
+           SpvCooperativeMatrixOperandsMatrixCSignedComponentsKHRMask |
+           SpvCooperativeMatrixOperandsMatrixResultSignedComponentsKHRMask
+};
 
 static void one_step(matrices *p, spv_id k_a, spv_id k_b) {
   sg *g = p->g;
@@ -199,7 +217,8 @@ static void one_step(matrices *p, spv_id k_a, spv_id k_b) {
     spv_id a = factor_at(p, &p->a, 0, i, k_a);
     for (uint32_t j = 0; j < p->grid.c; j++) {
       spv_id variable = p->sum[i * p->grid.c + j], sum = spv_load(g->s, p->type_sum, variable, 0);
-      sum = spv_op3(g->s, SpvOpCooperativeMatrixMulAddKHR, p->type_sum, a, b[j], sum);
+      sum = spv_op(g->s, SpvOpCooperativeMatrixMulAddKHR, p->type_sum, p->integers ? 4 : 3,
+                   (uint32_t[]){a, b[j], sum, SIGNED});
       spv_store(g->s, variable, sum, 0);
     }
   }
@@ -269,7 +288,8 @@ void sg_matrices(sg *g, sn_kv v) {
   matrices p = {.g = g, .x = x, .m = sg_matrix_of(g, ta.elem), .grid = sg_grid_of(g, v)};
   p.leaving = g->leaving[v], p.piece = sg_piece_of(g, v);
   p.a = sg_factor_of(g, v, 0, step), p.b = sg_factor_of(g, v, 1, step);
-  spv_id component = component_of(g, ta.elem), number = spv_float(g->s, 32);
+  p.integers = ta.elem == SN_ELEM_I8;
+  spv_id component = component_of(g, ta.elem), number = p.integers ? signed_int(g, 32) : spv_float(g->s, 32);
   p.type_a = matrix_type(g, component, p.m.m, p.m.k, SpvCooperativeMatrixUseMatrixAKHR);
   p.type_b = matrix_type(g, component, p.m.k, p.m.n, SpvCooperativeMatrixUseMatrixBKHR);
   p.type_sum = matrix_type(g, number, p.m.m, p.m.n, SpvCooperativeMatrixUseMatrixAccumulatorKHR);

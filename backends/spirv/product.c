@@ -55,9 +55,9 @@ sg_factor sg_factor_of(sg *g, sn_kv mma, int side, uint32_t step) {
     f.pitch = sg_pitch(g, x->type.elem, f.c);
     return f;
   }
-  f.packed = g->leaving[mma] >= 0 ? 8 : 4;
-  f.pitch = sg_quad_pitch((uint32_t)f.c, f.packed == 8, !f.k_over_rows);
-  f.exchange = sg_quad_exchange((uint32_t)f.c, f.packed == 8, !f.k_over_rows);
+  f.packed = sg_packed(g, mma);
+  f.pitch = sg_quad_pitch((uint32_t)f.c, f.packed, !f.k_over_rows);
+  f.exchange = sg_quad_exchange((uint32_t)f.c, f.packed, !f.k_over_rows);
   end_with_zeros(g, &f, x->type, (uint32_t)(f.k_over_rows ? x->type.r : x->type.c), step);
   return f;
 }

@@ -13,7 +13,7 @@ typedef struct sg_factor {
   sg_window w;      /* of that load */
   int r, c;         /* of one step of it */
   /* Factors that are brought in as quads, one round ahead: */
-  uint32_t packed;   /* elements of a quad: 4, or 8 patterns of 16 bits; 0: not as quads */
+  uint32_t packed;   /* elements of a quad: 4, or for matrices those of 16 bytes; 0: not as quads */
   uint32_t turns;    /* quads of an invocation in one round */
   uint32_t exchange; /* by which the quads of a row are: sg_quad_exchange */
   bool ends;         /* elements beyond the last step of k are not read, by a limit of the window */

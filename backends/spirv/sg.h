@@ -273,11 +273,13 @@ typedef struct sg_grid {
 sg_grid sg_grid_of(const sg *g, sn_kv mma);
 uint32_t sg_step_of(const sg *g, sn_kv mma);  /* steps of k in one round */
 uint32_t sg_piece_of(const sg *g, sn_kv mma); /* rows of the result that leave at once */
-/* Words from row to row of a factor in quads. along_k: the columns are steps of k. */
-uint32_t sg_quad_pitch(uint32_t columns, bool patterns, bool along_k);
+/* Elements of a quad of words in a factor: 4, which are computed with, or as many as matrices take from it. */
+uint32_t sg_packed(const sg *g, sn_kv mma);
+/* Words from row to row of a factor in quads of `packed` elements. along_k: the columns are steps of k. */
+uint32_t sg_quad_pitch(uint32_t columns, uint32_t packed, bool along_k);
 /* Rows of words along k lie without gaps, their quads exchanged by this mask: neighbours that read four rows each meet
  * different banks. 0: they are not */
-uint32_t sg_quad_exchange(uint32_t columns, bool patterns, bool along_k);
+uint32_t sg_quad_exchange(uint32_t columns, uint32_t packed, bool along_k);
 sn_gpu_matrix sg_matrix_of(const sg *g, sn_elem e);     /* m 0: none */
 uint32_t sg_pitch(const sg *g, sn_elem e, int columns); /* of a slot of such rows */
 

@@ -186,6 +186,7 @@ static spv_id quad_number(sg *g, int slot, spv_id word) {
 static spv_id quad_type(sg *g) { return spv_vector(g->s, spv_uint(g->s, 32), 4); }
 
 spv_id sg_quad(sg *g, int slot, spv_id word) {
+  if (g->slot[slot].array == SG_WORDS) return pointer(g, &g->slot[slot], word);
   spv_id quad = quad_type(g);
   spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, quad);
   spv_id number = quad_number(g, slot, word);
@@ -199,6 +200,10 @@ void sg_quad_load(sg *g, int slot, spv_id word, spv_id out[4]) {
 }
 
 void sg_quad_store(sg *g, int slot, spv_id word, const spv_id words[4]) {
+  if (g->slot[slot].array == SG_WORDS) {
+    for (uint32_t i = 0; i < 4; i++) word_store(g, &g->slot[slot], sg_add(g, word, i), words[i]);
+    return;
+  }
   spv_id p = sg_quad(g, slot, word);
   spv_id x = spv_op(g->s, SpvOpCompositeConstruct, quad_type(g), 4, words);
   spv_store_shared(g->s, p, x);

@@ -417,13 +417,13 @@ static spv_id place_of(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id *ok
   return guarded(g, w, at, *ok);
 }
 
-/* Pairs of patterns of 16 bits as they lie in memory: v elements, v / 2 words. */
-static void load_pairs(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id *out) {
+/* Patterns of bytes or of 16 bits as they lie in memory: v elements, words of them. */
+static void load_patterns(sg *g, const sg_window *w, spv_id at, uint32_t v, spv_id *out) {
   spv_id word = spv_uint(g->s, 32);
-  uint32_t n = v / 2;
+  uint32_t n = v * bytes_of(w) / 4;
   spv_id type = vector_of(g, word, n);
   spv_id p = chunk_at(g, w, type, v, at);
-  spv_id x = spv_load(g->s, type, p, 2 * v);
+  spv_id x = spv_load(g->s, type, p, 4 * n);
   for (uint32_t q = 0; q < n; q++) out[q] = n == 1 ? x : spv_op2(g->s, SpvOpCompositeExtract, word, x, q);
 }
 
@@ -434,28 +434,30 @@ static spv_id load_element(sg *g, const sg_window *w, spv_id r, spv_id c) {
   return x;
 }
 
-static void eight(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id out[4]) {
-  uint32_t v = w->cs ? 1 : 8;
+/* 16 bytes of patterns: `count` elements. */
+static void patterns(sg *g, const sg_window *w, spv_id r, spv_id c, uint32_t count, spv_id out[4]) {
+  uint32_t v = w->cs ? 1 : count, per = count / 4;
   while (v > 1 && w->align % v) v /= 2;
-  for (uint32_t q = 0; q < 8; q += v) {
-    spv_id col = sg_add(g, c, q), ok;
+  if (v < per) v = 1;
+  for (uint32_t q = 0; q < count; q += v) {
+    spv_id col = sg_add(g, c, q), ok, *to = out + q / per;
     if (v > 1) {
       spv_id at = place_of(g, w, r, col, &ok);
-      load_pairs(g, w, at, v, out + q / 2);
-      padded(g, w, ok, v / 2, out + q / 2);
+      load_patterns(g, w, at, v, to);
+      padded(g, w, ok, v / per, to);
       continue;
     }
     spv_id x = load_element(g, w, r, col);
-    if (q % 2) x = sg_intc(g, SpvOpShiftLeftLogical, x, 16);
-    out[q / 2] = q % 2 ? sg_int(g, SpvOpBitwiseOr, out[q / 2], x) : x;
+    if (q % per) x = sg_intc(g, SpvOpShiftLeftLogical, x, q % per * 8 * bytes_of(w));
+    *to = q % per ? sg_int(g, SpvOpBitwiseOr, *to, x) : x;
   }
 }
 
 void sg_window_quad(sg *g, const sg_window *from, spv_id r, spv_id c, uint32_t count, spv_id out[4]) {
   sg_window w = *from;
   w.raw = true, w.pad = spv_u32(g->s, 0);
-  if (count == 8) {
-    eight(g, &w, r, c, out);
+  if (count > 4) {
+    patterns(g, &w, r, c, count, out);
     return;
   }
   uint32_t v = chunk_of(g, &w, 4);
@@ -487,7 +489,7 @@ void sg_window_elements(sg *g, const sg_window *w, spv_id r, spv_id c, uint32_t 
     return;
   }
   spv_id ok, at = place_of(g, w, r, c, &ok), pair[4];
-  load_pairs(g, w, at, v, pair);
+  load_patterns(g, w, at, v, pair);
   for (uint32_t q = 0; q < 4; q++) {
     spv_id low = sg_intc(g, SpvOpBitwiseAnd, pair[q], 0xffff), high = sg_intc(g, SpvOpShiftRightLogical, pair[q], 16);
     out[2 * q] = from_word(g, w, low);

@@ -217,17 +217,18 @@ static const program programs[] = {
      {512, 512, 7}},
 };
 
-/* Whole numbers as f16 and bf16: products whose factors are walked, staged, turned, and go on from other products. */
+/* Whole numbers as f16, bf16 and i8: products whose factors are walked, staged, turned, and go on from other products.
+ */
 static const char matrix_text[] =
-    "kernel products(x: in %s, w: in %s, y: out f32) grid(2) {\n"
+    "kernel products(x: in %s, w: in %s, y: out %s) grid(2) {\n"
     "  %%1 = load x[g0*32*336 : 336, 1] : %s[32,336]\n"
     "  %%2 = load w[0 : 32, 1] : %s[336,32]\n"
-    "  %%3 = mma 2, %%1, %%2 : f32[32,32]\n"
+    "  %%3 = mma 2, %%1, %%2 : %s[32,32]\n"
     "  %%4 = load x[g0*1024 : 32, 1] : %s[32,32]\n"
     "  %%5 = load w[32 : 32, 1] : %s[32,32]\n"
-    "  %%6 = mma %%3, %%4, %%5 ta : f32[32,32]\n"
+    "  %%6 = mma %%3, %%4, %%5 ta : %s[32,32]\n"
     "  %%7 = trans %%4 : %s[32,32]\n"
-    "  %%8 = mma %%6, %%7, %%5 tb : f32[32,32]\n"
+    "  %%8 = mma %%6, %%7, %%5 tb : %s[32,32]\n"
     "  store y[g0*1024 : 32, 1], %%8\n"
     "}\n";
 
@@ -270,21 +271,22 @@ static void without_int64(void **state) {
   on(&gpu);
 }
 
-static void products_of(const char *e, sn_gpu_matrix m) {
+static void products_of(const char *e, const char *sum, sn_gpu_matrix m) {
   if (!m.m) skip();
   char text[2048];
-  snprintf(text, sizeof text, matrix_text, e, e, e, e, e, e, e);
+  snprintf(text, sizeof text, matrix_text, e, e, sum, e, e, sum, e, e, sum, e, sum);
   program p = {text, {2 * 32 * 336, 336 * 32, 2 * 1024}};
   sn_gpu without = device;
-  without.f16 = without.bf16 = (sn_gpu_matrix){0};
+  without.f16 = without.bf16 = without.i8 = (sn_gpu_matrix){0};
   sn_target t = sn_target_vulkan(&device), u = sn_target_vulkan(&without);
   assert_int_not_equal(count_products(&p, &t), 0);
   assert_int_equal(count_products(&p, &u), 0);
   check_program(&p, &t), check_program(&p, &u);
 }
 
-static void matrices_of_f16(void **state) { (void)state, products_of("f16", device.f16); }
-static void matrices_of_bf16(void **state) { (void)state, products_of("bf16", device.bf16); }
+static void matrices_of_f16(void **state) { (void)state, products_of("f16", "f32", device.f16); }
+static void matrices_of_bf16(void **state) { (void)state, products_of("bf16", "f32", device.bf16); }
+static void matrices_of_i8(void **state) { (void)state, products_of("i8", "i32", device.i8); }
 
 int main(void) {
   if (!find_device(&device)) return 77;
@@ -292,7 +294,7 @@ int main(void) {
       cmocka_unit_test(with_all_it_has),       cmocka_unit_test(without_subgroups),
       cmocka_unit_test(without_shared_memory), cmocka_unit_test(without_narrow_memory),
       cmocka_unit_test(without_int64),         cmocka_unit_test(matrices_of_f16),
-      cmocka_unit_test(matrices_of_bf16),
+      cmocka_unit_test(matrices_of_bf16),      cmocka_unit_test(matrices_of_i8),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

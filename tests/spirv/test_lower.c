@@ -432,6 +432,27 @@ static void products_take_cooperative_matrices(void **state) {
   }
 }
 
+/* Bytes that are walked: matrices begin at quads of words, smaller ones between them. */
+static void products_of_bytes_take_cooperative_matrices(void **state) {
+  (void)state;
+  static const char text[] =
+      "kernel k(x: in i8, w: in i8, y: out i32) grid(2) {\n"
+      "  %1 = load x[g0*64*320 : 320, 1] : i8[64,320]\n  %2 = load w[0 : 64, 1] : i8[320,64]\n"
+      "  %3 = mma 2, %1, %2 : i32[64,64]\n  store y[g0*4096 : 64, 1], %3\n}\n";
+  static const char *const device[] = {"", ",i8=16x16x32", ",i8=8x8x8", ",i8=16x16x128", ",f16=16x16x16"};
+  for (int i = 0; i < 5; i++) {
+    sn_arena *a = sn_arena_create();
+    sn_target t = target_of(sn_arena_printf(a, "subgroup=32,shared=49152,threads=1024,8,nan%s", device[i]));
+    module m = emit(a, &t, parse_kernel(a, text));
+    bool suits = i == 1 || i == 2; /* a round has fewer steps than 128 */
+    assert_int_equal(count(m, SpvOpCooperativeMatrixMulAddKHR) != 0, suits);
+    sn_diags *d = sn_diags_create();
+    if (spv_verify(m.words, m.count, a, d)) fail_msg("%s", sn_diags_print(d, a));
+    sn_diags_destroy(d);
+    sn_arena_destroy(a);
+  }
+}
+
 /* Thin products read weights 16 bytes at a time, many before the first is used, and meet at two barriers; the same in a
  * loop, or with a factor that is made in the kernel, is a product like any other. */
 static void thin_products_read_memory(void **state) {
@@ -559,6 +580,7 @@ int main(void) {
       cmocka_unit_test(facts_are_read_and_printed),
       cmocka_unit_test(scratch_goes_where_it_fits),
       cmocka_unit_test(products_take_cooperative_matrices),
+      cmocka_unit_test(products_of_bytes_take_cooperative_matrices),
       cmocka_unit_test(what_is_read_is_not_overwritten),
       cmocka_unit_test(words_are_shuffled),
       cmocka_unit_test(scratch_is_counted),

@@ -78,7 +78,7 @@ static void check_all(const sn_gpu *gpu, const char *e, const char *sum, size_t 
 static void of_f32(void **state) { (void)state, check_all(&device, "f32", "f32", 1); }
 static void of_f16(void **state) { (void)state, check_all(&device, "f16", "f32", device.f16.m ? 1 : 3); }
 static void of_bf16(void **state) { (void)state, check_all(&device, "bf16", "f32", device.bf16.m ? 1 : 2); }
-static void of_i8(void **state) { (void)state, check_all(&device, "i8", "i32", 3); }
+static void of_i8(void **state) { (void)state, check_all(&device, "i8", "i32", device.i8.m ? 1 : 3); }
 
 static void with_little_memory(void **state) {
   (void)state;

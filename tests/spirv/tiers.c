@@ -38,7 +38,7 @@ static bool facts_of(const tier *t, sn_target *target) {
   bool there = f && d && !sn_vulkan_facts_get(d, f);
   sn_gpu gpu = {0};
   if (there) gpu = sn_vulkan_gpu(f);
-  if (!strcmp(t->name, "matrices")) there = there && (gpu.f16.m || gpu.bf16.m);
+  if (!strcmp(t->name, "matrices")) there = there && (gpu.f16.m || gpu.bf16.m || gpu.i8.m);
   *target = sn_target_vulkan(&gpu);
   sn_diags_destroy(d);
   free(f);
