@@ -69,6 +69,12 @@ spv_id sg_float(sg *g, spv_opcode op, spv_id type, spv_id a, spv_id b) {
   return x;
 }
 
+spv_id sg_fma(sg *g, spv_id type, spv_id a, spv_id b, spv_id c) {
+  spv_id x = spv_ext(g->s, SpvGLSLstd450Fma, type, 3, (uint32_t[]){a, b, c});
+  spv_decorate(g->s, x, SpvDecorationNoContraction, 0, NULL);
+  return x;
+}
+
 spv_id sg_add(sg *g, spv_id a, uint32_t c) { return c ? sg_intc(g, SpvOpIAdd, a, c) : a; }
 
 spv_id sg_mul(sg *g, spv_id a, uint32_t c) {

@@ -159,7 +159,7 @@ static spv_id unary(sg *g, const sn_kins *x, spv_id a) {
 static spv_id ternary(sg *g, const sn_kins *x, spv_id a, spv_id b, spv_id c) {
   spv_id type = sg_type(g, x->type.elem);
   if (x->op == SN_K_SELECT) return sg_select(g, type, a, b, c);
-  return spv_ext(g->s, SpvGLSLstd450Fma, type, 3, (uint32_t[]){a, b, c});
+  return sg_fma(g, type, a, b, c);
 }
 
 void sg_point(sg *g, sn_kv v) {

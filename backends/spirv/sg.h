@@ -123,9 +123,12 @@ spv_id sg_compare(sg *g, sn_elem e, spv_opcode op, spv_id a, spv_id b); /* numbe
 spv_id sg_testc(sg *g, spv_opcode op, spv_id a, uint32_t c);
 spv_id sg_both(sg *g, spv_id a, spv_id b); /* and of conditions; 0: always true */
 spv_id sg_select(sg *g, spv_id type, spv_id condition, spv_id a, spv_id b);
-spv_id sg_bits(sg *g, spv_id type, spv_id a);                           /* bitcast */
-spv_id sg_float(sg *g, spv_opcode op, spv_id type, spv_id a, spv_id b); /* never contracted */
-spv_id sg_add(sg *g, spv_id a, uint32_t c);                             /* u32; a itself for 0 */
+spv_id sg_bits(sg *g, spv_id type, spv_id a); /* bitcast */
+/* As written: never contracted with others, nor (a * b + (a * c + d)) computed as (a * (b + c) + d), which Mesa 26
+ * does. */
+spv_id sg_float(sg *g, spv_opcode op, spv_id type, spv_id a, spv_id b);
+spv_id sg_fma(sg *g, spv_id type, spv_id a, spv_id b, spv_id c);
+spv_id sg_add(sg *g, spv_id a, uint32_t c); /* u32; a itself for 0 */
 spv_id sg_mul(sg *g, spv_id a, uint32_t c); /* u32; shifts and nothing where that is enough */
 
 /* ---- wide.c: integers of 64 bits, on devices without them as pairs of words -------------------------------------- */

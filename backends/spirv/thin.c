@@ -222,7 +222,7 @@ static void unpack(thin *p, const factor *f, const spv_id *words, spv_id *out) {
 
 static spv_id multiply_add(thin *p, spv_id a, spv_id b, spv_id c) {
   sg *g = p->g;
-  if (sn_elem_is_float(p->elem)) return spv_ext(g->s, SpvGLSLstd450Fma, p->type, 3, (uint32_t[]){a, b, c});
+  if (sn_elem_is_float(p->elem)) return sg_fma(g, p->type, a, b, c);
   spv_id m = sg_int(g, SpvOpIMul, a, b);
   return sg_int(g, SpvOpIAdd, m, c);
 }

@@ -279,7 +279,7 @@ static spv_id f32_of(sg *g, pair p) {
 static spv_id f64_of(sg *g, pair p) {
   spv_id type = spv_float(g->s, 64), scale = spv_f64(g->s, 0x1p32);
   spv_id high = spv_op1(g->s, SpvOpConvertUToF, type, p.high), low = spv_op1(g->s, SpvOpConvertUToF, type, p.low);
-  return spv_ext(g->s, SpvGLSLstd450Fma, type, 3, (uint32_t[]){high, scale, low});
+  return sg_fma(g, type, high, scale, low);
 }
 
 spv_id sg_float_of_long(sg *g, sn_elem to, spv_id x) {
