@@ -100,7 +100,7 @@ static void instances(sg *g, spv_id first, spv_id count) {
     spv_end_if(g->s, merge);
     return;
   }
-  spv_id base = spv_push(g->s, 1), mine = sg_longc(g, SpvOpIMul, first, 4 * g->global_words);
+  spv_id base = sg_address(g, spv_push(g->s, 1)), mine = sg_longc(g, SpvOpIMul, first, 4 * g->global_words);
   g->workspace = sg_long(g, SpvOpIAdd, base, mine);
   spv_loop l = spv_loop_begin(g->s, type, first);
   sg_long_loop_body(g, &l, total, count);
@@ -124,6 +124,14 @@ static void keep_nan(sg *g, uint32_t bits) {
   spv_mode(g->s, SpvExecutionModeSignedZeroInfNanPreserve, bits);
 }
 
+/* Drivers that do loads without anybody to do them: at one address for all, that is, and so addresses seem to differ
+ * from invocation to invocation. */
+static void set_apart(sg *g) {
+  if (!g->t->gpu.idle_loads) return;
+  spv_id none = sg_low(g, sg_longc(g, SpvOpBitwiseAnd, spv_push(g->s, 1), 3)); /* of an aligned address */
+  g->apart = sg_long_of(g, sg_int(g, SpvOpBitwiseAnd, none, g->tid));
+}
+
 static void write_module(sg *g) {
   spv_push_block(g->s, 2 + (g->k->param_count > SG_ARGS ? 1 : g->k->param_count));
   inputs in = declare(g);
@@ -136,7 +144,8 @@ static void write_module(sg *g) {
   number_invocations(g, in);
   sg_debug_entry(g);
   first = linear_group(g, in, &count);
-  if (g->k->param_count > SG_ARGS) g->table = spv_push(g->s, 2);
+  set_apart(g);
+  if (g->k->param_count > SG_ARGS) g->table = sg_address(g, spv_push(g->s, 2));
   instances(g, first, count);
 }
 
@@ -153,7 +162,7 @@ static const char *needs(const sg *g) {
   sn_text t = sn_text_begin(g->arena);
   sn_text_add(&t, "%sshared=%lld invocations=%u", g->t->gpu.no_int64 ? "" : "int64 ", (long long)sg_shared_bytes(g),
               g->NT);
-  if (g->S > 1) sn_text_add(&t, " subgroup=%u shuffle", g->S);
+  if (g->S > 1) sn_text_add(&t, " subgroup=%u subgroups=%u shuffle", g->S, g->NT / g->S);
   if (g->t->gpu.storage16 && !g->t->gpu.no_int64) sn_text_add(&t, " storage16");
   if (g->t->gpu.storage8 && !g->t->gpu.no_int64) sn_text_add(&t, " storage8");
   if (g->t->gpu.float64 && has_f64(g)) sn_text_add(&t, " float64");

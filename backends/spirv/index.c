@@ -2,12 +2,19 @@
  */
 #include "backends/spirv/sg.h"
 
+spv_id sg_address(sg *g, spv_id x) { return g->apart ? sg_long(g, SpvOpIAdd, x, g->apart) : x; }
+
 static spv_id argument(sg *g, int i) {
   spv_id type = sg_long_type(g);
   if (!g->table) return spv_push(g->s, 2 + i);
   spv_id at = spv_u32(g->s, (uint32_t)i);
   spv_id p = spv_at(g->s, g->table, type, 8, at);
   return spv_load(g->s, type, p, 8);
+}
+
+static spv_id param(sg *g, const sn_kins *x) {
+  spv_id id = argument(g, (int)x->i);
+  return g->k->param[x->i].role == SN_K_SIZE ? id : sg_address(g, id);
 }
 
 static spv_id from_memory(sg *g, const sn_kins *x) {
@@ -56,7 +63,7 @@ spv_id sg_index(sg *g, sn_kv v) {
   if (x->op == SN_K_ICONST) return sg_longk(g, x->i);
   if (x->op == SN_K_GID) return g->grid[x->i];
   if (g->index[v]) return g->index[v];
-  spv_id id = x->op == SN_K_PARAM ? argument(g, (int)x->i) : x->op == SN_K_ILOAD ? from_memory(g, x) : computed(g, x);
+  spv_id id = x->op == SN_K_PARAM ? param(g, x) : x->op == SN_K_ILOAD ? from_memory(g, x) : computed(g, x);
   g->index[v] = id;
   sg_debug_index(g, v);
   g->trail[g->trail_count++] = v;

@@ -13,15 +13,14 @@
 #include "ir/types/target.h"
 
 enum {
-  SG_INVOCATIONS = 256, /* most of a workgroup */
-  SG_ELEMENTS = 64,     /* most of one tile in an invocation */
-  SG_WHOLE = 64 * 64,   /* operands of products up to this many elements are staged at once */
-  SG_DEPTH = 32,        /* steps of k of others, at most; of those that matrices multiply, twice as many */
-  SG_TURNS = 16,        /* quads of a factor that one invocation brings in, at most */
-  SG_BATCH = 4,         /* registers that go through a cross-subgroup reduction together */
-  SG_BITS = 3,          /* bits of the number of an invocation that are exchanged with one barrier */
-  SG_SLOTS = 512,       /* most of a kernel: they are placed in time that grows with the cube of their number */
-  SG_ARGS = 14,         /* arguments in the push block; more are in a table */
+  SG_ELEMENTS = 64,   /* most of one tile in an invocation */
+  SG_WHOLE = 64 * 64, /* operands of products up to this many elements are staged at once */
+  SG_DEPTH = 32,      /* steps of k of others, at most; of those that matrices multiply, twice as many */
+  SG_TURNS = 16,      /* quads of a factor that one invocation brings in, at most */
+  SG_BATCH = 4,       /* registers that go through a cross-subgroup reduction together */
+  SG_BITS = 3,        /* bits of the number of an invocation that are exchanged with one barrier */
+  SG_SLOTS = 512,     /* most of a kernel: they are placed in time that grows with the cube of their number */
+  SG_ARGS = 14,       /* arguments in the push block; more are in a table */
 };
 
 /* How one axis of a tile lies over the invocations: element j of invocation t has coordinate
@@ -84,6 +83,7 @@ typedef struct sg {
   /* workgroup */
   uint32_t TX, TY, NT, S; /* S: invocations of a subgroup, 1: no subgroup operations */
   spv_id tid, tx, ty;
+  spv_id apart;                     /* u64: 0, which drivers do not know; 0: nothing */
   spv_id grid[3], table, workspace; /* table: address of the arguments, 0: in the push block */
   /* memory */
   sg_slot *slot;
@@ -140,9 +140,10 @@ spv_id sg_longc(sg *g, spv_opcode op, spv_id a, int64_t c);
 spv_id sg_long_divide(sg *g, spv_opcode op, spv_id a, spv_id b, bool small); /* small: both are below 2^32 */
 spv_id sg_long_test(sg *g, spv_opcode op, spv_id a, spv_id b);               /* -> bool */
 spv_id sg_extend(sg *g, spv_id x);                                           /* u32 with its sign */
-spv_id sg_long_of(sg *g, spv_id x);                                          /* u32 without */
-spv_id sg_low(sg *g, spv_id x);                                              /* -> u32 */
-spv_id sg_words(sg *g, sn_elem e, spv_id x);                                 /* element of 64 bits -> its two words */
+spv_id sg_address(sg *g, spv_id x);          /* of memory, as everything that is reached from there wants it */
+spv_id sg_long_of(sg *g, spv_id x);          /* u32 without */
+spv_id sg_low(sg *g, spv_id x);              /* -> u32 */
+spv_id sg_words(sg *g, sn_elem e, spv_id x); /* element of 64 bits -> its two words */
 spv_id sg_of_words(sg *g, sn_elem e, spv_id words);
 spv_id sg_float_of_long(sg *g, sn_elem to, spv_id x);
 spv_id sg_long_of_float(sg *g, sn_elem from, spv_id x); /* towards zero; needs: it fits */

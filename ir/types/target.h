@@ -33,6 +33,7 @@ typedef struct sn_gpu {        /* facts of a Vulkan device */
   bool no_int64;               /* arithmetic of 64-bit integers is missing */
   bool keeps_nan;              /* signed zeros, infinities and NaN of f32 can be asked for */
   bool keeps_nan64;            /* the same of f64 */
+  bool idle_loads;             /* where no invocation is left, loads at one address for all are done nevertheless */
 } sn_gpu;
 
 typedef struct sn_target {
@@ -71,7 +72,7 @@ sn_target sn_target_cpu(sn_isa isa);
 /* Facts of a Vulkan device; numbers that are 0: the least that Vulkan 1.2 promises. */
 sn_target sn_target_vulkan(const sn_gpu *gpu);
 /* The facts that sn_target.features of such a target lists: "subgroup=32,shared=49152,threads=1024,no_int64,f64,
- * 16,8,nan,nan64,f16=16x16x16,i8=16x16x32".
+ * 16,8,nan,nan64,idle,f16=16x16x16,i8=16x16x32".
  *   errors: SN_ERR_USAGE an unknown word */
 SN_MUST sn_code sn_gpu_read(const char *text, sn_diags *diags, sn_gpu *out);
 const char *sn_isa_name(sn_isa isa);

@@ -17,13 +17,13 @@ typedef struct word {
 #define NUMBER(field) {#field, true, true, offsetof(sn_vulkan_facts, field)}
 #define INNER(field)  {#field, false, false, offsetof(sn_vulkan_facts, field)}
 static const word words[] = {
-  NUMBER(subgroup),     FLAG(size_control), FLAG(full_subgroups), FLAG(basic),        FLAG(arithmetic),   FLAG(shuffle),
+  NUMBER(subgroup),     NUMBER(subgroups), FLAG(size_control), FLAG(full_subgroups), FLAG(basic),        FLAG(arithmetic),   FLAG(shuffle),
   NUMBER(shared),       NUMBER(invocations), NUMBER(push),
   FLAG(int64),          FLAG(int16),        FLAG(int8),           FLAG(float64),      FLAG(float16),
   FLAG(storage16),      FLAG(storage8),
   FLAG(preserve64),     FLAG(preserve32),   FLAG(preserve16),     FLAG(rte64),        FLAG(rte32),        FLAG(rte16),
   FLAG(memory_model),   FLAG(memory_model_device), FLAG(explicit_shared), FLAG(bf16),
-  INNER(sync2), INNER(mapped), {"allocation", true, false, offsetof(sn_vulkan_facts, allocation_bytes)},
+  INNER(sync2), INNER(mapped), INNER(idle_loads), {"allocation", true, false, offsetof(sn_vulkan_facts, allocation_bytes)},
 };
 /* clang-format on */
 enum { WORDS = sizeof words / sizeof *words };
@@ -49,7 +49,7 @@ static int64_t value_of(const char *at, const char *end) {
 /* ---- taking away ------------------------------------------------------------------------------------------------- */
 
 static void drop_subgroups(sn_vulkan_facts *f) {
-  f->subgroup = f->subgroup_min = f->subgroup_max = 0;
+  f->subgroup = f->subgroups = f->subgroup_min = f->subgroup_max = 0;
   f->size_control = f->full_subgroups = f->basic = f->arithmetic = f->shuffle = false;
   f->matrix_count = 0; /* they are a subgroup's */
 }

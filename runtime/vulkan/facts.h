@@ -22,6 +22,7 @@ typedef struct sn_vulkan_facts {
   int api[3];               /* Vulkan major, minor, patch */
   const char *refused;      /* why no plan can run on it; NULL: it can. Static */
   int64_t subgroup;         /* invocations of a subgroup when nothing is asked for; 0: subgroups are not to be used */
+  int64_t subgroups;        /* most subgroups of a workgroup whose size is asked for */
   int64_t subgroup_min;     /* sizes that can be asked for, with size_control */
   int64_t subgroup_max;     /* same as `subgroup` without */
   bool size_control;        /* a pipeline may ask for a size of subgroups */
@@ -51,6 +52,7 @@ typedef struct sn_vulkan_facts {
   bool heap_local[SN_VULKAN_HEAPS]; /* memory of the device */
   int64_t local_bytes;              /* largest heap of the device */
   int64_t allocation_bytes;         /* one allocation, at most */
+  bool idle_loads;                  /* of Mesa's driver for processors: see docs/vulkan.md */
   bool mapped;                      /* the device's memory is written and read by the host directly */
   double timestamp_ns;              /* one tick of its clock; 0: it has none */
 } sn_vulkan_facts;

@@ -74,6 +74,7 @@ static void set_limits(const properties *p, sn_vulkan_facts *out) {
   out->invocations = l->maxComputeWorkGroupInvocations;
   if (l->maxComputeWorkGroupSize[0] < out->invocations) out->invocations = l->maxComputeWorkGroupSize[0];
   out->push = l->maxPushConstantsSize;
+  out->idle_loads = p->v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
   out->timestamp_ns = l->timestampComputeAndGraphics ? (double)l->timestampPeriod : 0;
   out->allocation_bytes = (int64_t)p->v11.maxMemoryAllocationSize;
   out->preserve64 = p->v12.shaderSignedZeroInfNanPreserveFloat64;
@@ -93,7 +94,10 @@ static void set_subgroups(const properties *p, const sn_vk_features *f, sn_vulka
   out->shuffle = ops & VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
   out->size_control = f->size.subgroupSizeControl && (p->size.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT);
   out->full_subgroups = f->size.computeFullSubgroups;
-  if (out->size_control) out->subgroup_min = p->size.minSubgroupSize, out->subgroup_max = p->size.maxSubgroupSize;
+  out->subgroups = out->invocations;
+  if (!out->size_control) return;
+  out->subgroups = p->size.maxComputeWorkgroupSubgroups;
+  out->subgroup_min = p->size.minSubgroupSize, out->subgroup_max = p->size.maxSubgroupSize;
 }
 
 static void set_flags(const sn_vk_features *f, sn_vulkan_facts *out) {
