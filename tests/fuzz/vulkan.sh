@@ -9,7 +9,7 @@
 set -uo pipefail
 sinter=$1 state=$2 seconds=${3:-0} jobs=${4:-1}
 graphs=5000 programs=500
-described="subgroup=32,shared=49152,threads=1024,f64,16,8,nan,f16=16x16x16,bf16=16x16x16
+described="subgroup=32,shared=49152,threads=1024,f64,16,8,nan,f16=16x16x16,bf16=16x16x16,i8=16x16x32
 subgroup=64,shared=65536,threads=1024,16,8,nan
 shared=16384,threads=128"
 tier_names="bare middle all"

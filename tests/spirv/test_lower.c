@@ -24,7 +24,7 @@ static const char *const tiers[] = {"shared=16384,threads=128",
                                     "subgroup=8,shared=32768,threads=1024,no_int64,f64,16,8,nan",
                                     "subgroup=8,shared=32768,threads=1024,f64,16,8,nan",
                                     "subgroup=32,shared=49152,threads=1024,f64,16,8,nan",
-                                    "subgroup=16,shared=49152,threads=1024,f64,16,8,nan,nan64,f16=8x8x8,bf16=8x8x8"};
+                                    "subgroup=16,shared=49152,threads=1024,f64,16,8,nan,nan64,idle,f16=8x8x8,bf16=8x8x8,i8=8x8x8"};
 
 static sn_target target_of(const char *facts) {
   sn_gpu gpu;
