@@ -78,6 +78,8 @@ static const shape shapes[] = {
   {"whole numbers", "%1 = input name \"x\" : i8[T, N]\n%2 = input name \"w\" : i8[N, 21]\n"
               "%3 = contract %1, %2 spec \"tn,nv->tv\" : i32[T, 21]\n%4 = cumsum %1 axis 1 : i8[T, N]\n"
               "output \"y\" = %3\noutput \"z\" = %4\n", false},
+  {"whole numbers of whole tiles", "%1 = input name \"x\" : i8[T, N]\n%2 = input name \"w\" : i8[N, 64]\n"
+              "%3 = contract %1, %2 spec \"tn,nv->tv\" : i32[T, 64]\noutput \"y\" = %3\n", false},
 };
 /* clang-format on */
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
