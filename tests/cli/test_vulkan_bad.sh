@@ -9,7 +9,8 @@ cp "$TREE/tests/cli/table.c" .
 seq 3000 >text
 bench() { "$SINTER" bench "$@" --graph eval --dim B=1 --dim T=8 --repeat 1; }
 train() { "$SINTER" train table.c --data text --tokenizer char --eval-batches 1 --target vulkan "$@"; }
-faulty() { VK_LAYER_PATH=$layer VK_INSTANCE_LAYERS=VK_LAYER_SN_fault "$@"; }
+# The path of its layer hides those of the system: the validation layers of `./dev layers` are not asked for here.
+faulty() { SN_VULKAN_VALIDATE='' VK_LAYER_PATH=$layer VK_INSTANCE_LAYERS=VK_LAYER_SN_fault "$@"; }
 # with SETTING... -- COMMAND...
 with() {
   local settings=()

@@ -4,6 +4,7 @@
 
 static sn_vulkan_facts example(void) {
   return (sn_vulkan_facts){.subgroup = 32,
+                           .subgroups = 16,
                            .subgroup_min = 8,
                            .subgroup_max = 64,
                            .size_control = true,
@@ -44,6 +45,8 @@ static void code_asks(void **state) {
       {"int64 float64 int8", "float64"},
       {"shared=49153", "shared=49153"},
       {"subgroup=8 subgroup=64 arithmetic", ""},
+      {"subgroup=8 subgroups=16", ""},
+      {"subgroup=8 subgroups=17", "subgroups=17"},
       {"subgroup=4", "subgroup=4"},
       {"subgroup=128", "subgroup=128"},
       {"subgroup=24", "subgroup=24"},
@@ -77,6 +80,8 @@ static void facts_are_taken_away(void **state) {
       {"", "subgroup=32 float16 matrix shared=49152", ""},
       {"float16", "float16", "float16"},
       {"subgroup", "subgroup=32", "subgroup=32"},
+      {"subgroup", "subgroups=1", "subgroups=1"},
+      {"subgroups=4", "subgroups=8", "subgroups=8"},
       {"subgroup", "basic", "basic"},
       {"subgroup", "arithmetic", "arithmetic"},
       {"subgroup", "matrix", "matrix"},
@@ -128,9 +133,10 @@ static void printed(void **state) {
   sn_text t = sn_text_begin(arena), m = sn_text_begin(arena);
   sn_vulkan_facts f = example();
   sn_vulkan_facts_print(&t, &f);
-  assert_string_equal(t.at,
-                      "subgroup=32 (8 to 64) size_control full_subgroups basic arithmetic shuffle shared=49152 "
-                      "invocations=1024 push=256 int64 float16 storage16 sync2 mapped allocation=1048576");
+  assert_string_equal(
+      t.at,
+      "subgroup=32 (8 to 64) subgroups=16 size_control full_subgroups basic arithmetic shuffle shared=49152 "
+      "invocations=1024 push=256 int64 float16 storage16 sync2 mapped allocation=1048576");
   sn_vulkan_matrices_print(&m, &f);
   assert_string_equal(m.at, "f16,f16,f32,f32,16x16x8");
   sn_arena_destroy(arena);
