@@ -17,7 +17,19 @@ first=$(done_pieces)
 grep -q '^made for described devices *[1-9][0-9]* run, 0 refused, 0 failed' "$state/summary.txt" || die "$(cat "$state/summary.txt")"
 expect 0 bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 1
 [ "$(done_pieces)" -gt "$first" ] || die "it did not go on: $(cat "$state/done")"
-[ "$(cut -d' ' -f1-5 "$state/done" | sort -u | wc -l)" = "$(done_pieces)" ] || die "done twice: $(cat "$state/done")"
+not_twice() { [ "$(cut -d' ' -f1-5 "$state/done" | sort -u | wc -l)" = "$(done_pieces)" ] || die "done twice: $(cat "$state/done")"; }
+not_twice
+# two pieces at a time; one that is ended is not done, and the rest is kept
+second=$(done_pieces)
+bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 0 2 >/dev/null 2>&1 &
+campaign=$!
+until [ "$(done_pieces)" -ge $((second + 2)) ]; do sleep 0.1; done
+rm -f "$state/summary.txt"
+kill "$campaign"
+wait "$campaign"
+[ $? = 130 ] || die "a campaign that is ended does not say so"
+[ -s "$state/summary.txt" ] || die "no summary of a campaign that was ended"
+not_twice
 # a piece that failed is tried again
 sed -i '1s/^\(\([^ ]* \)\{7\}\)0/\11/' "$state/done"
 expect 0 bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 1

@@ -98,7 +98,8 @@ summary() {
 }
 
 commit=$(git -C "$(dirname "$0")" rev-parse --short HEAD 2>/dev/null || echo -)
-trap 'kill $(jobs -p); summary >"$state/summary.txt"; exit 130' INT TERM
+set -m # workers are groups of processes: what they run ends with them
+trap 'for p in $(jobs -p); do kill -- "-$p"; done; summary >"$state/summary.txt"; exit 130' INT TERM
 grep -v -E '^([^ ]+ ){7}[1-9]' "$state/done" >"$state/done.new"
 mv "$state/done.new" "$state/done"
 work >"$state/work"
