@@ -62,9 +62,8 @@ static sn_gpu_matrix matrix_of(const sn_vulkan_facts *f, const char *type, const
 
 sn_gpu sn_vulkan_gpu(const sn_vulkan_facts *f) {
   bool matrices = f->shuffle && f->size_control && f->full_subgroups && f->memory_model && f->int16;
-  int64_t most = f->invocations < SN_SPIRV_INVOCATIONS ? f->invocations : SN_SPIRV_INVOCATIONS;
-  bool subgroups = f->shuffle && f->subgroup * f->subgroups >= most; /* of any workgroup that is made */
-  return (sn_gpu){.subgroup = subgroups ? (int)f->subgroup : 0,
+  return (sn_gpu){.subgroup = f->shuffle ? (int)f->subgroup : 0,
+                  .subgroups = f->subgroup * f->subgroups < f->invocations ? (int)f->subgroups : 0,
                   .shared_bytes = (int)f->shared,
                   .invocations = (int)f->invocations,
                   .no_int64 = !f->int64,
@@ -76,7 +75,7 @@ sn_gpu sn_vulkan_gpu(const sn_vulkan_facts *f) {
                   .i8 = matrix_of(f, "i8", "i32", matrices && f->int8),
                   .keeps_nan = f->preserve32,
                   .keeps_nan64 = f->preserve64,
-                  .idle_loads = f->idle_loads};
+                  .idle_loads = !f->masked_loads};
 }
 
 /* The device of this machine that is chosen, or one that is described: "subgroup=32,shared=49152,16". */

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "backends/spirv/sg.h"
-#include "backends/spirv/spirv_backend.h"
 
 enum { ROW = 32 }; /* invocations along a row that reduce it; the same on every device, so that sums are too */
 
@@ -166,8 +165,7 @@ static void shape_workgroup(sg *g) {
   sn_ktype t = greatest(g, &product, &thin);
   int64_t n = (int64_t)t.r * t.c, per = 8;
   if (product) per = n >= 128 * 64 ? 64 : n >= 64 * 64 ? 32 : 8;
-  uint32_t most =
-      (uint32_t)g->t->gpu.invocations < SN_SPIRV_INVOCATIONS ? (uint32_t)g->t->gpu.invocations : SN_SPIRV_INVOCATIONS;
+  uint32_t most = (uint32_t)g->t->gpu.invocations < SG_INVOCATIONS ? (uint32_t)g->t->gpu.invocations : SG_INVOCATIONS;
   uint32_t nt = power_down(thin ? sg_thin_invocations(g, thin) : n / per), tx = 1;
   g->S = g->t->gpu.subgroup > 1 ? (uint32_t)g->t->gpu.subgroup : 1;
   if (nt < 64) nt = 64;
@@ -183,6 +181,7 @@ static void shape_workgroup(sg *g) {
   }
   make_room(g, nt, most, &tx);
   g->TX = tx, g->TY = g->NT / tx;
+  if (g->t->gpu.subgroups && g->NT > g->S * (uint32_t)g->t->gpu.subgroups) g->S = 1;
 }
 
 /* ---- slots ------------------------------------------------------------------------------------------------------- */

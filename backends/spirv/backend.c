@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backends/spirv/sg.h"
+#include "generator.h" /* made by the build */
 
 /* ---- entry ------------------------------------------------------------------------------------------------------- */
 
@@ -168,6 +169,7 @@ static const char *needs(const sg *g) {
   if (g->t->gpu.float64 && has_f64(g)) sn_text_add(&t, " float64");
   if (g->t->gpu.keeps_nan) sn_text_add(&t, " preserve32");
   if (g->t->gpu.keeps_nan64 && has_f64(g)) sn_text_add(&t, " preserve64");
+  if (!g->t->gpu.idle_loads) sn_text_add(&t, " masked_loads");
   if (!g->matrices) return t.at;
   const sn_gpu_matrix *f16 = &g->t->gpu.f16, *bf16 = &g->t->gpu.bf16, *i8 = &g->t->gpu.i8;
   sn_text_add(&t, " int16 memory_model");
@@ -215,6 +217,6 @@ static sn_code describe(sn_target *out, sn_diags *diags) {
 }
 
 const sn_backend *sn_backend_spirv(void) {
-  static const sn_backend backend = {"spirv", "1", supports, module_of, show, describe};
+  static const sn_backend backend = {"spirv", "generator " SN_GENERATOR, supports, module_of, show, describe};
   return &backend;
 }

@@ -26,8 +26,10 @@ static spv_id matrix_type(sg *g, spv_id component, int rows, int cols, uint32_t 
 static spv_id signed_int(sg *g, uint32_t bits) { return spv_intern(g->s, SpvOpTypeInt, 0, 2, (uint32_t[]){bits, 1}); }
 
 static spv_id component_of(sg *g, sn_elem e) {
-  if (e == SN_ELEM_I8) spv_capability(g->s, SpvCapabilityInt8);
-  if (e == SN_ELEM_I8) return signed_int(g, 8);
+  if (e == SN_ELEM_I8) {
+    spv_capability(g->s, SpvCapabilityInt8);
+    return signed_int(g, 8);
+  }
   if (e == SN_ELEM_F16) return spv_float(g->s, 16);
   spv_capability(g->s, SpvCapabilityBFloat16TypeKHR);
   spv_capability(g->s, SpvCapabilityBFloat16CooperativeMatrixKHR);

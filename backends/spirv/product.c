@@ -34,7 +34,8 @@ static void end_with_zeros(sg *g, sg_factor *f, sn_ktype t, uint32_t depth, uint
   sg_window *w = &f->w;
   bool whole = depth % step == 0, k_ends = f->k_over_rows ? w->rows != 0 : w->cols != 0;
   if (f->k_over_rows && !whole && !w->rows) w->rows = spv_u32(g->s, (uint32_t)t.r);
-  if (!w->cols && (f->k_over_rows ? (uint32_t)t.c % f->packed != 0 : !whole)) w->cols = spv_u32(g->s, (uint32_t)t.c);
+  bool quads_end = (f->k_over_rows ? (uint32_t)t.c : step) % f->packed == 0; /* with the columns of a round */
+  if (!w->cols && (!quads_end || (!f->k_over_rows && !whole))) w->cols = spv_u32(g->s, (uint32_t)t.c);
   while (w->cols && w->align > 1 && (uint32_t)t.c % w->align) w->align /= 2; /* limits go no further than the tile */
   f->ends = k_ends || !whole;
 }

@@ -13,14 +13,15 @@
 #include "ir/types/target.h"
 
 enum {
-  SG_ELEMENTS = 64,   /* most of one tile in an invocation */
-  SG_WHOLE = 64 * 64, /* operands of products up to this many elements are staged at once */
-  SG_DEPTH = 32,      /* steps of k of others, at most; of those that matrices multiply, twice as many */
-  SG_TURNS = 16,      /* quads of a factor that one invocation brings in, at most */
-  SG_BATCH = 4,       /* registers that go through a cross-subgroup reduction together */
-  SG_BITS = 3,        /* bits of the number of an invocation that are exchanged with one barrier */
-  SG_SLOTS = 512,     /* most of a kernel: they are placed in time that grows with the cube of their number */
-  SG_ARGS = 14,       /* arguments in the push block; more are in a table */
+  SG_ELEMENTS = 64,     /* most of one tile in an invocation */
+  SG_WHOLE = 64 * 64,   /* operands of products up to this many elements are staged at once */
+  SG_INVOCATIONS = 256, /* most of a workgroup */
+  SG_DEPTH = 32,        /* steps of k of others, at most; of those that matrices multiply, twice as many */
+  SG_TURNS = 16,        /* quads of a factor that one invocation brings in, at most */
+  SG_BATCH = 4,         /* registers that go through a cross-subgroup reduction together */
+  SG_BITS = 3,          /* bits of the number of an invocation that are exchanged with one barrier */
+  SG_SLOTS = 512,       /* most of a kernel: they are placed in time that grows with the cube of their number */
+  SG_ARGS = 14,         /* arguments in the push block; more are in a table */
 };
 
 /* How one axis of a tile lies over the invocations: element j of invocation t has coordinate
@@ -210,8 +211,8 @@ sg_window sg_window_of(sg *g, const sn_kins *x, sn_ktype shape);
 void sg_load(sg *g, sn_kv v);
 void sg_store(sg *g, sn_kv v);
 void sg_gather(sg *g, sn_kv v);
-/* Elements (r, c), (r, c + 1), ... as they lie in memory, zeros where they are not valid: 4, each in a word, or 8 of 16
- * bits, two in a word. */
+/* Elements (r, c), (r, c + 1), ... as they lie in memory, zeros where they are not valid: 4, each in a word, or 16
+ * bytes as they are: 8 of 16 bits, 16 of 8. */
 void sg_window_quad(sg *g, const sg_window *w, spv_id r, spv_id c, uint32_t count, spv_id out[4]);
 /* Elements of a window from (r, c) on that are loaded at once, at most `most`; nothing is emitted. */
 uint32_t sg_window_chunk(sg *g, const sn_kins *x, uint32_t most);

@@ -10,8 +10,6 @@
 
 #include "backends/backend.h"
 
-enum { SN_SPIRV_INVOCATIONS = 256 }; /* most of a workgroup */
-
 const sn_backend *sn_backend_spirv(void);
 
 /* Looks at every module that is made; an error refuses it. NULL: nobody looks (only programs that link

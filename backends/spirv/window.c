@@ -64,14 +64,14 @@ static void local_base(sg *g, const sn_kins *x, sg_window *w) {
 
 static uint32_t known_divisor(sg *g, sn_kv v) {
   int64_t d = sn_k_divisor(g->k, v);
-  if (d == 0) return 8;
-  return d % 8 == 0 ? 8 : d % 4 == 0 ? 4 : d % 2 == 0 ? 2 : 1;
+  if (d == 0) return 16;
+  return d % 16 == 0 ? 16 : d % 8 == 0 ? 8 : d % 4 == 0 ? 4 : d % 2 == 0 ? 2 : 1;
 }
 
 static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 static uint32_t alignment(sg *g, const sn_kins *x) {
-  uint32_t across = x->a[5] ? known_divisor(g, x->a[5]) : 8;
+  uint32_t across = x->a[5] ? known_divisor(g, x->a[5]) : 16;
   return least(across, least(known_divisor(g, x->a[1]), known_divisor(g, x->a[2])));
 }
 

@@ -83,18 +83,18 @@ sn_code sn_gpu_read(const char *text, sn_diags *diags, sn_gpu *out) {
   for (const char *p = text; *p;) {
     size_t n = strcspn(p, ",");
     bool known = number_word(p, n, "subgroup", &out->subgroup) || number_word(p, n, "shared", &out->shared_bytes) ||
-                 number_word(p, n, "threads", &out->invocations) || flag_word(p, n, "f64", &out->float64) ||
-                 flag_word(p, n, "no_int64", &out->no_int64) || flag_word(p, n, "16", &out->storage16) ||
-                 flag_word(p, n, "8", &out->storage8) || flag_word(p, n, "nan", &out->keeps_nan) ||
-                 flag_word(p, n, "nan64", &out->keeps_nan64) || flag_word(p, n, "idle", &out->idle_loads) ||
-                 matrix_word(p, n, "f16", &out->f16) || matrix_word(p, n, "bf16", &out->bf16) ||
-                 matrix_word(p, n, "i8", &out->i8);
+                 number_word(p, n, "subgroups", &out->subgroups) || number_word(p, n, "threads", &out->invocations) ||
+                 flag_word(p, n, "f64", &out->float64) || flag_word(p, n, "no_int64", &out->no_int64) ||
+                 flag_word(p, n, "16", &out->storage16) || flag_word(p, n, "8", &out->storage8) ||
+                 flag_word(p, n, "nan", &out->keeps_nan) || flag_word(p, n, "nan64", &out->keeps_nan64) ||
+                 flag_word(p, n, "idle", &out->idle_loads) || matrix_word(p, n, "f16", &out->f16) ||
+                 matrix_word(p, n, "bf16", &out->bf16) || matrix_word(p, n, "i8", &out->i8);
     if (!known) {
       sn_code code = sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown fact of a device: %.*s", (int)n, p);
-      sn_fail_expected(
-          diags,
-          "subgroup=N, shared=BYTES, threads=N, no_int64, f64, 16, 8, nan, nan64, idle, f16=MxNxK, bf16=MxNxK, "
-          "i8=MxNxK, separated by commas");
+      sn_fail_expected(diags,
+                       "subgroup=N, subgroups=N, shared=BYTES, threads=N, no_int64, f64, 16, 8, nan, nan64, idle, "
+                       "f16=MxNxK, bf16=MxNxK, "
+                       "i8=MxNxK, separated by commas");
       return code;
     }
     p += n + (p[n] == ',');
@@ -107,12 +107,19 @@ static void print_matrix(sn_target *t, const char *name, sn_gpu_matrix m) {
   if (m.m) snprintf(t->features + at, sizeof t->features - at, ",%s=%dx%dx%d", name, m.m, m.n, m.k);
 }
 
+/* Only where it may matter: most devices have room for workgroups of all their invocations. */
+static void print_subgroups(sn_target *t) {
+  size_t at = strlen(t->features);
+  if (t->gpu.subgroups) snprintf(t->features + at, sizeof t->features - at, ",subgroups=%d", t->gpu.subgroups);
+}
+
 static void print_gpu(sn_target *t) {
   const sn_gpu *g = &t->gpu;
   snprintf(t->features, sizeof t->features, "subgroup=%d,shared=%d,threads=%d%s%s%s%s%s%s%s", g->subgroup,
            g->shared_bytes, g->invocations, g->no_int64 ? ",no_int64" : "", g->float64 ? ",f64" : "",
            g->storage16 ? ",16" : "", g->storage8 ? ",8" : "", g->keeps_nan ? ",nan" : "",
            g->keeps_nan64 ? ",nan64" : "", g->idle_loads ? ",idle" : "");
+  print_subgroups(t);
   print_matrix(t, "f16", g->f16);
   print_matrix(t, "bf16", g->bf16);
   print_matrix(t, "i8", g->i8);

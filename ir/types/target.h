@@ -26,6 +26,7 @@ typedef struct sn_gpu_matrix { /* a product of cooperative matrices of a subgrou
 typedef struct sn_gpu {        /* facts of a Vulkan device */
   int subgroup;                /* invocations; 0: no shuffles between them */
   int shared_bytes;            /* of a workgroup */
+  int subgroups;               /* most of a workgroup; 0: any number */
   int invocations;             /* most of a workgroup */
   bool float64;                /* arithmetic */
   bool storage8, storage16;    /* access to single elements of 1 and 2 bytes */
@@ -38,7 +39,7 @@ typedef struct sn_gpu {        /* facts of a Vulkan device */
 
 typedef struct sn_target {
   char name[16];                        /* "cpu", "vulkan", "ref", "template" */
-  char features[128];                   /* canonical text of what code generation may use: part of cache keys */
+  char features[192];                   /* canonical text of what code generation may use: part of cache keys */
   sn_isa isa;                           /* CPU only */
   int lanes;                            /* f32 per vector register; 1 when unknown */
   int threads;                          /* workers of the machine; never part of any schedule choice */

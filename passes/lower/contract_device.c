@@ -29,7 +29,8 @@ static double likely_tiles(const sn_contraction *k, int bm, int bn) {
 
 static bool by_matrices(const sn_contraction *k) {
   const sn_gpu *g = &k->c->target->gpu;
-  return (k->elem == SN_ELEM_F16 && g->f16.m) || (k->elem == SN_ELEM_BF16 && g->bf16.m);
+  return (k->elem == SN_ELEM_F16 && g->f16.m) || (k->elem == SN_ELEM_BF16 && g->bf16.m) ||
+         (k->elem == SN_ELEM_I8 && g->i8.m);
 }
 
 void sn_contract_tiles(sn_contraction *k) {

@@ -385,7 +385,7 @@ static bool covers(sn_group *g, sn_group_output *o) {
   const sn_dimx *stored = sn_dimx_const(g->f->module->types, 1);
   bool all = true, kept = true, empty = sn_dimx_is_zero(count_of(g, o->value));
   for (int i = 0; i < g->space.rank; i++) {
-    bool zero = (empty ? g->reduce[i] : sn_dimx_is_zero(o->view.stride[i])) && !sn_dimx_is_one(o->view.extent[i]);
+    bool zero = sn_dimx_is_zero(o->view.stride[i]) && !sn_dimx_is_one(o->view.extent[i]) && (!empty || g->reduce[i]);
     if (!zero) stored = sn_dimx_mul(g->f->module->types, stored, o->view.extent[i]);
     all = all && !zero;
     kept = kept && zero == (g->reduce[i] && !sn_dimx_is_one(o->view.extent[i]));

@@ -22,8 +22,8 @@ static const word words[] = {
   FLAG(int64),          FLAG(int16),        FLAG(int8),           FLAG(float64),      FLAG(float16),
   FLAG(storage16),      FLAG(storage8),
   FLAG(preserve64),     FLAG(preserve32),   FLAG(preserve16),     FLAG(rte64),        FLAG(rte32),        FLAG(rte16),
-  FLAG(memory_model),   FLAG(memory_model_device), FLAG(explicit_shared), FLAG(bf16),
-  INNER(sync2), INNER(mapped), INNER(idle_loads), {"allocation", true, false, offsetof(sn_vulkan_facts, allocation_bytes)},
+  FLAG(memory_model),   FLAG(memory_model_device), FLAG(explicit_shared), FLAG(bf16), FLAG(masked_loads),
+  INNER(sync2), INNER(mapped), {"allocation", true, false, offsetof(sn_vulkan_facts, allocation_bytes)},
 };
 /* clang-format on */
 enum { WORDS = sizeof words / sizeof *words };

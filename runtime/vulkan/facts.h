@@ -45,6 +45,7 @@ typedef struct sn_vulkan_facts {
   bool memory_model_device; /* its device scope */
   bool explicit_shared;     /* shared memory with explicit layout */
   bool bf16;                /* the bf16 type in shaders */
+  bool masked_loads;        /* where no invocation is left, nothing is loaded: docs/vulkan.md, Devices */
   int64_t matrix_count;     /* of the list; 0: no cooperative matrices */
   sn_vulkan_matrix matrix[SN_VULKAN_MATRICES];
   int64_t heap_count;
@@ -52,7 +53,6 @@ typedef struct sn_vulkan_facts {
   bool heap_local[SN_VULKAN_HEAPS]; /* memory of the device */
   int64_t local_bytes;              /* largest heap of the device */
   int64_t allocation_bytes;         /* one allocation, at most */
-  bool idle_loads;                  /* of Mesa's driver for processors: see docs/vulkan.md */
   bool mapped;                      /* the device's memory is written and read by the host directly */
   double timestamp_ns;              /* one tick of its clock; 0: it has none */
 } sn_vulkan_facts;

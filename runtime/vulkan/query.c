@@ -74,7 +74,7 @@ static void set_limits(const properties *p, sn_vulkan_facts *out) {
   out->invocations = l->maxComputeWorkGroupInvocations;
   if (l->maxComputeWorkGroupSize[0] < out->invocations) out->invocations = l->maxComputeWorkGroupSize[0];
   out->push = l->maxPushConstantsSize;
-  out->idle_loads = p->v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
+  out->masked_loads = p->v12.driverID != VK_DRIVER_ID_MESA_LLVMPIPE;
   out->timestamp_ns = l->timestampComputeAndGraphics ? (double)l->timestampPeriod : 0;
   out->allocation_bytes = (int64_t)p->v11.maxMemoryAllocationSize;
   out->preserve64 = p->v12.shaderSignedZeroInfNanPreserveFloat64;

@@ -23,13 +23,30 @@ not_twice
 second=$(done_pieces)
 bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 0 2 >/dev/null 2>&1 &
 campaign=$!
-until [ "$(done_pieces)" -ge $((second + 2)) ]; do sleep 0.1; done
+until [ "$(done_pieces)" -ge $((second + 2)) ]; do
+  kill -0 "$campaign" || die "the campaign is gone: $(cat "$state/done")"
+  sleep 0.1
+done
 rm -f "$state/summary.txt"
 kill "$campaign"
 wait "$campaign"
 [ $? = 130 ] || die "a campaign that is ended does not say so"
 [ -s "$state/summary.txt" ] || die "no summary of a campaign that was ended"
 not_twice
+for one in /proc/[0-9]*/environ; do # whatever it ran wrote to its list of modules
+  ! tr '\0' '\n' <"$one" 2>/dev/null | grep -q -x "SN_SPIRV_MODULES=$state/modules" || die "it is still running: $(tr '\0' ' ' <"${one%environ}cmdline")"
+done
+# a command that dies has failed, one that is ended from outside ends the campaign
+cat >"$scratch/dies" <<TEXT
+#!/bin/sh
+case " \$* " in *" --seed "*) kill -\$HOW \$\$ ;; esac
+exec "$SINTER" "\$@"
+TEXT
+chmod +x "$scratch/dies"
+HOW=FPE expect 1 bash "$TREE/tests/fuzz/vulkan.sh" "$scratch/dies" "$scratch/dead" 1
+prints "1 of [0-9]* pieces of work are done; 1 failed"
+HOW=KILL expect 130 bash "$TREE/tests/fuzz/vulkan.sh" "$scratch/dies" "$scratch/dead" 1
+prints "0 of [0-9]* pieces of work are done; 0 failed"
 # a piece that failed is tried again
 sed -i '1s/^\(\([^ ]* \)\{7\}\)0/\11/' "$state/done"
 expect 0 bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 1

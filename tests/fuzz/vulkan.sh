@@ -5,10 +5,10 @@
 #   STATE   a folder: what is done is kept there and not done again; what failed is. Without it, a campaign begins anew
 #   SECONDS no new piece of work begins after so many, but for the first; 0 (the default): to the end
 #   JOBS    pieces of work at a time (1)
-# Writes STATE/summary.txt. Exit: 0 nothing failed, 1 something did, 2 SINTER does not count modules, 77 no device.
+# Writes STATE/summary.txt. Exit: 0 nothing failed, 1 something did, 2 SINTER does not count modules, 77 no device, 130 ended.
 set -uo pipefail
 sinter=$1 state=$2 seconds=${3:-0} jobs=${4:-1}
-graphs=5000 programs=500
+graphs=5000 programs=500 least_modules=20000
 described="subgroup=32,shared=49152,threads=1024,f64,16,8,nan,f16=16x16x16,bf16=16x16x16,i8=16x16x32
 subgroup=64,shared=65536,threads=1024,16,8,nan
 shared=16384,threads=128"
@@ -73,7 +73,7 @@ one() {
   else
     SN_VULKAN_WITHOUT=$(without_of "$2") "$sinter" conformance --target vulkan --part "$3" --seed "$4" -n "$5" --json >"$log" 2>"$log.err" </dev/null || code=$?
   fi
-  [ $code -lt 128 ] || [ $code = 139 ] || [ $code = 134 ] || exit $code # was ended: is not done
+  case $code in 129 | 130 | 137 | 143) exit $code ;; esac # was ended: is not done
   read -r run refused failed < <(figures "$log")
   [ $code = 0 ] || [ "$failed" -gt 0 ] || failed=1
   [ "$failed" = 0 ] || cat "$log" "$log.err" >"$state/failures/$1.$3.$4.$(printf %s "$2" | tr -c 'a-z0-9=' _)"
@@ -98,12 +98,11 @@ summary() {
 }
 
 commit=$(git -C "$(dirname "$0")" rev-parse --short HEAD 2>/dev/null || echo -)
-set -m # workers are groups of processes: what they run ends with them
-trap 'for p in $(jobs -p); do kill -- "-$p"; done; summary >"$state/summary.txt"; exit 130' INT TERM
-grep -v -E '^([^ ]+ ){7}[1-9]' "$state/done" >"$state/done.new"
-mv "$state/done.new" "$state/done"
 work >"$state/work"
 total=$(wc -l <"$state/work")
+# What failed is done again, and what is no piece of work any more does not count.
+awk 'NR == FNR { work[$0]; next } $8 == 0 && ($1 " " $2 " " $3 " " $4 " " $5) in work' "$state/work" "$state/done" >"$state/done.new"
+mv "$state/done.new" "$state/done"
 cut -d' ' -f1-5 "$state/done" | sort >"$state/before"
 grep -v -x -F -f "$state/before" <(cut -d' ' -f1-5 "$state/work") >"$state/todo"
 echo 0 >"$state/next"
@@ -111,6 +110,7 @@ echo 0 >"$state/next"
 # take: the next piece that is to do, while there is one and time is left; the first of a sitting in any case
 take() {
   local n
+  kill -0 $$ 2>/dev/null || return 1 # the campaign is gone
   exec 9>"$state/lock"
   flock 9
   n=$(($(<"$state/next") + 1))
@@ -139,7 +139,19 @@ worker() { # LOG
   done
 }
 
-for ((i = 0; i < jobs; i++)); do worker "$state/running.$i" & done
-wait
+set -m # workers are groups of processes: what they run ends with them
+trap 'for p in $(jobs -p); do kill -- "-$p"; done; summary >"$state/summary.txt"; exit 130' INT TERM HUP
+ended=0 workers=""
+for ((i = 0; i < jobs; i++)); do
+  worker "$state/running.$i" &
+  workers="$workers $!"
+done
+for p in $workers; do wait "$p" || ended=1; done
 summary | tee "$state/summary.txt"
+[ $ended = 0 ] || { echo "something that was run was ended from outside: not all is done"; exit 130; }
+read -r _ valid _ < <(modules)
+if [ "$(wc -l <"$state/done")" = "$total" ] && [ "$valid" -lt $least_modules ]; then
+  echo "fewer than $least_modules modules were validated"
+  exit 1
+fi
 ! grep -q -E '^([^ ]+ ){7}[1-9]' "$state/done"

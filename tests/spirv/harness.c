@@ -1,9 +1,15 @@
 #include "harness.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <cmocka.h>
+
 #include "backends/spirv/inspect/inspect.h"
+#include "backends/spirv/spirv_backend.h"
 
 /* The sum of this invocation, of every 64th element. */
 static spv_id sum(spv *s, spv_id x, spv_id invocation) {
@@ -96,4 +102,31 @@ const char *validator(sn_arena *arena, module m) {
     case SN_SPIRV_UNKNOWN: return "a capability that this validator does not know";
     default: return why;
   }
+}
+
+sn_target target_of(const char *facts) {
+  sn_gpu gpu;
+  assert_int_equal(sn_gpu_read(facts, NULL, &gpu), SN_OK);
+  return sn_target_vulkan(&gpu);
+}
+
+module emit(sn_arena *a, const sn_target *t, const sn_kernel *k) {
+  sn_diags *d = sn_diags_create();
+  sn_code_blob b;
+  if (sn_backend_spirv()->emit(t, k, a, d, &b)) fail_msg("%s", sn_diags_print(d, a));
+  sn_diags_destroy(d);
+  return (module){(const uint32_t *)(const void *)b.bytes, (size_t)b.byte_count / 4};
+}
+
+int count_opcode(module m, uint32_t opcode) {
+  int n = 0;
+  for (size_t i = 5; i < m.count; i += m.words[i] >> 16) n += (m.words[i] & 0xffff) == opcode;
+  return n;
+}
+
+int count_opcode_with(module m, uint32_t opcode, int at, uint32_t value) {
+  int n = 0;
+  for (size_t i = 5; i < m.count; i += m.words[i] >> 16)
+    n += (m.words[i] & 0xffff) == opcode && (uint32_t)at < m.words[i] >> 16 && m.words[i + (size_t)at] == value;
+  return n;
 }

@@ -4,6 +4,7 @@
 
 #include "backends/spirv/spv.h"
 #include "ir/kernel/kernel.h"
+#include "ir/types/target.h"
 
 typedef struct module {
   const uint32_t *words;
@@ -15,6 +16,14 @@ module sample(sn_arena *arena, spv_opt opt);
 
 /* Fails the test where the text is no kernel. */
 sn_kernel *parse_kernel(sn_arena *a, const char *text);
+
+/* Facts of a device as text; fails the test where they are none. */
+sn_target target_of(const char *facts);
+/* The module of a kernel; fails the test where there is none. */
+module emit(sn_arena *a, const sn_target *t, const sn_kernel *k);
+/* Instructions of it; those with the word `value` at place `at`. */
+int count_opcode(module m, uint32_t opcode);
+int count_opcode_with(module m, uint32_t opcode, int at, uint32_t value);
 
 /* What the verifier says: "" or its message. */
 const char *verdict(sn_arena *arena, module m);

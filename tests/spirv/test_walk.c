@@ -29,6 +29,7 @@ static const product products[] = {
     {64, 64, 128, true, false, 4, 1, false},  {64, 64, 96, true, false, 0, 160, true},
     {128, 64, 96, false, true, 0, 0, true},   {512, 16, 40, true, false, 0, 0, false},
     {640, 16, 40, false, true, 0, 0, false},  {32, 128, 256, false, true, 0, 0, false},
+    {128, 128, 40, false, true, 0, 0, false},
 };
 
 enum { BLOCKS = 2 };

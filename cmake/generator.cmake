@@ -1,5 +1,6 @@
-# Writes OUT: a name for this state of the code generator, part of the keys of cached code. cmake -DOUT=FILE -DFOLDER=backends/llvm -P generator.cmake
-file(GLOB sources ${FOLDER}/*.c ${FOLDER}/*.h)
+# Writes OUT: a name for this state of a code generator, part of the keys of cached code.
+#   cmake -DOUT=FILE -DFOLDER=backends/llvm -P generator.cmake
+file(GLOB sources ${FOLDER}/*.c ${FOLDER}/*.h ${FOLDER}/*.def)
 list(SORT sources)
 foreach(source ${sources})
   file(SHA256 ${source} one)
