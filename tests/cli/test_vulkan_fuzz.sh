@@ -34,7 +34,7 @@ wait "$campaign"
 [ -s "$state/summary.txt" ] || die "no summary of a campaign that was ended"
 not_twice
 for one in /proc/[0-9]*/environ; do # whatever it ran wrote to its list of modules
-  ! tr '\0' '\n' <"$one" 2>/dev/null | grep -q -x "SN_SPIRV_MODULES=$state/modules" || die "it is still running: $(tr '\0' ' ' <"${one%environ}cmdline")"
+  ! grep -q -z -x "SN_SPIRV_MODULES=$state/modules" "$one" 2>/dev/null || die "it is still running: $(tr '\0' ' ' <"${one%environ}cmdline")"
 done
 # a command that dies has failed, one that is ended from outside ends the campaign
 cat >"$scratch/dies" <<TEXT
@@ -44,9 +44,9 @@ exec "$SINTER" "\$@"
 TEXT
 chmod +x "$scratch/dies"
 HOW=FPE expect 1 bash "$TREE/tests/fuzz/vulkan.sh" "$scratch/dies" "$scratch/dead" 1
-prints "1 of [0-9]* pieces of work are done; 1 failed"
+grep -q '^\([1-9][0-9]*\) of [0-9]* pieces of work are done; \1 failed' "$scratch/dead/summary.txt" || die "$(cat "$scratch/dead/summary.txt")"
 HOW=KILL expect 130 bash "$TREE/tests/fuzz/vulkan.sh" "$scratch/dies" "$scratch/dead" 1
-prints "0 of [0-9]* pieces of work are done; 0 failed"
+grep -q '^0 of [0-9]* pieces of work are done; 0 failed' "$scratch/dead/summary.txt" || die "$(cat "$scratch/dead/summary.txt")"
 # a piece that failed is tried again
 sed -i '1s/^\(\([^ ]* \)\{7\}\)0/\11/' "$state/done"
 expect 0 bash "$TREE/tests/fuzz/vulkan.sh" "$SINTER" "$state" 1
