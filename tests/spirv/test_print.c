@@ -205,9 +205,37 @@ static void bad_words_are_refused(void **state) {
   sn_arena_destroy(arena);
 }
 
+/* Kernels for devices that are only described; tests/spirv/test_device.c runs the like. */
+static void kernels_of_described_devices(void **state) {
+  (void)state;
+  static const char rows[] =
+      "kernel rows(x: in f32, y: out f32, n: size 1..512) grid(n) {\n"
+      "  %1 = load x[g0*64 : 64, 1] : f32[1,64]\n  %2 = rsum %1 axis 1 : f32[1,1]\n"
+      "  store y[g0 : 1, 1], %2\n}\n";
+  static const char product[] =
+      "kernel product(x: in f16, w: in f16, y: out f32) grid(1) {\n"
+      "  %1 = load x[0 : 16, 1] : f16[32,16]\n  %2 = load w[0 : 32, 1] : f16[16,32]\n"
+      "  %3 = mma 0, %1, %2 : f32[32,32]\n  store y[0 : 32, 1], %3\n}\n";
+  static const struct {
+    const char *name, *facts, *text;
+  } rows_of[] = {
+      {"rows_bare", "shared=16384,threads=128", rows},
+      {"rows_words", "subgroup=32,shared=32768,threads=256,no_int64,nan", rows},
+      {"rows_wave", "subgroup=64,shared=65536,threads=1024,16,8,nan", rows},
+      {"product_matrices", "subgroup=32,shared=49152,threads=1024,16,8,nan,f16=16x16x16", product},
+  };
+  for (size_t i = 0; i < sizeof rows_of / sizeof *rows_of; i++) {
+    sn_arena *arena = sn_arena_create();
+    sn_target t = target_of(rows_of[i].facts);
+    check_golden(arena, rows_of[i].name, emit(arena, &t, parse_kernel(arena, rows_of[i].text)));
+    sn_arena_destroy(arena);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(golden),
+      cmocka_unit_test(kernels_of_described_devices),
       cmocka_unit_test(numbers_and_names),
       cmocka_unit_test(an_assembler_gives_the_same_words),
       cmocka_unit_test(bad_words_are_refused),
