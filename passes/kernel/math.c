@@ -170,16 +170,24 @@ static sn_kv expand_log2(math m, sn_kv x) {
 
 /* ---- sine and cosine ---- */
 
-/* |x| - n pi/2 in four parts; the first two are short, so that their products and differences are exact also where fma
- * rounds twice; *q: n and its bits
+/* |x| - n pi/2 in parts; the first ones are short, so that their products are exact also where fma rounds twice:
+ * baseline processors, and many drivers of Vulkan. *q: n and its bits
  *   source: Cody & Waite 1980, "Software Manual for the Elementary Functions", chapter 8 */
 static sn_kv reduce_turn(math m, sn_kv x, sn_kv *q) {
   sn_kv r = sn_k_un(m.k, SN_K_ABS, x);
   r = sn_k_select(m.k, sn_k_binc(m.k, SN_K_LE, r, m.of->angle_most), r, like(m, r, 0));
   sn_kv n = sn_k_un(m.k, SN_K_RINT, mul(m, r, m.of->two_by_pi));
   *q = bits(m, add(m, n, m.of->magic));
-  for (int j = 0; j < 4; j++) r = fma_const(m, n, m.of->half_pi[j], r);
-  return r;
+  sn_kv high = n, low = 0;
+  if (m.of->turn_cut != 0) {
+    high = add(m, add(m, n, m.of->turn_cut), -m.of->turn_cut);
+    low = minus(m, n, high);
+  }
+  for (int j = 0; j < 4; j++) {
+    r = fma_const(m, high, m.of->half_pi[j], r);
+    if (low) r = fma_const(m, low, m.of->half_pi[j], r);
+  }
+  return low ? fma_const(m, n, m.of->half_pi[4], r) : r;
 }
 
 /* sin(|x| + quadrant pi/2), with the sign of x when `odd` */

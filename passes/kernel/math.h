@@ -26,7 +26,8 @@ typedef struct sn_math {
   double tanh_one, erf_one; /* 1 from there on */
   double angle_most;        /* larger ones count as 0 */
   double two_by_pi;
-  double half_pi[4]; /* -pi/2 in four parts; sums and products of n and the first two are exact */
+  double turn_cut; /* n + cut - cut: n in its upper bits, with as few left below; 0: products of n are exact as it is */
+  double half_pi[5]; /* -pi/2 in parts; products of n, or of its two, and all but the last are exact; 0: none */
   sn_poly exp2_q;    /* 2^r = 1 + r q(r), |r| <= 1/2 */
   sn_poly exp_q;     /* e^r = 1 + r + r^2 q(r), |r| <= ln(2)/2 */
   sn_poly expm1_q;   /* the same with the error relative to e^r - 1 */

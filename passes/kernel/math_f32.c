@@ -37,7 +37,8 @@ const sn_math sn_math_f32 = {
   .exp_most = 0x1.62e42ep6, .exp_least = -0x1.5d589ep6, .exp2_most = 128, .exp2_least = -126,
   .tanh_one = 9.1, .erf_one = 4,
   .angle_most = 0x1p22, .two_by_pi = 0x1.45f306p-1,
-  .half_pi = {-0x1.92p+0, -0x1.fb4p-12, -0x1.4442d2p-24, 0x1.ee59dap-50}, /* exact up to n = 8192 */
+  .turn_cut = 0x1.8p34, /* multiples of 2^11: 11 bits above and 11 below, up to n = 2^22 */
+  .half_pi = {-0x1.922p+0, 0x1.2cp-18, -0x1.11p-26, -0x1.68cp-39, -0x1.1a6264p-54}, /* 13 bits each, the rest */
   .exp2_q = POLY(exp2_q), .exp_q = POLY(exp_q), .expm1_q = POLY(expm1_q), .log_q = POLY(log_q), .log2_q = POLY(log2_q),
   .sin_q = POLY(sin_q), .cos_q = POLY(cos_q), .erf_q = POLY(erf_q), .erfc_q = POLY(erfc_q),
 };

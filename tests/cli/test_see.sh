@@ -197,7 +197,7 @@ if "$SINTER" doctor | finds '^target vulkan *device'; then
     prints "there is no device \"$device\""
   done
   expect 0 env SN_VULKAN_WITHOUT=subgroup,float16,shared=1024 "$SINTER" doctor
-  prints "subgroup=0 shared=1024"
+  prints "subgroup=0 subgroups=0 shared=1024"
   ! finds " float16 " <stdout || die "float16 was taken away and is still there"
   expect 0 env SN_VULKAN_WITHOUT=float17 "$SINTER" doctor
   prints '`float17` cannot be taken away'

@@ -36,8 +36,8 @@ static const function functions[] = {
   {SN_K_EXP2, exp2, exp2l, 0.80, -160, 140,       1.0, -1100, 1030},
   {SN_K_LOG,  log,  logl,  0.92, 0, 3.4e38f,      0.85, 0, 1.7e308},
   {SN_K_LOG2, log2, log2l, 0.96, 0, 3.4e38f,      1.08, 0, 1.7e308},
-  {SN_K_SIN,  sin,  sinl,  1.81, -0x1p20, 0x1p20, 2.4, -0x1p26, 0x1p26},
-  {SN_K_COS,  cos,  cosl,  1.81, -0x1p20, 0x1p20, 2.4, -0x1p26, 0x1p26},
+  {SN_K_SIN,  sin,  sinl,  2.86, -0x1p20, 0x1p20, 2.4, -0x1p26, 0x1p26},
+  {SN_K_COS,  cos,  cosl,  3.07, -0x1p20, 0x1p20, 2.4, -0x1p26, 0x1p26},
   {SN_K_TANH, tanh, tanhl, 2.42, -100, 100,       2.6, -100, 100},
   {SN_K_ERF,  erf,  erfl,  1.06, -10, 10,         1.15, -10, 10},
 };
@@ -293,7 +293,7 @@ static void special_values_are_right(void **state) {
   check_specials(SN_ELEM_F64, wide_specials, sizeof wide_specials / sizeof wide_specials[0]);
 }
 
-/* f32: above 2^20 the reduction loses bits, up to 2^22 no more than this. */
+/* f32: above 2^20 numbers are further apart than a tenth, and the absolute error stays what it was. */
 static void large_angles_have_a_bound(void **state) {
   (void)state;
   static double x[TILE], y[TILE];
@@ -301,9 +301,9 @@ static void large_angles_have_a_bound(void **state) {
   for (int round = 0; round < 40; round++) {
     for (int i = 0; i < TILE; i++) x[i] = (double)(float)(0x1p20 + (round * TILE + i) * 19 * 0.999);
     evaluate(&s, x, y);
-    for (int i = 0; i < TILE; i++) assert_true(fabs(y[i] - sin(x[i])) < 4e-6);
+    for (int i = 0; i < TILE; i++) assert_true(fabs(y[i] - sin(x[i])) < 3e-7);
     evaluate(&c, x, y);
-    for (int i = 0; i < TILE; i++) assert_true(fabs(y[i] - cos(x[i])) < 4e-6);
+    for (int i = 0; i < TILE; i++) assert_true(fabs(y[i] - cos(x[i])) < 3e-7);
   }
   end(&s);
   end(&c);
