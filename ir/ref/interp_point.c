@@ -140,10 +140,10 @@ static rule_out r_trunc(const rule_in *r) { return step_of(r, trunc); }
 
 /* Argument reduction leaves an absolute error where the result is small. */
 static rule_out wave(const rule_in *r, double v) {
-  double most = fabs(r->x.v) + r->x.e;
+  double reduction = 2 * r->u * fmin(fabs(r->x.v), 1), most = fabs(r->x.v) + r->x.e;
   bool wide = r->elem == SN_ELEM_F64;
-  double reduction = (!wide && most > 0x1p20 ? 4 : 2) * r->u * fmin(fabs(r->x.v), 1);
-  if (most > (wide ? 0x1p26 : 0x1p22)) reduction = 2; /* numerics: angles of many turns */
+  if (most > (wide ? 0x1p26 : 0x1p20))
+    reduction = wide || most > 0x1p22 ? 2 : 4e-6; /* numerics: angles of many turns */
   return (rule_out){v, fmin(r->x.e, 2) + reduction, 8, false};
 }
 

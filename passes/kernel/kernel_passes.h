@@ -12,7 +12,7 @@
  *   f64  exp 0.90, exp2 1.00, log 0.85, log2 1.08, erf 1.15, tanh 2.60, sin and cos 2.40 for |x| <= 2^26
  * Results below the smallest normal number are 0, denormal arguments may be taken as 0. NaN, infinities and -0 are
  * right. sin and cos of larger angles: the argument counts as 0; in f32 from 2^22 on, and up to there the error is
- * below 3e-7 absolute; of an infinity they are NaN. */
+ * below 4e-6 absolute; of an infinity they are NaN. */
 sn_kernel *sn_kernel_expand_math(sn_arena *arena, const sn_kernel *k);
 
 /* Normal form and cheap improvements; see simplify.c for the rules. Results stay within rounding. The result is
