@@ -8,6 +8,7 @@
 #include <time.h>
 #include <xmmintrin.h>
 
+#include "tests/bench/peak.h"
 #include "tests/llvm/harness.h"
 #include "tests/llvm/harness_programs.h"
 
@@ -21,30 +22,9 @@ static double cpu_now(void) {
 /* ---- the peak: independent multiply-adds in registers --------------------------------------------------------- */
 
 static double peak_gflops(sn_isa isa) {
-  long n = 300000;
-  double t = cpu_now();
-  if (isa >= SN_ISA_AVX512) {
-    __asm__ volatile(
-        "1:\n.irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23\n"
-        "vfmadd231ps %%zmm30,%%zmm31,%%zmm\\r\n.endr\n dec %0\n jnz 1b"
-        : "+r"(n)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-          "xmm12", "xmm13", "xmm14", "xmm15");
-    return 300000.0 * 24 * 32 / (cpu_now() - t) * 1e-9;
-  }
-  if (isa == SN_ISA_AVX2) {
-    __asm__ volatile(
-        "1:\n.irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13\n"
-        "vfmadd231ps %%ymm14,%%ymm15,%%ymm\\r\n.endr\n dec %0\n jnz 1b"
-        : "+r"(n)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-          "xmm12", "xmm13", "xmm14", "xmm15");
-    return 300000.0 * 14 * 16 / (cpu_now() - t) * 1e-9;
-  }
-  __asm__ volatile(
-      "1:\n.irp r,0,1,2,3,4,5,6\nmulps %%xmm15,%%xmm\\r\n.endr\n.irp r,7,8,9,10,11,12,13\n"
-      "addps %%xmm14,%%xmm\\r\n.endr\n dec %0\n jnz 1b"
-      : "+r"(n)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-        "xmm12", "xmm13", "xmm14", "xmm15");
-  return 300000.0 * 14 * 4 / (cpu_now() - t) * 1e-9;
+  double (*run)(long) = isa >= SN_ISA_AVX512 ? peak_avx512 : isa == SN_ISA_AVX2 ? peak_avx2 : peak_baseline;
+  double start = cpu_now(), flops = run(300000);
+  return flops / (cpu_now() - start) * 1e-9;
 }
 
 /* ---- candidates -------------------------------------------------------------------------------------------------- */

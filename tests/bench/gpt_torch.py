@@ -2,6 +2,7 @@
 """Time of one training step of the GPT of models/gpt.c in PyTorch eager mode: forward, backward, clip, AdamW.
 
 usage: gpt_torch.py LAYERS HEADS WIDTH CONTEXT VOCAB BATCH THREADS REPEAT     prints the median in milliseconds
+       gpt_torch.py ... BUDGET_MS serve|compile     asked for times as peer_torch.py is; compile: by torch.compile
 Run it with MALLOC_TOP_PAD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_MMAP_MAX_=0
 so that the heap is reused from step to step.
 """
@@ -10,6 +11,8 @@ import sys
 import time
 
 import torch
+
+from torch_serve import serve
 
 LAYERS, HEADS, WIDTH, CONTEXT, VOCAB, BATCH, THREADS, REPEAT = map(int, sys.argv[1:9])
 torch.set_num_threads(THREADS)
@@ -74,14 +77,24 @@ groups = [{"params": [p for p in model.parameters() if p.dim() > 1], "weight_dec
 optimiser = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
 tokens = torch.randint(VOCAB, (BATCH, CONTEXT))
 targets = torch.randint(VOCAB, (BATCH, CONTEXT))
-times = []
-for i in range(REPEAT + 2):
-    start = time.perf_counter()
-    loss = model(tokens, targets)
+compute = torch.compile(model) if sys.argv[9:] == ["compile"] else model
+
+
+def step():
+    loss = compute(tokens, targets)
     optimiser.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
+
+
+if len(sys.argv) > 9:
+    serve(step, REPEAT, warm=2)
+    sys.exit()
+times = []
+for i in range(REPEAT + 2):
+    start = time.perf_counter()
+    step()
     if i >= 2:
         times.append(time.perf_counter() - start)
 times.sort()

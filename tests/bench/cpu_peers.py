@@ -1,0 +1,239 @@
+"""What ./dev bench cpu compares with: found, built or installed, started, asked for times."""
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import time
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = os.path.join(TREE, "tests", "bench")
+TORCH = "torch==2.13.0"
+# The heap is reused from step to step; without, PyTorch gives memory back and gets it again, page by page.
+HEAP = {"MALLOC_TOP_PAD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_MMAP_MAX_": "0"}
+
+
+class Failed(Exception):
+    """No figure; the text says why."""
+
+
+def last_line(text):
+    lines = [l for l in text.strip().splitlines() if l.strip()]
+    return lines[-1][:160] if lines else "nothing was said"
+
+
+def run_once(command, deadline, env=None, cwd=None, partial=False):
+    """What a command prints; it fails by its exit code, and at the deadline unless what was printed until then will do."""
+    left = deadline - time.monotonic()
+    try:
+        r = subprocess.run(command, capture_output=True, text=True, timeout=max(left, 0.1), env={**os.environ, **(env or {})}, cwd=cwd,
+                           stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired as e:
+        if partial and e.stdout:
+            return e.stdout.decode(errors="replace")
+        raise Failed("not done in its time") from None
+    except OSError as e:
+        raise Failed(str(e)) from None
+    if r.returncode:
+        raise Failed(last_line(r.stderr) if r.stderr.strip() else f"exit code {r.returncode}")
+    return r.stdout + "\n" + r.stderr
+
+
+class Server:
+    """A program that says "ready", and then a number of milliseconds for each line that it is given."""
+
+    def __init__(self, command, deadline, env=None):
+        self.errors = open(os.path.join(Server.work, "errors"), "w+")
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env={**os.environ, **(env or {})})
+        self.rest = b""
+        try:
+            if self.line(deadline) != "ready":
+                raise Failed("does not begin with ready")
+        except Failed:
+            self.close()
+            raise
+
+    def line(self, deadline):
+        while b"\n" not in self.rest:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
+                raise Failed("not done in its time")
+            part = os.read(self.process.stdout.fileno(), 4096)
+            if not part:
+                self.process.wait()
+                self.errors.seek(0)
+                raise Failed(last_line(self.errors.read()))
+            self.rest += part
+        text, self.rest = self.rest.split(b"\n", 1)
+        return text.decode().strip()
+
+    def ask(self, deadline):
+        try:
+            self.process.stdin.write(b"\n")
+            self.process.stdin.flush()
+            return float(self.line(deadline))
+        except (OSError, ValueError) as e:
+            raise Failed(f"no number: {e}") from None
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.errors.close()
+
+
+class Once:
+    """A program that is started for each figure; `read` finds milliseconds in what it prints, in `most` seconds if it goes on for longer."""
+
+    def __init__(self, command, read, env=None, cwd=None, most=None):
+        self.command, self.read, self.env, self.cwd, self.most = command, read, env, cwd, most
+
+    def ask(self, deadline):
+        if self.most:
+            deadline = min(deadline, time.monotonic() + self.most)
+        return self.read(run_once(self.command, deadline, self.env, self.cwd, partial=bool(self.most)))
+
+    def close(self):
+        pass
+
+
+def number(pattern):
+    """Reads the median of all numbers that match."""
+    def read(text):
+        found = sorted(float(x) for x in re.findall(pattern, text))
+        if not found:
+            raise Failed("what it prints has no " + pattern)
+        return found[len(found) // 2]
+    return read
+
+
+def threads_env(n):
+    return {"OMP_NUM_THREADS": str(n), "OPENBLAS_NUM_THREADS": str(n), "MKL_NUM_THREADS": str(n)}
+
+
+# ---- what is packaged -------------------------------------------------------------------------------------------------
+
+class Peers:
+    def __init__(self, build, say):
+        self.folder = os.path.join(build, "bench")
+        self.build, self.say, self.absent, self.version = build, say, {}, {}
+        self.python = None
+        self.elsewhere = os.environ.get("SN_PEERS", "")
+        os.makedirs(self.folder, exist_ok=True)
+
+    def compile(self, name, source, *options):
+        """The path of a program made of one C file; None: it cannot be built, self.absent says why."""
+        out, cc = os.path.join(self.folder, name), os.environ.get("CC", "cc").split()
+        text = os.path.join(HERE, source)
+        try:
+            run_once([*cc, "-O2", "-pthread", "-o", out, text, *options], time.monotonic() + 120)
+        except Failed as e:
+            self.absent[name] = str(e)
+            return None
+        return out
+
+    def find_products(self):
+        flags = []
+        if shutil.which("pkg-config"):
+            r = subprocess.run(["pkg-config", "--cflags", "--libs", "openblas"], capture_output=True, text=True)
+            flags = r.stdout.split() if r.returncode == 0 else []
+        for name, options in (("onednn", ["-DONEDNN", "-ldnnl"]), ("openblas", flags or ["-lopenblas"])):
+            if self.compile(name, "peer_gemm.c", *options):
+                self.version[name] = run_once([os.path.join(self.folder, name), "version"], time.monotonic() + 20).strip()
+            else:
+                package = {"onednn": "libdnnl-dev", "openblas": "libopenblas-dev"}[name]
+                self.absent[name] = f"no header or library (package {package})"
+
+    def find_torch(self, install):
+        venv = os.path.join(self.build, "bench-venv")
+        inside = os.path.join(venv, "bin", "python3")
+        named = os.environ.get("PYTHON")
+        candidates = [named] if named else [inside, "python3"]
+        for p in candidates:
+            if self.has_torch(p):
+                return
+        if named or not install:
+            self.absent["torch"] = f"{named or 'python3'} has no torch"
+            return
+        self.say(f"installing {TORCH} into {os.path.relpath(venv)}")
+        try:
+            run_once(["python3", "-m", "venv", venv], time.monotonic() + 120)
+            run_once([inside, "-m", "pip", "install", "-q", TORCH], time.monotonic() + 600)
+        except Failed as e:
+            self.absent["torch"] = str(e)
+            return
+        if not self.has_torch(inside):
+            self.absent["torch"] = "installed, but it cannot be imported"
+
+    def has_torch(self, python):
+        try:
+            text = run_once([python, "-c", "import torch; print('torch', torch.__version__)"], time.monotonic() + 120)
+        except Failed:
+            return False
+        self.python, self.version["torch"] = python, re.search(r"torch (\S+)", text).group(0)
+        return True
+
+    def torch(self, threads, budget, *job):
+        if not self.python:
+            return None
+        return lambda deadline: Server([self.python, os.path.join(HERE, "peer_torch.py"), str(threads), str(budget), *map(str, job)], deadline,
+                                       {**HEAP, **threads_env(threads)})
+
+    def torch_gpt(self, threads, budget, how, batch, length):
+        if not self.python:
+            return None
+        size = [12, 12, 768, length, 50257, batch, threads, budget]
+        return lambda deadline: Server([self.python, os.path.join(HERE, "gpt_torch.py"), *map(str, size), how], deadline,
+                                       {**HEAP, **threads_env(threads)})
+
+    def product(self, name, m, n, k, elem, threads, budget):
+        if name in self.absent or (name == "openblas" and elem != "f32"):
+            return None
+        return lambda deadline: Server([os.path.join(self.folder, name), *map(str, (m, n, k)), elem, str(budget)], deadline, threads_env(threads))
+
+    # ---- what is not: named files of the folder SN_PEERS -------------------------------------------------------------
+
+    def look(self, peer, *files):
+        """Paths of files of SN_PEERS, or None: self.absent says what lacks."""
+        paths = [os.path.join(self.elsewhere, f) for f in files]
+        lacking = [f for f, p in zip(files, paths) if not self.elsewhere or not os.path.exists(p)]
+        if lacking:
+            why = f"not in {self.elsewhere}" if self.elsewhere else "SN_PEERS is not set"
+            self.absent.setdefault(peer, f"{lacking[0]}: {why}")
+            return None
+        return paths
+
+    def llama_cpp(self, threads, model, prompt, tokens):
+        """llama-bench of llama.cpp: milliseconds of one token, or of the whole prompt."""
+        paths = self.look("llama.cpp", "llama-bench", model)
+        if not paths:
+            return None
+
+        def read(text):
+            rate = json.loads(text[text.index("["):text.rindex("]") + 1])[0]["avg_ts"]
+            return 1e3 / rate * (prompt or 1)
+        command = [paths[0], "-m", paths[1], "-t", str(threads), "-p", str(prompt), "-n", str(tokens), "-r", "3", "-o", "json"]
+        return lambda deadline: Once(command, read)
+
+    def llama2_c(self, threads):
+        """run of llama2.c: milliseconds of one token."""
+        paths = self.look("llama2.c", "run", "stories15M.bin", "tokenizer.bin")
+        if not paths:
+            return None
+        rate = number(r"achieved tok/s: ([0-9.]+)")
+        return lambda deadline: Once([paths[0], paths[1], "-t", "0", "-n", "256", "-z", paths[2]], lambda text: 1e3 / rate(text), threads_env(threads))
+
+    def no_program(self, peer):
+        """A peer that no program of its own times."""
+        self.absent.setdefault(peer, "it brings no program that times this work alone")
+        return None
+
+    def llm_c(self, threads, length):
+        """train_gpt2 of llm.c, built for this length; it runs in the folder, where its model and data are."""
+        paths = self.look("llm.c", f"train_gpt2_T{length}")
+        if not paths:
+            return None
+        command = ["stdbuf", "-oL", paths[0]]
+        return lambda deadline: Once(command, number(r"\(took ([0-9.]+) ms\)"), threads_env(threads), self.elsewhere, most=40)
