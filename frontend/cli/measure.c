@@ -146,7 +146,7 @@ static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, 
                             const int64_t *dims, const bindings *in, int repeats, cli_measure *out) {
   const sn_plan_graph *g = &k->plan->graph[index];
   bool device = sn_device_wanted(k->plan);
-  profile p = {.graph = index, .step_count = g->step_count, .run = -1, .runs = device ? repeats : 5};
+  profile p = {.graph = index, .step_count = g->step_count, .run = -1, .runs = device || repeats < 5 ? repeats : 5};
   sn_runtime_opt opt = *base;
   sn_runtime *r;
   sn_store *s = NULL;

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
 import cpu_report as report
 from cpu_peers import TREE, Failed, Peers, Server, run_once
 from cpu_rows import NAMES, Table
@@ -52,7 +53,7 @@ class Round:
     """One row: all that is asked for times, in turn."""
 
     def __init__(self, row, program, seconds):
-        self.row, self.deadline = row, time.monotonic() + seconds
+        self.row, self.seconds, self.deadline = row, seconds, time.monotonic() + seconds
         self.notes, self.servers, self.ms = [], {}, {"sinter": []}
         if row.limit and row.limit[0] == "stream":
             reads, writes, size, in_place, self.moved = row.limit[1:]
@@ -61,7 +62,7 @@ class Round:
 
     def start(self, name, make):
         try:
-            self.servers[name] = make(self.deadline)
+            self.servers[name] = make(min(self.deadline, time.monotonic() + 0.5 * self.seconds))
             self.ms[name] = []
         except Failed as e:
             self.notes.append(f"{name}: {e}")
@@ -75,14 +76,15 @@ class Round:
             return False
 
     def run(self):
-        """Whether Sinter has a figure. A peer that fails drops out."""
-        for name, make in self.row.peers.items():
-            if make:
-                self.start(name, make)
+        """Whether Sinter has a figure. Peers start after its first, and each may take a part of the time for that; one that fails drops out."""
         try:
             for i in range(self.row.rounds):
                 if i and time.monotonic() > self.deadline or not self.ask("sinter", self.row.sinter):
                     break
+                if not i:
+                    for name, make in self.row.peers.items():
+                        if make:
+                            self.start(name, make)
                 for name in list(self.servers):
                     if not self.ask(name, self.servers[name].ask):
                         self.servers.pop(name).close()
@@ -136,8 +138,8 @@ def measure(row, limits, program, seconds):
     return r, notes
 
 
-def find_limits(program, threads):
-    return json.loads(run_once([program, *map(str, sorted({1, threads}))], time.monotonic() + 300))
+def find_limits(program, threads, quick):
+    return json.loads(run_once([program, *["quick"] * quick, *map(str, sorted({1, threads}))], time.monotonic() + 300))
 
 
 def heading(peers, sinter):
@@ -180,7 +182,7 @@ def show(o, rows, peers, program, start, head):
     say("\n".join(head))
     for name, why in sorted(peers.absent.items()):
         say(f"absent: {name} ({why})")
-    limits, done = find_limits(program, o.threads), []
+    limits, done = find_limits(program, o.threads, o.quick), []
     say("\nLimits\n" + "\n".join(report.limit_lines(limits)) + "\n")
     for row in rows:
         left = o.total - (time.monotonic() - start)
@@ -189,9 +191,10 @@ def show(o, rows, peers, program, start, head):
                  "ratio_best": None, "missing": f"left out: {o.total:.0f} s were over (--total)"}
             notes = []
         else:
-            r, notes = measure(row, limits, program, min(o.seconds, left))
+            r, notes = measure(row, limits, program, min(o.seconds * row.patience, left))
         done.append((row, r))
         say(report.line(row, r, notes))
+    peers.leave()
     say("\n" + "\n".join(report.groups(done)))
     missing = [r for _, r in done if r["sinter"] is None]
     say(f"{len(done) - len(missing)} rows have figures, {len(missing)} have none; {time.monotonic() - start:.0f} s in all")

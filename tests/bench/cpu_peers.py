@@ -11,7 +11,7 @@ TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 HERE = os.path.join(TREE, "tests", "bench")
 TORCH = "torch==2.13.0"
 # The heap is reused from step to step; without, PyTorch gives memory back and gets it again, page by page.
-HEAP = {"MALLOC_TOP_PAD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_MMAP_MAX_": "0"}
+HEAP = {"PYTHONDONTWRITEBYTECODE": "1", "MALLOC_TOP_PAD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824", "MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_MMAP_MAX_": "0"}
 
 
 class Failed(Exception):
@@ -43,16 +43,29 @@ def run_once(command, deadline, env=None, cwd=None, partial=False):
 class Server:
     """A program that says "ready", and then a number of milliseconds for each line that it is given."""
 
-    def __init__(self, command, deadline, env=None):
+    def __init__(self, command, deadline, env=None, job=None):
         self.errors = open(os.path.join(Server.work, "errors"), "w+")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env={**os.environ, **(env or {})})
         self.rest = b""
         try:
-            if self.line(deadline) != "ready":
-                raise Failed("does not begin with ready")
+            self.begin(deadline, job)
         except Failed:
             self.close()
             raise
+
+    def begin(self, deadline, job=None):
+        """job: a line that says what to do, for those that do several things."""
+        if job:
+            self.say(job + "\n")
+        if self.line(deadline) != "ready":
+            raise Failed("does not begin with ready")
+
+    def say(self, text):
+        try:
+            self.process.stdin.write(text.encode())
+            self.process.stdin.flush()
+        except OSError:
+            raise Failed("it is no longer there") from None
 
     def line(self, deadline):
         while b"\n" not in self.rest:
@@ -69,19 +82,38 @@ class Server:
         return text.decode().strip()
 
     def ask(self, deadline):
+        self.say("\n")
         try:
-            self.process.stdin.write(b"\n")
-            self.process.stdin.flush()
             return float(self.line(deadline))
-        except (OSError, ValueError) as e:
+        except ValueError as e:
             raise Failed(f"no number: {e}") from None
 
     def close(self):
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except OSError:
+            pass
         self.process.stdout.close()
         self.errors.close()
+
+
+class Turn:
+    """One job of a Server that stays for the next: its start costs more than the job."""
+
+    def __init__(self, kept, key):
+        self.kept, self.key = kept, key
+
+    def ask(self, deadline):
+        try:
+            return self.kept[self.key].ask(deadline)
+        except Failed:
+            self.kept.pop(self.key).close()
+            raise
+
+    def close(self):
+        pass
 
 
 class Once:
@@ -119,7 +151,7 @@ class Peers:
     def __init__(self, build, say):
         self.folder = os.path.join(build, "bench")
         self.build, self.say, self.absent, self.version = build, say, {}, {}
-        self.python = None
+        self.python, self.kept = None, {}
         self.elsewhere = os.environ.get("SN_PEERS", "")
         os.makedirs(self.folder, exist_ok=True)
 
@@ -176,10 +208,34 @@ class Peers:
         return True
 
     def torch(self, threads, budget, *job):
+        """A job of peer_torch.py, in a process of its own: its heap stays as large as it ever was."""
         if not self.python:
             return None
-        return lambda deadline: Server([self.python, os.path.join(HERE, "peer_torch.py"), str(threads), str(budget), *map(str, job)], deadline,
-                                       {**HEAP, **threads_env(threads)})
+        command, line = [self.python, os.path.join(HERE, "peer_torch.py"), str(threads), str(budget)], " ".join(map(str, job))
+        return lambda deadline: Server(command, deadline, {**HEAP, **threads_env(threads)}, line)
+
+    def torch_small(self, threads, budget, *job):
+        """The same in a process that all of them have: for what takes little memory."""
+        start = self.torch(threads, budget, *job)
+        if not start:
+            return None
+
+        def make(deadline):
+            if threads not in self.kept:
+                self.kept[threads] = start(deadline)
+                return Turn(self.kept, threads)
+            try:
+                self.kept[threads].begin(deadline, " ".join(map(str, job)))
+            except Failed:
+                self.kept.pop(threads).close()
+                raise
+            return Turn(self.kept, threads)
+        return make
+
+    def leave(self):
+        """Ends what was kept."""
+        while self.kept:
+            self.kept.popitem()[1].close()
 
     def torch_gpt(self, threads, budget, how, batch, length):
         if not self.python:

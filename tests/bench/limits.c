@@ -1,7 +1,7 @@
 /* What this machine does at most: multiply-adds in registers, products of tiles, streams of every mix of reads and
  * writes, out of each cache and out of memory.     cc -O2 -pthread limits.c
  *
- *   limits THREADS...                      all of them for each number of threads, as JSON
+ *   limits [quick] THREADS...   all of them for each number of threads, as JSON; quick: few rounds, to try it
  *   limits stream READS WRITES BYTES THREADS [in-place]
  *                          for each line on stdin: milliseconds of one pass over BYTES in all, on stdout; the best of a
  *                          few passes, and of two ways to store. in-place: what is written was read
@@ -170,7 +170,8 @@ static void run_tiles_loaded(task *t) {
  */
 
 enum { PLAIN, PAST_CACHES, IN_PLACE };
-enum { BLOCK = 256 };             /* bytes of each stream at a time */
+enum { BLOCK = 256 }; /* bytes of each stream at a time */
+static bool quick;
 static volatile float sink, none; /* none: nothing is added, but a compiler cannot know that */
 
 typedef float v16 __attribute__((vector_size(64)));
@@ -269,7 +270,7 @@ static double stream_rate(int threads, int reads, int writes, size_t bytes, char
   static task t[MOST_THREADS];
   lay_streams(t, threads, reads, writes, bytes, at);
   long passes = (long)(((size_t)64 << 20) * (size_t)threads / bytes) + 1;
-  double best = best_pass(t, threads, bytes > (64u << 20) ? 3 : 10, passes, in_place);
+  double best = best_pass(t, threads, quick ? 1 : bytes > (64u << 20) ? 3 : 10, passes, in_place);
   return moved(t, threads) / best * 1e-9;
 }
 
@@ -279,7 +280,7 @@ static double stream_rate(int threads, int reads, int writes, size_t bytes, char
 static double arithmetic(void (*run)(task *), long n, int threads, char *at, size_t bytes) {
   static task t[MOST_THREADS];
   double best = 0;
-  for (int round = 0; round < 12; round++) {
+  for (int round = 0; round < (quick ? 2 : 12); round++) {
     double done = 0;
     for (int i = 0; i < threads; i++) t[i] = (task){.run = run, .n = n, .at = {at}, .bytes = bytes};
     double s = together(t, threads);
@@ -344,13 +345,14 @@ static int serve(int argc, char **argv) {
 int main(int argc, char **argv) {
   look();
   if (argc >= 6 && !strcmp(argv[1], "stream")) return serve(argc - 2, argv + 2);
-  size_t room = (size_t)1 << 30;
+  quick = argc > 1 && !strcmp(argv[1], "quick");
+  size_t room = (size_t)1 << (quick ? 26 : 30);
   char *at = memory(room + SLACK);
   printf("[");
-  for (int i = 1; i < argc; i++) {
+  for (int i = 1 + quick; i < argc; i++) {
     int threads = atoi(argv[i]);
     if (threads < 1 || threads > MOST_THREADS) return 2;
-    printf("%s", i > 1 ? ",\n " : "");
+    printf("%s", i > 1 + quick ? ",\n " : "");
     all(threads, at, room);
   }
   printf("]\n");

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Work of ./dev bench cpu in PyTorch, eager. For each line on stdin: the median of some runs in milliseconds, on stdout.
+"""Work of ./dev bench cpu in PyTorch, eager. For each empty line on stdin: the median of some runs in milliseconds, on stdout.
 
-usage: peer_torch.py THREADS BUDGET_MS JOB ARGUMENTS...
+usage: peer_torch.py THREADS BUDGET_MS     each line JOB ARGUMENTS... on stdin is a new job, "ready" its answer
   gemm M N K f32|bf16              weights packed ahead of time by the oneDNN that is in it
   attention eager|sdpa fwd|fwdbwd T HEADS D      causal
   attention_decode T HEADS KV_HEADS D            one query, bf16
@@ -19,7 +19,7 @@ import torch
 from torch_serve import serve
 
 F = torch.nn.functional
-THREADS, BUDGET, JOB, ARGS = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3], sys.argv[4:]
+THREADS, BUDGET = int(sys.argv[1]), float(sys.argv[2])
 torch.set_num_threads(THREADS)
 torch.manual_seed(1)
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
@@ -117,10 +117,14 @@ def llama(t, layers, heads, kv_heads, width, hidden, vocab, context, elem):
     return run
 
 
-jobs = {"gemm": gemm, "attention": attention, "attention_decode": attention_decode, "rows": rows, "adamw": adamw, "llama": llama}
-run = jobs[JOB](*ARGS)
-if JOB in ("attention", "adamw"):
-    serve(run, BUDGET)
-else:
-    with torch.inference_mode():
-        serve(run, BUDGET)
+JOBS = {"gemm": gemm, "attention": attention, "attention_decode": attention_decode, "rows": rows, "adamw": adamw, "llama": llama}
+line = sys.stdin.readline()
+while line:
+    job, *arguments = line.split()
+    run = JOBS[job](*arguments)
+    if job in ("attention", "adamw"):
+        line = serve(run, BUDGET)
+    else:
+        with torch.inference_mode():
+            line = serve(run, BUDGET)
+    del run

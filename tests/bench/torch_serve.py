@@ -1,4 +1,5 @@
-"""How scripts with PyTorch are asked for times: for each line on stdin, the median of some runs in milliseconds on stdout."""
+"""How scripts with PyTorch are asked for times: for each empty line on stdin, the median of some runs in milliseconds on stdout.
+Another line ends that and is returned; None at the end of stdin."""
 import sys
 import time
 
@@ -7,7 +8,9 @@ def serve(run, budget_ms, warm=1):
     for _ in range(warm):
         run()
     print("ready", flush=True)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        if line.strip():
+            return line
         times, start = [], time.perf_counter()
         while not times or (len(times) < 1000 and (time.perf_counter() - start) * 1e3 < budget_ms):
             begin = time.perf_counter()
@@ -15,3 +18,4 @@ def serve(run, budget_ms, warm=1):
             times.append((time.perf_counter() - begin) * 1e3)
         times.sort()
         print(f"{times[len(times) // 2]:.6f}", flush=True)
+    return None

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# ./dev bench cpu at its smallest: every row is in the list; a row has a figure, a limit and the fields of the table.
+. "$(dirname "$0")/common.sh"
+skip_without_cpu
+command -v python3 >/dev/null || { echo "skipped: no python3 here"; exit 77; }
+command -v "${CC:-cc}" >/dev/null || { echo "skipped: no C compiler here"; exit 77; }
+cd "$scratch" || exit 1
+bench="python3 $TREE/tests/bench/cpu.py $(dirname "$SINTER") --quick --no-install"
+export PYTHON=python3
+
+# ---- the list --------------------------------------------------------------------------------------------------------
+
+expect 0 python3 "$TREE/tests/bench/cpu.py" "$(dirname "$SINTER")" --list --threads 2
+for row in 'gemm.f32 64x768x768 1T' 'gemm.f32 1024x50257x768 2T' 'gemm.f32.small 8x3072x768' 'gemm.bf16 256x4096x4096' 'train.gpt2.f32 B=4,T=64' \
+  'train.gpt2.f32 B=4,T=256' 'train.gpt2.bf16 B=4,T=64' attention.fwd attention.fwdbwd attention.decode 'decode 1.1B,f32' 'decode 1.1B,bf16' \
+  decode.small 'prefill 1.1B,T=512,bf16' rows.softmax rows.layernorm rows.rmsnorm rows.cross_entropy rows.gelu adamw compile.cold compile.warm; do
+  prints "$row"
+done
+expect 0 $bench --list --only 'rows.soft'
+[ "$(wc -l <"$scratch/stdout")" = 1 ] || die "--only names one row: $(cat "$scratch/stdout")"
+
+# ---- a row ------------------------------------------------------------------------------------------------------------
+
+expect 0 $bench --only 'rows.softmax|attention.fwd ' --threads 2 --json rows.json --svg roofline.svg --markdown table.md
+prints "Limits"
+prints "absent: llama.cpp"
+prints "absent: torch"
+cat >check.py <<'EOT'
+import json, math, xml.dom.minidom
+rows = json.load(open("rows.json"))
+assert [r["row"] for r in rows] == ["attention.fwd", "rows.softmax"], rows
+for r in rows:
+    assert list(r) == ["row", "shape", "threads", "unit", "sinter", "limit", "peers", "ratio", "ratio_best"], r
+    assert r["threads"] == 2 and math.isfinite(r["sinter"]) and r["sinter"] > 0 and r["limit"] > 0 and r["peers"] == {} and r["ratio"] is None, r
+attention, softmax = rows
+assert softmax["unit"] == "GB/s" and softmax["shape"] == "256x1024" and softmax["sinter"] < softmax["limit"], softmax
+assert attention["unit"] == "ms" and attention["sinter"] > attention["limit"], attention
+svg = xml.dom.minidom.parse("roofline.svg").documentElement
+assert svg.tagName == "svg" and len([t for t in svg.getElementsByTagName("title")]) == 2
+assert "href" not in open("roofline.svg").read()
+EOT
+python3 check.py || die "rows.json: $(cat rows.json)"
+grep -q '^| rows.softmax | 256x1024 | 2 | ' table.md || die "table.md: $(cat table.md)"
+
+# ---- a peer of the folder SN_PEERS, in rounds with Sinter: a program that says its rate ---------------------------------
+
+mkdir peers
+touch peers/stories15M.bin peers/tokenizer.bin
+printf '#!/bin/sh\necho "$*" >>%s/calls\necho achieved tok/s: 10 >&2\n' "$scratch" >peers/run
+chmod +x peers/run
+SN_PEERS=$scratch/peers expect 0 $bench --only 'decode.small .*B=1' --json small.json
+python3 -c 'import json; r, = json.load(open("small.json")); assert r["peers"] == {"llama2.c": 10.0} and abs(r["ratio"] / (r["sinter"] / 10) - 1) < 0.9 and r["ratio"] == r["ratio_best"], r' ||
+  die "small.json: $(cat small.json)"
+[ "$(wc -l <calls)" = 3 ] || die "three rounds: $(cat calls)"
+
+# ---- what does not work is said -------------------------------------------------------------------------------------
+
+expect 2 $bench --jsn x
+expect 1 $bench --only 'rows.softmax' --seconds 0.001 --json none.json
+prints "not done in its time"
+python3 -c 'import json; r, = json.load(open("none.json")); assert r["sinter"] is None and r["ratio"] is None and r["missing"], r' || die "none.json: $(cat none.json)"
+printf '#!/bin/sh\nexit 3\n' >peers/run
+SN_PEERS=$scratch/peers expect 0 $bench --only 'decode.small .*B=1' --json small.json
+prints "llama2.c: exit code 3"
+python3 -c 'import json; r, = json.load(open("small.json")); assert r["peers"] == {} and r["ratio"] is None, r' || die "small.json: $(cat small.json)"
+exit 0
