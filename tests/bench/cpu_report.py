@@ -150,11 +150,11 @@ def write_svg(path, title, limits, done):
     out.append(f'<text x="{w / 2}" y="{h - 14}" text-anchor="middle">operations per byte of memory, as planned</text>'
                f'<text x="16" y="{h / 2}" text-anchor="middle" transform="rotate(-90 16 {h / 2})">GFLOP/s</text>')
     peak = top[roofs[0][0]]
-    for where, name in (("memory", "memory"), ("l3", "L3"), ("l2", "L2")):
+    for where, name, below in (("memory", "memory", 18), ("l3", "L3", -6), ("l2", "L2", -6)):
         rate = top[where]["1r0w"]
         a, b = max(10.0 ** x0, 10.0 ** y0 / rate), min(peak / rate, 10.0 ** x1)
         out.append(f'<path d="M{px(a):.1f} {py(a * rate):.1f}L{px(b):.1f} {py(b * rate):.1f}" stroke="black" fill="none"/>'
-                   f'<text x="{px(a) + 6:.1f}" y="{py(a * rate) - 6:.1f}">{name} {rate:.0f} GB/s</text>')
+                   f'<text x="{px(a) + 30:.1f}" y="{py(a * rate * 1.3) + below:.1f}">{name} {rate:.0f} GB/s</text>')
     for key, name in roofs:
         a = top[key] / top["l2"]["1r0w"]
         out.append(f'<path d="M{px(max(a, 10.0 ** x0)):.1f} {py(top[key]):.1f}H{px(10.0 ** x1):.1f}" stroke="black"/>'
