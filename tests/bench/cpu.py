@@ -161,7 +161,6 @@ def main():
         sys.exit(f"--only: {e}")
     peers = Peers(os.path.abspath(o.build), say)
     with tempfile.TemporaryDirectory() as work:
-        Server.work = work
         chosen = lambda row: wanted.search(f"{row.name} {row.shape}")
         if o.list:
             for row in Table(sinter, TREE, work, peers, o.threads, o.quick).rows():

@@ -5,6 +5,7 @@ import re
 import select
 import shutil
 import subprocess
+import tempfile
 import time
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -44,7 +45,7 @@ class Server:
     """A program that says "ready", and then a number of milliseconds for each line that it is given."""
 
     def __init__(self, command, deadline, env=None, job=None):
-        self.errors = open(os.path.join(Server.work, "errors"), "w+")
+        self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env={**os.environ, **(env or {})})
         self.rest = b""
         try:
