@@ -75,6 +75,14 @@ class Round:
             self.notes.append(f"{name}: {e}")
             return False
 
+    def start_peers(self):
+        needed = self.row.gigabytes + self.row.peer_gigabytes
+        for name, make in self.row.peers.items():
+            if make and needed > available_gigabytes():
+                self.notes.append(f"{name}: {needed:.1f} GB of memory are needed with it, {available_gigabytes():.1f} are free")
+            elif make:
+                self.start(name, make)
+
     def run(self):
         """Whether Sinter has a figure. Peers start after its first, and each may take a part of the time for that; one that fails drops out."""
         try:
@@ -82,9 +90,7 @@ class Round:
                 if i and time.monotonic() > self.deadline or not self.ask("sinter", self.row.sinter):
                     break
                 if not i:
-                    for name, make in self.row.peers.items():
-                        if make:
-                            self.start(name, make)
+                    self.start_peers()
                 for name in list(self.servers):
                     if not self.ask(name, self.servers[name].ask):
                         self.servers.pop(name).close()
@@ -106,33 +112,53 @@ def ratio(ms, names):
     return round(statistics.median(found), 3) if found else None
 
 
-def limit_ms(row, limits, ms, scale):
-    """Milliseconds of a row that is as fast as the machine allows."""
-    if not row.limit:
-        return None
-    if row.limit[0] == "stream":
-        return min(ms["limit"]) * scale if ms.get("limit") else None
+def peak_ms(row, limits):
+    """Milliseconds of a row that computes as fast as the machine can."""
     l = next(x for x in limits if x["threads"] == row.threads)
     peak = l["f32"] if row.limit[0] == "f32" else max(l["f32"], l.get("bf16_pairs", 0), l.get("bf16_tiles", 0))
     return row.limit[1] / peak * 1e-6
 
 
-def measure(row, limits, program, seconds):
+def limit_ms(row, limits, turn):
+    if not row.limit:
+        return None
+    if row.limit[0] != "stream":
+        return peak_ms(row, limits)
+    return min(turn.ms["limit"]) * turn.scale if turn.ms.get("limit") else None
+
+
+def look_again(program, row, limits):
+    """Peaks that were measured while something else ran grow."""
+    l = next(x for x in limits if x["threads"] == row.threads)
+    for key, value in json.loads(run_once([program, "peak", str(row.threads)], time.monotonic() + 60))[0].items():
+        l[key] = max(l[key], value)
+
+
+def rounded(row, ms):
+    return float(f"{row.figure(ms):.5g}")
+
+
+def no_figure(row, why=None):
+    """The object of a row, without figures."""
     r = {"row": row.name, "shape": row.shape, "threads": row.threads, "unit": row.unit, "sinter": None, "limit": None, "peers": {}, "ratio": None,
          "ratio_best": None}
+    return {**r, "missing": why} if why else r
+
+
+def measure(row, limits, program, seconds):
     if row.gigabytes > available_gigabytes():
-        r["missing"] = f"{row.gigabytes:.0f} GB of memory are needed, {available_gigabytes():.0f} are free"
-        return r, []
+        return no_figure(row, f"{row.gigabytes:.1f} GB of memory are needed, {available_gigabytes():.1f} are free"), []
     turn = Round(row, program, seconds)
     if not turn.run():
-        r["missing"] = next((n for n in turn.notes if n.startswith("sinter: ")), "sinter: no figure")
-        return r, []
-    rounded = lambda ms: float(f"{row.figure(ms):.5g}")
-    r["sinter"] = rounded(statistics.median(turn.ms["sinter"]))
-    most = limit_ms(row, limits, turn.ms, getattr(turn, "scale", 1))
-    r["limit"] = rounded(most) if most else None
+        return no_figure(row, next((n for n in turn.notes if n.startswith("sinter: ")), "sinter: no figure")), []
+    r = no_figure(row)
+    if row.limit and row.limit[0] != "stream":
+        look_again(program, row, limits)
+    r["sinter"] = rounded(row, statistics.median(turn.ms["sinter"]))
+    most = limit_ms(row, limits, turn)
+    r["limit"] = rounded(row, most) if most else None
     found = [n for n in row.peers if turn.ms.get(n)]
-    r["peers"] = {n: rounded(statistics.median(turn.ms[n])) for n in found}
+    r["peers"] = {n: rounded(row, statistics.median(turn.ms[n])) for n in found}
     r["ratio"], r["ratio_best"] = ratio(turn.ms, row.named), ratio(turn.ms, found)
     notes = turn.notes + ([f"{len(turn.ms['sinter'])} rounds of {row.rounds} fitted in {seconds:.0f} s"] if len(turn.ms["sinter"]) < row.rounds else [])
     return r, notes
@@ -183,17 +209,19 @@ def show(o, rows, peers, program, start, head):
         say(f"absent: {name} ({why})")
     limits, done = find_limits(program, o.threads, o.quick), []
     say("\nLimits\n" + "\n".join(report.limit_lines(limits)) + "\n")
-    for row in rows:
-        left = o.total - (time.monotonic() - start)
-        if left < 5:
-            r = {"row": row.name, "shape": row.shape, "threads": row.threads, "unit": row.unit, "sinter": None, "limit": None, "peers": {}, "ratio": None,
-                 "ratio_best": None, "missing": f"left out: {o.total:.0f} s were over (--total)"}
-            notes = []
-        else:
-            r, notes = measure(row, limits, program, min(o.seconds * row.patience, left))
-        done.append((row, r))
-        say(report.line(row, r, notes))
+    try:
+        for row in rows:
+            left = o.total - (time.monotonic() - start)
+            r, notes = measure(row, limits, program, min(o.seconds * row.patience, left)) if left > 5 else (
+                no_figure(row, f"left out: {o.total:.0f} s were over (--total)"), [])
+            done.append((row, r))
+            say(report.line(row, r, notes))
+    except KeyboardInterrupt:
+        say(f"interrupted after {len(done)} of {len(rows)} rows")
     peers.leave()
+    for row, r in done:  # peaks as they were found at last
+        if r["limit"] and row.limit[0] != "stream":
+            r["limit"] = rounded(row, peak_ms(row, limits))
     say("\n" + "\n".join(report.groups(done)))
     missing = [r for _, r in done if r["sinter"] is None]
     say(f"{len(done) - len(missing)} rows have figures, {len(missing)} have none; {time.monotonic() - start:.0f} s in all")
@@ -203,7 +231,7 @@ def show(o, rows, peers, program, start, head):
         report.write_svg(o.svg, head[0], limits, done)
     if o.markdown:
         report.write_markdown(o.markdown, head, limits, peers.absent, done)
-    return 1 if missing or not done else 0
+    return 1 if missing or len(done) < len(rows) or not rows else 0
 
 
 if __name__ == "__main__":

@@ -160,6 +160,9 @@ class Peers:
         """The path of a program made of one C file; None: it cannot be built, self.absent says why."""
         out, cc = os.path.join(self.folder, name), os.environ.get("CC", "cc").split()
         text = os.path.join(HERE, source)
+        needs = [os.path.getmtime(os.path.join(HERE, f)) for f in (source, "peak.h", "cpu_peers.py")]
+        if os.path.exists(out) and os.path.getmtime(out) > max(needs):
+            return out
         try:
             run_once([*cc, "-O2", "-pthread", "-o", out, text, *options], time.monotonic() + 120)
         except Failed as e:

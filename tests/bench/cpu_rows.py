@@ -34,7 +34,8 @@ class Row:
     aim: dict = field(default_factory=dict)  # ratio, mean, share, most, peer
     rounds: int = 3
     patience: float = 1  # times the seconds that a row may take
-    gigabytes: float = 0  # of memory, peers included
+    gigabytes: float = 0  # of memory
+    peer_gigabytes: float = 0  # and what all peers need besides
 
     def figure(self, ms):
         if self.unit in ("GFLOP/s", "GB/s"):
@@ -147,12 +148,12 @@ class Table:
             if self.quick:
                 found = {}
             yield Row("train.gpt2.f32", f"B=4,T={t}", n, "ms", 1, self.bench(path, *dims(t), threads=n), ("f32", flops), found, ("torch",),
-                      {"ratio": aim, "peer": {"torch.compile": 1.0, "llm.c": llm}}, gigabytes=0.1 if self.quick else 8, patience=2.5)
+                      {"ratio": aim, "peer": {"torch.compile": 1.0, "llm.c": llm}}, gigabytes=0 if self.quick else 4, peer_gigabytes=5, patience=2.5)
         for t in (64, 256):
             flops = 6.0 * parameters(c) * 4 * t
             ours = self.bench(path, *dims(t), threads=n)
             yield Row("train.gpt2.bf16", f"B=4,T={t}", n, "ms", 1, self.bench(path, *dims(t), "--precision", "bf16", threads=n), ("bf16", flops),
-                      {"sinter.f32": lambda deadline, ours=ours: Ours(ours)}, ("sinter.f32",), {"ratio": 2.0}, gigabytes=0.1 if self.quick else 5, patience=2)
+                      {"sinter.f32": lambda deadline, ours=ours: Ours(ours)}, ("sinter.f32",), {"ratio": 2.0}, gigabytes=0 if self.quick else 4, patience=2)
 
     def attention(self):
         p, n, heads, d = self.peers, self.threads, 12, 64
@@ -163,7 +164,7 @@ class Table:
                 found = {"torch": p.torch(n, self.budget, "attention", "eager", what, t, heads, d),
                          "torch.sdpa": p.torch(n, self.budget, "attention", "sdpa", what, t, heads, d)}
                 yield Row(f"attention.{what}", f"B=1,H={heads},D={d},T={t}", n, "ms", 1, self.bench(path, "--graph", what, threads=n), ("f32", flops),
-                          found, ("torch",), {"ratio": aim, "peer": {"torch.sdpa": 1.0}}, gigabytes=6 if t > 1024 else 1)
+                          found, ("torch",), {"ratio": aim, "peer": {"torch.sdpa": 1.0}}, gigabytes=0.5, peer_gigabytes=5 if t > 1024 else 1)
         for t in [256] if self.quick else [4096, 8192, 16384]:
             size = 2.0 * t * 8 * 128 * 2
             path = self.text(f"attention-decode-{t}", lambda t=t: graphs.attention_decode(t, 32, 8, 128))
@@ -173,7 +174,8 @@ class Table:
 
     def decoding(self):
         c, p, n = SMALL_LLAMA if self.quick else LLAMA_1B, self.peers, self.threads
-        label, big = ("small", 0.1) if self.quick else ("1.1B", 12)
+        label = "small" if self.quick else "1.1B"
+        memory = lambda size: {"gigabytes": 0, "peer_gigabytes": 0} if self.quick else {"gigabytes": 5 + 1.1 * size, "peer_gigabytes": 1 + 1.1 * size}
         llama = lambda t, elem, c: p.torch(n, self.budget, "llama", t, *c.values(), elem)
         for elem, size in (("f32", 4), ("bf16", 2)):
             moved = parameters(c) * size
@@ -181,7 +183,7 @@ class Table:
             yield Row("decode", f"{label},{elem}", n, "GB/s", moved, self.bench(path, "--graph", "decode", "--dim", "B=1", "--precision", elem, threads=n),
                       ("stream", 1, 0, min(moved, 1 << 30), False, moved),
                       {"llama.cpp": p.llama_cpp(n, f"llama-1.1b-{elem}.gguf", 0, 32), "torch": llama(1, elem, c)}, ("llama.cpp",),
-                      {"share": 0.9}, rounds=2, gigabytes=big, patience=1.5)
+                      {"share": 0.9}, rounds=2, patience=1.5, **memory(size))
         small = SMALL_LLAMA if self.quick else LLAMA_15M
         path = self.model("models/llama.c", "decode", small)
         moved = parameters(small) * 4
@@ -192,12 +194,12 @@ class Table:
                   ("llama2.c", "llama.cpp"), {"ratio": 1.2})
         yield Row("decode.small", f"{label15},first token", n, "ms", 1, self.first_token(small), aim={"most": 50})
         tokens = 64 if self.quick else 512
-        for elem, aim in (("f32", 1.8), ("bf16", 8.0)):
+        for elem, size, aim in (("f32", 4, 1.8), ("bf16", 2, 8.0)):
             path = self.model("models/llama.c", "prefill", c)
             yield Row("prefill", f"{label},T={tokens},{elem}", n, "tok/s", tokens,
                       self.bench(path, "--graph", "prefill", "--dim", "B=1", "--dim", f"T={tokens}", "--precision", elem, threads=n),
                       (elem, 2.0 * parameters(c) * tokens), {"llama.cpp": p.llama_cpp(n, f"llama-1.1b-{elem}.gguf", 512, 0), "torch": llama(tokens, elem, c)},
-                      ("llama.cpp",), {"ratio": aim}, rounds=2, gigabytes=big, patience=1.5)
+                      ("llama.cpp",), {"ratio": aim}, rounds=2, patience=1.5, **memory(size))
 
     def first_token(self, c):
         """A program with its weights inside, from its start to its end after one token."""
@@ -230,7 +232,7 @@ class Table:
             moved = count * w * 4.0 * (1 if loss else 2)
             yield Row("rows." + op, f"{count}x{w}", n, "GB/s", moved, self.bench(path, "--graph", "run", threads=n),
                       ("stream", 1, 0 if loss else 1, moved, False, moved), {"torch": p.torch(n, self.budget, "rows", op, count, w), "ggml": p.no_program("ggml")},
-                      ("ggml",), {"share": 0.85}, gigabytes=3)
+                      ("ggml",), {"share": 0.85}, gigabytes=1.5, peer_gigabytes=1)
         path = self.text("rows-l2", lambda: graphs.rows("layernorm", 128, 768))
         yield Row("rows.layernorm", "128x768 in L2", 1, "ns/element", 128 * 768, self.bench(path, "--graph", "run", threads=1),
                   ("stream", 1, 1, 8 * 128 * 768, False, 8 * 128 * 768), {"torch": p.torch_small(1, self.budget, "rows", "layernorm", 128, 768)}, (), {"most": 0.12})
@@ -242,7 +244,7 @@ class Table:
         path = self.model("tests/bench/adamw.c", "step", c, lambda line: not line.startswith(('  output "', "  guard ")))
         yield Row("adamw", f"{count / 1e6:.0f}M", n, "ms", 1, self.bench(path, "--graph", "step", threads=n),
                   ("stream", 5, 3, min(moved, 1 << 30), True, moved), {"torch": p.torch(n, self.budget, "adamw", *c.values())}, ("torch",),
-                  {"share": 0.85, "ratio": 2.0}, gigabytes=0.1 if self.quick else 6)
+                  {"share": 0.85, "ratio": 2.0}, gigabytes=0 if self.quick else 3, peer_gigabytes=0 if self.quick else 3)
 
     def compiling(self):
         c, n = SMALL_GPT if self.quick else GPT2, self.threads

@@ -2,6 +2,7 @@
  * writes, out of each cache and out of memory.     cc -O2 -pthread limits.c
  *
  *   limits [quick] THREADS...   all of them for each number of threads, as JSON; quick: few rounds, to try it
+ *   limits peak THREADS...      only what needs no memory, in a moment
  *   limits stream READS WRITES BYTES THREADS [in-place]
  *                          for each line on stdin: milliseconds of one pass over BYTES in all, on stdout; the best of a
  *                          few passes, and of two ways to store. in-place: what is written was read
@@ -171,7 +172,7 @@ static void run_tiles_loaded(task *t) {
 
 enum { PLAIN, PAST_CACHES, IN_PLACE };
 enum { BLOCK = 256 }; /* bytes of each stream at a time */
-static bool quick;
+static bool quick, peaks_only;
 static volatile float sink, none; /* none: nothing is added, but a compiler cannot know that */
 
 typedef float v16 __attribute__((vector_size(64)));
@@ -280,7 +281,7 @@ static double stream_rate(int threads, int reads, int writes, size_t bytes, char
 static double arithmetic(void (*run)(task *), long n, int threads, char *at, size_t bytes) {
   static task t[MOST_THREADS];
   double best = 0;
-  for (int round = 0; round < (quick ? 2 : 12); round++) {
+  for (int round = 0; round < (quick ? 2 : peaks_only ? 4 : 12); round++) {
     double done = 0;
     for (int i = 0; i < threads; i++) t[i] = (task){.run = run, .n = n, .at = {at}, .bytes = bytes};
     double s = together(t, threads);
@@ -317,9 +318,11 @@ static void all(int threads, char *at, size_t room) {
     printf(", \"bf16_tiles_l2\": %.2f", arithmetic(run_tiles_loaded, 100000, threads, at, l2 / 2 / 4096 * 4096));
   }
   if (has_amx_int8) printf(", \"int8_tiles\": %.2f", arithmetic(run_tiles_int8, 300000, threads, NULL, 0));
-  streams("l2", threads, l2 / 2 * (size_t)threads, at);
-  streams("l3", threads, (l3 / 4 < (24u << 20) ? l3 / 4 : (24u << 20)) * (size_t)threads, at);
-  streams("memory", threads, room, at);
+  if (!peaks_only) {
+    streams("l2", threads, l2 / 2 * (size_t)threads, at);
+    streams("l3", threads, (l3 / 4 < (24u << 20) ? l3 / 4 : (24u << 20)) * (size_t)threads, at);
+    streams("memory", threads, room, at);
+  }
   printf("}");
 }
 
@@ -346,13 +349,14 @@ int main(int argc, char **argv) {
   look();
   if (argc >= 6 && !strcmp(argv[1], "stream")) return serve(argc - 2, argv + 2);
   quick = argc > 1 && !strcmp(argv[1], "quick");
-  size_t room = (size_t)1 << (quick ? 26 : 30);
+  peaks_only = argc > 1 && !strcmp(argv[1], "peak");
+  size_t room = (size_t)1 << (quick || peaks_only ? 26 : 30);
   char *at = memory(room + SLACK);
   printf("[");
-  for (int i = 1 + quick; i < argc; i++) {
+  for (int i = 1 + quick + peaks_only; i < argc; i++) {
     int threads = atoi(argv[i]);
     if (threads < 1 || threads > MOST_THREADS) return 2;
-    printf("%s", i > 1 + quick ? ",\n " : "");
+    printf("%s", i > 1 + quick + peaks_only ? ",\n " : "");
     all(threads, at, room);
   }
   printf("]\n");
