@@ -6,7 +6,9 @@ command -v python3 >/dev/null || { echo "skipped: no python3 here"; exit 77; }
 command -v "${CC:-cc}" >/dev/null || { echo "skipped: no C compiler here"; exit 77; }
 cd "$scratch" || exit 1
 bench="python3 $TREE/tests/bench/cpu.py $(dirname "$SINTER") --quick --no-install"
-export PYTHON=python3
+printf '#!/bin/sh\nexit 1\n' >no-torch
+chmod +x no-torch
+export PYTHON=$scratch/no-torch
 
 # ---- the list --------------------------------------------------------------------------------------------------------
 
