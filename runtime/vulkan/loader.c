@@ -80,8 +80,10 @@ static bool has_layer(void) {
 }
 
 /* Layers talk of how they are set up too: of what they would rather check, of memory that they keep for themselves. */
-static bool is_of_settings(const char *name) {
-  return name && (!strcmp(name, "VALIDATION-SETTINGS") || !strncmp(name, "WARNING-Setting", strlen("WARNING-Setting")));
+static bool is_of_settings(const VkDebugUtilsMessengerCallbackDataEXT *data) {
+  const char *name = data->pMessageIdName ? data->pMessageIdName : "", *text = data->pMessage ? data->pMessage : "";
+  return !strcmp(name, "VALIDATION-SETTINGS") || !strncmp(name, "WARNING-Setting", strlen("WARNING-Setting")) ||
+         strstr(text, "Internal Warning: Setting") != NULL; /* Debian 13's have other names */
 }
 
 /* Called by the layers, from any thread. */
@@ -90,7 +92,7 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
                                                  const VkDebugUtilsMessengerCallbackDataEXT *data, void *user) {
   static pthread_mutex_t mine = PTHREAD_MUTEX_INITIALIZER;
   (void)severity, (void)type, (void)user;
-  if (is_of_settings(data->pMessageIdName)) return VK_FALSE;
+  if (is_of_settings(data)) return VK_FALSE;
   pthread_mutex_lock(&mine);
   if (!the.complaints.count++)
     snprintf(the.complaints.first, sizeof the.complaints.first, "%s", data->pMessage ? data->pMessage : "");
