@@ -83,7 +83,7 @@ static bool has_layer(void) {
 static bool is_of_settings(const VkDebugUtilsMessengerCallbackDataEXT *data) {
   const char *name = data->pMessageIdName ? data->pMessageIdName : "", *text = data->pMessage ? data->pMessage : "";
   return !strcmp(name, "VALIDATION-SETTINGS") || !strncmp(name, "WARNING-Setting", strlen("WARNING-Setting")) ||
-         strstr(text, "Internal Warning: Setting") != NULL; /* Debian 13's have other names */
+         strstr(text, "Internal Warning: ") != NULL; /* those of Debian 13 have other names */
 }
 
 /* Called by the layers, from any thread. */
