@@ -27,8 +27,10 @@ def last_line(text):
 def run_once(command, deadline, env=None, cwd=None, partial=False):
     """What a command prints; it fails by its exit code, and at the deadline unless what was printed until then will do."""
     left = deadline - time.monotonic()
+    if left <= 0:
+        raise Failed("not done in its time")
     try:
-        r = subprocess.run(command, capture_output=True, text=True, timeout=max(left, 0.1), env={**os.environ, **(env or {})}, cwd=cwd,
+        r = subprocess.run(command, capture_output=True, text=True, timeout=left, env={**os.environ, **(env or {})}, cwd=cwd,
                            stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired as e:
         if partial and e.stdout:
