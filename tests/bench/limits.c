@@ -67,6 +67,11 @@ typedef struct member {
 } member;
 static atomic_int waiting, gate;
 
+static void give_up(const char *why) {
+  fprintf(stderr, "limits: %s\n", why);
+  exit(1);
+}
+
 static void *enter(void *arg) {
   member *m = arg;
   int turn = atomic_load(&gate);
@@ -83,7 +88,7 @@ static double together(task *t, int threads) {
   atomic_store(&waiting, threads - 1);
   for (int i = 1; i < threads; i++) {
     m[i] = (member){.t = &t[i]};
-    if (pthread_create(&m[i].thread, NULL, enter, &m[i])) exit(1);
+    if (pthread_create(&m[i].thread, NULL, enter, &m[i])) give_up("no thread");
   }
   while (atomic_load(&waiting) > 0) _mm_pause();
   double start = now();
@@ -234,7 +239,7 @@ static void run_stream(task *t) {
 static char *memory(size_t bytes) {
   size_t huge = 2 << 20, size = (bytes + huge - 1) / huge * huge;
   char *p = aligned_alloc(huge, size);
-  if (!p) exit(1);
+  if (!p) give_up("no memory");
   madvise(p, size, MADV_HUGEPAGE);
   memset(p, 0, size);
   return p;

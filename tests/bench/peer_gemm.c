@@ -19,7 +19,7 @@ static double now(void) {
 static void *operand(long count, int bytes) {
   char *p = aligned_alloc(4096, ((size_t)count * (size_t)bytes + 8191) / 4096 * 4096);
   uint32_t seed = 1, bits;
-  if (!p) exit(1);
+  if (!p) fprintf(stderr, "no memory\n"), exit(1);
   for (long i = 0; i < count; i++) {
     seed = seed * 1664525u + 1013904223u;
     float v = (float)(int32_t)seed * (1.f / 2147483648.f);
