@@ -79,6 +79,13 @@ typedef struct bindings {
   sn_buffer *at;
 } bindings;
 
+/* Where the runtime uses it in place: what lies elsewhere is copied in every run. */
+static void *room(cli *c, int64_t count, size_t bytes) {
+  enum { ALIGN = 64 };
+  char *p = sn_arena_array(c->arena, (size_t)count + ALIGN, bytes);
+  return p + (ALIGN - (uintptr_t)p % ALIGN) % ALIGN;
+}
+
 static sn_code bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims, bindings *out) {
   const sn_plan *p = k->plan;
   sn_rng rng = {.seed = 7};
@@ -94,7 +101,7 @@ static sn_code bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims
       SN_TRY(sn_dimx_eval(s->type->dim[d], dims, &b->extent[d]));
       count *= b->extent[d];
     }
-    b->data = sn_arena_array(c->arena, (size_t)count + 16, sn_elem_bytes(s->type->elem));
+    b->data = room(c, count, sn_elem_bytes(s->type->elem));
     if (input) fill(b->data, s->type->elem, count, &rng, values_of(p, graph, i, dims));
   }
   return SN_OK;
