@@ -28,7 +28,7 @@ typedef struct cg_uk_key {
   int beta;              /* adds to C, else writes it */
   int any_k;             /* k may be 0 or no multiple of 4 */
   int fetch;             /* b comes from far: panels of it are prefetched */
-  int next, next_turns;  /* see cg_next */
+  int next, next_turns;  /* see cg_next; of tiles: lines in a row of the result, asked for during the steps */
   int pairs;             /* bf16 pairs of k: products of two terms */
   int amx;               /* rows and vectors count tiles */
   int64_t lda, ldb, ldc; /* elements; 0: run-time argument */
@@ -143,6 +143,9 @@ typedef struct cg_tile_piece {
 bool cg_tile_a_direct(const cg_product *p); /* can tiles read a where it is? */
 void cg_tile_place_a(cg_product *p, const cg_tile_piece *k);
 void cg_tile_place_b(cg_product *p, const cg_tile_piece *k);
+/* mma_ahead.c: rows that a block will be stored to, in *out; where they go around the caches, `instead` (ld in bytes).
+ * Returns the lines of a row, 0: nothing is known */
+int cg_results_ahead(cg *c, const cg_ahead *a, ll_v row, ll_v col, int columns, cg_mat instead, cg_next *out);
 /* mma_amx.c */
 ll_v cg_amx_microkernel(cg *c, const cg_uk_key *key, const char *name);
 

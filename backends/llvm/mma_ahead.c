@@ -69,3 +69,17 @@ void cg_prefetch_ahead(cg *c, const cg_ahead *a, ll_v row, int rows, int col, in
   }
   ll_loop_end(g, &l, NULL);
 }
+
+int cg_results_ahead(cg *c, const cg_ahead *a, ll_v row, ll_v col, int columns, cg_mat instead, cg_next *out) {
+  ll *g = &c->g;
+  for (int i = 0; a && i < a->count; i++) {
+    if (a->ins[i]->op != SN_K_STORE) continue;
+    ll_v streams = a->direct ? NULL : cg_streams(c, a->ins[i]), bytes = ll_i(g, a->bytes[i]);
+    out->from = ll_gep(g, a->mem[i].p, ll_mul(g, ll_add(g, ll_mul(g, row, a->mem[i].ld), col), bytes));
+    out->ld = ll_mul(g, a->mem[i].ld, bytes);
+    if (streams) out->from = ll_select(g, streams, instead.p, out->from);
+    if (streams) out->ld = ll_select(g, streams, instead.ld, out->ld);
+    return out->at_once = (columns * a->bytes[i] + LINE - 1) / LINE;
+  }
+  return out->at_once = 0;
+}

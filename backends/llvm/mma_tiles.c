@@ -66,16 +66,21 @@ static void call_block(const cg_product *p, int row_tiles, int column_tiles, ll_
   memset(&key, 0, sizeof key); /* keys are compared as bytes */
   key.rows = row_tiles, key.vectors = column_tiles, key.amx = true, key.beta = p->beta;
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
-  ll_v fn = cg_microkernel(c, key);
   ll_v d = ll_mul(g, ll_add(g, ll_mul(g, row, p->d.ld), col), ll_i(g, 4));
+  cg_mat block = {ll_gep(g, p->d.p, d), ll_mul(g, p->d.ld, ll_i(g, 4)), 0};
+  cg_next next;
+  key.next = cg_results_ahead(c, p->ahead, row, col, TILE * column_tiles, block, &next);
+  ll_v fn = cg_microkernel(c, key);
   ll_v args[] = {ll_gep(g, p->pa.p, ll_mul(g, ll_mul(g, row, p->pa.ld), ll_i(g, 2))),
                  ll_gep(g, p->pb.p, ll_mul(g, col, ll_i(g, 4))),
-                 ll_gep(g, p->d.p, d),
+                 block.p,
                  p->k,
                  p->pa.ld,
                  p->pb.ld,
-                 p->d.ld};
-  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 7, "");
+                 p->d.ld,
+                 key.next ? next.from : LLVMGetPoison(g->ptr),
+                 key.next ? next.ld : LLVMGetPoison(g->i64)};
+  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 9, "");
 }
 
 static void call_blocks(const cg_product *p, const span *rows, const span *columns) {
@@ -147,6 +152,7 @@ static void emit_piece(cg_product *p, const cg_tile_piece *k) {
 static void emit_chunks(cg_product *p, ll_v whole) {
   ll *g = &p->c->g;
   ll_loop l;
+  p->ahead = NULL; /* far ahead */
   if (!p->beta) cg_zero(p, ll_i(g, 0), p->keep_rows && p->valid ? p->valid : ll_i(g, p->m));
   ll_loop_begin(g, &l, ll_i(g, 0), whole, ll_i(g, CHUNK), 0, NULL, true);
   p->beta = true;
@@ -174,6 +180,7 @@ static void emit_rest(cg_product *p, ll_v from, ll_v count) {
   bool known = ll_const(count, &n);
   cg_tile_piece k = {.k0 = from, .count = count, .most = STEP, .tail = true};
   if (known && n == 0) return;
+  p->ahead = NULL; /* a step has no time for it */
   if (!known) ll_if(g, &br, ll_icmp(g, LLVMIntSGT, count, ll_i(g, 0)));
   emit_piece(p, &k);
   if (known) return;

@@ -46,6 +46,7 @@ sn_target sn_target_cpu(sn_isa isa) {
       .scratch_bytes = 320 << 10,
       .packed_b = true,
       .vnni = isa == SN_ISA_AMX,
+      .panel = isa == SN_ISA_AMX ? 32 : 0, /* two tiles: a step of K is 2 KB side by side */
   };
   strncpy(t.features, r->features, sizeof t.features - 1);
   return t;

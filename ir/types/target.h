@@ -64,6 +64,7 @@ typedef struct sn_target {
   int scratch_bytes;      /* attend: scratch that one instance may take for the gradients of a head's queries */
   bool packed_b;          /* contract: constant operands are packed ahead of time */
   bool vnni;              /* packed bf16 operands pair rows of K (AMX) */
+  int panel;              /* contract: most columns of a packed panel of such pairs; 0: bn */
   sn_gpu gpu;             /* Vulkan only */
   bool debug_info;        /* code has names and lines for people: Vulkan only, no part of `features` */
 } sn_target;

@@ -119,6 +119,7 @@ sn_code sn_contract_pack(sn_contraction *k) {
   sn_types *t = k->c->types;
   int from = frozen_slot(k, &k->b);
   k->vnni = k->c->target->vnni && k->elem == SN_ELEM_BF16;
+  if (k->vnni && k->c->target->panel) k->bn = sn_contract_within(k, k->col, k->c->target->panel);
   if (k->vnni) k->bk += k->bk % 2; /* whole pairs; the row beyond the end is zero on both sides */
   k->tb = false;
   const char *key = pack_key(k, from);
