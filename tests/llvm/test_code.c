@@ -139,6 +139,21 @@ static void packed_products_use_tiles(void **state) {
   assert_non_null(strstr(text, "tilerelease"));
 }
 
+/* Between the first tile that is loaded and the first that is stored: work for the unit that storing needs, rows of
+ * the result, and the first product before the last load. */
+static void steps_of_tiles_do_more_than_multiply(void **state) {
+  world *w = *state;
+  sn_target t = sn_target_cpu(SN_ISA_AMX);
+  const char *text = strstr(shown(w, &t, packed_bf16(w, 100, 96), "asm"), "\nmicro0_2x32:");
+  assert_non_null(text);
+  const char *end = strstr(text, "tilestored"), *product = strstr(text, "tdpbf16ps"), *awake = strstr(text, "vfmadd");
+  assert_non_null(end);
+  assert_true(awake && awake < end);
+  assert_true(product && strstr(product, "tileloadd") < end);
+  const char *result = strstr(text, "prefetchw");
+  assert_true(result && result < end);
+}
+
 /* Runs where the machine has tiles; c = a b + bias with b in pairs of rows. */
 static void packed_products_are_right(void **state) {
   world *w = *state;
@@ -273,6 +288,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(microkernels_of_tiles_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(microkernels_of_pairs_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_use_tiles, setup, teardown),
+      cmocka_unit_test_setup_teardown(steps_of_tiles_do_more_than_multiply, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_are_right, setup, teardown),
       cmocka_unit_test_setup_teardown(what_is_not_covered_is_refused, setup, teardown),
       cmocka_unit_test_setup_teardown(images_are_self_contained, setup, teardown),

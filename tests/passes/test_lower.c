@@ -335,7 +335,14 @@ static void packed_products(void **state) {
   lowered_check_all(c);
   lowered_result r = lowered_compile(&c);
   int packed = 0;
-  for (int i = 0; i < r.lowered.plan->slot_count; i++) packed += r.lowered.plan->slot[i].role == SN_SLOT_PACKED;
+  int64_t width;
+  for (int i = 0; i < r.lowered.plan->slot_count; i++) {
+    const sn_slot *s = &r.lowered.plan->slot[i];
+    packed += s->role == SN_SLOT_PACKED;
+    if (s->role != SN_SLOT_PACKED || s->type->elem != SN_ELEM_BF16) continue;
+    assert_true(sn_dimx_is_const(s->type->dim[2], &width));
+    assert_int_equal(width, 2 * amx.panel); /* as wide as a block of tiles, though there are more columns */
+  }
   assert_int_equal(packed, 4); /* w is used in two ways */
   assert_int_equal(r.lowered.plan->prepare_count, 4);
   lowered_free(&r);
