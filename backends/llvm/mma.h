@@ -74,6 +74,7 @@ typedef struct cg_product {
   cg_mat pa, pb, d;         /* as microkernels read them; d: the accumulator */
   int64_t a_panel, b_panel; /* elements from one panel to the next, a panel being what a microkernel reads; 0: none */
   cg_mat next_a, next_b;    /* where p: what is needed next, mma_next.c */
+  int64_t next_depth;       /* where next_b lies in one piece: its rows, else 0 */
   sn_elem elem, elem_a, elem_b; /* accumulator, operands as microkernels read them */
   int m, n;
   bool ta, beta, any_k;

@@ -96,9 +96,26 @@ static void next_rows(const cg_product *p, int rows, int col, ll_v row, cg_next 
   out->from = ll_gep(g, p->next_a.p, ll_mul(g, first, out->ld));
 }
 
+/* ---- the next panel ---------------------------------------------------------------------------------------- */
+
+static void next_panel(const cg_product *p, int rows, int col, ll_v row, cg_next *out) {
+  ll *g = &p->c->g;
+  int width = cg_chunk_columns(p), blocks = ceil_div(p->m, rows), calls = ceil_div(p->n, width) * blocks;
+  int64_t lines = p->next_depth * p->next_b.ld_const * bytes_of(p->b.elem) / LINE, groups = p->next_depth / 4;
+  int64_t at_once = (lines + calls * groups - 1) / (calls * groups), mine;
+  out->at_once = at_once < MOST_AT_ONCE ? (int)at_once : MOST_AT_ONCE;
+  mine = out->at_once * groups;
+  ll_v call = ll_add(g, LLVMBuildUDiv(g->b, row, ll_i(g, rows), ""), ll_i(g, (int64_t)col / width * blocks));
+  ll_v first = ll_imin(g, ll_mul(g, call, ll_i(g, mine)), ll_i(g, lines > mine ? lines - mine : 0));
+  out->ld = ll_i(g, LINE);
+  out->from = ll_gep(g, p->next_b.p, ll_mul(g, first, ll_i(g, LINE)));
+}
+
 cg_next cg_next_of(const cg_product *p, int rows, int col, int columns, ll_v row) {
   cg_next out = {.turns = 1};
-  if (p->next_a.p && !p->a.mem_k_rows)
+  if (p->next_depth)
+    next_panel(p, rows, col, row, &out);
+  else if (p->next_a.p && !p->a.mem_k_rows)
     next_rows(p, rows, col, row, &out);
   else if (p->next_a.p || p->next_b.p)
     next_stretch(p, rows, col, columns, row, &out);

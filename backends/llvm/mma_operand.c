@@ -10,6 +10,8 @@
 enum {
   CHUNK = 256,
   WHOLE = 512,
+  STRETCH = 1024,
+  NEXT_BYTES = 32 << 10,
   ALIAS_BYTES = 4096,
   ALIAS_ROWS = 48,
   KEPT_ROWS = 16,
@@ -246,6 +248,36 @@ static void emit_chunks(const cg_product *whole, bool copy_a, bool copy_b) {
   p.c->ws_top = top;
 }
 
+/* Is b one panel that lies in memory as microkernels read it? */
+static bool is_panel(const cg_product *p) {
+  bool window = !p->pairs && cg_is_window(p->c, p->b.v) && p->b.mem_k_rows && !p->b.slid;
+  return window && p->k_most && p->b.mem.ld_const == p->n && p->n <= cg_chunk_columns(p);
+}
+
+/* A panel in place: in stretches of k that fit a part of the second level cache, so that all rows of a but the first
+ * few read it there; while they do, what follows in memory is asked for, the next stretch or the next panel. */
+static void emit_panel(cg_product *p) {
+  ll *g = &p->c->g;
+  const cg_product whole = *p;
+  bool cut = p->k_most >= 2 * STRETCH && p->m > cg_even_rows(p);
+  int64_t depth = cut ? STRETCH : p->k_most;
+  p->next_depth = p->m > cg_even_rows(p) && depth * p->n * bytes_of(p->b.elem) >= NEXT_BYTES ? depth & -4 : 0;
+  if (!cut) {
+    if (p->next_depth) p->next_b = advanced(p->c, &p->b, p->k, bytes_of(p->b.elem));
+    emit_piece(p, &(piece){.count = p->k});
+    return;
+  }
+  if (!p->beta) cg_zero(p, ll_i(g, 0), p->keep_rows && p->valid ? p->valid : ll_i(g, p->m));
+  ll_loop l;
+  ll_loop_begin(g, &l, ll_i(g, 0), whole.k, ll_i(g, STRETCH), 0, NULL, true);
+  p->beta = true;
+  p->k = ll_imin(g, ll_i(g, STRETCH), ll_sub(g, whole.k, l.iv));
+  p->any_k |= whole.k_most % STRETCH % 4 != 0;
+  if (p->next_depth) p->next_b = advanced(p->c, &p->b, ll_add(g, l.iv, ll_i(g, STRETCH)), bytes_of(p->b.elem));
+  emit_piece(p, &(piece){.k0 = l.iv, .count = p->k});
+  ll_loop_end(g, &l, NULL);
+}
+
 static void emit_product(const cg_product *whole, bool copy_a, bool copy_b) {
   bool turned = whole->b.in_place && !copy_b && !whole->b.mem_k_rows && !whole->pairs;
   if (copy_a || copy_b || turned) {
@@ -253,7 +285,10 @@ static void emit_product(const cg_product *whole, bool copy_a, bool copy_b) {
     return;
   }
   cg_product p = *whole;
-  emit_piece(&p, &(piece){.count = p.k});
+  if (is_panel(&p))
+    emit_panel(&p);
+  else
+    emit_piece(&p, &(piece){.count = p.k});
 }
 
 static ll_v both(ll *g, ll_v a, ll_v b) { return a && b ? ll_and(g, a, b) : a ? a : b; }
