@@ -126,6 +126,7 @@ void cg_prefetch_ahead(cg *c, const cg_ahead *a, ll_v row, int rows, int col, in
  * from one to the next; the next four steps go on below them, or, after `turns` such groups, beside the first */
 typedef struct cg_next {
   int at_once, turns; /* turns 1: always below */
+  bool panel;         /* all that follows a panel of b is asked for */
   ll_v from, ld;
 } cg_next;
 void cg_look_at_next_rows(cg_product *p); /* sets next_a where that helps */

@@ -27,11 +27,11 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   memset(&key, 0, sizeof key); /* keys are compared as bytes */
   key.rows = rows, key.vectors = ch.vectors, key.tail = ch.tail;
   key.elem = (int)p->elem, key.elem_b = (int)p->elem_b;
-  key.fetch = !p->near_b;
   key.ta = p->ta, key.beta = p->beta, key.any_k = p->any_k, key.pairs = p->pairs;
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
   cg_prefetch_ahead(c, p->ahead, row, rows, ch.col, ch.vectors * g->lanes);
   cg_next next = cg_next_of(p, rows, ch.col, ch.vectors * g->lanes, row);
+  key.fetch = !p->near_b && !next.panel;
   key.next = next.at_once, key.next_turns = next.turns;
   ll_v fn = cg_microkernel(c, key);
   int64_t a_bytes = bytes_of(p->elem_a), b_bytes = p->pairs ? 4 : bytes_of(p->elem_b); /* pairs of bf16 */

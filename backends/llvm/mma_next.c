@@ -1,12 +1,14 @@
 /* Operands that are needed next, asked for while a product runs. What a processor waits for from memory is few lines at
- * a time; spread over the microkernels of a product they cost little. Two forms:
+ * a time; spread over the microkernels of a product they cost little. Three forms:
  *
  *   the next stretch of k, which will be copied     lines below each other: rows run along k
  *   the next instance's rows of a                   lines side by side; long rows the processor fetches by itself
+ *   what follows a panel of b that is read in place one piece of memory, a share of it for every block of rows
  *
  * A microkernel asks for `at_once` lines with every four of its steps. The first form is cut into jobs, a line of 64,
  * 128 or 256 rows each; first those of the columns of b that the microkernel's chunk has, then a share of those of a;
- * block r of rows does job r. In the second form a microkernel asks for some whole rows, turn by turn. */
+ * block r of rows does job r. In the second form a microkernel asks for some whole rows, turn by turn. Where all that
+ * follows a panel is asked for, its own lines need no prefetch: they are in the second level cache. */
 #include "backends/llvm/mma.h"
 
 enum { LINE = 64, STEPS = 64, MOST_AT_ONCE = 4, LONG_ROW = 4096 };
@@ -104,6 +106,7 @@ static void next_panel(const cg_product *p, int rows, int col, ll_v row, cg_next
   int64_t lines = p->next_depth * p->next_b.ld_const * bytes_of(p->b.elem) / LINE, groups = p->next_depth / 4;
   int64_t at_once = (lines + calls * groups - 1) / (calls * groups), mine;
   out->at_once = at_once < MOST_AT_ONCE ? (int)at_once : MOST_AT_ONCE;
+  out->panel = at_once <= MOST_AT_ONCE;
   mine = out->at_once * groups;
   ll_v call = ll_add(g, LLVMBuildUDiv(g->b, row, ll_i(g, rows), ""), ll_i(g, (int64_t)col / width * blocks));
   ll_v first = ll_imin(g, ll_mul(g, call, ll_i(g, mine)), ll_i(g, lines > mine ? lines - mine : 0));
