@@ -22,7 +22,8 @@ enum {
   MOST_COLUMNS = 256,
   ENOUGH_BLOCKS = 8,
   WIDE = 8,
-  ROUNDED_EACH_TIME = 64
+  ROUNDED_EACH_TIME = 64,
+  SHARED_ROWS = 16
 };
 
 /* ---- groups -------------------------------------------------------------------------------------------------- */
@@ -438,6 +439,17 @@ const sn_dimx *sn_contract_ceil(const sn_contraction *k, const sn_dimx *d, int64
   return sn_dimx_ceildiv(k->c->types, d, sn_dimx_const(k->c->types, by));
 }
 
+/* Tall tiles that are few share the rows evenly: with whole tiles and a rest, one worker would wait for the other. Rows
+ * of a tile that are used, in whole vectors; NULL: all, since that is known to be even or tiles are not tall. */
+static const sn_dimx *shared_rows(const sn_contraction *k) {
+  sn_types *types = k->c->types;
+  int64_t n;
+  const sn_dimx *m = k->row >= 0 ? k->out.space.extent[k->row] : NULL;
+  if (!m || !k->loop || k->c->target->tiles || k->bm < 2 * k->c->target->bm || sn_dimx_is_const(m, &n)) return NULL;
+  const sn_dimx *per = sn_dimx_ceildiv(types, m, sn_contract_ceil(k, m, k->bm));
+  return sn_dimx_mul(types, sn_contract_ceil(k, per, SHARED_ROWS), sn_dimx_const(types, SHARED_ROWS));
+}
+
 /* Coordinates of axes that have a grid dimension in common, the last one fastest. */
 static void set_grid(sn_contraction *k, sn_tile *t) {
   sn_types *types = k->c->types;
@@ -447,8 +459,10 @@ static void set_grid(sn_contraction *k, sn_tile *t) {
   const sn_dimx *m = k->row >= 0 ? s->extent[k->row] : one, *n = k->col >= 0 ? s->extent[k->col] : one;
   int64_t cached = rows_in_cache(k);
   bool split = sn_dimx_max_value(m) > cached;
-  const sn_dimx *big = split ? sn_contract_ceil(k, m, cached) : one;
-  const sn_dimx *tiles = sn_contract_ceil(k, m, k->bm), *per = split ? sn_dimx_ceildiv(types, tiles, big) : tiles;
+  k->share = shared_rows(k);
+  const sn_dimx *tiles = sn_contract_ceil(k, m, k->bm), *big = one;
+  if (split) big = k->share ? tiles : sn_contract_ceil(k, m, cached);
+  const sn_dimx *per = split ? sn_dimx_ceildiv(types, tiles, big) : tiles;
   for (int i = 0; i < s->rank; i++)
     if (k->role[i] != SUM && i != k->row && i != k->col) lead = sn_dimx_mul(types, lead, s->extent[i]);
   if (k->when) lead = sn_dimx_mul(types, lead, k->when);
@@ -466,7 +480,8 @@ static void set_grid(sn_contraction *k, sn_tile *t) {
     t->at[i] = sn_k_ibin(kk, SN_K_IMOD, id, e);
     id = sn_k_ibin(kk, SN_K_IDIV, id, e);
   }
-  if (k->row >= 0) t->at[k->row] = sn_k_imulc(kk, row, k->bm);
+  if (k->row >= 0)
+    t->at[k->row] = k->share ? sn_k_imul(kk, row, sn_build_dim(t->b, k->share)) : sn_k_imulc(kk, row, k->bm);
   if (k->col >= 0) t->at[k->col] = sn_k_imulc(kk, sn_build_id(t->b, 1), k->bn);
 }
 
@@ -483,8 +498,9 @@ static void set_limits(sn_contraction *k, sn_tile *t) {
   if (k->row < 0) return;
   int64_t cached = rows_in_cache(k);
   const sn_dimx *m = k->out.space.extent[k->row];
-  k->overshoot = sn_dimx_max_value(m) > cached && !shared_evenly(m, cached, k->bm);
+  k->overshoot = k->share || (sn_dimx_max_value(m) > cached && !shared_evenly(m, cached, k->bm));
   if (k->overshoot) t->row_limit = sn_k_isub(t->b->k, sn_build_dim(t->b, m), t->at[k->row]);
+  if (k->share) t->row_limit = sn_k_ibin(t->b->k, SN_K_IMIN, t->row_limit, sn_build_dim(t->b, k->share));
 }
 
 static const sn_dimx *flops_of(const sn_contraction *k) {

@@ -27,9 +27,10 @@ typedef struct sn_contraction {
   bool made; /* an operand is computed, and the target bounds such tiles */
   bool thin; /* few rows or columns, on a target that reads the other operand once for all of them */
   bool ta, tb;
-  bool overshoot; /* blocks of rows may begin beyond the end */
-  sn_elem elem;   /* of the operands in the product */
-  int packed;     /* slot of packed columns, -1: none */
+  bool overshoot;       /* blocks of rows may begin beyond the end */
+  const sn_dimx *share; /* rows of a tile that are used, the same in every tile but the last; NULL: all */
+  sn_elem elem;         /* of the operands in the product */
+  int packed;           /* slot of packed columns, -1: none */
   bool vnni;
   sn_kv product; /* the tile, once it was emitted */
 } sn_contraction;

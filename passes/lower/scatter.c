@@ -1,13 +1,18 @@
-/* scatter_add where few instances are enough: one owns columns of all rows, in scratch, and adds the updates to them in
- * order. */
+/* scatter_add where few instances are enough: one owns rows or columns of the result, in scratch, and adds the updates
+ * to them in order. Of a small result it owns some columns of all rows; of a larger one it owns as many rows as a cache
+ * holds, looks at the places of all updates and takes those of its own: the result is written in one long piece. */
 #include "passes/lower/index.h"
+
+enum { FEW = 32 << 10, OWNED = 128 << 10, WIDE = 1024 }; /* elements of a small result, of a block of rows; columns */
 
 typedef struct scatter {
   sn_indexing *x;
   sn_build_kernel *b;
   sn_numbers index;
   sn_tile t;          /* of the updates: one row of columns */
-  sn_kv scratch;      /* [rows][columns of the tile] */
+  sn_kv scratch;      /* [rows that are owned][columns of the tile] */
+  int64_t own;        /* such rows */
+  sn_kv first, limit; /* of them; how many there are, 0: all */
   int batch, indices; /* axes: batch.., numbered.., rest.. of the updates */
   int rows_axis;      /* of the result */
 } scatter;
@@ -31,19 +36,42 @@ static sn_kwin scratch_row(const scatter *s, sn_kv row) {
   return (sn_kwin){.buf = s->scratch, .off = sn_k_imulc(s->b->k, row, s->t.c)};
 }
 
+/* how many rows are owned */
+static sn_kv rows_of(scatter *s) {
+  sn_kernel *k = s->b->k;
+  return s->limit ? sn_k_ibin(k, SN_K_IMIN, s->limit, sn_k_i(k, s->own)) : sn_k_i(k, s->own);
+}
+
 static void zero_rows(scatter *s, sn_elem e) {
   sn_kernel *k = s->b->k;
-  sn_kv row = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(s->b, s->x->result.extent[s->rows_axis]), 1, 0, NULL);
+  sn_kv row = sn_k_for(k, sn_k_i(k, 0), rows_of(s), 1, 0, NULL);
   sn_k_store(k, scratch_row(s, row), sn_k_const(k, e, 1, s->t.c, 0));
   sn_k_end_for(k, 0, NULL);
 }
 
 static void store_rows(scatter *s) {
   sn_kernel *k = s->b->k;
-  sn_kv row = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(s->b, s->x->result.extent[s->rows_axis]), 1, 0, NULL);
+  sn_kv row = sn_k_for(k, sn_k_i(k, 0), rows_of(s), 1, 0, NULL);
   sn_kv sum = sn_k_load(k, 1, s->t.c, scratch_row(s, row), 0);
-  sn_k_store(k, result_window(s, row), sn_k_cast(k, sn_lower_slot_type(s->x->c, s->x->slot)->elem, sum));
+  sn_k_store(k, result_window(s, s->first ? sn_k_iadd(k, s->first, row) : row),
+             sn_k_cast(k, sn_lower_slot_type(s->x->c, s->x->slot)->elem, sum));
   sn_k_end_for(k, 0, NULL);
+}
+
+/* Is this one of the rows that are owned? 1 or 0. */
+static sn_kv is_own(scatter *s, sn_kv row) {
+  sn_kernel *k = s->b->k;
+  sn_kv from = sn_k_isub(k, sn_k_iadd(k, row, sn_k_i(k, 1)), s->first);    /* at least 1 */
+  sn_kv to = sn_k_isub(k, sn_k_iadd(k, s->first, sn_k_i(k, s->own)), row); /* the same */
+  sn_kv both = sn_k_ibin(k, SN_K_IMIN, sn_k_ibin(k, SN_K_IMIN, from, to), sn_k_i(k, 1));
+  return sn_k_ibin(k, SN_K_IMAX, both, sn_k_i(k, 0));
+}
+
+static void add_row(scatter *s, sn_kv row, sn_elem e) {
+  sn_kernel *k = s->b->k;
+  sn_kv old = sn_k_load(k, 1, s->t.c, scratch_row(s, row), 0);
+  sn_kv u = sn_tile_value(&s->t, s->t.g->output[0].value, s->t.g->output[0].chain);
+  sn_k_store(k, scratch_row(s, row), sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, e, sn_k_bcast(k, 1, s->t.c, u))));
 }
 
 static void add_rows(scatter *s, int axis, sn_elem e) {
@@ -57,27 +85,43 @@ static void add_rows(scatter *s, int axis, sn_elem e) {
   s->t.memo = sn_tile_memo_new(s->x->c->arena, NULL);
   sn_kv row = sn_number_load(s->b, &s->index, s->t.at);
   row = sn_number_clamped(s->b, row, s->x->result.extent[s->rows_axis], sn_dimx_const(s->x->c->types, 1));
-  sn_kv old = sn_k_load(k, 1, s->t.c, scratch_row(s, row), 0);
-  sn_kv u = sn_tile_value(&s->t, s->t.g->output[0].value, s->t.g->output[0].chain);
-  sn_k_store(k, scratch_row(s, row), sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, e, sn_k_bcast(k, 1, s->t.c, u))));
+  if (!s->first) {
+    add_row(s, row, e);
+    return;
+  }
+  (void)sn_k_for(k, sn_k_i(k, 0), is_own(s, row), 1, 0, NULL);
+  add_row(s, sn_k_isub(k, row, s->first), e);
+  sn_k_end_for(k, 0, NULL);
 }
 
-/* The columns of the tile: the last axis of the rest, in narrow blocks so that there are several instances. */
+/* Rows and columns that an instance owns. */
+static void divide(scatter *s, int64_t rows, const sn_dimx *columns) {
+  int64_t n = columns ? sn_dimx_max_value(columns) : 1, narrow = n / 8 < 16 ? 16 : n / 8;
+  bool few = rows < 1 || n <= FEW / rows;
+  s->t.c = columns ? sn_block_of(columns, few ? (int)narrow : WIDE) : 1;
+  s->own = few || rows <= OWNED / s->t.c ? rows : OWNED / s->t.c;
+  if (s->own < 1) s->own = 1;
+}
+
+/* The grid is over the result: batch, rows, and the rest of its axes, of which the last has the tile's columns. */
 static void scatter_tile(scatter *s) {
   sn_axis_block a[SN_VIEW_RANK];
-  const sn_shape *space = &s->t.g->space;
-  int n = 0;
+  const sn_view *v = &s->x->result;
+  sn_group space = {.space.rank = v->rank};
+  int rest = s->indices - s->rows_axis - 1, last = v->rank - 1; /* axis of the updates - axis of the result */
+  for (int i = 0; i < v->rank; i++) space.space.extent[i] = v->extent[i];
   s->t.row = -1, s->t.r = 1;
-  s->t.col = space->rank > s->indices ? space->rank - 1 : -1;
-  int64_t wanted = s->t.col < 0 ? 1 : sn_dimx_max_value(space->extent[s->t.col]) / 8;
-  int64_t rows = sn_dimx_max_value(s->x->result.extent[s->rows_axis]);
-  wanted = wanted < 16 ? 16 : wanted > 128 ? 128 : wanted;
-  while (wanted > 1 && wanted * rows > SN_INDEX_SCRATCH) wanted /= 2;
-  s->t.c = s->t.col < 0 ? 1 : sn_block_of(space->extent[s->t.col], (int)wanted);
-  for (int i = 0; i < space->rank; i++)
-    if (i < s->batch || i >= s->indices) a[n++] = (sn_axis_block){.axis = i, .block = i == s->t.col ? s->t.c : 1};
-  sn_tile_grid(&s->t, n, a);
-  sn_tile_limits(&s->t);
+  s->t.col = last > s->rows_axis ? last + rest : -1;
+  divide(s, sn_dimx_max_value(v->extent[s->rows_axis]), s->t.col < 0 ? NULL : v->extent[last]);
+  sn_tile out = {.b = s->b, .g = &space, .row = s->rows_axis, .col = s->t.col < 0 ? -1 : last, .r = (int)s->own};
+  out.c = s->t.c;
+  for (int i = 0; i < v->rank; i++)
+    a[i] = (sn_axis_block){.axis = i, .block = i == s->rows_axis ? (int)s->own : i == out.col ? s->t.c : 1};
+  sn_tile_grid(&out, v->rank, a);
+  sn_tile_limits(&out);
+  for (int i = 0; i < v->rank; i++)
+    if (i != s->rows_axis) s->t.at[i < s->rows_axis ? i : i + rest] = out.at[i];
+  s->first = out.at[s->rows_axis], s->limit = out.row_limit, s->t.col_limit = out.col_limit;
 }
 
 static sn_code emit_scatter(sn_indexing *x, sn_group *g) {
@@ -94,10 +138,7 @@ static sn_code emit_scatter(sn_indexing *x, sn_group *g) {
   s.t = (sn_tile){.b = s.b, .g = g};
   sn_elem e = sn_compute_elem(sn_lower_slot_type(x->c, x->slot)->elem);
   scatter_tile(&s);
-  int64_t rows = sn_dimx_max_value(x->result.extent[s.rows_axis]);
-  if (rows > 4 * SN_INDEX_SCRATCH / s.t.c)
-    return sn_lower_fail(x->c, "`scatter_add` into more than %d rows is not supported", 4 * SN_INDEX_SCRATCH);
-  s.scratch = sn_k_local(s.b->k, e, rows * s.t.c);
+  s.scratch = sn_k_local(s.b->k, e, s.own * s.t.c);
   zero_rows(&s, e);
   add_rows(&s, s.batch, e);
   store_rows(&s);
