@@ -25,7 +25,7 @@ typedef struct cg_uk_key {
   int tail;              /* valid lanes of the last vector; 0: all */
   int elem, elem_b;      /* of accumulator and a; of b in memory */
   int ta;                /* a is [k][m] */
-  int beta;              /* adds to C, else writes it */
+  int beta;              /* adds to C: 0 no, it writes it, 1 yes, CG_BETA_ARG as an argument says */
   int any_k;             /* k may be 0 or no multiple of 4 */
   int fetch;             /* b comes from far: panels of it are prefetched */
   int next, next_turns;  /* see cg_next; of tiles: lines in a row of the result, asked for during the steps */
@@ -33,6 +33,8 @@ typedef struct cg_uk_key {
   int amx;               /* rows and vectors count tiles */
   int64_t lda, ldb, ldc; /* elements; 0: run-time argument */
 } cg_uk_key;
+
+enum { CG_BETA_ARG = 2 };
 
 typedef struct cg_uk_entry {
   cg_uk_key key;
@@ -81,6 +83,7 @@ typedef struct cg_product {
   bool pairs, amx;  /* b holds pairs of k; by tiles */
   bool near_b;      /* b was copied and is in a cache */
   bool whole_steps; /* k is known to be a multiple of 32 */
+  ll_v adds;        /* with beta: at run time, does this stretch of k add, or write? NULL: it adds */
   ll_v k;
   int64_t k_most;  /* upper bound of k when it is a constant, else 0 */
   ll_v valid;      /* rows of a that exist; NULL: all */

@@ -27,7 +27,7 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   memset(&key, 0, sizeof key); /* keys are compared as bytes */
   key.rows = rows, key.vectors = ch.vectors, key.tail = ch.tail;
   key.elem = (int)p->elem, key.elem_b = (int)p->elem_b;
-  key.ta = p->ta, key.beta = p->beta, key.any_k = p->any_k, key.pairs = p->pairs;
+  key.ta = p->ta, key.beta = p->adds ? CG_BETA_ARG : p->beta, key.any_k = p->any_k, key.pairs = p->pairs;
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
   cg_prefetch_ahead(c, p->ahead, row, rows, ch.col, ch.vectors * g->lanes);
   cg_next next = cg_next_of(p, rows, ch.col, ch.vectors * g->lanes, row);
@@ -46,8 +46,9 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
       p->pb.ld,
       p->d.ld,
       next.at_once ? next.from : LLVMGetPoison(g->ptr),
-      next.at_once ? next.ld : LLVMGetPoison(g->i64)};
-  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 9, "");
+      next.at_once ? next.ld : LLVMGetPoison(g->i64),
+      p->adds ? p->adds : LLVMGetPoison(LLVMInt1TypeInContext(g->c))};
+  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 10, "");
 }
 
 static void row_blocks(const cg_product *p, int rows, chunk ch, ll_v lo, ll_v hi, bool guard) {

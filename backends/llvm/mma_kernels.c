@@ -13,6 +13,7 @@ typedef struct micro {
   const cg_uk_key *key;
   ll_v a, b, d, lda, ldb, ldc; /* strides in bytes */
   ll_v next, next_ld;          /* lines to be asked for; bytes from one to the next */
+  ll_v adds;                   /* lanes of C that are added to, NULL: all */
   int pointers;                /* to a: one per GROUP rows when its row stride is not known */
   ll_t vector;                 /* of the accumulator */
   bool odd;                    /* the step being emitted has one k of a pair only */
@@ -145,6 +146,14 @@ static ll_v c_address(const micro *u, int i, int j) {
   return ll_gep(g, u->d, ll_add(g, ll_mul(g, u->ldc, ll_i(g, i)), ll_i(g, column)));
 }
 
+static ll_v old_sum(const micro *u, int i, int j) {
+  ll *g = &u->c->g;
+  ll_v p = c_address(u, i, j), tail = last_mask(u, j), zero = LLVMConstNull(u->vector);
+  if (!u->adds) return load_vector(u, u->key->elem, p, j);
+  ll_v mask = tail ? ll_and(g, u->adds, tail) : u->adds;
+  return ll_masked_load(g, u->vector, p, bytes_of(u->key->elem), mask, zero);
+}
+
 static void body(micro *u, ll_v k) {
   ll *g = &u->c->g;
   const cg_uk_key *key = u->key;
@@ -152,7 +161,7 @@ static void body(micro *u, ll_v k) {
   int n = key->rows * key->vectors;
   for (int q = 0; q < n; q++) {
     int j = q % key->vectors;
-    state[q] = key->beta ? load_vector(u, key->elem, c_address(u, q / key->vectors, j), j) : LLVMConstNull(u->vector);
+    state[q] = key->beta ? old_sum(u, q / key->vectors, j) : LLVMConstNull(u->vector);
   }
   for (int q = 0; q < u->pointers; q++)
     state[n + q] = q ? ll_gep(g, state[n + q - 1], ll_mul(g, u->lda, ll_i(g, GROUP))) : u->a;
@@ -171,8 +180,9 @@ static void body(micro *u, ll_v k) {
 
 static ll_v build(cg *c, const cg_uk_key *key, const char *name) {
   ll *g = &c->g;
-  ll_t args[] = {g->ptr, g->ptr, g->ptr, g->i64, g->i64, g->i64, g->i64, g->ptr, g->i64};
-  ll_v f = ll_function(g, name, 9, args, true);
+  ll_t flag = LLVMInt1TypeInContext(g->c);
+  ll_t args[] = {g->ptr, g->ptr, g->ptr, g->i64, g->i64, g->i64, g->i64, g->ptr, g->i64, flag};
+  ll_v f = ll_function(g, name, 10, args, true);
   ll_v ld[3] = {key->lda ? ll_i(g, key->lda) : LLVMGetParam(f, 4), key->ldb ? ll_i(g, key->ldb) : LLVMGetParam(f, 5),
                 key->ldc ? ll_i(g, key->ldc) : LLVMGetParam(f, 6)};
   micro u = {.c = c, .key = key, .a = LLVMGetParam(f, 0), .b = LLVMGetParam(f, 1), .d = LLVMGetParam(f, 2)};
@@ -180,6 +190,7 @@ static ll_v build(cg *c, const cg_uk_key *key, const char *name) {
   u.ldb = ll_mul(g, ld[1], ll_i(g, bytes_of(key->pairs ? SN_ELEM_BF16 : key->elem_b)));
   u.ldc = ll_mul(g, ld[2], ll_i(g, bytes_of(key->elem)));
   u.next = LLVMGetParam(f, 7), u.next_ld = LLVMGetParam(f, 8);
+  if (key->beta == CG_BETA_ARG) u.adds = ll_splat(g, LLVMGetParam(f, 9));
   u.pointers = grouped(key) ? (key->rows + GROUP - 1) / GROUP : 1;
   u.vector = ll_vec(g, cg_reg(c, (sn_elem)key->elem));
   body(&u, LLVMGetParam(f, 3));

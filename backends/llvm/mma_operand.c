@@ -225,6 +225,30 @@ static void emit_piece(cg_product *p, const piece *k) {
 
 /* ---- all of k --------------------------------------------------------------------------------------------- */
 
+/* Before stretches of k that add to each other: the first one writes where vectors have masks, so that the result is
+ * not touched before; elsewhere all add to zeros. True: the first writes. */
+static bool begin_sum(const cg_product *p) {
+  ll *g = &p->c->g;
+  ll_branch br;
+  int64_t k;
+  ll_v rows = p->keep_rows && p->valid ? p->valid : ll_i(g, p->m);
+  bool known = ll_const(p->k, &k) && k > 0;
+  if (p->beta) return false;
+  if (!g->isa.masks) {
+    cg_zero(p, ll_i(g, 0), rows);
+    return false;
+  }
+  if (!known) ll_if(g, &br, ll_icmp(g, LLVMIntSGT, p->k, ll_i(g, 0)));
+  if (p->valid && !p->keep_rows) cg_zero(p, p->valid, rows);
+  if (known) return true;
+  ll_else(g, &br);
+  cg_zero(p, ll_i(g, 0), rows);
+  ll_endif(g, &br);
+  return true;
+}
+
+static ll_v is_later(ll *g, ll_v k0) { return ll_icmp(g, LLVMIntNE, k0, ll_i(g, 0)); }
+
 static void emit_chunks(const cg_product *whole, bool copy_a, bool copy_b) {
   cg_product p = *whole;
   ll *g = &p.c->g;
@@ -235,10 +259,10 @@ static void emit_chunks(const cg_product *whole, bool copy_a, bool copy_b) {
     if (k.keep && !copy_a) cg_look_at_next_rows(&p);
     emit_piece(&p, &k);
   } else {
-    if (!p.beta) cg_zero(&p, ll_i(g, 0), p.keep_rows && p.valid ? p.valid : ll_i(g, p.m));
+    bool writes = begin_sum(&p);
     ll_loop l;
     ll_loop_begin(g, &l, ll_i(g, 0), whole->k, ll_i(g, CHUNK), 0, NULL, true);
-    p.beta = p.any_k = true;
+    p.beta = p.any_k = true, p.adds = writes ? is_later(g, l.iv) : NULL;
     k.k0 = l.iv, k.most = CHUNK, k.keep = false;
     p.k = k.count = ll_imin(g, ll_i(g, CHUNK), ll_sub(g, whole->k, l.iv));
     look_at_next(&p, whole, &k);
@@ -267,10 +291,10 @@ static void emit_panel(cg_product *p) {
     emit_piece(p, &(piece){.count = p->k});
     return;
   }
-  if (!p->beta) cg_zero(p, ll_i(g, 0), p->keep_rows && p->valid ? p->valid : ll_i(g, p->m));
+  bool writes = begin_sum(p);
   ll_loop l;
   ll_loop_begin(g, &l, ll_i(g, 0), whole.k, ll_i(g, STRETCH), 0, NULL, true);
-  p->beta = true;
+  p->beta = true, p->adds = writes ? is_later(g, l.iv) : NULL;
   p->k = ll_imin(g, ll_i(g, STRETCH), ll_sub(g, whole.k, l.iv));
   p->any_k |= whole.k_most % STRETCH % 4 != 0;
   if (p->next_depth) p->next_b = advanced(p->c, &p->b, ll_add(g, l.iv, ll_i(g, STRETCH)), bytes_of(p->b.elem));
