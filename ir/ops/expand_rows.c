@@ -58,7 +58,9 @@ static sn_val expand_softmax(sn_build *b, const sn_node *n, const sn_val *arg) {
   int axis = axis_of(n);
   sn_val x = wide(b, arg[0]);
   sn_val e = sn_g1(b, SN_OP_EXP, sub(b, x, back1(b, peak(b, x, axis), x, axis)));
-  return narrow(b, sn_g2(b, SN_OP_DIV, e, back1(b, sum1(b, e, axis), e, axis)), arg[0]);
+  sn_val sum = sum1(b, e, axis);
+  sn_val part = b->failed ? 0 : sn_g2(b, SN_OP_DIV, sn_g_const_like(b, sum, 1), sum); /* one division per row */
+  return narrow(b, mul(b, e, back1(b, part, e, axis)), arg[0]);
 }
 
 static sn_val expand_log_softmax(sn_build *b, const sn_node *n, const sn_val *arg) {
