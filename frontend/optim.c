@@ -298,8 +298,10 @@ static sn_t move(sn_here h, sn_t a, sn_t x, sn_t rate) {
   return sn_x_add(h, sn_x_mul(h, rate, a), sn_x_mul(h, sn_x_sub(h, sn_num(1), rate), x));
 }
 
+/* By a factor: a division per element would take longer than its memory. */
 static sn_t unbiased(sn_here h, sn_t moment, sn_t rate, sn_t t) {
-  return sn_x_div(h, moment, sn_x_sub(h, sn_num(1), sn_x_pow(h, rate, t)));
+  sn_t factor = sn_x_div(h, sn_num(1), sn_x_sub(h, sn_num(1), sn_x_pow(h, rate, t)));
+  return sn_x_mul(h, moment, factor);
 }
 
 void sn_adamw(sn_scope m, sn_t w, sn_t g, const void *opt) {
