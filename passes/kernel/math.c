@@ -2,8 +2,8 @@
  *
  * Each function reduces its argument to a small interval, evaluates a polynomial there and undoes the reduction with
  * integer operations on the bits. The numbers of either float type are in math_f32.c and math_f64.c, what they mean in
- * math.h. Notation: n = nearest integer, r, f, u, z: reduced arguments, k2: bits of a power of two. Every step is exact
- * or rounded once. */
+ * math.h. Notation: n = nearest integer, r, f, u, z: reduced arguments, k2: bits of a power of two. `above`: n as the
+ * low bits of a number so large that adding it rounded to n. Every step is exact or rounded once. */
 #include "passes/kernel/math.h"
 
 #include <math.h>
@@ -41,14 +41,16 @@ static sn_kv horner(math m, sn_kv x, sn_poly p) {
   return r;
 }
 
-/* n as exponent bits: what to add to the bits of x for x * 2^n */
-static sn_kv exponent_bits(math m, sn_kv n) {
-  return sn_k_binc(m.k, SN_K_SHL, bits(m, add(m, n, m.of->magic)), m.of->mantissa);
-}
+/* x c + magic: rounded to the whole number n above magic, whose low bits are those of n */
+static sn_kv above_magic(math m, sn_kv x, double c) { return fma_const(m, x, c, like(m, x, m.of->magic)); }
+static sn_kv whole(math m, sn_kv above) { return add(m, above, -m.of->magic); }
 
-static sn_kv scaled(math m, sn_kv p, sn_kv n) {
+/* n as exponent bits: what to add to the bits of x for x * 2^n */
+static sn_kv exponent_bits(math m, sn_kv above) { return sn_k_binc(m.k, SN_K_SHL, bits(m, above), m.of->mantissa); }
+
+static sn_kv scaled(math m, sn_kv p, sn_kv above) {
   sn_kv b = bits(m, p);
-  return number(m, sn_k_bin(m.k, SN_K_ADD, b, exponent_bits(m, n)));
+  return number(m, sn_k_bin(m.k, SN_K_ADD, b, exponent_bits(m, above)));
 }
 
 /* y with the sign of x; y is not negative */
@@ -70,11 +72,11 @@ static sn_kv limited(math m, sn_kv x, sn_kv within, sn_kv y) {
 
 /* ---- exponentials ---- */
 
-/* n = nearest(x / ln 2), x - n ln 2 */
-static sn_kv reduce_exp(math m, sn_kv x, sn_kv *n) {
-  *n = sn_k_un(m.k, SN_K_RINT, mul(m, x, m.of->log2e));
-  sn_kv r = fma_const(m, *n, -m.of->ln2_high, x);
-  return fma_const(m, *n, -m.of->ln2_low, r);
+/* n = nearest(x / ln 2), above magic; -> x - n ln 2. Where |x| is too large for n, the callers have other results. */
+static sn_kv reduce_exp(math m, sn_kv x, sn_kv *above) {
+  *above = above_magic(m, x, m.of->log2e);
+  sn_kv n = whole(m, *above), r = fma_const(m, n, -m.of->ln2_high, x);
+  return fma_const(m, n, -m.of->ln2_low, r);
 }
 
 /* e^x within its range */
@@ -91,8 +93,7 @@ static sn_kv expand_exp(math m, sn_kv x) {
 }
 
 static sn_kv expand_exp2(math m, sn_kv x) {
-  sn_kv n = sn_k_un(m.k, SN_K_RINT, x);
-  sn_kv r = minus(m, x, n);
+  sn_kv n = add(m, x, m.of->magic), r = minus(m, x, whole(m, n));
   sn_kv p = fma_of(m, horner(m, r, m.of->exp2_q), r, like(m, x, 1));
   sn_kv within = less(m, x, m.of->exp2_most);
   sn_kv y = limited(m, x, within, scaled(m, p, n));
