@@ -3,7 +3,8 @@
  *   Kept axes go to the grid. Along rows: a tile is [kept, reduced]; along columns (the kept axis is the contiguous
  * one): it is [reduced, kept]. One tile that holds the whole reduced axis computes everything once. Otherwise there is
  * one loop nest over the reduced axes per level of reductions (a level needs the results of those below) and one for
- * the outputs; elementwise values are computed again in each. Loops carry what is reduced so far, or (late) a tile of
+ * the outputs; elementwise values are computed again in each, but sums of exponentials below a maximum go with the loop
+ * that finds it. Loops carry what is reduced so far, or (late) a tile of
  * sums that is reduced behind the loop. */
 #include "ir/base/plant.h"
 #include "passes/lower/rows.h"
@@ -163,7 +164,7 @@ static sn_kv operand(rows *r, sn_tile *t, const sn_node *n) {
   return sn_k_select(k, inside, x, sn_k_const(k, type.elem, 1, 1, sn_rows_identity(r, n)));
 }
 
-static sn_kv reduce(rows *r, sn_tile *t, const sn_node *n) {
+sn_kv sn_rows_reduce(rows *r, sn_tile *t, const sn_node *n) {
   sn_kv x = operand(r, t, n);
   return r->inner < 0 ? x : sn_k_reduce(r->b->k, sn_rows_op(n), !r->along_columns, x);
 }
@@ -189,7 +190,7 @@ static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
     if (r->inner < 0 && sn_reduction_position(r->node[i]))
       r->result[i] = sn_k_const(r->b->k, SN_ELEM_I32, 1, 1, 0);
     else
-      r->result[i] = sn_rows_finished(r, r->node[i], reduce(r, t, r->node[i]));
+      r->result[i] = sn_rows_finished(r, r->node[i], sn_rows_reduce(r, t, r->node[i]));
   }
   return r->result[i];
 }
@@ -253,17 +254,25 @@ static void argmax_step(rows *r, sn_tile *t, const sn_node *n, sn_kv *best, sn_k
 
 static void level_step(rows *r, sn_tile *t, sn_kv *carry, void *user) {
   int level = *(const int *)user, n = 0;
+  sn_kv old[SN_ROWS_REDUCTIONS] = {0}, now[SN_ROWS_REDUCTIONS] = {0};
   for (int i = 0; i < r->count; i++) {
     if (r->level[i] != level) continue;
+    if (r->peak[i]) {
+      int peak = r->peak[i] - 1;
+      carry[n] = sn_rows_online(r, t, i, carry[n], old[peak], now[peak]);
+      n++;
+      continue;
+    }
     if (sn_reduction_position(r->node[i])) {
       argmax_step(r, t, r->node[i], &carry[n], &carry[n + 1]);
       n += 2;
       continue;
     }
-    sn_kv part = r->late ? operand(r, t, r->node[i]) : reduce(r, t, r->node[i]);
+    sn_kv part = r->late ? operand(r, t, r->node[i]) : sn_rows_reduce(r, t, r->node[i]);
     sn_ktype whole = sn_k_type(r->b->k, carry[n]);
     part = sn_k_bcast(r->b->k, whole.r, whole.c, part);
-    carry[n] = sn_k_bin(r->b->k, sn_rows_joining_op(r->node[i]), carry[n], part);
+    old[i] = carry[n];
+    carry[n] = now[i] = sn_k_bin(r->b->k, sn_rows_joining_op(r->node[i]), carry[n], part);
     n++;
   }
 }
@@ -285,15 +294,24 @@ int sn_rows_level(rows *r, int level, sn_kv *carry) {
   return n;
 }
 
+static bool has_level(const rows *r, int level) {
+  for (int i = 0; i < r->count; i++)
+    if (r->level[i] == level) return true;
+  return false;
+}
+
 static void run_levels(rows *r) {
   for (int level = 1; level <= r->levels; level++) {
     sn_kv carry[2 * SN_ROWS_REDUCTIONS];
     int at = 0;
+    if (!has_level(r, level)) continue;
     (void)sn_rows_level(r, level, carry);
     for (int i = 0; i < r->count; i++) {
       if (r->level[i] != level) continue;
       if (sn_reduction_position(r->node[i])) at++;
-      r->result[i] = sn_rows_finished(r, r->node[i], carry[at++]);
+      sn_kv v = carry[at++];
+      if (r->peak[i]) v = sn_rows_online_end(r, v, r->result[r->peak[i] - 1]);
+      r->result[i] = sn_rows_finished(r, r->node[i], v);
     }
   }
 }
@@ -369,5 +387,7 @@ sn_code sn_lower_rows(sn_lower_ctx *c, const sn_node *fused) {
   rows r = {.c = c, .g = &g};
   SN_TRY(find_reductions(&r));
   choose_tile(&r);
-  return sn_rows_in_parts(&r) ? sn_rows_parts(&r) : one_kernel(&r);
+  if (sn_rows_in_parts(&r)) return sn_rows_parts(&r);
+  if (r.looped) sn_rows_find_online(&r);
+  return one_kernel(&r);
 }

@@ -20,6 +20,7 @@ typedef struct sn_rows {
   int count; /* reductions */
   const sn_node *node[SN_ROWS_REDUCTIONS];
   int level[SN_ROWS_REDUCTIONS], levels;
+  int peak[SN_ROWS_REDUCTIONS]; /* online sums: 1 + number of the maximum that is subtracted; 0: none */
   sn_kv result[SN_ROWS_REDUCTIONS];
   int64_t part; /* an instance reduces so many coordinates of an axis; 0: all */
   int split;    /* the axis */
@@ -31,6 +32,8 @@ typedef void (*sn_rows_step)(sn_rows *r, sn_tile *t, sn_kv *carry, void *user);
 sn_kop sn_rows_op(const sn_node *n);
 sn_kop sn_rows_joining_op(const sn_node *n);
 double sn_rows_identity(const sn_rows *r, const sn_node *n);
+/* Of one tile. */
+sn_kv sn_rows_reduce(sn_rows *r, sn_tile *t, const sn_node *n);
 /* The result of what was reduced. Sums and products of narrow integers wrap to their type. */
 sn_kv sn_rows_finished(sn_rows *r, const sn_node *n, sn_kv v);
 /* Starts a kernel with the group's buffers, these, and those of the results. */
@@ -41,6 +44,13 @@ void sn_rows_grid(sn_rows *r);
 int sn_rows_level(sn_rows *r, int level, sn_kv *carry);
 /* Outputs that have the kept axes only. */
 void sn_rows_store_kept(sn_rows *r, const bool *which);
+
+/* rows_online.c. Sums of exp(x - max x) that are kept up while the maximum is being found: one loop for both. */
+void sn_rows_find_online(sn_rows *r);
+/* The sum with a tile more, where its maximum grew from `old` to `now`. */
+sn_kv sn_rows_online(sn_rows *r, sn_tile *t, int i, sn_kv sum, sn_kv old, sn_kv now);
+/* Of all tiles: NaN where all were -infinity. */
+sn_kv sn_rows_online_end(sn_rows *r, sn_kv sum, sn_kv peak);
 
 /* rows_parts.c. Few results of many elements in two steps: partial results of fixed blocks, then those in order. */
 bool sn_rows_in_parts(sn_rows *r);

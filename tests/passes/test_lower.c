@@ -225,6 +225,30 @@ static int kernels_named(const lowered_result *r, const char *prefix) {
   return n;
 }
 
+static int loops(const sn_kernel *k) {
+  int n = 0;
+  for (sn_kv v = 1; v < k->ins_count; v++) n += k->ins[v].op == SN_K_FOR;
+  return n;
+}
+
+/* Long rows of logits are read once: the maximum and what is summed below it share a loop. */
+static void logits_once(void **state) {
+  (void)state;
+  lowered_case c = {EXACT, .int_below = 9001,
+                    .text =
+                        "graph @g {\n"
+                        "  %1 = input name \"x\" : f32[3, 9001]\n"
+                        "  %2 = input name \"t\" : i32[3]\n"
+                        "  %3 = cross_entropy %1, %2 : f32[3]\n"
+                        "  output \"y\" = %3\n"
+                        "}\n"};
+  lowered_check_all(c);
+  lowered_result r = lowered_try(&c);
+  assert_int_equal(kernels_named(&r, "rows"), 1);
+  for (int i = 0; i < r.lowered.kernel_count; i++) assert_true(loops(r.lowered.kernel[i]) <= 1);
+  lowered_free(&r);
+}
+
 /* Along rows and columns, of known and unknown lengths, over axes that lie apart, with work before and behind; whole
  * tiles in loops, also on several levels. */
 static void reductions_on_a_gpu(void **state) {
@@ -364,6 +388,7 @@ int main(void) {
       cmocka_unit_test(narrow_products),
       cmocka_unit_test(packed_products),
       cmocka_unit_test(reductions_of_a_part),
+      cmocka_unit_test(logits_once),
       cmocka_unit_test(reductions_on_a_gpu),
       cmocka_unit_test(elementwise_on_a_gpu),
   };
