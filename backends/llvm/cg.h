@@ -3,6 +3,7 @@
  *   window.c       loads and stores of windows, slots of the workspace
  *   convert.c      element types      elementwise.c   operations on vectors     reduce.c  reductions
  *   rows.c         row clusters       rows_wide.c     their form for long rows
+ *   rows_ahead.c   prefetches of the rows that come next
  *   stream.c       stores around the caches
  *   move.c         copies of values   transpose.c     transposition
  *   mma*.c         products */
@@ -13,6 +14,8 @@
 #include "backends/llvm/plan.h"
 
 enum { CG_FLIGHT = 4 }; /* most rows whose phases overlap */
+enum { CG_MET = 8 };
+enum { CG_ROWS_AHEAD = 8 }; /* most windows of a cluster that are fetched ahead */
 
 typedef struct cg_uk cg_uk; /* microkernels, mma.h */
 typedef struct cg_slides cg_slides;
@@ -29,18 +32,21 @@ typedef struct cg {
   int64_t ws_bytes, ws_top; /* most and current bytes of the workspace */
   ll_v kept;                /* workspace that lasts from one instance to the next */
   int64_t kept_bytes;
-  ll_v first;    /* is this the first instance of the call? */
-  int nesting;   /* loops and branches around the step being emitted */
-  ll_v trips;    /* how often the loops around it run it in an instance; NULL: once */
-  int64_t spare; /* a vector's bytes that anything may be written to */
+  ll_v first;          /* is this the first instance of the call? */
+  int nesting;         /* loops and branches around the step being emitted */
+  ll_v trips;          /* how often the loops around it run it in an instance; NULL: once */
+  const sn_kins *loop; /* the innermost of them; NULL: none */
+  int64_t spare;       /* a vector's bytes that anything may be written to */
   /* the row being emitted */
   const cg_step *rows; /* open cluster; NULL: none */
   int flight;          /* which of the rows in flight */
   ll_v row;            /* its number, i64 */
   ll_v row_of[CG_FLIGHT];
-  ll_v col;       /* first column of the vector group; NULL: 0 */
-  ll_v col_end;   /* columns end here instead of at the tile's edge; NULL: at the edge */
-  bool inside;    /* all columns of the group are known to be valid */
+  ll_v col;          /* first column of the vector group; NULL: 0 */
+  ll_v col_end;      /* columns end here instead of at the tile's edge; NULL: at the edge */
+  bool inside;       /* all columns of the group are known to be valid */
+  sn_kv met[CG_MET]; /* .. and below these limits */
+  int met_count;
   bool unlimited; /* column limits are known not to bite */
   bool streaming; /* stores that may stream do; stream.c */
   bool streamed;  /* did any? */
@@ -77,6 +83,7 @@ ll_t cg_mem(cg *c, sn_elem e); /* in memory: bool i8 */
 ll_v cg_splat_const(cg *c, sn_elem e, double v);
 ll_v cg_load_window(cg *c, sn_kv v, int j);
 void cg_store_window(cg *c, sn_kv store, ll_v value, int j);
+ll_v cg_window_place(cg *c, sn_kv v, int j); /* of the first element of vector j, unit column stride */
 ll_v cg_slot_load(cg *c, ll_v base, sn_ktype t, int ld, int j);
 void cg_slot_store(cg *c, ll_v value, ll_v base, sn_ktype t, int ld, int j);
 ll_v cg_row_number(cg *c, sn_ktype t);
@@ -110,6 +117,9 @@ ll_v cg_red_input(cg *c, const sn_kins *x, int j);      /* vector j of the opera
 
 /* rows.c */
 ll_v cg_get(cg *c, sn_kv v, int j); /* vector j of v in the current row */
+/* Vectors j .. j + n of it, operation by operation: a chain of dependent ones fills a processor's window long before
+ * that of the next vector begins, so that chains that are to overlap are emitted side by side. */
+void cg_get_side_by_side(cg *c, sn_kv v, int j, int n);
 void cg_in_flight(cg *c, int r);
 void cg_rows(cg *c, const cg_step *s);
 int cg_windows(const cg *c, const cg_step *s, sn_kv *out, int most); /* loads and stores that the cluster evaluates */
@@ -118,6 +128,17 @@ static inline int cg_vecs(const cg *c, sn_ktype t) { return cg_vectors(t.c, c->g
 void cg_wide_prepare(cg *c);
 int cg_wide_flights(const cg *c, const cg_step *s);
 void cg_wide_rows(cg *c, int flights);
+/* rows_ahead.c */
+typedef struct cg_rows_ahead {
+  int count;
+  bool near; /* so few that the first level cache has room */
+  sn_kv load[CG_ROWS_AHEAD];
+  ll_v step[CG_ROWS_AHEAD]; /* bytes from its window to that of the rows that come next */
+} cg_rows_ahead;
+/* What the rows after these will read; cheap where there is nothing. */
+void cg_look_at_rows(cg *c, const cg_step *s, int flights, cg_rows_ahead *out);
+/* Asks for it: the share of one phase of `vectors` vectors of the row in flight, of windows of this width. */
+void cg_fetch_rows(cg *c, const cg_rows_ahead *a, int width, int vectors);
 
 /* move.c */
 typedef struct cg_part { /* part of a value, copied to memory */
@@ -140,6 +161,8 @@ void cg_transpose_mem(cg *c, sn_elem e, ll_v src, ll_v src_ld, ll_v rows, ll_v c
 /* the same of elements of `bytes` bytes, with row strides in bytes */
 void cg_transpose_bytes(cg *c, int bytes, ll_v src, ll_v src_ld, ll_v rows, ll_v cols, ll_v dst, ll_v dst_ld);
 
+/* mma.c: does index value e gain the same for every 1 of v? */
+bool cg_gains(const sn_kernel *k, sn_kv v, sn_kv e, int64_t *gain);
 /* mma_slide.c: finds them; emits what every instance does first */
 void cg_slides_find(cg *c);
 void cg_slides_begin(cg *c);

@@ -98,11 +98,14 @@ static void emit_for(cg *c, const cg_step *s) {
   ll_loop_begin(g, &l, cg_index(c, f->a[0]), cg_index(c, f->a[1]), cg_index(c, f->a[2]), 0, NULL, true);
   c->iv[f->iv] = l.iv;
   ll_v outer = c->trips;
+  const sn_kins *around = c->loop;
   c->trips = trips_of(c, f);
+  c->loop = f;
   c->nesting++;
   emit_block(c, body_of(c, b));
   c->nesting--;
   c->trips = outer;
+  c->loop = around;
   cg_move_all(c, b->yield_count, f->in, b->yield);
   ll_loop_end(g, &l, NULL);
   cg_move_all(c, b->yield_count, f->out, f->in);

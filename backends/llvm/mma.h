@@ -97,7 +97,6 @@ typedef struct cg_product {
 bool cg_is_product_loop(const cg *c, const cg_step *s); /* a loop over k that is one product */
 /* does off gain `stride` for every 1 of the loop variable? */
 bool cg_moves_along(const sn_kernel *k, sn_kv iv, int64_t step, sn_kv off, sn_kv stride);
-bool cg_gains(const sn_kernel *k, sn_kv v, sn_kv e, int64_t *gain); /* does e gain the same for every 1 of v? */
 /* mma_operand.c */
 cg_operand cg_operand_of(cg *c, sn_kv v, bool k_rows);
 cg_mat cg_window_mat(cg *c, const sn_kins *x);

@@ -301,6 +301,12 @@ static void count_uses(const cg_plan *p, int *uses, int *first_operand_uses) {
     for (int q = 0; q < p->block[j].b->yield_count; q++) uses[p->block[j].b->yield[q]]++;
 }
 
+/* numbers of columns below a limit: cheaper than a place in memory, and often known */
+static bool is_column_limit(const cg_plan *p, const sn_kins *x) {
+  if (x->op != SN_K_LT || x->type.r != 1) return false;
+  return ins(p, cg_source(p, x->a[0]))->op == SN_K_IOTA && ins(p, cg_source(p, x->a[1]))->op == SN_K_ISPLAT;
+}
+
 static void find_virtual(cg_plan *p) {
   int n = p->k->ins_count, *uses = SN_ARRAY(p->arena, n, int), *first = SN_ARRAY(p->arena, n, int);
   count_uses(p, uses, first);
@@ -313,6 +319,7 @@ static void find_virtual(cg_plan *p) {
       case SN_K_BCAST: p->virt[v] = true; break;
       case SN_K_LOAD: p->virt[v] = cg_buffer_role(p->k, x->a[0]) == SN_K_IN; break;
       case SN_K_TRANS: p->virt[v] = uses[v] > 0 && uses[v] == first[v]; break;
+      case SN_K_LT: p->virt[v] = is_column_limit(p, x); break;
       default: p->virt[v] = sn_kop_class(x->op) == SN_KCLASS_IDX || x->op == SN_K_IV; break;
     }
   }

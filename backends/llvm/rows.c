@@ -4,7 +4,7 @@
  * ([R,1]) are held in every lane. */
 #include "backends/llvm/cg.h"
 
-enum { MOST_WINDOWS = 256 };
+enum { MOST_WINDOWS = 256, SIDE_BY_SIDE = 4 };
 
 static int key_of(const cg *c, sn_kv v, int j) {
   int n = c->k->ins_count;
@@ -15,6 +15,28 @@ static int key_of(const cg *c, sn_kv v, int j) {
 
 static ll_v index32(cg *c, ll_v v) { return LLVMBuildTrunc(c->g.b, v, c->g.i32, ""); }
 
+static ll_v column_iota(cg *c, ll_v base, int j) {
+  ll *g = &c->g;
+  if (!c->col) return ll_add(g, ll_splat(g, index32(c, base)), cg_column_numbers(c, j));
+  return ll_add(g, ll_splat(g, index32(c, ll_add(g, base, c->col))), ll_lane_numbers(g, (int64_t)j * g->lanes));
+}
+
+/* Is a number of a column compared with a limit that all columns at hand are below? */
+static bool is_met(const cg *c, const sn_kins *x) {
+  const sn_kins *i = cg_ins(c, cg_source(&c->p, x->a[0])), *limit = cg_ins(c, cg_source(&c->p, x->a[1]));
+  int64_t first;
+  if (!c->inside || !i->i || !sn_k_is_const(c->k, i->a[0], &first) || first) return false;
+  for (int m = 0; m < c->met_count; m++)
+    if (c->met[m] == limit->a[0]) return true;
+  return false;
+}
+
+static ll_v below_limit(cg *c, const sn_kins *x, int j) {
+  if (is_met(c, x)) return ll_first_lanes(&c->g, c->g.lanes);
+  ll_v a = cg_get(c, x->a[0], j), b = cg_get(c, x->a[1], j);
+  return ll_icmp(&c->g, LLVMIntSLT, a, b);
+}
+
 static ll_v virtual_value(cg *c, sn_kv v, int j) {
   ll *g = &c->g;
   const sn_kins *x = cg_ins(c, v);
@@ -24,10 +46,11 @@ static ll_v virtual_value(cg *c, sn_kv v, int j) {
     case SN_K_IOTA: {
       ll_v base = cg_index(c, x->a[0]);
       if (x->i && x->type.c == 1) return ll_splat(g, index32(c, base));
-      if (x->i) return ll_add(g, ll_splat(g, index32(c, base)), cg_column_numbers(c, j));
+      if (x->i) return column_iota(c, base, j);
       return ll_splat(g, index32(c, ll_add(g, base, cg_row_number(c, x->type))));
     }
     case SN_K_BCAST: return cg_get(c, x->a[0], j);
+    case SN_K_LT: return below_limit(c, x, j);
     default: return cg_load_window(c, v, j);
   }
 }
@@ -44,7 +67,10 @@ static ll_v reduce_row(cg *c, const sn_kins *x) { /* whole row at once: four par
     return only;
   }
   for (int q = 0; q < used; q++) cg_red_init(c, x, acc[q]);
-  for (int j = 0; j < n; j++) cg_red_step(c, x, acc[j & 3], cg_red_input(c, x, j), cg_column_numbers(c, j));
+  for (int j = 0; j < n; j++) {
+    if (j % SIDE_BY_SIDE == 0) cg_get_side_by_side(c, x->a[0], j, n - j < SIDE_BY_SIDE ? n - j : SIDE_BY_SIDE);
+    cg_red_step(c, x, acc[j & 3], cg_red_input(c, x, j), cg_column_numbers(c, j));
+  }
   for (int q = 1; q < used; q++) cg_red_join(c, x, acc[0], acc[q]);
   c->col = col;
   return cg_red_finish(c, x, acc[0]);
@@ -77,6 +103,22 @@ ll_v cg_get(cg *c, sn_kv v, int j) {
     return ll_remember(&c->g, key, cg_slot_load(c, base, one, ld, j));
   }
   return ll_remember(&c->g, key, compute(c, v, j));
+}
+
+/* Is v made of operands here, rather than fetched from where it lies? */
+static bool is_made(const cg *c, sn_kv v) {
+  const sn_kins *x = cg_ins(c, v);
+  if (c->p.virt[v]) return x->op == SN_K_BCAST;
+  if (!c->rows || c->p.member[v] != c->rows->number || !cg_is_elementwise(x->op)) return false;
+  return !(c->rows->wide && c->spill[v] != CG_SPILL_NONE && c->p.phase[v] < c->phase);
+}
+
+void cg_get_side_by_side(cg *c, sn_kv v, int j, int n) {
+  const sn_kins *x = cg_ins(c, v);
+  if (x->type.c == 1 || ll_recall(&c->g, key_of(c, v, j))) return;
+  for (int q = 0; q < x->count && is_made(c, v); q++)
+    if (cg_is_tile(c->k, x->a[q])) cg_get_side_by_side(c, x->a[q], j, n);
+  for (int i = 0; i < n; i++) cg_get(c, v, j + i);
 }
 
 void cg_in_flight(cg *c, int r) {
@@ -120,6 +162,16 @@ static int column_results(const cg *c, const cg_step *s, ll_v *acc, cg *init) {
   return n;
 }
 
+/* what an operation reads, or it itself, for the next vectors */
+static void side_by_side(cg *c, sn_kv v, int j, int vectors) {
+  const sn_kins *x = cg_ins(c, v);
+  int n = vectors - j < SIDE_BY_SIDE ? vectors - j : SIDE_BY_SIDE;
+  if (cg_is_reduce(x) || x->op == SN_K_STORE)
+    cg_get_side_by_side(c, x->op == SN_K_STORE ? x->a[6] : x->a[0], j, n);
+  else if (c->p.slot[v])
+    cg_get_side_by_side(c, v, j, n);
+}
+
 static void unrolled_row(cg *c, ll_v *acc) {
   const cg_step *s = c->rows;
   struct {
@@ -134,6 +186,7 @@ static void unrolled_row(cg *c, ll_v *acc) {
     bool column = cg_is_reduce(x) && x->i == 0, forced = x->op == SN_K_LOAD || x->op == SN_K_GATHER;
     sn_ktype t = cg_shape(c->k, v);
     for (int j = 0; j < cg_vecs(c, t); j++) {
+      if (j % SIDE_BY_SIDE == 0) side_by_side(c, v, j, cg_vecs(c, t));
       if (column)
         cg_red_step(c, x, acc++, cg_get(c, x->a[0], j), NULL);
       else if (x->op == SN_K_STORE)

@@ -4,7 +4,7 @@
  * kept in memory otherwise. */
 #include "backends/llvm/cg.h"
 
-enum { CHEAP = 8, MOST_WINDOWS = 128, MOST_CARRIED = 64 };
+enum { CHEAP = 8, MOST_WINDOWS = 128 };
 
 static int width_of(const cg *c, sn_kv v) {
   const sn_kins *x = cg_ins(c, v);
@@ -70,9 +70,10 @@ void cg_wide_prepare(cg *c) {
 typedef struct phase_loop {
   int width;  /* columns */
   int unroll; /* vectors per iteration */
-  int flights;
+  int first, flights;
   int parts; /* carried values of one row and one unrolled vector */
   ll_v *acc; /* [flight][unroll][parts] */
+  const cg_rows_ahead *ahead;
 } phase_loop;
 
 /* does v do its work in the vector loop of the current phase? */
@@ -110,6 +111,7 @@ static void phase_row(cg *c, const phase_loop *p, int vectors, ll_v *acc, int pa
     const sn_kins *x = cg_ins(c, v);
     if (!works(c, v, p->width)) continue;
     bool kept = !cg_is_reduce(x) && x->op != SN_K_STORE && (c->p.slot[v] || c->spill[v] >= 0);
+    cg_get_side_by_side(c, cg_is_reduce(x) ? x->a[0] : x->op == SN_K_STORE ? x->a[6] : v, 0, vectors);
     for (int j = 0; j < vectors; j++) {
       if (pass == 1) {
         if (kept) keep_vector(c, v, j);
@@ -136,10 +138,9 @@ static void phase_part(cg *c, phase_loop *p, int vectors, ll_v lo, ll_v hi, bool
   c->col = l.iv;
   for (int q = 0; q < n; q++) p->acc[q] = l.phi[q];
   for (int r = 0; r < p->flights; r++) {
-    for (int pass = 0; pass < 2; pass++) {
-      cg_in_flight(c, r);
-      phase_row(c, p, vectors, p->acc + r * per_row, pass);
-    }
+    cg_in_flight(c, p->first + r);
+    if (c->inside) cg_fetch_rows(c, p->ahead, p->width, vectors);
+    for (int pass = 0; pass < 2; pass++) { phase_row(c, p, vectors, p->acc + r * per_row, pass); }
   }
   ll_loop_end(g, &l, p->acc);
   for (int q = 0; q < n; q++) p->acc[q] = l.out[q];
@@ -152,10 +153,12 @@ static ll_v unmasked_columns(cg *c, int width, int step) {
   sn_kv w[MOST_WINDOWS];
   int n = cg_windows(c, c->rows, w, MOST_WINDOWS);
   ll_v cut = ll_i(g, width);
+  c->met_count = 0;
   if (n == MOST_WINDOWS) return ll_i(g, 0);
   for (int j = 0; j < n; j++) {
     sn_kv limit = cg_ins(c, w[j])->a[5];
     if (!limit || cg_shape(c->k, w[j]).c != width || cg_limit_holds(c, limit, width)) continue;
+    if (c->met_count < CG_MET) c->met[c->met_count++] = limit;
     cut = ll_imin(g, cut, cg_index(c, limit));
   }
   int64_t fixed;
@@ -192,49 +195,73 @@ static int count_parts(cg *c, int width, ll_v *init) {
   return parts;
 }
 
+/* half of the registers or more are left for what happens between */
+static int most_carried(const cg *c) { return c->g.lanes < 16 ? 8 : 16; }
+static int most_unrolled(const cg *c) { return c->g.lanes < 16 ? 2 : 4; }
+
 /* vectors per iteration: few when many operations or carried values share the registers */
 static int unroll_of(const cg *c, int width, int carried) {
   int n = width / c->g.lanes, ops = 0;
   for (int q = 0; q < c->rows->count; q++) ops += width_of(c, c->rows->ops[q]) == width;
-  int most = ops > 48 ? 1 : ops > 24 || c->g.lanes < 16 ? 2 : 4;
-  while (most > 1 && (most > n || most * carried > MOST_CARRIED)) most /= 2;
+  int most = ops > 96 ? most_unrolled(c) / 2 : most_unrolled(c);
+  while (most > 1 && (most > n || most * carried > most_carried(c))) most /= 2;
   return n % 3 == 0 && n % 4 && most == 4 ? 3 : most;
 }
 
-static void phase_of_width(cg *c, int width, int flights) {
+static void phase_columns(cg *c, phase_loop *p) {
   ll *g = &c->g;
+  int64_t fixed = 0;
+  ll_v cut = unmasked_columns(c, p->width, p->unroll * g->lanes);
+  ll_v padded = ll_i(g, cg_vectors(p->width, g->lanes) * g->lanes);
+  bool known = ll_const(cut, &fixed);
+  c->inside = true;
+  if (!known || fixed > 0) phase_part(c, p, p->unroll, ll_i(g, 0), cut, !known);
+  c->inside = false;
+  if (!known || fixed < cg_vectors(p->width, g->lanes) * g->lanes) phase_part(c, p, 1, cut, padded, !known);
+}
+
+/* Without sums to wait for, one row after the other: what is written goes to one place at a time, and no row is read
+ * just behind a store to the same place of another page. */
+static void phase_of_width(cg *c, int width, int flights, const cg_rows_ahead *ahead) {
   ll_v init[LL_CARRY], acc[LL_CARRY];
   int parts = count_parts(c, width, NULL);
   if (parts * flights > LL_CARRY) {
     cg_fail(c, c->rows->ops[0], "too many reductions in one cluster");
     return;
   }
-  phase_loop p = {.width = width, .flights = flights, .parts = parts, .acc = acc};
+  phase_loop p = {.width = width, .flights = flights, .parts = parts, .acc = acc, .ahead = ahead};
   p.unroll = unroll_of(c, width, parts * flights);
   count_parts(c, width, init);
   for (int q = 0; q < flights * p.unroll * p.parts; q++) acc[q] = init[q % p.parts];
-  int64_t fixed = 0;
-  ll_v cut = unmasked_columns(c, width, p.unroll * g->lanes);
-  ll_v padded = ll_i(g, cg_vectors(width, g->lanes) * g->lanes);
-  bool known = ll_const(cut, &fixed);
-  c->inside = true;
-  if (!known || fixed > 0) phase_part(c, &p, p.unroll, ll_i(g, 0), cut, !known);
-  c->inside = false;
-  if (!known || fixed < cg_vectors(width, g->lanes) * g->lanes) phase_part(c, &p, 1, cut, padded, !known);
+  if (parts) {
+    phase_columns(c, &p);
+  } else {
+    p.flights = 1;
+    for (; p.first < flights; p.first++) phase_columns(c, &p);
+  }
   for (int r = 0; r < flights; r++) phase_results(c, &p, r);
 }
 
 /* ---- rows in flight --------------------------------------------------------------------------------- */
 
+/* most values that a row carries through one phase */
+static int most_parts(const cg *c, const cg_step *s) {
+  int most = 0;
+  for (int phase = 0; phase <= s->last_phase; phase++) {
+    int parts = 0;
+    for (int q = 0; q < s->count; q++)
+      if (row_reduce(cg_ins(c, s->ops[q])) && run_phase(c, s->ops[q]) == phase)
+        parts += cg_red_parts(cg_ins(c, s->ops[q]));
+    if (parts > most) most = parts;
+  }
+  return most;
+}
+
 int cg_wide_flights(const cg *c, const cg_step *s) {
   if (!s->reduces) return 1;
-  int parts = 0;
-  for (int q = 0; q < s->count; q++) {
-    const sn_kins *x = cg_ins(c, s->ops[q]);
-    if (row_reduce(x)) parts += cg_red_parts(x);
-  }
+  int carried = most_parts(c, s) * most_unrolled(c);
   int flights = s->bound ? CG_FLIGHT : s->rows % 4 == 0 ? 4 : s->rows % 2 == 0 ? 2 : 1;
-  while (flights > 1 && (flights * 4 * parts > MOST_CARRIED || flights > s->rows)) flights /= 2;
+  while (flights > 1 && (flights * carried > most_carried(c) || flights > s->rows)) flights /= 2;
   return flights;
 }
 
@@ -270,16 +297,18 @@ static void narrow_results(cg *c, int flights) {
 
 void cg_wide_rows(cg *c, int flights) {
   const cg_step *s = c->rows;
+  cg_rows_ahead ahead;
+  cg_look_at_rows(c, s, flights, &ahead);
   for (c->phase = 0; c->phase <= s->last_phase; c->phase++) {
     narrow_values(c, flights);
     for (int q = 0; q < s->count; q++) {
       int width = width_of(c, s->ops[q]);
       bool first = works(c, s->ops[q], width);
       for (int e = 0; e < q && first; e++) first = !works(c, s->ops[e], width);
-      if (first) phase_of_width(c, width, flights);
+      if (first) phase_of_width(c, width, flights, &ahead);
     }
   }
   c->phase = s->last_phase + 1;
   narrow_results(c, flights);
-  c->phase = 0;
+  c->phase = 0, c->met_count = 0;
 }

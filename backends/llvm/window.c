@@ -118,6 +118,12 @@ static ll_v to_column(cg *c, ll_v row, int j, sn_elem e) { /* unit column stride
   return j ? ll_gep(&c->g, row, ll_i(&c->g, j * bytes * c->g.lanes)) : row;
 }
 
+ll_v cg_window_place(cg *c, sn_kv v, int j) {
+  const sn_kins *x = cg_ins(c, v);
+  sn_elem e = cg_type(c, x->a[0]).elem;
+  return to_column(c, row_address(c, x, cg_shape(c->k, v), e), j, e);
+}
+
 /* one address per lane: columns further apart than one element, or a point per element */
 static ll_v lane_addresses(cg *c, const sn_kins *x, ll_v row, int j, sn_elem e) {
   ll *g = &c->g;

@@ -1,5 +1,6 @@
 /* Results larger than caches are stored around them: the same bits as ordinary stores, on every level, whether or not
- * the result begins at a line; small results and those that a kernel reads again are never stored so. */
+ * the result begins at a line; small results and those that a kernel reads again are never stored so. And what comes
+ * next is asked for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,14 +105,18 @@ static void rows(void **state) {
   check(long_rows, FEW * 8);
 }
 
-static bool streams(sn_isa level, const sn_kernel *k, sn_arena *arena) {
+static const char *assembly(sn_isa level, const sn_kernel *k, sn_arena *arena) {
   sn_target t = hx_target(level, false);
   cg_isa isa = cg_isa_of(&t);
   sn_diags *d = sn_diags_create();
   cg_output out = {0};
   assert_int_equal(cg_compile(k, &isa, CG_ASM, arena, d, &out), SN_OK);
   sn_diags_destroy(d);
-  const char *text = sn_arena_strdup(arena, out.bytes);
+  return sn_arena_strdup(arena, out.bytes);
+}
+
+static bool streams(sn_isa level, const sn_kernel *k, sn_arena *arena) {
+  const char *text = assembly(level, k, arena);
   assert_int_equal(strstr(text, "movntps") != NULL, strstr(text, "sfence") != NULL);
   return strstr(text, "movntps") != NULL;
 }
@@ -130,11 +135,23 @@ static void only_where_it_may(void **state) {
   sn_arena_destroy(arena);
 }
 
+/* Long rows ask for those that come next, short ones do not; needs no processor of the level. */
+static void next_rows_are_asked_for(void **state) {
+  (void)state;
+  sn_arena *arena = sn_arena_create();
+  for (int l = 0; l < LEVELS; l++) {
+    assert_non_null(strstr(assembly(levels[l], long_rows(arena), arena), "prefetcht1"));
+    if (levels[l] >= SN_ISA_AVX2) assert_null(strstr(assembly(levels[l], norm(arena), arena), "prefetch"));
+  }
+  sn_arena_destroy(arena);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(products),
       cmocka_unit_test(rows),
       cmocka_unit_test(only_where_it_may),
+      cmocka_unit_test(next_rows_are_asked_for),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
