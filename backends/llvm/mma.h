@@ -7,6 +7,8 @@
  *   mma_ahead.c    prefetches of what comes after
  *   mma_next.c     prefetches of what the next stretch of k or the next instance multiplies
  *   mma_kernels.c  microkernels
+ *   mma_dot.c      products along k, of few rows and columns that lie side by side
+ *   mma_row.c      the same of few rows of a product on tiles
  *   mma_tiles.c    products of bf16 on AMX tiles      mma_pack.c  their operands      mma_amx.c  their microkernel */
 #ifndef SN_BACKENDS_LLVM_MMA_H
 #define SN_BACKENDS_LLVM_MMA_H
@@ -19,6 +21,8 @@ typedef struct cg_mat {
   int64_t ld_const;
 } cg_mat;
 
+enum { CG_FETCH_BELOW = 2 };
+
 /* What distinguishes microkernels: C[rows, vectors*lanes] (+)= A * B. */
 typedef struct cg_uk_key {
   int rows, vectors;
@@ -27,10 +31,12 @@ typedef struct cg_uk_key {
   int ta;                /* a is [k][m] */
   int beta;              /* adds to C: 0 no, it writes it, 1 yes, CG_BETA_ARG as an argument says */
   int any_k;             /* k may be 0 or no multiple of 4 */
-  int fetch;             /* b comes from far: panels of it are prefetched */
+  int fetch;             /* b comes from far: panels of it are prefetched; CG_FETCH_BELOW: the k rows below these */
   int next, next_turns;  /* see cg_next; of tiles: lines in a row of the result, asked for during the steps */
   int pairs;             /* bf16 pairs of k: products of two terms */
   int amx;               /* rows and vectors count tiles */
+  int row;               /* one row in the order of tiles */
+  int dots;              /* columns of a block whose vectors run along k; 0: they run along columns */
   int64_t lda, ldb, ldc; /* elements; 0: run-time argument */
 } cg_uk_key;
 
@@ -135,6 +141,14 @@ void cg_look_at_next_rows(cg_product *p); /* sets next_a where that helps */
 cg_next cg_next_of(const cg_product *p, int rows, int col, int columns, ll_v row);
 /* mma_kernels.c */
 ll_v cg_microkernel(cg *c, cg_uk_key key);
+/* mma_dot.c: may the product be made along k, when its operands lie so? b: type of the second in memory */
+bool cg_by_dots(const cg_product *p, bool a_k_rows, bool b_k_rows, sn_elem b);
+void cg_emit_dots(const cg_product *p); /* of placed operands */
+ll_v cg_dots_microkernel(cg *c, const cg_uk_key *key, const char *name);
+/* mma_row.c: may rows be few at run time, and vectors multiply them? */
+bool cg_may_be_rows(const cg_product *p);
+void cg_emit_rows(const cg_product *p); /* those that exist, of placed operands */
+ll_v cg_row_microkernel(cg *c, const cg_uk_key *key, const char *name);
 /* mma_tiles.c */
 void cg_run_tiles(const cg_product *p);
 /* mma_pack.c: a stretch of k, brought to where tiles read it */

@@ -20,6 +20,12 @@ static ll_v first_of_a(const cg_product *p, ll_v row) {
   return ll_add(g, ll_mul(g, panel, ll_i(g, p->a_panel)), within);
 }
 
+/* In a loop, the rows of a window below these are those of the next turn: few rows of a leave time to ask for them. */
+static int fetch_of(const cg_product *p) {
+  bool walks = p->c->nesting && p->m <= CG_FEW_ROWS && cg_is_window(p->c, p->b.v) && p->b.mem_k_rows && !p->pairs;
+  return p->near_b ? 0 : walks ? CG_FETCH_BELOW : 1;
+}
+
 static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   cg *c = p->c;
   ll *g = &c->g;
@@ -31,7 +37,7 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
   cg_prefetch_ahead(c, p->ahead, row, rows, ch.col, ch.vectors * g->lanes);
   cg_next next = cg_next_of(p, rows, ch.col, ch.vectors * g->lanes, row);
-  key.fetch = !p->near_b && !next.panel;
+  key.fetch = next.panel ? 0 : fetch_of(p);
   key.next = next.at_once, key.next_turns = next.turns;
   ll_v fn = cg_microkernel(c, key);
   int64_t a_bytes = bytes_of(p->elem_a), b_bytes = p->pairs ? 4 : bytes_of(p->elem_b); /* pairs of bf16 */

@@ -14,6 +14,7 @@ typedef struct micro {
   ll_v a, b, d, lda, ldb, ldc; /* strides in bytes */
   ll_v next, next_ld;          /* lines to be asked for; bytes from one to the next */
   ll_v adds;                   /* lanes of C that are added to, NULL: all */
+  ll_v below;                  /* bytes from a row of b to the one that is asked for */
   int pointers;                /* to a: one per GROUP rows when its row stride is not known */
   ll_t vector;                 /* of the accumulator */
   bool odd;                    /* the step being emitted has one k of a pair only */
@@ -72,9 +73,11 @@ static ll_v a_address(const micro *u, const ll_v *a, int i, int at) {
 static void prefetch_row(const micro *u,
                          ll_v row) { /* of a panel; also keeps loads of later steps from being hoisted */
   ll *g = &u->c->g;
-  if (!u->key->fetch || u->key->ldb != u->key->vectors * g->lanes * (u->key->pairs ? 2 : 1)) return;
+  bool below = u->key->fetch == CG_FETCH_BELOW;
+  if (!u->key->fetch || (!below && u->key->ldb != u->key->vectors * g->lanes * (u->key->pairs ? 2 : 1))) return;
   int64_t bytes = (int64_t)u->key->vectors * g->lanes * b_step(u->key);
-  for (int64_t at = 0; at < bytes; at += 64) ll_prefetch(g, ll_gep(g, row, ll_i(g, PREFETCH_BYTES + at)), false);
+  ll_v from = ll_gep(g, row, below ? u->below : ll_i(g, PREFETCH_BYTES));
+  for (int64_t at = 0; at < bytes; at += LINE) ll_prefetch(g, ll_gep(g, from, ll_i(g, at)), false);
 }
 
 static ll_v b_vector(const micro *u, ll_v row, int j) {
@@ -189,6 +192,7 @@ static ll_v build(cg *c, const cg_uk_key *key, const char *name) {
   u.lda = ll_mul(g, ld[0], ll_i(g, bytes_of(key->pairs ? SN_ELEM_BF16 : key->elem)));
   u.ldb = ll_mul(g, ld[1], ll_i(g, bytes_of(key->pairs ? SN_ELEM_BF16 : key->elem_b)));
   u.ldc = ll_mul(g, ld[2], ll_i(g, bytes_of(key->elem)));
+  u.below = ll_mul(g, LLVMGetParam(f, 3), u.ldb);
   u.next = LLVMGetParam(f, 7), u.next_ld = LLVMGetParam(f, 8);
   if (key->beta == CG_BETA_ARG) u.adds = ll_splat(g, LLVMGetParam(f, 9));
   u.pointers = grouped(key) ? (key->rows + GROUP - 1) / GROUP : 1;
@@ -206,8 +210,11 @@ ll_v cg_microkernel(cg *c, cg_uk_key key) {
   LLVMBasicBlockRef back = LLVMGetInsertBlock(g->b);
   ll_v caller = g->fn;
   char name[48];
-  snprintf(name, sizeof name, "micro%d_%dx%d", c->uk->count, key.rows, key.vectors * g->lanes);
-  ll_v fn = key.amx ? cg_amx_microkernel(c, &key, name) : build(c, &key, name);
+  snprintf(name, sizeof name, "micro%d_%dx%d", c->uk->count, key.rows, key.dots ? key.dots : key.vectors * g->lanes);
+  ll_v fn = key.amx    ? cg_amx_microkernel(c, &key, name)
+            : key.row  ? cg_row_microkernel(c, &key, name)
+            : key.dots ? cg_dots_microkernel(c, &key, name)
+                       : build(c, &key, name);
   g->fn = caller;
   LLVMPositionBuilderAtEnd(g->b, back);
   SN_GROW(c->arena, c->uk->at, c->uk->count, c->uk->capacity);

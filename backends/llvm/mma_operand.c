@@ -59,7 +59,8 @@ static void window_operand(cg *c, cg_operand *o) {
 }
 
 cg_operand cg_operand_of(cg *c, sn_kv v, bool k_rows) {
-  while (cg_ins(c, v)->op == SN_K_TRANS && c->p.virt[v]) v = cg_ins(c, v)->a[0], k_rows = !k_rows;
+  for (; c->p.virt[v] && (cg_ins(c, v)->op == SN_K_TRANS || cg_ins(c, v)->op == SN_K_CAST); v = cg_ins(c, v)->a[0])
+    if (cg_ins(c, v)->op == SN_K_TRANS) k_rows = !k_rows;
   sn_ktype t = cg_type(c, v);
   cg_operand o = {.v = v, .elem = t.elem, .k_rows = k_rows, .mem_k_rows = k_rows, .pad_zero = true};
   if (cg_is_window(c, v)) {
@@ -302,7 +303,28 @@ static void emit_panel(cg_product *p) {
   ll_loop_end(g, &l, NULL);
 }
 
+/* along k: copies, if any, keep the orientation of the tile */
+static void emit_along_k(const cg_product *whole, bool copy_a, bool copy_b) {
+  cg_product p = *whole;
+  cg *c = p.c;
+  int64_t top = c->ws_top;
+  piece k = {.copy_a = copy_a, .copy_b = copy_b, .count = p.k, .most = (int)p.k_most};
+  place_a(&p, &k);
+  p.elem_b = copy_b ? copied_elem(&p) : p.b.elem;
+  p.near_b = copy_b || p.b.slid || !cg_is_window(c, p.b.v);
+  p.pb = copy_b ? copy_space(c, &p.b, &k, p.n, p.elem_b, false) : p.b.mem;
+  if (copy_b) copy(c, &p.b, &k, p.n, NULL, p.elem_b, p.pb);
+  cg_emit_dots(&p);
+  c->ws_top = top;
+}
+
 static void emit_product(const cg_product *whole, bool copy_a, bool copy_b) {
+  bool a_k_rows = copy_a ? whole->a.k_rows : whole->a.mem_k_rows,
+       b_k_rows = copy_b ? whole->b.k_rows : whole->b.mem_k_rows;
+  if (cg_by_dots(whole, a_k_rows, b_k_rows, copy_b ? copied_elem(whole) : whole->b.elem)) {
+    emit_along_k(whole, copy_a, copy_b);
+    return;
+  }
   bool turned = whole->b.in_place && !copy_b && !whole->b.mem_k_rows && !whole->pairs;
   if (copy_a || copy_b || turned) {
     emit_chunks(whole, copy_a, copy_b);

@@ -5,7 +5,7 @@
 
 #include "backends/llvm/mma.h"
 
-enum { STEP = 32, TILE = 16, WHOLE = 512, CHUNK = 512, LEAST_ROWS = 4, LEAST_DEPTH = 16 };
+enum { STEP = 32, TILE = 16, WHOLE = 512, CHUNK = 512, LEAST_ROWS = 4, LEAST_DEPTH = 16, FEW_ROWS = 4 };
 
 bool cg_tile_product(const sn_kernel *k, const sn_kins *x, const cg_isa *isa) {
   if (!isa->amx || x->op != SN_K_MMA || x->type.elem != SN_ELEM_F32) return false;
@@ -127,7 +127,7 @@ static void cut(ll *g, ll_v end, bool known, span *out) {
   out[2] = (span){tiles, end, 1, ll_sub(g, end, tiles), !known};
 }
 
-static void emit_blocks(const cg_product *p) {
+static void emit_tiles(const cg_product *p) {
   ll *g = &p->c->g;
   span rows[3], columns[3];
   cut(g, p->valid ? p->valid : ll_i(g, p->m), !p->valid, rows);
@@ -135,6 +135,21 @@ static void emit_blocks(const cg_product *p) {
   for (int i = 0; i < 3; i++)
     for (int j = 0; j < 3; j++)
       if (!is_empty(&rows[i]) && !is_empty(&columns[j])) emit_region(p, &rows[i], &columns[j]);
+}
+
+/* A product whose rows may end early is often one of a single row: a token that is decoded. */
+static void emit_blocks(const cg_product *p) {
+  ll *g = &p->c->g;
+  ll_branch br;
+  if (!cg_may_be_rows(p)) {
+    emit_tiles(p);
+    return;
+  }
+  ll_if(g, &br, ll_icmp(g, LLVMIntSLE, p->valid, ll_i(g, FEW_ROWS)));
+  cg_emit_rows(p);
+  ll_else(g, &br);
+  emit_tiles(p);
+  ll_endif(g, &br);
 }
 
 /* ---- all of k -------------------------------------------------------------------------------------------------------

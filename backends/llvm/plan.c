@@ -290,15 +290,29 @@ static void locate(cg_plan *p, const sn_kblock *b, int parent) {
   }
 }
 
-static void count_uses(const cg_plan *p, int *uses, int *first_operand_uses) {
+/* how often values are used; as first operands of products; as second ones of products of few rows */
+typedef struct uses {
+  int *all, *first, *second;
+} uses;
+
+static void count_uses(const cg_plan *p, const uses *n) {
   for (sn_kv v = 1; v < p->k->ins_count; v++) {
     const sn_kins *x = ins(p, v);
     for (int j = 0; j < x->count; j++)
-      if (x->a[j]) uses[x->a[j]]++;
-    if (x->op == SN_K_MMA && !(x->i & SN_K_VNNI)) first_operand_uses[x->a[1]]++;
+      if (x->a[j]) n->all[x->a[j]]++;
+    if (x->op != SN_K_MMA || x->i & SN_K_VNNI) continue;
+    n->first[x->a[1]]++;
+    if (x->type.r <= CG_FEW_ROWS) n->second[x->a[2]]++;
   }
   for (int j = 0; j < p->block_count; j++)
-    for (int q = 0; q < p->block[j].b->yield_count; q++) uses[p->block[j].b->yield[q]]++;
+    for (int q = 0; q < p->block[j].b->yield_count; q++) n->all[p->block[j].b->yield[q]]++;
+}
+
+/* 16 bits of memory widened to f32: few rows are multiplied with them while they are read */
+static bool widens(const cg_plan *p, const sn_kins *x) {
+  const sn_kins *from = ins(p, x->a[0]);
+  bool memory = from->op == SN_K_LOAD && cg_buffer_role(p->k, from->a[0]) == SN_K_IN;
+  return memory && x->type.elem == SN_ELEM_F32 && (from->type.elem == SN_ELEM_BF16 || from->type.elem == SN_ELEM_F16);
 }
 
 /* numbers of columns below a limit: cheaper than a place in memory, and often known */
@@ -308,8 +322,9 @@ static bool is_column_limit(const cg_plan *p, const sn_kins *x) {
 }
 
 static void find_virtual(cg_plan *p) {
-  int n = p->k->ins_count, *uses = SN_ARRAY(p->arena, n, int), *first = SN_ARRAY(p->arena, n, int);
-  count_uses(p, uses, first);
+  int n = p->k->ins_count;
+  uses u = {SN_ARRAY(p->arena, n, int), SN_ARRAY(p->arena, n, int), SN_ARRAY(p->arena, n, int)};
+  count_uses(p, &u);
   for (sn_kv v = 1; v < n; v++) {
     const sn_kins *x = ins(p, v);
     switch (x->op) {
@@ -318,7 +333,8 @@ static void find_virtual(cg_plan *p) {
       case SN_K_IOTA:
       case SN_K_BCAST: p->virt[v] = true; break;
       case SN_K_LOAD: p->virt[v] = cg_buffer_role(p->k, x->a[0]) == SN_K_IN; break;
-      case SN_K_TRANS: p->virt[v] = uses[v] > 0 && uses[v] == first[v]; break;
+      case SN_K_TRANS: p->virt[v] = u.all[v] > 0 && u.all[v] == u.first[v]; break;
+      case SN_K_CAST: p->virt[v] = u.all[v] > 0 && u.all[v] == u.second[v] && widens(p, x); break;
       case SN_K_LT: p->virt[v] = is_column_limit(p, x); break;
       default: p->virt[v] = sn_kop_class(x->op) == SN_KCLASS_IDX || x->op == SN_K_IV; break;
     }

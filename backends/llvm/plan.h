@@ -1,17 +1,20 @@
 /* What is decided about a kernel before any code is emitted: the order of its steps, which operations share one loop
  * over rows, and which values live in the workspace, where.
  *
- * virtual values  const, isplat, iota, bcast, loads from `in` buffers, numbers of columns below a limit, trans used
- * only as first operand of mma: no place of their own, evaluated where they are used steps           mma, trans, for,
- * if, or a row cluster: operations with the same number of rows that share one loop over rows residence       a value
- * used only inside its cluster lives in vector registers; all others have a slot in the workspace, row-major with whole
- * vectors per row */
+ *   virtual values  const, isplat, iota, bcast, loads from `in` buffers, numbers of columns below a limit, trans used
+ * only as first operand of mma, casts to f32 of such loads used only as second operand of few rows: no place of their
+ * own, evaluated where they are used steps           mma, trans, for, if, or a row cluster: operations with the same
+ * number of rows that share one loop over rows residence       a value used only inside its cluster lives in vector
+ * registers; all others have a slot in the workspace, row-major with whole vectors per row */
 #ifndef SN_BACKENDS_LLVM_PLAN_H
 #define SN_BACKENDS_LLVM_PLAN_H
 
 #include "ir/kernel/kernel.h"
 
-enum { CG_STATIC_VECTORS = 16 }; /* rows of up to this many vectors may be unrolled whole */
+enum {
+  CG_STATIC_VECTORS = 16, /* rows of up to this many vectors may be unrolled whole */
+  CG_FEW_ROWS = 8         /* products of so few rows take their time from reading the second operand */
+};
 
 typedef enum cg_step_kind { CG_ROWS, CG_MMA, CG_TRANS, CG_FOR, CG_IF } cg_step_kind;
 

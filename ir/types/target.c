@@ -37,6 +37,7 @@ sn_target sn_target_cpu(sn_isa isa) {
       .bk = 0,
       .bq = 64,
       .bkv = 64,
+      .one_part = 256,
       .rows = 4,
       .cols = 256,
       .unit = 1,

@@ -53,6 +53,8 @@ typedef struct sn_target {
   int thin_instances;   /* contract: instances that are enough for such a result */
   int bq, bkv;          /* attend: queries and keys per block */
   int bkv_one;          /* attend: keys per block of a single query; 0: bkv */
+  int one_part;         /* attend: keys of an instance of a single query, for all heads that share them; 0: all, and an
+                           instance per head */
   int rows;             /* rows kernels: rows per instance */
   int cols;             /* map kernels: columns per tile */
   int tile_bytes;       /* map kernels: of the widest elements of a tile, instead of rows x cols; 0: as those say */

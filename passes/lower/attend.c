@@ -1,7 +1,7 @@
 /* Schedule writer of `attend`, forward: online softmax over blocks of keys, nothing of size T x S in memory.
- * One instance owns a block of queries of one head.
+ * One instance owns a block of queries of one head; single queries: attend_one.c.
  *   source: Milakov & Gimelshein 2018; Dao et al. 2022, algorithm 1 (one pass, rescaled accumulator) */
-#include "passes/lower/attend.h"
+#include "passes/lower/attend_forward.h"
 
 #include <math.h>
 
@@ -9,45 +9,41 @@
 #define LN2 0.69314718055994530942
 #define LOWEST (-1e30) /* start of the running maximum */
 
-/* Carried over the key blocks: running maximum and sum per query, accumulator of outputs. */
-typedef struct forward {
-  sn_site_block s;
-  sn_kv q;      /* block of queries; transposed if keys_major */
-  double scale; /* of products where they are used: queries are read as they are. 0: queries are scaled */
-  sn_kv kv_head;
-} forward;
+/* Rows of the tile of scores. */
+static int rows_of(const sn_forward *f) { return f->s.heads ? f->s.heads : f->s.bq; }
 
-static sn_kv stat_const(const forward *f, double x) {
-  int n = f->s.bq;
+static sn_kv stat_const(const sn_forward *f, double x) {
+  int n = rows_of(f);
   return f->s.keys_major ? sn_k_const(f->s.b->k, SN_ELEM_F32, 1, n, x) : sn_k_const(f->s.b->k, SN_ELEM_F32, n, 1, x);
 }
 
-static sn_kv products(const forward *f, sn_kv keys) {
+static sn_kv products(const sn_forward *f, sn_kv keys) {
   sn_kernel *k = f->s.b->k;
   if (f->s.keys_major) return sn_k_mma(k, sn_k_const(k, SN_ELEM_F32, f->s.bk, f->s.bq, 0), keys, f->q, 0);
-  return sn_k_mma(k, sn_k_const(k, SN_ELEM_F32, f->s.bq, f->s.bk, 0), f->q, keys, SN_K_TB);
+  return sn_k_mma(k, sn_k_const(k, SN_ELEM_F32, rows_of(f), f->s.bk, 0), f->q, keys, SN_K_TB);
 }
 
 /* What products are times to be scores in units of log 2, when that keeps their order and no region sees them. */
 static double late_scale(const sn_attend *a) { return !a->score && a->scale > 0 ? a->scale * LOG2E : 0; }
 
 /* Rows of queries or keys: factors of the scores. */
-static sn_kv factor(const forward *f, const sn_operand *o, const sn_operand *with, sn_kv row0, sn_kv head, int rows,
+static sn_kv factor(const sn_forward *f, const sn_operand *o, const sn_operand *with, sn_kv row0, sn_kv head, int rows,
                     const sn_dimx *extent) {
   const sn_attend *a = f->s.a;
-  if (f->scale > 0) return sn_attend_factor(a, f->s.b, o, with, f->s.batch, row0, head, rows, a->d, extent);
+  if (f->scale > 0 && !f->s.heads)
+    return sn_attend_factor(a, f->s.b, o, with, f->s.batch, row0, head, rows, a->d, extent);
   return sn_attend_rows(a, f->s.b, o, f->s.batch, row0, head, rows, a->d, extent);
 }
 
 /* The largest score of each query. */
-static sn_kv largest(const forward *f, sn_kv score) {
+static sn_kv largest(const sn_forward *f, sn_kv score) {
   sn_kernel *k = f->s.b->k;
   sn_kv best = sn_k_reduce(k, SN_K_RMAX, f->s.keys_major ? 0 : 1, score);
   return f->scale > 0 ? sn_k_binc(k, SN_K_MUL, best, f->scale) : best;
 }
 
 /* score - m */
-static sn_kv below(const forward *f, sn_kv score, sn_kv m) {
+static sn_kv below(const sn_forward *f, sn_kv score, sn_kv m) {
   sn_kernel *k = f->s.b->k;
   if (!(f->scale > 0)) return sn_k_bin(k, SN_K_SUB, score, m);
   sn_ktype t = sn_k_type(k, score);
@@ -56,7 +52,7 @@ static sn_kv below(const forward *f, sn_kv score, sn_kv m) {
 }
 
 /* One block of keys at s.k0. */
-static sn_code step(forward *f, bool masked, sn_kv carry[3]) {
+static sn_code step(sn_forward *f, bool masked, sn_kv carry[3]) {
   const sn_attend *a = f->s.a;
   sn_build_kernel *b = f->s.b;
   sn_kernel *k = b->k;
@@ -74,34 +70,54 @@ static sn_code step(forward *f, bool masked, sn_kv carry[3]) {
   return SN_OK;
 }
 
-static sn_code loop(forward *f, sn_kv lo, sn_kv hi, bool masked, sn_kv carry[3]) {
+static sn_code loop(sn_forward *f, sn_kv lo, sn_kv hi, bool masked, sn_kv carry[3]) {
   f->s.k0 = sn_k_for(f->s.b->k, lo, hi, f->s.bk, 3, carry);
   sn_code code = step(f, masked, carry);
   sn_k_end_for(f->s.b->k, 3, carry);
   return code;
 }
 
-static sn_code all_keys(forward *f, sn_kv carry[3]) {
-  sn_mask_range r = sn_attend_range(&f->s, false);
-  if (r.has_low) SN_TRY(loop(f, r.lo, r.mid0, true, carry));
-  if (r.has_full) SN_TRY(loop(f, r.mid0, r.mid1, false, carry));
-  return loop(f, r.has_full ? r.mid1 : r.lo, r.hi, true, carry);
+/* A bound of the keys, within the instance's. */
+static sn_kv clip(const sn_forward *f, sn_kv at) {
+  sn_kernel *k = f->s.b->k;
+  return f->to ? sn_k_ibin(k, SN_K_IMAX, sn_k_ibin(k, SN_K_IMIN, at, f->to), f->from) : at;
 }
 
-/* ---- sinks: a result may be stored in several places -------------------------------------------------------- */
+void sn_forward_empty(const sn_forward *f, sn_kv carry[3]) {
+  int e = f->s.a->e, r = f->s.keys_major ? e : rows_of(f), c = f->s.keys_major ? rows_of(f) : e;
+  carry[0] = stat_const(f, LOWEST), carry[1] = stat_const(f, 0);
+  carry[2] = sn_k_const(f->s.b->k, SN_ELEM_F32, r, c, 0);
+}
 
-typedef struct sinks {
-  sn_operand at[4];
-  int count;
-} sinks;
+void sn_forward_begin(sn_forward *f, sn_kv carry[3]) {
+  const sn_attend *a = f->s.a;
+  sn_kernel *k = f->s.b->k;
+  f->s.start = sn_attend_start(&f->s);
+  f->scale = late_scale(a);
+  f->q = f->s.heads ? sn_attend_heads(f->s.b, &a->q, f->s.batch, f->s.q0, f->s.head, f->s.heads, a->d)
+                    : factor(f, &a->q, &a->k, f->s.q0, f->s.head, f->s.bq, a->T);
+  if (!(f->scale > 0)) f->q = sn_k_binc(k, SN_K_MUL, f->q, a->score ? a->scale : a->scale * LOG2E);
+  if (f->s.keys_major) f->q = sn_k_trans(k, f->q);
+  sn_forward_empty(f, carry);
+}
 
-static sinks sinks_of(const sn_lower_ctx *c, sn_val v) {
-  sinks s = {0};
+sn_code sn_forward_keys(sn_forward *f, sn_kv carry[3]) {
+  sn_mask_range r = sn_attend_range(&f->s, false);
+  sn_kv lo = clip(f, r.lo), mid0 = clip(f, r.mid0), mid1 = clip(f, r.mid1), hi = clip(f, r.hi);
+  if (r.has_low) SN_TRY(loop(f, lo, mid0, true, carry));
+  if (r.has_full) SN_TRY(loop(f, mid0, mid1, false, carry));
+  return loop(f, r.has_full ? mid1 : lo, hi, true, carry);
+}
+
+/* ---- results ------------------------------------------------------------------------------------------------ */
+
+sn_attend_sinks sn_attend_sinks_of(const sn_lower_ctx *c, sn_val v) {
+  sn_attend_sinks s = {0};
   while (s.count < 4 && sn_lower_sink(c, v, s.count, &s.at[s.count].slot, &s.at[s.count].view)) s.count++;
   return s;
 }
 
-static void store_stat(const forward *f, const sn_operand *o, sn_kv tile) {
+static void store_stat(const sn_forward *f, const sn_operand *o, sn_kv tile) {
   sn_build_kernel *b = f->s.b;
   sn_kv at[SN_VIEW_RANK] = {f->s.batch, f->s.head, f->s.q0}, limit = sn_build_limit(b, f->s.a->T, f->s.bq, f->s.q0);
   sn_kv stride = sn_build_dim(b, o->view.stride[2]);
@@ -113,19 +129,23 @@ static void store_stat(const forward *f, const sn_operand *o, sn_kv tile) {
   sn_k_store(b->k, w, tile);
 }
 
-/* Rows without a live key give 0 and -inf. */
-static void finish(const forward *f, const sn_kv carry[3], const sinks *y, const sinks *lse) {
-  sn_build_kernel *b = f->s.b;
-  sn_kernel *k = b->k;
+void sn_forward_finish(const sn_forward *f, const sn_kv carry[3], sn_kv *y, sn_kv *lse) {
+  sn_kernel *k = f->s.b->k;
   sn_kv some = sn_k_bin(k, SN_K_LT, stat_const(f, 0), carry[1]);
   sn_kv scale = sn_k_select(k, some, sn_k_un(k, SN_K_RECIP, carry[1]), stat_const(f, 0));
-  sn_kv out = sn_k_bin(k, SN_K_MUL, carry[2], scale);
-  if (f->s.keys_major) out = sn_k_trans(k, out);
+  *y = sn_k_bin(k, SN_K_MUL, carry[2], scale);
+  if (!lse) return;
+  sn_kv sum = sn_k_bin(k, SN_K_ADD, carry[0], sn_k_un(k, SN_K_LOG2, carry[1]));
+  *lse = sn_k_select(k, some, sn_k_binc(k, SN_K_MUL, sum, LN2), stat_const(f, -INFINITY));
+}
+
+static void finish(const sn_forward *f, const sn_kv carry[3], const sn_attend_sinks *y, const sn_attend_sinks *lse) {
+  sn_build_kernel *b = f->s.b;
+  sn_kv out, natural = 0;
+  sn_forward_finish(f, carry, &out, lse->count ? &natural : NULL);
+  if (f->s.keys_major) out = sn_k_trans(b->k, out);
   for (int i = 0; i < y->count; i++)
     sn_attend_store(f->s.a, b, &y->at[i], f->s.batch, f->s.q0, f->s.head, f->s.a->T, out);
-  if (!lse->count) return;
-  sn_kv sum = sn_k_bin(k, SN_K_ADD, carry[0], sn_k_un(k, SN_K_LOG2, carry[1]));
-  sn_kv natural = sn_k_select(k, some, sn_k_binc(k, SN_K_MUL, sum, LN2), stat_const(f, -INFINITY));
   for (int i = 0; i < lse->count; i++) store_stat(f, &lse->at[i], natural);
 }
 
@@ -146,9 +166,17 @@ sn_report sn_attend_report(const sn_attend *a, int from, int to, int products_d,
   return r;
 }
 
+const sn_dimx *sn_attend_sinks_bytes(const sn_attend *a, const sn_attend_sinks *y, const sn_attend_sinks *lse) {
+  sn_types *t = a->c->types;
+  const sn_dimx *bytes = sn_dimx_const(t, 0);
+  for (int i = 0; i < y->count + lse->count; i++)
+    bytes = sn_dimx_add(t, bytes, bytes_of(t, sn_val_type(a->c->body, a->node->first + (i >= y->count))));
+  return bytes;
+}
+
 static sn_code lower_forward(sn_attend *a) {
   sn_types *t = a->c->types;
-  sinks y = sinks_of(a->c, a->node->first), lse = sinks_of(a->c, a->node->first + 1);
+  sn_attend_sinks y = sn_attend_sinks_of(a->c, a->node->first), lse = sn_attend_sinks_of(a->c, a->node->first + 1);
   sn_buffer_use out[8];
   int count = 0;
   for (int i = 0; i < y.count; i++) out[count++] = (sn_buffer_use){y.at[i].slot, SN_K_OUT};
@@ -156,24 +184,16 @@ static sn_code lower_forward(sn_attend *a) {
   sn_build_kernel *b = sn_attend_kernel(a, "attend", count, out);
   sn_kernel *k = b->k;
   sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, a->T, sn_dimx_const(t, a->bq)));
-  forward f = {
+  sn_forward f = {
       .s = {.a = a, .b = b, .keys_major = a->c->target->scores_keys_major && a->bq > 1, .bq = a->bq, .bk = a->bk}};
   f.s.batch = sn_k_gid(k, 0), f.s.head = sn_k_gid(k, 1), f.s.q0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bq);
   f.kv_head = a->group == 1 ? f.s.head : sn_k_ibin(k, SN_K_IDIV, f.s.head, sn_k_i(k, a->group));
-  f.s.start = sn_attend_start(&f.s);
-  f.scale = late_scale(a);
-  f.q = factor(&f, &a->q, &a->k, f.s.q0, f.s.head, a->bq, a->T);
-  if (!(f.scale > 0)) f.q = sn_k_binc(k, SN_K_MUL, f.q, a->score ? a->scale : a->scale * LOG2E);
-  if (f.s.keys_major) f.q = sn_k_trans(k, f.q);
-  int r = f.s.keys_major ? a->e : a->bq, c = f.s.keys_major ? a->bq : a->e;
-  sn_kv carry[3] = {stat_const(&f, LOWEST), stat_const(&f, 0), sn_k_const(k, SN_ELEM_F32, r, c, 0)};
-  SN_TRY(all_keys(&f, carry));
+  sn_kv carry[3];
+  sn_forward_begin(&f, carry);
+  SN_TRY(sn_forward_keys(&f, carry));
   finish(&f, carry, &y, &lse);
   sn_report report = sn_attend_report(a, 0, a->node->arg_count, 1, 1);
-  report.bytes_written = sn_dimx_const(t, 0);
-  for (int i = 0; i < y.count + lse.count; i++)
-    report.bytes_written =
-        sn_dimx_add(t, report.bytes_written, bytes_of(t, sn_val_type(a->c->body, a->node->first + (i >= y.count))));
+  report.bytes_written = sn_attend_sinks_bytes(a, &y, &lse);
   return sn_build_kernel_end(b, &report);
 }
 
@@ -185,5 +205,7 @@ sn_code sn_lower_attend(sn_lower_ctx *c, const sn_node *fused) {
       a.node = c->body->node[i];
   if (!a.node) return sn_lower_fail(c, "attend: the group holds no attention");
   SN_TRY(sn_attend_read(c, &a));
-  return a.backward ? sn_attend_backward(&a) : lower_forward(&a);
+  if (a.backward) return sn_attend_backward(&a);
+  bool one = c->target->one_part && sn_dimx_is_one(a.T);
+  return one ? sn_attend_one(&a) : lower_forward(&a);
 }

@@ -36,6 +36,7 @@ typedef struct sn_site_block {
   sn_build_kernel *b;
   bool keys_major;
   int bq, bk;        /* extents of the tile */
+  int heads;         /* of one query, as the rows of the tile, from `head` on; 0: the rows are queries */
   sn_kv batch, head; /* index values; head: of the query */
   sn_kv q0, k0;      /* first row of the block */
   sn_kv start;       /* index value added to q0 for the position; 0: none */
@@ -55,6 +56,9 @@ sn_kv sn_attend_factor(const sn_attend *a, sn_build_kernel *b, const sn_operand 
                        sn_kv row0, sn_kv head, int rows, int cols, const sn_dimx *extent);
 void sn_attend_store(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,
                      const sn_dimx *extent, sn_kv tile);
+/* One row, `row`, of `heads` heads from `head` on, as an f32 tile [heads, cols]; stores such a tile. */
+sn_kv sn_attend_heads(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row, sn_kv head, int heads, int cols);
+void sn_attend_store_heads(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row, sn_kv head, sn_kv tile);
 /* A statistic [B, H, T] of one block of queries as [1, bq] (keys_major) or [bq, 1]. */
 sn_kv sn_attend_stat(const sn_site_block *s, const sn_operand *o, double pad);
 

@@ -132,6 +132,22 @@ void sn_attend_store(const sn_attend *a, sn_build_kernel *b, const sn_operand *o
   sn_k_store(b->k, w, sn_k_cast(b->k, elem, tile));
 }
 
+static sn_kwin head_window(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row, sn_kv head) {
+  sn_kwin w = window(b, o, batch, row, head, 0);
+  w.rs = sn_build_dim(b, o->view.stride[2]);
+  return w;
+}
+
+sn_kv sn_attend_heads(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row, sn_kv head, int heads,
+                      int cols) {
+  return sn_k_cast(b->k, SN_ELEM_F32, sn_k_load(b->k, heads, cols, head_window(b, o, batch, row, head), 0));
+}
+
+void sn_attend_store_heads(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row, sn_kv head, sn_kv tile) {
+  sn_elem elem = sn_lower_slot_type(b->c, o->slot)->elem;
+  sn_k_store(b->k, head_window(b, o, batch, row, head), sn_k_cast(b->k, elem, tile));
+}
+
 sn_kv sn_attend_stat(const sn_site_block *s, const sn_operand *o, double pad) {
   sn_build_kernel *b = s->b;
   sn_kv at[SN_VIEW_RANK] = {s->batch, s->head, s->q0}, limit = sn_build_limit(b, s->a->T, s->bq, s->q0);
@@ -160,6 +176,7 @@ static sn_kv key_tile(const sn_site_block *s) {
 
 static sn_kv query_tile(const sn_site_block *s) {
   sn_kv base = s->start ? sn_k_iadd(s->b->k, s->q0, s->start) : s->q0;
+  if (s->heads) return sn_k_isplat(s->b->k, 1, 1, base);
   return s->keys_major ? sn_k_iota(s->b->k, 1, s->bq, 1, base) : sn_k_iota(s->b->k, s->bq, 1, 0, base);
 }
 
@@ -168,7 +185,8 @@ static int site_args(const sn_site_block *s, sn_region_arg *arg, int first) {
   sn_kernel *k = s->b->k;
   int n = first;
   arg[n++] = (sn_region_arg){.tile = sn_k_isplat(k, 1, 1, s->batch), .slot = -1};
-  arg[n++] = (sn_region_arg){.tile = sn_k_isplat(k, 1, 1, s->head), .slot = -1};
+  sn_kv head = s->heads > 1 ? sn_k_iota(k, s->heads, 1, 0, s->head) : sn_k_isplat(k, 1, 1, s->head);
+  arg[n++] = (sn_region_arg){.tile = head, .slot = -1};
   arg[n++] = (sn_region_arg){.tile = query_tile(s), .slot = -1};
   arg[n++] = (sn_region_arg){.tile = key_tile(s), .slot = -1};
   for (int i = 0; i < s->a->capture_count; i++)

@@ -426,6 +426,40 @@ static void windows_slide_in_loops(void **state) {
   check(&f, 1e-5);
 }
 
+/* Few rows times rows whose elements lie along the sum, narrow or not, in blocks of a loop whose last one may end
+ * early; then times columns of the same. */
+static void few_rows(int m, int n, int depth, sn_elem e, int last) {
+  form f = begin("few_rows");
+  sn_kernel *k = f.k;
+  int rows = 3 * n - last;
+  sn_kv x_buf = buffer(&f, "x", SN_ELEM_F32, SN_K_IN, (int64_t)m * depth),
+        t_buf = buffer(&f, "t", e, SN_K_IN, (int64_t)rows * 2 * depth),
+        p_buf = buffer(&f, "p", SN_ELEM_F32, SN_K_OUT, (int64_t)m * rows),
+        y_buf = buffer(&f, "y", SN_ELEM_F32, SN_K_OUT, (int64_t)m * depth);
+  sn_kernel_grid(k, 1, sn_k_i(k, 1), 0, 0);
+  sn_kv x = sn_k_load(k, m, depth, (sn_kwin){.buf = x_buf, .rs = sn_k_i(k, depth)}, 0);
+  sn_kv acc = sn_k_const(k, SN_ELEM_F32, m, depth, 0), i = sn_k_for(k, sn_k_i(k, 0), sn_k_i(k, rows), n, 1, &acc);
+  sn_kv left = last ? sn_k_isub(k, sn_k_i(k, rows), i) : 0;
+  sn_kwin w = {t_buf, sn_k_imulc(k, i, 2 * (int64_t)depth), sn_k_i(k, 2 * (int64_t)depth), 0, left, 0};
+  sn_kv t = sn_k_cast(k, SN_ELEM_F32, sn_k_load(k, n, depth, w, 0)),
+        u = sn_k_cast(k, SN_ELEM_F32, sn_k_load(k, n, depth, w, 0));
+  sn_kv p = sn_k_mma(k, sn_k_const(k, SN_ELEM_F32, m, n, 0.5), x, t, SN_K_TB);
+  sn_k_store(k, (sn_kwin){p_buf, i, sn_k_i(k, rows), 0, 0, left}, sn_k_binc(k, SN_K_ADD, p, 1));
+  acc = sn_k_mma(k, sn_k_binc(k, SN_K_MUL, acc, 0.5), p, u, 0);
+  sn_k_end_for(k, 1, &acc);
+  sn_k_store(k, (sn_kwin){.buf = y_buf, .rs = sn_k_i(k, depth)}, acc);
+  check(&f, 2e-4);
+}
+
+static void few_rows_along_the_sum(void **state) {
+  (void)state;
+  static const sn_elem elems[] = {SN_ELEM_F32, SN_ELEM_BF16, SN_ELEM_F16};
+  static const int shapes[][3] = {{1, 8, 64},   {1, 5, 16},  {2, 16, 48}, {3, 12, 128},
+                                  {4, 16, 128}, {8, 8, 256}, {9, 8, 64},  {4, 8, 20}};
+  for (int i = 0; i < 8; i++) few_rows(shapes[i][0], shapes[i][1], shapes[i][2], elems[i % 3], i % 2 ? 3 : 0);
+  for (int e = 0; e < 3; e++) few_rows(4, 8, 64, elems[e], 3);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_longer_than_registers),
@@ -441,6 +475,7 @@ int main(void) {
       cmocka_unit_test(scratch_windows_overlap),
       cmocka_unit_test(windows_slide),
       cmocka_unit_test(windows_slide_in_loops),
+      cmocka_unit_test(few_rows_along_the_sum),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

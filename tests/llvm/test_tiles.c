@@ -100,32 +100,48 @@ static sn_kernel *kernel_of(sn_arena *arena, const form *f) {
   return sn_kernel_finish(arena, k);
 }
 
-static void one_form(uint64_t seed) {
-  sn_arena *arena = sn_arena_create();
-  sn_target t = hx_target(SN_ISA_AMX, true);
-  form f = form_of(seed);
-  const sn_kernel *k = kernel_of(arena, &f);
-  sn_karg args[SN_K_PARAMS] = {{0}};
+/* A form with operands. */
+typedef struct operands {
+  sn_arena *arena;
+  sn_target target;
+  const sn_kernel *k;
+  sn_karg args[SN_K_PARAMS];
   hx_buffer buffer[SN_K_PARAMS];
+} operands;
+
+static void prepare(const form *f, uint64_t seed, operands *o) {
+  *o = (operands){.arena = sn_arena_create(), .target = hx_target(SN_ISA_AMX, true)};
+  o->k = kernel_of(o->arena, f);
   const char *why = NULL;
-  if (!sn_backend_llvm()->supports(&t, k, arena, &why)) fail_msg("seed %llu: %s", (unsigned long long)seed, why);
-  for (int j = 0; j < k->param_count; j++) {
-    const char *name = k->param[j].name;
-    int64_t columns = (f.n + f.bn - 1) / f.bn * f.bn, elements = (int64_t)f.m * f.n;
-    if (k->param[j].role == SN_K_SIZE) {
-      args[j].i = *name == 'M' ? f.m : *name == 'N' ? f.n : f.k;
+  if (!sn_backend_llvm()->supports(&o->target, o->k, o->arena, &why))
+    fail_msg("seed %llu: %s", (unsigned long long)seed, why);
+  for (int j = 0; j < o->k->param_count; j++) {
+    const char *name = o->k->param[j].name;
+    int64_t columns = (f->n + f->bn - 1) / f->bn * f->bn, elements = (int64_t)f->m * f->n;
+    if (o->k->param[j].role == SN_K_SIZE) {
+      o->args[j].i = *name == 'M' ? f->m : *name == 'N' ? f->n : f->k;
       continue;
     }
-    if (!strcmp(name, "a")) elements = (int64_t)f.m * f.k * f.a_step;
-    if (!strcmp(name, "b")) elements = (f.pairs ? columns : f.n) * (int64_t)f.k;
-    buffer[j] = hx_buffer_create(k->param[j].elem, elements);
-    if (k->param[j].role != SN_K_OUT) hx_fill(&buffer[j], seed * 8 + (uint64_t)j, 1);
-    args[j].p = buffer[j].data;
+    if (!strcmp(name, "a")) elements = (int64_t)f->m * f->k * f->a_step;
+    if (!strcmp(name, "b")) elements = (f->pairs ? columns : f->n) * (int64_t)f->k;
+    o->buffer[j] = hx_buffer_create(o->k->param[j].elem, elements);
+    if (o->k->param[j].role != SN_K_OUT) hx_fill(&o->buffer[j], seed * 8 + (uint64_t)j, 1);
+    o->args[j].p = o->buffer[j].data;
   }
-  hx_check(&t, k, args, buffer, 1e-6 * (1 + 0.1 * f.k) * (f.epilogue ? 8 : 1));
-  for (int j = 0; j < k->param_count; j++)
-    if (k->param[j].role != SN_K_SIZE) hx_buffer_free(&buffer[j]);
-  sn_arena_destroy(arena);
+}
+
+static void release(operands *o) {
+  for (int j = 0; j < o->k->param_count; j++)
+    if (o->k->param[j].role != SN_K_SIZE) hx_buffer_free(&o->buffer[j]);
+  sn_arena_destroy(o->arena);
+}
+
+static void one_form(uint64_t seed) {
+  form f = form_of(seed);
+  operands o;
+  prepare(&f, seed, &o);
+  hx_check(&o.target, o.k, o.args, o.buffer, 1e-6 * (1 + 0.1 * f.k) * (f.epilogue ? 8 : 1));
+  release(&o);
 }
 
 static long setting(const char *name, long fallback) {
@@ -143,7 +159,36 @@ static void forms_are_right(void **state) {
   for (long i = 0; i < count; i++) one_form((uint64_t)(first + i));
 }
 
+/* The first row of a product of m rows, of operands that do not depend on m. */
+static void first_row(form f, int m, float *out) {
+  operands o;
+  f.m = m;
+  prepare(&f, 3, &o);
+  hx_code code = hx_build(&o.target, o.k);
+  hx_run(&code, o.k, o.args, false);
+  for (int j = 0; j < o.k->param_count; j++)
+    if (!strcmp(o.k->param[j].name, "c")) memcpy(out, o.buffer[j].data, (size_t)f.n * sizeof *out);
+  hx_free(&code);
+  release(&o);
+}
+
+/* Vectors multiply few rows, tiles many: a row has the same bits. */
+static void few_rows_are_like_many(void **state) {
+  (void)state;
+  if (!hx_can_run(SN_ISA_AMX)) skip();
+  static const int depths[] = {32, 100, 1000};
+  for (int i = 0; i < 6; i++) {
+    form f = {
+        .n = 96, .k = depths[i / 2], .bm = 64, .bn = 96, .pairs = true, .symbolic = true, .adds = i % 2, .a_step = 1};
+    f.bk = f.k;
+    float few[96], many[96];
+    first_row(f, 1, few);
+    first_row(f, 20, many);
+    assert_memory_equal(few, many, sizeof few);
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(forms_are_right)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(forms_are_right), cmocka_unit_test(few_rows_are_like_many)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* Gradients of attention by each of their schedules: one kernel for all of them, or one for dk and dv and one for dq.
+ * One query: parts of the keys, then their sum.
  * Blocks are small, so that short sequences have full, partial and empty ones and an edge. */
 #include "tests/passes/lowered.h"
 
@@ -95,11 +96,61 @@ static void scratch_bounds_the_length(void **state) {
   assert_int_equal(check(views, variants[1], 9, rows, false), check(views, variants[1], 9, rows - 1, false) - 2);
 }
 
+/* ---- one query -------------------------------------------------------------------------------------------------- */
+
+static const char one_regions[] =
+    "body @causal {\n" SITE("0", "1", "2", "3") "  %s = le %k, %q : bool[]\n  return %s\n}\n"
+    "body @window {\n" SITE("0", "1", "2", "3") "  %s = le %k, %q : bool[]\n  %d = sub %q, %k : i32[]\n"
+    "  %n = const value 6 : i32[]\n  %w = lt %d, %n : bool[]\n  %m = and %s, %w : bool[]\n  return %m\n}\n"
+    "body @never {\n" SITE("0", "1", "2", "3") "  %s = lt %k, %q : bool[]\n  %t = lt %q, %k : bool[]\n"
+    "  %m = and %s, %t : bool[]\n  return %m\n}\n"
+    "body @some {\n" SITE("0", "1", "2", "3") "  %x = add %k, %h : i32[]\n  %n = const value 3 : i32[]\n"
+    "  %r = mod %x, %n : i32[]\n  %z = const value 0 : i32[]\n  %m = eq %r, %z : bool[]\n  return %m\n}\n"
+    "body @slope {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %s = arg index 5 : f32[8]\n"
+    "  %a = index %s, %h : f32[]\n  %f = cast %k to f32 : f32[]\n  %p = mul %a, %f : f32[]\n"
+    "  %y = add %x, %p : f32[]\n  return %y\n}\n";
+
+/* every second mask leaves parts without a live key; the last has none at all, or differs from head to head */
+static const char *const one_variants[] = {" mask @causal", " mask @window", " mask @never", " mask @some", ""};
+
+/* keys: their number is the symbol S, or `keys`.  -> launches */
+static int check_one(int key_heads, int d, int64_t keys, bool fixed, const char *elem, const char *variant) {
+  char text[4096], count[16] = "S", slopes[64] = "", more[32] = "";
+  const char *start = *variant ? ", %n" : "", *starts = *variant ? " start 1" : "";
+  int64_t dims[] = {2, keys};
+  sn_target target = sn_target_cpu(SN_ISA_AVX2);
+  target.bkv = 4, target.one_part = 8;
+  if (fixed) snprintf(count, sizeof count, "%lld", (long long)keys);
+  if (strstr(variant, "@slope")) strcpy(slopes, "  %c = input name \"c\" : f32[8]\n"), strcpy(more, ", %c");
+  snprintf(text, sizeof text,
+           "dims { B: 1..4, S: 1..64 }\n%sgraph @g {\n%s"
+           "  %%q = input name \"q\" : %s[B, 1, 8, %d]\n  %%k = input name \"k\" : %s[B, %s, %d, %d]\n"
+           "  %%v = input name \"v\" : %s[B, %s, %d, 4]\n  %%n = input name \"start\" : i32[B]\n"
+           "  %%y, %%l = attention %%q, %%k, %%v%s%s scale 0.4%s%s : %s[B, 1, 8, 4], f32[B, 8, 1]\n"
+           "  output \"y\" = %%y\n  output \"l\" = %%l\n}\n",
+           one_regions, slopes, elem, d, elem, count, key_heads, d, elem, count, key_heads, more, start, starts,
+           variant, elem);
+  return lowered_check_case(&(lowered_case){.text = text, .dims = dims, .target = &target, .exact_bytes = !*variant});
+}
+
+static void one_query(void **state) {
+  (void)state;
+  static const int64_t keys[] = {1, 7, 8, 9, 23};
+  for (int heads = 1; heads <= 8; heads *= heads == 1 ? 2 : 4)
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+      for (size_t v = 0; v < sizeof one_variants / sizeof *one_variants; v++) {
+        assert_int_equal(check_one(heads, 8, keys[i], false, "f32", one_variants[v]), 2);
+        assert_int_equal(check_one(heads, 5, keys[i], true, "bf16", one_variants[v]), keys[i] > 8 ? 2 : 1);
+      }
+  assert_int_equal(check_one(2, 8, 23, false, "f32", " score @slope mask @causal"), 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(views_of_a_product),
       cmocka_unit_test(shared_heads),
       cmocka_unit_test(scratch_bounds_the_length),
+      cmocka_unit_test(one_query),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
