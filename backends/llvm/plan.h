@@ -2,10 +2,12 @@
  * over rows, and which values live in the workspace, where.
  *
  *   virtual values  const, isplat, iota, bcast, loads from `in` buffers, numbers of columns below a limit, trans used
- * only as first operand of mma, casts to f32 of such loads used only as second operand of few rows: no place of their
- * own, evaluated where they are used steps           mma, trans, for, if, or a row cluster: operations with the same
- * number of rows that share one loop over rows residence       a value used only inside its cluster lives in vector
- * registers; all others have a slot in the workspace, row-major with whole vectors per row */
+ *                   only as first operand of mma, casts to f32 of such loads used only as second operand of few rows:
+ *                   no place of their own, evaluated where they are used
+ *   steps           mma, trans, for, if, or a row cluster: operations with the same number of rows that share one loop
+ *                   over rows
+ *   residence       a value used only inside its cluster lives in vector registers; all others have a slot in the
+ *                   workspace, row-major with whole vectors per row */
 #ifndef SN_BACKENDS_LLVM_PLAN_H
 #define SN_BACKENDS_LLVM_PLAN_H
 
