@@ -265,7 +265,8 @@ typedef struct watch {
 static void after_pass(void *user, const char *pass, const sn_module *m, double ms) {
   watch *w = user;
   w->c->pass_ms += ms;
-  if (!strcmp(pass, "grad")) w->c->flat = snapshot(m, w->c->arena);
+  bool last = !w->c->backend && !strcmp(pass, "quantize"); /* the interpreter runs what the pass made */
+  if (!strcmp(pass, "grad") || last) w->c->flat = snapshot(m, w->c->arena);
   if (w->opt->after) w->opt->after(w->opt->user, pass, m, ms);
 }
 
@@ -278,7 +279,8 @@ static const char *settings_of(const sn_compile_opt *opt) { return opt->settings
 static sn_code compile_ref(sn_module *m, sn_pass_env *env, watch *w) {
   if (w->opt->kernels) SN_TRY(sn_edited_kernels(w->c, w->opt->kernels, env->diags));
   if (w->opt->plan) SN_TRY(sn_edited_plan(w->c, w->opt->plan, "", "", env->diags));
-  SN_TRY(sn_pipeline_run(m, env, "grad", after_pass, w));
+  env->precision = SN_ELEM_F32; /* it computes in f64 */
+  SN_TRY(sn_pipeline_run(m, env, env->weights == SN_ELEM_I8 ? "quantize" : "grad", after_pass, w));
   return sn_ref_plan(m, w->c->arena, &w->c->plan);
 }
 
@@ -322,6 +324,12 @@ sn_code sn_compile_precision(const char *name, sn_diags *diags, sn_elem *out) {
   return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown precision %s: f32 or bf16", name);
 }
 
+sn_code sn_compile_quantize(const char *name, sn_diags *diags, sn_elem *out) {
+  *out = name && !strcmp(name, "int8") ? SN_ELEM_I8 : SN_ELEM_NONE;
+  if (!name || *out == SN_ELEM_I8 || !strcmp(name, "none")) return SN_OK;
+  return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown quantization %s: int8 or none", name);
+}
+
 sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_diags *diags, sn_compiled *out) {
   sn_compiled *c = out;
   *c = (sn_compiled){.arena = arena};
@@ -334,6 +342,7 @@ sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_
                      .fuse = opt->fuse,
                      .hits = opt->hits};
   SN_TRY(sn_compile_precision(opt->precision, diags, &env.precision));
+  SN_TRY(sn_compile_quantize(opt->quantize, diags, &env.weights));
   watch w = {opt, c};
   SN_TRY(c->backend ? compile_device(m, &env, &w) : compile_ref(m, &env, &w));
   c->plan->model = opt->model ? opt->model : "";

@@ -19,6 +19,7 @@ typedef struct sn_compile_opt {
   const sn_backend *backend;    /* one that was loaded: decides instead of `target`; NULL: none */
   const char *isa;              /* "baseline", "avx2", "avx512", "amx": at most this; NULL: what the host has */
   const char *precision;        /* "f32" (NULL): as written; "bf16": operands of products and attention, not for ref */
+  const char *quantize;         /* "none" (NULL) or "int8": weights of products, as sn_pass_env.weights */
   const char *disabled;         /* as sn_pass_env.disabled */
   const char *fuse;             /* as sn_pass_env.fuse */
   const char *model;            /* recorded in the plan */
@@ -65,6 +66,9 @@ SN_MUST sn_code sn_compile_target(const sn_compile_opt *opt, sn_diags *diags, sn
 
 /* "f32" or NULL, "bf16". errors: SN_ERR_USAGE any other name. */
 SN_MUST sn_code sn_compile_precision(const char *name, sn_diags *diags, sn_elem *out);
+
+/* "none" or NULL: SN_ELEM_NONE; "int8". errors: SN_ERR_USAGE any other name. */
+SN_MUST sn_code sn_compile_quantize(const char *name, sn_diags *diags, sn_elem *out);
 
 /* Compiles every graph of the module (which is consumed: its functions are replaced). owns: everything lives in
  * `arena`. */

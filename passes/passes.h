@@ -19,6 +19,7 @@ typedef struct sn_pass_env {
       *disabled;     /* rules switched off, comma separated "pass.rule" or "pass": "canon.add_concat,cse"; NULL: none */
   const char *fuse;  /* "all", "none" or kinds "map,rows,contract,attend,index"; NULL: all */
   sn_elem precision; /* bf16: products and attention read their operands as bf16; else as they are written */
+  sn_elem weights;   /* i8: products read weights that no graph updates as i8 with scales; else as they are written */
   sn_map *hits;      /* rules that applied, by name; NULL: not recorded */
   int rule_hits;     /* out: rewrites done by the pass that ran last */
   int refusal_count, refusal_capacity;
@@ -36,12 +37,17 @@ SN_MUST sn_code sn_pass_fold(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_cse(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_dce(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_precision(sn_module *m, sn_pass_env *env); /* operands of products and attention in bf16 */
+SN_MUST sn_code sn_pass_quantize(sn_module *m, sn_pass_env *env);  /* weights of products in i8, with scales */
 SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env);      /* groups -> fused nodes, with reasons */
 
 /* Are the names in env->fuse and the passes in env->disabled known? errors: SN_ERR_USAGE, with those that are. */
 SN_MUST sn_code sn_pass_env_check(const sn_pass_env *env);
 /* Is the kind of fusion in env->fuse, or all? */
 bool sn_fuse_wants(const sn_pass_env *env, const char *kind);
+/* Is the parameter one that no graph of the module updates? */
+bool sn_param_is_frozen(const sn_module *m, const sn_node *param);
+/* With env->weights i8: no graph updates parameters or differentiates. errors: SN_ERR_USAGE, at the user's line. */
+SN_MUST sn_code sn_quantize_check(const sn_module *m, const sn_pass_env *env);
 /* Is "pass.rule" allowed? A rule counts its hits by calling this only when it applies. */
 bool sn_rule_enabled(const sn_pass_env *env, const char *rule);
 /* Does the comma separated list (or NULL) hold `rule`, or the pass that it belongs to? */

@@ -45,6 +45,7 @@ const sn_pass sn_pipeline[] = {
   {"cse",        sn_pass_cse,     PRIMITIVE, 0,                 0,             NULL},
   {"dce",        sn_pass_dce,     PRIMITIVE, 0,                 0,             NULL},
   {"precision",  sn_pass_precision, PRIMITIVE, 0,               0,             NULL},
+  {"quantize",   sn_pass_quantize, PRIMITIVE, 0,                0,             NULL},
   {"canon2",     sn_pass_canon,   PRIMITIVE, 0,                 0,             NULL}, /* what the first round uncovered */
   {"fold2",      sn_pass_fold,    PRIMITIVE, 0,                 0,             NULL},
   {"cse2",       sn_pass_cse,     PRIMITIVE, 0,                 0,             NULL},
@@ -138,6 +139,7 @@ sn_code sn_pipeline_run(sn_module *m, sn_pass_env *env, const char *stop_after,
                         void (*after)(void *user, const char *pass, const sn_module *m, double ms), void *user) {
   int facts = 0;
   SN_TRY(sn_pass_env_check(env));
+  SN_TRY(sn_quantize_check(m, env));
   if (sn_pipeline[0].name) SN_TRY(check_module(m, env, "before", sn_pipeline[0].name));
   for (const sn_pass *p = sn_pipeline; p->name; p++) {
     SN_TRY(check_facts(m, env, p->needs, "before", p->name));

@@ -167,7 +167,7 @@ static bool sweeps(const stepping *s, const sn_kins *x, bool k_rows, int per) {
 }
 
 static const sn_kins *swept_window(const cg *c, sn_kv v, bool *k_rows) {
-  while (cg_ins(c, v)->op == SN_K_TRANS && c->p.virt[v]) v = cg_ins(c, v)->a[0], *k_rows = !*k_rows;
+  v = cg_factor_source(c, v, k_rows);
   return cg_is_window(c, v) ? cg_ins(c, v) : NULL;
 }
 

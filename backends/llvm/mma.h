@@ -107,7 +107,8 @@ bool cg_moves_along(const sn_kernel *k, sn_kv iv, int64_t step, sn_kv off, sn_kv
 cg_operand cg_operand_of(cg *c, sn_kv v, bool k_rows);
 cg_mat cg_window_mat(cg *c, const sn_kins *x);
 bool cg_is_window(const cg *c, sn_kv v);
-bool cg_direct_b(const cg_product *p, sn_elem e); /* can microkernels read b of this type? */
+sn_kv cg_factor_source(const cg *c, sn_kv v, bool *k_rows); /* behind virtual transpositions and casts */
+bool cg_direct_b(const cg_product *p, sn_elem e);           /* can microkernels read b of this type? */
 void cg_run_product(cg_product *p);
 /* mma_keep.c: may a copy of b be kept for the next instances? *fill (if asked for): must this one make it? */
 bool cg_keeps(const cg_product *p, ll_v *fill);

@@ -4,7 +4,9 @@
  *   b with a column limit that bites   copied in those instances only, decided at run time
  *   b whose rows meet in cache sets    (row stride a multiple of 4 KB) copied when its rows are used often enough
  *   b whose rows are far apart         (a page holds few of them) copied when used by many rows of a
- *   b with k along memory rows         transposed in registers on the way */
+ *   b with k along memory rows         transposed in registers on the way
+ *
+ * A window of i8 that is cast to f32 is read as i8: microkernels widen it, a copy of it may stay narrow. */
 #include "backends/llvm/mma.h"
 
 enum {
@@ -58,9 +60,19 @@ static void window_operand(cg *c, cg_operand *o) {
   if (o->in_place) o->mem = strided(c, window_start(c, x), x->a[along_columns ? 2 : 3]);
 }
 
+sn_kv cg_factor_source(const cg *c, sn_kv v, bool *k_rows) {
+  for (const sn_kins *x = cg_ins(c, v); c->p.virt[v]; x = cg_ins(c, v)) {
+    if (x->op == SN_K_TRANS)
+      *k_rows = !*k_rows;
+    else if (x->op != SN_K_CAST)
+      break;
+    v = x->a[0];
+  }
+  return v;
+}
+
 cg_operand cg_operand_of(cg *c, sn_kv v, bool k_rows) {
-  for (; c->p.virt[v] && (cg_ins(c, v)->op == SN_K_TRANS || cg_ins(c, v)->op == SN_K_CAST); v = cg_ins(c, v)->a[0])
-    if (cg_ins(c, v)->op == SN_K_TRANS) k_rows = !k_rows;
+  v = cg_factor_source(c, v, &k_rows);
   sn_ktype t = cg_type(c, v);
   cg_operand o = {.v = v, .elem = t.elem, .k_rows = k_rows, .mem_k_rows = k_rows, .pad_zero = true};
   if (cg_is_window(c, v)) {
@@ -76,7 +88,7 @@ cg_operand cg_operand_of(cg *c, sn_kv v, bool k_rows) {
 bool cg_direct_b(const cg_product *p, sn_elem e) {
   if (e == p->elem) return true;
   if (p->elem == SN_ELEM_I32) return e == SN_ELEM_I8;
-  return p->elem == SN_ELEM_F32 && (e == SN_ELEM_BF16 || (e == SN_ELEM_F16 && p->c->g.isa.f16c));
+  return p->elem == SN_ELEM_F32 && (e == SN_ELEM_BF16 || e == SN_ELEM_I8 || (e == SN_ELEM_F16 && p->c->g.isa.f16c));
 }
 
 /* ---- one chunk of k ------------------------------------------------------------------------------------- */

@@ -290,9 +290,10 @@ static void locate(cg_plan *p, const sn_kblock *b, int parent) {
   }
 }
 
-/* how often values are used; as first operands of products; as second ones of products of few rows */
+/* how often values are used; as first factors of products, as second ones of products
+ * of few rows, as either factor of any */
 typedef struct uses {
-  int *all, *first, *second;
+  int *all, *first, *second, *factor;
 } uses;
 
 static void count_uses(const cg_plan *p, const uses *n) {
@@ -301,18 +302,11 @@ static void count_uses(const cg_plan *p, const uses *n) {
     for (int j = 0; j < x->count; j++)
       if (x->a[j]) n->all[x->a[j]]++;
     if (x->op != SN_K_MMA || x->i & SN_K_VNNI) continue;
-    n->first[x->a[1]]++;
+    n->first[x->a[1]]++, n->factor[x->a[1]]++, n->factor[x->a[2]]++;
     if (x->type.r <= CG_FEW_ROWS) n->second[x->a[2]]++;
   }
   for (int j = 0; j < p->block_count; j++)
     for (int q = 0; q < p->block[j].b->yield_count; q++) n->all[p->block[j].b->yield[q]]++;
-}
-
-/* 16 bits of memory widened to f32: few rows are multiplied with them while they are read */
-static bool widens(const cg_plan *p, const sn_kins *x) {
-  const sn_kins *from = ins(p, x->a[0]);
-  bool memory = from->op == SN_K_LOAD && cg_buffer_role(p->k, from->a[0]) == SN_K_IN;
-  return memory && x->type.elem == SN_ELEM_F32 && (from->type.elem == SN_ELEM_BF16 || from->type.elem == SN_ELEM_F16);
 }
 
 /* numbers of columns below a limit: cheaper than a place in memory, and often known */
@@ -321,9 +315,20 @@ static bool is_column_limit(const cg_plan *p, const sn_kins *x) {
   return ins(p, cg_source(p, x->a[0]))->op == SN_K_IOTA && ins(p, cg_source(p, x->a[1]))->op == SN_K_ISPLAT;
 }
 
+/* A window widened to f32 by the products that use it: i8 by all, 16 bits by those of few rows, which are multiplied
+ * with them while they are read. */
+static bool is_widened_by_products(const cg_plan *p, const uses *u, sn_kv v) {
+  const sn_kins *x = ins(p, v), *from = ins(p, x->a[0]);
+  bool memory = from->op == SN_K_LOAD && cg_buffer_role(p->k, from->a[0]) == SN_K_IN;
+  if (!memory || x->type.elem != SN_ELEM_F32 || u->all[v] == 0) return false;
+  if (from->type.elem == SN_ELEM_I8) return u->all[v] == u->factor[v];
+  return (from->type.elem == SN_ELEM_BF16 || from->type.elem == SN_ELEM_F16) && u->all[v] == u->second[v];
+}
+
 static void find_virtual(cg_plan *p) {
   int n = p->k->ins_count;
-  uses u = {SN_ARRAY(p->arena, n, int), SN_ARRAY(p->arena, n, int), SN_ARRAY(p->arena, n, int)};
+  uses u = {SN_ARRAY(p->arena, n, int), SN_ARRAY(p->arena, n, int), SN_ARRAY(p->arena, n, int),
+            SN_ARRAY(p->arena, n, int)};
   count_uses(p, &u);
   for (sn_kv v = 1; v < n; v++) {
     const sn_kins *x = ins(p, v);
@@ -334,7 +339,7 @@ static void find_virtual(cg_plan *p) {
       case SN_K_BCAST: p->virt[v] = true; break;
       case SN_K_LOAD: p->virt[v] = cg_buffer_role(p->k, x->a[0]) == SN_K_IN; break;
       case SN_K_TRANS: p->virt[v] = u.all[v] > 0 && u.all[v] == u.first[v]; break;
-      case SN_K_CAST: p->virt[v] = u.all[v] > 0 && u.all[v] == u.second[v] && widens(p, x); break;
+      case SN_K_CAST: p->virt[v] = is_widened_by_products(p, &u, v); break;
       case SN_K_LT: p->virt[v] = is_column_limit(p, x); break;
       default: p->virt[v] = sn_kop_class(x->op) == SN_KCLASS_IDX || x->op == SN_K_IV; break;
     }

@@ -2,7 +2,8 @@
  * over rows, and which values live in the workspace, where.
  *
  *   virtual values  const, isplat, iota, bcast, loads from `in` buffers, numbers of columns below a limit, trans used
- *                   only as first operand of mma, casts to f32 of such loads used only as second operand of few rows:
+ *                   only as first operand of mma, casts to f32 of such loads, from i8 used only as operands
+ *                   of mma, from 16 bits only as second ones of few rows:
  *                   no place of their own, evaluated where they are used
  *   steps           mma, trans, for, if, or a row cluster: operations with the same number of rows that share one loop
  *                   over rows

@@ -15,6 +15,9 @@ static sn_code check_options(cli *c) {
       {CLI_OUT, "results are compared, not written"},
       {CLI_TRACE, "the interpreter runs between the kernels, whose times would say nothing"},
       {CLI_PRECISION, "the interpreter has the types that the graph declares"},
+      {CLI_QUANTIZE,
+       "the interpreter has the types that the graph declares: dump --pass quantize writes a graph that can be "
+       "checked"},
       {CLI_PLAN, "steps are compared as the compiler planned them"},
   };
   for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)

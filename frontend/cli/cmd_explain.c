@@ -61,6 +61,14 @@ static void json_control(sn_text *t, const report *r, int index, bool first) {
 
 static bool is_launch(const sn_step *s) { return s->kind == SN_STEP_LAUNCH || s->kind == SN_STEP_COPY; }
 
+/* What is made once: values of weights alone, and their layouts. */
+static void add_ahead(const report *r, int64_t *read, int64_t *kept) {
+  *read = *kept = 0;
+  for (int i = 0; i < r->plan->prepare_count; i++) *read += cli_value_of(r->plan->prepare[i].bytes_read, r->dims);
+  for (int i = 0; i < r->plan->slot_count; i++)
+    if (r->plan->slot[i].role == SN_SLOT_PACKED) *kept += slot_bytes(r, &r->plan->slot[i]);
+}
+
 static void json_report(sn_text *t, const report *r, int64_t peak) {
   const sn_plan_graph *g = &r->plan->graph[r->graph];
   bool first = true;
@@ -94,7 +102,11 @@ static void json_report(sn_text *t, const report *r, int64_t peak) {
     sn_text_char(t, '}');
     first = false;
   }
-  sn_text_add(t, "],\n  \"peak_bytes\": %lld}\n", (long long)peak);
+  int64_t read, kept;
+  add_ahead(r, &read, &kept);
+  sn_text_add(t, "],\n  \"ahead\": {\"kernels\": %d, \"bytes_read\": %lld, \"bytes_kept\": %lld}",
+              r->plan->prepare_count, (long long)read, (long long)kept);
+  sn_text_add(t, ",\n  \"peak_bytes\": %lld}\n", (long long)peak);
 }
 
 /* "choose": the kernels that follow are those of one of two blocks; "while": of the test and of a round. Blocks are
@@ -136,6 +148,14 @@ static void text_steps(cli *c, sn_text *t, const report *r) {
               cli_human(c->arena, (double)read, "B"), cli_human(c->arena, (double)written, "B"));
 }
 
+static void text_ahead(cli *c, sn_text *t, const report *r) {
+  int64_t read, kept;
+  add_ahead(r, &read, &kept);
+  if (!r->plan->prepare_count) return;
+  sn_text_add(t, "\n%d kernels run once, after weights are loaded: %s read, %s kept beside them\n",
+              r->plan->prepare_count, cli_human(c->arena, (double)read, "B"), cli_human(c->arena, (double)kept, "B"));
+}
+
 static void text_report(cli *c, sn_text *t, const report *r, int64_t peak) {
   const sn_plan_graph *g = &r->plan->graph[r->graph];
   sn_text_add(t, "graph %s, target %s", g->name, r->plan->target);
@@ -151,6 +171,7 @@ static void text_report(cli *c, sn_text *t, const report *r, int64_t peak) {
     if (in_graph(r, i)) buffers++, bytes += slot_bytes(r, &r->plan->slot[i]);
   sn_text_add(t, "\n%d temporary buffers, %s in all, %s at once\n", buffers, cli_human(c->arena, (double)bytes, "B"),
               cli_human(c->arena, (double)peak, "B"));
+  text_ahead(c, t, r);
 }
 
 /* Times of the steps, where code runs: for the roofline. */

@@ -55,8 +55,10 @@ static bool read_plan(cli *c, const cli_rundir *r, const char *path, sn_diags *q
   return false;
 }
 
-/* Are stages fed back? Then the stored plan is not what is wanted. */
-static bool is_edited(const cli *c) { return cli_has(c, CLI_KERNELS) || cli_has(c, CLI_PLAN); }
+/* Are stages fed back, or weights wanted in another form? Then the stored plan is not what is wanted. */
+static bool is_other(const cli *c) {
+  return cli_has(c, CLI_KERNELS) || cli_has(c, CLI_PLAN) || cli_has(c, CLI_QUANTIZE);
+}
 
 /* Is the stored plan for the wanted target? Its hash of code is checked when it is read. */
 static bool plan_fits(cli *c, const cli_rundir *r, const char *path) {
@@ -65,10 +67,10 @@ static bool plan_fits(cli *c, const cli_rundir *r, const char *path) {
   const sn_backend *backend;
   sn_diags *quiet = sn_diags_scratch();
   sn_compile_opt opt = {.target = cli_get(c, CLI_TARGET, "cpu"), .isa = cli_get(c, CLI_ISA, NULL)};
-  bool fits = !c->backend && !is_edited(c) && !strcmp(opt.target, "cpu") && read_plan(c, r, path, quiet, &p) &&
+  bool fits = !c->backend && !is_other(c) && !strcmp(opt.target, "cpu") && read_plan(c, r, path, quiet, &p) &&
               !sn_compile_target(&opt, quiet, &t, &backend) &&
               !strcmp(p->target, sn_arena_printf(c->arena, "%s %s", t.name, t.features));
-  if (!SN_HAVE_LLVM && !c->backend && !is_edited(c) && !strcmp(opt.target, "cpu"))
+  if (!SN_HAVE_LLVM && !c->backend && !is_other(c) && !strcmp(opt.target, "cpu"))
     fits = r->parts.part[SN_PAYLOAD_PLAN].bytes > 0; /* the runtime says what is missing */
   sn_diags_destroy(quiet);
   return fits;

@@ -60,6 +60,7 @@ static kind kind_of(cli_option o) {
     case CLI_JSON:
     case CLI_HELP:
     case CLI_PROMPT: /* from here on: of other commands */
+    case CLI_QUANTIZE:
     case CLI_TOKENS:
     case CLI_TEMPERATURE:
     case CLI_TOP_K:

@@ -14,7 +14,7 @@ typedef enum sn_slot_role {
   SN_SLOT_PARAM,  /* weights: persistent, in checkpoints */
   SN_SLOT_STATE,  /* other persistent state: moments, caches, step counts */
   SN_SLOT_TEMP,   /* one run */
-  SN_SLOT_PACKED, /* another layout of a PARAM that no graph updates; filled by `prepare` steps */
+  SN_SLOT_PACKED, /* made of PARAMs that no graph updates, another layout or a value; filled by `prepare` steps */
 } sn_slot_role;
 
 typedef enum sn_init_kind { SN_INITIAL_NONE, SN_INITIAL_FILL, SN_INITIAL_NORMAL, SN_INITIAL_UNIFORM } sn_init_kind;
@@ -129,7 +129,7 @@ typedef struct sn_plan {
   sn_code_blob *code;
   int graph_count;
   sn_plan_graph *graph;
-  int prepare_count; /* steps to run after parameters were loaded: packing */
+  int prepare_count; /* steps to run after parameters were loaded: what depends on nothing else, packing */
   sn_step *prepare;
 } sn_plan;
 

@@ -11,7 +11,8 @@
  *
  * Rules that can be switched off: fuse.map_into_map, map_into_rows, rows_into_map, rows_into_rows,
  * map_into_contract_epilogue, map_into_contract_prologue, map_into_index, index_into_copy, attend_into_concat,
- * siblings, equal_forms, inline_numbers, recompute, multiply_add. */
+ * siblings, equal_forms, inline_numbers, recompute, multiply_add; ahead: values of weights alone are parts of any group
+ * and made in every run. */
 #include "passes/graph/fuse.h"
 
 #include <stdlib.h>

@@ -19,6 +19,9 @@ typedef enum sn_fuse_kind {
   SN_FUSE_KINDS
 } sn_fuse_kind;
 
+/* When a value is made, fuse_ahead.c. */
+typedef enum sn_fuse_time { SN_FUSE_EARLY, SN_FUSE_AHEAD, SN_FUSE_LATE } sn_fuse_time;
+
 typedef struct sn_fuse_group {
   sn_fuse_kind kind;
   int count;
@@ -37,6 +40,7 @@ typedef struct sn_fuse {
   bool *stored;       /* by value id: a view or leaf that is made in memory */
   bool *kept;         /* by value id: output, next state or guard */
   bool *inlined;      /* by value id: computed wherever it is used */
+  sn_fuse_time *when; /* by value id */
   bool *member;       /* by value id: scratch of a check */
   bool *copied;       /* by node position: scratch of a check: computed here, but another group stores it */
   int *group_of;      /* by node position; -1: free (leaves, views) */
@@ -77,6 +81,10 @@ int sn_fuse_inputs(const sn_fuse *s, int count, const int *node, sn_val *in, int
 /* Are the kind of kernel and the rule that makes it switched on? */
 bool sn_fuse_rule_allows(const sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to);
 
+/* Finds what can be made once, before a run. */
+void sn_fuse_find_ahead(sn_fuse *s);
+/* Do the nodes hold what is made ahead of a run, and what needs one? */
+bool sn_fuse_splits_time(const sn_fuse *s, int count, const int *node);
 /* Removes intermediates from memory by computing them again in their users. */
 void sn_fuse_recompute(sn_fuse *s);
 /* Groups -> a function of fused nodes that takes the place of s->f; -> *out. */

@@ -266,6 +266,7 @@ static const char *check_kind(question *q, sn_fuse_kind *kind) {
 const char *sn_fuse_check(sn_fuse *s, int count, const int *node, sn_fuse_kind *kind) {
   sn_val in[MOST_BUFFERS];
   if (count > MOST_NODES) return "too many ops for one kernel";
+  if (sn_fuse_splits_time(s, count, node)) return "a value of weights alone is made once, after they were loaded";
   question q = {.s = s, .count = count, .position = node, .scratch = sn_arena_scratch()};
   if (!q.scratch) sn_arena_array(s->arena, SIZE_MAX, 2); /* too much memory: leaves through sn_protect */
   int results = 0;

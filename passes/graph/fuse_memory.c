@@ -337,6 +337,7 @@ void sn_fuse_begin(sn_fuse *s, sn_pass_env *env, sn_arena *arena, const sn_func 
   s->group = SN_ARRAY(arena, f->node_count, sn_fuse_group);
   find_stored(s);
   find_bytes(s);
+  sn_fuse_find_ahead(s);
   if (inlines) find_inlined(s);
   for (int i = 0; i < f->node_count; i++) {
     s->group_of[i] = -1;

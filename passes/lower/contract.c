@@ -33,13 +33,6 @@ static bool fail(const char **why, const char *text) {
   return false;
 }
 
-static bool is_updated(const sn_module *m, const sn_node *param) {
-  for (int i = 0; i < m->func_count; i++)
-    for (int u = 0; u < m->func[i]->update_count; u++)
-      if (sn_leaf_name(sn_node_of(m->func[i], m->func[i]->update[u].state)) == sn_leaf_name(param)) return true;
-  return false;
-}
-
 /* Elements that the result has for each one of the operand with these letters: how often it is read, one by one. */
 static double times_read(const sn_func *f, const sn_node *product, const sn_contract_spec *s, const char *operand) {
   double n = 1;
@@ -56,10 +49,11 @@ static bool rounds_often(const sn_func *f, const sn_node *product, const sn_cont
   const sn_node *n = sn_node_of(f, v);
   while (sn_op_get(n->op)->cls == SN_CLASS_VIEW) n = sn_node_of(f, n->arg[0]);
   if (n->op != SN_OP_CAST || !member[n->first] || n->type[0]->elem != SN_ELEM_BF16) return false;
+  if (sn_elem_bytes(sn_val_type(f, n->arg[0])->elem) < sn_elem_bytes(SN_ELEM_BF16)) return false; /* widened */
   if (times_read(f, product, s, operand ? s->b : s->a) <= ROUNDED_EACH_TIME) return false;
   n = sn_node_of(f, n->arg[0]);
   while (sn_op_get(n->op)->cls == SN_CLASS_VIEW) n = sn_node_of(f, n->arg[0]);
-  return n->op != SN_OP_PARAM || is_updated(f->module, n);
+  return n->op != SN_OP_PARAM || !sn_param_is_frozen(f->module, n);
 }
 
 /* Members below an operand that are worth computing again in every tile: casts. */
@@ -332,11 +326,10 @@ static sn_kv within_sum(const sn_contraction *k, const sn_tile *t, sn_kv x) {
   if (!limit) return x;
   sn_kv i = sn_k_iota(kk, rows ? t->r : 1, rows ? 1 : t->c, !rows, sn_k_i(kk, 0));
   sn_kv inside = sn_k_bin(kk, SN_K_LT, i, sn_k_isplat(kk, 1, 1, limit));
-  return sn_k_select(kk, inside, x, sn_k_const(kk, k->elem, 1, 1, 0));
+  return sn_k_select(kk, inside, x, sn_k_const(kk, sn_k_type(kk, x).elem, 1, 1, 0));
 }
 
-/* Value of an operand in the element type of the product. */
-sn_kv sn_contract_operand(sn_contraction *k, sn_tile *t) {
+sn_kv sn_contract_operand(sn_contraction *k, sn_tile *t, sn_elem to) {
   const sn_func *f = t->g->f;
   sn_val v = t->g->anchor;
   const sn_chain *chain = NULL;
@@ -354,7 +347,7 @@ sn_kv sn_contract_operand(sn_contraction *k, sn_tile *t) {
   bool padded = t->narrow && (k->sum < 0 || (t->row == k->sum ? natural.r == t->r : natural.c == t->c));
   t->narrow = false;
   if (sn_k_type(t->b->k, x).elem == SN_ELEM_BOOL) x = sn_k_cast(t->b->k, SN_ELEM_F32, x);
-  x = sn_k_bcast(t->b->k, t->r, t->c, sn_k_cast(t->b->k, k->elem, x));
+  x = sn_k_bcast(t->b->k, t->r, t->c, sn_k_cast(t->b->k, to, x));
   return padded ? x : within_sum(k, t, x);
 }
 
@@ -367,7 +360,7 @@ static sn_kv operand_tile(sn_contraction *k, const sn_tile *out, sn_group *g, co
   t.col = sum_first ? across : k->sum, t.c = sum_first ? width : k->bk;
   sn_tile_limits(&t);
   if (is_a && k->overshoot) *(sum_first ? &t.col_limit : &t.row_limit) = out->row_limit;
-  return sn_contract_operand(k, &t);
+  return sn_contract_operand(k, &t, k->elem);
 }
 
 const sn_dimx *sn_contract_panel_depth(const sn_contraction *k) {
@@ -385,7 +378,7 @@ static sn_kv packed_tile(sn_contraction *k, const sn_tile *out, const sn_kv *at)
   sn_kv first = sn_k_iadd(b->k, sn_k_imul(b->k, panel, sn_build_dim(b, sn_contract_panel_depth(k))), row);
   sn_kwin w = {.buf = sn_build_buffer(b, k->packed), .off = sn_k_imulc(b->k, first, width), .rs = sn_k_i(b->k, width)};
   w.nr = k->loop ? sn_build_limit(b, sn_contract_panel_depth(k), depth, row) : 0;
-  return sn_k_load(b->k, depth, width, w, 0);
+  return sn_k_cast(b->k, k->elem, sn_k_load(b->k, depth, width, w, 0));
 }
 
 /* ---- the kernel
@@ -570,7 +563,8 @@ static sn_code write_kernel(sn_contraction *k) {
       .flops = flops_of(k), .bytes_read = sn_groups_bytes_read(c, 3, groups), .bytes_written = sn_result_bytes(c)};
   if (k->packed >= 0) {
     const sn_slot *s = &c->plan->slot[k->packed];
-    const sn_dimx *bytes = sn_dimx_mul(c->types, s->elements, sn_dimx_const(c->types, (int64_t)sn_elem_bytes(k->elem)));
+    const sn_dimx *bytes =
+        sn_dimx_mul(c->types, s->elements, sn_dimx_const(c->types, (int64_t)sn_elem_bytes(k->panel)));
     report.bytes_read = sn_dimx_add(c->types, report.bytes_read, bytes);
   }
   const sn_dimx **figure[3] = {&report.flops, &report.bytes_read, &report.bytes_written};

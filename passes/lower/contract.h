@@ -30,13 +30,14 @@ typedef struct sn_contraction {
   bool overshoot;       /* blocks of rows may begin beyond the end */
   const sn_dimx *share; /* rows of a tile that are used, the same in every tile but the last; NULL: all */
   sn_elem elem;         /* of the operands in the product */
+  sn_elem panel;        /* of packed columns: that of the product, or i8 of a product of f32 */
   int packed;           /* slot of packed columns, -1: none */
   bool vnni;
   sn_kv product; /* the tile, once it was emitted */
 } sn_contraction;
 
-/* Value of an operand, the anchor of the tile's group, in the element type of the product. */
-sn_kv sn_contract_operand(sn_contraction *k, sn_tile *t);
+/* Value of an operand, the anchor of the tile's group, in an element type: that of the product, or of panels. */
+sn_kv sn_contract_operand(sn_contraction *k, sn_tile *t, sn_elem to);
 /* Rows of a packed panel. */
 const sn_dimx *sn_contract_panel_depth(const sn_contraction *k);
 const sn_dimx *sn_contract_ceil(const sn_contraction *k, const sn_dimx *d, int64_t by);
@@ -54,7 +55,7 @@ int sn_contract_thin_width(const sn_contraction *k, sn_contract_role wide, int a
 bool sn_contract_may_be_few(const sn_contraction *k);
 const sn_dimx *sn_contract_when(const sn_contraction *k);
 
-/* Are the columns an operand that no graph changes, of static extents? */
+/* Are the columns an operand that no run changes, of static extents? */
 bool sn_contract_may_pack(const sn_contraction *k);
 /* Chooses the slot of the packed columns and, the first time, adds the step that fills it. */
 SN_MUST sn_code sn_contract_pack(sn_contraction *k);

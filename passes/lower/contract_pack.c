@@ -1,11 +1,12 @@
-/* Columns of a product that no graph changes, packed once after they were loaded: panels [columns / bn][summed][bn],
- * zero padded; in pairs of rows where the target multiplies pairs. */
+/* Columns of a product that no run changes, packed once after weights were loaded: panels [columns / bn][summed][bn],
+ * zero padded; in pairs of rows where the target multiplies pairs. What is i8 in memory and multiplied in f32 stays i8:
+ * few rows take the time of reading it, and backends widen it on the way. */
 #include "passes/lower/contract.h"
 #include "passes/plan/assemble.h"
 
 enum { PACK_ROWS = 256 };
 
-/* The frozen parameter under an operand: its slot, -1 when the operand is anything else. */
+/* The frozen parameter under an operand, or what was made of such: its slot, -1 when the operand is anything else. */
 static int frozen_slot(const sn_contraction *k, const sn_group *g) {
   int slot = -1;
   for (int i = 0; i < g->access_count; i++) {
@@ -15,7 +16,12 @@ static int frozen_slot(const sn_contraction *k, const sn_group *g) {
   }
   if (slot < 0) return -1;
   const sn_slot *s = &k->c->plan->slot[slot];
-  return s->role == SN_SLOT_PARAM && s->frozen ? slot : -1;
+  return s->role == SN_SLOT_PACKED || (s->role == SN_SLOT_PARAM && s->frozen) ? slot : -1;
+}
+
+static sn_elem panel_elem(const sn_contraction *k, int from) {
+  bool narrow = k->c->plan->slot[from].type->elem == SN_ELEM_I8 && k->elem == SN_ELEM_F32;
+  return narrow ? SN_ELEM_I8 : k->elem;
 }
 
 bool sn_contract_may_pack(const sn_contraction *k) {
@@ -34,7 +40,7 @@ static const char *pack_key(const sn_contraction *k, int slot) {
   sn_text t = sn_text_begin(k->c->plan->arena);
   const sn_view *v = NULL;
   for (int i = 0; i < k->b.access_count; i++) v = &k->b.access[i].view;
-  sn_text_add(&t, "%d %s %d%s ", slot, sn_elem_name(k->elem), k->bn, k->vnni ? " vnni" : "");
+  sn_text_add(&t, "%d %s %d%s ", slot, sn_elem_name(k->panel), k->bn, k->vnni ? " vnni" : "");
   sn_dimx_print(&t, v->offset);
   for (int i = 0; i < v->rank; i++) {
     if (i != k->col && i != k->sum) continue;
@@ -67,7 +73,7 @@ static void pack_rows(sn_contraction *k, sn_build_kernel *b, int slot, int odd, 
   if (k->vnni) t.at[k->sum] = from;
   const sn_dimx *offset = v->offset;
   if (odd) v->offset = sn_dimx_add(k->c->types, offset, stride);
-  sn_kv x = sn_contract_operand(k, &t);
+  sn_kv x = sn_contract_operand(k, &t, k->panel);
   v->stride[k->sum] = stride;
   v->offset = offset;
   sn_kv row = sn_k_iadd(kk, sn_k_imul(kk, sn_k_gid(kk, 0), sn_build_dim(b, sn_contract_panel_depth(k))), from);
@@ -110,7 +116,7 @@ static sn_code emit_pack(sn_contraction *k, int from, int to) {
   const sn_slot *s = &k->c->plan->slot[to];
   sn_report report = {.kind = "copy", .ops = "pack", .prepare = true};
   report.bytes_read = sn_groups_bytes_read(k->c, 1, groups);
-  report.bytes_written = sn_dimx_mul(t, s->elements, sn_dimx_const(t, (int64_t)sn_elem_bytes(k->elem)));
+  report.bytes_written = sn_dimx_mul(t, s->elements, sn_dimx_const(t, (int64_t)sn_elem_bytes(k->panel)));
   return sn_build_kernel_end(b, &report);
 }
 
@@ -122,6 +128,7 @@ sn_code sn_contract_pack(sn_contraction *k) {
   if (k->vnni && k->c->target->panel) k->bn = sn_contract_within(k, k->col, k->c->target->panel);
   if (k->vnni) k->bk += k->bk % 2; /* whole pairs; the row beyond the end is zero on both sides */
   k->tb = false;
+  k->panel = panel_elem(k, from);
   const char *key = pack_key(k, from);
   const int *known = sn_map_get_str(p->packed, key);
   if (known) {
@@ -131,7 +138,7 @@ sn_code sn_contract_pack(sn_contraction *k) {
   const sn_dimx *dim[3] = {sn_contract_ceil(k, k->out.space.extent[k->col], k->bn), sn_contract_panel_depth(k),
                            sn_dimx_const(t, k->vnni ? 2 * k->bn : k->bn)};
   sn_slot s = {.role = SN_SLOT_PACKED,
-               .type = sn_type_of(t, k->elem, 3, dim),
+               .type = sn_type_of(t, k->panel, 3, dim),
                .graph = -1,
                .first = -1,
                .last = -1,

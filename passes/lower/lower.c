@@ -10,6 +10,13 @@
 #include "passes/plan/assemble.h"
 #include "passes/plan/order.h"
 
+/* A fused node of frozen parameters alone: what it was made of, and the slots that hold its results. */
+typedef struct lowered_ahead {
+  const sn_func *body;
+  int arg_count;
+  const int *arg, *result;
+} lowered_ahead;
+
 typedef struct lowering {
   sn_pass_env *env;
   sn_plan_build plan;
@@ -18,6 +25,8 @@ typedef struct lowering {
   sn_arena *scratch;
   int *slot_of; /* by value id: its slot, -1: none */
   sn_order order;
+  int ahead_count, ahead_capacity;
+  lowered_ahead *ahead;
   int mark_count, mark_capacity;
   sn_lower_mark *mark;
 } lowering;
@@ -154,6 +163,77 @@ sn_lower_ctx sn_lower_node_ctx(const sn_lower_ctx *of, const sn_func *f, const s
                         .result_slot = result};
 }
 
+static void add_marks(lowering *l, const sn_node *n, int step, const int *result) {
+  for (int r = 0; r < n->result_count; r++) {
+    SN_GROW(l->env->arena, l->mark, l->mark_count, l->mark_capacity);
+    l->mark[l->mark_count++] = (sn_lower_mark){l->plan.graph_count, step, result[r], n, r};
+  }
+}
+
+/* ---- values of weights alone ------------------------------------------------------------------------------------- */
+
+static bool is_kept(const lowering *l, sn_val v) {
+  const sn_func *f = l->f;
+  for (int i = 0; i < f->update_count; i++)
+    if (sn_order_base(f, f->update[i].next) == v) return true;
+  return output_of(l, v) >= 0 || (f->guard && sn_order_base(f, f->guard) == v);
+}
+
+static bool is_prepared(const sn_slot *s) {
+  return s->role == SN_SLOT_PACKED || (s->role == SN_SLOT_PARAM && s->frozen);
+}
+
+/* Can the node run once, after weights were loaded: is all it reads known then, and is it no result of the graph? */
+static bool is_ahead(const lowering *l, const sn_lower_ctx *c, const sn_node *n) {
+  static const char *const kinds[] = {"map", "copy", "rows", "contract", "index"};
+  bool kind = false;
+  int64_t e;
+  for (int i = 0; i < 5; i++) kind |= !strcmp(sn_node_attr(n, "kind")->s, kinds[i]);
+  if (!kind || !n->arg_count || makes_nothing(n)) return false;
+  for (int i = 0; i < n->arg_count; i++)
+    if (!is_prepared(&l->plan.slot[c->arg_slot[i]])) return false;
+  for (int i = 0; i < c->body->value_count; i++) {
+    const sn_type *t = i ? sn_val_type(c->body, (sn_val)i) : NULL;
+    for (int k = 0; t && k < t->rank; k++)
+      if (!sn_dimx_is_const(t->dim[k], &e)) return false;
+  }
+  for (int r = 0; r < n->result_count; r++)
+    if (is_kept(l, n->first + (sn_val)r)) return false;
+  return sn_rule_enabled(l->env, "fuse.ahead");
+}
+
+/* Results of an equal node of this graph or another; NULL: none. */
+static const int *known_ahead(const lowering *l, const sn_lower_ctx *c) {
+  for (int i = 0; i < l->ahead_count; i++) {
+    const lowered_ahead *a = &l->ahead[i];
+    if (a->arg_count == c->arg_count && !memcmp(a->arg, c->arg_slot, (size_t)a->arg_count * sizeof *a->arg) &&
+        sn_func_equal(a->body, c->body))
+      return a->result;
+  }
+  return NULL;
+}
+
+/* A step before all runs; graphs that ask for the same share it. */
+static sn_code lower_ahead(lowering *l, sn_lower_ctx *c, const sn_node *n, int *result) {
+  const int *known = known_ahead(l, c);
+  for (int r = 0; r < n->result_count; r++) {
+    const char *name = sn_op_get(sn_node_of(c->body, c->body->result[r])->op)->name;
+    l->plan.preparing = true;
+    if (known)
+      result[r] = known[r];
+    else
+      result[r] = sn_assemble_temp(&l->plan, name, n->type[r], sn_type_count(l->plan.types, n->type[r]));
+    l->slot_of[n->first + (sn_val)r] = result[r];
+  }
+  sn_code code = known ? SN_OK : sn_lower_group(c);
+  l->plan.preparing = false;
+  add_marks(l, n, 0, result);
+  if (known || code) return code;
+  SN_GROW(l->env->arena, l->ahead, l->ahead_count, l->ahead_capacity);
+  l->ahead[l->ahead_count++] = (lowered_ahead){c->body, c->arg_count, c->arg_slot, result};
+  return c->failed;
+}
+
 static sn_code lower_node(lowering *l, const sn_node *n) {
   if (n->op != SN_OP_FUSED)
     return sn_fail(l->env->diags, SN_ERR_FAIL, n->origin.loc_count ? n->origin.locs[0] : (sn_loc){0},
@@ -162,16 +242,14 @@ static sn_code lower_node(lowering *l, const sn_node *n) {
   const sn_lower_ctx of = {
       .arena = l->scratch, .diags = l->env->diags, .target = l->env->target, .types = l->plan.types, .plan = &l->plan};
   sn_lower_ctx c = sn_lower_node_ctx(&of, l->f, n, l->slot_of, result);
+  if (is_ahead(l, &c, n)) return lower_ahead(l, &c, n, result);
   for (int r = 0; r < n->result_count; r++) {
     sn_val v = n->first + (sn_val)r;
     result[r] = l->slot_of[v] = slot_of_result(l, n, r);
     c.in_place = c.in_place || l->order.state[v];
   }
   SN_TRY(sn_lower_group(&c));
-  for (int r = 0; r < n->result_count; r++) {
-    SN_GROW(l->env->arena, l->mark, l->mark_count, l->mark_capacity);
-    l->mark[l->mark_count++] = (sn_lower_mark){l->plan.graph_count, l->plan.step_count - 1, result[r], n, r};
-  }
+  add_marks(l, n, l->plan.step_count - 1, result);
   return c.failed;
 }
 

@@ -27,7 +27,9 @@ int sn_assemble_temp(sn_plan_build *p, const char *name, const sn_type *type, co
                .last = -1,
                .alias = -1,
                .buddy = -1};
-  s.name = sn_arena_printf(p->arena, "t%d.%s", p->temps++, name);
+  if (p->preparing) s.role = SN_SLOT_PACKED, s.graph = -1;
+  s.name = p->preparing ? sn_arena_printf(p->arena, "ahead%d.%s", p->ahead++, name)
+                        : sn_arena_printf(p->arena, "t%d.%s", p->temps++, name);
   return sn_assemble_slot(p, &s);
 }
 
@@ -79,7 +81,7 @@ sn_code sn_assemble_kernel(sn_plan_build *p, sn_kernel *k, int *out) {
 void sn_assemble_step(sn_plan_build *p, const sn_step *s, bool prepare) {
   sn_step copy = *s;
   if (s->arg_count) copy.arg = sn_arena_copy(p->arena, s->arg, (size_t)s->arg_count * sizeof *s->arg);
-  if (prepare) {
+  if (prepare || p->preparing) {
     SN_GROW(p->arena, p->prepare, p->prepare_count, p->prepare_capacity);
     p->prepare[p->prepare_count++] = copy;
   } else {

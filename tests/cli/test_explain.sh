@@ -66,7 +66,7 @@ for rule in canon2 canon.nothing dce2 expand.nothing fuse.map; do
   expect 2 "$SINTER" explain "$scratch/m.c" $t --disable "canon,$rule"
   says "no rule $rule can be switched off"
 done
-rules=$(grep -rhoE '"(inline|attention|chunk|grad|expand|canon|fold|cse|dce|precision|fuse|order|memory|simplify|math)[.][a-z_0-9]+"' \
+rules=$(grep -rhoE '"(inline|attention|chunk|grad|expand|canon|fold|cse|dce|precision|quantize|fuse|order|memory|simplify|math)[.][a-z_0-9]+"' \
   "$TREE/passes" --include='*.c' | tr -d '"' | sort -u | grep -v '^inline\|^grad\|^expand' | tr '\n' ',')
 [ "$(tr -cd , <<<"$rules" | wc -c)" -ge 50 ] || die "too few rules were found: $rules"
 expect 0 "$SINTER" explain "$scratch/m.c" $t --disable "$rules"

@@ -168,11 +168,11 @@ static sn_code run_and_compare(session *x, check_result *out) {
   return compare_all(x, out);
 }
 
-/* The graphs whose products read bf16. */
+/* The graphs whose products read bf16, or weights in int8: as the pass that narrows them left them. */
 static void keep_narrowed(void *user, const char *pass, const sn_module *m, double ms) {
   sn_module *copy = user;
   (void)ms;
-  if (strcmp(pass, "precision")) return;
+  if (strcmp(pass, "precision") && strcmp(pass, "quantize")) return;
   sn_func **func = copy->func;
   memcpy(func, m->func, (size_t)m->func_count * sizeof *func);
   *copy = *m;
@@ -184,10 +184,10 @@ sn_code check_graph(sn_module *m, const check_opt *opt, sn_arena *arena, sn_diag
   sn_compile_opt co = opt->compile;
   if (!co.cache_dir) co.cache_dir = "";
   sn_module narrowed = {.func = SN_ARRAY(arena, 4096, sn_func *)};
-  if (co.precision) co.after = keep_narrowed, co.user = &narrowed;
+  if (co.precision || co.quantize) co.after = keep_narrowed, co.user = &narrowed;
   SN_TRY(sn_compile(m, &co, arena, diags, &out->compiled));
   session x = {.o = opt, .arena = arena, .diags = diags, .c = &out->compiled};
-  x.reference = co.precision ? &narrowed : out->compiled.flat;
+  x.reference = co.precision || co.quantize ? &narrowed : out->compiled.flat;
   x.graph = sn_plan_find_graph(out->compiled.plan, opt->graph);
   if (x.graph < 0) return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "no graph %s", opt->graph);
   sn_code code = run_and_compare(&x, out);

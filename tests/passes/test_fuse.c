@@ -195,10 +195,38 @@ static void equal_forms(void **state) {
   expect(text, NULL, "fuse.equal_forms", NULL, 3);
 }
 
+/* The softmax is of weights alone, and takes a kernel; exp of a weight is done where it is read. */
+static const char weights[] =
+    "dims { B: 1..64 }\n"
+    "graph @g {\n"
+    "  %1 = input name \"x\" : f32[B, 24]\n"
+    "  %2 = param name \"w\" init \"normal\" : f32[24]\n"
+    "  %3 = softmax %2 axis 0 : f32[24]\n"
+    "  %4 = broadcast %3 shape [B, 24] axes [1] : f32[B, 24]\n"
+    "  %5 = mul %1, %4 : f32[B, 24]\n"
+    "  %6 = param name \"v\" init \"normal\" : f32[24]\n"
+    "  %7 = exp %6 : f32[24]\n"
+    "  %8 = broadcast %7 shape [B, 24] axes [1] : f32[B, 24]\n"
+    "  %9 = mul %5, %8 : f32[B, 24]\n"
+    "  output \"y\" = %9\n"
+    "}\n";
+
+static void ahead(void **state) {
+  (void)state;
+  static const char reason[] = "a value of weights alone is made once, after they were loaded";
+  expect(weights, NULL, NULL, "rows", 1);
+  expect(weights, NULL, NULL, "map", 1);
+  expect_refusal(weights, NULL, reason);
+  fused x = fuse(weights, NULL, "fuse.ahead");
+  for (int i = 0; i < x.env.refusal_count; i++) assert_string_not_equal(x.env.refusal[i].reason, reason);
+  drop(&x);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(maps),         cmocka_unit_test(rows),       cmocka_unit_test(products),
       cmocka_unit_test(stored_views), cmocka_unit_test(recomputed), cmocka_unit_test(equal_forms),
+      cmocka_unit_test(ahead),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

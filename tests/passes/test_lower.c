@@ -372,6 +372,51 @@ static void packed_products(void **state) {
   lowered_free(&r);
 }
 
+/* -> steps that run once; *steps: of the first graph */
+static int ahead_of(const char *text, const char *disabled, int *steps) {
+  lowered_case c = {.text = text, .disabled = disabled};
+  lowered_check_all(c);
+  lowered_result r = lowered_compile(&c);
+  int count = r.lowered.plan->prepare_count;
+  *steps = r.lowered.plan->graph[0].step_count;
+  lowered_free(&r);
+  return count;
+}
+
+/* A reduction of a weight is made once, for both graphs; one that a graph changes in every run; a result of the graph
+ * is one, whatever it is made of. */
+static void values_of_weights(void **state) {
+  (void)state;
+  static const char read[] =
+      "dims { B: 1..64 }\n"
+      "graph @g {\n"
+      "  %1 = input name \"x\" : f32[B, 24]\n"
+      "  %2 = param name \"w\" init \"normal\" : f32[24, 5]\n"
+      "  %3 = sum %2 axes [1] : f32[24]\n"
+      "  %4 = broadcast %3 shape [B, 24] axes [1] : f32[B, 24]\n"
+      "  %5 = mul %1, %4 : f32[B, 24]\n"
+      "  output \"y\" = %5\n"
+      "}\n"
+      "graph @h {\n"
+      "  %1 = input name \"x\" : f32[B, 24]\n"
+      "  %2 = param name \"w\" init \"normal\" : f32[24, 5]\n"
+      "  %3 = sum %2 axes [1] : f32[24]\n"
+      "  %4 = broadcast %3 shape [B, 24] axes [1] : f32[B, 24]\n"
+      "  %5 = add %1, %4 : f32[B, 24]\n";
+  static const char end[] = "  output \"z\" = %5\n}\n";
+  static const char change[] = "  %6 = add %2, %2 : f32[24, 5]\n  update %2 = %6\n";
+  sn_arena *arena = sn_arena_create();
+  int steps;
+  assert_int_equal(ahead_of(sn_arena_printf(arena, "%s%s", read, end), NULL, &steps), 1);
+  assert_int_equal(steps, 1);
+  assert_int_equal(ahead_of(sn_arena_printf(arena, "%s%s", read, end), "fuse.ahead", &steps), 0);
+  assert_int_equal(ahead_of(sn_arena_printf(arena, "%s  output \"z\" = %%5\n%s}\n", read, change), NULL, &steps), 0);
+  assert_int_equal(
+      ahead_of(sn_arena_printf(arena, "%s  output \"s\" = %%3\n  output \"z\" = %%5\n}\n", read), NULL, &steps), 1);
+  assert_int_equal(steps, 1);
+  sn_arena_destroy(arena);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(elementwise),
@@ -387,6 +432,7 @@ int main(void) {
       cmocka_unit_test(batched_products),
       cmocka_unit_test(narrow_products),
       cmocka_unit_test(packed_products),
+      cmocka_unit_test(values_of_weights),
       cmocka_unit_test(reductions_of_a_part),
       cmocka_unit_test(logits_once),
       cmocka_unit_test(reductions_on_a_gpu),
