@@ -2,9 +2,9 @@
  * every run: lowering makes it once, after weights were loaded (lower.c), if it is a result of a group of its own.
  *
  *   early   parameters and numbers, and elementwise work on them: cheap enough to be done wherever it is read
- *   ahead   what takes a kernel that is no map (a reduction, a product), what is smaller than all it is made of, and what
- *           is made of such values: worth a place in memory. Rounding a parameter is not: who reads it does so, or packs
- * it late    everything else: it needs a run. So does widening what lies ahead: less is read when it is done late
+ *   ahead   what takes a kernel that is no map (a reduction, a product), what is smaller than all it is made of, and
+ * what is made of such values: worth a place in memory. Rounding a parameter is not: who reads it does so, or packs it
+ * late    everything else: it needs a run. So does widening what lies ahead: less is read when it is done late
  *
  * No group holds both what is ahead and what is late. */
 #include "passes/graph/fuse.h"

@@ -3,9 +3,9 @@
  *
  *   quantize.contract         contract(x, w) is contract(x, cast q) * scale
  *
- * A weight is a float parameter, maybe behind views and rounding to a narrower float; what is looked up by rows stays as
- * it is. Scales commute with the sum, so they are applied to the result; q is exact in f32 and in bf16. Both are written
- * in ordinary ops that depend on the parameter only:
+ * A weight is a float parameter, maybe behind views and rounding to a narrower float; what is looked up by rows stays
+ * as it is. Scales commute with the sum, so they are applied to the result; q is exact in f32 and in bf16. Both are
+ * written in ordinary ops that depend on the parameter only:
  *
  *   scale = amax(|w|) / 127 over the summed axes        q = round(w / scale), halves to the even number
  *
@@ -17,7 +17,8 @@
 
 enum { MOST = 127 };
 
-/* ---- weights ------------------------------------------------------------------------------------------------------- */
+/* ---- weights -------------------------------------------------------------------------------------------------------
+ */
 
 bool sn_param_is_frozen(const sn_module *m, const sn_node *param) {
   for (int i = 0; i < m->func_count; i++)
@@ -111,7 +112,8 @@ static bool contract(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *o
   return true;
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------------------------ */
+/* ---- the pass ------------------------------------------------------------------------------------------------------
+ */
 
 static bool quantize_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
   return n->op == SN_OP_CONTRACT && contract(b, n, arg, out) && sn_rule_enabled(r->env, "quantize.contract");

@@ -216,9 +216,9 @@ static const int *known_ahead(const lowering *l, const sn_lower_ctx *c) {
 /* A step before all runs; graphs that ask for the same share it. */
 static sn_code lower_ahead(lowering *l, sn_lower_ctx *c, const sn_node *n, int *result) {
   const int *known = known_ahead(l, c);
+  l->plan.preparing = true;
   for (int r = 0; r < n->result_count; r++) {
     const char *name = sn_op_get(sn_node_of(c->body, c->body->result[r])->op)->name;
-    l->plan.preparing = true;
     if (known)
       result[r] = known[r];
     else

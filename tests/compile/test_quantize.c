@@ -1,6 +1,6 @@
-/* Weights of products in int8, compiled: against the interpreter on the graph that the pass quantize made; models, fused
- * and unfused, levels, threads; single products whose bounds are proven; and what is made of weights alone is made once,
- * and again when they change. */
+/* Weights of products in int8, compiled: against the interpreter on the graph that the pass quantize made; models,
+ * fused and unfused, levels, threads; single products whose bounds are proven; and what is made of weights alone is
+ * made once, and again when they change. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,8 @@
 
 static const char *const cpu = SN_HAVE_LLVM ? "cpu" : "template";
 
-/* ---- models -------------------------------------------------------------------------------------------------------- */
+/* ---- models --------------------------------------------------------------------------------------------------------
+ */
 
 static const char *const gpt[] = {"layers=1", "heads=2", "width=32", "context=24", "vocab=17"};
 static const char *const llama[] = {"layers=1",  "heads=4",    "kv_heads=2", "width=32",
@@ -98,7 +99,8 @@ static void every_level(void **state) {
   check("gpt", "eval", (sn_compile_opt){.isa = "baseline"}, 1);
 }
 
-/* ---- single products ----------------------------------------------------------------------------------------------- */
+/* ---- single products -----------------------------------------------------------------------------------------------
+ */
 
 /* Tails everywhere; a weight from either side; one seen through a slice; few rows and many. */
 static const char products[] =
@@ -196,7 +198,8 @@ static void numbers_are_made_once(void **state) {
   sn_arena_destroy(arena);
 }
 
-/* ---- weights that change ------------------------------------------------------------------------------------------- */
+/* ---- weights that change -------------------------------------------------------------------------------------------
+ */
 
 enum { DEPTH = 6, CHANNELS = 3 };
 
