@@ -198,6 +198,33 @@ static void numbers_are_made_once(void **state) {
   sn_arena_destroy(arena);
 }
 
+/* Numbers are widened in registers: no kernel has room for the columns in f32. */
+static void no_copy_of_columns(void **state) {
+  (void)state;
+  if (!SN_HAVE_LLVM) skip();
+  static const char text[] =
+      "sinter 1\n"
+      "dims { B: 1..64 }\n"
+      "graph @g {\n"
+      "  %1 = input name \"x\" : f32[B, 512]\n"
+      "  %2 = param name \"w\" init \"normal\" a 1 : f32[512, 192]\n"
+      "  %3 = contract %1, %2 spec \"bk,kn->bn\" : f32[B, 192]\n"
+      "  output \"y\" = %3\n"
+      "}\n";
+  static const char *const isa[] = {NULL, "avx2", "baseline"};
+  for (int i = 0; i < 3; i++) {
+    sn_arena *arena = sn_arena_create();
+    sn_diags *diags = sn_diags_create();
+    sn_compile_opt o = {.target = "cpu", .quantize = "int8", .isa = isa[i], .cache_dir = ""};
+    sn_compiled c;
+    if (sn_compile(check_parse(arena, diags, text), &o, arena, diags, &c)) fail_msg("%s", sn_diags_print(diags, arena));
+    assert_int_equal(c.plan->graph[0].step_count, 1);
+    assert_true(c.plan->code[c.plan->graph[0].step[0].code].workspace_bytes < INT64_C(512) * 16 * 4);
+    sn_diags_destroy(diags);
+    sn_arena_destroy(arena);
+  }
+}
+
 /* ---- weights that change -------------------------------------------------------------------------------------------
  */
 
@@ -351,6 +378,7 @@ int main(void) {
       cmocka_unit_test(proven_bounds),
       cmocka_unit_test(on_a_device),
       cmocka_unit_test(numbers_are_made_once),
+      cmocka_unit_test(no_copy_of_columns),
       cmocka_unit_test(weights_are_read_again),
       cmocka_unit_test(nan_and_infinity),
       cmocka_unit_test(the_interpreter),
