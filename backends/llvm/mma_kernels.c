@@ -6,7 +6,7 @@
 
 #include "backends/llvm/mma.h"
 
-enum { UNROLL = 4, GROUP = 3, PREFETCH_BYTES = 1024, LINE = 64 };
+enum { UNROLL = 4, GROUP = 3, PREFETCH_BYTES = 1024, PREFETCH_BYTES_OF_ROW = 512, LINE = 64 };
 
 typedef struct micro {
   cg *c;
@@ -76,7 +76,8 @@ static void prefetch_row(const micro *u,
   bool below = u->key->fetch == CG_FETCH_BELOW;
   if (!u->key->fetch || (!below && u->key->ldb != u->key->vectors * g->lanes * (u->key->pairs ? 2 : 1))) return;
   int64_t bytes = (int64_t)u->key->vectors * g->lanes * b_step(u->key);
-  ll_v from = ll_gep(g, row, below ? u->below : ll_i(g, PREFETCH_BYTES));
+  int64_t ahead = u->key->rows == 1 ? PREFETCH_BYTES_OF_ROW : PREFETCH_BYTES; /* a row alone waits for memory only */
+  ll_v from = ll_gep(g, row, below ? u->below : ll_i(g, ahead));
   for (int64_t at = 0; at < bytes; at += LINE) ll_prefetch(g, ll_gep(g, from, ll_i(g, at)), false);
 }
 

@@ -7,7 +7,7 @@
 
 #include "backends/llvm/mma.h"
 
-enum { STEP = 32, PAIR = 4, UNROLL = 4, AHEAD_BYTES = 2048, LINE = 64 };
+enum { STEP = 32, PAIR = 4, UNROLL = 4, AHEAD_BYTES = 1024, LINE = 64 };
 
 typedef struct pairs {
   cg *c;

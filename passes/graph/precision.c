@@ -2,8 +2,8 @@
  * give f32, and everything between them (weights, norms, softmax, losses, the optimiser) stays as it is.
  *
  *   precision.contract        contract(x, y) is contract(bf16 x, bf16 y) to f32
- *   precision.attention       attention of bf16 q, k, v; its result is widened
- *   precision.attention_grad  the same of its gradient
+ *   precision.attention       attention of bf16 q, k, v; its result is widened. Not of a single query: it reads each
+ * key once, and rounding them all would cost more than it saves precision.attention_grad  the same of its gradient
  *   precision.concat          narrow pieces are put together before they are widened
  *
  * A value that was widened gives what it was widened from, and views are taken of what is narrow, so that a value is
@@ -49,6 +49,7 @@ static bool contract(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *o
 /* fixed: q k v, in gradients also y lse dy; captures and the start follow. Results of q's type are widened. */
 static bool attention(sn_build *b, const sn_node *n, const sn_val *arg, int fixed, sn_val *out) {
   if (!is_f32(b, arg[0])) return false;
+  if (n->op == SN_OP_ATTENTION && sn_dimx_is_one(sn_g_type(b, arg[0])->dim[1])) return false;
   sn_val *narrow = SN_ARRAY(b->func->arena, n->arg_count, sn_val);
   for (int i = 0; i < n->arg_count; i++) narrow[i] = i < fixed && i != 4 ? narrowed(b, arg[i]) : arg[i];
   sn_val first = sn_emit(b, n->op, n->arg_count, narrow, n->attr, NULL);
