@@ -21,7 +21,7 @@ typedef struct cg_mat {
   int64_t ld_const;
 } cg_mat;
 
-enum { CG_FETCH_BELOW = 2 };
+enum { CG_FETCH_BELOW = 2 }; /* fetch: rows of a window, and what is asked for are the next k rows below */
 
 /* What distinguishes microkernels: C[rows, vectors*lanes] (+)= A * B. */
 typedef struct cg_uk_key {
@@ -31,7 +31,7 @@ typedef struct cg_uk_key {
   int ta;                /* a is [k][m] */
   int beta;              /* adds to C: 0 no, it writes it, 1 yes, CG_BETA_ARG as an argument says */
   int any_k;             /* k may be 0 or no multiple of 4 */
-  int fetch;             /* b comes from far: panels of it are prefetched; CG_FETCH_BELOW: the k rows below these */
+  int fetch;             /* b comes from far: panels of it are prefetched */
   int next, next_turns;  /* see cg_next; of tiles: lines in a row of the result, asked for during the steps */
   int pairs;             /* bf16 pairs of k: products of two terms */
   int amx;               /* rows and vectors count tiles */
