@@ -79,11 +79,17 @@ typedef struct bindings {
   sn_buffer *at;
 } bindings;
 
-/* Where the runtime uses it in place: what lies elsewhere is copied in every run. */
-static void *room(cli *c, int64_t count, size_t bytes) {
-  enum { ALIGN = 64 };
-  char *p = sn_arena_array(c->arena, (size_t)count + ALIGN, bytes);
-  return p + (ALIGN - (uintptr_t)p % ALIGN) % ALIGN;
+/* Where the runtime uses it in place: what lies elsewhere is copied in every run. In large pages, as its own is. */
+static sn_code take_memory(cli *c, sn_elem e, int64_t count, sn_buffer *b) {
+  size_t bytes;
+  bool fits = !__builtin_mul_overflow((size_t)count + 16, sn_elem_bytes(e), &bytes);
+  b->data = fits ? sn_block_alloc(bytes) : NULL;
+  return b->data ? SN_OK : sn_fail(c->diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for %s", b->name);
+}
+
+static void unbind(bindings *b) {
+  for (int i = 0; i < b->count; i++) sn_block_free(b->at[i].data);
+  b->count = 0;
 }
 
 static sn_code bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims, bindings *out) {
@@ -101,7 +107,7 @@ static sn_code bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims
       SN_TRY(sn_dimx_eval(s->type->dim[d], dims, &b->extent[d]));
       count *= b->extent[d];
     }
-    b->data = room(c, count, sn_elem_bytes(s->type->elem));
+    SN_TRY(take_memory(c, s->type->elem, count, b));
     if (input) fill(b->data, s->type->elem, count, &rng, values_of(p, graph, i, dims));
   }
   return SN_OK;
@@ -259,19 +265,22 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   SN_TRY(cli_graph(c, k.plan, &index));
   const char *graph = k.plan->graph[index].name;
   SN_TRY(totals(c, k.plan, index, dims, out));
-  SN_TRY(bind(c, &k, index, dims, &in));
+  sn_code code = bind(c, &k, index, dims, &in);
   sn_runtime_opt run = cli_runtime_opt(c, &k, (int)threads);
-  SN_TRY(run_timed(c, &k, &run, graph, (int)repeats, dims, &in, out));
-  SN_TRY(run_profiled(c, &k, &run, graph, index, dims, &in, (int)repeats, out));
-  return run_traced(c, &k, &run, graph, dims, &in);
+  if (!code) code = run_timed(c, &k, &run, graph, (int)repeats, dims, &in, out);
+  if (!code) code = run_profiled(c, &k, &run, graph, index, dims, &in, (int)repeats, out);
+  if (!code) code = run_traced(c, &k, &run, graph, dims, &in);
+  unbind(&in);
+  return code;
 }
 
 sn_code cli_measure_steps(cli *c, sn_compiled *k, int graph, const int64_t *dims, int threads, const double **out_ms) {
   cli_measure m = {0};
   bindings in = {0};
-  SN_TRY(bind(c, k, graph, dims, &in));
+  sn_code code = bind(c, k, graph, dims, &in);
   sn_runtime_opt run = cli_runtime_opt(c, k, threads);
-  SN_TRY(run_profiled(c, k, &run, k->plan->graph[graph].name, graph, dims, &in, 5, &m));
+  if (!code) code = run_profiled(c, k, &run, k->plan->graph[graph].name, graph, dims, &in, 5, &m);
+  unbind(&in);
   *out_ms = m.step_ms;
-  return SN_OK;
+  return code;
 }
