@@ -128,6 +128,7 @@ static inline int cg_vecs(const cg *c, sn_ktype t) { return cg_vectors(t.c, c->g
 void cg_wide_prepare(cg *c);
 int cg_wide_flights(const cg *c, const cg_step *s);
 void cg_wide_rows(cg *c, int flights);
+int cg_work_before(const cg *c, int phase); /* operations on vectors of a row in the phases before */
 /* rows_ahead.c */
 typedef struct cg_rows_ahead {
   int count;

@@ -1,7 +1,7 @@
 /* Rows that come next, asked for while a cluster works on these. A processor fetches ahead by itself only within a
  * page, and rows are often one: memory would rest while what was read is reduced, and be waited for when the next rows
- * begin. The lines of the next rows are spread evenly over the phases, so that it never rests. They go to the second
- * level cache if there are many: the first one holds the rows at hand. */
+ * begin. The lines of the next rows are spread over the phases by their work, so that it never rests. They go to the
+ * second level cache if there are many: the first one holds the rows at hand. */
 #include "backends/llvm/cg.h"
 
 enum { LINE = 64, MOST_WINDOWS = 64, NEAR = 12 << 10 /* bytes that the first level cache has besides those at hand */ };
@@ -52,16 +52,21 @@ void cg_look_at_rows(cg *c, const cg_step *s, int flights, cg_rows_ahead *out) {
   out->near = bytes <= NEAR;
 }
 
-/* Line l of an iteration belongs to phase l mod phases. */
+/* Is this the phase in which line `l` of `lines` is asked for? Phases have as many as their share of the work. */
+static bool is_due(const cg *c, int l, int lines) {
+  int all = cg_work_before(c, c->rows->last_phase + 1), at = (2 * l + 1) * all, each = 2 * lines;
+  return at >= cg_work_before(c, c->phase) * each && at < cg_work_before(c, c->phase + 1) * each;
+}
+
 void cg_fetch_rows(cg *c, const cg_rows_ahead *a, int width, int vectors) {
   ll *g = &c->g;
-  int phases = c->rows->last_phase + 1;
   for (int i = 0; i < a->count; i++) {
     sn_ktype t = cg_type(c, a->load[i]);
-    int bytes = vectors * g->lanes * (int)sn_elem_bytes(t.elem);
+    int bytes = vectors * g->lanes * (int)sn_elem_bytes(t.elem), lines = (bytes + LINE - 1) / LINE;
     if (t.c != width) continue;
     ll_v next = ll_gep(g, cg_window_place(c, a->load[i], 0), a->step[i]);
-    for (int l = c->phase; l * LINE < bytes; l += phases) {
+    for (int l = 0; l < lines; l++) {
+      if (!is_due(c, l, lines)) continue;
       if (a->near)
         ll_prefetch(g, ll_gep(g, next, ll_i(g, l * LINE)), false);
       else

@@ -14,6 +14,16 @@ static bool row_reduce(const sn_kins *x) { return cg_is_reduce(x) && x->i == 1; 
 static bool column_reduce(const sn_kins *x) { return cg_is_reduce(x) && x->i == 0; }
 static int run_phase(const cg *c, sn_kv v) { return c->p.phase[v] - row_reduce(cg_ins(c, v)); }
 
+int cg_work_before(const cg *c, int phase) {
+  int n = 0;
+  for (int q = 0; q < c->rows->count; q++) {
+    const sn_kins *x = cg_ins(c, c->rows->ops[q]);
+    bool wide = x->op == SN_K_STORE || cg_is_reduce(x) || x->type.c > 1;
+    n += wide && run_phase(c, c->rows->ops[q]) < phase;
+  }
+  return n;
+}
+
 /* ---- what is kept ----------------------------------------------------------------------------------- */
 
 static int own_cost(const sn_kins *x) {
