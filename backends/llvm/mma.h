@@ -31,7 +31,7 @@ typedef struct cg_uk_key {
   int ta;                /* a is [k][m] */
   int beta;              /* adds to C: 0 no, it writes it, 1 yes, CG_BETA_ARG as an argument says */
   int any_k;             /* k may be 0 or no multiple of 4 */
-  int fetch;             /* b comes from far: panels of it are prefetched */
+  int fetch;             /* b comes from far: panels of it are prefetched; of tiles: cg_fetch */
   int next, next_turns;  /* see cg_next; of tiles: lines in a row of the result, asked for during the steps */
   int pairs;             /* bf16 pairs of k: products of two terms */
   int amx;               /* rows and vectors count tiles */
@@ -41,6 +41,7 @@ typedef struct cg_uk_key {
 } cg_uk_key;
 
 enum { CG_BETA_ARG = 2 };
+typedef enum cg_fetch { CG_FETCH_NONE, CG_FETCH_STEP, CG_FETCH_PANEL } cg_fetch;
 
 typedef struct cg_uk_entry {
   cg_uk_key key;
@@ -139,6 +140,10 @@ typedef struct cg_next {
   ll_v from, ld;
 } cg_next;
 void cg_look_at_next_rows(cg_product *p); /* sets next_a where that helps */
+/* the same of panels that are packed side by side and that all instances of the last grid dimension read: next_b */
+void cg_look_at_next_panel(cg_product *p);
+enum { CG_PANEL_LINES = 4 }; /* of the next panel, asked for with every step of tiles */
+ll_v cg_next_panel(const cg_product *p, int block_rows, ll_v row); /* the share of the block that begins there */
 cg_next cg_next_of(const cg_product *p, int rows, int col, int columns, ll_v row);
 /* mma_kernels.c */
 ll_v cg_microkernel(cg *c, cg_uk_key key);

@@ -114,6 +114,37 @@ static void next_panel(const cg_product *p, int rows, int col, ll_v row, cg_next
   out->from = ll_gep(g, p->next_b.p, ll_mul(g, first, ll_i(g, LINE)));
 }
 
+/* ---- the next panel of tiles ------------------------------------------------------------------------------ */
+
+void cg_look_at_next_panel(cg_product *p) {
+  cg *c = p->c;
+  int d = c->k->grid_count - 2;
+  int64_t ld, gain, panels;
+  if (!p->pairs || d < 0 || !p->b.in_place || !cg_is_window(c, p->b.v)) return;
+  const sn_kins *x = cg_ins(c, p->b.v);
+  bool packed = sn_k_is_const(c->k, x->a[2], &ld) && ld == 2 * p->n;
+  if (!packed || cg_dims_of(c, x->a[1], p->iv) != 1 << d) return;
+  if (sn_k_is_const(c->k, c->k->grid[d], &panels) && panels == 1) return;
+  for (sn_kv v = 1; v < c->k->ins_count; v++) {
+    const sn_kins *gid = cg_ins(c, v);
+    if (gid->op != SN_K_GID || gid->i != d || !cg_gains(c->k, v, x->a[1], &gain) || !gain) continue;
+    p->next_b = p->b.mem;
+    p->next_b.p = ll_gep(&c->g, p->b.mem.p, ll_i(&c->g, gain * bytes_of(p->b.elem)));
+  }
+}
+
+/* Blocks of rows ask for one share after the other; those beyond the last for the last once more. */
+ll_v cg_next_panel(const cg_product *p, int block_rows, ll_v row) {
+  enum { STEP = 32 }; /* of tiles, along k */
+  cg *c = p->c;
+  ll *g = &c->g;
+  int share = CG_PANEL_LINES * LINE / STEP, panel = p->n * bytes_of(p->b.elem); /* bytes for each k */
+  ll_v instance = ll_mul(g, c->gid[c->k->grid_count - 1], ll_i(g, ceil_div(p->m, block_rows)));
+  ll_v block = ll_add(g, instance, LLVMBuildUDiv(g->b, row, ll_i(g, block_rows), ""));
+  ll_v first = clamp(g, ll_mul(g, block, ll_i(g, share)), panel > share ? panel - share : 0);
+  return ll_gep(g, p->next_b.p, ll_mul(g, p->k, first));
+}
+
 cg_next cg_next_of(const cg_product *p, int rows, int col, int columns, ll_v row) {
   cg_next out = {.turns = 1};
   if (p->next_depth)

@@ -59,12 +59,12 @@ typedef struct span {
   bool maybe_empty; /* known at run time only */
 } span;
 
-static void call_block(const cg_product *p, int row_tiles, int column_tiles, ll_v row, ll_v col) {
+static void call_block(const cg_product *p, int row_tiles, int column_tiles, ll_v row, ll_v col, cg_fetch fetch) {
   cg *c = p->c;
   ll *g = &c->g;
   cg_uk_key key;
   memset(&key, 0, sizeof key); /* keys are compared as bytes */
-  key.rows = row_tiles, key.vectors = column_tiles, key.amx = true, key.beta = p->beta;
+  key.rows = row_tiles, key.vectors = column_tiles, key.amx = true, key.beta = p->beta, key.fetch = fetch;
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
   ll_v d = ll_mul(g, ll_add(g, ll_mul(g, row, p->d.ld), col), ll_i(g, 4));
   cg_mat block = {ll_gep(g, p->d.p, d), ll_mul(g, p->d.ld, ll_i(g, 4)), 0};
@@ -79,8 +79,26 @@ static void call_block(const cg_product *p, int row_tiles, int column_tiles, ll_
                  p->pb.ld,
                  p->d.ld,
                  key.next ? next.from : LLVMGetPoison(g->ptr),
-                 key.next ? next.ld : LLVMGetPoison(g->i64)};
-  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 9, "");
+                 key.next ? next.ld : LLVMGetPoison(g->i64),
+                 fetch == CG_FETCH_PANEL ? cg_next_panel(p, TILE * row_tiles, row) : LLVMGetPoison(g->ptr)};
+  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 10, "");
+}
+
+/* The first rows that meet a panel bring what is missing of it; all others ask for a share of the next one. */
+static void fetch_and_call(const cg_product *p, int row_tiles, int column_tiles, ll_v row, ll_v col) {
+  cg *c = p->c;
+  ll *g = &c->g;
+  ll_branch br;
+  if (!p->next_b.p) {
+    call_block(p, row_tiles, column_tiles, row, col, p->pairs ? CG_FETCH_STEP : CG_FETCH_NONE);
+    return;
+  }
+  ll_v before = LLVMBuildOr(g->b, row, c->gid[c->k->grid_count - 1], "");
+  ll_if(g, &br, ll_icmp(g, LLVMIntEQ, before, ll_i(g, 0)));
+  call_block(p, row_tiles, column_tiles, row, col, CG_FETCH_STEP);
+  ll_else(g, &br);
+  call_block(p, row_tiles, column_tiles, row, col, CG_FETCH_PANEL);
+  ll_endif(g, &br);
 }
 
 static void call_blocks(const cg_product *p, const span *rows, const span *columns) {
@@ -88,7 +106,7 @@ static void call_blocks(const cg_product *p, const span *rows, const span *colum
   ll_loop i, j;
   ll_loop_begin(g, &j, columns->from, columns->to, ll_i(g, TILE * columns->tiles), 0, NULL, false);
   ll_loop_begin(g, &i, rows->from, rows->to, ll_i(g, TILE * rows->tiles), 0, NULL, false);
-  call_block(p, rows->tiles, columns->tiles, i.iv, j.iv);
+  fetch_and_call(p, rows->tiles, columns->tiles, i.iv, j.iv);
   ll_loop_end(g, &i, NULL);
   ll_loop_end(g, &j, NULL);
 }
@@ -167,7 +185,7 @@ static void emit_piece(cg_product *p, const cg_tile_piece *k) {
 static void emit_chunks(cg_product *p, ll_v whole) {
   ll *g = &p->c->g;
   ll_loop l;
-  p->ahead = NULL; /* far ahead */
+  p->ahead = NULL, p->next_b.p = NULL; /* far ahead */
   if (!p->beta) cg_zero(p, ll_i(g, 0), p->keep_rows && p->valid ? p->valid : ll_i(g, p->m));
   ll_loop_begin(g, &l, ll_i(g, 0), whole, ll_i(g, CHUNK), 0, NULL, true);
   p->beta = true;
@@ -195,7 +213,7 @@ static void emit_rest(cg_product *p, ll_v from, ll_v count) {
   bool known = ll_const(count, &n);
   cg_tile_piece k = {.k0 = from, .count = count, .most = STEP, .tail = true};
   if (known && n == 0) return;
-  p->ahead = NULL; /* a step has no time for it */
+  p->ahead = NULL, p->next_b.p = NULL; /* a step has no time for it */
   if (!known) ll_if(g, &br, ll_icmp(g, LLVMIntSGT, count, ll_i(g, 0)));
   emit_piece(p, &k);
   if (known) return;
@@ -209,6 +227,7 @@ void cg_run_tiles(const cg_product *product) {
   ll_v all = p.k, whole = p.whole_steps ? all : ll_and(g, all, ll_i(g, -STEP));
   int64_t n;
   bool zero_rest = p.valid && !p.beta && !p.keep_rows;
+  cg_look_at_next_panel(&p);
   if (!ll_const(whole, &n) || n > 0) emit_whole(&p, whole);
   if (!p.whole_steps) emit_rest(&p, whole, ll_sub(g, all, whole));
   if (zero_rest) cg_zero(&p, p.valid, ll_i(g, p.m));

@@ -154,6 +154,22 @@ static void steps_of_tiles_do_more_than_multiply(void **state) {
   assert_true(result && result < end);
 }
 
+/* Panels that lie side by side: the first rows ask for their own panel, the others for the next one, if there is one.
+ */
+static void panels_are_asked_for_ahead(void **state) {
+  world *w = *state;
+  sn_target t = sn_target_cpu(SN_ISA_AMX);
+  const char *text = shown(w, &t, packed_bf16(w, 128, 96), "asm"), *first = strstr(text, "\nmicro0_2x32:");
+  const char *others = strstr(text, "\nmicro1_2x32:"), *near = strstr(text, "prefetcht0");
+  assert_true(first && others && first < others);
+  assert_true(near && first < near && near < others);
+  assert_true(strstr(text, "prefetcht1") > others);
+  px_contract whole = {128, 32, 96, 64, 32, 96, 64, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true};
+  text = shown(w, &t, px_contract_kernel(w->arena, &whole), "asm");
+  assert_non_null(strstr(text, "prefetcht0"));
+  assert_null(strstr(text, "prefetcht1"));
+}
+
 /* Runs where the machine has tiles; c = a b + bias with b in pairs of rows. */
 static void packed_products_are_right(void **state) {
   world *w = *state;
@@ -288,6 +304,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(microkernels_of_tiles_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(microkernels_of_pairs_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_use_tiles, setup, teardown),
+      cmocka_unit_test_setup_teardown(panels_are_asked_for_ahead, setup, teardown),
       cmocka_unit_test_setup_teardown(steps_of_tiles_do_more_than_multiply, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_are_right, setup, teardown),
       cmocka_unit_test_setup_teardown(what_is_not_covered_is_refused, setup, teardown),

@@ -36,6 +36,16 @@ static sn_kernel *updates(sn_arena *arena) {
   return k;
 }
 
+/* a tile of one line in each of many rows */
+static sn_kernel *lines(sn_arena *arena, int apart) {
+  sn_kernel *k = sn_kernel_create(arena, "lines");
+  sn_kv y = sn_kernel_buffer(k, "y", SN_ELEM_F32, SN_K_OUT), m = sn_kernel_size(k, "R", 1, 1 << 20, 1);
+  sn_kernel_grid(k, 1, m, 0, 0);
+  sn_kwin w = {.buf = y, .off = sn_k_imulc(k, sn_k_gid(k, 0), 32 * (int64_t)apart), .rs = sn_k_i(k, apart)};
+  sn_k_store(k, w, sn_k_const(k, SN_ELEM_F32, 32, 16, 2));
+  return k;
+}
+
 typedef struct arguments {
   sn_karg args[SN_K_PARAMS];
   hx_buffer buffer[SN_K_PARAMS];
@@ -131,6 +141,8 @@ static void only_where_it_may(void **state) {
     assert_int_equal(streams(levels[l], norm(arena), arena), may);
     assert_int_equal(streams(levels[l], long_rows(arena), arena), may);
     assert_false(streams(levels[l], updates(arena), arena));
+    assert_int_equal(streams(levels[l], lines(arena, 16), arena), may);
+    assert_false(streams(levels[l], lines(arena, 96), arena));
   }
   sn_arena_destroy(arena);
 }
