@@ -58,7 +58,8 @@ typedef struct cg {
   cg_slides *slides;
   ll_v transpose[9];     /* function by element bytes */
   ll_v interleave, turn; /* functions, mma_pack.c */
-  ll_v tile_config;      /* of whole tiles */
+  ll_v tile_config;      /* of tiles as most are */
+  int tile_rows;         /* how many rows these have */
 } cg;
 
 enum { CG_SPILL_NONE = -1, CG_SPILL_SLOT = -2 };

@@ -18,25 +18,52 @@ bool cg_tile_product(const sn_kernel *k, const sn_kins *x, const cg_isa *isa) {
 /* ---- configuration ---------------------------------------------------------------------------------------------- */
 
 /* Tiles 0-3: result, 4-5: a, 6-7: b. Palette 1; bytes per row from byte 16 on, rows from byte 48 on. */
-static void load_config(cg *c) { ll_call(&c->g, "llvm.x86.ldtilecfg", 0, NULL, 1, &c->tile_config); }
+static void load_config(cg *c, ll_v at) { ll_call(&c->g, "llvm.x86.ldtilecfg", 0, NULL, 1, &at); }
 
-void cg_amx_begin(cg *c) {
+/* Rows of the tiles that are configured between products: all products may have the same few, as those of a short batch
+ * do, and then nothing is configured in an instance. */
+static int usual_rows(const cg *c) {
+  int rows = 0;
+  for (sn_kv v = 1; v < c->k->ins_count; v++) {
+    const sn_kins *x = cg_ins(c, v);
+    if (!cg_tile_product(c->k, x, &c->g.isa)) continue;
+    if (x->type.r >= TILE || (rows && rows != x->type.r)) return TILE;
+    rows = x->type.r;
+  }
+  return rows;
+}
+
+/* a and the result have `rows` rows in a tile, b and the result `columns` columns */
+static ll_v constant_config(cg *c, int rows, int columns) {
   ll *g = &c->g;
   unsigned char config[64] = {1};
-  for (int i = 0; i < 8; i++) config[16 + 2 * i] = 64, config[48 + i] = TILE;
-  c->tile_config = LLVMAddGlobal(g->m, LLVMArrayType2(g->i8, 64), "tile_config");
-  LLVMSetInitializer(c->tile_config, LLVMConstStringInContext2(g->c, (const char *)config, 64, 1));
-  LLVMSetAlignment(c->tile_config, 64);
-  LLVMSetGlobalConstant(c->tile_config, 1);
-  LLVMSetLinkage(c->tile_config, LLVMInternalLinkage);
-  load_config(c);
+  for (int t = 0; t < 8; t++) {
+    config[16 + 2 * t] = (unsigned char)(t == 4 || t == 5 ? 64 : 4 * columns);
+    config[48 + t] = (unsigned char)(t < 6 ? rows : TILE);
+  }
+  ll_v at = LLVMAddGlobal(g->m, LLVMArrayType2(g->i8, 64), "tile_config");
+  LLVMSetInitializer(at, LLVMConstStringInContext2(g->c, (const char *)config, 64, 1));
+  LLVMSetAlignment(at, 64);
+  LLVMSetGlobalConstant(at, 1);
+  LLVMSetLinkage(at, LLVMInternalLinkage);
+  return at;
+}
+
+void cg_amx_begin(cg *c) {
+  c->tile_rows = usual_rows(c);
+  c->tile_config = constant_config(c, c->tile_rows, TILE);
+  load_config(c, c->tile_config);
 }
 
 void cg_amx_end(cg *c) { ll_call(&c->g, "llvm.x86.tilerelease", 0, NULL, 0, NULL); }
 
-/* a and the result have `rows` rows in a tile, b and the result `columns` columns */
 static void configure(cg *c, ll_v rows, int columns) {
   ll *g = &c->g;
+  int64_t known;
+  if (ll_const(rows, &known)) {
+    load_config(c, constant_config(c, (int)known, columns));
+    return;
+  }
   ll_v p = cg_ws_at(c, cg_temp(c, 64)), r = LLVMBuildTrunc(g->b, rows, g->i8, "");
   ll_store(g, LLVMConstNull(LLVMVectorType(g->i8, 64)), p, 1);
   ll_store(g, LLVMConstInt(g->i8, 1, 0), p, 1);
@@ -45,7 +72,7 @@ static void configure(cg *c, ll_v rows, int columns) {
     ll_store(g, LLVMConstInt(g->i8, is_a ? 64 : (unsigned)(4 * columns), 0), ll_gep(g, p, ll_i(g, 16 + 2 * t)), 1);
     ll_store(g, is_b ? LLVMConstInt(g->i8, TILE, 0) : r, ll_gep(g, p, ll_i(g, 48 + t)), 1);
   }
-  ll_call(g, "llvm.x86.ldtilecfg", 0, NULL, 1, &p);
+  load_config(c, p);
 }
 
 /* ---- blocks --------------------------------------------------------------------------------------------------------
@@ -111,22 +138,17 @@ static void call_blocks(const cg_product *p, const span *rows, const span *colum
   ll_loop_end(g, &j, NULL);
 }
 
-static bool is_tile(ll_v extent) {
-  int64_t n;
-  return ll_const(extent, &n) && n == TILE;
-}
-
 static void emit_region(const cg_product *p, const span *rows, const span *columns) {
   cg *c = p->c;
   ll *g = &c->g;
   ll_branch br;
-  int64_t n = TILE;
+  int64_t m = 0, n = TILE;
   ll_const(columns->extent, &n);
-  bool whole = is_tile(rows->extent) && n == TILE;
+  bool usual = ll_const(rows->extent, &m) && m == c->tile_rows && n == TILE;
   if (rows->maybe_empty) ll_if(g, &br, ll_icmp(g, LLVMIntSLT, rows->from, rows->to));
-  if (!whole) configure(c, rows->extent, (int)n);
+  if (!usual) configure(c, rows->extent, (int)n);
   call_blocks(p, rows, columns);
-  if (!whole) load_config(c);
+  if (!usual) load_config(c, c->tile_config);
   if (!rows->maybe_empty) return;
   ll_else(g, &br);
   ll_endif(g, &br);

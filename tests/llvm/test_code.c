@@ -170,6 +170,19 @@ static void panels_are_asked_for_ahead(void **state) {
   assert_null(strstr(text, "prefetcht1"));
 }
 
+/* Tiles of few rows are configured once where all products have as many. */
+static void few_rows_are_configured_once(void **state) {
+  world *w = *state;
+  sn_target t = sn_target_cpu(SN_ISA_AMX);
+  px_contract few = {8, 64, 96, 8, 32, 96, 8, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true};
+  const char *text = strstr(shown(w, &t, px_contract_kernel(w->arena, &few), "asm"), "ldtilecfg");
+  assert_non_null(text);
+  assert_null(strstr(text + 1, "ldtilecfg"));
+  few.m = few.bm = few.mc = 24; /* a whole tile and a half */
+  text = strstr(shown(w, &t, px_contract_kernel(w->arena, &few), "asm"), "ldtilecfg");
+  assert_non_null(strstr(text + 1, "ldtilecfg"));
+}
+
 /* Runs where the machine has tiles; c = a b + bias with b in pairs of rows. */
 static void packed_products_are_right(void **state) {
   world *w = *state;
@@ -304,6 +317,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(microkernels_of_tiles_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(microkernels_of_pairs_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_use_tiles, setup, teardown),
+      cmocka_unit_test_setup_teardown(few_rows_are_configured_once, setup, teardown),
       cmocka_unit_test_setup_teardown(panels_are_asked_for_ahead, setup, teardown),
       cmocka_unit_test_setup_teardown(steps_of_tiles_do_more_than_multiply, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_are_right, setup, teardown),
