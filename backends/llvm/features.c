@@ -11,7 +11,7 @@ static const cg_isa levels[] = {  /* table */
   [SN_ISA_BASELINE] = {.level = SN_ISA_BASELINE, .lanes = 4, .nv = 2, .rows = {0, 8, 4, 3, 2},
                        .cpu = "x86-64", .tune = "generic", .features = "+sse2", .width = "128"},
   [SN_ISA_AVX2]     = {.level = SN_ISA_AVX2, .lanes = 8, .fma = true, .f16c = true, .rounding = true, .nv = 2,
-                       .rows = {0, 12, 6, 4, 2}, .cpu = "x86-64", .tune = "haswell",
+                       .rows = {0, 8, 6, 4, 2}, .cpu = "x86-64", .tune = "haswell",
                        .features = AVX2_FEATURES, .width = "256"},
   [SN_ISA_AVX512]   = {.level = SN_ISA_AVX512, .lanes = 16, .fma = true, .f16c = true, .rounding = true, .masks = true,
                        .nv = 4, .rows = {0, 14, 12, 8, 6}, .cpu = "x86-64", .tune = "sapphirerapids",

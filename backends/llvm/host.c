@@ -86,10 +86,7 @@ sn_code sn_llvm_host_target(sn_target *out) {
   char *features = LLVMGetHostCPUFeatures();
   if (!features) return SN_ERR_LIMIT;
   sn_target t = sn_target_cpu(level_of(features));
-  if (t.isa == SN_ISA_AVX512 && has(features, "avx512bf16") && strlen(t.features) + 12 < sizeof t.features) {
-    strcat(t.features, ",avx512bf16");
-    t.vnni = true; /* products of bf16 pairs: twice the rate of f32 */
-  }
+  if (t.isa == SN_ISA_AVX512 && has(features, "avx512bf16")) (void)sn_target_find_level("avx512bf16", &t);
   LLVMDisposeMessage(features);
   long threads = sysconf(_SC_NPROCESSORS_ONLN);
   t.threads = threads > 0 ? (int)threads : 1;

@@ -6,7 +6,7 @@
 
 #include "backends/llvm/mma.h"
 
-enum { UNROLL = 4, GROUP = 3, PREFETCH_BYTES = 1024, PREFETCH_BYTES_OF_ROW = 512, LINE = 64 };
+enum { UNROLL = 4, GROUP = 3, PREFETCH_BYTES = 1024, PREFETCH_BYTES_OF_ROW = 512, LINE = 64, TALL = 8 };
 
 typedef struct micro {
   cg *c;
@@ -158,6 +158,10 @@ static ll_v old_sum(const micro *u, int i, int j) {
   return ll_masked_load(g, u->vector, p, bytes_of(u->key->elem), mask, zero);
 }
 
+/* Tall tiles whose rows of a lie at strides that are not known: LLVM loads the scalars of all steps of an iteration
+ * first, and spills them. One step of so many rows has work enough for an iteration. */
+static int unroll_of(const cg_uk_key *key) { return grouped(key) && key->rows >= TALL ? 1 : UNROLL; }
+
 static void body(micro *u, ll_v k) {
   ll *g = &u->c->g;
   const cg_uk_key *key = u->key;
@@ -172,7 +176,7 @@ static void body(micro *u, ll_v k) {
   state[n + u->pointers] = u->b;
   ll_v steps = key->pairs ? LLVMBuildLShr(g->b, k, ll_i(g, 1), "") : k;
   ll_v whole = key->any_k ? ll_and(g, steps, ll_i(g, -UNROLL)) : steps;
-  k_loop(u, ll_i(g, 0), whole, UNROLL, key->any_k, state);
+  k_loop(u, ll_i(g, 0), whole, unroll_of(key), key->any_k, state);
   if (key->any_k) k_loop(u, whole, steps, 1, true, state);
   if (key->any_k && key->pairs) {
     u->odd = true;

@@ -53,6 +53,26 @@ sn_target sn_target_cpu(sn_isa isa) {
   return t;
 }
 
+const char *sn_target_level(int i, sn_target *out) {
+  static const char *const names[] = {"baseline", "avx2", "avx512", "avx512bf16", "amx"};
+  enum { COUNT = sizeof names / sizeof *names, BF16 = 3 };
+  if (i < 0 || i >= COUNT) return NULL;
+  if (!out) return names[i];
+  *out = sn_target_cpu(i == BF16 ? SN_ISA_AVX512 : i > BF16 ? SN_ISA_AMX : (sn_isa)i);
+  if (i == BF16) {
+    strcat(out->features, ",avx512bf16"); /* fits: the text of AMX is longer */
+    out->vnni = true;                     /* twice the rate of f32 */
+  }
+  return names[i];
+}
+
+int sn_target_find_level(const char *name, sn_target *out) {
+  const char *at;
+  for (int i = 0; (at = sn_target_level(i, NULL)); i++)
+    if (!strcmp(at, name)) return (void)sn_target_level(i, out), i;
+  return -1;
+}
+
 static bool number_word(const char *word, size_t n, const char *name, int *out) {
   size_t length = strlen(name);
   char *end;

@@ -80,6 +80,11 @@ sn_target sn_target_vulkan(const sn_gpu *gpu);
  *   errors: SN_ERR_USAGE an unknown word */
 SN_MUST sn_code sn_gpu_read(const char *text, sn_diags *diags, sn_gpu *out);
 const char *sn_isa_name(sn_isa isa);
+/* The levels that code is made for, ascending: baseline, avx2, avx512, avx512bf16 (the same with products of bf16
+ * pairs), amx. -> its name, and the facts of a generic CPU of it; NULL: there are no more. out may be NULL. */
+const char *sn_target_level(int i, sn_target *out);
+/* The position of a level by name, and its facts; -1: there is none of that name. out may be NULL. */
+int sn_target_find_level(const char *name, sn_target *out);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

@@ -52,7 +52,7 @@ bool hx_can_run(sn_isa isa) {
 sn_target hx_target(sn_isa isa, bool extras) {
   sn_target host, t = sn_target_cpu(isa);
   bool known = extras && isa == SN_ISA_AVX512 && sn_llvm_host_target(&host) == SN_OK;
-  if (known && strstr(host.features, "avx512bf16")) strcat(t.features, ",avx512bf16"); /* sizes: as in host.c */
+  if (known && strstr(host.features, "avx512bf16")) (void)sn_target_find_level("avx512bf16", &t);
   return t;
 }
 

@@ -61,11 +61,29 @@ static void targets(void **state) {
   assert_string_equal(sn_isa_name(SN_ISA_AVX512), "avx512");
 }
 
+static void levels_ascend(void **state) {
+  (void)state;
+  static const char *const names[] = {"baseline", "avx2", "avx512", "avx512bf16", "amx"};
+  sn_target t, found;
+  for (int i = 0; i < 5; i++) {
+    assert_string_equal(sn_target_level(i, &t), names[i]);
+    assert_int_equal(sn_target_find_level(names[i], &found), i);
+    assert_string_equal(t.features, found.features);
+    assert_int_equal(t.vnni, i >= 3);
+    assert_int_equal(strstr(t.features, "avx512bf16") != NULL, i >= 3);
+    assert_int_equal(t.isa, i < 3 ? i : i == 3 ? SN_ISA_AVX512 : SN_ISA_AMX);
+  }
+  assert_null(sn_target_level(5, NULL));
+  assert_null(sn_target_level(-1, NULL));
+  assert_int_equal(sn_target_find_level("avx", NULL), -1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_row),
       cmocka_unit_test(some_rows),
       cmocka_unit_test(targets),
+      cmocka_unit_test(levels_ascend),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
