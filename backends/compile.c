@@ -14,6 +14,7 @@
 #include "backends/spirv/spirv_backend.h"
 #include "ir/ref/kinterp.h"
 #include "passes/lower/limits.h"
+#include "runtime/cpu/features.h"
 #include "runtime/vulkan/vulkan.h"
 
 static double now_ms(void) {
@@ -24,24 +25,43 @@ static double now_ms(void) {
 
 /* ---- target ----------------------------------------------------------------------------------- */
 
-static sn_code cap_isa(const char *name, sn_diags *diags, sn_target *t) {
-  for (int isa = SN_ISA_BASELINE; isa <= SN_ISA_AMX; isa++) {
-    if (strcmp(name, sn_isa_name((sn_isa)isa))) continue;
-    if ((int)t->isa > isa) {
-      sn_target capped = sn_target_cpu((sn_isa)isa);
-      capped.l1_bytes = t->l1_bytes, capped.l2_bytes = t->l2_bytes, capped.l3_bytes = t->l3_bytes;
-      *t = capped;
-    }
-    return SN_OK;
-  }
-  return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown feature level %s: baseline, avx2, avx512 or amx", name);
+/* The position of its level; 0 for other processors. */
+static int level_of(const sn_target *t) {
+  sn_target level;
+  for (int i = 0; sn_target_level(i, &level); i++)
+    if (!strcmp(level.features, t->features)) return i;
+  return 0;
+}
+
+/* The host as one of a lower level. */
+static void lower_to(int level, sn_target *t) {
+  sn_target lower;
+  (void)sn_target_level(level, &lower);
+  lower.threads = t->threads;
+  lower.l1_bytes = t->l1_bytes, lower.l2_bytes = t->l2_bytes, lower.l3_bytes = t->l3_bytes;
+  *t = lower;
+}
+
+static sn_code cap_isa(const sn_compile_opt *opt, sn_diags *diags, sn_target *t) {
+  sn_target generic;
+  int level = sn_target_find_level(opt->isa, &generic);
+  if (level < 0)
+    return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0},
+                   "unknown feature level %s: baseline, avx2, avx512, avx512bf16 or amx", opt->isa);
+  if (opt->exact)
+    *t = generic;
+  else if (level_of(t) > level)
+    lower_to(level, t);
+  return SN_OK;
 }
 
 static sn_code cpu_target(const sn_compile_opt *opt, sn_diags *diags, sn_target *t, const sn_backend **backend) {
 #if SN_HAVE_LLVM
   *backend = sn_backend_llvm();
   SN_TRY((*backend)->describe(t, diags));
-  return opt->isa ? cap_isa(opt->isa, diags, t) : SN_OK;
+  SN_TRY(sn_cpu_check(diags));
+  while (level_of(t) > 0 && !sn_cpu_offers(t->features)) lower_to(level_of(t) - 1, t); /* as the runtime sees it */
+  return opt->isa ? cap_isa(opt, diags, t) : SN_OK;
 #else
   (void)opt, (void)t, (void)backend, (void)cap_isa;
   return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0},

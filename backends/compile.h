@@ -17,7 +17,8 @@ typedef struct sn_stage_text {
 typedef struct sn_compile_opt {
   const char *target;           /* "cpu" (default), "vulkan", "template", "ref" */
   const sn_backend *backend;    /* one that was loaded: decides instead of `target`; NULL: none */
-  const char *isa;              /* "baseline", "avx2", "avx512", "amx": at most this; NULL: what the host has */
+  const char *isa;              /* level of sn_target_level: at most this; NULL: what the host has */
+  bool exact;                   /* isa: this level of a generic processor, whatever the host has */
   const char *precision;        /* "f32" (NULL): as written; "bf16": operands of products and attention, not for ref */
   const char *quantize;         /* "none" (NULL) or "int8": weights of products, as sn_pass_env.weights */
   const char *disabled;         /* as sn_pass_env.disabled */

@@ -1,6 +1,7 @@
 /* Programs as the runtime sees them: loading, what graphs take and give, destroying. */
 #include "host/inside.h"
 #include "runtime/io/file.h"
+#include "runtime/io/levels.h"
 
 sn_program *sn_host_program(sn_ctx *c) {
   sn_program *p = sn_block_alloc(sizeof *p);
@@ -54,7 +55,7 @@ static int run_load(void *arg) {
   if (!x->p) return SN_ERR_LIMIT;
   SN_TRY(sn_file_map_open(x->path, x->c->diags, &x->map));
   const void *image = sn_arena_copy(x->p->arena, x->map.data, x->map.bytes); /* the plan points into it */
-  SN_TRY(sn_plan_read(x->p->arena, x->c->diags, x->path, image, x->map.bytes, &plan));
+  SN_TRY(sn_levels_plan(x->p->arena, x->c->diags, x->path, image, x->map.bytes, &plan));
   return sn_host_program_start(x->p, plan, &opt);
 }
 

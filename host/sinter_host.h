@@ -125,8 +125,8 @@ typedef struct sn_compile_opt {
   const char *set;     /* settings of the model, "layers=4 width=64"; NULL: as declared */
   const char *target;  /* "cpu" (NULL), "template" or "ref" */
   const char *backend; /* a backend's shared object instead of a target; NULL: none */
-  const char *isa;     /* at most this CPU feature level: baseline, avx2, avx512, amx; NULL: what the machine has */
-  const char *fuse;    /* "all" (NULL), "none" or kinds: "map,rows,contract,attend,index" */
+  const char *isa;  /* at most this feature level: baseline, avx2, avx512, avx512bf16, amx; NULL: all that there is */
+  const char *fuse; /* "all" (NULL), "none" or kinds: "map,rows,contract,attend,index" */
   const char *disable; /* rules to switch off, "pass.rule,..."; NULL: none */
 } sn_compile_opt;
 

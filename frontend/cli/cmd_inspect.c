@@ -13,6 +13,7 @@
 #include "runtime/io/checkpoint.h"
 #include "runtime/io/dir.h"
 #include "runtime/io/file.h"
+#include "runtime/io/levels.h"
 #include "runtime/io/npy.h"
 #include "runtime/io/payload.h"
 #include "runtime/io/recipe.h"
@@ -37,6 +38,11 @@ static void kind(file *f, const char *name) {
   } else {
     sn_text_add(&f->out, "%s: %s, %s\n", f->path, name, cli_human(f->c->arena, (double)f->bytes, "B"));
   }
+}
+
+static bool starts(const file *f, const char *magic) {
+  size_t n = strlen(magic);
+  return f->bytes >= n && !memcmp(f->data, magic, n);
 }
 
 static void shape(sn_text *t, sn_elem e, int rank, const int64_t *extent) {
@@ -78,6 +84,67 @@ static sn_code inspect_npy(file *f) {
   sn_text_add(&f->out, f->json ? ", \"array\": \"" : "  ");
   shape(&f->out, a.elem, a.rank, a.extent);
   sn_text_add(&f->out, f->json ? "\"}\n" : "\n");
+  return SN_OK;
+}
+
+/* The plans of a piece with several levels, each read. */
+static sn_code read_levels(file *f, const char *name, const void *data, size_t bytes, sn_levels *l, sn_plan **plan) {
+  SN_TRY(sn_levels_read(f->c->diags, name, data, bytes, l));
+  for (int i = 0; i < l->count; i++)
+    SN_TRY(sn_plan_read(f->c->arena, f->c->diags, name, l->at[i].plan, l->at[i].bytes, &plan[i]));
+  return SN_OK;
+}
+
+/* The level that this machine runs; -1: none. */
+static int level_here(const sn_levels *l) {
+  const sn_level *best;
+  sn_diags *quiet = sn_diags_scratch();
+  sn_code code = sn_levels_choose(l, "", quiet, &best);
+  sn_diags_destroy(quiet);
+  return code ? -1 : (int)(best - l->at);
+}
+
+static void print_levels(file *f, const sn_levels *l, sn_plan *const *plan) {
+  int here = level_here(l);
+  sn_text_add(&f->out, f->json ? ", \"levels\": {" : "");
+  for (int i = 0; i < l->count; i++) {
+    const char *name = *l->at[i].name ? l->at[i].name : "one";
+    if (f->json) {
+      sn_text_add(&f->out, "%s", i ? ", " : "");
+      sn_json_quote(&f->out, name);
+      sn_text_add(&f->out, ": {\"target\": ");
+      sn_json_quote(&f->out, plan[i]->target);
+      sn_text_add(&f->out, ", \"kernels\": %d, \"bytes\": %zu, \"runs_here\": %s}", plan[i]->code_count, l->at[i].bytes,
+                  i == here ? "true" : "false");
+    } else {
+      sn_text_add(&f->out, "  level %s: %d kernels for %s, %s%s\n", name, plan[i]->code_count, plan[i]->target,
+                  cli_human(f->c->arena, (double)l->at[i].bytes, "B"), i == here ? "; runs here" : "");
+    }
+  }
+  sn_text_add(&f->out, f->json ? "}" : "");
+}
+
+static void print_graphs(file *f, const sn_plan *p) {
+  sn_text_add(&f->out, "  graphs");
+  for (int i = 0; i < p->graph_count; i++)
+    sn_text_add(&f->out, " %s (%d steps)", p->graph[i].name, p->graph[i].step_count);
+  sn_text_add(&f->out, "\n");
+}
+
+static sn_code inspect_levels(file *f) {
+  sn_levels l;
+  sn_plan *plan[SN_LEVELS_MAX];
+  SN_TRY(read_levels(f, f->path, f->data, f->bytes, &l, plan));
+  kind(f, "plans of several levels");
+  if (f->json) {
+    sn_text_add(&f->out, ", \"model\": ");
+    sn_json_quote(&f->out, plan[0]->model);
+  }
+  print_levels(f, &l, plan);
+  if (f->json)
+    sn_text_add(&f->out, "}\n");
+  else
+    print_graphs(f, plan[0]);
   return SN_OK;
 }
 
@@ -225,7 +292,8 @@ static sn_code inspect_executable(file *f) {
   sn_payload *p = SN_NEW(c->arena, sn_payload);
   sn_run_settings s;
   sn_tokenizer *t;
-  sn_plan *plan;
+  sn_levels l;
+  sn_plan *plan[SN_LEVELS_MAX];
   sn_safetensors w;
   SN_TRY(sn_payload_open(f->path, c->diags, p));
   cli_hold(c, close_payload, p);
@@ -233,8 +301,7 @@ static sn_code inspect_executable(file *f) {
                                p->part[SN_PAYLOAD_SETTINGS].bytes, &s));
   SN_TRY(sn_tokenizer_parse(c->arena, c->diags, "tokenizer.json", p->part[SN_PAYLOAD_TOKENIZER].data,
                             p->part[SN_PAYLOAD_TOKENIZER].bytes, &t));
-  SN_TRY(
-      sn_plan_read(c->arena, c->diags, "plan", p->part[SN_PAYLOAD_PLAN].data, p->part[SN_PAYLOAD_PLAN].bytes, &plan));
+  SN_TRY(read_levels(f, "plan", p->part[SN_PAYLOAD_PLAN].data, p->part[SN_PAYLOAD_PLAN].bytes, &l, plan));
   SN_TRY(sn_safetensors_read(c->arena, c->diags, "weights", p->part[SN_PAYLOAD_WEIGHTS].data,
                              p->part[SN_PAYLOAD_WEIGHTS].bytes, &w));
   kind(f, "executable of a model");
@@ -243,17 +310,15 @@ static sn_code inspect_executable(file *f) {
     sn_json_quote(&f->out, s.model);
     sn_text_add(&f->out, ", \"settings\": ");
     sn_json_quote(&f->out, s.settings);
-    sn_text_add(&f->out, ", \"target\": ");
-    sn_json_quote(&f->out, plan->target);
-    sn_text_add(&f->out, ", \"kernels\": %d, \"tensors\": %d, \"tokenizer\": \"%s\", \"vocab\": %d}\n",
-                plan->code_count, w.count, sn_tokenizer_type(t), sn_tokenizer_vocab(t));
+    print_levels(f, &l, plan);
+    sn_text_add(&f->out, ", \"tensors\": %d, \"tokenizer\": \"%s\", \"vocab\": %d}\n", w.count, sn_tokenizer_type(t),
+                sn_tokenizer_vocab(t));
     return SN_OK;
   }
-  sn_text_add(&f->out, "  model %s: %s\n  plan: %d kernels for %s; graphs", s.model, s.settings, plan->code_count,
-              plan->target);
-  for (int i = 0; i < plan->graph_count; i++)
-    sn_text_add(&f->out, " %s (%d steps)", plan->graph[i].name, plan->graph[i].step_count);
-  sn_text_add(&f->out, "\n  weights: %d tensors, %s\n  tokenizer: %s, %d ids\n", w.count,
+  sn_text_add(&f->out, "  model %s: %s\n", s.model, s.settings);
+  print_levels(f, &l, plan);
+  print_graphs(f, plan[0]);
+  sn_text_add(&f->out, "  weights: %d tensors, %s\n  tokenizer: %s, %d ids\n", w.count,
               cli_human(c->arena, (double)p->part[SN_PAYLOAD_WEIGHTS].bytes, "B"), sn_tokenizer_type(t),
               sn_tokenizer_vocab(t));
   return SN_OK;
@@ -290,14 +355,10 @@ static sn_code inspect_json(file *f) {
   return SN_OK;
 }
 
-static bool starts(const file *f, const char *magic) {
-  size_t n = strlen(magic);
-  return f->bytes >= n && !memcmp(f->data, magic, n);
-}
-
 static sn_code inspect_file(file *f) {
   SN_TRY(cli_read_file(f->c, f->path, (size_t)1 << 40, &f->data, &f->bytes));
   if (starts(f, "SNPLAN1")) return inspect_plan(f, false);
+  if (starts(f, "SNLEVEL1")) return inspect_levels(f);
   if (starts(f, "\x93NUMPY")) return inspect_npy(f);
   if (starts(f, "SNCKPT")) return inspect_checkpoint(f);
   if (starts(f, "SNCACHE1")) return inspect_cache(f);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/cli/cli.h"
+#include "runtime/io/levels.h"
 
 bool cli_is_plan(const char *path) {
   char start[8] = {0};
@@ -10,7 +11,7 @@ bool cli_is_plan(const char *path) {
   if (!f) return false;
   size_t count = fread(start, 1, sizeof start, f);
   fclose(f);
-  return count == sizeof start && !strcmp(start, "SNPLAN1");
+  return count == sizeof start && (!strcmp(start, "SNPLAN1") || !memcmp(start, "SNLEVEL1", 8));
 }
 
 /* What decides how a model is compiled says nothing about a plan. */
@@ -30,7 +31,7 @@ sn_code cli_load_plan(cli *c, const char *path, sn_compiled *out) {
   *out = (sn_compiled){.arena = c->arena};
   SN_TRY(check_options(c, path));
   SN_TRY(cli_read_file(c, path, (size_t)1 << 32, &data, &bytes));
-  SN_TRY(sn_plan_read(c->arena, c->diags, path, data, bytes, &out->plan));
+  SN_TRY(sn_levels_plan(c->arena, c->diags, path, data, bytes, &out->plan));
   SN_TRY(sn_plan_check_hazards(out->plan, c->diags));
   for (int g = 0; g < out->plan->graph_count; g++)
     for (int i = 0; i < out->plan->graph[g].step_count; i++)

@@ -89,6 +89,11 @@ static sn_code read_graphs(cli *c, const sn_dir *d, sn_module **out) {
   return SN_OK;
 }
 
+static sn_compile_opt options_of(cli *c, const cli_rundir *r) {
+  cli_source s = {.name = r->settings.model, .settings = r->settings.settings, .precision = r->settings.precision};
+  return cli_compile_opt(c, &s);
+}
+
 /* missing: why there is no plan; 0: there is one, and what is wrong with it was said. */
 static sn_code compile_again(cli *c, const sn_dir *d, int missing, cli_rundir *r) {
   sn_module *m;
@@ -99,8 +104,7 @@ static sn_code compile_again(cli *c, const sn_dir *d, int missing, cli_rundir *r
   SN_TRY(cli_check_ports(c, m, "prefill", d->graph));
   SN_TRY(cli_check_ports(c, m, "decode", d->graph));
   if (missing) say_not_used(d->plan, strerror(missing));
-  cli_source s = {.name = r->settings.model, .settings = r->settings.settings, .precision = r->settings.precision};
-  sn_compile_opt opt = cli_compile_opt(c, &s);
+  sn_compile_opt opt = options_of(c, r);
   r->compiled = SN_NEW(c->arena, sn_compiled);
   return cli_compile_serving(c, m, &opt, r->compiled);
 }
@@ -124,6 +128,18 @@ sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *r) {
   if (access(d.plan, F_OK)) return compile_again(c, &d, errno, r);
   SN_TRY(read_part(c, &r->parts, SN_PAYLOAD_PLAN, d.plan));
   return plan_fits(c, r, d.plan) ? SN_OK : compile_again(c, &d, 0, r);
+}
+
+sn_code cli_rundir_level(cli *c, const char *path, const cli_rundir *r, const char *level, sn_plan **out) {
+  sn_dir d = sn_dir_of(c->arena, path);
+  sn_module *m;
+  sn_compiled k;
+  sn_compile_opt opt = options_of(c, r);
+  opt.isa = level, opt.exact = true;
+  SN_TRY(read_graphs(c, &d, &m));
+  SN_TRY(cli_compile_serving(c, m, &opt, &k));
+  *out = k.plan;
+  return SN_OK;
 }
 
 /* The line of what generation lacks, where the stored plan lacks it. */

@@ -23,6 +23,8 @@ typedef struct cli_rundir {
   sn_compiled *compiled;
 } cli_rundir;
 SN_MUST sn_code cli_rundir_read(cli *c, const char *path, cli_rundir *out);
+/* graph.sn compiled for a feature level, whatever this machine has. */
+SN_MUST sn_code cli_rundir_level(cli *c, const char *path, const cli_rundir *r, const char *level, sn_plan **out);
 /* Has the plan what generation needs? errors: SN_ERR_INPUT at the line of the model that lacks it */
 SN_MUST sn_code cli_rundir_serves(cli *c, const char *path, const sn_plan *p);
 /* The same without the plan, and one graph of graph.sn with the bodies it uses. */

@@ -67,6 +67,7 @@ static kind kind_of(cli_option o) {
     case CLI_TOP_P:
     case CLI_OUTPUT:
     case CLI_EMIT:
+    case CLI_LEVELS:
     case CLI_GRAPH:
     case CLI_KERNELS:
     case CLI_PLAN:

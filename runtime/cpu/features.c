@@ -1,7 +1,9 @@
-/* Processor features from cpuid, as far as the operating system saves their registers. */
+/* Processor features from cpuid, as far as the operating system saves their registers, without those that
+ * SN_CPU_WITHOUT takes away. */
 #include "runtime/cpu/features.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -23,32 +25,51 @@ typedef struct row {
   int word;       /* -1: always there */
   uint32_t bits;  /* all of these */
   uint64_t state; /* and these of XCR0 */
+  int tier;       /* processors with a feature of a tier have those of the tiers below */
 } row;
 
 /* Bits as in the manual's CPUID leaves 1, 7.0, 7.1. */
 static const row rows[] = {
-    {"baseline", -1, 0, 0},
-    {"x86-64", -1, 0, 0},
-    {"sse2", -1, 0, 0},
-    {"x86-64-v2", LEAF1_C, 1u << 9 | 1u << 19 | 1u << 20 | 1u << 23, 0},
-    {"avx", LEAF1_C, 1u << 28, STATE_AVX},
-    {"fma", LEAF1_C, 1u << 12, STATE_AVX},
-    {"f16c", LEAF1_C, 1u << 29, STATE_AVX},
-    {"bmi2", LEAF7_B, 1u << 3 | 1u << 8, 0},
-    {"avx2", LEAF7_B, 1u << 5, STATE_AVX},
-    {"x86-64-v3", LEAF7_B, 1u << 5 | 1u << 3 | 1u << 8, STATE_AVX},
-    {"avx512f", LEAF7_B, 1u << 16, STATE_AVX512},
-    {"avx512dq", LEAF7_B, 1u << 17, STATE_AVX512},
-    {"avx512cd", LEAF7_B, 1u << 28, STATE_AVX512},
-    {"avx512bw", LEAF7_B, 1u << 30, STATE_AVX512},
-    {"avx512vl", LEAF7_B, 1u << 31, STATE_AVX512},
-    {"avx512", LEAF7_B, 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, STATE_AVX512},
-    {"x86-64-v4", LEAF7_B, 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31, STATE_AVX512},
-    {"avx512bf16", LEAF7_1_A, 1u << 5, STATE_AVX512},
-    {"amx", LEAF7_D, 1u << 22 | 1u << 24, STATE_TILE},
-    {"amx-tile", LEAF7_D, 1u << 24, STATE_TILE},
-    {"amx-bf16", LEAF7_D, 1u << 22 | 1u << 24, STATE_TILE},
+    {"baseline", -1, 0, 0, 0},
+    {"x86-64", -1, 0, 0, 0},
+    {"sse2", -1, 0, 0, 0},
+    {"x86-64-v2", LEAF1_C, 1u << 9 | 1u << 19 | 1u << 20 | 1u << 23, 0, 0},
+    {"avx", LEAF1_C, 1u << 28, STATE_AVX, 1},
+    {"fma", LEAF1_C, 1u << 12, STATE_AVX, 2},
+    {"f16c", LEAF1_C, 1u << 29, STATE_AVX, 2},
+    {"bmi2", LEAF7_B, 1u << 3 | 1u << 8, 0, 2},
+    {"avx2", LEAF7_B, 1u << 5, STATE_AVX, 2},
+    {"x86-64-v3", LEAF7_B, 1u << 5 | 1u << 3 | 1u << 8, STATE_AVX, 2},
+    {"avx512f", LEAF7_B, 1u << 16, STATE_AVX512, 3},
+    {"avx512dq", LEAF7_B, 1u << 17, STATE_AVX512, 3},
+    {"avx512cd", LEAF7_B, 1u << 28, STATE_AVX512, 3},
+    {"avx512bw", LEAF7_B, 1u << 30, STATE_AVX512, 3},
+    {"avx512vl", LEAF7_B, 1u << 31, STATE_AVX512, 3},
+    {"avx512", LEAF7_B, 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, STATE_AVX512, 3},
+    {"x86-64-v4", LEAF7_B, 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31, STATE_AVX512, 3},
+    {"avx512bf16", LEAF7_1_A, 1u << 5, STATE_AVX512, 4},
+    {"amx", LEAF7_D, 1u << 22 | 1u << 24, STATE_TILE, 5},
+    {"amx-tile", LEAF7_D, 1u << 24, STATE_TILE, 5},
+    {"amx-bf16", LEAF7_D, 1u << 22 | 1u << 24, STATE_TILE, 5},
 };
+
+static const row *row_of(const char *name, size_t length) {
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (strlen(rows[i].name) == length && !memcmp(rows[i].name, name, length)) return &rows[i];
+  return NULL;
+}
+
+static bool may_lack(const char *name, size_t length) {
+  const row *r = row_of(name, length);
+  return r && r->word >= 0;
+}
+
+static void forget(facts *f, const char *name, size_t length) {
+  const row *without = row_of(name, length);
+  for (size_t i = 0; without && i < sizeof rows / sizeof *rows; i++)
+    if (rows[i].word >= 0 && (&rows[i] == without || rows[i].tier > without->tier))
+      f->word[rows[i].word] &= ~rows[i].bits;
+}
 
 static facts facts_read(void) {
   facts f = {{0}, 0};
@@ -66,32 +87,72 @@ static facts facts_read(void) {
   return f;
 }
 
-bool sn_cpu_has(const char *feature) {
-  facts f = facts_read();
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    const row *r = &rows[i];
-    if (strcmp(r->name, feature)) continue;
-    if (r->word >= 0 && (f.word[r->word] & r->bits) != r->bits) return false;
-    if ((f.state & r->state) != r->state) return false;
-    /* Tiles are large: the system saves them for processes that asked. */
-    return r->state != STATE_TILE || syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
-  }
-  return false;
+static bool has(const facts *f, const char *name, size_t length) {
+  const row *r = row_of(name, length);
+  if (!r || (r->word >= 0 && (f->word[r->word] & r->bits) != r->bits)) return false;
+  if ((f->state & r->state) != r->state) return false;
+  /* Tiles are large: the system saves them for processes that asked. */
+  return r->state != STATE_TILE || syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 #else
-bool sn_cpu_has(const char *feature) { return !strcmp(feature, "baseline"); }
+typedef struct facts {
+  int none;
+} facts;
+
+static facts facts_read(void) { return (facts){0}; }
+
+static bool may_lack(const char *name, size_t length) { return (void)name, (void)length, false; }
+
+static void forget(facts *f, const char *name, size_t length) { (void)f, (void)name, (void)length; }
+
+static bool has(const facts *f, const char *name, size_t length) {
+  return (void)f, length == 8 && !memcmp(name, "baseline", 8);
+}
 #endif
 
-const char *sn_cpu_missing(sn_arena *arena, const char *features) {
-  while (features && *features) {
-    size_t count = strcspn(features, " ,");
-    if (count) {
-      char *name = sn_arena_alloc(arena, count + 1);
-      memcpy(name, features, count);
-      if (!sn_cpu_has(name)) return name;
-    }
-    features += count;
-    features += strspn(features, " ,");
-  }
+/* The next word of a list; false: it was the last. */
+static bool next_word(const char **list, const char **word, size_t *length) {
+  *word = *list ? *list + strspn(*list, " ,") : "";
+  *length = strcspn(*word, " ,");
+  *list = *word + *length;
+  return *length > 0;
+}
+
+static facts offered(void) {
+  facts f = facts_read();
+  const char *list = getenv("SN_CPU_WITHOUT"), *word;
+  for (size_t length; next_word(&list, &word, &length);) forget(&f, word, length);
+  return f;
+}
+
+/* The first word that is missing; NULL: none. */
+static const char *first_missing(const char *features, size_t *length) {
+  const char *word;
+  if (!features || !*features) return NULL;
+  facts f = offered();
+  while (next_word(&features, &word, length))
+    if (!has(&f, word, *length)) return word;
   return NULL;
+}
+
+bool sn_cpu_offers(const char *features) {
+  size_t length;
+  return !first_missing(features, &length);
+}
+
+const char *sn_cpu_missing(sn_arena *arena, const char *features) {
+  size_t length;
+  const char *word = first_missing(features, &length);
+  return word ? sn_arena_printf(arena, "%.*s", (int)length, word) : NULL;
+}
+
+sn_code sn_cpu_check(sn_diags *diags) {
+  const char *list = getenv("SN_CPU_WITHOUT"), *word;
+  for (size_t length; next_word(&list, &word, &length);) {
+    if (may_lack(word, length)) continue;
+    sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "SN_CPU_WITHOUT: no feature %.*s that code needs", (int)length, word);
+    sn_fail_expected(diags, "amx, avx512bf16, avx512, avx2, fma or f16c");
+    return SN_ERR_USAGE;
+  }
+  return SN_OK;
 }

@@ -76,6 +76,7 @@ static sn_code map_refused(sn_image *m, sn_diags *diags) {
 
 sn_code sn_image_create(const sn_plan *p, sn_diags *diags, sn_image **out) {
   size_t bytes = 0;
+  SN_TRY(sn_cpu_check(diags));
   SN_TRY(check_blobs(p, diags));
   for (int i = 0; i < p->code_count; i++)
     if (is_cpu(&p->code[i])) bytes += pages(p->code[i].byte_count);

@@ -1,6 +1,6 @@
 /* What a native executable carries behind its code: plan, weights, tokenizer and settings of one trained model.
- *   file:  program | plan | weights (.safetensors) | tokenizer.json | settings.json | trailer
- * Every section starts at a multiple of 64 bytes. */
+ *   file:  program | plan, or plans (runtime/io/levels.h) | weights (.safetensors) | tokenizer.json | settings.json |
+ * trailer Every section starts at a multiple of 64 bytes. */
 #ifndef SN_RUNTIME_IO_PAYLOAD_H
 #define SN_RUNTIME_IO_PAYLOAD_H
 

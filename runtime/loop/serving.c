@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/io/levels.h"
 #include "runtime/io/safetensors.h"
 
 static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags,
@@ -15,8 +16,8 @@ static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_o
                             p->part[SN_PAYLOAD_TOKENIZER].bytes, &s->tokenizer));
   s->plan = plan;
   if (!plan)
-    SN_TRY(
-        sn_plan_read(s->arena, diags, "plan", p->part[SN_PAYLOAD_PLAN].data, p->part[SN_PAYLOAD_PLAN].bytes, &s->plan));
+    SN_TRY(sn_levels_plan(s->arena, diags, "the model", p->part[SN_PAYLOAD_PLAN].data, p->part[SN_PAYLOAD_PLAN].bytes,
+                          &s->plan));
   SN_TRY(sn_run_settings_check_ids(&s->settings, diags, "tokenizer.json", sn_tokenizer_vocab(s->tokenizer),
                                    sn_generate_vocab(s->plan)));
   SN_TRY(sn_runtime_create(s->plan, opt, diags, &s->runtime));

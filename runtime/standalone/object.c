@@ -1,8 +1,10 @@
 /* The C functions behind an emitted object: linked into one relocatable file with the runtime, then renamed for each
- * model (backends/object.h). sn_object_model: length (u64), padding to 64 bytes, plan. */
+ * model (backends/object.h). sn_object_model: length (u64), padding to 64 bytes, plan or plans (runtime/io/levels.h).
+ */
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/io/levels.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/runtime.h"
 
@@ -45,7 +47,7 @@ static int open_all(void *arg) {
   uint64_t bytes;
   sn_runtime_opt opt = {.threads = o->threads};
   memcpy(&bytes, sn_object_model, sizeof bytes);
-  SN_TRY(sn_plan_read(s->arena, s->diags, "model", sn_object_model + 64, bytes, &s->plan));
+  SN_TRY(sn_levels_plan(s->arena, s->diags, "the model", sn_object_model + 64, bytes, &s->plan));
   SN_TRY(sn_runtime_create(s->plan, &opt, s->diags, &s->runtime));
   SN_TRY(sn_store_create(s->runtime, o->seed, o->dims, s->diags, &s->store));
   return o->weights ? sn_store_load(s->store, s->plan, o->weights, SN_LOAD_ALL, s->diags) : SN_OK;

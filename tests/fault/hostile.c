@@ -354,6 +354,52 @@ static void make_executables(void) {
   fclose(f);
 }
 
+/* ---- plans of several feature levels ------------------------------------------------------------------------------
+ */
+
+enum { LEVEL_NAME = 16, LEVEL_FEATURES = 192, LEVEL_ROW = LEVEL_NAME + LEVEL_FEATURES + 16, LEVEL_HEAD = 32 };
+
+/* `count` levels by the head, two rows with plans of 64 bytes behind them; the second at `at` of `bytes`. */
+static void levels(const char *name, const char *message, uint64_t count, const char *second, uint64_t at,
+                   uint64_t bytes, uint64_t off_by) {
+  unsigned char table[2 * LEVEL_ROW] = {0};
+  const uint64_t from = (LEVEL_HEAD + sizeof table + 63) / 64 * 64, end = from + 128;
+  for (int i = 0; i < 2; i++) {
+    unsigned char *row = table + i * LEVEL_ROW;
+    strncpy((char *)row, i ? second : "baseline", LEVEL_NAME);
+    strncpy((char *)row + LEVEL_NAME, i ? second : "baseline", LEVEL_FEATURES);
+    little(row + LEVEL_ROW - 16, i ? from + 64 + at : from, 8);
+    little(row + LEVEL_ROW - 8, i ? bytes : 64, 8);
+  }
+  FILE *f = begin(name, 3, message);
+  put(f, "SNLEVEL1", 8);
+  put_int(f, count, 4), put_int(f, 0, 4), put_int(f, end, 8);
+  put_int(f, sn_hash_bytes(table, sizeof table, end) + off_by, 8);
+  put(f, table, sizeof table);
+  for (uint64_t i = LEVEL_HEAD + sizeof table; i < end; i++) putc(0, f);
+  fclose(f);
+}
+
+static void make_levels(void) {
+  const char *place = "outside of its place", *end = "beyond its end";
+  levels("plan-before-the-table.levels", place, 2, "avx2", (uint64_t)0 - 640, 64, 0);
+  levels("plan-past-the-end.levels", place, 2, "avx2", 1 << 20, 0, 0);
+  levels("plan-ends-past-the-end.levels", place, 2, "avx2", 0, 65, 0);
+  levels("plan-end-wraps.levels", place, 2, "avx2", 0, UINT64_MAX - 63, 0);
+  levels("plans-overlap.levels", place, 2, "avx2", (uint64_t)0 - 64, 64, 0);
+  levels("name-without-end.levels", "without end", 2, "aaaaaaaaaaaaaaaaaaaaaaaa", 0, 64, 0);
+  levels("name-is-empty.levels", "without end", 2, "", 0, 64, 0);
+  levels("level-twice.levels", "twice", 2, "baseline", 0, 64, 0);
+  levels("no-levels.levels", end, 0, "avx2", 0, 64, 0);
+  levels("nine-levels.levels", end, 9, "avx2", 0, 64, 0);
+  levels("levels-2-32-minus-1.levels", end, UINT32_MAX, "avx2", 0, 64, 0);
+  levels("wrong-hash.levels", "damaged", 2, "avx2", 0, 64, 1);
+  levels("no-plans-inside.levels", "plan", 2, "avx2", 0, 64, 0);
+  FILE *f = begin("head-cut-off.levels", 3, "ends early");
+  put(f, "SNLEVEL1\1", 9);
+  fclose(f);
+}
+
 /* ---- entries of the object cache ----------------------------------------------------------------------------------
  */
 
@@ -532,6 +578,7 @@ int main(int argc, char **argv) {
   make_checkpoints();
   make_plans();
   make_executables();
+  make_levels();
   make_entries();
   make_graphs();
   make_kernels();

@@ -8,7 +8,7 @@ sinter=$build/sinter
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export XDG_CACHE_HOME=$scratch/cache ASAN_OPTIONS=detect_leaks=0
-for target in graph_text kernel_text plan safetensors npy checkpoint json lex_types payload cache set spirv; do mkdir -p "$out/fuzz_$target"; done
+for target in graph_text kernel_text plan safetensors npy checkpoint json lex_types payload levels cache set spirv; do mkdir -p "$out/fuzz_$target"; done
 mkdir "$scratch/hostile"
 "$build/tests/hostile" "$scratch/hostile"
 # put TARGET FILE [COMMAND...]: the file, or what the command makes of it
@@ -53,6 +53,7 @@ json '{"step": 1, "val_loss": 2.5}\n{"step": 2, "val_loss": null}\n{"step": 20, 
 for f in "$scratch"/hostile/*.exe; do put payload "$f" without_trailer; put payload "$f"; done
 { head -c 256 "$scratch/run/model.safetensors"; for word in 0 0 64 64 128 64 64 0; do printf "\\x$(printf %02x "$word")\\0\\0\\0\\0\\0\\0\\0"; done; } >"$scratch/good.exe"
 put payload "$scratch/good.exe"
+for f in "$scratch"/hostile/*.levels; do put levels "$f"; done
 for f in "$scratch"/hostile/*.code; do put cache "$f"; done
 for set in layers=3 vocab=9007199254740992 vocab=9007199254740993 rate=1e-3 rate=inf rate=nan bias=true bias=false bias=2 layers layers= =3 =\
   layers=2147483648 layers=1.5 layers=0x10 layer=3 x=1 "layers=2
