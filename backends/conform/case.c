@@ -11,7 +11,8 @@ static void say_wrong(const sn_conform_trial *t, const sn_case *c, const char *f
 
 /* The code of every kernel for a device that is described. */
 static sn_code make(const sn_conform_trial *t, const sn_case *c, const char *fuse) {
-  const sn_compile_opt co = {.target = t->opt->name, .fuse = fuse, .isa = t->opt->isa, .cache_dir = "", .threads = 1};
+  const sn_compile_opt co = {
+      .target = t->opt->name, .fuse = fuse, .isa = t->opt->isa, .exact = true, .cache_dir = "", .threads = 1};
   sn_compiled compiled;
   sn_module *m;
   SN_TRY(sn_case_parse(c, t->arena, t->diags, &m));
@@ -21,9 +22,12 @@ static sn_code make(const sn_conform_trial *t, const sn_case *c, const char *fus
 bool sn_conform_case(const sn_conform_trial *t, const sn_case *c, const sn_oracle *o, const char *fuse,
                      const char *what, bool shows) {
   sn_checked r = {0};
-  const sn_variant v = {
-      .target = t->opt->name, .backend = t->opt->name ? NULL : t->opt->backend, .fuse = fuse, .cache_dir = ""};
-  sn_code code = t->opt->isa ? make(t, c, fuse) : sn_case_check(c, &v, o, t->arena, t->diags, &r);
+  const sn_variant v = {.target = t->opt->name,
+                        .backend = t->opt->name ? NULL : t->opt->backend,
+                        .isa = t->opt->isa,
+                        .fuse = fuse,
+                        .cache_dir = ""};
+  sn_code code = t->opt->made ? make(t, c, fuse) : sn_case_check(c, &v, o, t->arena, t->diags, &r);
   const char *said = t->diags->count ? t->diags->at[t->diags->count - 1].message : "failed";
   const char *why = code ? sn_lacks(code, said) : NULL;
   if (why) {

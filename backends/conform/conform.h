@@ -31,7 +31,8 @@ typedef struct sn_conform_opt {
   const sn_backend *backend;
   const sn_target *target;
   const char *name; /* of the target as sn_compile_opt.target; NULL when the backend was loaded */
-  const char *isa;  /* a device that is described: code is made for it and not run; NULL: that of this machine */
+  const char *isa;  /* as sn_compile_opt: a feature level, or a device that is described; NULL: this machine */
+  bool made;        /* this machine is not like that: code is made and not run */
   uint64_t seed;    /* the first */
   int count;        /* programs, graphs, entries of a list */
   bool exactly;     /* so many and no more, whatever ops were in them */

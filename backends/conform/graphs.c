@@ -23,7 +23,7 @@ static sn_code one_graph(const sn_conform_trial *t, void *user) {
   sn_case c;
   sn_oracle o;
   if (sn_fuzz_case(j->pairs, j->seed, t->arena, t->diags, &c)) return SN_OK; /* the generator's mistake: not here */
-  if (t->opt->isa)
+  if (t->opt->made)
     SN_TRY(sn_case_parse(&c, t->arena, t->diags, &o.module));
   else
     SN_TRY(sn_case_oracle(&c, t->arena, t->diags, &o));
@@ -78,7 +78,7 @@ static sn_code estimated(const sn_case *c, sn_arena *arena, sn_diags *diags, sn_
 static sn_code one_model(const sn_conform_trial *t, void *user) {
   const sn_case *c = user;
   sn_oracle o;
-  if (!t->opt->isa) SN_TRY(estimated(c, t->arena, t->diags, &o));
+  if (!t->opt->made) SN_TRY(estimated(c, t->arena, t->diags, &o));
   const char *what = sn_arena_printf(t->arena, "graph %s of %s", c->graph, c->file);
   (void)sn_conform_case(t, c, &o, "none", what, false);
   (void)sn_conform_case(t, c, &o, "all", what, false);

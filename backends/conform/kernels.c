@@ -116,7 +116,7 @@ static sn_code one_kernel(const sn_conform_trial *t, void *user) {
   sn_oracle o;
   sn_case c = {.file = "kernel.sn", .text = text_of(t->arena, e), .graph = "g", .dim_count = 2, .dims = e->dims};
   SN_TRY(sn_case_draw(&c, 3, 1, 1, t->arena, t->diags));
-  if (!t->opt->isa) SN_TRY(sn_case_oracle(&c, t->arena, t->diags, &o));
+  if (!t->opt->made) SN_TRY(sn_case_oracle(&c, t->arena, t->diags, &o));
   const char *what =
       sn_arena_printf(t->arena, "%s of %s, T %d, N %d", e->s->name, e->elem, (int)e->dims[0], (int)e->dims[1]);
   (void)sn_conform_case(t, &c, &o, e->fuse, what, true);

@@ -175,7 +175,7 @@ static sn_code one_law(const sn_conform_trial *t, void *user) {
                .data_count = u.s.arg_count,
                .data = data};
   SN_TRY(sn_case_draw(&c, 1, 2, 1, t->arena, t->diags));
-  if (!t->opt->isa) SN_TRY(sn_case_oracle(&c, t->arena, t->diags, &o));
+  if (!t->opt->made) SN_TRY(sn_case_oracle(&c, t->arena, t->diags, &o));
   const char *what = sn_arena_printf(t->arena, "`%s` of %s, shapes %d", sn_op_get(l->c->op)->name,
                                      sn_elem_name(l->c->elem), l->c->kind);
   l->ops[l->c->op] += sn_conform_case(t, &c, &o, l->fuse, what, true);

@@ -162,7 +162,7 @@ static const char *try_kernel(trial *t, const sn_kernel *k, const sn_krandom_cas
   const char *wrong = NULL;
   if (t->opt->backend->emit(t->opt->target, k, t->arena, run.diags, &blob))
     wrong = sn_diags_print(run.diags, t->arena);
-  else if (t->opt->isa)
+  else if (t->opt->made)
     wrong = made_again(t, &run);
   else if (blob.kind == SN_CODE_SPIRV)
     wrong = compare_on_device(&run, c);

@@ -6,6 +6,7 @@
 #include "frontend/cli/cli.h"
 #include "ir/base/place.h"
 #include "ir/graph/text.h"
+#include "runtime/cpu/features.h"
 
 /* Values that make a model small, for the settings that it declares. */
 static const char *const small_settings[] = {"layers=1",  "heads=2",  "kv_heads=1", "width=16", "hidden=24",
@@ -144,6 +145,11 @@ static sn_code run_part(cli *c, int part, sn_conform_opt opt, sn_conform *out) {
   return SN_OK;
 }
 
+/* Is the described target another machine? There is no such Vulkan device. */
+static bool is_elsewhere(const sn_target *t) {
+  return !strcmp(t->name, "vulkan") || (!strcmp(t->name, "cpu") && !sn_cpu_offers(t->features));
+}
+
 sn_code cli_conformance(cli *c) {
   sn_target target;
   const sn_backend *backend;
@@ -155,12 +161,17 @@ sn_code cli_conformance(cli *c) {
   SN_TRY(cli_int(c, CLI_COUNT, 200, 1, INT64_C(1) << 24, &count));
   SN_TRY(cli_int(c, CLI_SEED, 1, 0, INT64_MAX / 2, &seed));
   const sn_compile_opt o = {
-      .target = cli_get(c, CLI_TARGET, "cpu"), .backend = c->backend, .isa = cli_get(c, CLI_ISA, NULL)};
+      .target = cli_get(c, CLI_TARGET, "cpu"), .backend = c->backend, .isa = cli_get(c, CLI_ISA, NULL), .exact = true};
   SN_TRY(sn_compile_target(&o, c->diags, &target, &backend));
   if (!backend) return cli_usage_error(c, "--target %s is an interpreter of graphs: it has no backend", o.target);
-  bool made = o.isa && !strcmp(target.name, "vulkan"); /* there is no such device to run it */
-  const sn_conform_opt opt = {backend,        &target,    c->backend ? NULL : o.target, made ? o.isa : NULL,
-                              (uint64_t)seed, (int)count, cli_has(c, CLI_PART)};
+  const sn_conform_opt opt = {.backend = backend,
+                              .target = &target,
+                              .name = c->backend ? NULL : o.target,
+                              .isa = o.isa,
+                              .made = o.isa && is_elsewhere(&target),
+                              .seed = (uint64_t)seed,
+                              .count = (int)count,
+                              .exactly = cli_has(c, CLI_PART)};
   sn_text t = sn_text_begin(c->arena);
   if (cli_has(c, CLI_JSON)) sn_text_add(&t, "{\"backend\": \"%s\", ", backend->name);
   for (int i = 0; i < PARTS; i++) {
@@ -173,7 +184,7 @@ sn_code cli_conformance(cli *c) {
   if (cli_has(c, CLI_JSON))
     sn_text_add(&t, "\"conforms\": %s}\n", code ? "false" : "true");
   else if (!code)
-    sn_text_add(&t, made ? "backend %s (%s): the code was made, not run\n" : "backend %s (%s) conforms\n",
+    sn_text_add(&t, opt.made ? "backend %s (%s): the code was made, not run\n" : "backend %s (%s) conforms\n",
                 backend->name, backend->version);
   sn_code printed = cli_print(c, &t);
   return code ? code : printed;
