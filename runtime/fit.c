@@ -5,10 +5,9 @@
 
 #include "runtime/inside.h"
 
-/* What users choose freely, the batch as a rule: the symbol that alone is the first extent of an input; -1: none. */
-static int first_extent(const sn_runtime *r, int graph) {
+int sn_rt_first_extent(const sn_runtime *r, int graph) {
   const sn_plan *p = r->plan;
-  for (int i = 0; i < p->slot_count; i++) {
+  for (int i = 0; i < p->slot_count && graph >= 0; i++) {
     if (p->slot[i].role != SN_SLOT_INPUT || p->slot[i].graph != graph || !p->slot[i].type->rank) continue;
     int symbol = r->rule[(size_t)i * SN_RANK_MAX].lone;
     if (symbol >= 0) return symbol;
@@ -29,34 +28,49 @@ static int64_t need(const sn_runtime *r, int graph, const int64_t *dims) {
   return sum;
 }
 
-/* Needs grow with extents: the largest multiple of `step` up to dims[symbol] that fits, in dims; else the smallest. */
-static void search(const sn_runtime *r, int graph, int64_t *dims, int symbol, int64_t available) {
-  const sn_dimx *d = sn_types_symbol(r->plan->types, symbol);
+int64_t sn_rt_search(const sn_dimx *d, int64_t most, bool (*fits)(void *user, int64_t extent), void *user) {
   int64_t step = sn_dimx_divisor(d) > 1 ? sn_dimx_divisor(d) : 1,
           min = sn_dimx_min_value(d) > 0 ? sn_dimx_min_value(d) : 1;
-  int64_t low = (min + step - 1) / step, high = dims[symbol] / step;
+  int64_t low = (min + step - 1) / step, high = most / step;
   while (low < high) {
     int64_t middle = low + (high - low + 1) / 2;
-    dims[symbol] = middle * step;
-    if (need(r, graph, dims) <= available)
+    if (fits(user, middle * step))
       low = middle;
     else
       high = middle - 1;
   }
-  dims[symbol] = low * step;
+  return low * step;
+}
+
+typedef struct trial {
+  const sn_runtime *r;
+  int graph, symbol;
+  int64_t *dims, available;
+} trial;
+
+static bool fits(void *user, int64_t extent) {
+  const trial *t = user;
+  t->dims[t->symbol] = extent;
+  return need(t->r, t->graph, t->dims) <= t->available;
+}
+
+void sn_rt_note_extent(const sn_dimx *d, bool is_enough, int64_t extent, int64_t given, int64_t bytes,
+                       sn_diags *diags) {
+  if (is_enough)
+    sn_fail_note(diags, "%s = %" PRId64 " fits, of %" PRId64, sn_dimx_symbol_name(d), extent, given);
+  else
+    sn_fail_note(diags, "even %s = %" PRId64 " needs %" PRId64 " bytes", sn_dimx_symbol_name(d), extent, bytes);
 }
 
 void sn_rt_note_fit(const sn_runtime *r, int graph, const int64_t *dims, int64_t available, sn_diags *diags) {
-  int symbol = graph < 0 ? -1 : first_extent(r, graph);
+  int symbol = sn_rt_first_extent(r, graph);
   int64_t *other = symbol < 0 || available < 0 ? NULL : calloc((size_t)r->symbol_count + 1, sizeof *other);
   if (!other) return;
+  const sn_dimx *d = sn_types_symbol(r->plan->types, symbol);
+  trial t = {r, graph, symbol, other, available};
   memcpy(other, dims, (size_t)r->symbol_count * sizeof *dims);
-  search(r, graph, other, symbol, available);
+  other[symbol] = sn_rt_search(d, dims[symbol], fits, &t);
   int64_t bytes = need(r, graph, other);
-  const char *name = sn_dimx_symbol_name(sn_types_symbol(r->plan->types, symbol));
-  if (bytes <= available)
-    sn_fail_note(diags, "%s = %" PRId64 " fits, of %" PRId64, name, other[symbol], dims[symbol]);
-  else
-    sn_fail_note(diags, "even %s = %" PRId64 " needs %" PRId64 " bytes", name, other[symbol], bytes);
+  sn_rt_note_extent(d, bytes <= available, other[symbol], dims[symbol], bytes, diags);
   free(other);
 }

@@ -102,6 +102,12 @@ void sn_rt_warn(const sn_runtime *r, const char *format, ...) SN_PRINTF(2, 3);
 /* Adds to the newest message which batch would fit into `available` bytes of temporaries, inputs and outputs; nothing
  * when no extent can be chosen, or available < 0. */
 void sn_rt_note_fit(const sn_runtime *r, int graph, const int64_t *dims, int64_t available, sn_diags *diags);
+/* What users choose freely, the batch as a rule: the symbol that alone is the first extent of an input; -1: none. */
+int sn_rt_first_extent(const sn_runtime *r, int graph);
+/* Needs grow with extents: the largest that fits up to `most`, as the symbol d allows; else the smallest. */
+int64_t sn_rt_search(const sn_dimx *d, int64_t most, bool (*fits)(void *user, int64_t extent), void *user);
+/* Adds what was found to the newest message: with `extent` it is enough, or not even with it. */
+void sn_rt_note_extent(const sn_dimx *d, bool is_enough, int64_t extent, int64_t given, int64_t bytes, sn_diags *diags);
 /* Bytes of `elements` of a type under dims. errors: SN_ERR_LIMIT on overflow. */
 SN_MUST sn_code sn_rt_bytes(const sn_slot *slot, const int64_t *dims, int64_t *out);
 bool sn_rt_persistent(sn_slot_role role);

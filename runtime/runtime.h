@@ -96,6 +96,29 @@ void sn_store_reset(sn_store *s, const char *pattern);
 SN_MUST sn_code sn_run(sn_runtime *r, sn_store *s, const char *graph, int buffer_count, const sn_buffer *buffers,
                        sn_diags *diags);
 
+/* What a plan needs when it is run, in bytes. */
+typedef struct sn_need {
+  int64_t params, states, packed; /* of a store */
+  int64_t temporaries;            /* of the graph with most: graphs share them */
+  int64_t ports;                  /* inputs and outputs of all graphs */
+  int64_t workspace;              /* scratch of kernels, of all threads */
+  int64_t total;
+} sn_need;
+
+typedef struct sn_planned_run {
+  const char *graph;   /* one that the plan lacks needs nothing */
+  const int64_t *dims; /* value of each symbol */
+} sn_planned_run;
+
+/* Of a store for `store_dims` (as in sn_store_create) and these runs; nothing is allocated.
+ *   errors: SN_ERR_LIMIT more than can be addressed */
+SN_MUST sn_code sn_runtime_need(sn_runtime *r, const int64_t *store_dims, int count, const sn_planned_run *run,
+                                sn_diags *diags, sn_need *out);
+/* Do they keep to the memory limit? To be asked before the store is created.
+ *   errors: SN_ERR_LIMIT with what they need, by part, and the extent of the first run with which they would fit */
+SN_MUST sn_code sn_runtime_check_memory(sn_runtime *r, const int64_t *store_dims, int count, const sn_planned_run *run,
+                                        sn_diags *diags);
+
 /* Peak bytes of temporaries of a graph under `dims`, as the planner lays them out. */
 SN_MUST sn_code sn_plan_peak_bytes(const sn_plan *p, int graph, const int64_t *dims, int64_t *out);
 /* The same with the size and place in the pool of each temporary, by slot; offset -1: no storage of its own there. */

@@ -34,6 +34,7 @@ typedef struct cli {
   cli_values word;                    /* positional arguments */
   cli_values value[CLI_OPTION_COUNT]; /* of each option; flags: "" */
   const sn_backend *backend;          /* of --backend; NULL: --target decides */
+  int64_t memory_limit;               /* of --mem-limit; 0: none */
   cli_log_state log;
   struct sn_run_trace *trace; /* of --trace; NULL: none */
   int held_count, held_capacity;
@@ -103,6 +104,10 @@ SN_MUST sn_code cli_graph(cli *c, const sn_plan *p, int *out);
 
 /* Options for a runtime of the command: its warnings are told. k: what it runs; NULL: a plan with all of its code. */
 sn_runtime_opt cli_runtime_opt(cli *c, sn_compiled *k, int threads);
+/* --mem-limit against a store and runs of one or two graphs with these rows and columns.   errors: as
+ * sn_runtime_check_memory */
+SN_MUST sn_code cli_check_memory(cli *c, sn_runtime *r, int64_t batch, int64_t window, const char *graph,
+                                 const char *other);
 /* With --trace: what runs of the plan do is recorded. Call it once the number of threads is set. */
 SN_MUST sn_code cli_trace_begin(cli *c, const sn_plan *p, sn_runtime_opt *opt);
 /* Writes the file, if there is anything to write; called when the command ends, well or not. */

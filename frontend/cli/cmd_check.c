@@ -13,6 +13,7 @@ static sn_code check_options(cli *c) {
       {CLI_GRAD, "the graph is compared as it is written"},
       {CLI_WRT, "the graph is compared as it is written"},
       {CLI_OUT, "results are compared, not written"},
+      {CLI_MEM_LIMIT, "the interpreter keeps every value"},
       {CLI_TRACE, "the interpreter runs between the kernels, whose times would say nothing"},
       {CLI_PRECISION, "the interpreter has the types that the graph declares"},
       {CLI_QUANTIZE,

@@ -72,6 +72,7 @@ static sn_code load(evaluation *e) {
   sn_runtime_opt ro = cli_runtime_opt(c, &e->compiled, (int)e->threads);
   SN_TRY(cli_trace_begin(c, p, &ro));
   SN_TRY(sn_runtime_create(p, &ro, c->diags, &e->runtime));
+  SN_TRY(cli_check_memory(c, e->runtime, e->batch, e->window, "eval", NULL));
   SN_TRY(sn_store_create(e->runtime, 0, NULL, c->diags, &e->store));
   return sn_store_load_image(e->store, p, "model.safetensors", parts->part[SN_PAYLOAD_WEIGHTS].data,
                              parts->part[SN_PAYLOAD_WEIGHTS].bytes, SN_LOAD_ALL, c->diags);

@@ -242,6 +242,8 @@ static sn_code run_job(job *j) {
   SN_TRY(cli_int(c, CLI_SEED, 1, INT64_MIN, INT64_MAX, &seed));
   SN_TRY(read_inputs(j));
   SN_TRY(find_dims(j));
+  const sn_planned_run planned = {j->plan->graph[j->graph].name, j->dims};
+  SN_TRY(sn_runtime_check_memory(j->runtime, j->dims, 1, &planned, c->diags));
   SN_TRY(sn_store_create(j->runtime, (uint64_t)seed, j->dims, c->diags, &j->store));
   if (cli_has(c, CLI_INIT)) SN_TRY(sn_store_load(j->store, j->plan, cli_init_file(c), SN_LOAD_ALL, c->diags));
   for (int s = 0; s < j->plan->slot_count; s++) SN_TRY(bind_slot(j, s));

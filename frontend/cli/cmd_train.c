@@ -275,6 +275,7 @@ static sn_code prepare(cli *c, cli_training *t) {
   sn_runtime_opt ro = cli_runtime_opt(c, &t->compiled, t->threads);
   SN_TRY(cli_trace_begin(c, t->compiled.plan, &ro));
   SN_TRY(sn_runtime_create(t->compiled.plan, &ro, c->diags, &t->runtime));
+  SN_TRY(cli_check_memory(c, t->runtime, t->batch, t->window, "train", t->val_fraction > 0 ? "eval" : NULL));
   SN_TRY(sn_store_create(t->runtime, t->seed, NULL, c->diags, &t->store));
   if (t->teacher) SN_TRY(cli_teacher_load(c, t->teacher, t->store, t->compiled.plan, &t->teacher_hash));
   return open_folder(c, t);

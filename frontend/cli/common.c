@@ -364,9 +364,23 @@ static void on_warning(void *user, const char *message) {
   cli_log(&c->log, CLI_LOG_WARN, "warning: %s", message);
 }
 
+sn_code cli_check_memory(cli *c, sn_runtime *r, int64_t batch, int64_t window, const char *graph, const char *other) {
+  const sn_types *types = sn_runtime_plan(r)->types;
+  int count = sn_types_symbol_count(types);
+  int64_t *dims = SN_ARRAY(c->arena, count + 1, int64_t);
+  for (int i = 0; i < count; i++) {
+    const char *name = sn_dimx_symbol_name(sn_types_symbol(types, i));
+    bool is_batch = !strcmp(name, "B"), is_window = !strcmp(name, "T");
+    dims[i] = is_batch ? batch : is_window ? window : sn_dimx_max_value(sn_types_symbol(types, i));
+  }
+  const sn_planned_run runs[] = {{graph, dims}, {other, dims}};
+  return sn_runtime_check_memory(r, NULL, other ? 2 : 1, runs, c->diags);
+}
+
 sn_runtime_opt cli_runtime_opt(cli *c, sn_compiled *k, int threads) {
   sn_runtime_opt o = {.threads = threads};
   if (k) o = sn_compile_runtime_opt(k, threads);
+  o.memory_limit = c->memory_limit;
   o.on_warning = on_warning;
   o.warning_user = c;
   return o;

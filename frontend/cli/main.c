@@ -252,10 +252,17 @@ static void print_no_memory(void) {
   sn_arena_destroy(arena);
 }
 
+static sn_code read_limit(cli *c) {
+  const char *s = cli_get(c, CLI_MEM_LIMIT, NULL);
+  if (!s || sn_bytes_in(s, 1, INT64_MAX / 2, &c->memory_limit)) return SN_OK;
+  return cli_usage_error(c, "--mem-limit takes bytes, or K, M, G or T of them (2G), found \"%s\"", s);
+}
+
 static int run_call(void *arg) {
   call *x = arg;
   SN_GROW(x->c.arena, x->c.held, x->c.held_count, x->c.held_capacity);
   sn_code code = read_words(&x->c, x->k, x->argc, x->argv);
+  if (!code) code = read_limit(&x->c);
   if (!code && cli_has(&x->c, CLI_HELP)) return print_help(&x->c, x->k);
   if (!code) code = cli_use_backend(&x->c);
   return code ? code : x->k->run(&x->c);

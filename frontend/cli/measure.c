@@ -204,6 +204,17 @@ static sn_code run_timed(cli *c, sn_compiled *k, const sn_runtime_opt *opt, cons
   return code;
 }
 
+/* Before anything is allocated for the runs. */
+static sn_code check_memory(cli *c, sn_compiled *k, const sn_runtime_opt *opt, const char *graph, const int64_t *dims) {
+  const sn_planned_run run = {graph, dims};
+  sn_runtime *r;
+  if (!opt->memory_limit) return SN_OK;
+  SN_TRY(sn_runtime_create(k->plan, opt, c->diags, &r));
+  sn_code code = sn_runtime_check_memory(r, dims, 1, &run, c->diags);
+  sn_runtime_destroy(r);
+  return code;
+}
+
 /* A few runs for --trace, after those that are timed. */
 static sn_code run_traced(cli *c, sn_compiled *k, const sn_runtime_opt *base, const char *graph, const int64_t *dims,
                           const bindings *in) {
@@ -265,8 +276,9 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   SN_TRY(cli_graph(c, k.plan, &index));
   const char *graph = k.plan->graph[index].name;
   SN_TRY(totals(c, k.plan, index, dims, out));
-  sn_code code = bind(c, &k, index, dims, &in);
   sn_runtime_opt run = cli_runtime_opt(c, &k, (int)threads);
+  SN_TRY(check_memory(c, &k, &run, graph, dims));
+  sn_code code = bind(c, &k, index, dims, &in);
   if (!code) code = run_timed(c, &k, &run, graph, (int)repeats, dims, &in, out);
   if (!code) code = run_profiled(c, &k, &run, graph, index, dims, &in, (int)repeats, out);
   if (!code) code = run_traced(c, &k, &run, graph, dims, &in);

@@ -51,6 +51,7 @@ static kind kind_of(cli_option o) {
     case CLI_TEACHER: /* a checkpoint knows the hash of its weights */
     case CLI_INIT: return PATHS;
     case CLI_THREADS:
+    case CLI_MEM_LIMIT:
     case CLI_TRACE:
     case CLI_OUT_DIR:
     case CLI_RESUME:

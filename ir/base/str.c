@@ -102,6 +102,22 @@ bool sn_int_in(const char *s, int64_t min, int64_t max, int64_t *out) {
   return true;
 }
 
+bool sn_bytes_in(const char *s, int64_t min, int64_t max, int64_t *out) {
+  static const char units[] = "KMGT";
+  char number[32];
+  size_t n = strlen(s);
+  const char *unit = n ? strchr(units, s[n - 1]) : NULL;
+  int64_t x;
+  if (unit) n--;
+  if (!n || n >= sizeof number) return false;
+  memcpy(number, s, n);
+  number[n] = 0;
+  int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+  if (!sn_int_in(number, 0, INT64_MAX >> shift, &x) || x << shift < min || x << shift > max) return false;
+  *out = x << shift;
+  return true;
+}
+
 /* 1e+05 and 1e-05 as 1e5 and 1e-5. */
 static void shorten_exponent(char *s) {
   char *e = strchr(s, 'e');

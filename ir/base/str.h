@@ -32,6 +32,8 @@ double sn_number_read(const char *s);
 /* All of the text as a decimal number from min to max; false: it is none, *out keeps its value. For options. */
 bool sn_real_in(const char *s, double min, double max, double *out);
 bool sn_int_in(const char *s, int64_t min, int64_t max, int64_t *out);
+/* The same of bytes: a whole number, also of K, M, G or T (1024 bytes and so on), "512M". */
+bool sn_bytes_in(const char *s, int64_t min, int64_t max, int64_t *out);
 /* A string literal with \" \\ \n \t \xHH escapes, quotes included. */
 void sn_text_quoted(sn_text *t, const char *s);
 

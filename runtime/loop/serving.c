@@ -28,6 +28,8 @@ static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_o
     const sn_dimx *d = sn_types_symbol(s->plan->types, i);
     dims[i] = strcmp(sn_dimx_symbol_name(d), "B") ? sn_dimx_max_value(d) : 1;
   }
+  const sn_planned_run runs[] = {{"prefill", dims}, {"decode", dims}};
+  SN_TRY(sn_runtime_check_memory(s->runtime, dims, 2, runs, diags));
   SN_TRY(sn_store_create(s->runtime, 0, dims, diags, &s->store));
   sn_safetensors weights;
   SN_TRY(sn_safetensors_read(s->arena, diags, "model.safetensors", p->part[SN_PAYLOAD_WEIGHTS].data,

@@ -20,13 +20,14 @@ static const char help[] =
     "  --top-p X          sample among the likeliest that sum to X (1)\n"
     "  --seed S           of sampling (1)\n"
     "  --threads N        worker threads (all cores)\n"
+    "  --mem-limit BYTES  most memory that the model may take: 512M, 2G (any)\n"
     "  --json             machine-readable output\n"
     "  --help             this text\n\n"
     "examples:\n  %s --prompt 'static int' --tokens 100\n  %s --prompt 'To be' --temperature 0\n";
 
 typedef struct options {
   sn_continue_opt run;
-  int64_t threads;
+  int64_t threads, memory_limit; /* 0: all cores; none */
   bool json, help;
 } options;
 
@@ -38,6 +39,7 @@ static bool set_option(options *o, const char *name, const char *value) {
   if (!strcmp(name, "--temperature")) return sn_real_in(value, 0, 1e6, &o->run.sampling.temperature);
   if (!strcmp(name, "--top-k")) return sn_int_in(value, 0, INT64_C(1) << 31, &o->run.sampling.top_k);
   if (!strcmp(name, "--top-p")) return sn_real_in(value, 0, 1, &o->run.sampling.top_p);
+  if (!strcmp(name, "--mem-limit")) return sn_bytes_in(value, 1, INT64_MAX / 2, &o->memory_limit);
   if (!strcmp(name, "--threads")) return sn_int_in(value, 1, 1024, &o->threads);
   if (strcmp(name, "--seed") || !sn_int_in(value, INT64_MIN, INT64_MAX, &seed)) return false;
   o->run.seed = (uint64_t)seed;
@@ -125,7 +127,8 @@ static int run(void *arg) {
   if (c->o->help) return print_help(c);
   sn_payload parts;
   sn_serving serving;
-  sn_runtime_opt opt = {.threads = (int)c->o->threads, .on_warning = on_warning, .warning_user = c};
+  sn_runtime_opt opt = {
+      .threads = (int)c->o->threads, .memory_limit = c->o->memory_limit, .on_warning = on_warning, .warning_user = c};
   SN_TRY(sn_payload_open("/proc/self/exe", c->diags, &parts));
   SN_TRY(sn_serving_open(&parts, NULL, &opt, c->diags, &serving));
   output out = {.json = c->o->json, .diags = c->diags, .text = sn_text_begin(c->arena)};

@@ -166,12 +166,45 @@ static void hashes(void **state) {
   }
 }
 
+static void bytes_of_options(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    int64_t bytes; /* -1: refused */
+  } cases[] = {{"1", 1},
+               {"4096", 4096},
+               {"1K", 1024},
+               {"512M", 512 << 20},
+               {"2G", INT64_C(2) << 30},
+               {"3T", INT64_C(3) << 40},
+               {"", -1},
+               {"K", -1},
+               {"0", -1},
+               {"-1", -1},
+               {"-1K", -1},
+               {"1.5G", -1},
+               {"2Q", -1},
+               {"1 K", -1},
+               {"1KB", -1},
+               {" 1K", -1},
+               {"0x10", -1},
+               {"4194305T", -1},
+               {"9223372036854775808", -1},
+               {"99999999999999999999999999999999999999999K", -1}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int64_t n = 7;
+    assert_int_equal(sn_bytes_in(cases[i].text, 1, INT64_C(1) << 62, &n), cases[i].bytes > 0);
+    assert_int_equal(n, cases[i].bytes > 0 ? cases[i].bytes : 7);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(texts, setup, teardown),
       cmocka_unit_test_setup_teardown(numbers, setup, teardown),
       cmocka_unit_test_setup_teardown(numbers_of_options, setup, teardown),
       cmocka_unit_test_setup_teardown(names, setup, teardown),
+      cmocka_unit_test(bytes_of_options),
       cmocka_unit_test(patterns),
       cmocka_unit_test(nearest),
       cmocka_unit_test(hashes),
