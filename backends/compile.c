@@ -14,7 +14,7 @@
 #include "backends/spirv/spirv_backend.h"
 #include "ir/ref/kinterp.h"
 #include "passes/lower/limits.h"
-#include "runtime/cpu/features.h"
+#include "ir/base/cpu.h"
 #include "runtime/vulkan/vulkan.h"
 
 static double now_ms(void) {

@@ -6,7 +6,7 @@
 #include "frontend/cli/cli.h"
 #include "ir/base/place.h"
 #include "ir/graph/text.h"
-#include "runtime/cpu/features.h"
+#include "ir/base/cpu.h"
 
 /* Values that make a model small, for the settings that it declares. */
 static const char *const small_settings[] = {"layers=1",  "heads=2",  "kv_heads=1", "width=16", "hidden=24",

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "runtime/cpu/features.h"
+#include "ir/base/cpu.h"
 
 enum { PAGE = 4096 };
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "runtime/cpu/features.h"
+#include "ir/base/cpu.h"
 
 #define MAGIC "SNLEVEL1"
 

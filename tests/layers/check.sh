@@ -23,7 +23,7 @@ allowed() {
     backends/spirv/inspect) echo "backends/spirv/inspect backends/spirv ir/base" ;;
     backends/template) echo "backends/template backends ir/base ir/types ir/kernel ir/plan ir/ref" ;;
     backends/faults) echo "backends/faults backends $ir passes passes/lower passes/plan runtime runtime/io" ;;
-    backends) echo "backends backends/llvm backends/spirv $ir passes passes/lower passes/kernel runtime runtime/io runtime/cpu runtime/vulkan" ;;
+    backends) echo "backends backends/llvm backends/spirv $ir passes passes/lower passes/kernel runtime runtime/io runtime/vulkan" ;;
     backends/conform) echo "backends/conform backends/faults backends $ir passes/kernel runtime runtime/cpu" ;;
     host) echo "host ir/base ir/types ir/plan runtime runtime/io" ;;
     host/compile) echo "host host/compile ir/base backends frontend runtime/io" ;;

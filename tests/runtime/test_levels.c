@@ -1,5 +1,5 @@
 /* Plans of several feature levels in one piece: round trip, the choice by what the processor offers, every damage. */
-#include "runtime/cpu/features.h"
+#include "ir/base/cpu.h"
 #include "runtime/io/levels.h"
 #include "tests/runtime/support.h"
 

@@ -1,6 +1,6 @@
 /* Processor features from cpuid, as far as the operating system saves their registers, without those that
  * SN_CPU_WITHOUT takes away. */
-#include "runtime/cpu/features.h"
+#include "ir/base/cpu.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -139,6 +139,8 @@ bool sn_cpu_offers(const char *features) {
   size_t length;
   return !first_missing(features, &length);
 }
+
+bool sn_cpu_has(const char *feature) { return sn_cpu_offers(feature); }
 
 const char *sn_cpu_missing(sn_arena *arena, const char *features) {
   size_t length;
