@@ -42,7 +42,7 @@ static sn_code folder_plans(cli *c, const char *path, const cli_rundir *r, cli_l
   folder_job f = {c, path, r};
   sn_plan *p;
   SN_TRY(plan_of(c, r, &p));
-  if (l->count) return cli_levels_make(l, p, compile_folder, &f);
+  if (l->count) return cli_levels_make(c, l, p, compile_folder, &f);
   *l = cli_levels_single(p);
   return SN_OK;
 }
@@ -149,7 +149,7 @@ static sn_code source_plans(cli *c, const cli_source *s, cli_levels *l) {
   sn_compiled k;
   source_job j = {c, s, sn_text_begin(c->arena)};
   sn_module_print(&j.text, s->module, (sn_print_opt){.locations = true});
-  if (l->count) return cli_levels_make(l, NULL, compile_source, &j);
+  if (l->count) return cli_levels_make(c, l, NULL, compile_source, &j);
   sn_compile_opt opt = cli_compile_opt(c, s);
   SN_TRY(cli_compile(c, s->module, &opt, &k));
   *l = cli_levels_single(k.plan);

@@ -49,7 +49,7 @@ sn_code cli_levels_wanted(cli *c, const char *kind, cli_levels *out) {
   const char *list = cli_get(c, CLI_LEVELS, NULL);
   bool shipped = !strcmp(kind, "exe") || !strcmp(kind, "obj");
   cli_option other = other_choice(c);
-  *out = (cli_levels){0};
+  *out = (cli_levels){.is_asked = list};
   if (list && !shipped && strcmp(kind, "plan") != 0)
     return cli_usage_error(c, "--levels: --emit %s is of one level, which --isa chooses", kind);
   if (list && other != CLI_OPTION_COUNT)
@@ -69,17 +69,33 @@ static bool is_of(const sn_plan *p, const char *level) {
   return sn_target_find_level(level, &t) >= 0 && features && !strcmp(features, t.features);
 }
 
-sn_code cli_levels_make(cli_levels *l, sn_plan *made, cli_level_fn compile, void *user) {
+/* No code can be made for the level: that is said, and the messages of the attempt are taken back. */
+static void leave_out(cli *c, const char *name, int message_count) {
+  sn_diags *d = c->diags;
+  cli_log(&c->log, CLI_LOG_WARN, "warning: level %s is left out: %s", name,
+          d->count > message_count ? d->at[message_count].message : "no code generator");
+  d->count = message_count;
+}
+
+sn_code cli_levels_make(cli *c, cli_levels *l, sn_plan *made, cli_level_fn compile, void *user) {
+  int count = 0;
   for (int i = 0; i < l->count; i++) {
-    if (made && is_of(made, l->at[i].name))
-      l->at[i].plan = made;
+    int messages = c->diags->count;
+    const char *name = l->at[i].name;
+    sn_plan *p = made && is_of(made, name) ? made : NULL;
+    sn_code code = p ? SN_OK : compile(user, name, &p);
+    if (code && (code != SN_ERR_DEVICE || l->is_asked || !made)) return code;
+    if (code)
+      leave_out(c, name, messages);
     else
-      SN_TRY(compile(user, l->at[i].name, &l->at[i].plan));
+      l->at[count].name = name, l->at[count++].plan = p;
   }
+  l->count = count;
+  if (!count) *l = cli_levels_single(made);
   return SN_OK;
 }
 
-cli_levels cli_levels_single(sn_plan *p) { return (cli_levels){1, {{"", p}}}; }
+cli_levels cli_levels_single(sn_plan *p) { return (cli_levels){.count = 1, .at = {{"", p}}}; }
 
 sn_code cli_levels_write(cli *c, const cli_levels *l, unsigned char **out, size_t *out_bytes) {
   sn_levels set = {.count = l->count};
