@@ -35,23 +35,40 @@ float sn_uniform(uint64_t seed, uint64_t stream, uint32_t step, uint64_t element
 
 uint64_t sn_stream_of(const char *name) { return sn_hash_bytes(name, strlen(name), 0); }
 
-uint32_t sn_rng_u32(sn_rng *r) {
-  uint64_t block = r->count / 4;
-  uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)r->stream, (uint32_t)(r->stream >> 32)};
-  uint32_t key[2] = {(uint32_t)r->seed, (uint32_t)(r->seed >> 32)}, out[4];
-  sn_philox(counter, key, out);
-  return out[r->count++ % 4];
+/* The next n words. Words come in blocks of four, each of which is computed once. */
+static void next_words(sn_rng *r, int n, uint32_t *words) {
+  const uint32_t key[2] = {(uint32_t)r->seed, (uint32_t)(r->seed >> 32)};
+  uint32_t out[4];
+  for (int i = 0; i < n; i++, r->count++) {
+    uint64_t block = r->count / 4;
+    uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)r->stream, (uint32_t)(r->stream >> 32)};
+    if (!i || r->count % 4 == 0) sn_philox(counter, key, out);
+    words[i] = out[r->count % 4];
+  }
 }
+
+uint32_t sn_rng_u32(sn_rng *r) {
+  uint32_t word;
+  next_words(r, 1, &word);
+  return word;
+}
+
+static uint64_t join(const uint32_t words[2]) { return (uint64_t)words[0] << 32 | words[1]; }
 
 static uint64_t next_u64(sn_rng *r) {
-  uint64_t high = sn_rng_u32(r);
-  return high << 32 | sn_rng_u32(r);
+  uint32_t words[2];
+  next_words(r, 2, words);
+  return join(words);
 }
 
-double sn_rng_f64(sn_rng *r) { return (double)(next_u64(r) >> 11) * 0x1p-53; }
+static double f64_of(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
+
+double sn_rng_f64(sn_rng *r) { return f64_of(next_u64(r)); }
 
 double sn_rng_normal(sn_rng *r) {
-  double u = 1.0 - sn_rng_f64(r), v = sn_rng_f64(r); /* u in (0, 1] */
+  uint32_t words[4];
+  next_words(r, 4, words);
+  double u = 1.0 - f64_of(join(words)), v = f64_of(join(words + 2)); /* u in (0, 1] */
   return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
 }
 

@@ -67,6 +67,22 @@ static void sequential(void **state) {
   assert_int_equal(sn_rng_below(&a, 1), 0);
 }
 
+static double f64_of(const uint32_t w[2]) { return (double)(((uint64_t)w[0] << 32 | w[1]) >> 11) * 0x1p-53; }
+
+/* Whatever is drawn, and wherever in a block of four words: it takes the next words of the sequence. */
+static void draws_take_words_in_order(void **state) {
+  (void)state;
+  for (int skip = 0; skip < 8; skip++) {
+    sn_rng a = {.seed = 3, .stream = 9}, b = a;
+    uint32_t w[6];
+    for (int i = 0; i < skip; i++) assert_int_equal(sn_rng_u32(&a), sn_rng_u32(&b));
+    for (int i = 0; i < 6; i++) w[i] = sn_rng_u32(&b);
+    assert_true(sn_rng_normal(&a) == sqrt(-2 * log(1 - f64_of(w))) * cos(6.283185307179586 * f64_of(w + 2)));
+    assert_true(sn_rng_f64(&a) == f64_of(w + 4));
+    assert_true(a.count == b.count);
+  }
+}
+
 static float float_of(uint32_t u) {
   float x;
   memcpy(&x, &u, sizeof x);
@@ -139,9 +155,9 @@ static void narrow_floats(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(known_answers),      cmocka_unit_test(uniform),
-      cmocka_unit_test(sequential),         cmocka_unit_test(narrow_floats),
-      cmocka_unit_test(floats_of_one_byte),
+      cmocka_unit_test(known_answers), cmocka_unit_test(uniform),
+      cmocka_unit_test(sequential),    cmocka_unit_test(draws_take_words_in_order),
+      cmocka_unit_test(narrow_floats), cmocka_unit_test(floats_of_one_byte),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
