@@ -33,7 +33,7 @@ static void guard(void *at, size_t bytes) { (void)at, (void)bytes; }
 static void unguard(void *at, size_t bytes) { (void)at, (void)bytes; }
 #endif
 
-enum { ALIGN = 16, BLOCK_ALIGN = 64, CHUNK_FIRST = 4096, CHUNK_LAST = 16 << 20 };
+enum { ALIGN = 16 /* calloc's */, BLOCK_ALIGN = 64, CHUNK_FIRST = 4096, CHUNK_LAST = 16 << 20 };
 
 typedef struct chunk {
   _Alignas(ALIGN) struct chunk *next; /* older; NULL: the one that is part of the arena's own block */
@@ -78,20 +78,20 @@ static _Noreturn void out_of_memory(size_t bytes) {
 
 /* Large blocks lie in large pages where the system gives them: rows of tensors are often a page apart, and every page
  * needs an entry of the address cache. A hint only. */
-static void *in_large_pages(void *at, size_t bytes) {
+static void want_large_pages(void *at, size_t bytes) {
 #ifdef MADV_HUGEPAGE
   uintptr_t large = (uintptr_t)2 << 20, from = ((uintptr_t)at + large - 1) & -large,
             to = ((uintptr_t)at + bytes) & -large;
-  if (at && from < to) (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+  if (from < to) (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+  (void)at, (void)bytes;
 #endif
-  return at;
 }
 
-/* Zeroed bytes from an allocator. */
+/* Zeroed bytes from an allocator. The C library's are not touched where the system gave them as zeros. */
 static void *take(const sn_allocator *a, size_t bytes, size_t align) {
-  if (!a && align <= ALIGN) return calloc(1, bytes);
-  void *at = a ? a->alloc(a->user, bytes, align)
-               : in_large_pages(aligned_alloc(align, (bytes + align - 1) / align * align), bytes);
+  if (!a) return calloc(1, bytes);
+  void *at = a->alloc(a->user, bytes, align);
   return at ? memset(at, 0, bytes) : NULL;
 }
 
@@ -214,15 +214,19 @@ void *sn_arena_grow(sn_arena *a, void *at, size_t count, int *capacity, size_t e
 /* What stands before a block. */
 typedef struct block {
   _Alignas(BLOCK_ALIGN) const sn_allocator *allocator;
-  size_t bytes; /* with this header */
+  void *start;  /* of what the allocator gave */
+  size_t bytes; /* of it */
 } block;
 
 void *sn_block_alloc(size_t bytes) {
   if (bytes > PTRDIFF_MAX / 2) return NULL;
   const sn_allocator *a = current();
-  block *b = take(a, sizeof *b + bytes, BLOCK_ALIGN);
-  if (!b) return NULL;
-  *b = (block){a, sizeof *b + bytes};
+  size_t all = sizeof(block) + bytes + (a ? 0 : BLOCK_ALIGN - ALIGN);
+  char *start = take(a, all, BLOCK_ALIGN);
+  if (!start) return NULL;
+  if (!a) want_large_pages(start, all);
+  block *b = (block *)(start + -(uintptr_t)start % BLOCK_ALIGN);
+  *b = (block){a, start, all};
   guard(b, sizeof *b);
   return b + 1;
 }
@@ -231,7 +235,7 @@ void sn_block_free(void *at) {
   if (!at) return;
   block *b = (block *)at - 1;
   unguard(b, sizeof *b);
-  give(b->allocator, b, b->bytes);
+  give(b->allocator, b->start, b->bytes);
 }
 
 int sn_protect_with(const sn_allocator *allocator, int (*fn)(void *arg), void *arg) {
