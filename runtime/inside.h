@@ -77,6 +77,13 @@ struct sn_runtime {
   bool running;      /* a host step may not run graphs of the same runtime */
 };
 
+/* What stands in the storage of a parameter or state. */
+enum {
+  SN_RT_OWN,   /* its values */
+  SN_RT_BLANK, /* zeros, until sn_rt_settle draws the initial values */
+  SN_RT_LENT,  /* its values, in the caller's memory, which may not be written */
+};
+
 struct sn_store {
   sn_runtime *runtime;
   uint64_t seed;
@@ -85,6 +92,8 @@ struct sn_store {
   struct sn_device_store *device; /* the device's; NULL: there is none */
   unsigned char *newer;           /* per slot: sn_newer */
   int64_t *bytes;                 /* per slot, without slack */
+  unsigned char *state;           /* per slot: SN_RT_OWN.. */
+  int64_t drawn_count;            /* see sn_store_drawn */
   bool *reference;                /* per slot: of another model, see sn_store_set_reference */
   int64_t total_bytes;
   sn_tally tally;
@@ -93,6 +102,8 @@ struct sn_store {
 
 /* A check failed. -> SN_ERR_NUMERIC with its message */
 sn_code sn_rt_not_finite(const sn_runtime *r, int graph, sn_diags *diags);
+/* Draws the initial values of a slot whose storage has none yet. */
+void sn_rt_settle(sn_store *s, int slot);
 /* Zeroed aligned storage with slack; NULL when out of memory. Freed with sn_block_free. */
 void *sn_rt_alloc(int64_t bytes);
 /* The message that it failed for `what`: how much was needed and how much there is. -> SN_ERR_LIMIT */

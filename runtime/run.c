@@ -387,6 +387,13 @@ static sn_code check_limits(const run *x) {
 
 /* ---- run ---------------------------------------------------------------------------------------- */
 
+/* Initial values of what nothing else was loaded into. */
+static void settle(const run *x) {
+  const sn_plan *p = x->r->plan;
+  for (int i = 0; i < p->slot_count; i++)
+    if (sn_rt_persistent(p->slot[i].role) && sn_bind_uses(&p->slot[i], x->b->graph)) sn_rt_settle(x->s, i);
+}
+
 static sn_code run_on_device(const run *x) {
   const sn_device_run in = {x->r, x->s, x->b, x->r->data};
   SN_TRY(check_memory(x));
@@ -397,6 +404,7 @@ static sn_code run_on_device(const run *x) {
 }
 
 static sn_code run_bound(const run *x) {
+  settle(x);
   if (x->r->device) return run_on_device(x);
   SN_TRY(check_memory(x));
   SN_TRY(grow_pool(x));

@@ -62,10 +62,21 @@ const void *sn_runtime_slot(sn_runtime *r, int slot, sn_diags *diags);
  * extents that depend on symbols (caches of B rows) are allocated for `dims` (NULL: maxima). */
 SN_MUST sn_code sn_store_create(sn_runtime *r, uint64_t seed, const int64_t *dims, sn_diags *diags, sn_store **out);
 void sn_store_destroy(sn_store *s);
+/* Elements that were given initial values other than zero so far: those that were needed by a run, or looked at, before
+ * other values were there. */
+int64_t sn_store_drawn(const sn_store *s);
 /* Raw row-major data of a parameter or state, in its slot's type, to be read and written until the next run: a device
  * has its own copy, which is brought here first and renewed afterwards. NULL: no such storage, or it cannot be read. */
 void *sn_store_data(sn_store *s, int slot, int64_t *bytes);
-/* The same to be read only: the device keeps its copy. */
+/* The same, to be written whole: what stood there is not brought, and initial values are not made. Its content is
+ * open until then. */
+void *sn_store_overwrite(sn_store *s, int slot, int64_t *bytes);
+/* The values of a parameter are those at `data`, in its slot's type, row-major, with 64 readable bytes behind them,
+ * instead of a copy. keeps: data, until the store is destroyed or the slot is written through sn_store_data or
+ * sn_store_overwrite, which make a copy. -> false: not done, since data is not aligned to 64, or a step of the plan may
+ * write the slot */
+bool sn_store_lend(sn_store *s, int slot, const void *data);
+/* The same as sn_store_data to be read only: the device keeps its copy. */
 const void *sn_store_read(sn_store *s, int slot, int64_t *bytes);
 /* Bytes of a parameter or state; 0: none. Moves nothing. */
 int64_t sn_store_bytes(const sn_store *s, int slot);

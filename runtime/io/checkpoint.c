@@ -174,7 +174,7 @@ static sn_code restore(const resume *r, const sn_checkpoint_file *c, bool write)
     const sn_slot *slot = &r->p->slot[i];
     if (!sn_store_owns(r->s, i)) continue;
     int64_t bytes = sn_store_bytes(r->s, i);
-    void *to = write ? sn_store_data(r->s, i, &bytes) : NULL;
+    void *to = write ? sn_store_overwrite(r->s, i, &bytes) : NULL;
     const sn_checkpoint_tensor *t = sn_checkpoint_find(c, slot->name);
     if (!t || (write && !to) || t->elem != slot->type->elem)
       return differs(r, "a tensor", slot->name, "no such tensor");

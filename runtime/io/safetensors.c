@@ -8,7 +8,8 @@
 #include "runtime/io/file.h"
 #include "runtime/io/json.h"
 
-enum { HEADER_MAX = 100000000, TENSORS_MAX = 1000000, NAME_MAX_BYTES = 1024, META_MAX = 65536, ALIGN = 8 };
+enum { HEADER_MAX = 100000000, TENSORS_MAX = 1000000, NAME_MAX_BYTES = 1024, META_MAX = 65536, LENGTH = 8 };
+enum { ALIGN = 64 }; /* where the data section begins, so that it can be used where it lies */
 
 typedef struct dtype_row {
   const char *name;
@@ -249,13 +250,13 @@ static void print_header(sn_text *t, int count, const sn_tensor_entry *tensor, i
     at += tensor[i].bytes;
   }
   sn_text_char(t, '}');
-  while (t->count % ALIGN) sn_text_char(t, ' ');
+  while ((LENGTH + t->count) % ALIGN) sn_text_char(t, ' ');
 }
 
 static sn_code write_parts(sn_file_out *f, const sn_text *header, int count, const sn_tensor_entry *tensor,
                            sn_diags *diags) {
-  unsigned char length[8];
-  for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header->count >> (8 * i));
+  unsigned char length[LENGTH];
+  for (int i = 0; i < LENGTH; i++) length[i] = (unsigned char)((uint64_t)header->count >> (8 * i));
   SN_TRY(sn_file_write(f, length, sizeof length, diags));
   SN_TRY(sn_file_write(f, header->at, (size_t)header->count, diags));
   for (int i = 0; i < count; i++) SN_TRY(sn_file_write(f, tensor[i].data, (size_t)tensor[i].bytes, diags));

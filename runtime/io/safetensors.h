@@ -46,9 +46,11 @@ typedef enum sn_load {
  * errors: SN_ERR_INPUT missing, unknown (with the nearest name) or misshapen tensors (expected, found). */
 SN_MUST sn_code sn_store_save(sn_store *s, const sn_plan *p, const char *path, sn_diags *diags);
 SN_MUST sn_code sn_store_load(sn_store *s, const sn_plan *p, const char *path, sn_load mode, sn_diags *diags);
-/* The same from tensors that were read already; `file` is their name in messages. */
+/* The same from tensors that were read already; `file` is their name in messages. lent_end: end of the memory that they
+ * lie in, which stays as it is until the store is destroyed: what sn_store_lend can take from there is not copied;
+ * NULL: all is copied. */
 SN_MUST sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, const sn_safetensors *tensors,
-                                      sn_load mode, sn_diags *diags);
+                                      sn_load mode, const void *lent_end, sn_diags *diags);
 /* The same from a file image in memory; `file` is its name in messages. */
 SN_MUST sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, const void *data, size_t bytes,
                                     sn_load mode, sn_diags *diags);

@@ -14,8 +14,8 @@ static const char *shape_text(sn_arena *arena, sn_elem elem, int rank, const int
   return t.at;
 }
 
-/* A parameter of the store, to be written or only read; its extents are numbers. */
-static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, bool write, sn_diags *diags, sn_tensor_entry *out) {
+/* A parameter of the store, its extents are numbers; data: NULL. */
+static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, sn_diags *diags, sn_tensor_entry *out) {
   const sn_slot *t = &p->slot[slot];
   sn_tensor_entry e = {.name = t->name, .elem = t->type->elem, .rank = t->type->rank};
   e.bytes = (int64_t)sn_elem_bytes(e.elem);
@@ -24,9 +24,7 @@ static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, bool write, sn_
       return sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "parameter %s has an extent that is no number", t->name);
     e.bytes *= e.extent[i];
   }
-  int64_t stored;
-  e.data = write ? sn_store_data(s, slot, &stored) : sn_store_read(s, slot, &stored);
-  if (!e.data || stored < e.bytes)
+  if (sn_store_bytes(s, slot) < e.bytes)
     return sn_fail(diags, SN_ERR_FAIL, (sn_loc){0}, "parameter %s has no storage", t->name);
   *out = e;
   return SN_OK;
@@ -36,9 +34,13 @@ static sn_code entry_of(sn_store *s, const sn_plan *p, int slot, bool write, sn_
 
 static sn_code save(sn_store *s, const sn_plan *p, const char *path, sn_tensor_entry *list, sn_diags *diags) {
   int count = 0;
-  for (int i = 0; i < p->slot_count; i++)
-    if (p->slot[i].role == SN_SLOT_PARAM && sn_store_owns(s, i))
-      SN_TRY(entry_of(s, p, i, false, diags, &list[count++]));
+  for (int i = 0; i < p->slot_count; i++) {
+    if (p->slot[i].role != SN_SLOT_PARAM || !sn_store_owns(s, i)) continue;
+    SN_TRY(entry_of(s, p, i, diags, &list[count]));
+    list[count].data = sn_store_read(s, i, NULL);
+    if (!list[count++].data)
+      return sn_fail(diags, SN_ERR_DEVICE, (sn_loc){0}, "parameter %s cannot be read", p->slot[i].name);
+  }
   const char *const meta[][2] = {{"format", "pt"}, {"model", p->model}, {"settings", p->settings}};
   return sn_safetensors_write(path, count, list, 3, meta, diags);
 }
@@ -75,7 +77,15 @@ typedef struct loader {
   const char *path;
   sn_load mode;
   const char *prefix; /* only parameters whose names begin so, by what follows it; NULL: those that the store owns */
+  const char *lent;   /* end of memory that stays: tensors in it need not be copied; NULL: copy all */
 } loader;
+
+/* A tensor of the file and the parameter that it is for. */
+typedef struct pair {
+  int slot;
+  sn_tensor_entry want;
+  const sn_tensor_entry *have;
+} pair;
 
 /* Is it loaded? *name: what the file calls it. */
 static bool is_wanted(const loader *l, int slot, const char **name) {
@@ -89,14 +99,19 @@ static bool is_wanted(const loader *l, int slot, const char **name) {
 
 #define FAIL(l, ...) sn_fail((l)->diags, SN_ERR_INPUT, (sn_loc){.file = (l)->path}, __VA_ARGS__)
 
-static void copy_tensor(const sn_tensor_entry *from, const sn_tensor_entry *to) {
-  void *data = (void *)to->data;
-  if (from->elem == to->elem) {
-    if (to->bytes) memcpy(data, from->data, (size_t)to->bytes);
-    return;
-  }
-  int64_t count = to->bytes / (int64_t)sn_elem_bytes(to->elem);
+enum { LENT_SLACK = 64 }; /* readable bytes behind what is lent, see sn_store_lend */
+
+static sn_code take_tensor(const loader *l, const pair *x) {
+  const sn_tensor_entry *from = x->have, *to = &x->want;
+  const char *end = (const char *)from->data + from->bytes;
+  bool same = from->elem == to->elem;
+  if (same && l->lent && end <= l->lent - LENT_SLACK && sn_store_lend(l->s, x->slot, from->data)) return SN_OK;
+  void *data = sn_store_overwrite(l->s, x->slot, NULL);
+  if (!data) return sn_fail(l->diags, SN_ERR_LIMIT, (sn_loc){.file = l->path}, "no memory for %s", to->name);
+  if (same && to->bytes) memcpy(data, from->data, (size_t)to->bytes);
+  int64_t count = same ? 0 : to->bytes / (int64_t)sn_elem_bytes(to->elem);
   for (int64_t i = 0; i < count; i++) sn_elem_set(to->elem, data, i, sn_elem_get(from->elem, from->data, i));
+  return SN_OK;
 }
 
 static bool matches(const sn_tensor_entry *a, const sn_tensor_entry *b) {
@@ -144,23 +159,23 @@ static sn_code check_unknown(const loader *l, const sn_safetensors *f) {
 }
 
 /* Pairs of parameter and tensor; nothing is written before all of them fit. */
-static sn_code match_all(const loader *l, const sn_safetensors *f, sn_tensor_entry *want, const sn_tensor_entry **have,
-                         int *out_count) {
+static sn_code match_all(const loader *l, const sn_safetensors *f, pair *pairs, int *out_count) {
   int count = 0;
   for (int i = 0; i < l->p->slot_count; i++) {
     const char *name;
+    pair *x = &pairs[count];
     if (!is_wanted(l, i, &name)) continue;
-    SN_TRY(entry_of(l->s, l->p, i, true, l->diags, &want[count]));
-    want[count].name = name;
-    have[count] = bsearch(&want[count], f->tensor, (size_t)f->count, sizeof *f->tensor, by_name);
-    if (have[count] && !matches(have[count], &want[count])) return misfit(l, have[count], &want[count]);
+    SN_TRY(entry_of(l->s, l->p, i, l->diags, &x->want));
+    x->slot = i, x->want.name = name;
+    x->have = bsearch(&x->want, f->tensor, (size_t)f->count, sizeof *f->tensor, by_name);
+    if (x->have && !matches(x->have, &x->want)) return misfit(l, x->have, &x->want);
     bool needed = l->mode == SN_LOAD_ALL || (l->mode == SN_LOAD_TUNE && l->p->slot[i].frozen);
-    if (!have[count] && needed) {
-      FAIL(l, "the file has no tensor %s", want[count].name);
-      sn_fail_expected(l->diags, "%s", shape_text(l->arena, want[count].elem, want[count].rank, want[count].extent));
+    if (!x->have && needed) {
+      FAIL(l, "the file has no tensor %s", name);
+      sn_fail_expected(l->diags, "%s", shape_text(l->arena, x->want.elem, x->want.rank, x->want.extent));
       return SN_ERR_INPUT;
     }
-    count += have[count] != NULL;
+    count += x->have != NULL;
   }
   *out_count = count;
   bool others = l->mode == SN_LOAD_PARTIAL || l->prefix || is_same_model(l, f);
@@ -175,17 +190,17 @@ static sn_code load(const loader *l, const sn_safetensors *f) {
                            .tensor = SN_ARRAY(l->arena, f->count + 1, sn_tensor_entry)};
   if (f->count) memcpy(sorted.tensor, f->tensor, (size_t)f->count * sizeof *f->tensor);
   qsort(sorted.tensor, (size_t)f->count, sizeof *f->tensor, by_name);
-  sn_tensor_entry *want = SN_ARRAY(l->arena, l->p->slot_count + 1, sn_tensor_entry);
-  const sn_tensor_entry **have = SN_ARRAY(l->arena, l->p->slot_count + 1, const sn_tensor_entry *);
-  SN_TRY(match_all(l, &sorted, want, have, &count));
-  for (int i = 0; i < count; i++) copy_tensor(have[i], &want[i]);
+  pair *pairs = SN_ARRAY(l->arena, l->p->slot_count + 1, pair);
+  SN_TRY(match_all(l, &sorted, pairs, &count));
   sn_store_touch(l->s);
+  for (int i = 0; i < count; i++) SN_TRY(take_tensor(l, &pairs[i]));
   return SN_OK;
 }
 
 sn_code sn_store_load_tensors(sn_store *s, const sn_plan *p, const char *file, const sn_safetensors *tensors,
-                              sn_load mode, sn_diags *diags) {
-  loader l = {.s = s, .p = p, .arena = sn_arena_scratch(), .diags = diags, .path = file, .mode = mode};
+                              sn_load mode, const void *lent_end, sn_diags *diags) {
+  loader l = {
+      .s = s, .p = p, .arena = sn_arena_scratch(), .diags = diags, .path = file, .mode = mode, .lent = lent_end};
   if (!l.arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
   sn_code code = load(&l, tensors);
   sn_arena_destroy(l.arena);
@@ -198,7 +213,7 @@ sn_code sn_store_load_image(sn_store *s, const sn_plan *p, const char *file, con
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = file}, "out of memory");
   sn_safetensors f;
   sn_code code = sn_safetensors_read(arena, diags, file, data, bytes, &f);
-  if (!code) code = sn_store_load_tensors(s, p, file, &f, mode, diags);
+  if (!code) code = sn_store_load_tensors(s, p, file, &f, mode, NULL, diags);
   sn_arena_destroy(arena);
   return code;
 }

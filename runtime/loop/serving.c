@@ -34,7 +34,8 @@ static sn_code open_parts(const sn_payload *p, sn_plan *plan, const sn_runtime_o
   sn_safetensors weights;
   SN_TRY(sn_safetensors_read(s->arena, diags, "model.safetensors", p->part[SN_PAYLOAD_WEIGHTS].data,
                              p->part[SN_PAYLOAD_WEIGHTS].bytes, &weights));
-  return sn_store_load_tensors(s->store, s->plan, "model.safetensors", &weights, SN_LOAD_ALL, diags);
+  const char *end = p->map.data ? (const char *)p->map.data + p->map.bytes : NULL;
+  return sn_store_load_tensors(s->store, s->plan, "model.safetensors", &weights, SN_LOAD_ALL, end, diags);
 }
 
 typedef struct opening {

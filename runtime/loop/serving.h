@@ -17,7 +17,8 @@ typedef struct sn_serving {
 } sn_serving;
 
 /* plan: one that is compiled already, or NULL: read from the part. opt: hooks and threads.
- * keeps: the plan. errors: those of the parts; SN_ERR_DEVICE when the code does not run on this host. */
+ * keeps: the plan, and the map of an executable's parts: the weights are used where they lie. errors: those of the
+ * parts; SN_ERR_DEVICE when the code does not run on this host. */
 SN_MUST sn_code sn_serving_open(const sn_payload *parts, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags,
                                 sn_serving *out);
 void sn_serving_close(sn_serving *s);
