@@ -26,13 +26,9 @@ function(sn_room_files out)
 endfunction()
 
 # What they need beside themselves, as a linker is told.
-set(SN_PRIVATE_LIBS_RT "-lm;-lpthread;-ldl")
+set(SN_PRIVATE_LIBS "-lm;-lpthread;-ldl")
 if(OpenMP_C_FOUND)
-  list(APPEND SN_PRIVATE_LIBS_RT ${OpenMP_C_FLAGS})
-endif()
-set(SN_PRIVATE_LIBS ${SN_PRIVATE_LIBS_RT})
-if(SN_HAVE_LLVM)
-  list(APPEND SN_PRIVATE_LIBS -L${SN_LLVM_LIBDIR} ${SN_LLVM_LIBS})
+  list(APPEND SN_PRIVATE_LIBS ${OpenMP_C_FLAGS})
 endif()
 
 # sn_library(target name OBJECTS objects... ROOMS rooms... LIBS libraries...): lib<name>.so, all of the objects, of the
@@ -74,7 +70,7 @@ set(rt_objects $<TARGET_OBJECTS:sn_host>)
 set(rt_rooms runtime plan types base)
 set(all_objects ${rt_objects} $<TARGET_OBJECTS:sn_host_compile> ${open_objects})
 set(all_rooms compile template llvm spirv passes ops graph ${rt_rooms})
-sn_library(libsinter-rt sinter-rt OBJECTS ${rt_objects} ROOMS ${rt_rooms} LIBS ${SN_PRIVATE_LIBS_RT})
+sn_library(libsinter-rt sinter-rt OBJECTS ${rt_objects} ROOMS ${rt_rooms} LIBS ${SN_PRIVATE_LIBS})
 sn_library(libsinter sinter OBJECTS ${all_objects} ROOMS ${all_rooms} LIBS ${SN_PRIVATE_LIBS})
 if(NOT SN_SANITIZE AND SN_JANSSON MATCHES "\\.a$")
   sn_static_library(sinter-rt "sn_v1_*" OBJECTS ${rt_objects} ROOMS ${rt_rooms})
@@ -145,7 +141,7 @@ function(sn_pkg_config name text private)
   install(FILES ${CMAKE_BINARY_DIR}/cmake/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
 sn_pkg_config(sinter "compiles and runs language models" "${SN_PRIVATE_LIBS}")
-sn_pkg_config(sinter-rt "runs compiled language models" "${SN_PRIVATE_LIBS_RT}")
+sn_pkg_config(sinter-rt "runs compiled language models" "${SN_PRIVATE_LIBS}")
 
 # ---- package of Debian: cpack -G DEB --------------------------------------------------------------------------------
 
@@ -159,7 +155,13 @@ set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
-set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # libc, OpenMP, jansson and, for native code, LLVM
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # libc, OpenMP, jansson
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_BINARY_DIR}/lib)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "gcc | clang | c-compiler, libc6-dev | libc-dev") # model files are compiled
+if(SN_HAVE_LLVM) # opened at run time: the package that its library is from
+  execute_process(COMMAND dpkg-query -S ${SN_LLVM_LIBRARY} OUTPUT_VARIABLE owner ERROR_QUIET)
+  if(owner MATCHES "^([^:,]+)")
+    string(APPEND CPACK_DEBIAN_PACKAGE_DEPENDS ", ${CMAKE_MATCH_1}")
+  endif()
+endif()
 include(CPack)

@@ -5,6 +5,7 @@
 #include "backends/llvm/elf.h"
 #include "backends/llvm/isolate.h"
 #include "backends/llvm/kernel.h"
+#include "backends/llvm/library.h"
 #include "backends/llvm/llvm_backend.h"
 #include "generator.h" /* made by the build: names this state of the generator, for the keys of cached code */
 
@@ -57,6 +58,8 @@ static sn_code show(const sn_target *t, const sn_kernel *k, const char *what, sn
   sn_text_bytes(out, text.bytes, text.count);
   return SN_OK;
 }
+
+sn_code sn_llvm_ready(sn_diags *diags) { return ll_library_open(diags); }
 
 static sn_code describe(sn_target *out, sn_diags *diags) {
   sn_code code = sn_llvm_host_target(out);

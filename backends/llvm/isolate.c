@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backends/llvm/library.h"
+
 enum { MESSAGE_BYTES = 1024 };
 
 /* What the child sends before the bytes of the image. */
@@ -71,6 +73,7 @@ static sn_code receive(int fd, const sn_target *t, const sn_kernel *k, sn_arena 
 sn_code cg_isolated(cg_emit_fn emit, const sn_target *t, const sn_kernel *k, sn_arena *arena, sn_diags *diags,
                     sn_code_blob *out) {
   int ends[2], status = 0;
+  SN_TRY(ll_library_open(diags)); /* once, not in every child */
   if (pipe(ends)) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "kernel %s: no pipe for code generation", k->name);
   pid_t pid = fork();
   if (pid == 0) {

@@ -41,7 +41,7 @@ typedef struct ll {
   ll_memo memo;
 } ll;
 
-/* errors: SN_ERR_DEVICE when LLVM has no x86-64 target. On failure nothing is held. */
+/* errors: SN_ERR_DEVICE when LLVM is not there, or has no x86-64 target. On failure nothing is held. */
 SN_MUST sn_code ll_begin(ll *g, const char *name, const cg_isa *isa, sn_arena *arena, sn_diags *diags);
 void ll_end(ll *g);
 /* Adds a function returning nothing and moves the builder to its entry. internal: local and never inlined. */

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "backends/llvm/library.h"
 #include "backends/llvm/ll.h"
 
 static const char triple[] = "x86_64-unknown-linux-gnu";
@@ -79,6 +80,7 @@ ll_v ll_function(ll *g, const char *name, int n, const ll_t *args, bool internal
 
 sn_code ll_begin(ll *g, const char *name, const cg_isa *isa, sn_arena *arena, sn_diags *diags) {
   *g = (ll){.isa = *isa, .lanes = isa->lanes, .arena = arena};
+  SN_TRY(ll_library_open(diags));
   pthread_once(&targets_once, init_targets);
   g->machine = machine_of(isa, diags);
   if (!g->machine) return SN_ERR_DEVICE;

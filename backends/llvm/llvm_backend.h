@@ -9,6 +9,10 @@
  * architectures. */
 SN_MUST sn_code sn_llvm_host_target(sn_target *out);
 
+/* Can code be generated? Opens LLVM's library, which nothing else does before there is something to compile.
+ * errors: SN_ERR_DEVICE it is not there, or not the one that this was built for */
+SN_MUST sn_code sn_llvm_ready(sn_diags *diags);
+
 typedef struct sn_llvm_opt {
   bool isolate; /* generate in a child process: a crash of LLVM becomes a diagnostic naming the kernel */
 } sn_llvm_opt;

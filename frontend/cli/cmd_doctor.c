@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include "backends/cache.h"
+#if SN_HAVE_LLVM
+#include "backends/llvm/llvm_backend.h"
+#endif
 #include "frontend/cli/cli.h"
 #include "runtime/io/json.h"
 #include "runtime/vulkan/vulkan.h"
@@ -33,6 +36,16 @@ static const char *memory_text(cli *c) {
   return cli_human(c->arena, bytes, "B");
 }
 
+/* LLVM's library is opened at run time. */
+static sn_code open_generator(sn_diags *diags) {
+#if SN_HAVE_LLVM
+  return sn_llvm_ready(diags);
+#else
+  (void)diags;
+  return SN_OK;
+#endif
+}
+
 static void add_cpu(facts *f) {
   cli *c = f->c;
   sn_target t;
@@ -41,6 +54,8 @@ static void add_cpu(facts *f) {
   sn_diags *quiet = sn_diags_scratch();
   if (sn_compile_target(&opt, quiet, &t, &backend)) {
     add(f, "target cpu", "not in this build: LLVM 19 or newer was not found when it was configured");
+  } else if (open_generator(quiet)) {
+    add(f, "target cpu", sn_arena_printf(c->arena, "no: %s", quiet->at[0].message));
   } else {
     add(f, "target cpu", sn_arena_printf(c->arena, "yes: %s", backend->version));
     add(f, "feature level", sn_isa_name(t.isa));
