@@ -26,7 +26,7 @@ static bool same(const entry *e, uint64_t key, const char *str) {
 
 /* The slot of a key, or the free one where it belongs. */
 static int *probe(const sn_map *m, uint64_t key, const char *str) {
-  uint64_t h = str ? key : sn_hash_bytes(&key, sizeof key, 0);
+  uint64_t h = str ? key : sn_hash_word(key, 0);
   uint64_t mask = (uint64_t)m->slots - 1;
   for (uint64_t i = h & mask;; i = (i + 1) & mask) {
     if (!m->slot[i] || same(&m->at[m->slot[i] - 1], key, str)) return &m->slot[i];

@@ -42,6 +42,17 @@ typedef struct sn_names sn_names;
 sn_names *sn_names_create(sn_arena *arena);
 const char *sn_name(sn_names *n, const char *s);
 
+/* For tables in memory: quick, and nothing that is kept or seen may depend on it. */
+static inline uint64_t sn_hash_word(uint64_t word, uint64_t h) {
+  h = (h ^ word) * 0x9e3779b97f4a7c15u;
+  return h ^ h >> 32;
+}
+static inline uint64_t sn_hash_words(const uint64_t *word, int count) {
+  uint64_t h = (uint64_t)count;
+  for (int i = 0; i < count; i++) h = sn_hash_word(word[i], h);
+  return h;
+}
+
 /* Bits of 64 that depend on every byte (FNV-1a, finished by a mixer): ids and hash tables, not
  * checksums of files. */
 uint64_t sn_hash_bytes(const void *data, size_t bytes, uint64_t seed);

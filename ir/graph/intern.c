@@ -37,26 +37,36 @@ static bool attr_same(char kind, const sn_attr *a, const sn_attr *b) {
   }
 }
 
+static uint64_t pointer_hash(const void *p, uint64_t h) { return sn_hash_word((uint64_t)(uintptr_t)p, h); }
+
+static uint64_t list_hash(char kind, const sn_attr *a, uint64_t h) {
+  for (int i = 0; i < a->count; i++)
+    h = kind == 'I' ? sn_hash_word((uint64_t)a->ints[i], h) : pointer_hash(a->dims[i], h);
+  return h;
+}
+
 static uint64_t attr_hash(char kind, const sn_attr *a, uint64_t h) {
-  if (!a->set) return sn_hash_bytes("", 1, h);
+  uint64_t bits;
+  if (!a->set) return sn_hash_word(1, h);
   switch (kind) {
-    case 'f': return sn_hash_bytes(&a->f, sizeof a->f, h);
-    case 's': return sn_hash_bytes(&a->s, sizeof a->s, h);
-    case 'd': return sn_hash_bytes(&a->d, sizeof a->d, h);
-    case 'R': return sn_hash_bytes(&a->region, sizeof a->region, h);
-    case 'I': return sn_hash_bytes(a->ints, (size_t)a->count * sizeof *a->ints, h);
-    case 'D': return sn_hash_bytes(a->dims, (size_t)a->count * sizeof *a->dims, h);
-    default: return sn_hash_bytes(&a->i, sizeof a->i, h);
+    case 'f': memcpy(&bits, &a->f, sizeof bits); return sn_hash_word(bits, h);
+    case 's': return pointer_hash(a->s, h);
+    case 'd': return pointer_hash(a->d, h);
+    case 'R': return pointer_hash(a->region, h);
+    case 'I':
+    case 'D': return list_hash(kind, a, h);
+    default: return sn_hash_word((uint64_t)a->i, h);
   }
 }
 
 static uint64_t node_hash(const sn_node *n) {
-  uint64_t h = sn_hash_bytes(&n->op, sizeof n->op, 0);
-  if (sn_op_is_named_leaf(n->op)) return sn_hash_bytes(&n->attr[0].s, sizeof n->attr[0].s, h);
+  uint64_t h = sn_hash_word((uint64_t)n->op, 0);
+  if (sn_op_is_named_leaf(n->op)) return pointer_hash(n->attr[0].s, h);
   const sn_op_info *info = sn_op_get(n->op);
   for (int i = 0; i < info->attr_count; i++) h = attr_hash(info->attr[i].kind, &n->attr[i], h);
-  h = sn_hash_bytes(n->arg, (size_t)n->arg_count * sizeof *n->arg, h);
-  return sn_hash_bytes(n->type, (size_t)n->result_count * sizeof(const sn_type *), h);
+  for (int i = 0; i < n->arg_count; i++) h = sn_hash_word(n->arg[i], h);
+  for (int i = 0; i < n->result_count; i++) h = pointer_hash(n->type[i], h);
+  return h;
 }
 
 static bool node_same(const sn_node *a, const sn_node *b) {

@@ -160,8 +160,8 @@ static bool same_terms(const sn_dimx *d, int count, const sn_term *terms) {
 static uint64_t hash_terms(int count, const sn_term *terms) {
   uint64_t h = (uint64_t)count;
   for (int i = 0; i < count; i++) {
-    h = sn_hash_bytes(&terms[i].coef, sizeof terms[i].coef, h);
-    for (int k = 0; k < terms[i].count; k++) h = sn_hash_bytes(&terms[i].factor[k]->id, sizeof(uint32_t), h);
+    h = sn_hash_word((uint64_t)terms[i].coef, h);
+    for (int k = 0; k < terms[i].count; k++) h = sn_hash_word(terms[i].factor[k]->id, h);
   }
   return h;
 }
