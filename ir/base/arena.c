@@ -112,6 +112,7 @@ static void chunk_add(sn_arena *a, size_t bytes) {
   if (capacity < bytes) capacity = bytes;
   chunk *c = take(a->allocator, sizeof *c + capacity, ALIGN);
   if (!c) out_of_memory(bytes);
+  if (!a->allocator) want_large_pages(c, sizeof *c + capacity);
   c->capacity = capacity;
   c->next = a->newest;
   a->newest = c;
