@@ -216,7 +216,7 @@ static const char *body_ops(const sn_lower_ctx *c) {
   return t.at;
 }
 
-static const char *where_of(const sn_lower_ctx *c) {
+const char *sn_build_where(const sn_lower_ctx *c) {
   const sn_origin *o = &c->fused->origin;
   if (o->layer) return o->layer;
   if (o->loc_count && o->locs[0].file)
@@ -250,7 +250,7 @@ sn_code sn_build_kernel_end(sn_build_kernel *b, const sn_report *report) {
   memcpy(s.grid, b->grid, sizeof s.grid);
   s.kind_name = report->kind ? report->kind : sn_node_attr(c->fused, "kind")->s;
   s.ops = report->ops ? report->ops : body_ops(c);
-  s.where = where_of(c);
+  s.where = sn_build_where(c);
   const sn_dimx *zero = sn_dimx_const(c->types, 0);
   s.flops = report->flops ? report->flops : zero;
   s.bytes_read = report->bytes_read ? report->bytes_read : zero;

@@ -57,10 +57,31 @@ static sn_step_map spread(const sn_group *g, sn_val v, const sn_shape *like, int
 
 /* ---- placement ------------------------------------------------------------------------------------------------ */
 
+static const sn_place *first_place(const sn_places *p, sn_val v) {
+  int i = p->head[v % SN_PLACE_BUCKETS];
+  return i ? &p->at[i - 1] : NULL;
+}
+
+static const sn_place *next_place(const sn_places *p, const sn_place *x) {
+  return x->next ? &p->at[x->next - 1] : NULL;
+}
+
+static void add_place(sn_group *g, sn_places *p, sn_val v, const sn_chain *chain) {
+  int *head = &p->head[v % SN_PLACE_BUCKETS];
+  SN_GROW(g->arena, p->at, p->count, p->capacity);
+  p->at[p->count++] = (sn_place){v, chain, *head};
+  *head = p->count;
+}
+
+static void forget_places(sn_places *p) {
+  p->count = 0;
+  memset(p->head, 0, sizeof p->head);
+}
+
 bool sn_group_placed(const sn_group *g, sn_val v, const sn_chain **out) {
-  for (int i = 0; i < g->place_count; i++)
-    if (g->place[i].value == v) {
-      *out = g->place[i].chain;
+  for (const sn_place *x = first_place(&g->placed, v); x; x = next_place(&g->placed, x))
+    if (x->value == v) {
+      *out = x->chain;
       return true;
     }
   return false;
@@ -69,8 +90,7 @@ bool sn_group_placed(const sn_group *g, sn_val v, const sn_chain **out) {
 static bool put(sn_group *g, sn_val v, const sn_chain *chain) {
   const sn_chain *known;
   if (sn_group_placed(g, v, &known)) return false;
-  SN_GROW(g->arena, g->place, g->place_count, g->place_capacity);
-  g->place[g->place_count++] = (sn_place){v, chain};
+  add_place(g, &g->placed, v, chain);
   return true;
 }
 
@@ -330,10 +350,9 @@ static bool walk_result(sn_group *g, const sn_node *n, const sn_chain *chain) {
 }
 
 static bool seen_before(sn_group *g, sn_val v, const sn_chain *chain) {
-  for (int i = 0; i < g->seen_count; i++)
-    if (g->seen[i].value == v && g->seen[i].chain == chain) return true;
-  SN_GROW(g->arena, g->seen, g->seen_count, g->seen_capacity);
-  g->seen[g->seen_count++] = (sn_place){v, chain};
+  for (const sn_place *x = first_place(&g->seen, v); x; x = next_place(&g->seen, x))
+    if (x->value == v && x->chain == chain) return true;
+  add_place(g, &g->seen, v, chain);
   return false;
 }
 
@@ -399,7 +418,9 @@ static bool covers(sn_group *g, sn_group_output *o) {
 static bool try_anchor(sn_group *g, sn_val anchor) {
   g->anchor = anchor;
   g->space = shape_of(g, anchor);
-  g->place_count = g->access_count = g->reduce_count = g->seen_count = 0;
+  g->access_count = g->reduce_count = 0;
+  forget_places(&g->placed);
+  forget_places(&g->seen);
   g->contract = 0;
   g->why = NULL;
   memset(g->reduce, 0, sizeof g->reduce);
@@ -452,10 +473,10 @@ typedef struct covered {
 } covered;
 
 static void cover(sn_group *g, covered *c) {
-  for (int i = 0; i < g->place_count; i++) {
-    if (g->place[i].chain) continue;
+  for (int i = 0; i < g->placed.count; i++) {
+    if (g->placed.at[i].chain) continue;
     SN_GROW(g->arena, c->at, c->count, c->capacity);
-    c->at[c->count++] = g->place[i].value;
+    c->at[c->count++] = g->placed.at[i].value;
   }
 }
 

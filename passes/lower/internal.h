@@ -41,6 +41,8 @@ bool sn_dimx_is_zero(const sn_dimx *d);
 /* Merges axis i + 1 into axis i. */
 void sn_view_merge(sn_types *t, sn_view *v, int i);
 
+/* Does a graph of the module update the parameter? */
+
 /* Steps between shapes. A chain maps a value to the space at its end; equal chains are one pointer. */
 typedef struct sn_step_map {
   sn_op op; /* RESHAPE TRANSPOSE BROADCAST SLICE */
@@ -100,7 +102,16 @@ typedef struct sn_group_output {
 typedef struct sn_place {
   sn_val value;
   const sn_chain *chain;
+  int next; /* 1 + position of the next value of its bucket; 0: none */
 } sn_place;
+
+/* Values with chains, found by value. */
+enum { SN_PLACE_BUCKETS = 64 };
+typedef struct sn_places {
+  int count, capacity;
+  sn_place *at;
+  int head[SN_PLACE_BUCKETS]; /* 1 + position of the newest of the bucket; 0: none */
+} sn_places;
 
 typedef struct sn_group {
   sn_arena *arena;
@@ -117,14 +128,12 @@ typedef struct sn_group {
   sn_access *access;
   int output_count;
   sn_group_output *output; /* as given */
-  int place_count, place_capacity;
-  sn_place *place; /* values with a known way to the space */
-  int seen_count, seen_capacity;
-  sn_place *seen;   /* walked already */
-  int reduce_count; /* reductions inside */
-  sn_val contract;  /* the contraction inside, 0: none */
-  bool views_first; /* of two places of a value, that through a view */
-  const char *why;  /* reason when it is not one kernel */
+  sn_places placed;        /* values with a known way to the space */
+  sn_places seen;          /* walked already */
+  int reduce_count;        /* reductions inside */
+  sn_val contract;         /* the contraction inside, 0: none */
+  bool views_first;        /* of two places of a value, that through a view */
+  const char *why;         /* reason when it is not one kernel */
 } sn_group;
 
 /* Finds the space of the nodes and every access that the outputs need.
@@ -183,6 +192,9 @@ sn_code sn_lower_fail(sn_lower_ctx *c, const char *format, ...) SN_PRINTF(2, 3);
 /* ---- kernels ----------------------------------------------------------------------------------------------- */
 
 enum { SN_LOWER_BUFFERS = 56 };
+
+/* The layer or line that reports name for steps of the node; NULL: unknown. */
+const char *sn_build_where(const sn_lower_ctx *c);
 
 typedef struct sn_build_kernel {
   sn_lower_ctx *c;

@@ -6,7 +6,7 @@
 
 #include "ir/base/plant.h"
 
-#include "passes/lower/internal.h"
+#include "passes/lower/repeat.h"
 #include "passes/plan/assemble.h"
 #include "passes/plan/order.h"
 
@@ -29,7 +29,15 @@ typedef struct lowering {
   lowered_ahead *ahead;
   int mark_count, mark_capacity;
   sn_lower_mark *mark;
+  sn_repeat repeat;
+  sn_map *group_of_body; /* fitted, by address of the body */
 } lowering;
+
+/* The group of a body, if it is one. */
+typedef struct fitted {
+  bool fits;
+  sn_group g;
+} fitted;
 
 /* ---- slots of leaves --------------------------------------------------------------------------------------- */
 
@@ -248,7 +256,7 @@ static sn_code lower_node(lowering *l, const sn_node *n) {
     result[r] = l->slot_of[v] = slot_of_result(l, n, r);
     c.in_place = c.in_place || l->order.state[v];
   }
-  SN_TRY(sn_lower_group(&c));
+  SN_TRY(sn_repeat_lower(&l->repeat, &c));
   add_marks(l, n, l->plan.step_count - 1, result);
   return c.failed;
 }
@@ -286,6 +294,16 @@ static bool may_write_rows(const sn_func *body, sn_val result, sn_val arg) {
 
 static bool is_kind(const sn_node *fused, const char *kind) { return !strcmp(sn_node_attr(fused, "kind")->s, kind); }
 
+/* Steps of an optimiser have hundreds of results: each asks for the group of the one body. */
+static const fitted *group_of(lowering *l, const sn_func *body) {
+  fitted *known = sn_map_get(l->group_of_body, (uint64_t)(uintptr_t)body);
+  if (known) return known;
+  known = SN_NEW(l->scratch, fitted);
+  known->fits = sn_group_of_body(&known->g, l->scratch, body);
+  sn_map_put(l->group_of_body, (uint64_t)(uintptr_t)body, known);
+  return known;
+}
+
 static bool may_write(void *user, const sn_node *n, int result, sn_val state) {
   lowering *l = user;
   if (n->op != SN_OP_FUSED || !sn_rule_enabled(l->env, "order.in_place")) return false;
@@ -304,16 +322,16 @@ static bool may_write(void *user, const sn_node *n, int result, sn_val state) {
   if (is_kind(n, "scan")) return false;
   if (reads > 1 || !arg) return reads == 1;
   if (is_kind(n, "index")) return may_write_rows(body, body->result[result], arg);
-  sn_group g;
   if (is_operand_of(body, arg, SN_OP_CONTRACT, 0) || is_operand_of(body, arg, SN_OP_ATTENTION, 0)) return false;
-  if (!sn_group_of_body(&g, l->scratch, body)) return false;
-  for (int i = 0; i < g.access_count; i++) {
-    const sn_access *a = &g.access[i];
+  const fitted *f = group_of(l, body);
+  for (int i = 0; i < f->g.access_count && f->fits; i++) {
+    const sn_access *a = &f->g.access[i];
     if (a->kind == SN_ACCESS_GATHER && a->base == arg) return false;
     if (SN_PLANTED(VIEW_ALIAS)) continue;
-    if (a->kind == SN_ACCESS_BUFFER && a->value == arg && !same_place(&a->view, &g.output[result].view)) return false;
+    if (a->kind == SN_ACCESS_BUFFER && a->value == arg && !same_place(&a->view, &f->g.output[result].view))
+      return false;
   }
-  return true;
+  return f->fits;
 }
 
 /* ---- copies, check --------------------------------------------------------------------------------------------------
@@ -417,6 +435,8 @@ sn_code sn_lower(sn_module *m, sn_pass_env *env, sn_lowered *out) {
   l.plan.env = env;
   l.shared = sn_map_create(env->arena);
   l.scratch = env->arena;
+  l.group_of_body = sn_map_create(env->arena);
+  sn_repeat_begin(&l.repeat, env->arena);
   for (int i = 0; i < m->func_count; i++)
     if (m->func[i]->kind == SN_FUNC_GRAPH) find_leaves(&l, m->func[i]);
   for (int i = 0; i < m->func_count && !code; i++) {
