@@ -49,12 +49,8 @@ bool sn_fuse_rule_allows(const sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to) {
 /* Positions of the nodes that the group reads, computed anew when it has changed. */
 static void find_operands(sn_fuse *s, sn_fuse_group *g) {
   if (g->operand_version == g->version) return;
-  sn_val few[64], *in = few;
-  int n = sn_fuse_inputs(s, g->count, g->node, few, 64);
-  if (n > 64) {
-    in = SN_ARRAY(s->arena, n, sn_val);
-    n = sn_fuse_inputs(s, g->count, g->node, in, n);
-  }
+  const sn_val *in;
+  int n = sn_fuse_group_inputs(s, (int)(g - s->group), &in);
   g->operand = SN_ARRAY(s->arena, n, int);
   g->operand_count = 0;
   for (int i = 0; i < n; i++) {
@@ -141,8 +137,8 @@ static void join_expansions(sn_fuse *s) {
       sn_fuse_group *g = &s->group[to];
       const char *name = g->version >= 0 ? expansion_of(s, g) : NULL;
       if (!name) continue;
-      sn_val in[64];
-      int n = sn_fuse_inputs(s, g->count, g->node, in, 64);
+      const sn_val *in;
+      int n = sn_fuse_group_inputs(s, to, &in);
       for (int i = 0; i < n && i < 64 && g->version >= 0; i++) {
         int from = sn_fuse_group_of(s, in[i]);
         if (from < 0 || from == to) continue;
@@ -224,8 +220,8 @@ static edges find_edges(sn_fuse *s) {
   for (int to = 0; to < s->group_count; to++) {
     const sn_fuse_group *g = &s->group[to];
     if (g->version < 0) continue;
-    sn_val in[256];
-    int n = sn_fuse_inputs(s, g->count, g->node, in, 256);
+    const sn_val *in;
+    int n = sn_fuse_group_inputs(s, to, &in);
     for (int i = 0; i < n && i < 256; i++) {
       int from = sn_fuse_group_of(s, in[i]);
       if (from >= 0 && from != to)

@@ -30,8 +30,13 @@ typedef struct sn_fuse_group {
   int mark;            /* of the last search that met it */
   int operand_version; /* of which the operands are known */
   int operand_count;
-  int *operand; /* positions of nodes in groups */
+  int *operand;      /* positions of nodes in groups */
+  int input_version; /* of which the inputs are known */
+  int input_count;
+  sn_val *input; /* see sn_fuse_group_inputs */
 } sn_fuse_group;
+
+typedef struct sn_fuse_answers sn_fuse_answers;
 
 typedef struct sn_fuse {
   sn_pass_env *env;
@@ -43,6 +48,7 @@ typedef struct sn_fuse {
   sn_fuse_time *when; /* by value id */
   bool *member;       /* by value id: scratch of a check */
   bool *copied;       /* by node position: scratch of a check: computed here, but another group stores it */
+  int *position;      /* by value id: of its node in f->node */
   int *group_of;      /* by node position; -1: free (leaves, views) */
   int **user, *users; /* by node position: positions of the nodes that use its results, and how many */
   const int *readers; /* by value id: groups that read it from memory, where copies have users too; NULL: users tell */
@@ -51,8 +57,34 @@ typedef struct sn_fuse {
   int64_t *dims; /* what symbols stand for when bytes are compared */
   double *bytes; /* by value id */
   int marks, versions;
-  sn_map *refused; /* "from.version to.version" -> reason */
+  sn_map *refused;          /* "from.version to.version" -> reason */
+  sn_fuse_answers *answers; /* see sn_fuse_recall; NULL: none yet */
 } sn_fuse;
+
+/* What sn_fuse_check asks: may these nodes be one kernel? */
+typedef struct sn_fuse_question {
+  sn_fuse *s;
+  sn_arena *scratch;
+  int count; /* without views */
+  const int *position;
+  int node_count;
+  const sn_node **node; /* with views and inlined nodes */
+  int output_count;
+  sn_val *output;
+} sn_fuse_question;
+
+typedef struct sn_fuse_answer {
+  struct sn_fuse_answer *next; /* of the same hash */
+  const uint64_t *form;
+  int count;         /* words of the form */
+  bool given;        /* the rest is known */
+  const char *why;   /* as sn_fuse_check gives it */
+  sn_fuse_kind kind; /* the same */
+} sn_fuse_answer;
+
+/* The answer to questions of this form: given, or to be filled in; NULL: the question has none. s->member says what is
+ * computed inside. */
+sn_fuse_answer *sn_fuse_recall(sn_fuse *s, const sn_fuse_question *q);
 
 static inline const sn_node *sn_fuse_node(const sn_fuse *s, int i) { return s->f->node[i]; }
 /* Position of the node of a value. */
@@ -77,6 +109,9 @@ const char *sn_fuse_check(sn_fuse *s, int count, const int *node, sn_fuse_kind *
 int sn_fuse_outputs(const sn_fuse *s, int count, const int *node, sn_val *out);
 /* Buffers that the nodes read, ascending. -> count; at most `most` are written */
 int sn_fuse_inputs(const sn_fuse *s, int count, const int *node, sn_val *in, int most);
+
+/* Those of a group, all of them; valid until it changes. -> count */
+int sn_fuse_group_inputs(sn_fuse *s, int group, const sn_val **out);
 
 /* Are the kind of kernel and the rule that makes it switched on? */
 bool sn_fuse_rule_allows(const sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to);

@@ -97,14 +97,15 @@ static int wanted_outputs(builder *b, const sn_fuse_group *g, int group, sn_val 
 static void build_group(builder *b, int group) {
   sn_fuse *s = b->s;
   const sn_fuse_group *g = &s->group[group];
-  sn_val in[SN_FUSE_INPUTS], arg[SN_FUSE_INPUTS], *out;
+  sn_val arg[SN_FUSE_INPUTS], *out;
+  const sn_val *in;
   if (b->state[group]) return;
   b->state[group] = 1;
   int results = 0;
   for (int i = 0; i < g->count; i++) results += s->f->node[g->node[i]]->result_count;
   out = SN_ARRAY(s->arena, results, sn_val);
   int output_count = wanted_outputs(b, g, group, out);
-  int input_count = sn_fuse_inputs(s, g->count, g->node, in, SN_FUSE_INPUTS);
+  int input_count = sn_fuse_group_inputs(s, group, &in);
   if (input_count > SN_FUSE_INPUTS) {
     b->failed =
         sn_fail(s->env->diags, SN_ERR_LIMIT, (sn_loc){0}, "a kernel would need more than %d buffers", SN_FUSE_INPUTS);
@@ -150,9 +151,9 @@ static void find_wanted(builder *b) {
   sn_fuse *s = b->s;
   memcpy(b->wanted, s->kept, (size_t)s->f->value_count * sizeof *s->kept);
   for (int g = 0; g < s->group_count; g++) {
-    sn_val in[SN_FUSE_INPUTS];
+    const sn_val *in;
     if (s->group[g].version < 0) continue;
-    int n = sn_fuse_inputs(s, s->group[g].count, s->group[g].node, in, SN_FUSE_INPUTS);
+    int n = sn_fuse_group_inputs(s, g, &in);
     for (int i = 0; i < n && i < SN_FUSE_INPUTS; i++) b->wanted[in[i]] = true;
   }
 }

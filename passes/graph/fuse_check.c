@@ -103,19 +103,24 @@ int sn_fuse_inputs(const sn_fuse *s, int count, const int *node, sn_val *in, int
   return n;
 }
 
+int sn_fuse_group_inputs(sn_fuse *s, int group, const sn_val **out) {
+  sn_fuse_group *g = &s->group[group];
+  sn_val few[64];
+  if (g->input_version != g->version) {
+    int n = g->input_count = sn_fuse_inputs(s, g->count, g->node, few, 64);
+    g->input = SN_ARRAY(s->arena, n, sn_val);
+    if (n <= 64)
+      memcpy(g->input, few, (size_t)n * sizeof *few);
+    else
+      (void)sn_fuse_inputs(s, g->count, g->node, g->input, n);
+    g->input_version = g->version;
+  }
+  *out = g->input;
+  return g->input_count;
+}
+
 /* ---- one kernel?
  * ------------------------------------------------------------------------------------------------------- */
-
-typedef struct question {
-  sn_fuse *s;
-  sn_arena *scratch;
-  int count; /* without views */
-  const int *position;
-  int node_count;
-  const sn_node **node; /* with views and inlined nodes */
-  int output_count;
-  sn_val *output;
-} question;
 
 static double extent_product(const sn_fuse *s, const sn_group *g, bool kept_only) {
   double n = 1;
@@ -129,7 +134,7 @@ static double extent_product(const sn_fuse *s, const sn_group *g, bool kept_only
 }
 
 /* Work on values smaller than the space is repeated in every tile: only little of it is allowed. */
-static bool repeats_too_much(const question *q, const sn_group *g) {
+static bool repeats_too_much(const sn_fuse_question *q, const sn_group *g) {
   double full = extent_product(q->s, g, false), kept = extent_product(q->s, g, true);
   int cost = 0;
   for (int i = 0; i < q->count; i++) {
@@ -140,7 +145,7 @@ static bool repeats_too_much(const question *q, const sn_group *g) {
   return cost > CHEAP;
 }
 
-static const char *check_group(question *q) {
+static const char *check_group(sn_fuse_question *q) {
   sn_group g;
   if (!sn_group_build(&g, q->scratch, q->s->f, q->node_count, q->node, q->s->member, q->s->stored, q->output_count,
                       q->output))
@@ -154,7 +159,7 @@ static const char *check_group(question *q) {
   return NULL;
 }
 
-static const char *check_contract(question *q) {
+static const char *check_contract(sn_fuse_question *q) {
   const char *why = NULL;
   sn_group g;
   if (!sn_contract_fits(q->scratch, q->s->f, q->node_count, q->node, q->s->member, q->s->stored, q->output_count,
@@ -175,7 +180,7 @@ static bool takes_values(const sn_node *n, int k) {
 
 /* Does v only rename and join elements of the root's results, so that the root can store them at their places?
  * view: where v lies, over its axes. */
-static bool is_place_of(const question *q, sn_val v, sn_view view, const sn_node *root) {
+static bool is_place_of(const sn_fuse_question *q, sn_val v, sn_view view, const sn_node *root) {
   const sn_func *f = q->s->f;
   sn_types *t = f->module->types;
   const sn_node *n = sn_node_of(f, v);
@@ -197,7 +202,7 @@ static bool is_place_of(const question *q, sn_val v, sn_view view, const sn_node
   return true;
 }
 
-static bool outputs_are_places(const question *q, const sn_node *root) {
+static bool outputs_are_places(const sn_fuse_question *q, const sn_node *root) {
   for (int i = 0; i < q->output_count; i++) {
     sn_shape shape = sn_shape_of(sn_val_type(q->s->f, q->output[i]));
     if (!is_place_of(q, q->output[i], sn_view_of(q->s->f->module->types, &shape), root)) return false;
@@ -205,7 +210,7 @@ static bool outputs_are_places(const question *q, const sn_node *root) {
   return true;
 }
 
-static const char *check_index(question *q, const sn_node *root) {
+static const char *check_index(sn_fuse_question *q, const sn_node *root) {
   if ((q->output_count != 1 && root->result_count == 1) || !outputs_are_places(q, root))
     return "value needed by two kernels of different shape";
   for (int k = 0; k < root->arg_count; k++) {
@@ -224,7 +229,7 @@ static const char *check_index(question *q, const sn_node *root) {
 }
 
 /* Attention with what joins its results: nothing else computes. */
-static const char *check_attend(question *q, const sn_node *root) {
+static const char *check_attend(sn_fuse_question *q, const sn_node *root) {
   for (int i = 0; i < q->count; i++) {
     const sn_node *n = q->s->f->node[q->position[i]];
     if (n != root && n->op != SN_OP_CONCAT && n->op != SN_OP_RESHAPE && n->op != SN_OP_TRANSPOSE)
@@ -235,7 +240,7 @@ static const char *check_attend(question *q, const sn_node *root) {
   return outputs_are_places(q, root) ? NULL : "not a strided view";
 }
 
-static const char *check_kind(question *q, sn_fuse_kind *kind) {
+static const char *check_kind(sn_fuse_question *q, sn_fuse_kind *kind) {
   const sn_node *root[SN_FUSE_KINDS] = {0};
   int count[SN_FUSE_KINDS] = {0};
   for (int i = 0; i < q->count; i++) {
@@ -267,7 +272,7 @@ const char *sn_fuse_check(sn_fuse *s, int count, const int *node, sn_fuse_kind *
   sn_val in[MOST_BUFFERS];
   if (count > MOST_NODES) return "too many ops for one kernel";
   if (sn_fuse_splits_time(s, count, node)) return "a value of weights alone is made once, after they were loaded";
-  question q = {.s = s, .count = count, .position = node, .scratch = sn_arena_scratch()};
+  sn_fuse_question q = {.s = s, .count = count, .position = node, .scratch = sn_arena_scratch()};
   if (!q.scratch) sn_arena_array(s->arena, SIZE_MAX, 2); /* too much memory: leaves through sn_protect */
   int results = 0;
   for (int i = 0; i < count; i++) results += s->f->node[node[i]]->result_count;
@@ -282,7 +287,11 @@ const char *sn_fuse_check(sn_fuse *s, int count, const int *node, sn_fuse_kind *
       const sn_node *n = s->f->node[x.at[i]];
       if (sn_op_get(n->op)->cls == SN_CLASS_VIEW && !s->stored[n->first]) s->member[n->first] = false;
     }
-    why = check_kind(&q, kind);
+    sn_fuse_answer *a = sn_fuse_recall(s, &q);
+    why = a && a->given ? a->why : check_kind(&q, kind);
+    if (a && a->given && !why) *kind = a->kind;
+    if (a && !a->given && !why) a->kind = *kind;
+    if (a) a->given = true, a->why = why;
     forget_members(s, &x);
   }
   sn_arena_destroy(q.scratch);

@@ -8,17 +8,12 @@ enum { INLINE_COST = 48 };
 
 /* ---- positions, bases ---------------------------------------------------------------------------------------- */
 
-int sn_fuse_position(const sn_fuse *s, sn_val v) {
-  sn_val first = sn_node_of(s->f, v)->first;
-  for (int lo = 0, hi = s->f->node_count - 1; lo <= hi;) {
-    int mid = (lo + hi) / 2;
-    if (s->f->node[mid]->first == first) return mid;
-    if (s->f->node[mid]->first < first)
-      lo = mid + 1;
-    else
-      hi = mid - 1;
-  }
-  return -1;
+int sn_fuse_position(const sn_fuse *s, sn_val v) { return s->position[v]; }
+
+static void find_positions(sn_fuse *s) {
+  s->position = SN_ARRAY(s->arena, s->f->value_count, int);
+  for (int i = 0; i < s->f->node_count; i++)
+    for (int r = 0; r < s->f->node[i]->result_count; r++) s->position[s->f->node[i]->first + (sn_val)r] = i;
 }
 
 bool sn_fuse_is_number(sn_op op) { return op == SN_OP_CONST || op == SN_OP_IOTA || op == SN_OP_DIM; }
@@ -335,6 +330,7 @@ void sn_fuse_begin(sn_fuse *s, sn_pass_env *env, sn_arena *arena, const sn_func 
   s->copied = SN_ARRAY(arena, f->node_count, bool);
   s->group_of = SN_ARRAY(arena, f->node_count, int);
   s->group = SN_ARRAY(arena, f->node_count, sn_fuse_group);
+  find_positions(s);
   find_stored(s);
   find_bytes(s);
   sn_fuse_find_ahead(s);

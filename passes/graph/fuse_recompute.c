@@ -47,9 +47,9 @@ static void find_readers(recompute *c) {
   sn_fuse *s = c->s;
   memset(c->readers, 0, (size_t)s->f->value_count * sizeof *c->readers);
   for (int g = 0; g < s->group_count; g++) {
-    sn_val in[SN_FUSE_INPUTS];
+    const sn_val *in;
     if (s->group[g].version < 0) continue;
-    int n = sn_fuse_inputs(s, s->group[g].count, s->group[g].node, in, SN_FUSE_INPUTS);
+    int n = sn_fuse_group_inputs(s, g, &in);
     for (int i = 0; i < n && i < SN_FUSE_INPUTS; i++) add_reader(c, in[i], g);
   }
 }

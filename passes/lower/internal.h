@@ -41,8 +41,6 @@ bool sn_dimx_is_zero(const sn_dimx *d);
 /* Merges axis i + 1 into axis i. */
 void sn_view_merge(sn_types *t, sn_view *v, int i);
 
-/* Does a graph of the module update the parameter? */
-
 /* Steps between shapes. A chain maps a value to the space at its end; equal chains are one pointer. */
 typedef struct sn_step_map {
   sn_op op; /* RESHAPE TRANSPOSE BROADCAST SLICE */
