@@ -1,5 +1,5 @@
-/* Opens LLVM's library and fills the table through which this folder calls it: the build makes llvm_functions.h from the
- * calls in these files (cmake/llvm_functions.cmake), and every file sees it first. */
+/* Opens LLVM's library and fills the table through which this folder calls it: the build makes llvm_functions.h from
+ * the calls in these files (cmake/llvm_functions.cmake), and every file sees it first. */
 #include "backends/llvm/library.h"
 
 #include <dlfcn.h>

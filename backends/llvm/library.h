@@ -1,5 +1,5 @@
-/* LLVM's library, opened when the first kernel is compiled: most runs find all of their code in the cache, and LLVM takes
- * longer to load than they take. */
+/* LLVM's library, opened when the first kernel is compiled: most runs find all of their code in the cache, and LLVM
+ * takes longer to load than they take. */
 #ifndef SN_BACKENDS_LLVM_LIBRARY_H
 #define SN_BACKENDS_LLVM_LIBRARY_H
 

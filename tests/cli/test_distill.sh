@@ -59,8 +59,8 @@ loss_of() { expect 0 "$SINTER" eval "$1" --data text $t --json; field loss; }
 apart() { awk -v a="$(loss_of "$1")" -v b="$(loss_of "$2")" 'BEGIN { d = (a - b) / a; exit !(d > 5e-6 || d < -5e-6) }'; }
 expect 0 "$SINTER" $kd --kd-weight 1 --kd-end 1 --out constant
 ! apart constant kd || die "--kd-end 1 from --kd-weight 1 is not constant"
-expect 0 "$SINTER" $kd --kd-weight 9 --kd-end 0 --checkpoint-every 4 --out falling
-expect 0 "$SINTER" $kd --kd-weight 9 --out nine
+expect 0 "$SINTER" $kd --kd-weight 90 --kd-end 0 --checkpoint-every 4 --out falling
+expect 0 "$SINTER" $kd --kd-weight 90 --out nine
 apart falling nine || die "--kd-end changes nothing"
 cp -r falling half
 rm half/checkpoints/step-00000012.ckpt
