@@ -121,7 +121,7 @@ static void lent_parameters_are_read_where_they_are_and_copied_to_be_written(voi
   world w = model();
   sn_runtime *r = runtime_of(&w, (sn_runtime_opt){.threads = 1});
   sn_store *s = store_of(&w, r, 1);
-  float *lent = aligned_alloc(64, 4 * N + 128), y[N];
+  float *lent = aligned_alloc(64, (4 * N + 127) / 64 * 64 + 64), y[N];
   for (int i = 0; i < N; i++) lent[i] = (float)i;
   assert_false(sn_store_lend(s, A, lent));       /* a state */
   assert_false(sn_store_lend(s, WRITTEN, lent)); /* a step writes it */
