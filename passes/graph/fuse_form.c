@@ -67,7 +67,7 @@ static void put_outer(sn_fuse *s, sn_val v) {
   put(s, s->stored[n->first]);
   put_pointer(s, sn_val_type(s->f, v));
   if (sn_fuse_is_number(n->op)) put_attrs(s, n);
-  if (n->op == SN_OP_PARAM) put(s, !sn_param_is_frozen(s->f->module, n));
+  if (n->op == SN_OP_PARAM) put(s, sn_param_is_frozen(s->f->module, n));
 }
 
 static void put_value(sn_fuse *s, sn_val v) {
