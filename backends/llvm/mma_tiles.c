@@ -185,10 +185,10 @@ static void emit_blocks(const cg_product *p) {
     emit_tiles(p);
     return;
   }
-  ll_if(g, &br, ll_icmp(g, LLVMIntSLE, p->valid, ll_i(g, FEW_ROWS)));
-  cg_emit_rows(p);
-  ll_else(g, &br);
+  ll_if(g, &br, ll_icmp(g, LLVMIntSGT, p->valid, ll_i(g, FEW_ROWS)));
   emit_tiles(p);
+  ll_else(g, &br);
+  cg_emit_rows(p);
   ll_endif(g, &br);
 }
 
