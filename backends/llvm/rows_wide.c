@@ -4,7 +4,7 @@
  * kept in memory otherwise. */
 #include "backends/llvm/cg.h"
 
-enum { CHEAP = 8, MOST_WINDOWS = 128 };
+enum { CHEAP = 8, MOST_WINDOWS = 128, MOST_CARRIED = 64 };
 
 static int width_of(const cg *c, sn_kv v) {
   const sn_kins *x = cg_ins(c, v);
@@ -209,12 +209,11 @@ static int count_parts(cg *c, int width, ll_v *init) {
 static int most_carried(const cg *c) { return c->g.lanes < 16 ? 8 : 16; }
 static int most_unrolled(const cg *c) { return c->g.lanes < 16 ? 2 : 4; }
 
-/* vectors per iteration: few when many operations or carried values share the registers */
+/* vectors per iteration. A sum has an accumulator for each: its order must not depend on what else the loop does,
+ * unless there would be far too many of them. */
 static int unroll_of(const cg *c, int width, int carried) {
-  int n = width / c->g.lanes, ops = 0;
-  for (int q = 0; q < c->rows->count; q++) ops += width_of(c, c->rows->ops[q]) == width;
-  int most = ops > 96 ? most_unrolled(c) / 2 : most_unrolled(c);
-  while (most > 1 && (most > n || most * carried > most_carried(c))) most /= 2;
+  int n = width / c->g.lanes, most = most_unrolled(c);
+  while (most > 1 && (most > n || most * carried > MOST_CARRIED)) most /= 2;
   return n % 3 == 0 && n % 4 && most == 4 ? 3 : most;
 }
 

@@ -6,6 +6,7 @@
 
 #include "frontend/cli/bench.h"
 #include "frontend/cli/progress.h"
+#include "ir/base/memory.h"
 #include "ir/base/rng.h"
 
 static double ms_of(clockid_t clock) {
@@ -84,7 +85,12 @@ static sn_code take_memory(cli *c, sn_elem e, int64_t count, sn_buffer *b) {
   size_t bytes;
   bool fits = !__builtin_mul_overflow((size_t)count + 16, sn_elem_bytes(e), &bytes);
   b->data = fits ? sn_block_alloc(bytes) : NULL;
-  return b->data ? SN_OK : sn_fail(c->diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for %s", b->name);
+  if (b->data) return SN_OK;
+  sn_fail(c->diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory for %s", b->name);
+  int64_t most = sn_memory_available();
+  if (most >= 0) sn_fail_expected(c->diags, "at most %lld bytes, which are available", (long long)most);
+  sn_fail_found(c->diags, "%lld elements of %lld bytes", (long long)count, (long long)sn_elem_bytes(e));
+  return SN_ERR_LIMIT;
 }
 
 static void unbind(bindings *b) {

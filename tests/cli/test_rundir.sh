@@ -194,5 +194,6 @@ graph @net {
 }
 EOF
 expect 4 "$SINTER" bench wide.sn $t
-says "out of memory: 1600 TB were asked for at once"
+says "no memory for u"
+says "400000000000000 elements of 4 bytes"
 says "are available"
