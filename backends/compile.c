@@ -226,7 +226,10 @@ static sn_code first_failure(const jobs *j, sn_diags *diags) {
     if (!d->count)
       return sn_fail(diags, j->code[i], j->kernel[i]->loc, "kernel %s: %s", j->kernel[i]->name,
                      j->code[i] == SN_ERR_LIMIT ? "out of memory" : "code generation failed");
-    return sn_fail(diags, j->code[i], d->at[0].loc, "%s", d->at[0].message);
+    (void)sn_fail(diags, j->code[i], d->at[0].loc, "%s", d->at[0].message);
+    if (d->at[0].expected) sn_fail_expected(diags, "%s", d->at[0].expected);
+    if (d->at[0].found) sn_fail_found(diags, "%s", d->at[0].found);
+    return j->code[i];
   }
   return SN_OK;
 }

@@ -162,6 +162,8 @@ if(SN_HAVE_LLVM) # opened at run time: the package that its library is from
   execute_process(COMMAND dpkg-query -S ${SN_LLVM_LIBRARY} OUTPUT_VARIABLE owner ERROR_QUIET)
   if(owner MATCHES "^([^:,]+)")
     string(APPEND CPACK_DEBIAN_PACKAGE_DEPENDS ", ${CMAKE_MATCH_1}")
+  else()
+    message(STATUS "packages will not depend on LLVM: no package owns ${SN_LLVM_LIBRARY}")
   endif()
 endif()
 include(CPack)

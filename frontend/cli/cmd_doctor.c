@@ -53,12 +53,16 @@ static void add_cpu(facts *f) {
   sn_compile_opt opt = {.target = "cpu"};
   sn_diags *quiet = sn_diags_scratch();
   if (sn_compile_target(&opt, quiet, &t, &backend)) {
-    add(f, "target cpu", "not in this build: LLVM 19 or newer was not found when it was configured");
+    bool missing = !SN_HAVE_LLVM;
+    const char *why = missing ? "not in this build: LLVM 19 or newer was not found when it was configured"
+                              : sn_arena_printf(c->arena, "no: %s", quiet->at[0].message);
+    add(f, "target cpu", why);
   } else if (open_generator(quiet)) {
     add(f, "target cpu", sn_arena_printf(c->arena, "no: %s", quiet->at[0].message));
   } else {
     add(f, "target cpu", sn_arena_printf(c->arena, "yes: %s", backend->version));
-    add(f, "feature level", sn_isa_name(t.isa));
+    bool pairs = t.isa == SN_ISA_AVX512 && strstr(t.features, "avx512bf16");
+    add(f, "feature level", pairs ? "avx512bf16" : sn_isa_name(t.isa));
     add(f, "features", sn_arena_strdup(c->arena, t.features));
     add(f, "caches",
         sn_arena_printf(c->arena, "L1 %s, L2 %s, L3 %s", cli_human(c->arena, (double)t.l1_bytes, "B"),

@@ -19,9 +19,19 @@ static int frozen_slot(const sn_contraction *k, const sn_group *g) {
   return s->role == SN_SLOT_PACKED || (s->role == SN_SLOT_PARAM && s->frozen) ? slot : -1;
 }
 
+/* The next cast at or below v of the operand with the columns; NULL: what lies in memory. */
+static const sn_node *cast_below(const sn_contraction *k, sn_val v) {
+  const sn_node *n = sn_node_of(k->b.f, v);
+  while (sn_op_get(n->op)->cls == SN_CLASS_VIEW) n = sn_node_of(k->b.f, n->arg[0]);
+  return n->op == SN_OP_CAST ? n : NULL;
+}
+
+/* i8 where the operand is nothing but numbers of i8, widened */
 static sn_elem panel_elem(const sn_contraction *k, int from) {
+  const sn_node *cast = cast_below(k, k->b.anchor);
+  bool widened = cast && cast->type[0]->elem == SN_ELEM_F32 && !cast_below(k, cast->arg[0]);
   bool narrow = k->c->plan->slot[from].type->elem == SN_ELEM_I8 && k->elem == SN_ELEM_F32;
-  return narrow ? SN_ELEM_I8 : k->elem;
+  return narrow && widened ? SN_ELEM_I8 : k->elem;
 }
 
 bool sn_contract_may_pack(const sn_contraction *k) {
@@ -41,6 +51,8 @@ static const char *pack_key(const sn_contraction *k, int slot) {
   const sn_view *v = NULL;
   for (int i = 0; i < k->b.access_count; i++) v = &k->b.access[i].view;
   sn_text_add(&t, "%d %s %d%s ", slot, sn_elem_name(k->panel), k->bn, k->vnni ? " vnni" : "");
+  for (const sn_node *n = cast_below(k, k->b.anchor); n; n = cast_below(k, n->arg[0]))
+    sn_text_add(&t, "of %s ", sn_elem_name(n->type[0]->elem));
   sn_dimx_print(&t, v->offset);
   for (int i = 0; i < v->rank; i++) {
     if (i != k->col && i != k->sum) continue;

@@ -72,3 +72,35 @@ expect 0 "$SINTER" build "$scratch/run" -o "$scratch/run.plan" --emit plan --qua
 expect 0 "$SINTER" inspect "$scratch/run.plan"
 [ "$(sums)" = "$before" ] || die "the folder was changed"
 expect 0 "$SINTER" bench "$gpt" $small --graph decode --dim B=1 --quantize int8 --repeat 1 --threads 1
+
+# Panels are shared by equal chains of casts only, and i8 stays i8 only where it is what is multiplied.
+cat >chains.sn <<'EOF'
+sinter 1
+graph @g {
+  %1 = input name "x" : f32[64, 64]
+  %2 = param name "w" init "normal" a 1 : f32[64, 64]
+  %3 = cast %2 to bf16 : bf16[64, 64]
+  %4 = cast %3 to f32 : f32[64, 64]
+  %5 = contract %1, %4 spec "ik,kj->ij" : f32[64, 64]
+  %6 = contract %1, %2 spec "ik,kj->ij" : f32[64, 64]
+  output "a" = %5
+  output "b" = %6
+}
+EOF
+expect 0 "$SINTER" run --check chains.sn --target "$(target)"
+for between in u8 f8e4m3; do
+  cat >between.sn <<EOF
+sinter 1
+graph @g {
+  %1 = state name "x" init "fill" a 1 : f32[4, 64]
+  %2 = param name "w" init "fill" a -57 : i8[64, 64]
+  %3 = cast %2 to $between : $between[64, 64]
+  %4 = cast %3 to f32 : f32[64, 64]
+  %5 = contract %1, %4 spec "ik,kj->ij" : f32[4, 64]
+  output "y" = %5
+}
+EOF
+  expect 0 "$SINTER" run between.sn --target "$(target)" --out y=y.npy
+  expect 0 "$SINTER" run between.sn --target "$(target)" --out y=apart.npy --disable fuse.map_into_contract_prologue
+  cmp y.npy apart.npy || die "i8 through $between is another product"
+done
