@@ -37,6 +37,7 @@ typedef struct cg_uk_key {
   int amx;               /* rows and vectors count tiles */
   int row;               /* one row in the order of tiles */
   int dots;              /* columns of a block whose vectors run along k; 0: they run along columns */
+  int none;              /* keys are compared as bytes: nothing lies between */
   int64_t lda, ldb, ldc; /* elements; 0: run-time argument */
 } cg_uk_key;
 

@@ -9,7 +9,7 @@
 
 #include "backends/llvm/mma.h"
 
-enum { MOST_ROWS = CG_FEW_ROWS, MOST_COLUMNS = 8, UNROLL = 4, LINE = 64 };
+enum { MOST_ROWS = CG_FEW_ROWS, MOST_COLUMNS = 8, UNROLL = 4, LINE = 64, MOST_DEPTH = 8192 }; /* depth: of copies */
 
 static int bytes_of(sn_elem e) { return (int)sn_elem_bytes(e); }
 
@@ -24,7 +24,7 @@ bool cg_by_dots(const cg_product *p, bool a_k_rows, bool b_k_rows, sn_elem b) {
   int64_t k;
   if (p->elem != SN_ELEM_F32 || p->pairs || p->amx || a_k_rows || b_k_rows || p->valid) return false;
   if (p->m > MOST_ROWS || p->m > p->c->g.lanes || !cg_direct_b(p, b)) return false;
-  return ll_const(p->k, &k) && k > 0 && k % p->c->g.lanes == 0;
+  return ll_const(p->k, &k) && k > 0 && k <= MOST_DEPTH && k % p->c->g.lanes == 0;
 }
 
 /* ---- the microkernel --------------------------------------------------------------------------------------------- */

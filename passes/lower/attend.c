@@ -8,6 +8,7 @@
 #define LOG2E 1.44269504088896340736
 #define LN2 0.69314718055994530942
 #define LOWEST (-1e30) /* start of the running maximum */
+#define LEAST_LATE 1e-6
 
 /* Rows of the tile of scores. */
 static int rows_of(const sn_forward *f) { return f->s.heads ? f->s.heads : f->s.bq; }
@@ -23,8 +24,9 @@ static sn_kv products(const sn_forward *f, sn_kv keys) {
   return sn_k_mma(k, sn_k_const(k, SN_ELEM_F32, rows_of(f), f->s.bk, 0), f->q, keys, SN_K_TB);
 }
 
-/* What products are times to be scores in units of log 2, when that keeps their order and no region sees them. */
-static double late_scale(const sn_attend *a) { return !a->score && a->scale > 0 ? a->scale * LOG2E : 0; }
+/* What products are times to be scores in units of log 2, when that keeps their order, no region sees them, and a score
+ * that is masked stays below where maxima begin. */
+static double late_scale(const sn_attend *a) { return !a->score && a->scale > LEAST_LATE ? a->scale * LOG2E : 0; }
 
 /* Rows of queries or keys: factors of the scores. */
 static sn_kv factor(const sn_forward *f, const sn_operand *o, const sn_operand *with, sn_kv row0, sn_kv head, int rows,

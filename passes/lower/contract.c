@@ -439,6 +439,7 @@ static const sn_dimx *shared_rows(const sn_contraction *k) {
   int64_t n;
   const sn_dimx *m = k->row >= 0 ? k->out.space.extent[k->row] : NULL;
   if (!m || !k->loop || k->c->target->tiles || k->bm < 2 * k->c->target->bm || sn_dimx_is_const(m, &n)) return NULL;
+  if (k->bm % SHARED_ROWS || sn_dimx_divisor(m) % k->bm == 0) return NULL; /* tiles of the extent's own divisor are even */
   const sn_dimx *per = sn_dimx_ceildiv(types, m, sn_contract_ceil(k, m, k->bm));
   return sn_dimx_mul(types, sn_contract_ceil(k, per, SHARED_ROWS), sn_dimx_const(types, SHARED_ROWS));
 }
@@ -455,7 +456,7 @@ static void set_grid(sn_contraction *k, sn_tile *t) {
   k->share = shared_rows(k);
   const sn_dimx *tiles = sn_contract_ceil(k, m, k->bm), *big = one;
   if (split) big = k->share ? tiles : sn_contract_ceil(k, m, cached);
-  const sn_dimx *per = split ? sn_dimx_ceildiv(types, tiles, big) : tiles;
+  const sn_dimx *per = !split ? tiles : k->share ? one : sn_dimx_ceildiv(types, tiles, big);
   for (int i = 0; i < s->rank; i++)
     if (k->role[i] != SUM && i != k->row && i != k->col) lead = sn_dimx_mul(types, lead, s->extent[i]);
   if (k->when) lead = sn_dimx_mul(types, lead, k->when);
