@@ -439,7 +439,8 @@ static const sn_dimx *shared_rows(const sn_contraction *k) {
   int64_t n;
   const sn_dimx *m = k->row >= 0 ? k->out.space.extent[k->row] : NULL;
   if (!m || !k->loop || k->c->target->tiles || k->bm < 2 * k->c->target->bm || sn_dimx_is_const(m, &n)) return NULL;
-  if (k->bm % SHARED_ROWS || sn_dimx_divisor(m) % k->bm == 0) return NULL; /* tiles of the extent's own divisor are even */
+  if (k->bm % SHARED_ROWS || sn_dimx_divisor(m) % k->bm == 0)
+    return NULL; /* tiles of the extent's own divisor are even */
   const sn_dimx *per = sn_dimx_ceildiv(types, m, sn_contract_ceil(k, m, k->bm));
   return sn_dimx_mul(types, sn_contract_ceil(k, per, SHARED_ROWS), sn_dimx_const(types, SHARED_ROWS));
 }
