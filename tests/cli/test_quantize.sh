@@ -74,6 +74,7 @@ expect 0 "$SINTER" inspect "$scratch/run.plan"
 expect 0 "$SINTER" bench "$gpt" $small --graph decode --dim B=1 --quantize int8 --repeat 1 --threads 1
 
 # Panels are shared by equal chains of casts only, and i8 stays i8 only where it is what is multiplied.
+cd "$scratch" || exit 1
 cat >chains.sn <<'EOF'
 sinter 1
 graph @g {
