@@ -86,9 +86,16 @@ static sn_kv exp_core(math m, sn_kv x) {
   return scaled(m, fma_of(m, p, r, one), n);
 }
 
+/* min(.., c) with c <= most */
+static bool is_at_most(math m, sn_kv x, double most) {
+  const sn_kins *min = sn_k_ins(m.k, x);
+  const sn_kins *c = min->op == SN_K_MIN ? sn_k_ins(m.k, min->a[1]) : NULL;
+  return c && c->op == SN_K_CONST && c->f <= most;
+}
+
 static sn_kv expand_exp(math m, sn_kv x) {
-  sn_kv within = sn_k_binc(m.k, SN_K_LE, x, m.of->exp_most);
-  sn_kv y = limited(m, x, within, exp_core(m, x));
+  sn_kv y = exp_core(m, x);
+  if (!is_at_most(m, x, m.of->exp_most)) y = limited(m, x, sn_k_binc(m.k, SN_K_LE, x, m.of->exp_most), y);
   return sn_k_select(m.k, less(m, x, m.of->exp_least), like(m, x, 0), y);
 }
 

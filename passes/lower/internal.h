@@ -298,6 +298,7 @@ typedef struct sn_tile {
   int row, col;               /* axes along the tile's rows and columns; -1: none */
   int r, c;                   /* extents */
   sn_kv row_limit, col_limit; /* elements that exist from `at`; 0: all */
+  sn_kv col_at;               /* i32 [R,1]: each row has a coordinate of its own along `col`, c = 1; 0: from `at` on */
   double pad;                 /* what loads give beyond the limits */
   bool narrow;                /* loads keep narrow element types */
   struct sn_tile_memo *memo;  /* values that were emitted where this tile can see them */

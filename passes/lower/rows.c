@@ -141,13 +141,9 @@ static bool reads_memory(const rows *r, sn_val v) {
   return n->op == SN_OP_ARG;
 }
 
-/* The operand on a tile, with the identity where the tile reaches beyond the axis. */
-static sn_kv operand(rows *r, sn_tile *t, const sn_node *n) {
+/* x, the operand on a tile, with the identity where the tile reaches beyond the axis. */
+static sn_kv limited(rows *r, sn_tile *t, const sn_node *n, sn_kv x) {
   sn_kernel *k = r->b->k;
-  const sn_chain *home = NULL;
-  sn_group_placed(r->g, n->arg[0], &home);
-  sn_kv x = sn_tile_value(t, n->arg[0], home);
-  if (is_flipped(n)) x = flip(r, x);
   sn_kv limit = r->along_columns ? t->row_limit : t->col_limit;
   sn_ktype type = sn_k_type(k, x);
   if (r->along_columns)
@@ -164,10 +160,24 @@ static sn_kv operand(rows *r, sn_tile *t, const sn_node *n) {
   return sn_k_select(k, inside, x, sn_k_const(k, type.elem, 1, 1, sn_rows_identity(r, n)));
 }
 
-sn_kv sn_rows_reduce(rows *r, sn_tile *t, const sn_node *n) {
-  sn_kv x = operand(r, t, n);
+static sn_kv operand(rows *r, sn_tile *t, const sn_node *n) {
+  sn_kv x = sn_rows_value(r, t, n->arg[0]);
+  return limited(r, t, n, is_flipped(n) ? flip(r, x) : x);
+}
+
+sn_kv sn_rows_value(rows *r, sn_tile *t, sn_val v) {
+  const sn_chain *home = NULL;
+  sn_group_placed(r->g, v, &home);
+  return sn_tile_value(t, v, home);
+}
+
+static sn_kv reduced(rows *r, const sn_node *n, sn_kv x) {
   return r->inner < 0 ? x : sn_k_reduce(r->b->k, sn_rows_op(n), !r->along_columns, x);
 }
+
+sn_kv sn_rows_reduce_of(rows *r, sn_tile *t, const sn_node *n, sn_kv x) { return reduced(r, n, limited(r, t, n, x)); }
+
+sn_kv sn_rows_reduce(rows *r, sn_tile *t, const sn_node *n) { return reduced(r, n, operand(r, t, n)); }
 
 /* The result of what was reduced. Sums and products of narrow integers wrap to their type. */
 sn_kv sn_rows_finished(rows *r, const sn_node *n, sn_kv v) {
@@ -301,6 +311,8 @@ static bool has_level(const rows *r, int level) {
 }
 
 static void run_levels(rows *r) {
+  for (int i = 0; i < r->count; i++)
+    if (!r->level[i]) r->result[i] = sn_rows_finished(r, r->node[i], sn_rows_picked(r, i));
   for (int level = 1; level <= r->levels; level++) {
     sn_kv carry[2 * SN_ROWS_REDUCTIONS];
     int at = 0;
@@ -388,6 +400,7 @@ sn_code sn_lower_rows(sn_lower_ctx *c, const sn_node *fused) {
   SN_TRY(find_reductions(&r));
   choose_tile(&r);
   if (sn_rows_in_parts(&r)) return sn_rows_parts(&r);
+  if (r.looped) sn_rows_find_picks(&r);
   if (r.looped) sn_rows_find_online(&r);
   return one_kernel(&r);
 }

@@ -19,7 +19,7 @@ typedef struct sn_rows {
   bool late; /* loops carry whole tiles */
   int count; /* reductions */
   const sn_node *node[SN_ROWS_REDUCTIONS];
-  int level[SN_ROWS_REDUCTIONS], levels;
+  int level[SN_ROWS_REDUCTIONS], levels; /* 0: picked */
   int peak[SN_ROWS_REDUCTIONS]; /* online sums: 1 + number of the maximum that is subtracted; 0: none */
   sn_kv result[SN_ROWS_REDUCTIONS];
   int64_t part; /* an instance reduces so many coordinates of an axis; 0: all */
@@ -32,8 +32,11 @@ typedef void (*sn_rows_step)(sn_rows *r, sn_tile *t, sn_kv *carry, void *user);
 sn_kop sn_rows_op(const sn_node *n);
 sn_kop sn_rows_joining_op(const sn_node *n);
 double sn_rows_identity(const sn_rows *r, const sn_node *n);
-/* Of one tile. */
+/* A value on a tile. */
+sn_kv sn_rows_value(sn_rows *r, sn_tile *t, sn_val v);
+/* Of one tile; with x in the place of its operand. */
 sn_kv sn_rows_reduce(sn_rows *r, sn_tile *t, const sn_node *n);
+sn_kv sn_rows_reduce_of(sn_rows *r, sn_tile *t, const sn_node *n, sn_kv x);
 /* The result of what was reduced. Sums and products of narrow integers wrap to their type. */
 sn_kv sn_rows_finished(sn_rows *r, const sn_node *n, sn_kv v);
 /* Starts a kernel with the group's buffers, these, and those of the results. */
@@ -51,6 +54,14 @@ void sn_rows_find_online(sn_rows *r);
 sn_kv sn_rows_online(sn_rows *r, sn_tile *t, int i, sn_kv sum, sn_kv old, sn_kv now);
 /* Of all tiles: NaN where all were -infinity. */
 sn_kv sn_rows_online_end(sn_rows *r, sn_kv sum, sn_kv peak);
+
+/* rows_pick.c. Sums in long rows of which one element counts: level 0, made before the loops. */
+typedef struct sn_pick {
+  sn_val index, x;
+  const sn_chain *index_chain, *x_chain;
+} sn_pick;
+void sn_rows_find_picks(sn_rows *r);
+sn_kv sn_rows_picked(sn_rows *r, int i);
 
 /* rows_parts.c. Few results of many elements in two steps: partial results of fixed blocks, then those in order. */
 bool sn_rows_in_parts(sn_rows *r);

@@ -5,7 +5,10 @@
 
 #include <math.h>
 
-enum { LEAST_TILE = 256 }; /* columns: with fewer, the factors would cost as much as what they save */
+enum {
+  LEAST_TILE = 256, /* columns: with fewer, the factors would cost as much as what they save */
+  ROWS = 2          /* of a tile: sums of more would leave exponentials too few registers */
+};
 
 static sn_val behind(const sn_func *f, sn_val v) {
   const sn_node *n = sn_node_of(f, v);
@@ -41,7 +44,15 @@ void sn_rows_find_online(sn_rows *r) {
     if (!peak || r->level[i] != r->level[peak - 1] + 1) continue;
     r->peak[i] = peak;
     r->level[i] = r->level[peak - 1];
+    if (r->t.r > ROWS) r->t.r = ROWS;
   }
+}
+
+/* e^x of tiles at hand: x is said to be at most 0, which makes it shorter. */
+static sn_kv exp_below(sn_rows *r, sn_tile *t, const sn_node *sum) {
+  sn_kernel *k = r->b->k;
+  sn_kv x = sn_rows_value(r, t, sn_node_of(r->c->body, sum->arg[0])->arg[0]);
+  return sn_k_un(k, SN_K_EXP, sn_k_binc(k, SN_K_MIN, x, 0));
 }
 
 sn_kv sn_rows_online(sn_rows *r, sn_tile *t, int i, sn_kv sum, sn_kv old, sn_kv now) {
@@ -52,7 +63,7 @@ sn_kv sn_rows_online(sn_rows *r, sn_tile *t, int i, sn_kv sum, sn_kv old, sn_kv 
   sn_kv shift = sn_k_select(k, none, sn_k_const(k, type.elem, type.r, type.c, 0), now);
   sn_kv factor = sn_k_un(k, SN_K_EXP, sn_k_bin(k, SN_K_SUB, old, shift));
   r->result[peak] = shift;
-  sn_kv part = sn_rows_reduce(r, t, r->node[i]);
+  sn_kv part = sn_rows_reduce_of(r, t, r->node[i], exp_below(r, t, r->node[i]));
   r->result[peak] = 0;
   return sn_k_fma(k, sum, factor, part);
 }

@@ -81,14 +81,6 @@ static sn_kv compute_type(sn_tile *t, sn_kv v) {
   return sn_k_cast(t->b->k, sn_compute_elem(sn_k_type(t->b->k, v).elem), v);
 }
 
-static sn_kv load(sn_tile *t, const sn_view *v, int slot) {
-  int r, c;
-  sn_kwin w = window(t, v, slot, &r, &c);
-  sn_kernel *k = t->b->k;
-  if (is_turned(t, v, r, c)) return sn_k_trans(k, compute_type(t, sn_k_load(k, c, r, turned(w), t->pad)));
-  return compute_type(t, sn_k_load(k, r, c, w, t->pad));
-}
-
 void sn_tile_store(sn_tile *t, const sn_group_output *o, sn_kv value) {
   int r, c;
   sn_kernel *k = t->b->k;
@@ -108,8 +100,9 @@ void sn_tile_store(sn_tile *t, const sn_group_output *o, sn_kv value) {
 static sn_kv steps_along(sn_tile *t, const sn_dimx *stride, int axis) {
   sn_kernel *k = t->b->k;
   int n = axis ? t->c : t->r;
-  if (!varies(stride) || n == 1) return 0;
-  sn_kv i = sn_k_iota(k, axis ? 1 : n, axis ? n : 1, axis, sn_k_i(k, 0));
+  bool own = axis && t->col_at;
+  if (!varies(stride) || (n == 1 && !own)) return 0;
+  sn_kv i = own ? t->col_at : sn_k_iota(k, axis ? 1 : n, axis ? n : 1, axis, sn_k_i(k, 0));
   if (sn_dimx_is_one(stride)) return i;
   sn_kv s = sn_k_isplat(k, 1, 1, sn_build_dim(t->b, stride));
   return sn_k_bin(k, SN_K_MUL, i, s);
@@ -211,6 +204,19 @@ static sn_kv gather_rows(sn_tile *t, sn_access *a, sn_kv index, int r) {
   return compute_type(t, sn_k_gather(k, r, c, w, sn_k_bcast(k, r, 1, index), t->pad));
 }
 
+/* Elements that lie these steps behind the first one. */
+static sn_kv load_points(sn_tile *t, const sn_view *v, int slot, sn_kv address) {
+  sn_kernel *k = t->b->k;
+  sn_ktype type = sn_k_type(k, address);
+  sn_kwin w = {.buf = sn_build_buffer(t->b, slot),
+               .off = sn_build_offset(t->b, slot, sn_build_address(t->b, v, t->at)),
+               .rs = sn_k_i(k, 1),
+               .cs = sn_k_i(k, 0)};
+  w.nr = type.r > 1 ? t->row_limit : 0;
+  w.nc = type.c > 1 ? t->col_limit : 0;
+  return compute_type(t, sn_k_gather(k, type.r, type.c, w, address, t->pad));
+}
+
 /* An address per element. */
 static sn_kv gather_points(sn_tile *t, sn_access *a, int count, const sn_kv *index) {
   sn_kernel *k = t->b->k;
@@ -219,15 +225,7 @@ static sn_kv gather_points(sn_tile *t, sn_access *a, int count, const sn_kv *ind
     sn_kv stride = sn_k_isplat(k, 1, 1, sn_build_dim(t->b, a->row[i]));
     address = sum_of(k, sn_k_bin(k, SN_K_MUL, index[i], stride), address);
   }
-  sn_ktype type = sn_k_type(k, address);
-  int slot = table_slot(t, a);
-  sn_kwin w = {.buf = sn_build_buffer(t->b, slot),
-               .off = sn_build_offset(t->b, slot, sn_build_address(t->b, &a->view, t->at)),
-               .rs = sn_k_i(k, 1),
-               .cs = sn_k_i(k, 0)};
-  w.nr = type.r > 1 ? t->row_limit : 0;
-  w.nc = type.c > 1 ? t->col_limit : 0;
-  return compute_type(t, sn_k_gather(k, type.r, type.c, w, address, t->pad));
+  return load_points(t, &a->view, table_slot(t, a), address);
 }
 
 /* A start that the kernel can load as an index makes a plain window. */
@@ -270,6 +268,15 @@ static sn_kv emit_gather(sn_tile *t, const sn_node *n, sn_access *a, const sn_ch
   sn_ktype type = sn_k_type(t->b->k, index[0]);
   if (count == 1 && type.c == 1 && !varies(row_stride(t, &a->view))) return gather_rows(t, a, index[0], type.r);
   return gather_points(t, a, count, index);
+}
+
+static sn_kv load(sn_tile *t, const sn_view *v, int slot) {
+  int r, c;
+  if (t->col_at && varies(col_stride(t, v))) return load_points(t, v, slot, address_steps(t, v));
+  sn_kwin w = window(t, v, slot, &r, &c);
+  sn_kernel *k = t->b->k;
+  if (is_turned(t, v, r, c)) return sn_k_trans(k, compute_type(t, sn_k_load(k, c, r, turned(w), t->pad)));
+  return compute_type(t, sn_k_load(k, r, c, w, t->pad));
 }
 
 /* ---- values
