@@ -353,6 +353,18 @@ sn_code sn_compile_quantize(const char *name, sn_diags *diags, sn_elem *out) {
   return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown quantization %s: int8 or none", name);
 }
 
+sn_code sn_compile_vocab(const char *name, sn_diags *diags, sn_vocab *out) {
+  static const char *const names[] = {
+      [SN_VOCAB_AUTO] = "auto", [SN_VOCAB_WHOLE] = "whole", [SN_VOCAB_PARTS] = "parts", [SN_VOCAB_FUSED] = "fused"};
+  *out = SN_VOCAB_AUTO;
+  for (size_t i = 0; name && i < sizeof names / sizeof *names; i++) {
+    *out = (sn_vocab)i;
+    if (!strcmp(name, names[i])) return SN_OK;
+  }
+  if (!name) return SN_OK;
+  return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown form %s of losses: auto, whole, parts or fused", name);
+}
+
 sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_diags *diags, sn_compiled *out) {
   sn_compiled *c = out;
   *c = (sn_compiled){.arena = arena};
@@ -366,6 +378,7 @@ sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_
                      .hits = opt->hits};
   SN_TRY(sn_compile_precision(opt->precision, diags, &env.precision));
   SN_TRY(sn_compile_quantize(opt->quantize, diags, &env.weights));
+  SN_TRY(sn_compile_vocab(opt->vocab, diags, &env.vocab));
   watch w = {opt, c};
   SN_TRY(c->backend ? compile_device(m, &env, &w) : compile_ref(m, &env, &w));
   c->plan->model = opt->model ? opt->model : "";

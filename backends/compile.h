@@ -21,6 +21,7 @@ typedef struct sn_compile_opt {
   bool exact;                   /* isa: this level of a generic processor, whatever the host has */
   const char *precision;        /* "f32" (NULL): as written; "bf16": operands of products and attention, not for ref */
   const char *quantize;         /* "none" (NULL) or "int8": weights of products, as sn_pass_env.weights */
+  const char *vocab;            /* "auto" (NULL), "whole", "parts", "fused": as sn_pass_env.vocab */
   const char *disabled;         /* as sn_pass_env.disabled */
   const char *fuse;             /* as sn_pass_env.fuse */
   const char *model;            /* recorded in the plan */
@@ -70,6 +71,9 @@ SN_MUST sn_code sn_compile_precision(const char *name, sn_diags *diags, sn_elem 
 
 /* "none" or NULL: SN_ELEM_NONE; "int8". errors: SN_ERR_USAGE any other name. */
 SN_MUST sn_code sn_compile_quantize(const char *name, sn_diags *diags, sn_elem *out);
+
+/* "auto" or NULL, "whole", "parts", "fused". errors: SN_ERR_USAGE any other name. */
+SN_MUST sn_code sn_compile_vocab(const char *name, sn_diags *diags, sn_vocab *out);
 
 /* Compiles every graph of the module (which is consumed: its functions are replaced). owns: everything lives in
  * `arena`. */

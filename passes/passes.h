@@ -11,6 +11,14 @@ typedef struct sn_fuse_refusal {
   const char *graph, *ops, *reason;
 } sn_fuse_refusal;
 
+/* How a loss over a large vocabulary is made. */
+typedef enum sn_vocab {
+  SN_VOCAB_AUTO,  /* by parts: the fewest products */
+  SN_VOCAB_WHOLE, /* as it is written */
+  SN_VOCAB_PARTS, /* by parts of the rows: logits of one part exist */
+  SN_VOCAB_FUSED, /* with the product: logits of one tile exist; where that cannot be, by parts, with the reason */
+} sn_vocab;
+
 typedef struct sn_pass_env {
   sn_arena *arena; /* scratch and results */
   sn_diags *diags;
@@ -20,6 +28,7 @@ typedef struct sn_pass_env {
   const char *fuse;  /* "all", "none" or kinds "map,rows,contract,attend,index"; NULL: all */
   sn_elem precision; /* bf16: products and attention read their operands as bf16; else as they are written */
   sn_elem weights;   /* i8: products read weights that no graph updates as i8 with scales; else as they are written */
+  sn_vocab vocab;
   sn_map *hits;      /* rules that applied, by name; NULL: not recorded */
   int rule_hits;     /* out: rewrites done by the pass that ran last */
   int refusal_count, refusal_capacity;
@@ -42,6 +51,8 @@ SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env);      /* groups -> 
 
 /* Are the names in env->fuse and the passes in env->disabled known? errors: SN_ERR_USAGE, with those that are. */
 SN_MUST sn_code sn_pass_env_check(const sn_pass_env *env);
+/* Notes that nodes of a graph are not fused, and why; once. */
+void sn_pass_refuse(sn_pass_env *env, const char *graph, const char *ops, const char *reason);
 /* Is the kind of fusion in env->fuse, or all? */
 bool sn_fuse_wants(const sn_pass_env *env, const char *kind);
 /* Is the parameter one that no graph of the module updates? */

@@ -135,3 +135,12 @@ sn_code sn_pass_env_check(const sn_pass_env *env) {
 bool sn_fuse_wants(const sn_pass_env *env, const char *kind) {
   return !env->fuse || has_word(env->fuse, "all") || has_word(env->fuse, kind);
 }
+
+void sn_pass_refuse(sn_pass_env *env, const char *graph, const char *ops, const char *reason) {
+  for (int i = 0; i < env->refusal_count; i++) {
+    const sn_fuse_refusal *r = &env->refusal[i];
+    if (!strcmp(r->graph, graph) && !strcmp(r->ops, ops) && !strcmp(r->reason, reason)) return;
+  }
+  SN_GROW(env->arena, env->refusal, env->refusal_count, env->refusal_capacity);
+  env->refusal[env->refusal_count++] = (sn_fuse_refusal){graph, ops, reason};
+}

@@ -192,6 +192,7 @@ sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {
                           .isa = cli_get(c, CLI_ISA, NULL),
                           .precision = s->precision ? s->precision : cli_get(c, CLI_PRECISION, NULL),
                           .quantize = cli_get(c, CLI_QUANTIZE, NULL),
+                          .vocab = cli_get(c, CLI_VOCAB, NULL),
                           .disabled = cli_get(c, CLI_DISABLE, NULL),
                           .fuse = cli_get(c, CLI_FUSE, NULL),
                           .model = s->name,

@@ -108,6 +108,31 @@ static sn_code infer_attention_grad(sn_infer *in) {
 
 /* ---- gradient ---- */
 
+/* Gradients of q, k and these values, of which attention made y. */
+static bool backward(const sn_grad_rule *g, sn_val v, sn_val y, sn_val dy, sn_val *out) {
+  int n = g->node->arg_count + 3;
+  sn_val *arg = SN_ARRAY(g->b->func->arena, n, sn_val);
+  const sn_val fixed[6] = {g->arg[0], g->arg[1], v, y, g->result[1], dy};
+  for (int i = 0; i < n; i++) arg[i] = i < 6 ? fixed[i] : g->arg[i - 3];
+  sn_val d = sn_emit(g->b, SN_OP_ATTENTION_GRAD, n, arg, g->node->attr, NULL);
+  for (int i = 0; i < 3; i++) out[i] = d + (sn_val)i;
+  return d != 0;
+}
+
+/* The gradient of lse by the scores is their softmax p. That of y is p (dy v' - sum of dy y): the same for values of
+ * one column of ones, with zeros in the place of y. */
+static bool through_lse(const sn_grad_rule *g, sn_val *out) {
+  sn_build *b = g->b;
+  const sn_type *q = sn_g_type(b, g->arg[0]), *k = sn_g_type(b, g->arg[1]);
+  const sn_dimx *one = sn_dimx_const(sn_b_types(b), 1);
+  const sn_dimx *v[4] = {k->dim[0], k->dim[1], k->dim[2], one}, *y[4] = {q->dim[0], q->dim[1], q->dim[2], one};
+  const int64_t perm[3] = {0, 2, 1};
+  sn_val dy = sn_g_reshape(b, sn_g_transpose(b, sn_g_cast(b, g->d_result[1], q->elem), perm), 4, y);
+  sn_val ones = sn_g_const(b, sn_type_of(sn_b_types(b), q->elem, 4, v), 1);
+  sn_val zeros = sn_g_const(b, sn_type_of(sn_b_types(b), q->elem, 4, y), 0);
+  return !b->failed && backward(g, ones, zeros, dy, out);
+}
+
 static void grad_attention(sn_grad_rule *g) {
   sn_attention_layout l = sn_attention_layout_of(g->node);
   for (int i = 0; i < l.capture_count; i++)
@@ -115,20 +140,13 @@ static void grad_attention(sn_grad_rule *g) {
       sn_b_fail(g->b, "gradients to captured tensors need the expansion of attention");
       return;
     }
-  if (g->d_result[1]) {
-    sn_b_fail(g->b, "gradients through the second result of attention (lse) need its expansion");
-    return;
-  }
-  int n = g->node->arg_count + 3;
-  sn_val *arg = SN_ARRAY(g->b->func->arena, n, sn_val);
-  for (int i = 0; i < 3; i++) arg[i] = g->arg[i];
-  arg[3] = g->result[0];
-  arg[4] = g->result[1];
-  arg[5] = g->d_result[0];
-  for (int i = 3; i < g->node->arg_count; i++) arg[i + 3] = g->arg[i];
-  sn_val d = sn_emit(g->b, SN_OP_ATTENTION_GRAD, n, arg, g->node->attr, NULL);
-  if (!d) return;
-  for (int i = 0; i < 3; i++) g->d_arg[i] = d + (sn_val)i;
+  sn_val *d = g->d_arg, by_y[3], by_lse[3];
+  bool y = g->d_result[0] && backward(g, g->arg[2], g->result[0], g->d_result[0], by_y);
+  if (g->d_result[1] && through_lse(g, by_lse))
+    for (int i = 0; i < 2; i++) d[i] = y ? sn_g2(g->b, SN_OP_ADD, by_y[i], by_lse[i]) : by_lse[i];
+  else if (y)
+    for (int i = 0; i < 2; i++) d[i] = by_y[i];
+  if (y) d[2] = by_y[2];
 }
 
 /* ---- expansion ---- */

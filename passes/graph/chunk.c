@@ -7,10 +7,11 @@
  * The same for divergence. It applies where the last axis is a number of at least LARGE, the logits are a contraction
  * of rows with a matrix (behind elementwise ops), and an axis of the rows divides by 2 or more. A row's loss does not
  * depend on other rows, so the values are the same; sums of gradients over rows are made of one sum per part.
- * Terminates: a loss of parts is not parted again. */
+ * On demand the product and the loss are fused instead (chunk_fused.c).
+ * Terminates: a loss of parts is not parted again, and a fused one is no loss any more. */
 #include <string.h>
 
-#include "passes/graph/rewrite.h"
+#include "passes/graph/chunk.h"
 
 enum { LARGE = 8192, PARTS_MAX = 8, DEPTH_MAX = 16 };
 
@@ -57,13 +58,19 @@ static int parts_of(sn_types *types, const sn_dimx *d) {
   return 1;
 }
 
+/* Are these logits of a large vocabulary, made by a product? */
+static bool is_large(const sn_build *b, sn_val logits) {
+  const sn_type *t = sn_g_type(b, logits);
+  int64_t v = 0;
+  return t->rank >= 2 && sn_dimx_is_const(t->dim[t->rank - 1], &v) && v >= LARGE && product_of(b, logits);
+}
+
 /* The axis to part, -1: none. *parts: how many. */
 static int find_axis(const sn_build *b, const sn_val *arg, int *parts) {
   const sn_type *t = sn_g_type(b, arg[0]);
   const sn_node *product = product_of(b, arg[0]);
-  int64_t v = 0;
   int at;
-  if (t->rank < 2 || !product || !sn_dimx_is_const(t->dim[t->rank - 1], &v) || v < LARGE) return -1;
+  if (!is_large(b, arg[0])) return -1;
   for (int axis = t->rank - 2; axis >= 0; axis--) {
     int owner = owner_of(product, axis, &at);
     if (owner < 0 || owner == owner_of(product, t->rank - 1, &at)) continue;
@@ -119,6 +126,12 @@ static bool part_loss(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_va
   sn_val rows[PARTS_MAX];
   int parts = 1, axis;
   if (n->op != SN_OP_CROSS_ENTROPY && n->op != SN_OP_DIVERGENCE) return false;
+  if (r->env->vocab == SN_VOCAB_FUSED && is_large(b, arg[0])) {
+    const char *why = sn_chunk_fused(b, r->env, n, arg, out);
+    if (!why) return sn_rule_enabled(r->env, "chunk.fused");
+    sn_pass_refuse(r->env, b->func->name, sn_arena_printf(r->env->arena, "contract -> %s", sn_op_get(n->op)->name),
+                   why);
+  }
   axis = find_axis(b, arg, &parts);
   if (axis < 0 || !sn_rule_enabled(r->env, "chunk.loss")) return false;
   sn_types *types = b->func->module->types;
@@ -137,5 +150,6 @@ static bool part_loss(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_va
 sn_code sn_pass_chunk(sn_module *m, sn_pass_env *env) {
   sn_rewriter r = {.env = env, .pass = "chunk", .node = part_loss};
   env->rule_hits = 0;
+  if (env->vocab == SN_VOCAB_WHOLE) return SN_OK;
   return sn_fuse_wants(env, "rows") ? sn_rewrite_module(m, &r) : SN_OK;
 }

@@ -318,16 +318,6 @@ static const char *group_text(sn_fuse *s, const sn_fuse_group *g) {
   return t.at;
 }
 
-static void add_refusal(sn_fuse *s, const char *ops, const char *reason) {
-  sn_pass_env *env = s->env;
-  for (int i = 0; i < env->refusal_count; i++) {
-    const sn_fuse_refusal *r = &env->refusal[i];
-    if (!strcmp(r->graph, s->f->name) && !strcmp(r->ops, ops) && !strcmp(r->reason, reason)) return;
-  }
-  SN_GROW(env->arena, env->refusal, env->refusal_count, env->refusal_capacity);
-  env->refusal[env->refusal_count++] = (sn_fuse_refusal){s->f->name, ops, reason};
-}
-
 static const char *why_not(sn_fuse *s, int from, int to) {
   const sn_fuse_group *a = &s->group[from], *b = &s->group[to];
   const char *why = sn_map_get_str(s->refused, pair_key(s, from, to));
@@ -345,7 +335,7 @@ static void collect_refusals(sn_fuse *s) {
     const sn_fuse_group *a = &s->group[e.at[i].from], *b = &s->group[e.at[i].to];
     const char *why = why_not(s, e.at[i].from, e.at[i].to);
     const char *from = group_text(s, a), *to = group_text(s, b);
-    add_refusal(s, sn_arena_printf(s->env->arena, "%s -> %s", from, to), why);
+    sn_pass_refuse(s->env, s->f->name, sn_arena_printf(s->env->arena, "%s -> %s", from, to), why);
   }
 }
 

@@ -4,8 +4,7 @@
  * Inner grads come first, by order of nodes, so that an outer one differentiates what the inner one left. On paths from
  * what is differentiated by to a loss, ops without a gradient rule of their own are replaced by their expansions:
  *   - EXPAND ops whose rule says "through the expansion"
- *   - attention when a captured tensor or its lse takes part, when its gradient is differentiated again, or when it has
- *     no kernel
+ *   - attention when a captured tensor takes part, when its gradient is differentiated again, or when it has no kernel
  * Scans on such paths are made to store their states.
  *
  * Equal nodes are one node, and what expansions and gradient rules make may equal what the user wrote: a constant, say.
@@ -108,7 +107,7 @@ static bool attention_expands(const paths *p, const sn_pass_env *env, const sn_n
   sn_attention_layout l = sn_attention_layout_of(n);
   for (int i = 0; i < l.capture_count; i++)
     if (carries(p, n->arg[l.first_capture + i])) return true;
-  return p->reaches[n->first + 1] || p->again[n->first];
+  return p->again[n->first] || p->again[n->first + 1];
 }
 
 static bool scan_is_stored(const paths *p, const sn_node *n) {

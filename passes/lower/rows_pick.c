@@ -1,5 +1,5 @@
-/* Sums over a long row of which one element counts, as the logit of a target: select(column == index, x, 0). The element
- * is read where it lies instead of comparing every column with the index. */
+/* Sums over a long row of which one element counts, as the logit of a target: select(column == index, x, 0). The
+ * element is read where it lies instead of comparing every column with the index. */
 #include "passes/lower/rows.h"
 
 /* A value under its chain, behind views. */
@@ -77,10 +77,10 @@ sn_kv sn_rows_picked(sn_rows *r, int i) {
   t.memo = sn_tile_memo_new(r->c->arena, NULL);
   t.c = 1;
   sn_kv index = sn_tile_value(&t, p.index, p.index_chain);
-  sn_kv extent = sn_k_cast(k, sn_k_type(k, index).elem,
-                           sn_k_isplat(k, 1, 1, sn_build_dim(r->b, r->g->space.extent[r->inner])));
-  sn_kv within = sn_k_bin(k, SN_K_AND, sn_k_un(k, SN_K_NOT, sn_k_binc(k, SN_K_LT, index, 0)),
-                          sn_k_bin(k, SN_K_LT, index, extent));
+  sn_kv extent =
+      sn_k_cast(k, sn_k_type(k, index).elem, sn_k_isplat(k, 1, 1, sn_build_dim(r->b, r->g->space.extent[r->inner])));
+  sn_kv within =
+      sn_k_bin(k, SN_K_AND, sn_k_un(k, SN_K_NOT, sn_k_binc(k, SN_K_LT, index, 0)), sn_k_bin(k, SN_K_LT, index, extent));
   sn_kv none = sn_k_const(k, sn_k_type(k, index).elem, 1, 1, 0);
   sn_kv place = sn_k_cast(k, SN_ELEM_I32, sn_k_select(k, within, index, none));
   t.col_at = sn_k_bcast(k, r->t.r, 1, place);
