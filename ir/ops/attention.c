@@ -119,6 +119,15 @@ static bool backward(const sn_grad_rule *g, sn_val v, sn_val y, sn_val dy, sn_va
   return d != 0;
 }
 
+/* Where the values are the keys, attention made p k already: dq = scale dlse y. */
+static sn_val weighted_keys(const sn_grad_rule *g, sn_val dy) {
+  sn_build *b = g->b;
+  const int64_t axes[4] = {0, 1, 2, 3};
+  const sn_type *q = sn_g_type(b, g->arg[0]);
+  sn_val wide = sn_g_broadcast(b, dy, 4, q->dim, axes);
+  return sn_b_scale(b, sn_g2(b, SN_OP_MUL, wide, g->result[0]), sn_node_attr(g->node, "scale")->f);
+}
+
 /* The gradient of lse by the scores is their softmax p. That of y is p (dy v' - sum of dy y): the same for values of
  * one column of ones, with zeros in the place of y. */
 static bool through_lse(const sn_grad_rule *g, sn_val *out) {
@@ -130,7 +139,10 @@ static bool through_lse(const sn_grad_rule *g, sn_val *out) {
   sn_val dy = sn_g_reshape(b, sn_g_transpose(b, sn_g_cast(b, g->d_result[1], q->elem), perm), 4, y);
   sn_val ones = sn_g_const(b, sn_type_of(sn_b_types(b), q->elem, 4, v), 1);
   sn_val zeros = sn_g_const(b, sn_type_of(sn_b_types(b), q->elem, 4, y), 0);
-  return !b->failed && backward(g, ones, zeros, dy, out);
+  if (b->failed || !backward(g, ones, zeros, dy, out)) return false;
+  bool keys_are_values = g->arg[1] == g->arg[2] && !sn_node_attr(g->node, "score")->region;
+  if (keys_are_values) out[0] = weighted_keys(g, dy);
+  return true;
 }
 
 static void grad_attention(sn_grad_rule *g) {

@@ -229,6 +229,47 @@ static sn_val canon_add_concat(sn_build *b, const sn_node *n, const sn_val *arg)
   return sn_g_concat(b, (int)left->attr[0].i, count, list);
 }
 
+/* Rows [n] and updates [n, rest..] of a scatter without batches. */
+static void flat_scatter(sn_build *b, const sn_node *n, sn_val *index, sn_val *update) {
+  sn_types *types = b->func->module->types;
+  const sn_type *i = sn_g_type(b, n->arg[0]), *u = sn_g_type(b, n->arg[1]);
+  const sn_dimx *dim[SN_RANK_MAX] = {sn_type_count(types, i)};
+  for (int k = i->rank; k < u->rank; k++) dim[k - i->rank + 1] = u->dim[k];
+  *index = sn_g_reshape(b, n->arg[0], 1, dim);
+  *update = sn_g_reshape(b, n->arg[1], u->rank - i->rank + 1, dim);
+}
+
+static const sn_node *plain_scatter(const sn_build *b, sn_val v) {
+  const sn_node *n = sn_node_if(b, v, SN_OP_SCATTER);
+  return n && !n->attr[0].i ? n : NULL;
+}
+
+static sn_val joined_scatter(sn_build *b, const sn_node *x, const sn_node *y) {
+  sn_val index[2], update[2];
+  if (x == y || sn_g_type(b, x->arg[0])->elem != sn_g_type(b, y->arg[0])->elem) return 0;
+  flat_scatter(b, x, &index[0], &update[0]);
+  flat_scatter(b, y, &index[1], &update[1]);
+  const sn_val arg[2] = {sn_g_concat(b, 0, 2, index), sn_g_concat(b, 0, 2, update)};
+  return b->failed ? 0 : sn_emit(b, SN_OP_SCATTER, 2, arg, x->attr, NULL);
+}
+
+/* scatter(i, u) + scatter(j, v) = scatter(i j, u v), also with another term between: one tensor of all rows less, as in
+ * the gradient of a table that is read twice. */
+static sn_val canon_add_scatter(sn_build *b, const sn_node *n, const sn_val *arg) {
+  (void)n;
+  for (int i = 0; i < 2; i++) {
+    const sn_node *x = plain_scatter(b, arg[i]), *y = plain_scatter(b, arg[1 - i]);
+    const sn_node *sum = sn_node_if(b, arg[1 - i], SN_OP_ADD);
+    if (x && y) return joined_scatter(b, y, x);
+    for (int k = 0; x && sum && k < 2; k++) {
+      if (!(y = plain_scatter(b, sum->arg[k]))) continue;
+      sn_val rest = sum->arg[1 - k], both = joined_scatter(b, y, x);
+      return both ? sn_g2(b, SN_OP_ADD, rest, both) : 0;
+    }
+  }
+  return 0;
+}
+
 /* clang-format off */
 const sn_rule sn_canon_rules[] = { /* table */
   {"canon.const_right",         SN_OP_NONE,      canon_const_right},
@@ -244,6 +285,7 @@ const sn_rule sn_canon_rules[] = { /* table */
   {"canon.slice_slice",         SN_OP_SLICE,     canon_slice_slice},
   {"canon.concat_concat",       SN_OP_CONCAT,    canon_concat_concat},
   {"canon.add_concat",          SN_OP_ADD,       canon_add_concat},
+  {"canon.add_scatter",         SN_OP_ADD,       canon_add_scatter},
   {0},
 };
 /* clang-format on */

@@ -127,7 +127,7 @@ static bool part_loss(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_va
   int parts = 1, axis;
   if (n->op != SN_OP_CROSS_ENTROPY && n->op != SN_OP_DIVERGENCE) return false;
   if (r->env->vocab == SN_VOCAB_FUSED && is_large(b, arg[0])) {
-    const char *why = sn_chunk_fused(b, r->env, n, arg, out);
+    const char *why = sn_chunk_fused(b, r->env, *(const bool *)r->data, n, arg, out);
     if (!why) return sn_rule_enabled(r->env, "chunk.fused");
     sn_pass_refuse(r->env, b->func->name, sn_arena_printf(r->env->arena, "contract -> %s", sn_op_get(n->op)->name),
                    why);
@@ -147,8 +147,15 @@ static bool part_loss(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_va
   return true;
 }
 
+static void find_grad(sn_rewriter *r, const sn_func *f) {
+  bool *derived = r->data;
+  *derived = false;
+  for (int i = 0; i < f->node_count; i++) *derived |= f->node[i]->op == SN_OP_GRAD;
+}
+
 sn_code sn_pass_chunk(sn_module *m, sn_pass_env *env) {
-  sn_rewriter r = {.env = env, .pass = "chunk", .node = part_loss};
+  bool derived = false;
+  sn_rewriter r = {.env = env, .pass = "chunk", .node = part_loss, .begin = find_grad, .data = &derived};
   env->rule_hits = 0;
   if (env->vocab == SN_VOCAB_WHOLE) return SN_OK;
   return sn_fuse_wants(env, "rows") ? sn_rewrite_module(m, &r) : SN_OK;

@@ -3,16 +3,17 @@
  *
  *   cross_entropy(x w', t) = lse - (1 - smooth) x . w[t] - smooth x . mean w
  *
- * Its values are a column of ones that nothing reads, unless lse is differentiated: see ir/ops/attention.c. The
- * products of a block of rows and one of the vocabulary are made again by either gradient: five of that size instead of
- * three. */
+ * Where a gradient is wanted, the values are w too: y is the gradient of lse by x. That by w makes the product of a
+ * block of rows and one of the vocabulary again: four products of that size instead of three. Else the values are a
+ * column of ones, and nothing reads y. */
 #include <string.h>
 
 #include "passes/graph/chunk.h"
 
 typedef struct loss {
   sn_build *b;
-  const sn_node *n;   /* the cross entropy */
+  const sn_node *n; /* the cross entropy */
+  bool derived;
   sn_val rows, table; /* x [.., D], w [V, D] */
   const sn_dimx *N, *V, *D;
 } loss;
@@ -51,11 +52,11 @@ static const char *find_operands(loss *l, const sn_node *product) {
   return NULL;
 }
 
-/* The operands of an attention of rows and matrix: [1, N, 1, D], [1, V, 1, D], and ones [1, V, 1, 1]. */
+/* The operands of an attention of rows and matrix: [1, N, 1, D], [1, V, 1, D], and values of either. */
 static void types_of(const loss *l, const sn_type *out[3]) {
   sn_types *types = l->b->func->module->types;
   const sn_dimx *e = sn_dimx_const(types, 1);
-  const sn_dimx *q[4] = {e, l->N, e, l->D}, *k[4] = {e, l->V, e, l->D}, *v[4] = {e, l->V, e, e};
+  const sn_dimx *q[4] = {e, l->N, e, l->D}, *k[4] = {e, l->V, e, l->D}, *v[4] = {e, l->V, e, l->derived ? l->D : e};
   sn_elem elem = sn_g_type(l->b, l->rows)->elem;
   out[0] = sn_type_of(types, elem, 4, q);
   out[1] = sn_type_of(types, elem, 4, k);
@@ -76,8 +77,8 @@ static sn_val lse_of(const loss *l) {
   const sn_type *t[3];
   const sn_attr at[SN_ATTR_MAX] = {{.set = true, .f = 1}}; /* scale */
   types_of(l, t);
-  const sn_val arg[3] = {sn_g_reshape(b, l->rows, 4, t[0]->dim), sn_g_reshape(b, l->table, 4, t[1]->dim),
-                         sn_g_const(b, t[2], 1)};
+  sn_val q = sn_g_reshape(b, l->rows, 4, t[0]->dim), k = sn_g_reshape(b, l->table, 4, t[1]->dim);
+  const sn_val arg[3] = {q, k, l->derived ? k : sn_g_const(b, t[2], 1)};
   sn_val y = sn_emit(b, SN_OP_ATTENTION, 3, arg, at, NULL);
   return y ? sn_g_reshape(b, y + 1, 1, &l->N) : 0;
 }
@@ -102,8 +103,9 @@ static sn_val target_of(const loss *l, sn_val targets) {
   return sn_g2(b, SN_OP_ADD, sn_g2(b, SN_OP_MUL, at, sn_g_const_like(b, at, 1 - smooth)), mean);
 }
 
-const char *sn_chunk_fused(sn_build *b, const sn_pass_env *env, const sn_node *n, const sn_val *arg, sn_val *out) {
-  loss l = {.b = b, .n = n};
+const char *sn_chunk_fused(sn_build *b, const sn_pass_env *env, bool derived, const sn_node *n, const sn_val *arg,
+                           sn_val *out) {
+  loss l = {.b = b, .n = n, .derived = derived};
   sn_types *types = b->func->module->types;
   if (n->op != SN_OP_CROSS_ENTROPY) return "a divergence compares all logits of two models";
   const char *why = find_operands(&l, sn_node_of(b->func, arg[0]));
