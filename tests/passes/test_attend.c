@@ -1,5 +1,5 @@
 /* Gradients of attention by each of their schedules: one kernel for all of them, or one for dk and dv and one for dq.
- * One query: parts of the keys, then their sum.
+ * One query: parts of the keys, then their sum. Rings of keys.
  * Blocks are small, so that short sequences have full, partial and empty ones and an edge. */
 #include "tests/passes/lowered.h"
 
@@ -145,12 +145,65 @@ static void one_query(void **state) {
   assert_int_equal(check_one(2, 8, 23, false, "f32", " score @slope mask @causal"), 2);
 }
 
+/* ---- a ring of keys -------------------------------------------------------------------------------------------- */
+
+/* Slot s holds the position `newest - (newest - s) mod 16`; forwards: `newest + s`, for the analysis only.
+ * -> bytes read */
+static int64_t check_ring(int64_t start, int queries, int keys, int window, bool forwards) {
+  char text[4096];
+  int64_t dims[] = {2};
+  sn_target target = sn_target_cpu(SN_ISA_AVX2);
+  target.bq = 4, target.bkv = 4, target.one_part = 8;
+  sn_sample_domain at[] = {{.lo = (double)start, .hi = (double)start}};
+  snprintf(
+      text, sizeof text,
+      "dims { B: 1..4 }\nbody @ring {\n%s"
+      "  %%s = arg index 4 : i32[B]\n"
+      "  %%a = index %%s, %%b : i32[]\n  %%c = const value %d : i32[]\n  %%n = add %%a, %%c : i32[]\n"
+      "  %%g = %s %%n, %%k : i32[]\n  %%w = const value 16 : i32[]\n  %%r = mod %%g, %%w : i32[]\n"
+      "  %%p = sub %%n, %%r : i32[]\n  %%d = sub %%q, %%p : i32[]\n  %%z = const value 0 : i32[]\n"
+      "  %%l = const value %d : i32[]\n  %%e = le %%z, %%d : bool[]\n  %%f = lt %%d, %%l : bool[]\n"
+      "  %%i = and %%e, %%f : bool[]\n  %%j = le %%z, %%p : bool[]\n  %%m = and %%i, %%j : bool[]\n"
+      "  return %%m\n}\ngraph @g {\n"
+      "  %%q = input name \"q\" : f32[B, %d, 4, 8]\n  %%k = input name \"k\" : f32[B, %d, 2, 8]\n"
+      "  %%v = input name \"v\" : f32[B, %d, 2, 4]\n  %%n = input name \"a0\" : i32[B]\n"
+      "  %%y, %%l = attention %%q, %%k, %%v, %%n, %%n scale 0.4 start 1 mask @ring : f32[B, %d, 4, 4], f32[B, 4, %d]\n"
+      "  output \"y\" = %%y\n  output \"l\" = %%l\n}\n",
+      SITE("0", "1", "2", "3"), queries - 1, forwards ? "add" : "sub", window, queries, keys, keys, queries, queries);
+  lowered_case c = {.text = text, .dims = dims, .target = &target, .domain = at};
+  lowered_result r = lowered_compile(&c);
+  r.env.target = &r.target;
+  lowered_execute(&r, &c);
+  int64_t bytes = r.run.bytes_read;
+  lowered_free(&r);
+  return bytes;
+}
+
+static void ring_of_keys(void **state) {
+  (void)state;
+  for (int64_t start = 0; start < 40; start += start < 20 ? 1 : 7)
+    for (int window = 5; window <= 16; window += 11) {
+      check_ring(start, 1, 16, window, false);
+      check_ring(start, 3, 13, window, false);
+      check_ring(start, 6, 16, window, true);
+    }
+}
+
+/* keys that were not yet written are not read: of 16, blocks of 4 with two rows of 8 and of 4 */
+static void empty_slots_are_not_read(void **state) {
+  (void)state;
+  int64_t block = 2 * 4 * 2 * (8 + 4) * 4, all = check_ring(50, 1, 16, 16, false);
+  assert_int_equal(check_ring(0, 1, 16, 16, false), all - 3 * block);
+  assert_int_equal(check_ring(7, 1, 16, 16, false), all - 2 * block);
+  assert_int_equal(check_ring(8, 1, 16, 16, false), all - block);
+  assert_int_equal(check_ring(15, 1, 16, 16, false), all);
+  assert_int_equal(check_ring(2, 3, 16, 16, false), check_ring(50, 3, 16, 16, false) - 2 * block);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(views_of_a_product),
-      cmocka_unit_test(shared_heads),
-      cmocka_unit_test(scratch_bounds_the_length),
-      cmocka_unit_test(one_query),
+      cmocka_unit_test(views_of_a_product), cmocka_unit_test(shared_heads), cmocka_unit_test(scratch_bounds_the_length),
+      cmocka_unit_test(one_query),          cmocka_unit_test(ring_of_keys), cmocka_unit_test(empty_slots_are_not_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
