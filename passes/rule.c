@@ -50,6 +50,7 @@ static const char *const rules[] = { /* table */
   "expand.stop", "expand.attention", "expand.store",
   "cse.exchanged", "cse.bodies", "dce.nodes",
   "precision.contract", "precision.attention", "precision.attention_grad", "precision.concat",
+  "precision.state",
   "quantize.contract",
   "fuse.inline_numbers", "fuse.multiply_add", "fuse.siblings", "fuse.equal_forms", "fuse.recompute",
   "fuse.attend_into_concat", "fuse.index_into_copy", "fuse.map_into_index", "fuse.map_into_contract_epilogue",

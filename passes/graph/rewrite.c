@@ -91,12 +91,14 @@ static sn_code sweep_node(sweep *s, const sn_node *n) {
   return SN_OK;
 }
 
-static void copy_interface(const sweep *s) {
+static void copy_interface(sweep *s) {
   const sn_func *f = s->from;
   sn_func *to = s->b.func;
   for (int i = 0; i < f->output_count; i++) sn_func_output(to, f->output[i].name, s->map[f->output[i].value]);
   for (int i = 0; i < f->update_count; i++) {
-    sn_func_update(to, s->map[f->update[i].state], s->map[f->update[i].next]);
+    sn_val state = s->map[f->update[i].state], next = s->map[f->update[i].next];
+    if (s->r->update) s->r->update(&s->b, &state, &next);
+    sn_func_update(to, state, next);
   }
   for (int i = 0; i < f->result_count; i++) sn_func_return(to, s->map[f->result[i]]);
   to->guard = s->map[f->guard];

@@ -23,6 +23,8 @@ struct sn_rewriter {
   /* Sets out[0 .. n->result_count) in b->func and returns true, or returns false: the node is copied. NULL: always
    * copied. */
   bool (*node)(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out);
+  /* An update of the successor may be of other values of one type; NULL: it stays. */
+  void (*update)(sn_build *b, sn_val *state, sn_val *next);
   /* Called before each sweep over a function; may be NULL. */
   void (*begin)(sn_rewriter *r, const sn_func *f);
   const sn_rule *rules; /* used when `node` is NULL; ends with a NULL name */
