@@ -197,6 +197,7 @@ def main():
         if not program:
             sys.exit("limits.c: " + peers.absent["limits"])
         peers.find_products()
+        peers.find_ggml()
         peers.find_torch(install=not o.no_install)
         table = Table(sinter, TREE, work, peers, o.threads, o.quick)
         rows = [row for row in table.rows() if chosen(row)]

@@ -162,7 +162,7 @@ class Peers:
         """The path of a program made of one C file; None: it cannot be built, self.absent says why."""
         out, cc = os.path.join(self.folder, name), os.environ.get("CC", "cc").split()
         text = os.path.join(HERE, source)
-        needs = [os.path.getmtime(os.path.join(HERE, f)) for f in (source, "peak.h", "cpu_peers.py")]
+        needs = [os.path.getmtime(os.path.join(HERE, f)) for f in (source, "peak.h", "peer.h", "cpu_peers.py")]
         if os.path.exists(out) and os.path.getmtime(out) > max(needs):
             return out
         try:
@@ -183,6 +183,23 @@ class Peers:
             else:
                 package = {"onednn": "libdnnl-dev", "openblas": "libopenblas-dev"}[name]
                 self.absent[name] = f"no header or library (package {package})"
+
+    def find_ggml(self):
+        """A library in include and lib of SN_PEERS, or one of the system."""
+        inside = [os.path.join(self.elsewhere, d) for d in ("include", "lib")]
+        if self.elsewhere and all(os.path.exists(d) for d in inside):
+            flags = ["-I" + inside[0], "-L" + inside[1], "-Wl,--disable-new-dtags,-rpath," + inside[1]]
+        else:
+            flags = []
+        if os.path.exists(os.path.join(self.folder, "ggml")):  # it may be that of another folder
+            os.remove(os.path.join(self.folder, "ggml"))
+        if self.compile("ggml", "peer_ggml.c", *flags, "-lggml", "-lggml-base", "-lm"):
+            try:
+                self.version["ggml"] = run_once([os.path.join(self.folder, "ggml"), "version"], time.monotonic() + 20).strip()
+            except Failed as e:
+                self.absent["ggml"] = str(e)
+        else:
+            self.absent["ggml"] = "no header or library (package libggml-dev, or include and lib in SN_PEERS)"
 
     def find_torch(self, install):
         venv = os.path.join(self.build, "bench-venv")
@@ -255,6 +272,11 @@ class Peers:
             return None
         return lambda deadline: Server([os.path.join(self.folder, name), *map(str, (m, n, k)), elem, str(budget)], deadline, threads_env(threads))
 
+    def ggml(self, threads, budget, *job):
+        if "ggml" not in self.version:
+            return None
+        return lambda deadline: Server([os.path.join(self.folder, "ggml"), str(threads), str(budget), *map(str, job)], deadline, threads_env(threads))
+
     # ---- what is not: named files of the folder SN_PEERS -------------------------------------------------------------
 
     def look(self, peer, *files):
@@ -286,11 +308,6 @@ class Peers:
             return None
         rate = number(r"achieved tok/s: ([0-9.]+)")
         return lambda deadline: Once([paths[0], paths[1], "-t", "0", "-n", "256", "-z", paths[2]], lambda text: 1e3 / rate(text), threads_env(threads))
-
-    def no_program(self, peer):
-        """A peer that no program of its own times."""
-        self.absent.setdefault(peer, "it brings no program that times this work alone")
-        return None
 
     def llm_c(self, threads, length):
         """train_gpt2 of llm.c, built for this length; it runs in the folder, where its model and data are."""

@@ -169,9 +169,10 @@ class Table:
         for t in [256] if self.quick else [4096, 8192, 16384]:
             size = 2.0 * t * 8 * 128 * 2
             path = self.text(f"attention-decode-{t}", lambda t=t: graphs.attention_decode(t, 32, 8, 128))
+            found = {"torch": p.torch_small(n, self.budget, "attention_decode", t, 32, 8, 128),
+                     "ggml": p.ggml(n, self.budget, "attention", "plain", t, 32, 8, 128), "ggml.flash": p.ggml(n, self.budget, "attention", "fused", t, 32, 8, 128)}
             yield Row("attention.decode", f"B=1,H=32,KV=8,D=128,T={t}", n, "GB/s", size, self.bench(path, "--graph", "run", threads=n),
-                      ("stream", 1, 0, size, False, size), {"torch": p.torch_small(n, self.budget, "attention_decode", t, 32, 8, 128), "ggml": p.no_program("ggml")},
-                      ("ggml",), {"share": 0.8, "ratio": 8.0})
+                      ("stream", 1, 0, size, False, size), found, ("ggml", "ggml.flash"), {"share": 0.8, "ratio": 8.0})
 
     def decoding(self):
         c, p, n = SMALL_LLAMA if self.quick else LLAMA_1B, self.peers, self.threads
@@ -232,8 +233,9 @@ class Table:
             path = self.text(f"rows-{op}", lambda op=op, count=count, w=w: graphs.rows(op, count, w))
             moved = count * w * 4.0 * (1 if loss else 2)
             yield Row("rows." + op, f"{count}x{w}", n, "GB/s", moved, self.bench(path, "--graph", "run", threads=n),
-                      ("stream", 1, 0 if loss else 1, moved, False, moved), {"torch": p.torch(n, self.budget, "rows", op, count, w), "ggml": p.no_program("ggml")},
-                      ("ggml",), {"share": 0.85}, gigabytes=1.5, peer_gigabytes=1)
+                      ("stream", 1, 0 if loss else 1, moved, False, moved),
+                      {"torch": p.torch(n, self.budget, "rows", op, count, w), "ggml": p.ggml(n, self.budget, "rows", op, count, w)},
+                      ("ggml",), {"share": 0.85}, gigabytes=1.5, peer_gigabytes=2)
         path = self.text("rows-l2", lambda: graphs.rows("layernorm", 128, 768))
         yield Row("rows.layernorm", "128x768 in L2", 1, "ns/element", 128 * 768, self.bench(path, "--graph", "run", threads=1),
                   ("stream", 1, 1, 8 * 128 * 768, False, 8 * 128 * 768), {"torch": p.torch_small(1, self.budget, "rows", "layernorm", 128, 768)}, (), {"most": 0.12})

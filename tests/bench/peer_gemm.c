@@ -1,32 +1,14 @@
 /* Products of oneDNN (-DONEDNN -ldnnl) or OpenBLAS (-lopenblas), for ./dev bench cpu.
  *
- *   peer_gemm M N K f32|bf16 REPEAT    y [M, N] = x [M, K] w [K, N]. For each line on stdin: the median of REPEAT runs
- * in milliseconds, on stdout. oneDNN chooses how weights lie, and they are brought there ahead of time. */
+ *   peer_gemm M N K f32|bf16 BUDGET    y [M, N] = x [M, K] w [K, N]. oneDNN chooses how weights lie, and they are
+ * brought there ahead of time. */
 #define _GNU_SOURCE
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+#include "peer.h"
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e3 + 1e-6 * (double)t.tv_nsec;
-}
-
-/* Elements of a product, between -1 and 1. */
 static void *operand(long count, int bytes) {
   char *p = aligned_alloc(4096, ((size_t)count * (size_t)bytes + 8191) / 4096 * 4096);
-  uint32_t seed = 1, bits;
   if (!p) fprintf(stderr, "no memory\n"), exit(1);
-  for (long i = 0; i < count; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    float v = (float)(int32_t)seed * (1.f / 2147483648.f);
-    memcpy(&bits, &v, 4);
-    if (bytes == 2) bits >>= 16;
-    memcpy(p + i * bytes, &bits, (size_t)bytes);
-  }
+  draw(p, count, bytes);
   return p;
 }
 
@@ -139,37 +121,11 @@ static void run(void) {
 static void version(void) { printf("%s, %s\n", openblas_get_config(), openblas_get_corename()); }
 #endif
 
-static int compare(const void *a, const void *b) {
-  double p = *(const double *)a, q = *(const double *)b;
-  return (p > q) - (p < q);
-}
-
-enum { MOST_RUNS = 1000 };
-
-static double median_of(double budget) {
-  static double ms[MOST_RUNS];
-  double begin = now();
-  int n = 0;
-  while (!n || (n < MOST_RUNS && now() - begin < budget)) {
-    double start = now();
-    run();
-    ms[n++] = now() - start;
-  }
-  qsort(ms, (size_t)n, sizeof *ms, compare);
-  return ms[n / 2];
-}
-
 int main(int argc, char **argv) {
   if (argc == 2 && !strcmp(argv[1], "version")) return version(), 0;
   if (argc != 6) return 2;
   M = atol(argv[1]), N = atol(argv[2]), K = atol(argv[3]);
   if (M < 1 || N < 1 || K < 1 || setup(argv[4])) return 1;
-  run();
-  printf("ready\n");
-  fflush(stdout);
-  for (char line[64]; fgets(line, sizeof line, stdin);) {
-    printf("%.6f\n", median_of(atof(argv[5])));
-    fflush(stdout);
-  }
+  serve(run, atof(argv[5]));
   return 0;
 }

@@ -9,6 +9,8 @@ bench="python3 $TREE/tests/bench/cpu.py $(dirname "$SINTER") --quick --no-instal
 printf '#!/bin/sh\nexit 1\n' >no-torch
 chmod +x no-torch
 export PYTHON=$scratch/no-torch
+given=${SN_PEERS:-}
+unset SN_PEERS
 
 # ---- the list --------------------------------------------------------------------------------------------------------
 
@@ -56,6 +58,22 @@ SN_PEERS=$scratch/peers expect 0 $bench --only 'decode.small .*B=1' --json small
 python3 -c 'import json; r, = json.load(open("small.json")); assert r["peers"] == {"llama2.c": 10.0} and abs(r["ratio"] / (r["sinter"] / 10) - 1) < 0.9 and r["ratio"] == r["ratio_best"], r' ||
   die "small.json: $(cat small.json)"
 [ "$(wc -l <calls)" = 3 ] || die "three rounds: $(cat calls)"
+
+# ---- ggml is a library: measured where there is one, else absent; a folder without one is no help ------------------------
+
+if [ -e "$given/include/ggml.h" ]; then
+  SN_PEERS=$given expect 0 $bench --only 'attention.decode|rows.softmax' --json ggml.json
+  python3 -c 'import json
+decode, softmax = json.load(open("ggml.json"))
+assert set(decode["peers"]) == {"ggml", "ggml.flash"} and decode["ratio"] > 0, decode
+assert set(softmax["peers"]) == {"ggml"} and softmax["ratio"] > 0, softmax' || die "ggml.json: $(cat ggml.json)"
+fi
+mkdir -p peers/include peers/lib
+touch peers/include/ggml-alloc.h peers/include/ggml-backend.h
+echo '#error no ggml' >peers/include/ggml.h
+SN_PEERS=$scratch/peers expect 0 $bench --only 'rows.softmax' --json ggml.json
+prints "absent: ggml (no header or library"
+python3 -c 'import json; r, = json.load(open("ggml.json")); assert r["peers"] == {} and r["ratio"] is None, r' || die "ggml.json: $(cat ggml.json)"
 
 # ---- what does not work is said -------------------------------------------------------------------------------------
 
