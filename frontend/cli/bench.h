@@ -5,9 +5,9 @@
 #include "frontend/cli/cli.h"
 
 typedef struct cli_measure {
-  const char *label; /* "none", "map", ... "all" */
-  int kernels;
-  double bytes; /* read + written, as planned */
+  const char *label;  /* "none", "map", ... "all" */
+  int kernels, ahead; /* of a run; steps that ran once, after weights were loaded, and are not timed */
+  double bytes;       /* read + written, as planned */
   double flops;
   int64_t peak_bytes; /* temporaries */
   double median_ms;   /* whole run */
@@ -22,6 +22,8 @@ typedef struct cli_measure {
 
 /* Compiles and times a graph. fuse: as --fuse. without_optimiser: gradients are outputs and nothing is updated. */
 SN_MUST sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool without_optimiser, cli_measure *out);
+/* Lines of what was measured, one for all steps of a kind that do the same, slowest first. */
+void cli_text_sums(cli *c, sn_text *t, const cli_measure *m);
 /* Milliseconds of each step of a graph on random inputs: the median of five profiled runs. owns: the command's arena */
 SN_MUST sn_code cli_measure_steps(cli *c, sn_compiled *k, int graph, const int64_t *dims, int threads,
                                   const double **out_ms);

@@ -13,8 +13,9 @@ enum { RUNGS = sizeof rungs / sizeof rungs[0] };
 static void json_row(sn_text *t, const cli_measure *m, bool without) {
   sn_text_add(t, "{\"fuse\": ");
   sn_json_quote(t, m->label);
-  sn_text_add(t, ", \"optimiser\": %s, \"kernels\": %d, \"bytes\": %.0f, \"flops\": %.0f, \"peak_bytes\": %lld",
-              without ? "false" : "true", m->kernels, m->bytes, m->flops, (long long)m->peak_bytes);
+  sn_text_add(
+      t, ", \"optimiser\": %s, \"kernels\": %d, \"ahead\": %d, \"bytes\": %.0f, \"flops\": %.0f, \"peak_bytes\": %lld",
+      without ? "false" : "true", m->kernels, m->ahead, m->bytes, m->flops, (long long)m->peak_bytes);
   sn_text_add(t, ", \"median_ms\": %.6g, \"contract_ms\": %.6g, \"other_ms\": %.6g, \"compile_ms\": %.6g", m->median_ms,
               m->contract_ms, m->other_ms, m->compile_ms);
   sn_text_add(t, ", \"caller_ms\": %.6g", m->caller_ms);
@@ -78,13 +79,16 @@ static sn_code ladder(cli *c, const char *path, bool without, bool first, sn_tex
     if (json) {
       sn_text_add(t, "%s\n  ", first && !i ? "" : ",");
       json_row(t, &row[i], without);
+      if (cli_has(c, CLI_PROFILE)) json_profile(t, &row[i]);
       sn_text_char(t, '}');
     } else {
       text_row(c, t, &row[i]);
     }
     if (!json) fprintf(stderr, "measured: %s%s\n", rungs[i], without ? ", without the optimiser" : "");
   }
-  if (!json) text_ratio(t, &row[0], &row[RUNGS - 1]);
+  if (json) return SN_OK;
+  text_ratio(t, &row[0], &row[RUNGS - 1]);
+  if (cli_has(c, CLI_PROFILE)) cli_text_sums(c, t, &row[0]), cli_text_sums(c, t, &row[RUNGS - 1]);
   return SN_OK;
 }
 
@@ -130,8 +134,6 @@ static sn_code check_options(cli *c) {
   for (size_t i = 0; climbs && i < sizeof of_rungs / sizeof *of_rungs; i++)
     if (cli_has(c, of_rungs[i]))
       return cli_usage_error(c, "--ladder and --%s: each rung has its own", cli_option_name(of_rungs[i]));
-  if (climbs && cli_has(c, CLI_PROFILE))
-    return cli_usage_error(c, "--ladder and --profile: the profile is that of one row");
   if (!climbs && cli_has(c, CLI_SVG)) return cli_usage_error(c, "--svg draws the ladder: give --ladder as well");
   return cli_needs_kernels(c, "time");
 }

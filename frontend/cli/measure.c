@@ -9,6 +9,8 @@
 #include "ir/base/memory.h"
 #include "ir/base/rng.h"
 
+enum { REPEATS = 9, LEAST_REPEATS = 3, ENOUGH_MS = 3000 };
+
 static double ms_of(clockid_t clock) {
   struct timespec t;
   clock_gettime(clock, &t);
@@ -29,6 +31,19 @@ static double median(double *x, int count) {
 
 /* ---- without the optimiser: gradients become outputs ------------------------------------------------------ */
 
+/* A graph that writes every parameter of `f` back as it is: what no graph updates would count as frozen, and be packed
+ * before the clock starts. */
+static void keep_trained(sn_module *m, const sn_func *f) {
+  sn_func *g = sn_func_create(m, "trained", SN_FUNC_GRAPH);
+  for (int u = 0; u < f->update_count; u++) {
+    const sn_node *n = sn_node_of(f, f->update[u].state);
+    if (n->op != SN_OP_PARAM) continue;
+    sn_val v = sn_func_copy_node(g, n, NULL);
+    sn_func_update(g, v, v);
+  }
+  sn_func_finish(g);
+}
+
 static sn_code drop_optimiser(cli *c, sn_module *m, const char *graph) {
   sn_func *f = sn_module_find(m, graph);
   if (!f || !f->update_count)
@@ -40,6 +55,7 @@ static sn_code drop_optimiser(cli *c, sn_module *m, const char *graph) {
     for (int r = 0; r < n->result_count; r++)
       sn_func_output(f, sn_name(m->names, sn_arena_printf(c->arena, "grad.%d", grads++)), n->first + (sn_val)r);
   }
+  keep_trained(m, f);
   f->update_count = 0;
   f->guard = 0;
   sn_func_finish(f);
@@ -188,23 +204,28 @@ static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, 
   return code;
 }
 
-static sn_code run_timed(cli *c, sn_compiled *k, const sn_runtime_opt *opt, const char *graph, int repeats,
+/* Long runs are fewer, unless their number was given: it is set to what was done. */
+static sn_code run_timed(cli *c, sn_compiled *k, const sn_runtime_opt *opt, const char *graph, int *inout_repeats,
                          const int64_t *dims, const bindings *in, cli_measure *out) {
   sn_runtime *r;
   sn_store *s = NULL;
+  int repeats = *inout_repeats, least = cli_has(c, CLI_REPEAT) ? repeats : LEAST_REPEATS, done = 0;
   double *ms = SN_ARRAY(c->arena, repeats, double), *caller = SN_ARRAY(c->arena, repeats, double);
   SN_TRY(sn_runtime_create(k->plan, opt, c->diags, &r));
   sn_code code = sn_store_create(r, 1, dims, c->diags, &s);
   cli_progress progress = cli_progress_begin("bench", "runs");
-  for (int i = -2; !code && i < repeats; i++) {
+  double begin = now_ms();
+  for (int i = -2; !code && i < repeats && (i < least || now_ms() - begin < ENOUGH_MS); i++) {
     double start = now_ms(), busy = ms_of(CLOCK_THREAD_CPUTIME_ID);
     code = sn_run(r, s, graph, in->count, in->at, c->diags);
-    if (i >= 0) ms[i] = now_ms() - start, caller[i] = ms_of(CLOCK_THREAD_CPUTIME_ID) - busy;
+    if (i >= 0) ms[i] = now_ms() - start, caller[i] = ms_of(CLOCK_THREAD_CPUTIME_ID) - busy, done = i + 1;
+    if (i == -2 && least < repeats && now_ms() - begin > ENOUGH_MS / 2) i = -1; /* one is enough to warm up */
     cli_progress_at(&progress, i + 3, repeats + 2);
   }
-  cli_progress_end(&progress, repeats + 2);
-  out->median_ms = code ? 0 : median(ms, repeats);
-  out->caller_ms = code ? 0 : median(caller, repeats);
+  cli_progress_end(&progress, done + 2);
+  *inout_repeats = done;
+  out->median_ms = code ? 0 : median(ms, done);
+  out->caller_ms = code ? 0 : median(caller, done);
   sn_store_destroy(s);
   sn_runtime_destroy(r);
   return code;
@@ -252,6 +273,7 @@ static sn_code totals(cli *c, const sn_plan *p, int graph, const int64_t *dims, 
     out->bytes += out->step_bytes[i] = (double)read + (double)written;
     out->flops += out->step_flops[i] = (double)flops;
   }
+  out->ahead = p->prepare_count;
   return sn_plan_peak_bytes(p, graph, dims, &out->peak_bytes);
 }
 
@@ -276,7 +298,7 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   int64_t threads, repeats, *dims;
   *out = (cli_measure){.label = fuse};
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
-  SN_TRY(cli_int(c, CLI_REPEAT, 9, 1, 10000, &repeats));
+  SN_TRY(cli_int(c, CLI_REPEAT, REPEATS, 1, 10000, &repeats));
   SN_TRY(compile(c, path, without_optimiser, out, &k));
   SN_TRY(cli_dims(c, k.plan->types, k.plan->settings, &dims));
   SN_TRY(cli_graph(c, k.plan, &index));
@@ -285,8 +307,9 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   sn_runtime_opt run = cli_runtime_opt(c, &k, (int)threads);
   SN_TRY(check_memory(c, &k, &run, graph, dims));
   sn_code code = bind(c, &k, index, dims, &in);
-  if (!code) code = run_timed(c, &k, &run, graph, (int)repeats, dims, &in, out);
-  if (!code) code = run_profiled(c, &k, &run, graph, index, dims, &in, (int)repeats, out);
+  int runs = (int)repeats;
+  if (!code) code = run_timed(c, &k, &run, graph, &runs, dims, &in, out);
+  if (!code) code = run_profiled(c, &k, &run, graph, index, dims, &in, runs, out);
   if (!code) code = run_traced(c, &k, &run, graph, dims, &in);
   unbind(&in);
   return code;

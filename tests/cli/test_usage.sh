@@ -39,7 +39,7 @@ bench="bench $TREE/models/mlp.sn --target template --repeat 1"
 expect 2 "$SINTER" $bench --svg "$scratch/ladder.svg"
 says "--svg draws the ladder"
 [ ! -e "$scratch/ladder.svg" ] || die "a refused call writes a chart"
-for option in "--fuse map" "--kernels nofile" "--plan nofile" --profile; do
+for option in "--fuse map" "--kernels nofile" "--plan nofile"; do
   expect 2 "$SINTER" $bench --ladder $option
   says "--ladder and ${option%% *}: "
 done
