@@ -35,6 +35,8 @@ sn_target sn_target_cpu(sn_isa isa) {
       .bm = r->bm,
       .bn = r->bn,
       .bk = 0,
+      .few_tiles = 8,
+      .part = 2048,
       .bq = 64,
       .bkv = 64,
       .one_part = 256,
@@ -160,6 +162,8 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
       .k_whole = 1 << 16, /* factors are brought in step by step */
       .k_block = 1024,
       .made = 64 * 64,
+      .few_tiles = 128,
+      .part = 1024,
       .thin = 8,
       .thin_instances = 256,
       .bq = 32,

@@ -49,6 +49,7 @@ typedef struct sn_target {
   int k_whole, k_block; /* contract: the longest K that is one product, steps of longer and unknown ones; 0: default */
   int wide, tiles;      /* contract: tiles of up to wide x wide that leave so many of them; 0: bm x bn */
   int made;             /* contract: most elements of an operand's tile that is computed, not only loaded; 0: any */
+  int few_tiles, part;  /* contract: results of fewer tiles have sums in parts of at least so many steps; 0: none */
   int thin;             /* contract: results of at most so many rows or columns have narrow tiles; 0: none */
   int thin_instances;   /* contract: instances that are enough for such a result */
   int bq, bkv;          /* attend: queries and keys per block */

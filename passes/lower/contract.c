@@ -397,25 +397,29 @@ static sn_kv sum_loops(sn_contraction *k, sn_tile *out, sn_kv *at, int axis, sn_
   sn_kernel *kk = out->b->k;
   while (axis < k->out.space.rank && (k->role[axis] != SUM || axis == k->sum)) axis++;
   bool last = axis == k->out.space.rank;
-  if (last && !k->loop) return multiply(k, out, at, acc);
   int along = last ? k->sum : axis;
-  sn_kv carry[1] = {acc};
-  sn_kv hi = sn_build_dim(out->b, k->out.space.extent[along]);
-  at[along] = sn_k_for(kk, sn_k_i(kk, 0), hi, last ? k->bk : 1, 1, carry);
+  sn_kv carry[1] = {acc}, lo = sn_k_i(kk, 0), hi = 0;
+  if (last && k->parts) at[along] = lo = sn_contract_range(k, out->b, &hi);
+  if (last && !k->loop) return multiply(k, out, at, acc);
+  if (!hi) hi = sn_build_dim(out->b, k->out.space.extent[along]);
+  at[along] = sn_k_for(kk, lo, hi, last ? k->bk : 1, 1, carry);
   carry[0] = last ? multiply(k, out, at, carry[0]) : sum_loops(k, out, at, axis + 1, carry[0]);
   sn_k_end_for(kk, 1, carry);
   at[along] = 0;
   return carry[0];
 }
 
-static sn_kv inner_value(sn_tile *t, sn_val v, void *user) {
+sn_elem sn_contract_sum_elem(const sn_contraction *k) {
+  return k->elem == SN_ELEM_F64 ? SN_ELEM_F64 : k->elem == SN_ELEM_I8 ? SN_ELEM_I32 : SN_ELEM_F32;
+}
+
+sn_kv sn_contract_product(sn_tile *t, sn_val v, void *user) {
   sn_contraction *k = user;
   (void)v;
   if (k->product) return k->product;
   sn_kv at[SN_VIEW_RANK];
   memcpy(at, t->at, sizeof at);
-  sn_elem e = k->elem == SN_ELEM_F64 ? SN_ELEM_F64 : k->elem == SN_ELEM_I8 ? SN_ELEM_I32 : SN_ELEM_F32;
-  return k->product = sum_loops(k, t, at, 0, sn_k_const(t->b->k, e, k->bm, k->bn, 0));
+  return k->product = sum_loops(k, t, at, 0, sn_k_const(t->b->k, sn_contract_sum_elem(k), k->bm, k->bn, 0));
 }
 
 /* Rows of the first operand that stay in half of the second level cache while panels pass. Where all rows share the
@@ -461,6 +465,7 @@ static void set_grid(sn_contraction *k, sn_tile *t) {
   for (int i = 0; i < s->rank; i++)
     if (k->role[i] != SUM && i != k->row && i != k->col) lead = sn_dimx_mul(types, lead, s->extent[i]);
   if (k->when) lead = sn_dimx_mul(types, lead, k->when);
+  if (k->parts) lead = sn_dimx_mul(types, lead, k->parts);
   sn_build_grid(t->b, 3, sn_dimx_mul(types, lead, big), sn_contract_ceil(k, n, k->bn), per);
   sn_kv id = sn_build_id(t->b, 0), blocks = sn_build_dim(t->b, big);
   sn_kv row = sn_build_id(t->b, 2);
@@ -475,6 +480,7 @@ static void set_grid(sn_contraction *k, sn_tile *t) {
     t->at[i] = sn_k_ibin(kk, SN_K_IMOD, id, e);
     id = sn_k_ibin(kk, SN_K_IDIV, id, e);
   }
+  k->range = id;
   if (k->row >= 0)
     t->at[k->row] = k->share ? sn_k_imul(kk, row, sn_build_dim(t->b, k->share)) : sn_k_imulc(kk, row, k->bm);
   if (k->col >= 0) t->at[k->col] = sn_k_imulc(kk, sn_build_id(t->b, 1), k->bn);
@@ -488,7 +494,8 @@ static bool shared_evenly(const sn_dimx *m, int64_t cached, int bm) {
 }
 
 /* Blocks of rows need not share the tiles evenly: then a tile may start beyond the end. */
-static void set_limits(sn_contraction *k, sn_tile *t) {
+void sn_contract_place(sn_contraction *k, sn_tile *t) {
+  set_grid(k, t);
   sn_tile_limits(t);
   if (k->row < 0) return;
   int64_t cached = rows_in_cache(k);
@@ -498,11 +505,11 @@ static void set_limits(sn_contraction *k, sn_tile *t) {
   if (k->share) t->row_limit = sn_k_ibin(t->b->k, SN_K_IMIN, t->row_limit, sn_build_dim(t->b, k->share));
 }
 
-static const sn_dimx *flops_of(const sn_contraction *k) {
+const sn_dimx *sn_contract_flops(const sn_contraction *k) {
   sn_types *t = k->c->types;
   const sn_dimx *n = sn_dimx_const(t, 2);
   for (int i = 0; i < k->out.space.rank; i++) n = sn_dimx_mul(t, n, k->out.space.extent[i]);
-  return sn_dimx_add(t, n, sn_body_flops(k->c));
+  return n;
 }
 
 /* ---- the writer
@@ -537,15 +544,11 @@ static sn_code orient(sn_contraction *k, const char **why) {
 
 static sn_code write_kernel(sn_contraction *k) {
   sn_lower_ctx *c = k->c;
-  sn_group *groups[3] = {&k->out, &k->a, &k->b};
   sn_buffer_use use[SN_LOWER_BUFFERS];
-  int count = sn_group_buffers(c, &k->a, use, 0);
-  if (k->packed >= 0)
-    use[count++] = (sn_buffer_use){k->packed, SN_K_IN};
-  else
-    count = sn_group_buffers(c, &k->b, use, count);
-  count = sn_result_buffers(c, use, sn_group_buffers(c, &k->out, use, count));
+  int count = sn_group_buffers(c, &k->out, use, sn_contract_buffers(k, use));
+  count = sn_result_buffers(c, use, count);
   sn_group_slots(c, &k->out);
+  if (k->parts) return sn_contract_in_parts(k);
   sn_build_kernel *b =
       sn_build_kernel_begin(c, sn_kernel_name_of(c, k->rows == SN_CONTRACT_FEW ? "thin" : "gemm"), count, use);
   sn_tile t = {.b = b,
@@ -555,22 +558,15 @@ static sn_code write_kernel(sn_contraction *k) {
                .col = k->col,
                .r = k->bm,
                .c = k->bn,
-               .inner = inner_value,
+               .inner = sn_contract_product,
                .user = k};
-  for (int i = 0; i < 3; i++) sn_group_forget(groups[i]);
-  set_grid(k, &t);
-  set_limits(k, &t);
+  sn_group_forget(&k->out), sn_group_forget(&k->a), sn_group_forget(&k->b);
+  sn_contract_place(k, &t);
   sn_tile_outputs(&t, NULL);
-  sn_report report = {
-      .flops = flops_of(k), .bytes_read = sn_groups_bytes_read(c, 3, groups), .bytes_written = sn_result_bytes(c)};
-  if (k->packed >= 0) {
-    const sn_slot *s = &c->plan->slot[k->packed];
-    const sn_dimx *bytes =
-        sn_dimx_mul(c->types, s->elements, sn_dimx_const(c->types, (int64_t)sn_elem_bytes(k->panel)));
-    report.bytes_read = sn_dimx_add(c->types, report.bytes_read, bytes);
-  }
-  const sn_dimx **figure[3] = {&report.flops, &report.bytes_read, &report.bytes_written};
-  for (int i = 0; i < 3 && k->when; i++) *figure[i] = sn_dimx_mul(c->types, *figure[i], k->when);
+  sn_report report = {.flops = sn_dimx_add(c->types, sn_contract_flops(k), sn_body_flops(c)),
+                      .bytes_read = sn_contract_bytes_read(k, true),
+                      .bytes_written = sn_result_bytes(c)};
+  sn_contract_report_when(k, &report);
   return sn_build_kernel_end(b, &report);
 }
 
@@ -579,7 +575,13 @@ sn_code sn_lower_contract(sn_lower_ctx *c, const sn_node *fused) {
   const char *why = "";
   (void)fused;
   SN_TRY(orient(&k, &why));
-  if (!sn_contract_may_be_few(&k)) return write_kernel(&k);
+  sn_contraction whole = k;
+  sn_contract_split(&k);
+  if (k.when) {
+    whole.when = sn_dimx_sub(c->types, sn_dimx_const(c->types, 1), k.when);
+    SN_TRY(write_kernel(&whole));
+  }
+  if (k.parts || !sn_contract_may_be_few(&k)) return write_kernel(&k);
   for (int i = 0; i < 2; i++) {
     k = (sn_contraction){.c = c, .packed = -1, .rows = i ? SN_CONTRACT_MANY : SN_CONTRACT_FEW};
     SN_TRY(orient(&k, &why));

@@ -33,7 +33,10 @@ typedef struct sn_contraction {
   sn_elem panel;        /* of packed columns: that of the product, or i8 of a product of f32 */
   int packed;           /* slot of packed columns, -1: none */
   bool vnni;
-  sn_kv product; /* the tile, once it was emitted */
+  sn_kv product;        /* the tile, once it was emitted */
+  int part;             /* steps of a range of the summed axis */
+  const sn_dimx *parts; /* ranges; NULL: an instance has all steps */
+  sn_kv range;          /* number of that of the instance */
 } sn_contraction;
 
 /* Value of an operand, the anchor of the tile's group, in an element type: that of the product, or of panels. */
@@ -54,10 +57,31 @@ int sn_contract_thin_width(const sn_contraction *k, sn_contract_role wide, int a
 /* Are rows few in some runs, so that these have a kernel of their own? */
 bool sn_contract_may_be_few(const sn_contraction *k);
 const sn_dimx *sn_contract_when(const sn_contraction *k);
+/* Figures of a kernel that some runs do not need. */
+void sn_contract_report_when(const sn_contraction *k, sn_report *r);
+
+/* What contract_split.c uses of contract.c: grid and limits of a tile; its product, as sn_tile.inner is called, and the
+ * type of that; operations. */
+void sn_contract_place(sn_contraction *k, sn_tile *t);
+sn_kv sn_contract_product(sn_tile *t, sn_val v, void *user);
+sn_elem sn_contract_sum_elem(const sn_contraction *k);
+const sn_dimx *sn_contract_flops(const sn_contraction *k);
+
+/* Should instances take ranges of the summed axis? Then sets k->part and k->parts, and blocks to go with them; k->when
+ * where the axis may be so short that the product is better made whole. */
+void sn_contract_split(sn_contraction *k);
+/* First step of the range of an instance. *end: behind its last */
+sn_kv sn_contract_range(const sn_contraction *k, sn_build_kernel *b, sn_kv *end);
+/* The kernels of a product in ranges; outputs have slots. */
+SN_MUST sn_code sn_contract_in_parts(sn_contraction *k);
 
 /* Are the columns an operand that no run changes, of static extents? */
 bool sn_contract_may_pack(const sn_contraction *k);
 /* Chooses the slot of the packed columns and, the first time, adds the step that fills it. */
 SN_MUST sn_code sn_contract_pack(sn_contraction *k);
+/* Appends the buffers of the operands, packed ones in place of their own. -> how many */
+int sn_contract_buffers(const sn_contraction *k, sn_buffer_use *use);
+/* Distinct bytes of the operands, and of what the epilogue reads. */
+const sn_dimx *sn_contract_bytes_read(sn_contraction *k, bool epilogue);
 
 #endif

@@ -99,3 +99,8 @@ const sn_dimx *sn_contract_when(const sn_contraction *k) {
   const sn_dimx *many = sn_dimx_min(t, sn_dimx_floordiv(t, k->out.space.extent[k->row], limit), one);
   return k->rows == SN_CONTRACT_FEW ? sn_dimx_sub(t, one, many) : many;
 }
+
+void sn_contract_report_when(const sn_contraction *k, sn_report *r) {
+  const sn_dimx **figure[3] = {&r->flops, &r->bytes_read, &r->bytes_written};
+  for (int i = 0; i < 3 && k->when; i++) *figure[i] = sn_dimx_mul(k->c->types, *figure[i], k->when);
+}

@@ -307,6 +307,51 @@ static bool kernels_hold(const lowered_result *r, const char *text) {
   return any;
 }
 
+/* Few tiles and a long sum: ranges of it are instances of their own, added in order; whole where a run's axis is short.
+ * Batches, sums over axes that lie apart, epilogues in place, packed columns, narrow types. */
+static void sums_in_parts(void **state) {
+  (void)state;
+  const int64_t depths[] = {300, 1100};
+  sn_target target[3] = {sn_target_cpu(SN_ISA_AVX2), sn_target_cpu(SN_ISA_AMX),
+                         sn_target_vulkan(&(sn_gpu){.float64 = true})};
+  lowered_case c = {.text =
+                        "dims { T: 1..4096 }\n"
+                        "graph @g {\n"
+                        "  %1 = input name \"x\" : f32[T, 64]\n"
+                        "  %2 = input name \"y\" : f32[T, 64]\n"
+                        "  %3 = state name \"s\" init \"fill\" a 0.0 : f32[64, 64]\n"
+                        "  %4 = contract %1, %2 spec \"tm,tn->mn\" : f32[64, 64]\n"
+                        "  %5 = add %4, %3 : f32[64, 64]\n"
+                        "  update %3 = %5\n"
+                        "  %6 = input name \"b\" : f32[2, 19, 600]\n"
+                        "  %7 = input name \"c\" : f32[2, 600, 33]\n"
+                        "  %8 = contract %6, %7 spec \"bmk,bkn->bmn\" : f32[2, 19, 33]\n"
+                        "  %9 = tanh %8 : f32[2, 19, 33]\n"
+                        "  output \"batch\" = %9\n"
+                        "  %10 = input name \"d\" : bf16[17, 519]\n"
+                        "  %11 = param name \"w\" init \"normal\" a 0.5 : bf16[519, 32]\n"
+                        "  %12 = contract %10, %11 spec \"mk,kn->nm\" : bf16[32, 17]\n"
+                        "  output \"packed\" = %12\n"
+                        "  %13 = input name \"e\" : f32[3, 24, 520]\n"
+                        "  %14 = input name \"f\" : f32[520, 3, 24]\n"
+                        "  %15 = contract %13, %14 spec \"lmk,kln->mn\" : f32[24, 24]\n"
+                        "  output \"apart\" = %15\n"
+                        "}\n"};
+  for (int i = 0; i < 3; i++) {
+    target[i].part = 256, c.target = &target[i];
+    for (int j = 0; j < 2; j++) {
+      c.dims = &depths[j];
+      lowered_result r = lowered_compile(&c);
+      r.env.target = &r.target;
+      assert_int_equal(kernels_named(&r, "gemm_parts_"), 4);
+      assert_int_equal(kernels_named(&r, "gemm_sum_"), 4);
+      assert_int_equal(kernels_named(&r, "gemm_contract_"), 1);
+      lowered_execute(&r, &c);
+      lowered_free(&r);
+    }
+  }
+}
+
 /* Tiles of a number of bytes: more elements where all are narrow. */
 static void elementwise_on_a_gpu(void **state) {
   (void)state;
@@ -436,6 +481,7 @@ int main(void) {
       cmocka_unit_test(reductions_of_a_part),
       cmocka_unit_test(logits_once),
       cmocka_unit_test(reductions_on_a_gpu),
+      cmocka_unit_test(sums_in_parts),
       cmocka_unit_test(elementwise_on_a_gpu),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
