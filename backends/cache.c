@@ -165,6 +165,21 @@ void sn_cache_put(const sn_cache *c, const char *key, size_t key_bytes, const sn
   free(p);
 }
 
+const char *sn_cache_get_text(const sn_cache *c, const char *key, sn_arena *arena, size_t *bytes) {
+  sn_code_blob b;
+  if (!sn_cache_get(c, key, strlen(key), arena, &b) || b.kind != SN_CODE_KERNEL_TEXT) return NULL;
+  *bytes = (size_t)b.byte_count;
+  return (const char *)b.bytes;
+}
+
+void sn_cache_put_text(const sn_cache *c, const char *key, const char *text) {
+  const sn_code_blob b = {.kind = SN_CODE_KERNEL_TEXT,
+                          .features = "",
+                          .bytes = (const unsigned char *)text,
+                          .byte_count = (int64_t)strlen(text)};
+  sn_cache_put(c, key, strlen(key), &b);
+}
+
 sn_code sn_cache_entry_read(sn_arena *arena, sn_diags *diags, const char *file, const void *data, size_t bytes,
                             sn_cache_entry *out) {
   if (parse(arena, data, bytes, out)) return SN_OK;

@@ -13,6 +13,9 @@ sn_cache *sn_cache_open(sn_arena *arena, const char *dir, const char **why);
 bool sn_cache_get(const sn_cache *c, const char *key, size_t key_bytes, sn_arena *arena, sn_code_blob *out);
 /* Stores a blob atomically; failures are ignored (a cache may be full). Thread-safe. */
 void sn_cache_put(const sn_cache *c, const char *key, size_t key_bytes, const sn_code_blob *blob);
+/* The same for texts that are no code: what was measured. -> NULL: there is none. owns: arena */
+const char *sn_cache_get_text(const sn_cache *c, const char *key, sn_arena *arena, size_t *bytes);
+void sn_cache_put_text(const sn_cache *c, const char *key, const char *text);
 /* What a file of the cache holds: the key as it was given (code generator, target, kernel text) and the blob. Trusts
  * nothing.  owns: views of `data`, features in arena.  errors: SN_ERR_INPUT */
 typedef struct sn_cache_entry {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backends/cache.h"
+#include "backends/calibrate.h"
 #if SN_HAVE_LLVM
 #include "backends/llvm/llvm_backend.h"
 #endif
@@ -46,12 +47,36 @@ static sn_code open_generator(sn_diags *diags) {
 #endif
 }
 
-static void add_cpu(facts *f) {
+/* As they were measured, or are measured now: --calibrate. */
+static sn_code add_limits(facts *f, const sn_target *t, const sn_backend *backend) {
+  cli *c = f->c;
+  sn_limits l;
+  const sn_compile_opt opt = {.target = "cpu"};
+  sn_limits_find(t, backend, NULL, c->arena, &l);
+  if (cli_has(c, CLI_CALIBRATE)) SN_TRY(sn_calibrate(&opt, c->diags, &l));
+  add(f, "limits",
+      l.measured ? "measured on this machine"
+                 : "defaults of the feature level: doctor --calibrate, bench --profile and --tune measure");
+  add(f, "limits of products",
+      sn_arena_printf(c->arena, "f32 %s/s, bf16 %s/s a core", cli_human(c->arena, 2 * l.product, "flop"),
+                      cli_human(c->arena, 2 * l.pairs, "flop")));
+  add(f, "limits of elements", sn_arena_printf(c->arena, "%s/s a core", cli_human(c->arena, l.point, "op")));
+  add(f, "limits of sweeps",
+      sn_arena_printf(c->arena, "L2 %s/s, L3 %s/s, memory %s/s a core, %s/s all", cli_human(c->arena, l.l2, "B"),
+                      cli_human(c->arena, l.l3, "B"), cli_human(c->arena, l.memory, "B"),
+                      cli_human(c->arena, l.together, "B")));
+  add(f, "limits of steps",
+      sn_arena_printf(c->arena, "%.2f us on one thread, %.2f us on all", l.launch_ns * 1e-3, l.meet_ns * 1e-3));
+  return SN_OK;
+}
+
+static sn_code add_cpu(facts *f) {
   cli *c = f->c;
   sn_target t;
   const sn_backend *backend;
   sn_compile_opt opt = {.target = "cpu"};
   sn_diags *quiet = sn_diags_scratch();
+  sn_code measured = SN_OK;
   if (sn_compile_target(&opt, quiet, &t, &backend)) {
     bool missing = !SN_HAVE_LLVM;
     const char *why = missing ? "not in this build: LLVM 19 or newer was not found when it was configured"
@@ -67,8 +92,10 @@ static void add_cpu(facts *f) {
     add(f, "caches",
         sn_arena_printf(c->arena, "L1 %s, L2 %s, L3 %s", cli_human(c->arena, (double)t.l1_bytes, "B"),
                         cli_human(c->arena, (double)t.l2_bytes, "B"), cli_human(c->arena, (double)t.l3_bytes, "B")));
+    measured = add_limits(f, &t, backend);
   }
   sn_diags_destroy(quiet);
+  return measured;
 }
 
 /* ---- Vulkan ------------------------------------------------------------------------------------------------------ */
@@ -137,7 +164,7 @@ sn_code cli_doctor(cli *c) {
   add(&f, "version", SN_VERSION);
   add(&f, "cores", sn_arena_printf(c->arena, "%ld", sysconf(_SC_NPROCESSORS_ONLN)));
   add(&f, "memory", memory_text(c));
-  add_cpu(&f);
+  SN_TRY(add_cpu(&f));
   add_vulkan(&f);
   add(&f, "target template, ref", "yes (kernel and graph interpreter)");
   add_places(&f);

@@ -94,7 +94,18 @@ static bool has(const facts *f, const char *name, size_t length) {
   /* Tiles are large: the system saves them for processes that asked. */
   return r->state != STATE_TILE || syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
+
+static void brand(char out[49]) {
+  uint32_t word[12] = {0}, most, b, c, d;
+  if (__get_cpuid(0x80000000u, &most, &b, &c, &d) && most >= 0x80000004u)
+    for (uint32_t i = 0; i < 3; i++)
+      __get_cpuid(0x80000002u + i, &word[4 * i], &word[4 * i + 1], &word[4 * i + 2], &word[4 * i + 3]);
+  memcpy(out, word, 48);
+  out[48] = 0;
+}
 #else
+static void brand(char out[49]) { out[0] = 0; }
+
 typedef struct facts {
   int none;
 } facts;
@@ -109,6 +120,16 @@ static bool has(const facts *f, const char *name, size_t length) {
   return (void)f, length == 8 && !memcmp(name, "baseline", 8);
 }
 #endif
+
+void sn_cpu_name(char *out, size_t bytes) {
+  char name[49];
+  size_t n = 0;
+  brand(name);
+  for (const char *p = name; *p && n + 1 < bytes; p++)
+    if (*p >= ' ' && *p <= '~' && (n || *p != ' ')) out[n++] = *p;
+  while (n && out[n - 1] == ' ') n--;
+  if (bytes) out[n] = 0;
+}
 
 /* The next word of a list; false: it was the last. */
 static bool next_word(const char **list, const char **word, size_t *length) {

@@ -3,6 +3,7 @@
 #define SN_IR_BASE_CPU_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "ir/base/arena.h"
 #include "ir/base/status.h"
@@ -15,6 +16,8 @@ bool sn_cpu_has(const char *feature);
 const char *sn_cpu_missing(sn_arena *arena, const char *features);
 /* Has it all of such a list? */
 bool sn_cpu_offers(const char *features);
+/* Its name as the processor tells it, without what could not stand in a line of text; "" where it has none. */
+void sn_cpu_name(char *out, size_t bytes);
 /* The environment may take features away, for tests: SN_CPU_WITHOUT=avx512 takes also those that only processors with
  * AVX-512 have.   errors: SN_ERR_USAGE it names what no code asks for: a test would try nothing */
 SN_MUST sn_code sn_cpu_check(sn_diags *diags);
