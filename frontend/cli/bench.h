@@ -3,6 +3,7 @@
 #define SN_FRONTEND_CLI_BENCH_H
 
 #include "frontend/cli/cli.h"
+#include "ir/types/limits.h"
 
 typedef struct cli_measure {
   const char *label;  /* "none", "map", ... "all" */
@@ -18,6 +19,8 @@ typedef struct cli_measure {
   const sn_plan *plan; /* for --profile: */
   int graph;
   double *step_ms, *step_bytes, *step_flops; /* by step */
+  double *predicted_ms;                      /* by step; NULL: not known */
+  sn_limits limits;                          /* that these follow from */
 } cli_measure;
 
 /* Compiles and times a graph. fuse: as --fuse. without_optimiser: gradients are outputs and nothing is updated. */

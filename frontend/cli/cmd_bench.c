@@ -28,8 +28,9 @@ static void json_profile(sn_text *t, const cli_measure *m) {
   sn_text_add(t, ", \"steps\": [");
   for (int i = 0; i < g->step_count; i++) {
     const sn_step *s = &g->step[i];
-    sn_text_add(t, "%s\n  {\"step\": %d, \"ms\": %.6g, \"bytes\": %.0f, \"flops\": %.0f, \"kind\": ", i ? "," : "", i,
-                m->step_ms[i], m->step_bytes[i], m->step_flops[i]);
+    sn_text_add(t, "%s\n  {\"step\": %d, \"ms\": %.6g, ", i ? "," : "", i, m->step_ms[i]);
+    if (m->predicted_ms) sn_text_add(t, "\"predicted_ms\": %.6g, ", m->predicted_ms[i]);
+    sn_text_add(t, "\"bytes\": %.0f, \"flops\": %.0f, \"kind\": ", m->step_bytes[i], m->step_flops[i]);
     sn_json_quote(t, s->kind_name ? s->kind_name : "");
     sn_text_add(t, ", \"name\": ");
     sn_json_quote(t, s->kind == SN_STEP_LAUNCH ? m->plan->code[s->code].name : "");
@@ -111,18 +112,31 @@ static sn_code bench_ladder(cli *c, const char *path, sn_text *t) {
   return cli_has(c, CLI_SVG) ? write_svg(c, cli_get(c, CLI_SVG, ""), row) : SN_OK;
 }
 
+static void text_predicted(sn_text *t, const double *ms, int i) {
+  if (ms)
+    sn_text_add(t, "%10.4f  ", ms[i]);
+  else
+    sn_text_add(t, "%10s  ", "-");
+}
+
 /* Steps by time, slowest first. */
 static void text_profile(cli *c, sn_text *t, const cli_measure *m) {
   const sn_plan_graph *g = &m->plan->graph[m->graph];
   bool *done = SN_ARRAY(c->arena, g->step_count + 1, bool);
-  sn_text_add(t, "\n%10s  %-10s %-28s %s\n", "ms", "kind", "kernel", "ops");
+  if (m->predicted_ms)
+    sn_text_add(t, "\npredicted from %s\n",
+                m->limits.measured ? "limits that were measured on this machine"
+                                   : "default limits: without a cache, none are measured");
+  sn_text_add(t, "\n%10s %10s  %-10s %-28s %s\n", "ms", "predicted", "kind", "kernel", "ops");
   for (int n = 0; n < g->step_count; n++) {
     int best = -1;
     for (int i = 0; i < g->step_count; i++)
       if (!done[i] && (best < 0 || m->step_ms[i] > m->step_ms[best])) best = i;
     const sn_step *s = &g->step[best];
     done[best] = true;
-    sn_text_add(t, "%10.4f  %-10s %-28.28s %.80s%s%s\n", m->step_ms[best], s->kind_name ? s->kind_name : "",
+    sn_text_add(t, "%10.4f ", m->step_ms[best]);
+    text_predicted(t, m->predicted_ms, best);
+    sn_text_add(t, "%-10s %-28.28s %.80s%s%s\n", s->kind_name ? s->kind_name : "",
                 s->kind == SN_STEP_LAUNCH ? m->plan->code[s->code].name : "", s->ops ? s->ops : "",
                 s->where ? "  @ " : "", s->where ? s->where : "");
   }

@@ -4,6 +4,7 @@
 
 #include "frontend/cli/bench.h"
 #include "frontend/cli/explain.h"
+#include "frontend/cli/predict.h"
 #include "runtime/io/file.h"
 #include "runtime/io/json.h"
 
@@ -36,6 +37,7 @@ static void json_step(sn_text *t, const report *r, int index, bool first) {
   sn_text_add(t, ", \"where\": ");
   sn_json_quote(t, s->where ? s->where : "");
   if (is_edited(r, s)) sn_text_add(t, ", \"edited\": true");
+  if (r->predicted_ms) sn_text_add(t, ", \"predicted_ms\": %.6g", r->predicted_ms[index]);
   sn_text_add(t, ", \"flops\": %lld, \"bytes_read\": %lld, \"bytes_written\": %lld}",
               (long long)cli_value_of(s->flops, r->dims), (long long)cli_value_of(s->bytes_read, r->dims),
               (long long)cli_value_of(s->bytes_written, r->dims));
@@ -131,8 +133,10 @@ static void text_control(sn_text *t, const report *r, int index, int kernels) {
 static void text_steps(cli *c, sn_text *t, const report *r) {
   const sn_plan_graph *g = &r->plan->graph[r->graph];
   int64_t flops = 0, read = 0, written = 0;
+  double ms = 0;
   int kernels = 0;
-  sn_text_add(t, "%4s %-9s %10s %10s %10s  %s\n", "", "kind", "flop", "read", "written", "ops");
+  const char *time = r->predicted_ms ? sn_arena_printf(c->arena, " %9s", "ms") : "";
+  sn_text_add(t, "%4s %-9s %10s %10s %10s%s  %s\n", "", "kind", "flop", "read", "written", time, "ops");
   for (int i = 0; i < g->step_count; i++) {
     const sn_step *s = &g->step[i];
     if (is_control(s)) text_control(t, r, i, kernels);
@@ -140,12 +144,17 @@ static void text_steps(cli *c, sn_text *t, const report *r) {
     int64_t f = cli_value_of(s->flops, r->dims), a = cli_value_of(s->bytes_read, r->dims),
             b = cli_value_of(s->bytes_written, r->dims);
     flops += f, read += a, written += b;
-    sn_text_add(t, "%4d %-9s %10s %10s %10s  %s%s%s%s\n", ++kernels, s->kind_name, cli_human(c->arena, (double)f, ""),
-                cli_human(c->arena, (double)a, "B"), cli_human(c->arena, (double)b, "B"), s->ops ? s->ops : "",
+    if (r->predicted_ms) time = sn_arena_printf(c->arena, " %9.4f", r->predicted_ms[i]), ms += r->predicted_ms[i];
+    sn_text_add(t, "%4d %-9s %10s %10s %10s%s  %s%s%s%s\n", ++kernels, s->kind_name, cli_human(c->arena, (double)f, ""),
+                cli_human(c->arena, (double)a, "B"), cli_human(c->arena, (double)b, "B"), time, s->ops ? s->ops : "",
                 s->where ? "   @ " : "", s->where ? s->where : "", is_edited(r, s) ? "   (yours)" : "");
   }
-  sn_text_add(t, "%4d kernels   %10s %10s %10s  in all\n", kernels, cli_human(c->arena, (double)flops, ""),
-              cli_human(c->arena, (double)read, "B"), cli_human(c->arena, (double)written, "B"));
+  if (r->predicted_ms) time = sn_arena_printf(c->arena, " %9.4f", ms);
+  sn_text_add(t, "%4d kernels   %10s %10s %10s%s  in all%s\n", kernels, cli_human(c->arena, (double)flops, ""),
+              cli_human(c->arena, (double)read, "B"), cli_human(c->arena, (double)written, "B"), time,
+              r->predicted_ms ? r->measured_limits ? "; ms are predicted, from limits measured here"
+                                                   : "; ms are predicted, from default limits"
+                              : "");
 }
 
 static void text_ahead(cli *c, sn_text *t, const report *r) {
@@ -172,6 +181,15 @@ static void text_report(cli *c, sn_text *t, const report *r, int64_t peak) {
   sn_text_add(t, "\n%d temporary buffers, %s in all, %s at once\n", buffers, cli_human(c->arena, (double)bytes, "B"),
               cli_human(c->arena, (double)peak, "B"));
   text_ahead(c, t, r);
+}
+
+static sn_code predict(cli *c, const sn_compiled *k, report *r) {
+  int64_t threads;
+  sn_limits l = {0};
+  SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
+  SN_TRY(cli_predict(c, k, r->graph, r->dims, (int)threads, false, &r->predicted_ms, &l));
+  r->measured_limits = l.measured;
+  return SN_OK;
 }
 
 /* Times of the steps, where code runs: for the roofline. */
@@ -207,6 +225,7 @@ sn_code cli_explain(cli *c) {
   r = (report){.plan = compiled.plan, .dims = dims, .edited = compiled.edited};
   SN_TRY(cli_graph(c, r.plan, &r.graph));
   SN_TRY(sn_plan_peak_bytes(r.plan, r.graph, dims, &peak));
+  SN_TRY(predict(c, &compiled, &r));
   if (cli_has(c, CLI_HTML)) SN_TRY(write_html(c, &compiled, &r, peak));
   if (cli_has(c, CLI_HTML) && !cli_has(c, CLI_JSON)) return SN_OK;
   sn_text t = sn_text_begin(c->arena);

@@ -10,6 +10,8 @@ typedef struct cli_report {
   const int64_t *dims;
   const bool *edited;    /* by kernel: one of --kernels */
   const double *step_ms; /* measured, by step; NULL: not */
+  double *predicted_ms;  /* by the cost model, by step; NULL: not */
+  bool measured_limits;  /* that it follows from; else defaults */
 } cli_report;
 
 /* Value of a dim of the report; 0 for none, -1 beyond what can be counted. */

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "frontend/cli/bench.h"
+#include "frontend/cli/predict.h"
 #include "frontend/cli/progress.h"
 #include "ir/base/memory.h"
 #include "ir/base/rng.h"
@@ -304,6 +305,8 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   SN_TRY(cli_graph(c, k.plan, &index));
   const char *graph = k.plan->graph[index].name;
   SN_TRY(totals(c, k.plan, index, dims, out));
+  if (cli_has(c, CLI_PROFILE))
+    SN_TRY(cli_predict(c, &k, index, dims, (int)threads, true, &out->predicted_ms, &out->limits));
   sn_runtime_opt run = cli_runtime_opt(c, &k, (int)threads);
   SN_TRY(check_memory(c, &k, &run, graph, dims));
   sn_code code = bind(c, &k, index, dims, &in);

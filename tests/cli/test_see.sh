@@ -181,6 +181,38 @@ prints "SN_DEBUG"
 expect 0 "$SINTER" doctor --json
 prints '"environment": {"SN_LOG": '
 
+# ---- limits of the machine: defaults until they are measured, then kept; what is no such entry is not used --------------
+if [ "$(target)" = cpu ]; then
+  export XDG_CACHE_HOME=$scratch/limits
+  expect 0 "$SINTER" doctor
+  prints 'defaults of the feature level'
+  expect 0 "$SINTER" doctor --calibrate
+  prints 'measured on this machine'
+  sweeps=$(grep 'limits of sweeps' "$scratch/stdout")
+  expect 0 "$SINTER" doctor
+  prints 'measured on this machine'
+  prints "$sweeps"
+  expect 0 env SN_CPU_WITHOUT=avx2 "$SINTER" doctor
+  prints 'defaults of the feature level'
+  entry=$(grep -l 'limits 1' "$XDG_CACHE_HOME"/sinter/*.code)
+  [ "$(echo "$entry" | wc -l)" = 1 ] || die "limits are in: $entry"
+  printf 'x' | dd of="$entry" bs=1 seek=$(($(stat -c %s "$entry") - 3)) conv=notrunc status=none
+  expect 0 "$SINTER" doctor
+  prints 'defaults of the feature level'
+  expect 0 "$SINTER" bench "$TREE/models/mlp.sn" --dim B=4 --repeat 1 --profile
+  prints 'predicted from limits that were measured on this machine'
+  expect 0 "$SINTER" doctor
+  prints 'measured on this machine'
+  expect 0 "$SINTER" bench "$TREE/models/mlp.sn" --dim B=4 --repeat 1 --profile --json
+  prints '"predicted_ms": '
+  expect 0 "$SINTER" explain "$TREE/models/mlp.sn" --dim B=4
+  prints 'ms are predicted, from limits measured here'
+  expect 0 "$SINTER" explain "$TREE/models/mlp.sn" --dim B=4 --no-cache --json
+  prints '"predicted_ms": '
+  expect 0 "$SINTER" bench "$TREE/models/mlp.sn" --dim B=4 --repeat 1 --profile --no-cache
+  prints 'predicted from default limits'
+fi
+
 # ---- Vulkan devices: listed, chosen, and why there is none ------------------------------------------------------------
 if "$SINTER" doctor | finds '^target vulkan *device'; then
   expect 0 "$SINTER" doctor
