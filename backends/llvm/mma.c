@@ -68,7 +68,8 @@ static void describe(cg *c, const request *r, cg_product *p) {
   p->a = cg_operand_of(c, x->a[1], x->i & SN_K_TA);
   p->b = cg_operand_of(c, x->a[2], !(x->i & SN_K_TB));
   p->amx = cg_tile_product(c->k, x, &g->isa);
-  if (p->amx) p->elem_a = SN_ELEM_BF16;
+  p->by_pairs = cg_pair_product(c->k, x, &g->isa);
+  if (p->amx || p->by_pairs) p->elem_a = SN_ELEM_BF16;
   p->whole_steps = whole_steps(p, r);
   if (!r->iv && !r->k_total) read_slid(p, &p->a), read_slid(p, &p->b);
   limit_k(p, &p->a, 1);

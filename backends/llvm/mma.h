@@ -9,7 +9,8 @@
  *   mma_kernels.c  microkernels
  *   mma_dot.c      products along k, of few rows and columns that lie side by side
  *   mma_row.c      the same of few rows of a product on tiles
- *   mma_tiles.c    products of bf16 on AMX tiles      mma_pack.c  their operands      mma_amx.c  their microkernel */
+ *   mma_tiles.c    products of bf16 on AMX tiles      mma_pack.c  their operands      mma_amx.c  their microkernel
+ *   mma_pairs.c    products of bf16 by vectors of pairs, where there are no tiles */
 #ifndef SN_BACKENDS_LLVM_MMA_H
 #define SN_BACKENDS_LLVM_MMA_H
 
@@ -89,6 +90,7 @@ typedef struct cg_product {
   int m, n;
   bool ta, beta, any_k;
   bool pairs, amx;  /* b holds pairs of k; by tiles */
+  bool by_pairs;    /* b and rows of a that run along k are brought into pairs of k */
   bool near_b;      /* b was copied and is in a cache */
   bool whole_steps; /* k is known to be a multiple of 32 */
   ll_v adds;        /* with beta: at run time, does this stretch of k add, or write? NULL: it adds */
@@ -112,6 +114,8 @@ bool cg_is_window(const cg *c, sn_kv v);
 sn_kv cg_factor_source(const cg *c, sn_kv v, bool *k_rows); /* behind virtual transpositions and casts */
 bool cg_direct_b(const cg_product *p, sn_elem e);           /* can microkernels read b of this type? */
 void cg_run_product(cg_product *p);
+/* Before stretches of k, `whole` in all, that add to each other: does the first one write? */
+bool cg_begin_sum(const cg_product *p, ll_v whole);
 /* mma_keep.c: may a copy of b be kept for the next instances? *fill (if asked for): must this one make it? */
 bool cg_keeps(const cg_product *p, ll_v *fill);
 ll_v cg_keep(cg *c, int64_t bytes);          /* workspace that lasts from one instance to the next */
@@ -168,6 +172,15 @@ typedef struct cg_tile_piece {
 bool cg_tile_a_direct(const cg_product *p); /* can tiles read a where it is? */
 void cg_tile_place_a(cg_product *p, const cg_tile_piece *k);
 void cg_tile_place_b(cg_product *p, const cg_tile_piece *k);
+/* rows of an operand where they lie, or copied in the tile's orientation; rows: of `across`, how many exist */
+cg_mat cg_tile_rows(cg *c, const cg_operand *o, const cg_tile_piece *k, int across, ll_v rows, bool in_place);
+/* dst[i][j] = (src[2i][j], src[2i + 1][j]); dst[i][j] = (src[j][2i], src[j][2i + 1]): ld in elements, of dst in pairs
+ */
+void cg_interleave(cg *c, cg_mat src, ll_v pairs, ll_v n, cg_mat dst);
+void cg_turn_to_pairs(cg *c, cg_mat src, ll_v rows, ll_v pairs, cg_mat dst);
+/* mma_pairs.c */
+bool cg_pair_product(const sn_kernel *k, const sn_kins *x, const cg_isa *isa);
+void cg_run_pairs(const cg_product *p);
 /* mma_ahead.c: rows that a block will be stored to, in *out; where they go around the caches, `instead` (ld in bytes).
  * Returns the lines of a row, 0: nothing is known */
 int cg_results_ahead(cg *c, const cg_ahead *a, ll_v row, ll_v col, int columns, cg_mat instead, cg_next *out);

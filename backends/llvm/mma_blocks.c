@@ -14,10 +14,11 @@ typedef struct chunk {
 /* element of a where a block of rows begins */
 static ll_v first_of_a(const cg_product *p, ll_v row) {
   ll *g = &p->c->g;
-  if (!p->a_panel) return p->ta ? row : ll_mul(g, row, p->pa.ld);
-  ll_v rows = ll_i(g, p->pa.ld_const), panel = LLVMBuildUDiv(g->b, row, rows, "");
+  int64_t wide = p->pairs && p->ta ? 2 : 1; /* elements for each row and step of k */
+  if (!p->a_panel) return ll_mul(g, row, p->ta ? ll_i(g, wide) : p->pa.ld);
+  ll_v rows = ll_i(g, p->pa.ld_const / wide), panel = LLVMBuildUDiv(g->b, row, rows, "");
   ll_v within = ll_sub(g, row, ll_mul(g, panel, rows));
-  return ll_add(g, ll_mul(g, panel, ll_i(g, p->a_panel)), within);
+  return ll_add(g, ll_mul(g, panel, ll_i(g, p->a_panel)), ll_mul(g, within, ll_i(g, wide)));
 }
 
 /* In a loop, the rows of a window below these are those of the next turn: few rows of a leave time to ask for them. */

@@ -50,7 +50,7 @@ ll_v cg_starts_over(cg *c, int from) {
 bool cg_keeps(const cg_product *p, ll_v *fill) {
   cg *c = p->c;
   if (c->nesting || p->pairs || !cg_is_window(c, p->b.v) || !p->k_most) return false;
-  int64_t bytes = p->amx ? 2 : (int64_t)sn_elem_bytes(p->elem);
+  int64_t bytes = p->amx || p->by_pairs ? 2 : (int64_t)sn_elem_bytes(p->elem);
   if (p->k_most * p->n * bytes > MOST_KEPT_BYTES) return false;
   const sn_kins *x = cg_ins(c, p->b.v);
   int dims = p->condition ? cg_dims_of(c, p->condition, p->iv) : 0;

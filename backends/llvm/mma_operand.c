@@ -240,18 +240,18 @@ static void emit_piece(cg_product *p, const piece *k) {
 
 /* Before stretches of k that add to each other: the first one writes where vectors have masks, so that the result is
  * not touched before; elsewhere all add to zeros. True: the first writes. */
-static bool begin_sum(const cg_product *p) {
+bool cg_begin_sum(const cg_product *p, ll_v whole) {
   ll *g = &p->c->g;
   ll_branch br;
   int64_t k;
   ll_v rows = p->keep_rows && p->valid ? p->valid : ll_i(g, p->m);
-  bool known = ll_const(p->k, &k) && k > 0;
+  bool known = ll_const(whole, &k) && k > 0;
   if (p->beta) return false;
   if (!g->isa.masks) {
     cg_zero(p, ll_i(g, 0), rows);
     return false;
   }
-  if (!known) ll_if(g, &br, ll_icmp(g, LLVMIntSGT, p->k, ll_i(g, 0)));
+  if (!known) ll_if(g, &br, ll_icmp(g, LLVMIntSGT, whole, ll_i(g, 0)));
   if (p->valid && !p->keep_rows) cg_zero(p, p->valid, rows);
   if (known) return true;
   ll_else(g, &br);
@@ -272,7 +272,7 @@ static void emit_chunks(const cg_product *whole, bool copy_a, bool copy_b) {
     if (k.keep && !copy_a) cg_look_at_next_rows(&p);
     emit_piece(&p, &k);
   } else {
-    bool writes = begin_sum(&p);
+    bool writes = cg_begin_sum(&p, p.k);
     ll_loop l;
     ll_loop_begin(g, &l, ll_i(g, 0), whole->k, ll_i(g, CHUNK), 0, NULL, true);
     p.beta = p.any_k = true, p.adds = writes ? is_later(g, l.iv) : NULL;
@@ -304,7 +304,7 @@ static void emit_panel(cg_product *p) {
     emit_piece(p, &(piece){.count = p->k});
     return;
   }
-  bool writes = begin_sum(p);
+  bool writes = cg_begin_sum(p, p->k);
   ll_loop l;
   ll_loop_begin(g, &l, ll_i(g, 0), whole.k, ll_i(g, STRETCH), 0, NULL, true);
   p->beta = true, p->adds = writes ? is_later(g, l.iv) : NULL;
@@ -389,6 +389,10 @@ void cg_run_product(cg_product *p) {
   ll *g = &p->c->g;
   if (p->amx) {
     cg_run_tiles(p);
+    return;
+  }
+  if (p->by_pairs) {
+    cg_run_pairs(p);
     return;
   }
   bool direct_b, copy_a = !p->a.in_place || p->a.elem != p->elem_a || (p->pairs && p->a.mem_k_rows) ||

@@ -65,7 +65,7 @@ static ll_v build_interleave(cg *c) {
 }
 
 /* dst[i][j] = (src[2i][j], src[2i + 1][j]); src.ld in elements, dst.ld in pairs */
-static void interleave(cg *c, cg_mat src, ll_v pairs, ll_v n, cg_mat dst) {
+void cg_interleave(cg *c, cg_mat src, ll_v pairs, ll_v n, cg_mat dst) {
   ll *g = &c->g;
   if (!c->interleave) c->interleave = build_interleave(c);
   ll_v args[] = {src.p, ll_mul(g, src.ld, ll_i(g, 2)), pairs, n, dst.p, ll_mul(g, dst.ld, ll_i(g, PAIR))};
@@ -73,7 +73,7 @@ static void interleave(cg *c, cg_mat src, ll_v pairs, ll_v n, cg_mat dst) {
 }
 
 /* [rows][2*pairs] elements -> [pairs][rows] pairs; ld of elements, of pairs */
-static void turn_to_pairs(cg *c, cg_mat src, ll_v rows, ll_v pairs, cg_mat dst) {
+void cg_turn_to_pairs(cg *c, cg_mat src, ll_v rows, ll_v pairs, cg_mat dst) {
   ll *g = &c->g;
   cg_transpose_bytes(c, PAIR, src.p, ll_mul(g, src.ld, ll_i(g, 2)), rows, pairs, dst.p,
                      ll_mul(g, dst.ld, ll_i(g, PAIR)));
@@ -173,6 +173,10 @@ static cg_mat advanced(cg *c, const cg_operand *o, ll_v k0) {
   return m;
 }
 
+cg_mat cg_tile_rows(cg *c, const cg_operand *o, const cg_tile_piece *k, int across, ll_v rows, bool in_place) {
+  return in_place ? advanced(c, o, k->k0) : copied(c, o, k, across, rows);
+}
+
 /* ---- a -------------------------------------------------------------------------------------------------------------
  */
 
@@ -257,9 +261,9 @@ static void fill_pairs(cg_product *p, const cg_tile_piece *k, cg_mat to) {
     ll_endif(g, &br);
   }
   if (k_rows)
-    interleave(c, from, pairs, n, to);
+    cg_interleave(c, from, pairs, n, to);
   else
-    turn_to_pairs(c, from, n, pairs, to);
+    cg_turn_to_pairs(c, from, n, pairs, to);
 }
 
 void cg_tile_place_b(cg_product *p, const cg_tile_piece *k) {

@@ -187,7 +187,8 @@ static int columns_of_pairs(const sn_contraction *k) {
   return sn_contract_within(k, k->col, (int)most);
 }
 
-static bool is_pairs(const sn_contraction *k) { return k->c->target->vnni && k->elem == SN_ELEM_BF16; }
+/* By tiles: vectors of pairs take the shapes that vectors of f32 do. */
+static bool is_pairs(const sn_contraction *k) { return k->c->target->panel && k->elem == SN_ELEM_BF16; }
 
 /* Blocks that the result has along axes of one role. */
 static double blocks_along(const sn_contraction *k, sn_contract_role r, int axis, int block) {

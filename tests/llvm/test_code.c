@@ -93,6 +93,23 @@ static void microkernels_of_pairs_do_not_spill(void **state) {
   assert_true(functions > 0);
 }
 
+/* Operands that are not packed are brought into pairs, however they lie; nothing is widened. */
+static void unpacked_products_use_pairs(void **state) {
+  world *w = *state;
+  sn_target t;
+  assert_true(sn_target_find_level("avx512bf16", &t) > 0);
+  for (int form = 0; form < 4; form++) {
+    px_contract o = {640, 640, 640, 64, 192, form < 2 ? 640 : 256, 64, .elem = SN_ELEM_BF16};
+    o.ta = form & 1, o.tb = form & 2;
+    const char *text = shown(w, &t, px_contract_kernel(w->arena, &o), "asm");
+    int functions = 0;
+    assert_int_equal(hx_microkernel_spills(text, &functions), 0);
+    assert_true(functions > 0);
+    assert_non_null(strstr(text, "vdpbf16ps"));
+    assert_null(strstr(text, "vfmadd"));
+  }
+}
+
 /* ---- tiles ---------------------------------------------------------------------------------------------------- */
 
 static sn_kernel *packed_bf16(world *w, int m, int k) {
@@ -289,6 +306,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(microkernels_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(microkernels_of_tiles_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(microkernels_of_pairs_do_not_spill, setup, teardown),
+      cmocka_unit_test_setup_teardown(unpacked_products_use_pairs, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_use_tiles, setup, teardown),
       cmocka_unit_test_setup_teardown(few_rows_are_configured_once, setup, teardown),
       cmocka_unit_test_setup_teardown(panels_are_asked_for_ahead, setup, teardown),

@@ -122,8 +122,8 @@ static void contract_narrow(void **state) {
   contract((px_contract){37, 50, 70, 32, 48, 32, 32, .symbolic = true, .elem = SN_ELEM_BF16});
 }
 
-/* b in pairs of rows, as weights are packed for bf16 products */
-static void contract_packed_pairs(void **state) {
+/* b in pairs of rows, as weights are packed for bf16 products, or brought into them */
+static void contract_pairs(void **state) {
   (void)state;
   sn_target t = hx_target(SN_ISA_AVX512, true);
   if (!hx_can_run(SN_ISA_AVX512) || !strstr(t.features, "avx512bf16")) skip();
@@ -133,6 +133,10 @@ static void contract_packed_pairs(void **state) {
       {37, 50, 600, 32, 40, 64, 32, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true},
       {1, 64, 70, 1, 64, 70, 1, .packed_b = true, .elem = SN_ELEM_BF16, .vnni = true},
       {70, 64, 64, 64, 64, 64, 64, .packed_b = true, .symbolic = true, .elem = SN_ELEM_BF16, .vnni = true},
+      {70, 96, 96, 32, 96, 96, 64, .elem = SN_ELEM_BF16}, /* brought into pairs */
+      {101, 80, 67, 32, 80, 67, 64, .elem = SN_ELEM_BF16, .tb = true},
+      {64, 130, 700, 64, 96, 64, 64, .symbolic = true, .elem = SN_ELEM_BF16, .ta = true},
+      {40, 100, 1100, 40, 100, 1100, 40, .elem = SN_ELEM_BF16, .ta = true, .tb = true},
   };
   for (size_t i = 0; i < sizeof o / sizeof *o; i++) {
     sn_arena *arena = sn_arena_create();
@@ -267,7 +271,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(contract_f32),          cmocka_unit_test(contract_symbolic),
       cmocka_unit_test(contract_transposed),   cmocka_unit_test(contract_narrow),
-      cmocka_unit_test(contract_packed_pairs), cmocka_unit_test(rows_do_not_depend_on_m),
+      cmocka_unit_test(contract_pairs),        cmocka_unit_test(rows_do_not_depend_on_m),
       cmocka_unit_test(softmax_and_layernorm), cmocka_unit_test(attention_forward),
       cmocka_unit_test(attention_backward),
   };
