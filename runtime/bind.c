@@ -243,6 +243,7 @@ static sn_code bind_fill(const sn_runtime *r, sn_bound *b, sn_diags *diags) {
   if (sn_layout(p, b->graph, r->root, b->bytes, b->offset, &b->pool_bytes))
     return sn_fail(diags, SN_ERR_LIMIT, NOWHERE,
                    "no memory for the temporaries, or more of them than can be addressed");
+  if (sn_bind_barriers(b, r->root, steps, count)) return no_memory(diags);
   return SN_OK;
 }
 

@@ -146,7 +146,7 @@ static sn_code grow(sn_runtime *r, int args, int tasks) {
 static sn_cpu_task task_of(const exec *x, int i) {
   const sn_step *s = &x->step[i];
   const sn_bound_step *b = &x->b->step[i];
-  sn_cpu_task t = {.kind = SN_CPU_CALL, .serial = b->serial, .args = x->r->arg + b->first_arg};
+  sn_cpu_task t = {.kind = SN_CPU_CALL, .serial = b->serial, .goes_on = b->goes_on, .args = x->r->arg + b->first_arg};
   t.branches = sn_flow_branches(&x->flow, i);
   if (s->kind == SN_STEP_COPY) {
     t.kind = SN_CPU_COPY, t.count = x->b->bytes[s->from];

@@ -16,6 +16,7 @@ enum {
 typedef struct sn_bound_step {
   int64_t instances; /* LAUNCH: product of the grid extents */
   bool serial;       /* runs on one thread */
+  bool goes_on;      /* needs nothing of the steps since the last barrier: there is none before it */
   int first_arg;     /* LAUNCH: position of its arguments in the flat list */
 } sn_bound_step;
 
@@ -133,6 +134,8 @@ SN_MUST sn_code sn_bind_dims(const sn_runtime *r, const sn_store *s, int graph, 
 /* The binding of a graph (-1: prepare steps) under dims, from the cache or new. owns: the runtime. */
 SN_MUST sn_code sn_bind_graph(sn_runtime *r, int graph, const int64_t *dims, sn_diags *diags, const sn_bound **out);
 void sn_bound_destroy(sn_bound *b);
+/* Sets goes_on of every step.   needs: bytes, offset and serial of b; roots of slots   errors: SN_ERR_LIMIT memory */
+SN_MUST sn_code sn_bind_barriers(sn_bound *b, const int *root, const sn_step *steps, int count);
 /* Slot `name` of a graph or shared by all; -1: none. */
 int sn_bind_slot(const sn_plan *p, int graph, const char *name);
 /* Is the slot part of this graph (-1: prepare)? */

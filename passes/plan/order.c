@@ -31,8 +31,7 @@ static bool computes(const sn_node *n) {
   return cls != SN_CLASS_LEAF && cls != SN_CLASS_VIEW;
 }
 
-/* The value behind every view. */
-static sn_val source(const sn_func *f, sn_val v) {
+sn_val sn_order_source(const sn_func *f, sn_val v) {
   while (sn_op_get(sn_node_of(f, v)->op)->cls == SN_CLASS_VIEW) v = sn_node_of(f, v)->arg[0];
   return v;
 }
@@ -57,19 +56,19 @@ static bool writes_state(const order *o, const sn_node *n) {
 
 static bool reads(const order *o, const sn_node *n, sn_val v) {
   for (int i = 0; i < n->arg_count; i++)
-    if (source(o->f, n->arg[i]) == v) return true;
+    if (sn_order_source(o->f, n->arg[i]) == v) return true;
   return false;
 }
 
 /* Has every edge into position p come from something that is done? */
 static bool is_ready(const order *o, int p) {
   if (p == o->n) {
-    const sn_node *g = sn_node_of(o->f, source(o->f, o->f->guard));
+    const sn_node *g = sn_node_of(o->f, sn_order_source(o->f, o->f->guard));
     return !computes(g) || o->done[position_of(o, g)];
   }
   const sn_node *n = o->f->node[p];
   for (int i = 0; i < n->arg_count; i++) {
-    const sn_node *a = sn_node_of(o->f, source(o->f, n->arg[i]));
+    const sn_node *a = sn_node_of(o->f, sn_order_source(o->f, n->arg[i]));
     if (computes(a) && !o->done[position_of(o, a)]) return false;
   }
   if (!writes_state(o, n)) return true;
@@ -130,5 +129,6 @@ sn_order sn_order_find(sn_arena *arena, const sn_func *f, bool (*may_write)(void
       o.state[v] = f->update[i].state;
   }
   while ((count = schedule(&o, at)) < total) give_up_one(&o);
+  sn_order_waves(f, o.state, at, count);
   return (sn_order){count, at, o.state};
 }

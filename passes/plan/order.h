@@ -14,10 +14,16 @@ typedef struct sn_order {
 
 /* The value behind reshapes: the one whose buffer holds v. */
 sn_val sn_order_base(const sn_func *f, sn_val v);
+/* The value behind every view. */
+sn_val sn_order_source(const sn_func *f, sn_val v);
 
 /* may_write(user, node, result, state): can the kernel write this result over that state, as far as its own reads go?
  */
 sn_order sn_order_find(sn_arena *arena, const sn_func *f,
                        bool (*may_write)(void *user, const sn_node *n, int result, sn_val state), void *user);
+
+/* Puts what needs nothing of each other side by side, for workers that wait only where they must (waves.c). Keeps every
+ * dependence; moves nothing over the check. */
+void sn_order_waves(const sn_func *f, const sn_val *state, int *at, int count);
 
 #endif

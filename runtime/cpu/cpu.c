@@ -100,6 +100,12 @@ static uint64_t pack(uint64_t epoch, int64_t first, int64_t end) {
   return epoch << 2 * FIELD | (uint64_t)first << FIELD | (uint64_t)end;
 }
 
+/* Tasks without a barrier between them: is this share of one that comes later than the worker's? Then the worker's own
+ * has no units left, since who goes on has seen all shares of it empty. */
+static bool is_later(uint64_t epoch, uint64_t own) {
+  return epoch && epoch != own && (epoch - own + MOST_EPOCH) % MOST_EPOCH < MOST_EPOCH / 2;
+}
+
 /* Takes half of the units that are left in the share of thread `of`, from the front of one's own or from the end of
  * another's. Who comes first to the share in this task fills it. */
 static bool take(const worker *w, units u, int of, int64_t *lo, int64_t *hi) {
@@ -108,6 +114,7 @@ static bool take(const worker *w, units u, int of, int64_t *lo, int64_t *hi) {
   int64_t n;
   do {
     uint64_t left = seen;
+    if (is_later(left >> 2 * FIELD, w->epoch)) return false;
     if (left >> 2 * FIELD != w->epoch)
       left = pack(w->epoch, chunk_start(u.count, of, w->threads), chunk_start(u.count, of + 1, w->threads));
     int64_t first = (int64_t)(left >> FIELD & MASK), end = (int64_t)(left & MASK);
@@ -120,7 +127,6 @@ static bool take(const worker *w, units u, int of, int64_t *lo, int64_t *hi) {
   return n > 0;
 }
 
-/* Between two barriers. */
 static void run_shared(worker *w, const sn_cpu_task *t) {
   units u = cut(t, w->threads);
   int64_t lo, hi;
@@ -155,11 +161,12 @@ static void run_task(worker *w, int i) {
 
 /* ---- one thread's walk -------------------------------------------------------------------------- */
 
-/* Two tasks of the first thread need no barrier between them, unless the earlier one may stop the job. */
+/* Two tasks of the first thread need no barrier between them, unless the earlier one may stop the job; nor does a task
+ * that depends on none since the last one. */
 static bool needs_barrier(const sn_cpu_job *job, int i) {
   if (job->on_task || job->task[i].kind == SN_CPU_CALL || job->task[i].branches) return true;
   if (i + 1 == job->task_count) return false; /* the region's own */
-  return !(is_serial(&job->task[i]) && is_serial(&job->task[i + 1]));
+  return !job->task[i + 1].goes_on && !(is_serial(&job->task[i]) && is_serial(&job->task[i + 1]));
 }
 
 static void wait_for_others(worker *w) {

@@ -87,7 +87,7 @@ static sn_code encode_part(encoder *e, int k, sn_diags *diags) {
   sn_vk_barrier(e->v, e->to, false);
   stamp(e, query++);
   for (int i = p->first; i < p->first + p->count; i++) {
-    const sn_vk_command *c = &e->rec->commands.at[i];
+    const sn_command *c = &e->rec->commands.at[i];
     if (c->barrier && i > p->first) sn_vk_barrier(e->v, e->to, false);
     if (e->steps[c->step].kind == SN_STEP_COPY)
       copy(e, c->step);

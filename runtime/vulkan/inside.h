@@ -4,7 +4,7 @@
 
 #include "runtime/device.h"
 #include "runtime/vulkan/api.h"
-#include "runtime/vulkan/hazard.h"
+#include "runtime/hazard.h"
 
 enum {
   SN_VK_PUSH = 128,     /* bytes of push constants of every kernel, at most */
@@ -77,7 +77,7 @@ typedef struct sn_vk_recording {
   bool timed;                   /* has a time of every command */
   int arg_count;
   uint64_t *arg; /* of its steps, one after the other: what makes it this one */
-  sn_vk_commands commands;
+  sn_commands commands;
   sn_vk_part *part;
   int part_count;
   VkQueryPool times; /* two of each part, or (timed) one more than commands; NULL: the device has no clock */

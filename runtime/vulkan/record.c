@@ -14,32 +14,32 @@ static sn_code no_memory(sn_diags *diags) { return sn_fail(diags, SN_ERR_LIMIT, 
 
 /* ---- commands ---------------------------------------------------------------------------------------------------- */
 
-static sn_code add_launch(const sn_vk *v, const sn_bound *b, const sn_step *s, int step, sn_vk_commands *c) {
+static sn_code add_launch(const sn_vk *v, const sn_bound *b, const sn_step *s, int step, sn_commands *c) {
   const uint64_t *arg = v->arg + b->step[step].first_arg;
   const sn_code_blob *blob = &v->r->plan->code[s->code];
   if (!b->step[step].instances) return SN_OK;
-  SN_TRY(sn_vk_commands_add(c, step));
+  SN_TRY(sn_commands_add(c, step));
   for (int k = 0; k < s->arg_count; k++)
-    if (s->arg[k].is_slot) SN_TRY(sn_vk_commands_access(c, arg[k], b->bytes[s->arg[k].index], s->writes >> k & 1));
+    if (s->arg[k].is_slot) SN_TRY(sn_commands_access(c, arg[k], b->bytes[s->arg[k].index], s->writes >> k & 1));
   int64_t workspace = v->pipeline[s->code].groups * blob->workspace_bytes;
-  return sn_vk_commands_access(c, v->workspace.address, workspace, true);
+  return sn_commands_access(c, v->workspace.address, workspace, true);
 }
 
-static sn_code add_copy(const sn_vk *v, const sn_bound *b, const sn_step *s, int step, sn_vk_commands *c) {
+static sn_code add_copy(const sn_vk *v, const sn_bound *b, const sn_step *s, int step, sn_commands *c) {
   const uint64_t *arg = v->arg + b->step[step].first_arg;
   int64_t bytes = b->bytes[s->from] < b->bytes[s->to] ? b->bytes[s->from] : b->bytes[s->to];
   if (!bytes || arg[0] == arg[1]) return SN_OK;
-  SN_TRY(sn_vk_commands_add(c, step));
-  SN_TRY(sn_vk_commands_access(c, arg[0], bytes, true));
-  return sn_vk_commands_access(c, arg[1], bytes, false);
+  SN_TRY(sn_commands_add(c, step));
+  SN_TRY(sn_commands_access(c, arg[0], bytes, true));
+  return sn_commands_access(c, arg[1], bytes, false);
 }
 
 /* What the checker finds is a mistake of this room: looked for while the validation layers are. */
-static sn_code check(const sn_vk *v, const sn_vk_commands *c, sn_diags *diags) {
-  sn_vk_hazard h;
+static sn_code check(const sn_vk *v, const sn_commands *c, sn_diags *diags) {
+  sn_hazard h;
   bool found;
   if (!v->validates) return SN_OK;
-  if (sn_vk_barriers_check(c, &found, &h)) return no_memory(diags);
+  if (sn_barriers_check(c, &found, &h)) return no_memory(diags);
   if (!found) return SN_OK;
   return sn_fail(diags, SN_ERR_FAIL, (sn_loc){0}, "steps %d and %d touch the same bytes without a barrier between them",
                  c->at[h.first].step, c->at[h.second].step);
@@ -51,7 +51,7 @@ static sn_code list_commands(const sn_vk *v, const sn_bound *b, const sn_step *s
   for (int i = rec->first; i < rec->last && !code; i++)
     code = steps[i].kind == SN_STEP_COPY ? add_copy(v, b, &steps[i], i, &rec->commands)
                                          : add_launch(v, b, &steps[i], i, &rec->commands);
-  if (!code) code = sn_vk_barriers_place(&rec->commands);
+  if (!code) code = sn_barriers_place(&rec->commands);
   return code ? no_memory(diags) : check(v, &rec->commands, diags);
 }
 
@@ -61,7 +61,7 @@ static bool is_control(const sn_step *s) {
   return s->kind == SN_STEP_CHECK || s->kind == SN_STEP_CHOOSE || s->kind == SN_STEP_WHILE;
 }
 
-static bool writes(const sn_vk_commands *c, uint64_t at) {
+static bool writes(const sn_commands *c, uint64_t at) {
   for (int i = 0; i < c->access_count; i++)
     if (c->access[i].write && c->access[i].at <= at && at < c->access[i].at + c->access[i].bytes) return true;
   return false;
@@ -103,7 +103,7 @@ static sn_code fill_tables(sn_vk *v, const sn_bound *b, const sn_step *steps, sn
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
 
 /* The barrier nearest to the middle of commands first..first+count-1, behind the first; -1: none. */
-static int middle(const sn_vk_commands *c, int first, int count) {
+static int middle(const sn_commands *c, int first, int count) {
   for (int k = 0; k < count; k++) {
     int up = first + count / 2 + k, down = first + count / 2 - k;
     if (up < first + count && up > first && c->at[up].barrier) return up;
@@ -158,7 +158,7 @@ static void drop_buffers(sn_vk *v, sn_vk_recording *rec) {
 static void destroy(sn_vk *v, sn_vk_recording *rec) {
   drop_buffers(v, rec);
   sn_vk_block_destroy(v, &rec->table);
-  sn_vk_commands_free(&rec->commands);
+  sn_commands_free(&rec->commands);
   free(rec->part);
   free(rec->flag);
   free(rec->arg);

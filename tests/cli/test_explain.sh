@@ -106,4 +106,8 @@ printf '#include "sinter.h"\nSN_SETTINGS(opts, (int, width, 4, "features"));\nst
 expect 0 "$SINTER" bench "$scratch/one.c" $t --repeat 1
 prints "net"
 
+# steps that need nothing of each other stand side by side: q, k and v of a layer before what is made of them
+expect 0 "$SINTER" explain "$TREE/models/llama.c" $t --graph decode --dim B=1
+[ "$(awk '$1 ~ /^[2-4]$/ { print $2 }' "$scratch/stdout" | sort -u)" = contract ] || die "the products of one input are not neighbours"
+
 exit 0

@@ -5,11 +5,11 @@
 
 #include "runtime/cpu/cpu.h"
 
-enum { MOST = 1000, THREADS = 4, WORDS = 8 };
+enum { MOST = 1000, THREADS = 4, WORDS = 8, TASKS = 40 };
 
 static atomic_int ran[MOST];
 static atomic_int done, fresh;
-static int wait_for; /* instance 0 waits until so many others are done; 0: not */
+static int wait_for; /* instance 0 of the first task waits until so many others are done; 0: not */
 
 static double seconds(void) {
   struct timespec t;
@@ -24,21 +24,21 @@ static void count_instances(const sn_rt_arg *args, void *ws, int64_t lo, int64_t
   if (!mark[0]) atomic_fetch_add(&fresh, 1), mark[1] = 0;
   assert_int_equal(mark[0], mark[1]);
   for (int64_t i = lo; i < hi; i++) {
-    atomic_fetch_add(&ran[i], 1);
+    bool first = atomic_fetch_add(&ran[i], 1) == 0;
     double end = seconds() + 60;
-    while (!i && atomic_load(&done) < wait_for)
+    while (!i && first && atomic_load(&done) < wait_for)
       if (seconds() > end) fail_msg("nobody helped: %d are done", atomic_load(&done));
     atomic_fetch_add(&done, 1);
   }
   mark[0] = mark[1] = hi + 1;
 }
 
-static void run(int threads, int tasks, int64_t count) {
+static void run(int threads, int tasks, int64_t count, bool goes_on) {
   static _Alignas(64) int64_t workspace[THREADS][WORDS];
   sn_cpu_share share[THREADS] = {0};
-  sn_cpu_task task[3];
+  sn_cpu_task task[TASKS];
   for (int i = 0; i < tasks; i++)
-    task[i] = (sn_cpu_task){.kind = SN_CPU_LAUNCH, .kernel = count_instances, .count = count};
+    task[i] = (sn_cpu_task){.kind = SN_CPU_LAUNCH, .kernel = count_instances, .count = count, .goes_on = goes_on && i};
   memset(workspace, 0x55, sizeof workspace);
   memset(ran, 0, sizeof ran);
   done = fresh = 0;
@@ -55,7 +55,7 @@ static void every_instance_runs_once_per_task(void **state) {
   (void)state;
   for (int threads = 1; threads <= THREADS; threads++)
     for (int64_t count = 0; count <= MOST; count += count < 12 ? 1 : 247) {
-      run(threads, 3, count);
+      run(threads, 3, count, false);
       for (int64_t i = 0; i < MOST; i++) assert_int_equal(ran[i], i < count ? 3 : 0);
       assert_true(fresh <= 3 * threads && (fresh >= 3 || !count));
     }
@@ -65,9 +65,30 @@ static void a_thread_that_is_held_up_is_helped(void **state) {
   (void)state;
 #ifdef _OPENMP
   wait_for = 160 - 40; /* all but the half of its share that it begins with */
-  run(2, 1, 160);
+  run(2, 1, 160, false);
   wait_for = 0;
   assert_int_equal(done, 160);
+#else
+  skip();
+#endif
+}
+
+static void tasks_that_go_on_run_once_too(void **state) {
+  (void)state;
+  for (int threads = 2; threads <= THREADS; threads++)
+    for (int64_t count = 1; count <= MOST; count += 37) {
+      run(threads, TASKS, count, true);
+      for (int64_t i = 0; i < MOST; i++) assert_int_equal(ran[i], i < count ? TASKS : 0);
+    }
+}
+
+static void nobody_waits_for_a_task_that_nothing_needs(void **state) {
+  (void)state;
+#ifdef _OPENMP
+  wait_for = 2 * 160 + 120; /* instance 0 of the first task ends when two others are done, and nearly all of its own */
+  run(2, 4, 160, true);
+  wait_for = 0;
+  assert_int_equal(done, 4 * 160);
 #else
   skip();
 #endif
@@ -77,6 +98,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_instance_runs_once_per_task),
       cmocka_unit_test(a_thread_that_is_held_up_is_helped),
+      cmocka_unit_test(tasks_that_go_on_run_once_too),
+      cmocka_unit_test(nobody_waits_for_a_task_that_nothing_needs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
