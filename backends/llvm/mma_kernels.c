@@ -13,7 +13,7 @@ typedef struct micro {
   const cg_uk_key *key;
   ll_v a, b, d, lda, ldb, ldc; /* strides in bytes */
   ll_v next, next_ld;          /* lines to be asked for; bytes from one to the next */
-  ll_v adds;                   /* lanes of C that are added to, NULL: all */
+  ll_v adds;                   /* does it add to C? NULL: see beta */
   ll_v below;                  /* bytes from a row of b to the one that is asked for */
   int pointers;                /* to a: one per GROUP rows when its row stride is not known */
   ll_t vector;                 /* of the accumulator */
@@ -150,12 +150,27 @@ static ll_v c_address(const micro *u, int i, int j) {
   return ll_gep(g, u->d, ll_add(g, ll_mul(g, u->ldc, ll_i(g, i)), ll_i(g, column)));
 }
 
-static ll_v old_sum(const micro *u, int i, int j) {
+/* What the sums of n accumulators begin with. Whether they add to C is a branch: the processor waits for what a mask
+ * leaves out too, for memory where C is not near. */
+static void begin_sums(const micro *u, int n, ll_v *sum) {
   ll *g = &u->c->g;
-  ll_v p = c_address(u, i, j), tail = last_mask(u, j), zero = LLVMConstNull(u->vector);
-  if (!u->adds) return load_vector(u, u->key->elem, p, j);
-  ll_v mask = tail ? ll_and(g, u->adds, tail) : u->adds;
-  return ll_masked_load(g, u->vector, p, bytes_of(u->key->elem), mask, zero);
+  int vectors = u->key->vectors;
+  ll_v zero = LLVMConstNull(u->vector);
+  ll_branch br;
+  for (int q = 0; q < n; q++) sum[q] = zero;
+  if (!u->key->beta) return;
+  if (u->adds) ll_if(g, &br, u->adds);
+  for (int q = 0; q < n; q++)
+    sum[q] = load_vector(u, u->key->elem, c_address(u, q / vectors, q % vectors), q % vectors);
+  if (!u->adds) return;
+  ll_else(g, &br);
+  LLVMBasicBlockRef from[2] = {br.then_end, LLVMGetInsertBlock(g->b)};
+  ll_endif(g, &br);
+  for (int q = 0; q < n; q++) {
+    ll_v old[2] = {sum[q], zero};
+    sum[q] = LLVMBuildPhi(g->b, u->vector, "");
+    LLVMAddIncoming(sum[q], old, from, 2);
+  }
 }
 
 /* Tall tiles whose rows of a lie at strides that are not known: LLVM loads the scalars of all steps of an iteration
@@ -167,10 +182,7 @@ static void body(micro *u, ll_v k) {
   const cg_uk_key *key = u->key;
   ll_v state[LL_CARRY];
   int n = key->rows * key->vectors;
-  for (int q = 0; q < n; q++) {
-    int j = q % key->vectors;
-    state[q] = key->beta ? old_sum(u, q / key->vectors, j) : LLVMConstNull(u->vector);
-  }
+  begin_sums(u, n, state);
   for (int q = 0; q < u->pointers; q++)
     state[n + q] = q ? ll_gep(g, state[n + q - 1], ll_mul(g, u->lda, ll_i(g, GROUP))) : u->a;
   state[n + u->pointers] = u->b;
@@ -199,7 +211,7 @@ static ll_v build(cg *c, const cg_uk_key *key, const char *name) {
   u.ldc = ll_mul(g, ld[2], ll_i(g, bytes_of(key->elem)));
   u.below = ll_mul(g, LLVMGetParam(f, 3), u.ldb);
   u.next = LLVMGetParam(f, 7), u.next_ld = LLVMGetParam(f, 8);
-  if (key->beta == CG_BETA_ARG) u.adds = ll_splat(g, LLVMGetParam(f, 9));
+  if (key->beta == CG_BETA_ARG) u.adds = LLVMGetParam(f, 9);
   u.pointers = grouped(key) ? (key->rows + GROUP - 1) / GROUP : 1;
   u.vector = ll_vec(g, cg_reg(c, (sn_elem)key->elem));
   body(&u, LLVMGetParam(f, 3));

@@ -238,8 +238,8 @@ static void emit_piece(cg_product *p, const piece *k) {
 
 /* ---- all of k --------------------------------------------------------------------------------------------- */
 
-/* Before stretches of k that add to each other: the first one writes where vectors have masks, so that the result is
- * not touched before; elsewhere all add to zeros. True: the first writes. */
+/* Before stretches of k that add to each other: the first one writes, so that the result is not touched before. False:
+ * all add. */
 bool cg_begin_sum(const cg_product *p, ll_v whole) {
   ll *g = &p->c->g;
   ll_branch br;
@@ -247,10 +247,6 @@ bool cg_begin_sum(const cg_product *p, ll_v whole) {
   ll_v rows = p->keep_rows && p->valid ? p->valid : ll_i(g, p->m);
   bool known = ll_const(whole, &k) && k > 0;
   if (p->beta) return false;
-  if (!g->isa.masks) {
-    cg_zero(p, ll_i(g, 0), rows);
-    return false;
-  }
   if (!known) ll_if(g, &br, ll_icmp(g, LLVMIntSGT, whole, ll_i(g, 0)));
   if (p->valid && !p->keep_rows) cg_zero(p, p->valid, rows);
   if (known) return true;
@@ -288,7 +284,7 @@ static void emit_chunks(const cg_product *whole, bool copy_a, bool copy_b) {
 /* Is b one panel that lies in memory as microkernels read it? */
 static bool is_panel(const cg_product *p) {
   bool window = !p->pairs && cg_is_window(p->c, p->b.v) && p->b.mem_k_rows && !p->b.slid;
-  return window && p->k_most && p->b.mem.ld_const == p->n && p->n <= cg_chunk_columns(p);
+  return window && p->b.mem.ld_const == p->n && p->n <= cg_chunk_columns(p);
 }
 
 /* A panel in place: in stretches of k that fit a part of the second level cache, so that all rows of a but the first
@@ -296,9 +292,10 @@ static bool is_panel(const cg_product *p) {
 static void emit_panel(cg_product *p) {
   ll *g = &p->c->g;
   const cg_product whole = *p;
-  bool cut = p->k_most >= 2 * STRETCH && p->m > cg_even_rows(p);
+  bool cut = (!p->k_most || p->k_most >= 2 * STRETCH) && p->m > cg_even_rows(p);
   int64_t depth = cut ? STRETCH : p->k_most;
-  p->next_depth = p->m > cg_even_rows(p) && depth * p->n * bytes_of(p->b.elem) >= NEXT_BYTES ? depth & -4 : 0;
+  p->next_depth =
+      p->k_most && p->m > cg_even_rows(p) && depth * p->n * bytes_of(p->b.elem) >= NEXT_BYTES ? depth & -4 : 0;
   if (!cut) {
     if (p->next_depth) p->next_b = advanced(p->c, &p->b, p->k, bytes_of(p->b.elem));
     emit_piece(p, &(piece){.count = p->k});

@@ -110,6 +110,18 @@ static void unpacked_products_use_pairs(void **state) {
   }
 }
 
+/* Between stretches of k: the first one does not touch what the result held, not even through a mask. */
+static void first_stretches_do_not_read_the_result(void **state) {
+  world *w = *state;
+  px_contract o = {640, 640, 640, 64, 192, 64, 64, .symbolic = true, .elem = SN_ELEM_F32, .ta = true};
+  sn_target t = sn_target_cpu(SN_ISA_AVX512);
+  const char *text = strstr(shown(w, &t, px_contract_kernel(w->arena, &o), "asm"), "\nmicro0_");
+  assert_non_null(text);
+  const char *end = strstr(text, "\tretq"), *masked = strstr(text, "{%k");
+  assert_non_null(end);
+  assert_true(!masked || masked > end);
+}
+
 /* ---- tiles ---------------------------------------------------------------------------------------------------- */
 
 static sn_kernel *packed_bf16(world *w, int m, int k) {
@@ -306,6 +318,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(microkernels_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(microkernels_of_tiles_do_not_spill, setup, teardown),
       cmocka_unit_test_setup_teardown(microkernels_of_pairs_do_not_spill, setup, teardown),
+      cmocka_unit_test_setup_teardown(first_stretches_do_not_read_the_result, setup, teardown),
       cmocka_unit_test_setup_teardown(unpacked_products_use_pairs, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_use_tiles, setup, teardown),
       cmocka_unit_test_setup_teardown(few_rows_are_configured_once, setup, teardown),
