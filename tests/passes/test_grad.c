@@ -262,6 +262,20 @@ static void the_lse_of_attention_has_a_gradient(void **state) {
   make_qkv(&n, qkv);
   sn_val y = attention(&n, qkv, 0);
   check_net(&n, sn_g2(&n.b, SN_OP_ADD, energy(&n, y), energy(&n, y + 1)));
+  assert_int_equal(count_ops(&n, SN_OP_ATTENTION), 1);
+  assert_int_equal(count_ops(&n, SN_OP_ATTENTION_GRAD), 2);
+  world_destroy(&n.w);
+}
+
+static void values_that_are_the_keys(void **state) {
+  (void)state;
+  net n = net_create();
+  sn_val q = param(&n, "q", typed(&n.w, F64, 4, 2, 3, 4, 2)), k = param(&n, "k", typed(&n.w, F64, 4, 2, 3, 2, 2));
+  const sn_val qkv[3] = {q, k, k};
+  const sn_attr attr[5] = {{.set = true, .f = 0.6}};
+  sn_val y = sn_emit(&n.b, SN_OP_ATTENTION, 3, qkv, attr, NULL);
+  check_net(&n, energy(&n, y + 1));
+  assert_int_equal(count_ops(&n, SN_OP_ATTENTION_GRAD), 1);
   world_destroy(&n.w);
 }
 
@@ -347,6 +361,7 @@ int main(void) {
       cmocka_unit_test(attention_keeps_its_structure),
       cmocka_unit_test(captured_tensors_get_their_gradient),
       cmocka_unit_test(the_lse_of_attention_has_a_gradient),
+      cmocka_unit_test(values_that_are_the_keys),
       cmocka_unit_test(second_derivatives),
       cmocka_unit_test(a_second_derivative_of_attention),
       cmocka_unit_test(stops_and_choices_pass_no_gradient),
