@@ -35,6 +35,8 @@ typedef struct cli {
   cli_values value[CLI_OPTION_COUNT]; /* of each option; flags: "" */
   const sn_backend *backend;          /* of --backend; NULL: --target decides */
   int64_t memory_limit;               /* of --mem-limit; 0: none */
+  const char *vocab;                  /* form of losses that was chosen for --vocab auto; NULL: none */
+  int refusals;                       /* diagnostics up to the one for which it was chosen */
   cli_log_state log;
   struct sn_run_trace *trace; /* of --trace; NULL: none */
   int held_count, held_capacity;
@@ -92,6 +94,11 @@ bool cli_text_begins(const char *text, const char *word);
 /* The stage that an option names, read; NULL: not given. */
 SN_MUST sn_code cli_stage(cli *c, cli_option o, const sn_stage_text **out);
 /* sn_compile with a progress line and what --kernels names; says which kernels are the user's. */
+/* After `code` of a check of memory: may a plan without logits fit? Then what is compiled from here on has them fused.
+ */
+bool cli_fuse_losses(cli *c, sn_code code);
+/* After the check of that plan: says that it is taken, or leaves the first diagnostic alone.  -> code */
+sn_code cli_fused_losses(cli *c, sn_code code);
 SN_MUST sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out);
 /* Does the file start as a plan in binary form? */
 bool cli_is_plan(const char *path);

@@ -240,6 +240,19 @@ static sn_code compile_training(cli *c, cli_training *t) {
   return cli_compile(c, t->source.module, &opt, &t->compiled);
 }
 
+/* errors: SN_ERR_LIMIT: it does not fit --mem-limit */
+static sn_code compile_fitting(cli *c, cli_training *t) {
+  sn_runtime *r;
+  SN_TRY(compile_training(c, t));
+  SN_TRY(cli_data_window(c, t->compiled.plan, "train", t->path, &t->window));
+  if (!c->memory_limit) return SN_OK;
+  sn_runtime_opt ro = cli_runtime_opt(c, &t->compiled, t->threads);
+  SN_TRY(sn_runtime_create(t->compiled.plan, &ro, c->diags, &r));
+  sn_code code = cli_check_memory(c, r, t->batch, t->window, "train", t->val_fraction > 0 ? "eval" : NULL);
+  sn_runtime_destroy(r);
+  return code;
+}
+
 static sn_dir_mode mode_of(const cli *c) {
   return cli_has(c, CLI_RESUME) ? SN_DIR_RESUME : cli_has(c, CLI_FORCE) ? SN_DIR_FORCE : SN_DIR_NEW;
 }
@@ -264,10 +277,11 @@ static sn_code prepare(cli *c, cli_training *t) {
   SN_TRY(cli_data_parts(c, "the newest checkpoint is from before: go on with --resume and the file as it was",
                         &t->part_count, &t->parts));
   SN_TRY(make_tokenizer(c, t));
-  SN_TRY(compile_training(c, t));
+  sn_code code = compile_fitting(c, t);
+  if (cli_fuse_losses(c, code)) code = cli_fused_losses(c, compile_fitting(c, t));
+  if (code) return code;
   SN_TRY(read_scalars(c, t));
   SN_TRY(read_intervals(c, t));
-  SN_TRY(cli_data_window(c, t->compiled.plan, "train", t->path, &t->window));
   SN_TRY(sn_dataset_create(c->diags, t->tokenizer, t->part_count, t->parts, t->val_fraction, t->window,
                            cli_data_vocab(t->source.settings, t->tokenizer), &t->data));
   SN_TRY(cli_recipe_record(t));
@@ -275,7 +289,6 @@ static sn_code prepare(cli *c, cli_training *t) {
   sn_runtime_opt ro = cli_runtime_opt(c, &t->compiled, t->threads);
   SN_TRY(cli_trace_begin(c, t->compiled.plan, &ro));
   SN_TRY(sn_runtime_create(t->compiled.plan, &ro, c->diags, &t->runtime));
-  SN_TRY(cli_check_memory(c, t->runtime, t->batch, t->window, "train", t->val_fraction > 0 ? "eval" : NULL));
   SN_TRY(sn_store_create(t->runtime, t->seed, NULL, c->diags, &t->store));
   if (t->teacher) SN_TRY(cli_teacher_load(c, t->teacher, t->store, t->compiled.plan, &t->teacher_hash));
   return open_folder(c, t);

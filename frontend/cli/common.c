@@ -192,7 +192,7 @@ sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {
                           .isa = cli_get(c, CLI_ISA, NULL),
                           .precision = s->precision ? s->precision : cli_get(c, CLI_PRECISION, NULL),
                           .quantize = cli_get(c, CLI_QUANTIZE, NULL),
-                          .vocab = cli_get(c, CLI_VOCAB, NULL),
+                          .vocab = c->vocab ? c->vocab : cli_get(c, CLI_VOCAB, NULL),
                           .disabled = cli_get(c, CLI_DISABLE, NULL),
                           .fuse = cli_get(c, CLI_FUSE, NULL),
                           .model = s->name,
@@ -376,6 +376,23 @@ sn_code cli_check_memory(cli *c, sn_runtime *r, int64_t batch, int64_t window, c
   }
   const sn_planned_run runs[] = {{graph, dims}, {other, dims}};
   return sn_runtime_check_memory(r, NULL, other ? 2 : 1, runs, c->diags);
+}
+
+bool cli_fuse_losses(cli *c, sn_code code) {
+  if (code != SN_ERR_LIMIT || !c->memory_limit || c->vocab || strcmp(cli_get(c, CLI_VOCAB, "auto"), "auto"))
+    return false;
+  c->vocab = "fused";
+  c->refusals = c->diags->count;
+  return true;
+}
+
+sn_code cli_fused_losses(cli *c, sn_code code) {
+  if (code == SN_ERR_LIMIT) c->diags->count = c->refusals, c->vocab = NULL;
+  if (code) return code;
+  c->diags->count = c->refusals - 1;
+  cli_log(&c->log, CLI_LOG_WARN,
+          "losses are fused with the product before them (--vocab fused): only so the plan fits --mem-limit");
+  return SN_OK;
 }
 
 sn_runtime_opt cli_runtime_opt(cli *c, sn_compiled *k, int threads) {

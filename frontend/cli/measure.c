@@ -292,6 +292,17 @@ static sn_code compile(cli *c, const char *path, bool without_optimiser, cli_mea
   return SN_OK;
 }
 
+/* errors: SN_ERR_LIMIT: it does not fit --mem-limit */
+static sn_code compile_fitting(cli *c, const char *path, bool without_optimiser, int threads, cli_measure *out,
+                               sn_compiled *k, int *index, int64_t **dims) {
+  SN_TRY(compile(c, path, without_optimiser, out, k));
+  SN_TRY(cli_dims(c, k->plan->types, k->plan->settings, dims));
+  SN_TRY(cli_graph(c, k->plan, index));
+  SN_TRY(totals(c, k->plan, *index, *dims, out));
+  sn_runtime_opt run = cli_runtime_opt(c, k, threads);
+  return check_memory(c, k, &run, k->plan->graph[*index].name, *dims);
+}
+
 sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool without_optimiser, cli_measure *out) {
   sn_compiled k;
   bindings in = {0};
@@ -300,16 +311,15 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   *out = (cli_measure){.label = fuse};
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
   SN_TRY(cli_int(c, CLI_REPEAT, REPEATS, 1, 10000, &repeats));
-  SN_TRY(compile(c, path, without_optimiser, out, &k));
-  SN_TRY(cli_dims(c, k.plan->types, k.plan->settings, &dims));
-  SN_TRY(cli_graph(c, k.plan, &index));
-  const char *graph = k.plan->graph[index].name;
-  SN_TRY(totals(c, k.plan, index, dims, out));
+  sn_code code = compile_fitting(c, path, without_optimiser, (int)threads, out, &k, &index, &dims);
+  if (cli_fuse_losses(c, code) && !cli_is_plan(path))
+    code = cli_fused_losses(c, compile_fitting(c, path, without_optimiser, (int)threads, out, &k, &index, &dims));
+  if (code) return code;
   if (cli_has(c, CLI_PROFILE))
     SN_TRY(cli_predict(c, &k, index, dims, (int)threads, true, &out->predicted_ms, &out->limits));
+  const char *graph = k.plan->graph[index].name;
   sn_runtime_opt run = cli_runtime_opt(c, &k, (int)threads);
-  SN_TRY(check_memory(c, &k, &run, graph, dims));
-  sn_code code = bind(c, &k, index, dims, &in);
+  code = bind(c, &k, index, dims, &in);
   int runs = (int)repeats;
   if (!code) code = run_timed(c, &k, &run, graph, &runs, dims, &in, out);
   if (!code) code = run_profiled(c, &k, &run, graph, index, dims, &in, runs, out);

@@ -315,7 +315,7 @@ static void add_all(list *l) {
     add(l, CLI_TARGET, cli_get(c, CLI_TARGET, "cpu"));
   add(l, CLI_ISA, cli_get(c, CLI_ISA, NULL));
   add(l, CLI_PRECISION, cli_get(c, CLI_PRECISION, "f32"));
-  add(l, CLI_VOCAB, cli_get(c, CLI_VOCAB, NULL));
+  add(l, CLI_VOCAB, c->vocab ? c->vocab : cli_get(c, CLI_VOCAB, NULL)); /* so that it goes on with equal bits */
   add(l, CLI_TRAINABLE, cli_get(c, CLI_TRAINABLE, NULL));
   add(l, CLI_FUSE, cli_get(c, CLI_FUSE, NULL));
   add(l, CLI_DISABLE, cli_get(c, CLI_DISABLE, NULL));

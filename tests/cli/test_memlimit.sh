@@ -54,6 +54,23 @@ for bad in 0 -1 1.5G 2Q '' K 9999999T; do
 done
 [ "$target" = ref ] || { expect 2 "$SINTER" run --check add.sn --mem-limit 1G; says "--mem-limit and --check"; }
 
+# ---- losses over a large vocabulary: without logits where only that fits ----------------------------------------------
+loss="$SINTER bench $TREE/models/gpt.c --graph train --set layers=1 --set heads=1 --set width=8 --set context=64"
+loss="$loss --set vocab=9000 --dim B=1 --dim T=64 --repeat 1 --target $kernels --threads 2"
+least $loss --vocab parts
+parts=$need
+least $loss --vocab fused
+[ "$need" -lt "$parts" ] || die "$need bytes without logits, $parts with them"
+expect 4 $loss --vocab parts --mem-limit "$need"
+expect 0 $loss --mem-limit "$need"
+says "losses are fused with the product before them"
+expect 4 $loss --mem-limit $((need - 1))
+says "$parts bytes"
+expect 0 $loss --mem-limit "$parts"
+! grep -q "losses are fused" stderr || die "fused although it fits"
+expect 2 $loss --vocab half
+says "auto, whole, parts or fused"
+
 # ---- training and what comes after ----------------------------------------------------------------------------------
 gpt="$TREE/models/gpt.c --set layers=1 --set heads=2 --set width=16 --set context=16"
 train="$SINTER train $gpt --data text --batch 3 --eval-batches 1 --steps 2 --threads 2 --target $target"
