@@ -122,7 +122,7 @@ const char *sn_leaf_name(const sn_node *n);                      /* name of INPU
 /* The leaf called `name` with that op, 0 when there is none. */
 sn_val sn_func_leaf(const sn_func *f, sn_op op, const char *name);
 
-/* Copy of the structure of `n` with other operands into function `to`. */
+/* Copy of the structure of `n`, a node of the same module, with other operands into function `to`. */
 sn_val sn_func_copy_node(sn_func *to, const sn_node *n, const sn_val *arg);
 /* Renumbers depth first from results, outputs and updates, dropping what is dead: the same graph
  * gives the same numbers however it was built. Inputs named in the signature survive. -> a new function that takes the

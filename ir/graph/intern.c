@@ -1,5 +1,8 @@
 /* Adds nodes to a function: each node is hashed by op, operands, attributes and result types (not by origin), so that
- * an equal node is found instead of made again. Named leaves are hashed by op and name alone. */
+ * an equal node is found instead of made again. Named leaves are hashed by op and name alone.
+ *
+ * Attributes, types and lines lie in the module's arena, wherever the function does: nodes that are copied from one
+ * function to the next share them. */
 #include <math.h>
 #include <string.h>
 
@@ -101,7 +104,7 @@ static const char *interned_or_null(sn_names *names, const char *s) { return s ?
 static sn_origin origin_copy(sn_func *f, const sn_origin *from) {
   sn_names *names = f->module->names;
   int count = from->loc_count < MAX_LOCS ? from->loc_count : MAX_LOCS;
-  sn_loc *locs = count ? SN_ARRAY(f->arena, count, sn_loc) : NULL;
+  sn_loc *locs = count ? SN_ARRAY(f->module->arena, count, sn_loc) : NULL;
   for (int i = 0; i < count; i++) {
     locs[i] = from->locs[i];
     locs[i].file = interned_or_null(names, from->locs[i].file);
@@ -131,6 +134,7 @@ static int loc_insert(sn_loc *locs, int count, sn_loc loc) {
 }
 
 static bool has_all_lines(const sn_origin *all, const sn_origin *some) {
+  if (all->locs == some->locs && all->loc_count == some->loc_count) return true;
   for (int i = 0; i < some->loc_count; i++) {
     bool found = false;
     for (int k = 0; k < all->loc_count && !found; k++) found = !loc_order(&all->locs[k], &some->locs[i]);
@@ -147,7 +151,7 @@ static void origin_merge(sn_func *f, sn_origin *into, const sn_origin *from) {
   if (has_all_lines(into, from)) return;
   sn_origin more = origin_copy(f, from);
   int room = into->loc_count + more.loc_count;
-  sn_loc *locs = SN_ARRAY(f->arena, room < MAX_LOCS ? room : MAX_LOCS, sn_loc);
+  sn_loc *locs = SN_ARRAY(f->module->arena, room < MAX_LOCS ? room : MAX_LOCS, sn_loc);
   int count = 0;
   for (int i = 0; i < into->loc_count; i++) count = loc_insert(locs, count, into->locs[i]);
   for (int i = 0; i < more.loc_count; i++) count = loc_insert(locs, count, more.locs[i]);
@@ -171,26 +175,24 @@ static void attrs_normalise(sn_func *f, sn_op op, const sn_attr *attr, sn_attr o
 
 static const sn_attr *attrs_copy(sn_func *f, sn_op op, const sn_attr *attr) {
   const sn_op_info *info = sn_op_get(op);
+  sn_arena *arena = f->module->arena;
   if (!info->attr_count) return NULL;
-  sn_attr *out = sn_arena_copy(f->arena, attr, (size_t)info->attr_count * sizeof *attr);
+  sn_attr *out = sn_arena_copy(arena, attr, (size_t)info->attr_count * sizeof *attr);
   for (int i = 0; i < info->attr_count; i++) {
     if (!out[i].set || !out[i].count) continue;
     size_t count = (size_t)out[i].count;
-    if (info->attr[i].kind == 'I') out[i].ints = sn_arena_copy(f->arena, out[i].ints, count * sizeof *out[i].ints);
-    if (info->attr[i].kind == 'D') out[i].dims = sn_arena_copy(f->arena, out[i].dims, count * sizeof *out[i].dims);
+    if (info->attr[i].kind == 'I') out[i].ints = sn_arena_copy(arena, out[i].ints, count * sizeof *out[i].ints);
+    if (info->attr[i].kind == 'D') out[i].dims = sn_arena_copy(arena, out[i].dims, count * sizeof *out[i].dims);
   }
   return out;
 }
 
-/* Copies the candidate into the function as its newest node. */
-static sn_node *store(sn_func *f, const sn_node *candidate, const sn_origin *origin) {
+/* Puts the candidate into the function as its newest node; its own: the operands. */
+static sn_node *store(sn_func *f, const sn_node *candidate) {
   sn_node *n = SN_NEW(f->arena, sn_node);
   *n = *candidate;
   n->arg = n->arg_count ? sn_arena_copy(f->arena, n->arg, (size_t)n->arg_count * sizeof *n->arg) : NULL;
-  n->attr = attrs_copy(f, n->op, n->attr);
-  n->type = sn_arena_copy(f->arena, n->type, (size_t)n->result_count * sizeof(const sn_type *));
   n->first = (sn_val)f->value_count;
-  if (origin) n->origin = origin_copy(f, origin);
   SN_GROW(f->arena, f->node, f->node_count, f->node_capacity);
   f->node[f->node_count++] = n;
   for (int i = 0; i < n->result_count; i++) {
@@ -200,28 +202,46 @@ static sn_node *store(sn_func *f, const sn_node *candidate, const sn_origin *ori
   return n;
 }
 
+/* The same, with what it borrows from the caller copied into the module. */
+static sn_node *store_copy(sn_func *f, sn_node candidate, const sn_origin *origin) {
+  size_t results = (size_t)candidate.result_count;
+  candidate.attr = attrs_copy(f, candidate.op, candidate.attr);
+  candidate.type = sn_arena_copy(f->module->arena, candidate.type, results * sizeof(const sn_type *));
+  if (origin) candidate.origin = origin_copy(f, origin);
+  return store(f, &candidate);
+}
+
+/* Finds an equal node, or stores the candidate; shared: all but its operands is the module's. */
+static sn_val find_or_store(sn_func *f, const sn_node *candidate, const sn_origin *origin, bool shared) {
+  bool effect = sn_op_get(candidate->op)->flags & SN_FLAG_EFFECT;
+  uint64_t hash = effect ? 0 : node_hash(candidate);
+  bucket *head = effect ? NULL : sn_map_get(f->interned, hash);
+  for (bucket *b = head; b; b = b->next) {
+    if (!node_same(b->node, candidate)) continue;
+    if (origin) origin_merge(f, &b->node->origin, origin);
+    return b->node->first;
+  }
+  sn_node *n = shared ? store(f, candidate) : store_copy(f, *candidate, origin);
+  if (effect) return n->first;
+  bucket *fresh = SN_NEW(f->arena, bucket);
+  *fresh = (bucket){.node = n, .next = head};
+  sn_map_put(f->interned, hash, fresh);
+  return n->first;
+}
+
 sn_val sn_func_add(sn_func *f, sn_op op, int arg_count, const sn_val *arg, const sn_attr *attr, int result_count,
                    const sn_type *const *type, const sn_origin *origin) {
   sn_attr attrs[SN_ATTR_MAX];
   attrs_normalise(f, op, attr, attrs);
-  sn_node candidate = {
+  const sn_node candidate = {
       .op = op, .arg_count = arg_count, .arg = arg, .attr = attrs, .result_count = result_count, .type = type};
-  if (sn_op_get(op)->flags & SN_FLAG_EFFECT) return store(f, &candidate, origin)->first;
-  uint64_t hash = node_hash(&candidate);
-  bucket *head = sn_map_get(f->interned, hash);
-  for (bucket *b = head; b; b = b->next) {
-    if (!node_same(b->node, &candidate)) continue;
-    if (origin) origin_merge(f, &b->node->origin, origin);
-    return b->node->first;
-  }
-  bucket *fresh = SN_NEW(f->arena, bucket);
-  *fresh = (bucket){.node = store(f, &candidate, origin), .next = head};
-  sn_map_put(f->interned, hash, fresh);
-  return fresh->node->first;
+  return find_or_store(f, &candidate, origin, false);
 }
 
 sn_val sn_func_copy_node(sn_func *to, const sn_node *n, const sn_val *arg) {
-  return sn_func_add(to, n->op, n->arg_count, arg, n->attr, n->result_count, n->type, &n->origin);
+  sn_node candidate = *n;
+  candidate.arg = arg;
+  return find_or_store(to, &candidate, &n->origin, true);
 }
 
 sn_val sn_func_leaf(const sn_func *f, sn_op op, const char *name) {

@@ -35,12 +35,15 @@ static const sn_func *newest_body(const sn_rewriter *r, const sn_func *body) {
 static sn_val copy_node(sweep *s, const sn_node *n) {
   const sn_op_info *info = sn_op_get(n->op);
   sn_attr attr[SN_ATTR_MAX];
+  bool newer = false;
   for (int i = 0; i < info->attr_count; i++) {
     attr[i] = n->attr[i];
     if (info->attr[i].kind != 'R' || !attr[i].set) continue;
     attr[i].region = newest_body(s->r, attr[i].region);
-    s->changed |= attr[i].region != n->attr[i].region;
+    newer |= attr[i].region != n->attr[i].region;
   }
+  s->changed |= newer;
+  if (!newer) return sn_func_copy_node(s->b.func, n, s->arg);
   return sn_func_add(s->b.func, n->op, n->arg_count, s->arg, attr, n->result_count, n->type, &n->origin);
 }
 
