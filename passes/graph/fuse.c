@@ -46,39 +46,6 @@ bool sn_fuse_rule_allows(const sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to) {
 
 /* ---- joining ----------------------------------------------------------------------------------------------------- */
 
-/* Positions of the nodes that the group reads, computed anew when it has changed. */
-static void find_operands(sn_fuse *s, sn_fuse_group *g) {
-  if (g->operand_version == g->version) return;
-  const sn_val *in;
-  int n = sn_fuse_group_inputs(s, (int)(g - s->group), &in);
-  g->operand = SN_ARRAY(s->arena, n, int);
-  g->operand_count = 0;
-  for (int i = 0; i < n; i++) {
-    int p = sn_fuse_position(s, in[i]);
-    if (s->group_of[p] >= 0) g->operand[g->operand_count++] = p;
-  }
-  g->operand_version = g->version;
-}
-
-/* Does anything between the groups depend on `from` and feed `to`? Searches up from `to`. */
-static bool reaches(sn_fuse *s, int from, int to, bool direct) {
-  sn_fuse_group *g = &s->group[to];
-  if (g->mark == s->marks) return false;
-  g->mark = s->marks;
-  find_operands(s, g);
-  for (int i = 0; i < g->operand_count; i++) {
-    int x = s->group_of[g->operand[i]];
-    if (x == to || (x == from && direct)) continue;
-    if (x == from || reaches(s, from, x, false)) return true;
-  }
-  return false;
-}
-
-static bool makes_cycle(sn_fuse *s, int from, int to) {
-  s->marks++;
-  return reaches(s, from, to, true);
-}
-
 static int *merged_nodes(sn_fuse *s, const sn_fuse_group *a, const sn_fuse_group *b) {
   int *node = SN_ARRAY(s->arena, a->count + b->count, int);
   for (int i = 0, j = 0, n = 0; i < a->count || j < b->count;)
@@ -86,30 +53,31 @@ static int *merged_nodes(sn_fuse *s, const sn_fuse_group *a, const sn_fuse_group
   return node;
 }
 
-static const char *pair_key(sn_fuse *s, int a, int b) {
-  return sn_arena_printf(s->arena, "%d %d", s->group[a].version, s->group[b].version);
+static uint64_t pair_key(const sn_fuse *s, int a, int b) {
+  return (uint64_t)(uint32_t)s->group[a].version << 32 | (uint32_t)s->group[b].version;
 }
 
 /* -> NULL when they are one group now, else the reason. `from` takes in `to`. */
 static const char *join(sn_fuse *s, int from, int to) {
   sn_fuse_group *a = &s->group[from], *b = &s->group[to];
   sn_fuse_kind kind;
-  if (makes_cycle(s, from, to)) return "needs a value that depends on it";
+  if (sn_fuse_makes_cycle(s, from, to)) return "needs a value that depends on it";
   int *node = merged_nodes(s, a, b);
   const char *why = sn_fuse_check(s, a->count + b->count, node, &kind);
   if (why) return why;
+  sn_fuse_order_join(s, from, to);
   for (int i = 0; i < b->count; i++) s->group_of[b->node[i]] = from;
-  *a = (sn_fuse_group){.kind = kind, .count = a->count + b->count, .node = node, .version = ++s->versions};
+  a->kind = kind, a->count += b->count, a->node = node, a->version = ++s->versions;
   b->version = -1;
   return NULL;
 }
 
 static bool try_join(sn_fuse *s, int from, int to) {
-  const char *key = pair_key(s, from, to);
-  if (sn_map_get_str(s->refused, key)) return false;
+  uint64_t key = pair_key(s, from, to);
+  if (sn_map_get(s->refused, key)) return false;
   const char *why = join(s, from, to);
   if (why)
-    sn_map_put_str(s->refused, key, (void *)(uintptr_t)why);
+    sn_map_put(s->refused, key, (void *)(uintptr_t)why);
   else
     s->env->rule_hits++;
   return !why;
@@ -261,8 +229,8 @@ static bool join_edges(sn_fuse *s, edges e, bool siblings, double least) {
     int from = e.at[i].from, to = e.at[i].to;
     if (e.at[i].saved < least || from == to || s->group[from].version < 0 || s->group[to].version < 0) continue;
     if (!sn_fuse_rule_allows(s, s->group[from].kind, s->group[to].kind)) continue;
-    if (siblings &&
-        (s->group[from].kind > SN_FUSE_ROWS || s->group[from].kind != s->group[to].kind || makes_cycle(s, to, from)))
+    if (siblings && (s->group[from].kind > SN_FUSE_ROWS || s->group[from].kind != s->group[to].kind ||
+                     sn_fuse_makes_cycle(s, to, from)))
       continue;
     news = try_join(s, from, to) || news;
   }
@@ -299,7 +267,7 @@ static void join_equals(sn_fuse *s) {
     const char *form = form_of(s, g);
     int *other = sn_map_get_str(last, form);
     if (other && s->group[*other].version >= 0 && sn_fuse_rule_allows(s, g->kind, g->kind) &&
-        !makes_cycle(s, i, *other) && try_join(s, *other, i))
+        !sn_fuse_makes_cycle(s, i, *other) && try_join(s, *other, i))
       continue;
     if (!other) other = SN_NEW(s->arena, int);
     *other = i;
@@ -320,11 +288,11 @@ static const char *group_text(sn_fuse *s, const sn_fuse_group *g) {
 
 static const char *why_not(sn_fuse *s, int from, int to) {
   const sn_fuse_group *a = &s->group[from], *b = &s->group[to];
-  const char *why = sn_map_get_str(s->refused, pair_key(s, from, to));
+  const char *why = sn_map_get(s->refused, pair_key(s, from, to));
   sn_fuse_kind kind;
   if (why) return why;
   if (!sn_fuse_rule_allows(s, a->kind, b->kind)) return "the rule is switched off";
-  if (makes_cycle(s, from, to)) return "needs a value that depends on it";
+  if (sn_fuse_makes_cycle(s, from, to)) return "needs a value that depends on it";
   why = sn_fuse_check(s, a->count + b->count, merged_nodes(s, a, b), &kind);
   return why ? why : "an intermediate is computed again instead";
 }

@@ -25,9 +25,11 @@ typedef enum sn_fuse_time { SN_FUSE_EARLY, SN_FUSE_AHEAD, SN_FUSE_LATE } sn_fuse
 typedef struct sn_fuse_group {
   sn_fuse_kind kind;
   int count;
-  int *node;           /* positions in f->node, ascending */
-  int version;         /* changes when the group does; -1: merged into another */
-  int mark;            /* of the last search that met it */
+  int *node;    /* positions in f->node, ascending */
+  int version;  /* changes when the group does; -1: merged into another */
+  int mark;     /* of the last search that met it */
+  int64_t rank; /* this and the neighbours: its place in an order, see fuse_order.c */
+  int before, behind;
   int operand_version; /* of which the operands are known */
   int operand_count;
   int *operand;      /* positions of nodes in groups */
@@ -37,6 +39,7 @@ typedef struct sn_fuse_group {
 } sn_fuse_group;
 
 typedef struct sn_fuse_answers sn_fuse_answers;
+typedef struct sn_fuse_order sn_fuse_order;
 
 typedef struct sn_fuse {
   sn_pass_env *env;
@@ -57,7 +60,9 @@ typedef struct sn_fuse {
   int64_t *dims; /* what symbols stand for when bytes are compared */
   double *bytes; /* by value id */
   int marks, versions;
-  sn_map *refused;          /* "from.version to.version" -> reason */
+  sn_fuse_order *order;
+  bool is_ordered;          /* false: groups were changed otherwise than by joining */
+  sn_map *refused;          /* versions of both groups -> reason */
   sn_fuse_answers *answers; /* see sn_fuse_recall; NULL: none yet */
 } sn_fuse;
 
@@ -115,6 +120,13 @@ int sn_fuse_group_inputs(sn_fuse *s, int group, const sn_val **out);
 
 /* Are the kind of kernel and the rule that makes it switched on? */
 bool sn_fuse_rule_allows(const sn_fuse *s, sn_fuse_kind from, sn_fuse_kind to);
+
+/* Every group is one node. */
+void sn_fuse_order_begin(sn_fuse *s);
+/* Does anything between the groups depend on `from` and feed `to`? What `to` itself reads of `from` does not count. */
+bool sn_fuse_makes_cycle(sn_fuse *s, int from, int to);
+/* `into` is about to take in the other, and that makes no cycle. */
+void sn_fuse_order_join(sn_fuse *s, int into, int other);
 
 /* Finds what can be made once, before a run. */
 void sn_fuse_find_ahead(sn_fuse *s);

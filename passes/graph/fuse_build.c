@@ -8,6 +8,7 @@ typedef struct builder {
   sn_fuse *s;
   sn_func *to;
   sn_val *value;        /* by old value id: the new value, 0: not yet */
+  sn_val *inner;        /* by old value id: its value in the body at hand, 0: none */
   unsigned char *state; /* by group: 0 not built, 1 being built, 2 built */
   int body_count, body_capacity;
   sn_func **body; /* made so far: equal ones are shared */
@@ -19,30 +20,34 @@ typedef struct body {
   builder *b;
   sn_func *to;
   sn_val *value; /* by old value id */
-  int input_count;
-  const sn_val *input;
+  int made_count, made_capacity;
+  sn_val *made; /* old values that have one */
 } body;
 
 /* ---- bodies ------------------------------------------------------------------------------------------------- */
+
+static void set_value(body *x, sn_val old, sn_val v) {
+  SN_GROW(x->b->s->arena, x->made, x->made_count, x->made_capacity);
+  x->made[x->made_count++] = old;
+  x->value[old] = v;
+}
 
 static sn_val body_value(body *x, sn_val v) {
   const sn_fuse *s = x->b->s;
   if (x->value[v]) return x->value[v];
   const sn_node *n = sn_node_of(s->f, v);
-  for (int i = 0; i < x->input_count; i++)
-    if (x->input[i] == v) return x->value[v]; /* made with the arguments */
   sn_val *arg = SN_ARRAY(s->arena, n->arg_count, sn_val);
   for (int k = 0; k < n->arg_count; k++) arg[k] = body_value(x, n->arg[k]);
   sn_val first = sn_func_copy_node(x->to, n, arg);
-  for (int r = 0; r < n->result_count; r++) x->value[n->first + (sn_val)r] = first + (sn_val)r;
+  for (int r = 0; r < n->result_count; r++) set_value(x, n->first + (sn_val)r, first + (sn_val)r);
   return x->value[v];
 }
 
-static void make_args(body *x) {
-  for (int i = 0; i < x->input_count; i++) {
+static void make_args(body *x, int count, const sn_val *input) {
+  for (int i = 0; i < count; i++) {
     sn_attr at = {.set = true, .i = i};
-    const sn_type *type = sn_val_type(x->b->s->f, x->input[i]);
-    x->value[x->input[i]] = sn_func_add(x->to, SN_OP_ARG, 0, NULL, &at, 1, &type, NULL);
+    const sn_type *type = sn_val_type(x->b->s->f, input[i]);
+    set_value(x, input[i], sn_func_add(x->to, SN_OP_ARG, 0, NULL, &at, 1, &type, NULL));
   }
 }
 
@@ -61,10 +66,10 @@ static sn_func *make_body(builder *b, const sn_fuse_group *g, int input_count, c
                           const sn_val *output) {
   sn_fuse *s = b->s;
   const char *name = sn_arena_printf(s->arena, "%s.%s", s->f->name, sn_fuse_kind_name(g->kind));
-  body x = {b, sn_func_create(s->f->module, name, SN_FUNC_BODY), SN_ARRAY(s->arena, s->f->value_count, sn_val),
-            input_count, input};
-  make_args(&x);
+  body x = {.b = b, .to = sn_func_create(s->f->module, name, SN_FUNC_BODY), .value = b->inner};
+  make_args(&x, input_count, input);
   for (int i = 0; i < output_count; i++) sn_func_return(x.to, body_value(&x, output[i]));
+  for (int i = 0; i < x.made_count; i++) b->inner[x.made[i]] = 0;
   return shared_body(b, sn_func_finish(x.to));
 }
 
@@ -161,6 +166,7 @@ static void find_wanted(builder *b) {
 sn_code sn_fuse_build(sn_fuse *s, sn_func **out) {
   builder b = {.s = s, .to = sn_func_successor(s->f)};
   b.value = SN_ARRAY(s->arena, s->f->value_count, sn_val);
+  b.inner = SN_ARRAY(s->arena, s->f->value_count, sn_val);
   b.wanted = SN_ARRAY(s->arena, s->f->value_count, bool);
   b.state = SN_ARRAY(s->arena, s->group_count, unsigned char);
   find_wanted(&b);

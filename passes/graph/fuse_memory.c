@@ -340,4 +340,5 @@ void sn_fuse_begin(sn_fuse *s, sn_pass_env *env, sn_arena *arena, const sn_func 
     if (!sn_fuse_is_free(s, f->node[i]) && !s->inlined[f->node[i]->first]) add_group(s, i);
   }
   find_users(s);
+  sn_fuse_order_begin(s);
 }

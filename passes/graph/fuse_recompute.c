@@ -380,6 +380,7 @@ static void drop_unused(recompute *c, int group) {
 
 void sn_fuse_recompute(sn_fuse *s) {
   recompute c = {.s = s};
+  s->is_ordered = false;
   c.readers = SN_ARRAY(s->arena, s->f->value_count, int);
   c.reader = sn_arena_array(s->arena, (size_t)s->f->value_count, sizeof *c.reader);
   find_readers(&c);
