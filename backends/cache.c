@@ -1,4 +1,5 @@
-/* Object cache: one file per blob, named by a hash of its key, holding the key itself, the blob and a checksum. */
+/* Object cache: one file per blob or plan, named by a hash of its key, holding the key itself, the blob and a checksum.
+ */
 #include "backends/cache.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #define MAGIC "SNCACHE1"
+
+enum { KIND_PLAN = 100 }; /* beside those of code */
 
 struct sn_cache {
   char dir[4096];
@@ -62,9 +65,10 @@ sn_cache *sn_cache_open(sn_arena *arena, const char *dir, const char **why) {
   return c;
 }
 
-static void path_of(const sn_cache *c, const char *key, size_t bytes, char *out, size_t out_bytes) {
+static void path_of(const sn_cache *c, const char *key, size_t bytes, bool is_plan, char *out, size_t out_bytes) {
   uint64_t a = sn_hash_bytes(key, bytes, 1), b = sn_hash_bytes(key, bytes, 2);
-  snprintf(out, out_bytes, "%s/%016llx%016llx.code", c->dir, (unsigned long long)a, (unsigned long long)b);
+  snprintf(out, out_bytes, "%s/%016llx%016llx.%s", c->dir, (unsigned long long)a, (unsigned long long)b,
+           is_plan ? "plan" : "code");
 }
 
 static bool read_all(int fd, void *to, size_t bytes) {
@@ -103,20 +107,21 @@ static bool parse(sn_arena *arena, const unsigned char *data, size_t bytes, sn_c
   const unsigned char *p = data + sizeof h;
   if (memcmp(h.magic, MAGIC, 8) || !payload_fits(&h, bytes - sizeof h)) return false;
   if (sn_hash_bytes(p, bytes - sizeof h, 3) != h.checksum) return false;
-  if (h.workspace_bytes < 0 || h.kind > SN_CODE_KERNEL_TEXT || !h.code_bytes) return false;
+  bool is_plan = h.kind == KIND_PLAN;
+  if (h.workspace_bytes < 0 || (h.kind > SN_CODE_KERNEL_TEXT && !is_plan) || !h.code_bytes) return false;
   char *features = sn_arena_alloc(arena, h.features_bytes + 1);
   memcpy(features, p + h.key_bytes, h.features_bytes);
-  *out = (sn_cache_entry){.key = (const char *)p, .key_bytes = (size_t)h.key_bytes};
-  out->blob = (sn_code_blob){.kind = (sn_code_kind)h.kind,
+  *out = (sn_cache_entry){.key = (const char *)p, .key_bytes = (size_t)h.key_bytes, .is_plan = is_plan};
+  out->blob = (sn_code_blob){.kind = is_plan ? SN_CODE_CPU : (sn_code_kind)h.kind,
                              .bytes = p + h.key_bytes + h.features_bytes,
                              .byte_count = (int64_t)h.code_bytes,
                              .entry = h.entry,
                              .workspace_bytes = h.workspace_bytes,
                              .features = features};
-  return sn_code_entry_ok(&out->blob);
+  return is_plan || sn_code_entry_ok(&out->blob);
 }
 
-static bool read_blob(int fd, const char *key, size_t key_bytes, sn_arena *arena, sn_code_blob *out) {
+static bool read_entry(int fd, const char *key, size_t key_bytes, bool is_plan, sn_arena *arena, sn_code_blob *out) {
   struct stat st;
   sn_cache_entry e;
   if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid()) return false;
@@ -124,22 +129,36 @@ static bool read_blob(int fd, const char *key, size_t key_bytes, sn_arena *arena
   size_t bytes = (size_t)st.st_size;
   unsigned char *p = sn_arena_alloc(arena, bytes + 1);
   if (!read_all(fd, p, bytes) || !parse(arena, p, bytes, &e)) return false;
-  if (e.key_bytes != key_bytes || memcmp(e.key, key, key_bytes)) return false;
+  if (e.is_plan != is_plan || e.key_bytes != key_bytes || memcmp(e.key, key, key_bytes)) return false;
   *out = e.blob;
   return true;
 }
 
-bool sn_cache_get(const sn_cache *c, const char *key, size_t key_bytes, sn_arena *arena, sn_code_blob *out) {
+static bool find(const sn_cache *c, const char *key, size_t key_bytes, bool is_plan, sn_arena *arena,
+                 sn_code_blob *out) {
   char path[4200];
-  path_of(c, key, key_bytes, path, sizeof path);
+  path_of(c, key, key_bytes, is_plan, path, sizeof path);
   int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
-  bool found = read_blob(fd, key, key_bytes, arena, out);
+  bool found = read_entry(fd, key, key_bytes, is_plan, arena, out);
   close(fd);
   return found;
 }
 
-void sn_cache_put(const sn_cache *c, const char *key, size_t key_bytes, const sn_code_blob *blob) {
+bool sn_cache_get(const sn_cache *c, const char *key, size_t key_bytes, sn_arena *arena, sn_code_blob *out) {
+  return find(c, key, key_bytes, false, arena, out);
+}
+
+bool sn_cache_get_plan(const sn_cache *c, const char *key, size_t key_bytes, sn_arena *arena, const unsigned char **out,
+                       size_t *out_bytes) {
+  sn_code_blob plan;
+  if (!find(c, key, key_bytes, true, arena, &plan)) return false;
+  *out = plan.bytes;
+  *out_bytes = (size_t)plan.byte_count;
+  return true;
+}
+
+static void keep(const sn_cache *c, const char *key, size_t key_bytes, bool is_plan, const sn_code_blob *blob) {
   size_t features_bytes = strlen(blob->features), bytes = key_bytes + features_bytes + (size_t)blob->byte_count;
   unsigned char *p = malloc(bytes);
   if (!p) return;
@@ -151,11 +170,11 @@ void sn_cache_put(const sn_cache *c, const char *key, size_t key_bytes, const sn
               .checksum = sn_hash_bytes(p, bytes, 3),
               .entry = blob->entry,
               .workspace_bytes = blob->workspace_bytes,
-              .kind = (uint32_t)blob->kind,
+              .kind = is_plan ? KIND_PLAN : (uint32_t)blob->kind,
               .features_bytes = (uint32_t)features_bytes};
   memcpy(h.magic, MAGIC, 8);
   char path[4200], tmp[4240];
-  path_of(c, key, key_bytes, path, sizeof path);
+  path_of(c, key, key_bytes, is_plan, path, sizeof path);
   snprintf(tmp, sizeof tmp, "%s.XXXXXX", path);
   int fd = mkstemp(tmp);
   if (fd >= 0) {
@@ -163,6 +182,15 @@ void sn_cache_put(const sn_cache *c, const char *key, size_t key_bytes, const sn
     if (close(fd) || !ok || rename(tmp, path)) unlink(tmp);
   }
   free(p);
+}
+
+void sn_cache_put(const sn_cache *c, const char *key, size_t key_bytes, const sn_code_blob *blob) {
+  keep(c, key, key_bytes, false, blob);
+}
+
+void sn_cache_put_plan(const sn_cache *c, const char *key, size_t key_bytes, const unsigned char *plan, size_t bytes) {
+  const sn_code_blob blob = {.bytes = plan, .byte_count = (int64_t)bytes, .features = ""};
+  keep(c, key, key_bytes, true, &blob);
 }
 
 const char *sn_cache_get_text(const sn_cache *c, const char *key, sn_arena *arena, size_t *bytes) {

@@ -12,6 +12,7 @@
 #include "backends/edited.h"
 #include "backends/ref.h"
 #include "backends/spirv/spirv_backend.h"
+#include "backends/whole.h"
 #include "ir/ref/kinterp.h"
 #include "passes/lower/limits.h"
 #include "ir/base/cpu.h"
@@ -380,13 +381,17 @@ sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_
   SN_TRY(sn_compile_quantize(opt->quantize, diags, &env.weights));
   SN_TRY(sn_compile_vocab(opt->vocab, diags, &env.vocab));
   watch w = {opt, c};
+  sn_whole whole;
+  if (sn_whole_find(m, opt, c, &whole)) return SN_OK;
   SN_TRY(c->backend ? compile_device(m, &env, &w) : compile_ref(m, &env, &w));
   c->plan->model = opt->model ? opt->model : "";
   c->plan->settings = settings_of(opt);
   c->plan->target = target_text(c);
   if (c->flat) sn_plan_find_limits(c->flat, c->plan);
   SN_TRY(sn_plan_verify(c->plan, diags));
-  return sn_plan_check_hazards(c->plan, diags);
+  SN_TRY(sn_plan_check_hazards(c->plan, diags));
+  sn_whole_keep(&whole, c);
+  return SN_OK;
 }
 
 /* ---- hooks for the runtime ----------------------------------------------------------------------------- */

@@ -32,6 +32,7 @@ typedef struct sn_compile_opt {
   const sn_stage_text *kernels; /* of the user, in place of those of the same names; NULL: none */
   const sn_stage_text *plan;    /* of the user, in place of the one that was made; NULL: none */
   bool debug_info;              /* names and lines of the model in the code, for people; target vulkan */
+  bool plan_only;               /* of the result only the plan is wanted, and it may come whole from the cache */
   bool interpret;               /* kernels made for the target are run by the kernel interpreter, not by its code */
   /* Called after each pass (dumps); NULL: none. */
   void (*after)(void *user, const char *pass, const sn_module *m, double ms);
@@ -41,7 +42,7 @@ typedef struct sn_compile_opt {
   void *kernel_user; /* of on_kernel */
 } sn_compile_opt;
 
-typedef struct sn_compiled {
+typedef struct sn_compiled { /* from the cache, see plan_only: plan, target, backend and the counts of kernels */
   sn_arena *arena;
   sn_plan *plan;
   sn_target target;

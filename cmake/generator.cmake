@@ -1,6 +1,10 @@
-# Writes OUT: a name for this state of a code generator, part of the keys of cached code.
-#   cmake -DOUT=FILE -DFOLDER=backends/llvm -P generator.cmake
-file(GLOB sources ${FOLDER}/*.c ${FOLDER}/*.h ${FOLDER}/*.def)
+# Writes OUT: a name for this state of a code generator or of the compiler, part of the keys of what is cached.
+#   cmake -DOUT=FILE -DFOLDERS=backends/llvm,... -P generator.cmake
+string(REPLACE "," ";" FOLDERS "${FOLDERS}")
+foreach(folder ${FOLDERS})
+  file(GLOB found ${folder}/*.c ${folder}/*.h ${folder}/*.def)
+  list(APPEND sources ${found})
+endforeach()
 list(SORT sources)
 foreach(source ${sources})
   file(SHA256 ${source} one)

@@ -139,6 +139,7 @@ static sn_code compile_source(void *user, const char *level, sn_plan **out) {
   sn_compiled k;
   sn_compile_opt opt = cli_compile_opt(j->c, j->s);
   opt.isa = level, opt.exact = true;
+  opt.plan_only = !cli_debugs(&j->c->log, CLI_DEBUG_PASSES);
   SN_TRY(sn_module_parse(j->c->arena, j->c->diags, j->s->path, j->text.at, (size_t)j->text.count, &m));
   SN_TRY(cli_compile(j->c, m, &opt, &k));
   *out = k.plan;
@@ -148,9 +149,12 @@ static sn_code compile_source(void *user, const char *level, sn_plan **out) {
 static sn_code source_plans(cli *c, const cli_source *s, cli_levels *l) {
   sn_compiled k;
   source_job j = {c, s, sn_text_begin(c->arena)};
-  sn_module_print(&j.text, s->module, (sn_print_opt){.locations = true});
-  if (l->count) return cli_levels_make(c, l, NULL, compile_source, &j);
+  if (l->count) {
+    sn_module_print(&j.text, s->module, (sn_print_opt){.locations = true});
+    return cli_levels_make(c, l, NULL, compile_source, &j);
+  }
   sn_compile_opt opt = cli_compile_opt(c, s);
+  opt.plan_only = !cli_debugs(&c->log, CLI_DEBUG_PASSES);
   SN_TRY(cli_compile(c, s->module, &opt, &k));
   *l = cli_levels_single(k.plan);
   return SN_OK;

@@ -263,10 +263,27 @@ static const char *code_kind_name(sn_code_kind k) {
   return k == SN_CODE_CPU ? "cpu" : k == SN_CODE_SPIRV ? "spirv" : "kernel text";
 }
 
+/* A plan under the text of its module; its first line says what made it. */
+static sn_code inspect_cached_plan(file *f, const sn_cache_entry *e) {
+  char *key = sn_arena_copy(f->c->arena, e->key, e->key_bytes + 1);
+  key[e->key_bytes] = 0;
+  key[strcspn(key, "\n")] = 0;
+  kind(f, "cached plan");
+  if (f->json) {
+    sn_text_add(&f->out, ", \"by\": ");
+    sn_json_quote(&f->out, key);
+    sn_text_add(&f->out, ", \"plan_bytes\": %lld}\n", (long long)e->blob.byte_count);
+  } else {
+    sn_text_add(&f->out, "  %lld bytes\n  %s\n", (long long)e->blob.byte_count, key);
+  }
+  return SN_OK;
+}
+
 /* Lines of the key: code generator and target; then the kernel. */
 static sn_code inspect_cache(file *f) {
   sn_cache_entry e;
   SN_TRY(sn_cache_entry_read(f->c->arena, f->c->diags, f->path, f->data, f->bytes, &e));
+  if (e.is_plan) return inspect_cached_plan(f, &e);
   char *key = sn_arena_copy(f->c->arena, e.key, e.key_bytes + 1);
   key[e.key_bytes] = 0;
   char *kernel = strstr(key, "\nkernel ");

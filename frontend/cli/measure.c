@@ -263,6 +263,7 @@ static sn_code totals(cli *c, const sn_plan *p, int graph, const int64_t *dims, 
   const sn_plan_graph *g = &p->graph[graph];
   out->step_bytes = SN_ARRAY(c->arena, g->step_count + 1, double);
   out->step_flops = SN_ARRAY(c->arena, g->step_count + 1, double);
+  out->kernels = 0, out->bytes = out->flops = 0;
   for (int i = 0; i < g->step_count; i++) {
     const sn_step *s = &g->step[i];
     int64_t read = 0, written = 0, flops = 0;

@@ -185,3 +185,45 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
   print_gpu(&t);
   return t;
 }
+
+/* A new fact has to be printed: what is cached under the text would be found for targets that differ in it. */
+_Static_assert(sizeof(void *) != 8 || sizeof(sn_target) == 416, "sn_target_print lacks a fact");
+
+void sn_target_print(sn_text *out, const sn_target *t) {
+  const int64_t facts[] = {t->isa,
+                           t->lanes,
+                           t->l1_bytes,
+                           t->l2_bytes,
+                           t->l3_bytes,
+                           t->bm,
+                           t->bn,
+                           t->bk,
+                           t->k_whole,
+                           t->k_block,
+                           t->wide,
+                           t->tiles,
+                           t->made,
+                           t->thin,
+                           t->thin_instances,
+                           t->bq,
+                           t->bkv,
+                           t->bkv_one,
+                           t->one_part,
+                           t->rows,
+                           t->cols,
+                           t->tile_bytes,
+                           t->instances,
+                           t->unit,
+                           t->fold,
+                           t->fold_rows,
+                           t->fold_late,
+                           t->scores_keys_major,
+                           t->scratch_bytes,
+                           t->packed_b,
+                           t->vnni,
+                           t->panel,
+                           t->debug_info};
+  sn_text_add(out, "%s %s", t->name, t->features); /* those of a Vulkan device list its facts */
+  for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) sn_text_add(out, " %lld", (long long)facts[i]);
+  sn_text_char(out, '\n');
+}

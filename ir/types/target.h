@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "ir/base/status.h"
+#include "ir/base/str.h"
 
 #ifdef __GNUC__
 #pragma GCC visibility push(default) /* loaded backends call these */
@@ -80,6 +81,8 @@ sn_target sn_target_vulkan(const sn_gpu *gpu);
  * 16,8,nan,nan64,idle,f16=16x16x16,i8=16x16x32".
  *   errors: SN_ERR_USAGE an unknown word */
 SN_MUST sn_code sn_gpu_read(const char *text, sn_diags *diags, sn_gpu *out);
+/* One line of all facts that code and schedules may hang on: not `threads`. */
+void sn_target_print(sn_text *out, const sn_target *t);
 const char *sn_isa_name(sn_isa isa);
 /* The levels that code is made for, ascending: baseline, avx2, avx512, avx512bf16 (the same with products of bf16
  * pairs), amx. -> its name, and the facts of a generic CPU of it; NULL: there are no more. out may be NULL. */

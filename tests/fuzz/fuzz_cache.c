@@ -25,14 +25,23 @@ static void remove_folder(const char *path) {
 }
 
 static void store_and_find(sn_arena *arena, const sn_cache_entry *e) {
-  sn_code_blob back;
+  sn_code_blob back = {0};
   const char *why, *outside = sn_arena_printf(arena, "%s-cache", path_to_write());
   const char *path = sn_arena_printf(arena, "%s/sinter", outside);
   setenv("XDG_CACHE_HOME", outside, 1);
   const sn_cache *c = sn_cache_open(arena, NULL, &why);
   if (!c) return;
-  sn_cache_put(c, e->key, e->key_bytes, &e->blob);
-  bool found = sn_cache_get(c, e->key, e->key_bytes, arena, &back);
+  const unsigned char *plan = NULL;
+  size_t bytes = 0;
+  bool found;
+  if (e->is_plan) {
+    sn_cache_put_plan(c, e->key, e->key_bytes, e->blob.bytes, (size_t)e->blob.byte_count);
+    found = sn_cache_get_plan(c, e->key, e->key_bytes, arena, &plan, &bytes);
+    back = e->blob, back.bytes = plan, back.byte_count = (int64_t)bytes;
+  } else {
+    sn_cache_put(c, e->key, e->key_bytes, &e->blob);
+    found = sn_cache_get(c, e->key, e->key_bytes, arena, &back);
+  }
   remove_folder(path);
   rmdir(outside);
   if (!found) return; /* the disk is full */
@@ -57,7 +66,7 @@ static int one(void *arg) {
   }
   const uint8_t *key = (const uint8_t *)e.key, *end = in->data + in->bytes;
   if (key < in->data || key + e.key_bytes > end || e.blob.bytes + e.blob.byte_count > end) __builtin_trap();
-  if (e.blob.byte_count < 1 || !sn_code_entry_ok(&e.blob)) __builtin_trap();
+  if (e.blob.byte_count < 1 || (!e.is_plan && !sn_code_entry_ok(&e.blob))) __builtin_trap();
   store_and_find(in->arena, &e);
   return 0;
 }
