@@ -33,7 +33,7 @@ typedef struct dots {
   cg *c;
   const cg_uk_key *key;
   ll_v a, b, d, lda, ldb, ldc; /* strides in bytes */
-  ll_v ahead;                  /* bytes from a row of b to the one that is asked for */
+  ll_v near, ahead;            /* bytes from a row of b to those that are asked for, in the first and second cache */
 } dots;
 
 static ll_v row_of(const dots *u, ll_v p, ll_v ld, int i) {
@@ -44,6 +44,13 @@ static ll_v load_b(const dots *u, ll_v p) {
   sn_elem e = (sn_elem)u->key->elem_b;
   ll *g = &u->c->g;
   return cg_cast(u->c, ll_load(g, ll_vec(g, cg_reg(u->c, e)), p, bytes_of(e)), e, SN_ELEM_F32);
+}
+
+/* The rows of the next product, before which those of another operand may pass the first cache, and the next rows. */
+static void ask_for(const dots *u, ll_v p) {
+  ll *g = &u->c->g;
+  ll_prefetch_l2(g, ll_gep(g, p, u->ahead));
+  ll_prefetch(g, ll_gep(g, p, u->near), false);
 }
 
 /* sums[row][column] += the products of `steps` vectors from k on */
@@ -57,7 +64,7 @@ static void add_products(const dots *u, ll_v b, ll_v k, int steps, ll_v *sum) {
       a[i] = ll_load(g, ll_vec(g, g->f32), ll_gep(g, row_of(u, u->a, u->lda, i), ll_mul(g, at, ll_i(g, 4))), 4);
     for (int j = 0; j < columns; j++) {
       ll_v p = ll_gep(g, row_of(u, b, u->ldb, j), ll_mul(g, at, ll_i(g, eb)));
-      if (key->fetch && (int64_t)s * g->lanes * eb % LINE == 0) ll_prefetch(g, ll_gep(g, p, u->ahead), false);
+      if (key->fetch && (int64_t)s * g->lanes * eb % LINE == 0) ask_for(u, p);
       ll_v x = load_b(u, p);
       for (int i = 0; i < key->rows; i++) sum[i * columns + j] = ll_fma(g, a[i], x, sum[i * columns + j]);
     }
@@ -119,7 +126,7 @@ ll_v cg_dots_microkernel(cg *c, const cg_uk_key *key, const char *name) {
   dots u = {.c = c, .key = key, .a = LLVMGetParam(f, 0), .b = LLVMGetParam(f, 1), .d = LLVMGetParam(f, 2)};
   u.lda = ll_mul(g, ld[0], ll_i(g, 4)), u.ldc = ll_mul(g, ld[2], ll_i(g, 4));
   u.ldb = ll_mul(g, ld[1], ll_i(g, bytes_of((sn_elem)key->elem_b)));
-  u.ahead = ll_mul(g, n, u.ldb);
+  u.near = ll_mul(g, u.ldb, ll_i(g, key->dots)), u.ahead = ll_mul(g, n, u.ldb);
   ll_loop l;
   ll_loop_begin(g, &l, ll_i(g, 0), n, ll_i(g, key->dots), 0, NULL, false);
   block(&u, ll_gep(g, u.b, ll_mul(g, l.iv, u.ldb)), ll_gep(g, u.d, ll_mul(g, l.iv, ll_i(g, 4))), k);

@@ -77,8 +77,10 @@ static void prefetch_row(const micro *u,
   if (!u->key->fetch || (!below && u->key->ldb != u->key->vectors * g->lanes * (u->key->pairs ? 2 : 1))) return;
   int64_t bytes = (int64_t)u->key->vectors * g->lanes * b_step(u->key);
   int64_t ahead = u->key->rows == 1 ? PREFETCH_BYTES_OF_ROW : PREFETCH_BYTES; /* a row alone waits for memory only */
-  ll_v from = ll_gep(g, row, below ? u->below : ll_i(g, ahead));
+  ll_v from = ll_gep(g, row, below ? ll_mul(g, u->ldb, ll_i(g, UNROLL)) : ll_i(g, ahead));
   for (int64_t at = 0; at < bytes; at += LINE) ll_prefetch(g, ll_gep(g, from, ll_i(g, at)), false);
+  for (int64_t at = 0; at < bytes && below; at += LINE) /* other operands pass the first cache before those */
+    ll_prefetch_l2(g, ll_gep(g, row, ll_add(g, u->below, ll_i(g, at))));
 }
 
 static ll_v b_vector(const micro *u, ll_v row, int j) {
