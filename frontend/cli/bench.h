@@ -18,7 +18,7 @@ typedef struct cli_measure {
   double compile_ms;
   const sn_plan *plan; /* for --profile: */
   int graph;
-  double *step_ms, *step_bytes, *step_flops; /* by step */
+  double *step_ms, *step_bytes, *step_flops; /* by step; step_ms is NULL with --whole */
   double *predicted_ms;                      /* by step; NULL: not known */
   sn_limits limits;                          /* that these follow from */
 } cli_measure;

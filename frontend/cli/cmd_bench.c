@@ -16,8 +16,9 @@ static void json_row(sn_text *t, const cli_measure *m, bool without) {
   sn_text_add(
       t, ", \"optimiser\": %s, \"kernels\": %d, \"ahead\": %d, \"bytes\": %.0f, \"flops\": %.0f, \"peak_bytes\": %lld",
       without ? "false" : "true", m->kernels, m->ahead, m->bytes, m->flops, (long long)m->peak_bytes);
-  sn_text_add(t, ", \"median_ms\": %.6g, \"contract_ms\": %.6g, \"other_ms\": %.6g, \"compile_ms\": %.6g", m->median_ms,
-              m->contract_ms, m->other_ms, m->compile_ms);
+  sn_text_add(t, ", \"median_ms\": %.6g", m->median_ms);
+  if (m->step_ms) sn_text_add(t, ", \"contract_ms\": %.6g, \"other_ms\": %.6g", m->contract_ms, m->other_ms);
+  sn_text_add(t, ", \"compile_ms\": %.6g", m->compile_ms);
   sn_text_add(t, ", \"caller_ms\": %.6g", m->caller_ms);
   if (m->device_ms > 0) sn_text_add(t, ", \"device_ms\": %.6g", m->device_ms);
 }
@@ -44,9 +45,12 @@ static void json_profile(sn_text *t, const cli_measure *m) {
 }
 
 static void text_row(cli *c, sn_text *t, const cli_measure *m) {
-  sn_text_add(t, "  %-18s %8d %10s %10s %10.3f %10.3f %10.3f\n", m->label, m->kernels,
-              cli_human(c->arena, m->bytes, "B"), cli_human(c->arena, (double)m->peak_bytes, "B"), m->median_ms,
-              m->contract_ms, m->other_ms);
+  sn_text_add(t, "  %-18s %8d %10s %10s %10.3f", m->label, m->kernels, cli_human(c->arena, m->bytes, "B"),
+              cli_human(c->arena, (double)m->peak_bytes, "B"), m->median_ms);
+  if (m->step_ms)
+    sn_text_add(t, " %10.3f %10.3f\n", m->contract_ms, m->other_ms);
+  else
+    sn_text_add(t, " %10s %10s\n", "-", "-");
 }
 
 /* How many times less; a dash where there is nothing to compare. */
@@ -148,6 +152,8 @@ static sn_code check_options(cli *c) {
   for (size_t i = 0; climbs && i < sizeof of_rungs / sizeof *of_rungs; i++)
     if (cli_has(c, of_rungs[i]))
       return cli_usage_error(c, "--ladder and --%s: each rung has its own", cli_option_name(of_rungs[i]));
+  if (cli_has(c, CLI_WHOLE) && (climbs || cli_has(c, CLI_PROFILE)))
+    return cli_usage_error(c, "--whole and --%s: that is time of kernels", climbs ? "ladder" : "profile");
   if (!climbs && cli_has(c, CLI_SVG)) return cli_usage_error(c, "--svg draws the ladder: give --ladder as well");
   return cli_needs_kernels(c, "time");
 }

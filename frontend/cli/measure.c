@@ -186,7 +186,6 @@ static sn_code run_profiled(cli *c, sn_compiled *k, const sn_runtime_opt *base, 
   sn_runtime_opt opt = *base;
   sn_runtime *r;
   sn_store *s = NULL;
-  out->plan = k->plan, out->graph = index;
   out->step_ms = SN_ARRAY(c->arena, g->step_count + 1, double);
   p.ns = SN_ARRAY(c->arena, g->step_count * p.runs + 1, double);
   p.total = SN_ARRAY(c->arena, p.runs + 1, double);
@@ -220,7 +219,7 @@ static sn_code run_timed(cli *c, sn_compiled *k, const sn_runtime_opt *opt, cons
     double start = now_ms(), busy = ms_of(CLOCK_THREAD_CPUTIME_ID);
     code = sn_run(r, s, graph, in->count, in->at, c->diags);
     if (i >= 0) ms[i] = now_ms() - start, caller[i] = ms_of(CLOCK_THREAD_CPUTIME_ID) - busy, done = i + 1;
-    if (i == -2 && least < repeats && now_ms() - begin > ENOUGH_MS / 2) i = -1; /* one is enough to warm up */
+    if (i == -2 && now_ms() - begin > ENOUGH_MS / 2) i = -1; /* one is enough to warm up */
     cli_progress_at(&progress, i + 3, repeats + 2);
   }
   cli_progress_end(&progress, done + 2);
@@ -323,7 +322,8 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
   code = bind(c, &k, index, dims, &in);
   int runs = (int)repeats;
   if (!code) code = run_timed(c, &k, &run, graph, &runs, dims, &in, out);
-  if (!code) code = run_profiled(c, &k, &run, graph, index, dims, &in, runs, out);
+  out->plan = k.plan, out->graph = index;
+  if (!code && !cli_has(c, CLI_WHOLE)) code = run_profiled(c, &k, &run, graph, index, dims, &in, runs, out);
   if (!code) code = run_traced(c, &k, &run, graph, dims, &in);
   unbind(&in);
   return code;

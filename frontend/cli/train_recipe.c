@@ -91,6 +91,7 @@ static kind kind_of(cli_option o) {
     case CLI_LADDER:
     case CLI_SVG:
     case CLI_PROFILE:
+    case CLI_WHOLE:
     case CLI_REPEAT:
     case CLI_PASS:
     case CLI_HTML:

@@ -40,6 +40,9 @@ def options():
     return p.parse_args()
 
 
+FOR_EACH = 4  # seconds that are kept for each row that is still to come
+
+
 def say(text):
     print(text, flush=True)
 
@@ -92,7 +95,7 @@ class Round:
                 if not i:
                     self.start_peers()
                 for name in list(self.servers):
-                    if not self.ask(name, self.servers[name].ask):
+                    if not self.ask(name, self.servers[name].ask) or self.servers[name].once:
                         self.servers.pop(name).close()
         finally:
             for s in self.servers.values():
@@ -210,12 +213,15 @@ def show(o, rows, peers, program, start, head):
         say(f"absent: {name} ({why})")
     limits, done = find_limits(program, o.threads, o.quick), []
     say("\nLimits\n" + "\n".join(report.limit_lines(limits)) + "\n")
+    spent = {}
     try:
-        for row in rows:
-            left = o.total - (time.monotonic() - start)
-            r, notes = measure(row, limits, program, min(o.seconds * row.patience, left)) if left > 5 else (
+        for i, row in enumerate(rows):
+            begin = time.monotonic()
+            left = o.total - (begin - start) - FOR_EACH * (len(rows) - 1 - i)
+            r, notes = measure(row, limits, program, min(o.seconds * row.patience, left)) if left > FOR_EACH else (
                 no_figure(row, f"left out: {o.total:.0f} s were over (--total)"), [])
             done.append((row, r))
+            spent[row.name] = spent.get(row.name, 0) + time.monotonic() - begin
             say(report.line(row, r, notes))
     except KeyboardInterrupt:
         say(f"interrupted after {len(done)} of {len(rows)} rows")
@@ -224,6 +230,7 @@ def show(o, rows, peers, program, start, head):
         if r["limit"] and row.limit[0] != "stream":
             r["limit"] = rounded(row, peak_ms(row, limits))
     say("\n" + "\n".join(report.groups(done)))
+    say("seconds: " + ", ".join(f"{name} {s:.0f}" for name, s in spent.items()))
     missing = [r for _, r in done if r["sinter"] is None]
     say(f"{len(done) - len(missing)} rows have figures, {len(missing)} have none; {time.monotonic() - start:.0f} s in all")
     if o.json:

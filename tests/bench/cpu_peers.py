@@ -24,17 +24,14 @@ def last_line(text):
     return lines[-1][:160] if lines else "nothing was said"
 
 
-def run_once(command, deadline, env=None, cwd=None, partial=False):
-    """What a command prints; it fails by its exit code, and at the deadline unless what was printed until then will do."""
+def run_once(command, deadline, env=None):
+    """What a command prints; it fails by its exit code, and at the deadline."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise Failed("not done in its time")
     try:
-        r = subprocess.run(command, capture_output=True, text=True, timeout=left, env={**os.environ, **(env or {})}, cwd=cwd,
-                           stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired as e:
-        if partial and e.stdout:
-            return e.stdout.decode(errors="replace")
+        r = subprocess.run(command, capture_output=True, text=True, timeout=left, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
         raise Failed("not done in its time") from None
     except OSError as e:
         raise Failed(str(e)) from None
@@ -45,6 +42,7 @@ def run_once(command, deadline, env=None, cwd=None, partial=False):
 
 class Server:
     """A program that says "ready", and then a number of milliseconds for each line that it is given."""
+    once = False  # only in the first round
 
     def __init__(self, command, deadline, env=None, job=None):
         self.errors = tempfile.TemporaryFile("w+")
@@ -104,6 +102,7 @@ class Server:
 
 class Turn:
     """One job of a Server that stays for the next: its start costs more than the job."""
+    once = False
 
     def __init__(self, kept, key):
         self.kept, self.key = kept, key
@@ -120,15 +119,41 @@ class Turn:
 
 
 class Once:
-    """A program that is started for each figure; `read` finds milliseconds in what it prints, in `most` seconds if it goes on for longer."""
+    """A program that is started for each figure; `read` finds milliseconds in what it prints."""
 
-    def __init__(self, command, read, env=None, cwd=None, most=None):
-        self.command, self.read, self.env, self.cwd, self.most = command, read, env, cwd, most
+    def __init__(self, command, read, env=None, once=False):
+        self.command, self.read, self.env, self.once = command, read, env, once
 
     def ask(self, deadline):
-        if self.most:
-            deadline = min(deadline, time.monotonic() + self.most)
-        return self.read(run_once(self.command, deadline, self.env, self.cwd, partial=bool(self.most)))
+        return self.read(run_once(self.command, deadline, self.env))
+
+    def close(self):
+        pass
+
+
+class Until:
+    """A program that goes on for long, for one figure: it is ended when it has said `enough` numbers, or `most` seconds are over."""
+    once = True
+
+    def __init__(self, command, pattern, enough, most, env=None, cwd=None):
+        self.command, self.pattern, self.enough, self.most, self.env, self.cwd = command, pattern, enough, most, env, cwd
+
+    def ask(self, deadline):
+        deadline, said = min(deadline, time.monotonic() + self.most), b""
+        try:
+            p = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                 env={**os.environ, **(self.env or {})}, cwd=self.cwd)
+        except OSError as e:
+            raise Failed(str(e)) from None
+        with p:
+            while len(re.findall(self.pattern, said.decode(errors="replace"))) < self.enough:
+                left = deadline - time.monotonic()
+                part = os.read(p.stdout.fileno(), 4096) if left > 0 and select.select([p.stdout], [], [], left)[0] else b""
+                if not part:
+                    break
+                said += part
+            p.kill()
+        return number(self.pattern)(said.decode(errors="replace"))
 
     def close(self):
         pass
@@ -140,7 +165,7 @@ def number(pattern):
         found = sorted(float(x) for x in re.findall(pattern, text))
         if not found:
             raise Failed("what it prints has no " + pattern)
-        return found[len(found) // 2]
+        return found[(len(found) - 1) // 2]
     return read
 
 
@@ -298,7 +323,7 @@ class Peers:
         def read(text):
             rate = json.loads(text[text.index("["):text.rindex("]") + 1])[0]["avg_ts"]
             return 1e3 / rate * (prompt or 1)
-        command = [paths[0], "-m", paths[1], "-t", str(threads), "-p", str(prompt), "-n", str(tokens), "-r", "3", "-o", "json"]
+        command = [paths[0], "-m", paths[1], "-t", str(threads), "-p", str(prompt), "-n", str(tokens), "-r", "1" if prompt else "2", "-o", "json"]
         return lambda deadline: Once(command, read)
 
     def llama2_c(self, threads):
@@ -315,4 +340,4 @@ class Peers:
         if not paths:
             return None
         command = ["stdbuf", "-oL", paths[0]]
-        return lambda deadline: Once(command, number(r"\(took ([0-9.]+) ms\)"), threads_env(threads), self.elsewhere, most=40)
+        return lambda deadline: Until(command, r"\(took ([0-9.]+) ms\)", 2, 80, threads_env(threads), self.elsewhere)

@@ -59,6 +59,26 @@ python3 -c 'import json; r, = json.load(open("small.json")); assert r["peers"] =
   die "small.json: $(cat small.json)"
 [ "$(wc -l <calls)" = 3 ] || die "three rounds: $(cat calls)"
 
+# ---- a peer that goes on and on is ended when it has said enough: the second number, and in no other round ---------------
+
+cat >until.py <<'EOT'
+import os, sys, time
+sys.path.insert(0, os.environ["TREE"] + "/tests/bench")
+sys.dont_write_bytecode = True
+from cpu_peers import Failed, Until
+until = lambda script: Until(["sh", "-c", script], r"took ([0-9.]+) ms", 2, 60)
+start = time.monotonic()
+assert until("echo took 9 ms; echo took 5 ms; exec sleep 1000").ask(start + 60) == 5.0
+assert until("echo took 9 ms").ask(start + 60) == 9.0
+assert until("").once and time.monotonic() - start < 50
+try:
+    until("exec sleep 1000").ask(time.monotonic() + 0.1)
+    sys.exit("a figure out of nothing")
+except Failed:
+    pass
+EOT
+python3 until.py || die "Until"
+
 # ---- ggml is a library: measured where there is one, else absent; a folder without one is no help ------------------------
 
 if [ -e "$given/include/ggml.h" ]; then

@@ -43,6 +43,10 @@ for option in "--fuse map" "--kernels nofile" "--plan nofile"; do
   expect 2 "$SINTER" $bench --ladder $option
   says "--ladder and ${option%% *}: "
 done
+expect 2 "$SINTER" $bench --whole --profile
+says "--whole and --profile: "
+expect 0 "$SINTER" $bench --whole --json
+! grep -q contract_ms "$scratch/stdout" || die "times of kernels that were not measured: $(cat "$scratch/stdout")"
 expect 0 "$SINTER" doctor
 prints "cores"
 expect 0 "$SINTER" doctor --json
