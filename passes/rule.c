@@ -56,7 +56,7 @@ static const char *const rules[] = { /* table */
   "fuse.attend_into_concat", "fuse.index_into_copy", "fuse.map_into_index", "fuse.map_into_contract_epilogue",
   "fuse.map_into_contract_prologue", "fuse.map_into_map", "fuse.map_into_rows", "fuse.rows_into_map",
   "fuse.rows_into_rows", "fuse.ahead",
-  "order.in_place", "memory.reuse",
+  "fuse.scatter_onto_sum", "order.in_place", "order.accumulate", "memory.reuse",
   "simplify.fold", "simplify.narrow", "simplify.cse", "simplify.loads", "simplify.control", "simplify.hoist",
   "simplify.fma", "math.expand",
 };

@@ -11,12 +11,14 @@
  *
  * Rules that can be switched off: fuse.map_into_map, map_into_rows, rows_into_map, rows_into_rows,
  * map_into_contract_epilogue, map_into_contract_prologue, map_into_index, index_into_copy, attend_into_concat,
- * siblings, equal_forms, inline_numbers, recompute, multiply_add; ahead: values of weights alone are parts of any group
- * and made in every run. */
+ * siblings, equal_forms, inline_numbers, recompute, multiply_add, scatter_onto_sum; ahead: values of weights alone are
+ * parts of any group and made in every run. */
 #include "passes/graph/fuse.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "passes/lower/internal.h"
 
 enum { LARGE = 64 }; /* bytes: more than a few scalars */
 
@@ -151,6 +153,20 @@ static void join_multiply_add(sn_fuse *s) {
         continue;
       if (try_join(s, from, to)) break;
     }
+  }
+}
+
+/* A scatter_add that goes into a sum with a value that nothing else reads becomes one group with the sum: it can add to
+ * the rows of that value where they lie, instead of being made of zeros, written and read. */
+static void join_scatters(sn_fuse *s) {
+  for (int to = 0; to < s->group_count; to++) {
+    const sn_fuse_group *g = &s->group[to];
+    const sn_node *n = s->f->node[g->node[0]], *scatter;
+    sn_val onto = g->version < 0 || g->count > 1 ? 0 : sn_scatter_sum(s->f, n, &scatter);
+    if (!onto) continue;
+    int from = sn_fuse_group_of(s, scatter->first);
+    if (from >= 0 && sn_fuse_is_used_once(s, onto) && sn_fuse_is_used_once(s, scatter->first))
+      (void)try_join(s, from, to);
   }
 }
 
@@ -317,6 +333,7 @@ static sn_code fuse_function(sn_pass_env *env, const sn_func *f, sn_func **out) 
   sn_fuse_begin(&s, env, arena, f, sn_fuse_wants(env, "map") && sn_rule_enabled(env, "fuse.inline_numbers"));
   join_expansions(&s);
   if (!sn_fuse_wants(env, "map") && sn_rule_enabled(env, "fuse.multiply_add")) join_multiply_add(&s);
+  if (sn_fuse_wants(env, "index") && sn_rule_enabled(env, "fuse.scatter_onto_sum")) join_scatters(&s);
   while (join_edges(&s, find_edges(&s), false, LARGE)) continue;
   if (sn_rule_enabled(env, "fuse.siblings"))
     while (join_edges(&s, find_siblings(&s), true, LARGE)) continue;

@@ -102,6 +102,8 @@ bool sn_fuse_in_memory(const sn_fuse *s, const sn_node *n);
 sn_val sn_fuse_base(const sn_fuse *s, sn_val v);
 /* Group of the value's node, -1: in memory anyway or inlined. */
 int sn_fuse_group_of(const sn_fuse *s, sn_val v);
+/* Is the value made by a kernel for one reader alone? */
+bool sn_fuse_is_used_once(const sn_fuse *s, sn_val v);
 /* Finds what must lie in memory, and makes a group of every other node. */
 void sn_fuse_begin(sn_fuse *s, sn_pass_env *env, sn_arena *arena, const sn_func *f, bool inlines);
 /* Work of one element, in elementwise operations. */

@@ -210,8 +210,33 @@ static bool outputs_are_places(const sn_fuse_question *q, const sn_node *root) {
   return true;
 }
 
+bool sn_fuse_is_used_once(const sn_fuse *s, sn_val v) {
+  int p = sn_fuse_position(s, v);
+  return s->group_of[p] >= 0 && s->users[p] == 1 && !s->kept[v];
+}
+
+/* Would a scatter_add be added to a value that is needed later? It would have to be copied. */
+static bool adds_onto_needed(const sn_fuse *s, int count, const int *node) {
+  const sn_node *scatter;
+  bool on = sn_rule_enabled(s->env, "fuse.scatter_onto_sum");
+  for (int i = 0; i < count; i++) {
+    sn_val onto = sn_scatter_sum(s->f, s->f->node[node[i]], &scatter);
+    if (onto && holds(count, node, sn_fuse_position(s, scatter->first)) && (!sn_fuse_is_used_once(s, onto) || !on))
+      return true;
+  }
+  return false;
+}
+
+/* Is the one output the sum of the root, a scatter_add, and a value in memory? Then it adds to that value's rows. */
+static bool output_is_sum(const sn_fuse_question *q, const sn_node *root) {
+  const sn_node *scatter, *sum = q->output_count == 1 ? sn_node_of(q->s->f, q->output[0]) : NULL;
+  sn_val onto = sum ? sn_scatter_sum(q->s->f, sum, &scatter) : 0;
+  return onto && scatter == root && !q->s->member[onto] && sn_fuse_in_memory(q->s, sn_node_of(q->s->f, onto)) &&
+         sum->type[0] == root->type[0] && sn_compute_elem(sum->type[0]->elem) == sum->type[0]->elem;
+}
+
 static const char *check_index(sn_fuse_question *q, const sn_node *root) {
-  if ((q->output_count != 1 && root->result_count == 1) || !outputs_are_places(q, root))
+  if ((q->output_count != 1 && root->result_count == 1) || !(outputs_are_places(q, root) || output_is_sum(q, root)))
     return "value needed by two kernels of different shape";
   for (int k = 0; k < root->arg_count; k++) {
     sn_group g;
@@ -272,6 +297,7 @@ const char *sn_fuse_check(sn_fuse *s, int count, const int *node, sn_fuse_kind *
   sn_val in[MOST_BUFFERS];
   if (count > MOST_NODES) return "too many ops for one kernel";
   if (sn_fuse_splits_time(s, count, node)) return "a value of weights alone is made once, after they were loaded";
+  if (adds_onto_needed(s, count, node)) return "value needed by two kernels of different shape";
   sn_fuse_question q = {.s = s, .count = count, .position = node, .scratch = sn_arena_scratch()};
   if (!q.scratch) sn_arena_array(s->arena, SIZE_MAX, 2); /* too much memory: leaves through sn_protect */
   int results = 0;

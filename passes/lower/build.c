@@ -237,6 +237,16 @@ static void end_inside(sn_build_kernel *b) {
     if (b->loop[i]) sn_k_end_for(b->k, 0, NULL);
 }
 
+/* Those that add to what lies in the result say so. */
+static const char *step_ops(const sn_build_kernel *b, const sn_report *report) {
+  const sn_lower_ctx *c = b->c;
+  const char *ops = report->ops ? report->ops : body_ops(c);
+  for (int i = 0; i < b->buffer_count && c->accumulates; i++)
+    if (b->buffer[i].slot == c->result_slot[0] && b->buffer[i].role == SN_K_INOUT)
+      return sn_arena_printf(c->plan->arena, "%s, accumulated", ops);
+  return ops;
+}
+
 sn_code sn_build_kernel_end(sn_build_kernel *b, const sn_report *report) {
   sn_lower_ctx *c = b->c;
   if (c->failed) return c->failed;
@@ -249,7 +259,7 @@ sn_code sn_build_kernel_end(sn_build_kernel *b, const sn_report *report) {
   s.arg = arg;
   memcpy(s.grid, b->grid, sizeof s.grid);
   s.kind_name = report->kind ? report->kind : sn_node_attr(c->fused, "kind")->s;
-  s.ops = report->ops ? report->ops : body_ops(c);
+  s.ops = step_ops(b, report);
   s.where = sn_build_where(c);
   const sn_dimx *zero = sn_dimx_const(c->types, 0);
   s.flops = report->flops ? report->flops : zero;

@@ -106,6 +106,12 @@ const sn_dimx *sn_type_bytes(sn_types *t, const sn_type *type) {
   return sn_dimx_mul(t, sn_type_count(t, type), sn_dimx_const(t, (int64_t)sn_elem_bytes(type->elem)));
 }
 
+const sn_dimx *sn_index_added_bytes(const sn_indexing *x) {
+  sn_types *t = x->c->types;
+  const sn_dimx *all = sn_type_bytes(t, x->n->type[0]);
+  return x->onto ? sn_dimx_min(t, all, sn_type_bytes(t, sn_val_type(x->c->body, x->n->arg[1]))) : all;
+}
+
 const sn_dimx *sn_numbers_bytes(const sn_indexing *x, sn_val v) {
   int slot;
   sn_view view;
@@ -118,12 +124,12 @@ const sn_dimx *sn_numbers_bytes(const sn_indexing *x, sn_val v) {
 
 /* ---- dynamic_write --------------------------------------------------------------------------------------------- */
 
-/* The old rows into the result, unless they are there already. */
-static sn_code copy_old(sn_indexing *x) {
+/* The old rows, v, into the result, unless they are there already. */
+static sn_code copy_old(sn_indexing *x, sn_val v) {
   int slot;
   sn_view view;
-  if (sn_lower_source(x->c, x->n->arg[0], &slot, &view) && slot == x->slot) return SN_OK;
-  sn_group *g = sn_index_group(x, x->n->arg[0]);
+  if (sn_lower_source(x->c, v, &slot, &view) && slot == x->slot) return SN_OK;
+  sn_group *g = sn_index_group(x, v);
   if (!g) return x->c->failed;
   g->output[0].view = x->result;
   g->output[0].slot = x->slot;
@@ -153,7 +159,7 @@ static sn_code lower_write(sn_indexing *x) {
   bool ring = sn_node_attr(x->n, "ring")->i;
   const sn_type *dst = x->n->type[0], *src = sn_val_type(x->c->body, x->n->arg[1]);
   sn_numbers start;
-  SN_TRY(copy_old(x));
+  SN_TRY(copy_old(x, x->n->arg[0]));
   SN_TRY(sn_numbers_find(x, x->n->arg[2], &start));
   sn_group *g = sn_index_group(x, x->n->arg[1]);
   if (!g) return x->c->failed;
@@ -262,6 +268,32 @@ static sn_code lower_index_add(sn_indexing *x) {
   return sn_build_kernel_end(p.b, &report);
 }
 
+/* ---- scatter_add ------------------------------------------------------------------------------------------------- */
+
+sn_val sn_scatter_sum(const sn_func *f, const sn_node *n, const sn_node **scatter) {
+  for (int k = 0; k < 2 && n->op == SN_OP_ADD; k++) {
+    const sn_node *s = sn_node_of(f, n->arg[k]);
+    if (s->op != SN_OP_SCATTER || n->arg[1 - k] == n->arg[k]) continue;
+    if (scatter) *scatter = s;
+    return n->arg[1 - k];
+  }
+  return 0;
+}
+
+/* Into zeros, or onto an operand that the body adds it to. */
+static sn_code lower_scatter(sn_indexing *x) {
+  const sn_func *body = x->c->body;
+  const sn_node *n = sn_node_of(body, body->result[0]);
+  sn_val old = sn_scatter_sum(body, n, NULL);
+  if (old) {
+    sn_shape s = sn_shape_of(n->type[0]);
+    x->onto = true, x->slot = x->c->result_slot[0], x->result = sn_view_of(x->c->types, &s);
+    SN_TRY(copy_old(x, old));
+  } else if (!sn_lower_sink(x->c, x->n->first, 0, &x->slot, &x->result))
+    return sn_lower_fail(x->c, "an index group without its op");
+  return sn_wants_instances(x->c) ? sn_index_scatter_sorted(x) : sn_index_scatter(x);
+}
+
 /* ---- the writer
  * -------------------------------------------------------------------------------------------------------- */
 
@@ -278,12 +310,12 @@ sn_code sn_lower_index(sn_lower_ctx *c, const sn_node *fused) {
   if (x.n && sn_is_prefix_op(x.n->op)) return sn_lower_prefix(c, x.n);
   if (x.n && x.n->op == SN_OP_SORT) return sn_lower_sort(c, x.n);
   if (x.n && x.n->op == SN_OP_SOLVE) return sn_lower_solve(c, x.n);
+  if (x.n && x.n->op == SN_OP_SCATTER) return lower_scatter(&x);
   if (!x.n || !sn_lower_sink(c, x.n->first, 0, &x.slot, &x.result))
     return sn_lower_fail(c, "an index group without its op");
   switch (x.n->op) {
     case SN_OP_CONCAT: return lower_concat(&x);
     case SN_OP_DYN_WRITE: return lower_write(&x);
-    case SN_OP_SCATTER: return sn_wants_instances(c) ? sn_index_scatter_sorted(&x) : sn_index_scatter(&x);
     default: {
       sn_code code = SN_OK;
       return sn_wants_instances(c) && sn_index_add_hot(&x, &code) ? code : lower_index_add(&x);

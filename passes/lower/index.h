@@ -11,6 +11,7 @@ typedef struct sn_indexing {
   const sn_node *n; /* the op */
   int slot;         /* of the result */
   sn_view result;   /* where its elements lie */
+  bool onto;        /* scatter_add: adds to what lies there */
 } sn_indexing;
 
 /* The group that computes an operand, over its axes. NULL: c->failed is set */
@@ -32,6 +33,8 @@ sn_kv sn_number_clamped(sn_build_kernel *b, sn_kv i, const sn_dimx *extent, cons
 sn_kv sn_numbers_tile(sn_build_kernel *b, const sn_numbers *x, const sn_tile *t, const sn_dimx *extent);
 /* Bytes of a tensor of indices; of i64 only the low words are read. Distinct ones: views may repeat. */
 const sn_dimx *sn_numbers_bytes(const sn_indexing *x, sn_val v);
+/* Bytes that a scatter_add writes: the result, or the rows that are added to. */
+const sn_dimx *sn_index_added_bytes(const sn_indexing *x);
 const sn_dimx *sn_type_bytes(sn_types *t, const sn_type *type);
 
 /* scatter_add: one instance owns whole columns of the result. */

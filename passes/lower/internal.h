@@ -171,6 +171,7 @@ typedef struct sn_lower_ctx {
   const int *arg_slot;            /* slot that holds ARG i */
   const int *result_slot;         /* slot that result i goes to */
   bool in_place;                  /* some result goes to the slot of an argument */
+  bool accumulates;               /* the first one does, and is a sum with that argument */
   struct sn_build_kernel *inside; /* the instance that the body is part of; NULL: the body is a kernel of its own */
   sn_code failed;
 } sn_lower_ctx;
@@ -362,6 +363,9 @@ static inline bool sn_is_index_op(sn_op op) {
   return op == SN_OP_CONCAT || op == SN_OP_DYN_WRITE || op == SN_OP_SCATTER || op == SN_OP_INDEX_ADD ||
          op == SN_OP_SOLVE || sn_is_along_op(op);
 }
+
+/* What the sum of a scatter_add and an operand adds it to. 0: n is no such sum. scatter may be NULL. */
+sn_val sn_scatter_sum(const sn_func *f, const sn_node *n, const sn_node **scatter);
 
 /* ---- schedule writers: one fused node -> steps ------------------------------------------------------------------ */
 

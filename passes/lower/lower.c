@@ -25,6 +25,7 @@ typedef struct lowering {
   sn_arena *scratch;
   int *slot_of; /* by value id: its slot, -1: none */
   sn_order order;
+  int *last; /* by value id: place in the order of the last node that reads it, -1: none */
   int ahead_count, ahead_capacity;
   lowered_ahead *ahead;
   int mark_count, mark_capacity;
@@ -113,7 +114,7 @@ static int output_of(const lowering *l, sn_val v) {
   return -1;
 }
 
-static int slot_of_result(lowering *l, const sn_node *n, int r) {
+static int slot_of_result(lowering *l, const sn_node *n, int r, int into) {
   sn_val v = n->first + (sn_val)r;
   if (l->order.state[v]) return l->slot_of[l->order.state[v]];
   int out = output_of(l, v);
@@ -121,6 +122,7 @@ static int slot_of_result(lowering *l, const sn_node *n, int r) {
     sn_slot s = new_slot(l, l->f->output[out].name, SN_SLOT_OUTPUT, sn_val_type(l->f, l->f->output[out].value));
     return sn_assemble_slot(&l->plan, &s);
   }
+  if (into >= 0) return into;
   const sn_func *body = sn_node_attr(n, "body")->region;
   const char *name = sn_op_get(sn_node_of(body, body->result[r])->op)->name;
   return sn_assemble_temp(&l->plan, name, n->type[r], sn_type_count(l->plan.types, n->type[r]));
@@ -242,25 +244,6 @@ static sn_code lower_ahead(lowering *l, sn_lower_ctx *c, const sn_node *n, int *
   return c->failed;
 }
 
-static sn_code lower_node(lowering *l, const sn_node *n) {
-  if (n->op != SN_OP_FUSED)
-    return sn_fail(l->env->diags, SN_ERR_FAIL, n->origin.loc_count ? n->origin.locs[0] : (sn_loc){0},
-                   "`%s` was not fused", sn_op_get(n->op)->name);
-  int *result = SN_ARRAY(l->scratch, n->result_count, int);
-  const sn_lower_ctx of = {
-      .arena = l->scratch, .diags = l->env->diags, .target = l->env->target, .types = l->plan.types, .plan = &l->plan};
-  sn_lower_ctx c = sn_lower_node_ctx(&of, l->f, n, l->slot_of, result);
-  if (is_ahead(l, &c, n)) return lower_ahead(l, &c, n, result);
-  for (int r = 0; r < n->result_count; r++) {
-    sn_val v = n->first + (sn_val)r;
-    result[r] = l->slot_of[v] = slot_of_result(l, n, r);
-    c.in_place = c.in_place || l->order.state[v];
-  }
-  SN_TRY(sn_repeat_lower(&l->repeat, &c));
-  add_marks(l, n, l->plan.step_count - 1, result);
-  return c.failed;
-}
-
 /* ---- in place? --------------------------------------------------------------------------------------------------- */
 
 static bool same_place(const sn_view *a, const sn_view *b) {
@@ -282,10 +265,12 @@ static bool is_operand_of(const sn_func *f, sn_val v, sn_op op, int from) {
   return false;
 }
 
-/* dynamic_write into its first operand: nothing else of the body may read that. */
+/* dynamic_write into its first operand, or the sum of an operand and scatter_add: nothing else of the body may read
+ * that. */
 static bool may_write_rows(const sn_func *body, sn_val result, sn_val arg) {
   const sn_node *n = sn_node_of(body, result);
-  if (n->op != SN_OP_DYN_WRITE || n->arg[0] != arg || is_operand_of(body, arg, SN_OP_DYN_WRITE, 1)) return false;
+  bool writes = n->op == SN_OP_DYN_WRITE && n->arg[0] == arg && !is_operand_of(body, arg, SN_OP_DYN_WRITE, 1);
+  if (!writes && !(n->op == SN_OP_ADD && sn_scatter_sum(body, n, NULL) == arg)) return false;
   int uses = 0;
   for (int i = 0; i < body->node_count; i++)
     for (int k = 0; k < body->node[i]->arg_count; k++) uses += body->node[i]->arg[k] == arg;
@@ -332,6 +317,59 @@ static bool may_write(void *user, const sn_node *n, int result, sn_val state) {
       return false;
   }
   return f->fits;
+}
+
+/* ---- sums into an operand ---------------------------------------------------------------------------------------- */
+
+static void find_last_readers(lowering *l) {
+  l->last = SN_ARRAY(l->scratch, l->f->value_count, int);
+  for (int v = 0; v < l->f->value_count; v++) l->last[v] = -1;
+  for (int i = 0; i < l->order.count; i++) {
+    if (l->order.at[i] == SN_ORDER_CHECK) continue;
+    const sn_node *n = l->f->node[l->order.at[i]];
+    for (int k = 0; k < n->arg_count; k++) l->last[sn_order_base(l->f, n->arg[k])] = i;
+  }
+}
+
+/* The slot of an operand that a product or a scatter_add is added to, when no one else needs its old value; -1: none.
+ * at: place of the node in the order */
+static int accumulator(lowering *l, const sn_node *n, int at) {
+  const sn_func *body = sn_node_attr(n, "body")->region;
+  const sn_node *sum = sn_node_of(body, body->result[0]);
+  bool kind = is_kind(n, "contract") || is_kind(n, "index");
+  if (!kind || n->result_count > 1 || sum->op != SN_OP_ADD || !sn_rule_enabled(l->env, "order.accumulate")) return -1;
+  for (int k = 0; k < 2; k++) {
+    const sn_node *arg = sn_node_of(body, sum->arg[k]);
+    if (arg->op != SN_OP_ARG) continue;
+    sn_val v = sn_order_base(l->f, n->arg[sn_node_attr(arg, "index")->i]);
+    const sn_slot *s = &l->plan.slot[l->slot_of[v]];
+    bool dies = s->role == SN_SLOT_TEMP && s->graph == l->plan.graph_count && l->last[v] == at && !is_kept(l, v);
+    if (dies && may_write(l, n, 0, v)) return l->slot_of[v];
+  }
+  return -1;
+}
+
+/* ---- one fused node -------------------------------------------------------------------------------------------- */
+
+static sn_code lower_node(lowering *l, const sn_node *n, int at) {
+  if (n->op != SN_OP_FUSED)
+    return sn_fail(l->env->diags, SN_ERR_FAIL, n->origin.loc_count ? n->origin.locs[0] : (sn_loc){0},
+                   "`%s` was not fused", sn_op_get(n->op)->name);
+  int *result = SN_ARRAY(l->scratch, n->result_count, int);
+  const sn_lower_ctx of = {
+      .arena = l->scratch, .diags = l->env->diags, .target = l->env->target, .types = l->plan.types, .plan = &l->plan};
+  sn_lower_ctx c = sn_lower_node_ctx(&of, l->f, n, l->slot_of, result);
+  if (is_ahead(l, &c, n)) return lower_ahead(l, &c, n, result);
+  for (int r = 0; r < n->result_count; r++) {
+    sn_val v = n->first + (sn_val)r;
+    int into = r ? -1 : accumulator(l, n, at);
+    result[r] = l->slot_of[v] = slot_of_result(l, n, r, into);
+    c.accumulates = c.accumulates || result[r] == into;
+    c.in_place = c.in_place || l->order.state[v] || result[r] == into;
+  }
+  SN_TRY(sn_repeat_lower(&l->repeat, &c));
+  add_marks(l, n, l->plan.step_count - 1, result);
+  return c.failed;
 }
 
 /* ---- copies, check --------------------------------------------------------------------------------------------------
@@ -406,13 +444,14 @@ static sn_code lower_graph(lowering *l, const sn_func *f) {
   for (int i = 0; i < f->node_count; i++)
     if (is_named_leaf(f->node[i])) l->slot_of[f->node[i]->first] = slot_of_leaf(l, f->node[i]);
   l->order = sn_order_find(l->scratch, f, may_write, l);
+  find_last_readers(l);
   copy_outputs(l, true);
   int *saved = save_leaves(l);
   for (int i = 0; i < l->order.count; i++) {
     if (l->order.at[i] == SN_ORDER_CHECK)
       add_check(l, l->slot_of[sn_order_base(f, f->guard)]);
     else
-      SN_TRY(lower_node(l, f->node[l->order.at[i]]));
+      SN_TRY(lower_node(l, f->node[l->order.at[i]], i));
   }
   copy_outputs(l, false);
   copy_updates(l, saved);

@@ -1,9 +1,11 @@
 /* scatter_add where few instances are enough: one owns rows or columns of the result, in scratch, and adds the updates
  * to them in order. Of a small result it owns some columns of all rows; of a larger one it owns as many rows as a cache
- * holds, looks at the places of all updates and takes those of its own: the result is written in one long piece. */
+ * holds, looks at the places of all updates and takes those of its own: the result is written in one long piece. Onto
+ * what is there, only rows with updates are read and written. */
 #include "passes/lower/index.h"
 
-enum { FEW = 32 << 10, OWNED = 128 << 10, WIDE = 1024 }; /* elements of a small result, of a block of rows; columns */
+/* elements of a small result, of a block of rows; columns; blocks of rows onto which updates are added */
+enum { FEW = 32 << 10, OWNED = 128 << 10, WIDE = 1024, SHARES = 64 };
 
 typedef struct scatter {
   sn_indexing *x;
@@ -67,18 +69,28 @@ static sn_kv is_own(scatter *s, sn_kv row) {
   return sn_k_ibin(k, SN_K_IMAX, both, sn_k_i(k, 0));
 }
 
-static void add_row(scatter *s, sn_kv row, sn_elem e) {
+/* What is done for each update of an own row, in order. Onto what is there, rows are brought into scratch first, and
+ * taken back last: each that has an update, none else. */
+typedef enum pass { BRING, ADD, TAKE_BACK } pass;
+
+static void do_row(scatter *s, sn_kv row, sn_elem e, pass what) {
   sn_kernel *k = s->b->k;
-  sn_kv old = sn_k_load(k, 1, s->t.c, scratch_row(s, row), 0);
+  sn_kwin own = scratch_row(s, s->first ? sn_k_isub(k, row, s->first) : row);
+  if (what == BRING) sn_k_store(k, own, sn_k_cast(k, e, sn_k_load(k, 1, s->t.c, result_window(s, row), 0)));
+  if (what == BRING) return;
+  sn_kv old = sn_k_load(k, 1, s->t.c, own, 0);
+  if (what == TAKE_BACK)
+    sn_k_store(k, result_window(s, row), sn_k_cast(k, sn_lower_slot_type(s->x->c, s->x->slot)->elem, old));
+  if (what == TAKE_BACK) return;
   sn_kv u = sn_tile_value(&s->t, s->t.g->output[0].value, s->t.g->output[0].chain);
-  sn_k_store(k, scratch_row(s, row), sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, e, sn_k_bcast(k, 1, s->t.c, u))));
+  sn_k_store(k, own, sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, e, sn_k_bcast(k, 1, s->t.c, u))));
 }
 
-static void add_rows(scatter *s, int axis, sn_elem e) {
+static void do_rows(scatter *s, int axis, sn_elem e, pass what) {
   sn_kernel *k = s->b->k;
   if (axis < s->indices) {
     s->t.at[axis] = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(s->b, s->t.g->space.extent[axis]), 1, 0, NULL);
-    add_rows(s, axis + 1, e);
+    do_rows(s, axis + 1, e, what);
     sn_k_end_for(k, 0, NULL);
     return;
   }
@@ -86,11 +98,11 @@ static void add_rows(scatter *s, int axis, sn_elem e) {
   sn_kv row = sn_number_load(s->b, &s->index, s->t.at);
   row = sn_number_clamped(s->b, row, s->x->result.extent[s->rows_axis], sn_dimx_const(s->x->c->types, 1));
   if (!s->first) {
-    add_row(s, row, e);
+    do_row(s, row, e, what);
     return;
   }
   (void)sn_k_for(k, sn_k_i(k, 0), is_own(s, row), 1, 0, NULL);
-  add_row(s, sn_k_isub(k, row, s->first), e);
+  do_row(s, row, e, what);
   sn_k_end_for(k, 0, NULL);
 }
 
@@ -101,6 +113,9 @@ static void divide(scatter *s, int64_t rows, const sn_dimx *columns) {
   s->t.c = columns ? sn_block_of(columns, few ? (int)narrow : WIDE) : 1;
   s->own = few || rows <= OWNED / s->t.c ? rows : OWNED / s->t.c;
   if (s->own < 1) s->own = 1;
+  if (!s->x->onto || few) return; /* rows without updates cost nothing then */
+  int64_t share = (rows + SHARES - 1) / SHARES, most = SN_INDEX_SCRATCH / s->t.c;
+  if (s->own < share) s->own = share < most ? share : most;
 }
 
 /* The grid is over the result: batch, rows, and the rest of its axes, of which the last has the tile's columns. */
@@ -134,17 +149,25 @@ static sn_code emit_scatter(sn_indexing *x, sn_group *g) {
   int count = sn_group_buffers(x->c, g, use, 0);
   count = sn_numbers_use(&s.index, use, count);
   use[count++] = (sn_buffer_use){x->slot, SN_K_OUT};
+  if (x->onto) use[count++] = (sn_buffer_use){x->slot, SN_K_IN};
   s.b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, "scatter"), count, use);
   s.t = (sn_tile){.b = s.b, .g = g};
   sn_elem e = sn_compute_elem(sn_lower_slot_type(x->c, x->slot)->elem);
   scatter_tile(&s);
   s.scratch = sn_k_local(s.b->k, e, s.own * s.t.c);
-  zero_rows(&s, e);
-  add_rows(&s, s.batch, e);
-  store_rows(&s);
+  if (x->onto)
+    do_rows(&s, s.batch, e, BRING);
+  else
+    zero_rows(&s, e);
+  do_rows(&s, s.batch, e, ADD);
+  if (x->onto)
+    do_rows(&s, s.batch, e, TAKE_BACK);
+  else
+    store_rows(&s);
   sn_report report = {.kind = "index", .flops = sn_type_count(t, sn_val_type(x->c->body, x->n->arg[1]))};
-  report.bytes_written = sn_type_bytes(t, x->n->type[0]);
+  report.bytes_written = sn_index_added_bytes(x);
   report.bytes_read = sn_dimx_add(t, sn_groups_bytes_read(x->c, 1, &g), sn_numbers_bytes(x, x->n->arg[0]));
+  if (x->onto) report.bytes_read = sn_dimx_add(t, report.bytes_read, report.bytes_written);
   return sn_build_kernel_end(s.b, &report);
 }
 

@@ -64,6 +64,7 @@ static sn_code emit(hot *h, sn_group *g, int batch, const sn_view *view) {
   int count = sn_group_buffers(c, g, use, 0);
   for (int i = 0; i < h->count; i++) count = sn_numbers_use(&h->index[i], use, count);
   use[count++] = (sn_buffer_use){h->x->slot, SN_K_OUT};
+  if (h->x->onto) use[count++] = (sn_buffer_use){h->x->slot, SN_K_IN};
   h->b = sn_build_kernel_begin(c, sn_kernel_name_of(c, "hot"), count, use);
   sn_kernel *k = h->b->k;
   sn_group space = {.space.rank = view->rank};
@@ -82,10 +83,13 @@ static sn_code emit(hot *h, sn_group *g, int batch, const sn_view *view) {
   sweep(h, batch);
   sn_kwin w = {.buf = sn_build_buffer(h->b, h->x->slot), .nr = out.row_limit, .cs = sn_k_i(k, 0)};
   w.off = sn_build_address(h->b, view, out.at), w.rs = sn_build_dim(h->b, view->stride[batch]);
-  sn_k_store(k, w, sn_k_cast(k, to, sn_k_reduce(k, SN_K_RSUM, 1, h->sum)));
+  sn_kv sum = sn_k_reduce(k, SN_K_RSUM, 1, h->sum);
+  if (h->x->onto) sum = sn_k_bin(k, SN_K_ADD, sn_k_load(k, OWNED, 1, w, 0), sum);
+  sn_k_store(k, w, sn_k_cast(k, to, sum));
   sn_report report = {.kind = "index", .flops = sn_type_count(c->types, sn_val_type(g->f, g->output[0].value))};
   report.bytes_written = sn_type_bytes(c->types, h->x->n->type[0]);
   report.bytes_read = sn_groups_bytes_read(c, 1, &g);
+  if (h->x->onto) report.bytes_read = sn_dimx_add(c->types, report.bytes_read, report.bytes_written);
   for (int i = 0; i < h->count; i++)
     report.bytes_read = sn_dimx_add(c->types, report.bytes_read,
                                     sn_numbers_bytes(h->x, h->x->n->arg[h->x->n->op == SN_OP_SCATTER ? 0 : i + 1]));

@@ -209,9 +209,9 @@ static sn_kv update(summing *m, sn_kv place, sn_elem e) {
 }
 
 /* Several updates at once, so that their loads do not wait for each other. */
-static sn_kv sum_of(summing *m, sn_elem e) {
+static sn_kv sum_of(summing *m, sn_elem e, sn_kv sum) {
   sn_kernel *k = m->s->b->k;
-  sn_kv sum = sn_k_const(k, e, 1, m->t.c, 0), zero = sum, last = sn_k_iadd(k, m->hi, sn_k_i(k, -1)), part[TOGETHER];
+  sn_kv zero = sn_k_const(k, e, 1, m->t.c, 0), last = sn_k_iadd(k, m->hi, sn_k_i(k, -1)), part[TOGETHER];
   sn_kv at = sn_k_for(k, m->lo, m->hi, TOGETHER, 1, &sum);
   for (int i = 0; i < TOGETHER; i++) {
     sn_kv place = sn_k_iadd(k, at, sn_k_i(k, i));
@@ -232,15 +232,21 @@ static sn_code make_sums(sorted *s, sn_group *g) {
   use[count++] = (sn_buffer_use){s->order, SN_K_IN};
   use[count++] = (sn_buffer_use){s->starts, SN_K_IN};
   use[count++] = (sn_buffer_use){s->x->slot, SN_K_OUT};
+  if (s->x->onto) use[count++] = (sn_buffer_use){s->x->slot, SN_K_IN};
   s->b = sn_build_kernel_begin(c, sn_kernel_name_of(c, "scatter"), count, use);
+  sn_kernel *k = s->b->k;
   summing m = {.s = s, .t = {.b = s->b, .g = g}};
   sn_elem to = sn_lower_slot_type(c, s->x->slot)->elem;
   choose_row(&m);
-  sn_kv sum = sum_of(&m, sn_compute_elem(to));
-  sn_k_store(s->b->k, m.out, sn_k_cast(s->b->k, to, sum));
+  sn_elem e = sn_compute_elem(to);
+  if (s->x->onto) (void)sn_k_for(k, m.lo, sn_k_ibin(k, SN_K_IMIN, m.hi, sn_k_iadd(k, m.lo, sn_k_i(k, 1))), 1, 0, NULL);
+  sn_kv sum = s->x->onto ? sn_k_load(k, 1, m.t.c, m.out, 0) : sn_k_const(k, e, 1, m.t.c, 0);
+  sn_k_store(k, m.out, sn_k_cast(k, to, sum_of(&m, e, sum)));
+  if (s->x->onto) sn_k_end_for(k, 0, NULL); /* rows without updates stay as they are */
   sn_report report = {.kind = "index", .flops = sn_type_count(t, sn_val_type(c->body, s->x->n->arg[1]))};
-  report.bytes_written = sn_type_bytes(t, s->x->n->type[0]);
+  report.bytes_written = sn_index_added_bytes(s->x);
   report.bytes_read = sn_dimx_add(t, bytes_of(s, s->order), bytes_of(s, s->starts));
+  if (s->x->onto) report.bytes_read = sn_dimx_add(t, report.bytes_read, report.bytes_written);
   report.bytes_read = sn_dimx_add(t, report.bytes_read, sn_groups_bytes_read(c, 1, &g));
   return sn_build_kernel_end(s->b, &report);
 }
@@ -263,6 +269,7 @@ static sn_code place(sorted *s, sn_group *g) {
   sn_buffer_use use[SN_LOWER_BUFFERS];
   int count = sn_group_buffers(c, g, use, 0);
   use[count++] = (sn_buffer_use){s->x->slot, SN_K_OUT};
+  if (s->x->onto) use[count++] = (sn_buffer_use){s->x->slot, SN_K_IN};
   sn_build_kernel *b = sn_build_kernel_begin(c, sn_kernel_name_of(c, "place"), count, use);
   sn_kernel *k = b->k;
   const sn_view *v = &s->x->result;
@@ -282,9 +289,12 @@ static sn_code place(sorted *s, sn_group *g) {
   sn_elem to = sn_lower_slot_type(c, s->x->slot)->elem, e = sn_compute_elem(to);
   sn_kv u = sn_k_bcast(k, t.r, t.c, sn_k_cast(k, e, sn_tile_value(&t, g->output[0].value, g->output[0].chain)));
   sn_kv exists = sn_k_bin(k, SN_K_LT, sn_k_iota(k, t.r, 1, 0, sn_k_i(k, 0)), sn_k_isplat(k, 1, 1, t.row_limit));
-  sn_k_store(k, w, sn_k_cast(k, to, sn_k_select(k, exists, u, sn_k_const(k, e, 1, 1, 0))));
+  sn_kv rows = sn_k_select(k, exists, u, sn_k_const(k, e, 1, 1, 0));
+  if (s->x->onto) rows = sn_k_bin(k, SN_K_ADD, sn_k_load(k, t.r, t.c, w, 0), rows);
+  sn_k_store(k, w, sn_k_cast(k, to, rows));
   sn_report report = {.kind = "index", .bytes_written = sn_type_bytes(c->types, s->x->n->type[0])};
   report.bytes_read = sn_groups_bytes_read(c, 1, &g);
+  if (s->x->onto) report.bytes_read = sn_dimx_add(c->types, report.bytes_read, report.bytes_written);
   return sn_build_kernel_end(b, &report);
 }
 

@@ -226,6 +226,70 @@ static void guard_stops_updates(void **state) {
   lowered_free(&r);
 }
 
+/* ---- sums in place -------------------------------------------------------------------------------------------------
+ */
+
+/* Slots of temporaries of [301, 40]. */
+static int large_temps(const lowered_result *r) {
+  int n = 0;
+  for (int i = 0; i < r->lowered.plan->slot_count; i++) {
+    const sn_slot *s = &r->lowered.plan->slot[i];
+    int64_t rows;
+    n += s->role == SN_SLOT_TEMP && s->type->rank == 2 && sn_dimx_is_const(s->type->dim[0], &rows) && rows == 301;
+  }
+  return n;
+}
+
+static int accumulated(const lowered_result *r) {
+  const sn_plan_graph *g = &r->lowered.plan->graph[0];
+  int n = 0;
+  for (int i = 0; i < g->step_count; i++) n += g->step[i].ops && strstr(g->step[i].ops, ", accumulated") != NULL;
+  return n;
+}
+
+static void check_sum(const sn_target *target, const char *end, const char *disabled, int temps, int sums) {
+  lowered_case c = {.target = target, .disabled = disabled, .int_below = 301};
+  sn_arena *arena = sn_arena_create();
+  c.text = sn_arena_printf(arena,
+                           "dims { B: 1..64 }\n"
+                           "graph @g {\n"
+                           "  %%1 = input name \"x\" : f32[B, 40]\n"
+                           "  %%2 = input name \"d\" : f32[B, 301]\n"
+                           "  %%3 = input name \"e\" : f32[B, 301]\n"
+                           "  %%4 = input name \"i\" : i32[B, 3]\n"
+                           "  %%5 = input name \"u\" : f32[B, 3, 40]\n"
+                           "  %%6 = contract %%2, %%1 spec \"bv,bd->vd\" : f32[301, 40]\n"
+                           "  %%7 = contract %%3, %%1 spec \"bv,bd->vd\" : f32[301, 40]\n"
+                           "  %%8 = add %%7, %%6 : f32[301, 40]\n"
+                           "  %%9 = scatter_add %%4, %%5 rows 301 : f32[301, 40]\n"
+                           "  %%10 = add %%9, %%8 : f32[301, 40]\n"
+                           "  %%11 = sum %%10 axes [0] : f32[40]\n"
+                           "  output \"y\" = %%11\n%s}\n",
+                           end);
+  const int64_t dims[] = {29};
+  c.dims = dims;
+  lowered_result r = lowered_compile(&c);
+  r.env.target = &r.target;
+  if (large_temps(&r) != temps || accumulated(&r) != sums) lowered_fail(&r, "another number of buffers");
+  lowered_execute(&r, &c);
+  lowered_free(&r);
+  sn_arena_destroy(arena);
+}
+
+/* The gradient of a table that is read by row and multiplied with is one buffer: products and rows are added to it. An
+ * output is written once more; a value that is needed later is left as it is. */
+static void sums_in_place(void **state) {
+  (void)state;
+  sn_target target[2] = {sn_target_cpu(SN_ISA_AVX2), sn_target_vulkan(&(sn_gpu){.float64 = true})};
+  for (int i = 0; i < 2; i++) {
+    check_sum(&target[i], "", NULL, 1, 2);
+    check_sum(&target[i], "  output \"z\" = %10\n", NULL, 1, 1);
+    check_sum(&target[i], "  output \"z\" = %8\n", NULL, 2, 0);
+    check_sum(&target[i], "", "order.accumulate", 3, 0);
+    check_sum(&target[i], "", "fuse.scatter_onto_sum", 2, 1);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(gathers),
@@ -237,6 +301,7 @@ int main(void) {
       cmocka_unit_test(random_numbers),
       cmocka_unit_test(states),
       cmocka_unit_test(guard_stops_updates),
+      cmocka_unit_test(sums_in_place),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
