@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "backends/cache.h"
+#include "backends/calibrate.h"
+#include "backends/choose.h"
 #include "backends/edited.h"
 #include "backends/ref.h"
 #include "backends/spirv/spirv_backend.h"
@@ -319,15 +321,35 @@ static sn_code read_texts(sn_compiled *c, sn_diags *diags) {
   return SN_OK;
 }
 
+/* The chooser of a compilation for this machine; code for another one has its usual kernels. */
+static void begin_choosing(sn_compiled *c, const sn_compile_opt *opt, sn_pass_env *env, sn_chooser *chooser) {
+  const char *why;
+  *chooser = (sn_chooser){.arena = c->arena, .target = &c->target, .backend = c->backend, .forced = opt->schedule - 1};
+  bool here = !opt->exact && !opt->backend && !strcmp(c->target.name, "cpu");
+  if (opt->schedule < 0 || !here) return;
+  const sn_cache *cache = sn_cache_open(c->arena, opt->cache_dir, &why);
+  sn_limits_find(&c->target, c->backend, opt->cache_dir, c->arena, &chooser->limits);
+  sn_tuned_read(cache, &c->target, c->backend, c->arena, &chooser->tuned);
+  env->choose = sn_choose, env->chose = sn_chose, env->choose_user = chooser;
+}
+
+static void end_choosing(sn_compiled *c, const sn_chooser *chooser) {
+  c->choice = SN_ARRAY(c->arena, c->kernel_count + 1, const sn_choice *);
+  for (int i = 0; i < chooser->count; i++) c->choice[chooser->code[i]] = &chooser->at[i];
+}
+
 static sn_code compile_device(sn_module *m, sn_pass_env *env, watch *w) {
   sn_compiled *c = w->c;
   SN_TRY(sn_pipeline_run(m, env, NULL, after_pass, w));
   double start = now_ms();
   sn_lowered lowered;
+  sn_chooser chooser;
+  begin_choosing(c, w->opt, env, &chooser);
   SN_TRY(sn_lower(m, env, &lowered));
   c->plan = lowered.plan;
   c->kernel = lowered.kernel;
   c->kernel_count = lowered.kernel_count;
+  end_choosing(c, &chooser);
   c->edited = SN_ARRAY(c->arena, c->kernel_count + 1, bool);
   c->fused = m;
   c->mark = lowered.mark;
@@ -368,7 +390,7 @@ sn_code sn_compile_vocab(const char *name, sn_diags *diags, sn_vocab *out) {
 
 sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_diags *diags, sn_compiled *out) {
   sn_compiled *c = out;
-  *c = (sn_compiled){.arena = arena};
+  *c = (sn_compiled){.arena = arena, .disabled = opt->disabled};
   SN_TRY(sn_compile_target(opt, diags, &c->target, &c->backend));
   if (opt->interpret && c->backend) c->backend = sn_backend_template();
   sn_pass_env env = {.arena = arena,

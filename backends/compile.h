@@ -31,6 +31,8 @@ typedef struct sn_compile_opt {
   sn_map *hits;                 /* as sn_pass_env.hits */
   const sn_stage_text *kernels; /* of the user, in place of those of the same names; NULL: none */
   const sn_stage_text *plan;    /* of the user, in place of the one that was made; NULL: none */
+  int schedule;                 /* 0: the best of the kernels of equal bits that a node could be, by what was measured
+                                   or the cost model; n > 0: candidate n - 1 where there is one; -1: always the usual one */
   bool debug_info;              /* names and lines of the model in the code, for people; target vulkan */
   bool plan_only;               /* of the result only the plan is wanted, and it may come whole from the cache */
   bool interpret;               /* kernels made for the target are run by the kernel interpreter, not by its code */
@@ -54,7 +56,9 @@ typedef struct sn_compiled { /* from the cache, see plan_only: plan, target, bac
   bool *edited;     /* by kernel: it is one of opt->kernels that differs from what was lowered */
   sn_module *fused; /* after all passes; NULL for ref */
   int mark_count;
-  const sn_lower_mark *mark; /* where the plan holds its values */
+  const sn_lower_mark *mark;       /* where the plan holds its values */
+  const char *disabled; /* rules that were off */
+  const struct sn_choice **choice; /* by kernel: the choice that it is of; NULL: there was none */
   int cache_hits, cache_misses;
   double pass_ms, lower_ms, code_ms;
 } sn_compiled;
@@ -79,6 +83,10 @@ SN_MUST sn_code sn_compile_vocab(const char *name, sn_diags *diags, sn_vocab *ou
 /* Compiles every graph of the module (which is consumed: its functions are replaced). owns: everything lives in
  * `arena`. */
 SN_MUST sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_diags *diags, sn_compiled *out);
+
+/* 128-bit identity of everything that decides results: as sn_plan_hash, but the same whichever of the kernels of equal
+ * bits the plan has, so that a run goes on after its kernels were tuned.  errors: SN_ERR_LIMIT memory */
+SN_MUST sn_code sn_compile_identity(sn_compiled *c, sn_diags *diags, uint64_t out[2]);
 
 /* Runtime options with the hooks that `c` needs (host steps, kernel text). keeps: c. */
 sn_runtime_opt sn_compile_runtime_opt(sn_compiled *c, int threads);

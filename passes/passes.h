@@ -6,6 +6,8 @@
 #include "ir/graph/graph.h"
 #include "ir/types/target.h"
 
+struct sn_kernel;
+
 /* A fusion that was not made. */
 typedef struct sn_fuse_refusal {
   const char *graph, *ops, *reason;
@@ -29,8 +31,12 @@ typedef struct sn_pass_env {
   sn_elem precision; /* bf16: products and attention read their operands as bf16; else as they are written */
   sn_elem weights;   /* i8: products read weights that no graph updates as i8 with scales; else as they are written */
   sn_vocab vocab;
-  sn_map *hits;      /* rules that applied, by name; NULL: not recorded */
-  int rule_hits;     /* out: rewrites done by the pass that ran last */
+  /* Which of several kernels of equal bits a node becomes; kernel[0] is the usual one. NULL: always that. */
+  int (*choose)(void *user, int count, const struct sn_kernel *const *kernel);
+  void (*chose)(void *user, int code); /* where the one that was just chosen is in the plan */
+  void *choose_user;
+  sn_map *hits;  /* rules that applied, by name; NULL: not recorded */
+  int rule_hits; /* out: rewrites done by the pass that ran last */
   int refusal_count, refusal_capacity;
   sn_fuse_refusal *refusal; /* out: what fuse refused, in order; lowering writes it into the plan */
 } sn_pass_env;

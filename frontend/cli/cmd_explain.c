@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/choose.h"
 #include "frontend/cli/bench.h"
 #include "frontend/cli/explain.h"
 #include "frontend/cli/predict.h"
@@ -25,6 +26,13 @@ static bool is_edited(const report *r, const sn_step *s) {
   return s->kind == SN_STEP_LAUNCH && r->edited && r->edited[s->code];
 }
 
+/* A kernel that is not the usual one: of those of equal bits, the fastest when they were timed, or the model's choice.
+ */
+static const char *schedule_text(const report *r, const sn_step *s) {
+  const sn_choice *x = s->kind == SN_STEP_LAUNCH && r->choice ? r->choice[s->code] : NULL;
+  return !x ? "" : x->tuned ? "   (tuned)" : x->taken ? "   (tile by the cost model)" : "";
+}
+
 static void json_step(sn_text *t, const report *r, int index, bool first) {
   const sn_step *s = &r->plan->graph[r->graph].step[index];
   const char *name = s->kind == SN_STEP_LAUNCH ? r->plan->code[s->code].name : s->kind_name;
@@ -37,6 +45,7 @@ static void json_step(sn_text *t, const report *r, int index, bool first) {
   sn_text_add(t, ", \"where\": ");
   sn_json_quote(t, s->where ? s->where : "");
   if (is_edited(r, s)) sn_text_add(t, ", \"edited\": true");
+  if (*schedule_text(r, s)) sn_text_add(t, ", \"schedule\": \"%s\"", r->choice[s->code]->tuned ? "tuned" : "model");
   if (r->predicted_ms) sn_text_add(t, ", \"predicted_ms\": %.6g", r->predicted_ms[index]);
   sn_text_add(t, ", \"flops\": %lld, \"bytes_read\": %lld, \"bytes_written\": %lld}",
               (long long)cli_value_of(s->flops, r->dims), (long long)cli_value_of(s->bytes_read, r->dims),
@@ -147,7 +156,8 @@ static void text_steps(cli *c, sn_text *t, const report *r) {
     if (r->predicted_ms) time = sn_arena_printf(c->arena, " %9.4f", r->predicted_ms[i]), ms += r->predicted_ms[i];
     sn_text_add(t, "%4d %-9s %10s %10s %10s%s  %s%s%s%s\n", ++kernels, s->kind_name, cli_human(c->arena, (double)f, ""),
                 cli_human(c->arena, (double)a, "B"), cli_human(c->arena, (double)b, "B"), time, s->ops ? s->ops : "",
-                s->where ? "   @ " : "", s->where ? s->where : "", is_edited(r, s) ? "   (yours)" : "");
+                s->where ? "   @ " : "", s->where ? s->where : "",
+                is_edited(r, s) ? "   (yours)" : schedule_text(r, s));
   }
   if (r->predicted_ms) time = sn_arena_printf(c->arena, " %9.4f", ms);
   sn_text_add(t, "%4d kernels   %10s %10s %10s%s  in all%s\n", kernels, cli_human(c->arena, (double)flops, ""),
@@ -222,7 +232,7 @@ sn_code cli_explain(cli *c) {
   sn_compile_opt opt = cli_compile_opt(c, &s);
   SN_TRY(cli_compile(c, s.module, &opt, &compiled));
   SN_TRY(cli_dims(c, compiled.plan->types, s.settings, &dims));
-  r = (report){.plan = compiled.plan, .dims = dims, .edited = compiled.edited};
+  r = (report){.plan = compiled.plan, .dims = dims, .edited = compiled.edited, .choice = compiled.choice};
   SN_TRY(cli_graph(c, r.plan, &r.graph));
   SN_TRY(sn_plan_peak_bytes(r.plan, r.graph, dims, &peak));
   SN_TRY(predict(c, &compiled, &r));

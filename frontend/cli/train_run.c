@@ -39,7 +39,7 @@ static const char *identity(const cli_training *t) {
   return sn_arena_printf(t->c->arena, "%s teacher=%016llx", t->source.settings, (unsigned long long)t->teacher_hash);
 }
 
-static sn_code info_of(const cli_training *t, int64_t step, sn_checkpoint_info *out) {
+static sn_code info_of(cli_training *t, int64_t step, sn_checkpoint_info *out) {
   *out = (sn_checkpoint_info){.step = step,
                               .seed = t->seed,
                               .data_hash = sn_dataset_hash(t->data),
@@ -49,7 +49,7 @@ static sn_code info_of(const cli_training *t, int64_t step, sn_checkpoint_info *
                               .window = t->window,
                               .option_count = t->recipe.option_count,
                               .option = t->recipe.option};
-  return sn_plan_hash(t->compiled.plan, out->plan_hash);
+  return sn_compile_identity(&t->compiled, t->c->diags, out->plan_hash);
 }
 
 /* Steps since the newest checkpoint may have seen other data: no new one is written. */

@@ -86,6 +86,12 @@ static void count_product(walk *w, const sn_kins *x, double times) {
   *(e == SN_ELEM_BF16 || e == SN_ELEM_I8 ? &w->sum->pairs : &w->sum->products) += times * m * n * k;
 }
 
+/* Rows of a window that do not follow each other. */
+static double pieces_of(walk *w, const sn_kins *x, sn_ktype t) {
+  bool follow = x->op != SN_K_GATHER && index_of(w, x->a[2]) == t.c;
+  return follow ? 1 : within(w, t.r, x->a[4]);
+}
+
 static void count_block(walk *w, const sn_kblock *b, double times);
 
 static void count_loop(walk *w, const sn_kins *x, double times) {
@@ -113,6 +119,7 @@ static void count(walk *w, const sn_kins *x, double times) {
     case SN_K_LOAD:
     case SN_K_GATHER:
     case SN_K_STORE:
+      w->sum->pieces += times * pieces_of(w, x, t);
       elements = within(w, t.r, x->a[4]) * within(w, t.c, x->a[5]);
       elements *= times * (double)sn_elem_bytes(sn_k_type(w->k, x->a[0]).elem);
       *(x->op == SN_K_STORE ? &w->sum->stored : &w->sum->loaded) += elements;

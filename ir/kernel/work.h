@@ -11,6 +11,7 @@ typedef struct sn_work {
   double points;   /* elements through elementwise operations and reductions */
   double loaded;   /* bytes that windows load; what several instances load counts for each */
   double stored;   /* bytes that windows store */
+  double pieces;   /* rows of windows, each side by side in memory; rows that lie behind each other are one */
 } sn_work;
 
 /* size: value of each parameter that is a size, by its position. Loops count as in their middle round; windows as far

@@ -43,7 +43,7 @@ typedef struct sn_target {
   char features[192];                   /* canonical text of what code generation may use: part of cache keys */
   sn_isa isa;                           /* CPU only */
   int lanes;                            /* f32 per vector register; 1 when unknown */
-  int threads;                          /* workers of the machine; never part of any schedule choice */
+  int threads;                          /* workers of the machine; part of choices among kernels of equal bits only */
   int64_t l1_bytes, l2_bytes, l3_bytes; /* data caches of one core; defaults when unknown */
   /* schedule parameters (KERNEL_IR.md, decision 6) */
   int bm, bn, bk;       /* contract: macro tile; bk 0 = whole K in one product */

@@ -251,6 +251,11 @@ sn_code sn_build_kernel_end(sn_build_kernel *b, const sn_report *report) {
   sn_lower_ctx *c = b->c;
   if (c->failed) return c->failed;
   if (c->inside) return end_inside(b), SN_OK;
+  if (c->trial && !report->prepare) {
+    c->trial->kernel = sn_kernel_finish(c->arena, b->k);
+    c->trial->kernels++;
+    return SN_OK;
+  }
   sn_step s = {.kind = SN_STEP_LAUNCH, .arg_count = b->k->param_count, .from = -1, .to = -1};
   sn_plan_arg arg[SN_K_PARAMS];
   for (int i = 0; i < s.arg_count; i++) arg[i] = arg_of(b, i);

@@ -23,7 +23,7 @@ enum {
   ENOUGH_BLOCKS = 8,
   WIDE = 8,
   ROUNDED_EACH_TIME = 64,
-  SHARED_ROWS = 16
+  SHARED_ROWS = SN_CONTRACT_UNIT
 };
 
 /* ---- groups -------------------------------------------------------------------------------------------------- */
@@ -532,7 +532,9 @@ static sn_code orient(sn_contraction *k, const char **why) {
       return sn_lower_fail(k->c, "no contract kernel: %s", *why);
     k->swapped = should_swap(k) != (turn == 1);
     arrange(k);
-    if (sn_contract_may_pack(k)) return sn_contract_pack(k);
+    if (!sn_contract_may_pack(k)) continue;
+    sn_contract_retile(k, true);
+    return sn_contract_pack(k);
   }
   *k = first;
   if (!build_groups(k, k->c->arena, f, f->node_count, f->node, NULL, NULL, f->result_count, f->result, why))
@@ -540,6 +542,7 @@ static sn_code orient(sn_contraction *k, const char **why) {
   k->swapped = should_swap(k);
   arrange(k);
   widen(k);
+  sn_contract_retile(k, false);
   return SN_OK;
 }
 

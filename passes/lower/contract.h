@@ -75,6 +75,11 @@ sn_kv sn_contract_range(const sn_contraction *k, sn_build_kernel *b, sn_kv *end)
 /* The kernels of a product in ranges; outputs have slots. */
 SN_MUST sn_code sn_contract_in_parts(sn_contraction *k);
 
+/* Tiles that are wanted instead (sn_lower_ctx.want), where every sum stays as it is. Columns that are packed ahead of
+ * time stay as wide as they are. */
+enum { SN_CONTRACT_UNIT = 16 }; /* rows that blocks and tiles of multipliers divide */
+void sn_contract_retile(sn_contraction *k, bool packed);
+
 /* Are the columns an operand that no run changes, of static extents? */
 bool sn_contract_may_pack(const sn_contraction *k);
 /* Chooses the slot of the packed columns and, the first time, adds the step that fills it. */

@@ -158,6 +158,18 @@ sn_access *sn_group_access(const sn_group *g, sn_access_kind kind, sn_val value,
 
 typedef struct sn_plan_build sn_plan_build; /* plan under construction, passes/plan/assemble.h */
 
+/* Extents of a tile that a schedule writer is to use, where the shapes allow them; 0: its own. */
+typedef struct sn_schedule {
+  int rows, cols;
+} sn_schedule;
+
+/* A kernel that was written, but into no plan. */
+typedef struct sn_trial {
+  const sn_kernel *kernel; /* finished */
+  int kernels;             /* that the node was written as */
+  sn_schedule want, tile;  /* what was asked for, and what the writer made of it; 0: it has no such choice */
+} sn_trial;
+
 typedef struct sn_lower_ctx {
   sn_arena *arena; /* scratch */
   sn_diags *diags;
@@ -173,6 +185,8 @@ typedef struct sn_lower_ctx {
   bool in_place;                  /* some result goes to the slot of an argument */
   bool accumulates;               /* the first one does, and is a sum with that argument */
   struct sn_build_kernel *inside; /* the instance that the body is part of; NULL: the body is a kernel of its own */
+  sn_schedule want;               /* of the kernel to be written */
+  sn_trial *trial;                /* where it goes instead of the plan; NULL: into the plan */
   sn_code failed;
 } sn_lower_ctx;
 
@@ -387,6 +401,17 @@ sn_lower_ctx sn_lower_node_ctx(const sn_lower_ctx *of, const sn_func *f, const s
                                int *result);
 /* The writer of the group's kind. */
 SN_MUST sn_code sn_lower_group(sn_lower_ctx *c);
+/* The same with tiles that sn_pass_env.choose prefers. */
+SN_MUST sn_code sn_lower_scheduled(sn_lower_ctx *c);
+/* The node as its writer writes it, first, and with every other tile that gives equal bits. -> how many; 0: the node
+ * has no choice */
+enum { SN_SCHEDULES = 8 };
+int sn_schedule_candidates(sn_lower_ctx *c, sn_trial out[SN_SCHEDULES]);
+/* What the writer is asked for: `own`, or what was wanted instead; known to the trial as what it came to. */
+static inline int sn_wanted(int want, int own) { return want ? want : own; }
+static inline void sn_schedule_made(const sn_lower_ctx *c, int rows, int cols) {
+  if (c->trial) c->trial->tile = (sn_schedule){rows, cols};
+}
 /* Can members with the contraction `contract` be one kernel? *why: reason when not. */
 bool sn_contract_fits(sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node, const bool *member,
                       const bool *stored, int output_count, const sn_val *output, const char **why);

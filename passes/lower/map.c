@@ -86,7 +86,8 @@ sn_code sn_map_emit(sn_lower_ctx *c, sn_group *g, const char *name, const sn_rep
   sn_build_kernel *b = sn_build_kernel_begin(c, name, count, use);
   sn_tile t = {.b = b, .g = g, .memo = sn_tile_memo_new(c->arena, NULL)};
   sn_group_forget(g);
-  choose_tile(&t, budget_of(c, g));
+  choose_tile(&t, sn_wanted(c->want.cols, budget_of(c, g)));
+  sn_schedule_made(c, 1, t.r * t.c);
   set_grid(&t);
   sn_tile_limits(&t);
   sn_tile_outputs(&t, NULL);

@@ -124,7 +124,7 @@ sn_code sn_repeat_lower(sn_repeat *r, sn_lower_ctx *c) {
     return SN_OK;
   }
   state before = state_of(c);
-  SN_TRY(sn_lower_group(c));
+  SN_TRY(sn_lower_scheduled(c));
   made *fresh = c->failed ? NULL : keep(r, c, &before);
   if (fresh) sn_map_put_str(r->known, key, fresh);
   return SN_OK;

@@ -13,7 +13,7 @@ typedef struct sn_repeat {
 } sn_repeat;
 
 void sn_repeat_begin(sn_repeat *r, sn_arena *arena);
-/* Lowers the node of c, as sn_lower_group does.   errors: its */
+/* Lowers the node of c, as sn_lower_scheduled does.   errors: its */
 SN_MUST sn_code sn_repeat_lower(sn_repeat *r, sn_lower_ctx *c);
 
 #endif

@@ -379,7 +379,17 @@ void sn_rows_begin(rows *r, const char *name, int extra, const sn_buffer_use *mo
   r->t.memo = sn_tile_memo_new(r->c->arena, NULL);
 }
 
+/* Kept rows of a tile: each is reduced alike in any number. Columns are not: code for wide tiles adds in another order.
+ */
+static void choose_kept(rows *r) {
+  int kept = last_axis(r->g, false);
+  if (r->along_columns || kept < 0) return;
+  if (r->c->want.rows) r->t.r = sn_block_of(r->g->space.extent[kept], r->c->want.rows);
+  sn_schedule_made(r->c, r->t.r, 1);
+}
+
 static sn_code one_kernel(rows *r) {
+  choose_kept(r);
   sn_rows_begin(r, sn_kernel_name_of(r->c, "rows"), 0, NULL, true);
   sn_rows_grid(r);
   sn_tile_limits(&r->t);

@@ -7,6 +7,9 @@
 
 #include <math.h>
 
+/* What beginning a row of a window, and an instance, takes: elements that could be computed meanwhile. */
+enum { PIECE = 36, INSTANCE = 2000 };
+
 /* Instances go to threads whole: of three, one of two threads does two. */
 static double threads_busy(const sn_cost_machine *m, double instances) {
   double threads = m->threads > 0 ? m->threads : 1;
@@ -17,7 +20,8 @@ static double threads_busy(const sn_cost_machine *m, double instances) {
 double sn_cost_kernel(const sn_cost_machine *m, const sn_work *w, const sn_cost_bytes *b) {
   const sn_limits *l = m->limits;
   double busy = threads_busy(m, w->instances);
-  double operations = w->products / l->product + w->pairs / l->pairs + w->points / l->point;
+  double points = w->points + PIECE * w->pieces + INSTANCE * w->instances;
+  double operations = w->products / l->product + w->pairs / l->pairs + points / l->point;
   double memory = busy * l->memory < l->together ? busy * l->memory : l->together;
   double bytes = (b->l2 / l->l2 + b->l3 / l->l3) / busy + b->memory / memory;
   double inner = (w->loaded + w->stored - b->l2 - b->l3 - b->memory) / l->l2 / busy; /* what instances read again */
