@@ -23,6 +23,15 @@ typedef struct cli_measure {
   sn_limits limits;                          /* that these follow from */
 } cli_measure;
 
+/* Memory for the inputs and outputs of a graph; inputs hold random numbers, the same ones each time.  owns: cli_unbind
+ */
+typedef struct cli_bindings {
+  int count;
+  sn_buffer *at;
+} cli_bindings;
+SN_MUST sn_code cli_bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims, cli_bindings *out);
+void cli_unbind(cli_bindings *b);
+
 /* Compiles and times a graph. fuse: as --fuse. without_optimiser: gradients are outputs and nothing is updated. */
 SN_MUST sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool without_optimiser, cli_measure *out);
 /* Lines of what was measured, one for all steps of a kind that do the same, slowest first. */

@@ -137,6 +137,7 @@ sn_code cli_build(cli *c);
 sn_code cli_run(cli *c);
 sn_code cli_explain(cli *c);
 sn_code cli_bench(cli *c);
+sn_code cli_tune_command(cli *c);
 sn_code cli_dump(cli *c);
 sn_code cli_opt(cli *c);
 sn_code cli_inspect(cli *c);

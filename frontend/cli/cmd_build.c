@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "backends/object.h"
+#include "frontend/cli/tune.h"
 #include "frontend/cli/levels.h"
 #include "frontend/cli/rundir.h"
 #include "ir/graph/text.h"
@@ -163,6 +164,7 @@ static sn_code source_plans(cli *c, const cli_source *s, cli_levels *l) {
 static sn_code build_model(cli *c, const char *kind, const char *path, cli_levels *l) {
   cli_source s;
   sn_text t = sn_text_begin(c->arena);
+  SN_TRY(cli_tune_first(c, path, cli_get(c, CLI_GRAPH, "train")));
   SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, NULL), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   if (!strcmp(kind, "graph")) {
     sn_module_print(&t, s.module, (sn_print_opt){.locations = true});

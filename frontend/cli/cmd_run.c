@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "frontend/cli/tune.h"
 #include "frontend/cli/cli.h"
 #include "runtime/io/json.h"
 #include "ir/ops/ops.h"
@@ -258,6 +259,7 @@ static sn_code compile(job *j, const char *path) {
   cli *c = j->c;
   const char *graph = cli_get(c, CLI_GRAPH, NULL);
   cli_source s;
+  SN_TRY(cli_tune_first(c, path, graph ? graph : "train"));
   SN_TRY(cli_load(c, path, graph, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   sn_func *f = sn_module_find(s.module, graph ? graph : "train");
   for (int i = 0; !f && i < s.module->func_count; i++)

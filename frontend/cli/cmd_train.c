@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "frontend/cli/tune.h"
 #include "frontend/cli/data.h"
 #include "frontend/cli/ports.h"
 #include "frontend/cli/rundir.h"
@@ -237,6 +238,7 @@ static sn_code compile_training(cli *c, cli_training *t) {
     SN_TRY(cli_teacher_join(c, t->teacher, t->source.module, &t->source.module));
   }
   sn_compile_opt opt = cli_compile_opt(c, &t->source);
+  SN_TRY(cli_tune_first(c, t->path, "train"));
   return cli_compile(c, t->source.module, &opt, &t->compiled);
 }
 

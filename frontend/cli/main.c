@@ -24,6 +24,7 @@ enum {
   BISECT = 16384,
   CONFORM = 1 << 17,
   PAGES = 1 << 18,
+  TUNE = 1 << 19,
   ANY = (1 << 20) - 1
 };
 
@@ -51,6 +52,8 @@ static const cli_command_row commands[] = {
    "  sinter explain models/gpt.c --graph train\n  sinter explain models/gpt.c --graph eval --dim B=1 --dim T=64 --json\n"},
   {"bench",    BENCH,    cli_bench,    "MODEL.c|FILE.sn|PLAN", "time a graph, or a ladder from nothing fused to everything fused",
    "  sinter bench models/gpt.c --ladder\n  sinter bench models/gpt.c --graph eval --dim B=4 --threads 1 --json\n"},
+  {"tune",     TUNE,     cli_tune_command, "MODEL.c|FILE.sn", "find the fastest of the kernels of equal bits on this machine; later compilations use them",
+   "  sinter tune models/gpt.c --graph train\n  sinter tune models/gpt.c --graph decode --dim B=1 --threads 1 --tune-seconds 10\n"},
   {"dump",     DUMP,     cli_dump,     "MODEL.c|FILE.sn", "print the graphs, after all passes or after one",
    "  sinter dump models/gpt.c --graph decode --pass inline\n  sinter dump models/gpt.c --emit kernel --graph eval\n"},
   {"opt",      OPTC,     cli_opt,      "FILE.sn|TEXT",  "read a graph text, run passes, print it again; or kernel or plan text, verified",

@@ -7,6 +7,7 @@
 #include "frontend/cli/bench.h"
 #include "frontend/cli/predict.h"
 #include "frontend/cli/progress.h"
+#include "frontend/cli/tune.h"
 #include "ir/base/memory.h"
 #include "ir/base/rng.h"
 
@@ -92,10 +93,7 @@ static void fill(void *data, sn_elem e, int64_t count, sn_rng *rng, int64_t valu
   }
 }
 
-typedef struct bindings {
-  int count;
-  sn_buffer *at;
-} bindings;
+typedef cli_bindings bindings;
 
 /* Where the runtime uses it in place: what lies elsewhere is copied in every run. In large pages, as its own is. */
 static sn_code take_memory(cli *c, sn_elem e, int64_t count, sn_buffer *b) {
@@ -110,12 +108,12 @@ static sn_code take_memory(cli *c, sn_elem e, int64_t count, sn_buffer *b) {
   return SN_ERR_LIMIT;
 }
 
-static void unbind(bindings *b) {
+void cli_unbind(bindings *b) {
   for (int i = 0; i < b->count; i++) sn_block_free(b->at[i].data);
   b->count = 0;
 }
 
-static sn_code bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims, bindings *out) {
+sn_code cli_bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims, bindings *out) {
   const sn_plan *p = k->plan;
   sn_rng rng = {.seed = 7};
   out->at = SN_ARRAY(c->arena, p->slot_count + 1, sn_buffer);
@@ -282,6 +280,7 @@ static sn_code totals(cli *c, const sn_plan *p, int graph, const int64_t *dims, 
 static sn_code compile(cli *c, const char *path, bool without_optimiser, cli_measure *out, sn_compiled *k) {
   cli_source s;
   if (cli_is_plan(path)) return cli_load_plan(c, path, k);
+  SN_TRY(cli_tune_first(c, path, cli_get(c, CLI_GRAPH, "train")));
   SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, ""), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   if (without_optimiser) SN_TRY(drop_optimiser(c, s.module, cli_get(c, CLI_GRAPH, "train")));
   sn_compile_opt opt = cli_compile_opt(c, &s);
@@ -319,23 +318,23 @@ sn_code cli_measure_graph(cli *c, const char *path, const char *fuse, bool witho
     SN_TRY(cli_predict(c, &k, index, dims, (int)threads, true, &out->predicted_ms, &out->limits));
   const char *graph = k.plan->graph[index].name;
   sn_runtime_opt run = cli_runtime_opt(c, &k, (int)threads);
-  code = bind(c, &k, index, dims, &in);
+  code = cli_bind(c, &k, index, dims, &in);
   int runs = (int)repeats;
   if (!code) code = run_timed(c, &k, &run, graph, &runs, dims, &in, out);
   out->plan = k.plan, out->graph = index;
   if (!code && !cli_has(c, CLI_WHOLE)) code = run_profiled(c, &k, &run, graph, index, dims, &in, runs, out);
   if (!code) code = run_traced(c, &k, &run, graph, dims, &in);
-  unbind(&in);
+  cli_unbind(&in);
   return code;
 }
 
 sn_code cli_measure_steps(cli *c, sn_compiled *k, int graph, const int64_t *dims, int threads, const double **out_ms) {
   cli_measure m = {0};
   bindings in = {0};
-  sn_code code = bind(c, k, graph, dims, &in);
+  sn_code code = cli_bind(c, k, graph, dims, &in);
   sn_runtime_opt run = cli_runtime_opt(c, k, threads);
   if (!code) code = run_profiled(c, k, &run, k->plan->graph[graph].name, graph, dims, &in, 5, &m);
-  unbind(&in);
+  cli_unbind(&in);
   *out_ms = m.step_ms;
   return code;
 }

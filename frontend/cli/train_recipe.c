@@ -60,6 +60,8 @@ static kind kind_of(cli_option o) {
     case CLI_NO_CACHE:
     case CLI_DEBUG_INFO:
     case CLI_CALIBRATE:
+    case CLI_TUNE: /* equal bits */
+    case CLI_TUNE_SECONDS:
     case CLI_JSON:
     case CLI_HELP:
     case CLI_PROMPT: /* from here on: of other commands */

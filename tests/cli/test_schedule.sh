@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Tuning: every candidate gives the same bits, later compilations take what was fastest, damaged entries change nothing,
+# and a run goes on after its kernels were tuned, to the same weights.
+. "$(dirname "$0")/common.sh"
+skip_without_cpu
+export XDG_CACHE_HOME=$scratch/cache # of its own: what is measured here is for this test
+cd "$scratch" || exit 1
+mlp="$TREE/models/mlp.sn"
+gpt="$TREE/models/gpt.c"
+set="--set layers=1 --set heads=2 --set width=32 --set context=16"
+
+# a graph whose kernels have a choice
+expect 0 "$SINTER" tune "$mlp" --dim B=96 --threads 1 --tune-seconds 1
+says 'sinter: tuned '
+grep -q 'gives other bits' stderr && die "candidates differ"
+prints 'kernel'
+expect 0 "$SINTER" explain "$mlp" --dim B=96
+prints '(tuned)'
+expect 0 "$SINTER" explain "$mlp" --dim B=96 --json
+prints '"schedule": "tuned"'
+expect 0 "$SINTER" run "$mlp" --dim B=96 --check
+
+# the entry is damaged: usual kernels
+entry=$(grep -l '^tuned 1' "$XDG_CACHE_HOME"/sinter/*.code)
+cp "$entry" whole
+printf 'x' | dd of="$entry" bs=1 seek=$(($(stat -c %s "$entry") - 3)) conv=notrunc status=none
+expect 0 "$SINTER" explain "$mlp" --dim B=96
+grep -q '(tuned)' stdout && die "a damaged entry is used"
+head -c 100 whole > "$entry"
+expect 0 "$SINTER" explain "$mlp" --dim B=96
+grep -q '(tuned)' stdout && die "a cut entry is used"
+rm "$entry"
+
+# a run goes on with tuned kernels: the same bits as one that never heard of them
+cat "$TREE"/ir/base/*.c > text
+train="$gpt --data text $set --batch 4 --eval-every 4 --checkpoint-every 4"
+expect 0 "$SINTER" train $train --steps 8 --out whole.run
+expect 0 "$SINTER" train $train --steps 8 --out parts.run
+newest=$(ls parts.run/checkpoints/*.ckpt | tail -n 1)
+[ "$(ls parts.run/checkpoints/*.ckpt | wc -l)" -gt 1 ] || die "one checkpoint: $(ls parts.run/checkpoints)"
+rm "$newest" parts.run/model.safetensors
+expect 0 "$SINTER" tune "$gpt" $set --graph train --dim B=4 --threads 1 --tune-seconds 1 --json
+grep -q 'gives other bits' stderr && die "candidates differ"
+prints '"model_by_best": '
+expect 0 "$SINTER" explain "$gpt" $set --graph train --dim B=4
+prints '(tuned)'
+expect 0 "$SINTER" train $train --steps 8 --out tuned.run
+cmp -s whole.run/model.safetensors tuned.run/model.safetensors || die "tuned kernels give other weights"
+expect 0 "$SINTER" train $train --steps 8 --out parts.run --resume
+cmp -s whole.run/model.safetensors parts.run/model.safetensors || die "a run that went on with tuned kernels differs"
+
+# a flag of other commands
+expect 0 "$SINTER" bench "$mlp" --dim B=32 --repeat 1 --tune --tune-seconds 1
+says 'sinter: tuned '
+
+# what cannot be tuned
+expect 2 "$SINTER" tune "$mlp" --target ref
+says 'only kernels of target cpu'
+expect 2 "$SINTER" tune "$mlp" --no-cache
+says 'there is none'
+expect 2 "$SINTER" tune "$mlp" --graph nothing
