@@ -172,6 +172,32 @@ static void panels_are_asked_for_ahead(void **state) {
   assert_null(strstr(text, "prefetcht1"));
 }
 
+/* Few rows that walk along keys and values: what the next round reads is asked for in the second cache, the rows that
+ * follow in the first one. */
+static void next_keys_are_asked_for_in_l2(void **state) {
+  static const char one[] =
+      "kernel one(b0: in f32, b1: in bf16, b2: in bf16, b3: out f32) grid(1) {\n"
+      "  %1 = load b0[0 : 128, 1] : f32[4,128]\n  %2 = const 0 : f32[4,128]\n"
+      "  %3 = for i1 = 0 to 256 step 64 carry %4 = %2 {\n"
+      "    %5 = load b1[i1*1024 : 1024, 1] : bf16[64,128]\n    %6 = cast %5 : f32[64,128]\n"
+      "    %7 = mma 0, %1, %6 tb : f32[4,64]\n"
+      "    %8 = load b2[i1*1024 : 1024, 1] : bf16[64,128]\n    %9 = cast %8 : f32[64,128]\n"
+      "    %10 = mma %4, %7, %9 : f32[4,128]\n    yield %10\n  }\n  store b3[0 : 128, 1], %3\n}\n";
+  world *w = *state;
+  sn_kernel *k;
+  sn_target t = sn_target_cpu(SN_ISA_AVX512);
+  if (sn_kernel_parse(w->arena, w->diags, "one", one, sizeof one - 1, &k))
+    fail_msg("%s", sn_diags_print(w->diags, w->arena));
+  const char *text = shown(w, &t, k, "asm");
+  const char *keys = strstr(text, "\nmicro0_4x4:"), *values = strstr(text, "\nmicro1_4x64:");
+  assert_true(keys && values && keys < values);
+  for (int i = 0; i < 2; i++) {
+    const char *from = i ? values : keys, *near = strstr(from, "prefetcht0"), *ahead = strstr(from, "prefetcht1");
+    assert_true(near && ahead);
+    assert_true(i || (near < values && ahead < values));
+  }
+}
+
 /* Tiles of few rows are configured once where all products have as many. */
 static void few_rows_are_configured_once(void **state) {
   world *w = *state;
@@ -323,6 +349,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(packed_products_use_tiles, setup, teardown),
       cmocka_unit_test_setup_teardown(few_rows_are_configured_once, setup, teardown),
       cmocka_unit_test_setup_teardown(panels_are_asked_for_ahead, setup, teardown),
+      cmocka_unit_test_setup_teardown(next_keys_are_asked_for_in_l2, setup, teardown),
       cmocka_unit_test_setup_teardown(steps_of_tiles_do_more_than_multiply, setup, teardown),
       cmocka_unit_test_setup_teardown(packed_products_are_right, setup, teardown),
       cmocka_unit_test_setup_teardown(what_is_not_covered_is_refused, setup, teardown),
