@@ -96,6 +96,13 @@ static bool take_measured(const sn_chooser *c, sn_choice *x, const sn_kernel *co
   return false;
 }
 
+void sn_chooser_print(sn_text *out, const sn_chooser *c) {
+  if (!c->chooses) return;
+  sn_text_add(out, "choose %d %" PRIx64 "\n", c->forced,
+              c->tuned.count ? sn_hash_bytes(c->tuned.at, (size_t)c->tuned.count * sizeof *c->tuned.at, 4) : 0);
+  sn_limits_print(out, &c->limits);
+}
+
 int sn_choose(void *user, int count, const sn_kernel *const *kernel) {
   sn_chooser *c = user;
   sn_choice x = {.count = count};

@@ -29,7 +29,8 @@ typedef struct sn_chooser {
   const sn_target *target;
   const sn_backend *backend;
   sn_limits limits;
-  int forced; /* take this one wherever there is one; -1: choose */
+  bool chooses; /* else every node becomes its usual kernel */
+  int forced;   /* take this one wherever there is one; -1: choose */
   sn_tuned tuned;
   int count, capacity;
   sn_choice *at; /* in order */
@@ -43,6 +44,9 @@ void sn_tuned_read(const sn_cache *cache, const sn_target *t, const sn_backend *
 void sn_tuned_write(const sn_cache *cache, const sn_target *t, const sn_backend *b, sn_arena *arena,
                     const sn_tuned *add);
 void sn_tuned_add(sn_tuned *t, sn_arena *arena, const uint64_t id[2], uint64_t kernel);
+
+/* Everything that its choices follow from, as text: part of the key of whole plans. */
+void sn_chooser_print(sn_text *out, const sn_chooser *c);
 
 /* For sn_pass_env. user: sn_chooser */
 int sn_choose(void *user, int count, const sn_kernel *const *kernel);

@@ -286,6 +286,7 @@ static sn_module *snapshot(const sn_module *m, sn_arena *arena) {
 typedef struct watch {
   const sn_compile_opt *opt;
   sn_compiled *c;
+  sn_chooser *chooser;
 } watch;
 
 static void after_pass(void *user, const char *pass, const sn_module *m, double ms) {
@@ -322,7 +323,7 @@ static sn_code read_texts(sn_compiled *c, sn_diags *diags) {
 }
 
 /* The chooser of a compilation for this machine; code for another one has its usual kernels. */
-static void begin_choosing(sn_compiled *c, const sn_compile_opt *opt, sn_pass_env *env, sn_chooser *chooser) {
+static void begin_choosing(sn_compiled *c, const sn_compile_opt *opt, sn_chooser *chooser) {
   const char *why;
   *chooser = (sn_chooser){.arena = c->arena, .target = &c->target, .backend = c->backend, .forced = opt->schedule - 1};
   bool here = !opt->exact && !opt->backend && !strcmp(c->target.name, "cpu");
@@ -330,7 +331,7 @@ static void begin_choosing(sn_compiled *c, const sn_compile_opt *opt, sn_pass_en
   const sn_cache *cache = sn_cache_open(c->arena, opt->cache_dir, &why);
   sn_limits_find(&c->target, c->backend, opt->cache_dir, c->arena, &chooser->limits);
   sn_tuned_read(cache, &c->target, c->backend, c->arena, &chooser->tuned);
-  env->choose = sn_choose, env->chose = sn_chose, env->choose_user = chooser;
+  chooser->chooses = true;
 }
 
 static void end_choosing(sn_compiled *c, const sn_chooser *chooser) {
@@ -343,13 +344,11 @@ static sn_code compile_device(sn_module *m, sn_pass_env *env, watch *w) {
   SN_TRY(sn_pipeline_run(m, env, NULL, after_pass, w));
   double start = now_ms();
   sn_lowered lowered;
-  sn_chooser chooser;
-  begin_choosing(c, w->opt, env, &chooser);
   SN_TRY(sn_lower(m, env, &lowered));
   c->plan = lowered.plan;
   c->kernel = lowered.kernel;
   c->kernel_count = lowered.kernel_count;
-  end_choosing(c, &chooser);
+  end_choosing(c, w->chooser);
   c->edited = SN_ARRAY(c->arena, c->kernel_count + 1, bool);
   c->fused = m;
   c->mark = lowered.mark;
@@ -402,9 +401,12 @@ sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_
   SN_TRY(sn_compile_precision(opt->precision, diags, &env.precision));
   SN_TRY(sn_compile_quantize(opt->quantize, diags, &env.weights));
   SN_TRY(sn_compile_vocab(opt->vocab, diags, &env.vocab));
-  watch w = {opt, c};
   sn_whole whole;
-  if (sn_whole_find(m, opt, c, &whole)) return SN_OK;
+  sn_chooser chooser;
+  begin_choosing(c, opt, &chooser);
+  if (sn_whole_find(m, opt, c, &chooser, &whole)) return SN_OK;
+  if (chooser.chooses) env.choose = sn_choose, env.chose = sn_chose, env.choose_user = &chooser;
+  watch w = {opt, c, &chooser};
   SN_TRY(c->backend ? compile_device(m, &env, &w) : compile_ref(m, &env, &w));
   c->plan->model = opt->model ? opt->model : "";
   c->plan->settings = settings_of(opt);

@@ -17,12 +17,14 @@ static bool may_keep(const sn_compile_opt *opt, const sn_compiled *c) {
   return opt->plan_only && c->backend && !opt->backend && !opt->hits && !opt->kernels && !opt->plan;
 }
 
-static void add_key(sn_text *key, const sn_module *m, const sn_compile_opt *opt, const sn_compiled *c) {
+static void add_key(sn_text *key, const sn_module *m, const sn_compile_opt *opt, const sn_compiled *c,
+                    const sn_chooser *chooser) {
   sn_text_add(key, "plan by compiler %s, %s %s\n", SN_GENERATOR, c->backend->name, c->backend->version);
   sn_target_print(key, &c->target);
   sn_text_add(key, "%d %d %s\n%s\n%s\n%s\n%s\n%s\n%s\n", opt->interpret, opt->debug_info, text_or_none(opt->precision),
               text_or_none(opt->quantize), text_or_none(opt->vocab), text_or_none(opt->disabled),
               opt->fuse ? opt->fuse : "all", text_or_none(opt->model), text_or_none(opt->settings));
+  sn_chooser_print(key, chooser);
   sn_module_print(key, m, (sn_print_opt){.locations = true});
 }
 
@@ -43,14 +45,15 @@ static void report(const sn_compile_opt *opt, const sn_plan *p) {
     opt->on_kernel(opt->kernel_user, p->code[i].name, true, i + 1, p->code_count);
 }
 
-bool sn_whole_find(const sn_module *m, const sn_compile_opt *opt, sn_compiled *c, sn_whole *out) {
+bool sn_whole_find(const sn_module *m, const sn_compile_opt *opt, sn_compiled *c, const sn_chooser *chooser,
+                   sn_whole *out) {
   const char *why;
   *out = (sn_whole){0};
   if (!may_keep(opt, c)) return false;
   out->cache = sn_cache_open(c->arena, opt->cache_dir, &why);
   if (!out->cache) return false;
   out->key = sn_text_begin(c->arena);
-  add_key(&out->key, m, opt, c);
+  add_key(&out->key, m, opt, c, chooser);
   c->plan = read_plan(out, c->arena);
   if (!c->plan) return false;
   c->kernel_count = c->cache_hits = c->plan->code_count;

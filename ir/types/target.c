@@ -187,7 +187,7 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
 }
 
 /* A new fact has to be printed: what is cached under the text would be found for targets that differ in it. */
-_Static_assert(sizeof(void *) != 8 || sizeof(sn_target) == 416, "sn_target_print lacks a fact");
+_Static_assert(sizeof(void *) != 8 || sizeof(sn_target) == 424, "sn_target_print lacks a fact");
 
 void sn_target_print(sn_text *out, const sn_target *t) {
   const int64_t facts[] = {t->isa,
@@ -208,6 +208,8 @@ void sn_target_print(sn_text *out, const sn_target *t) {
                            t->bq,
                            t->bkv,
                            t->bkv_one,
+                           t->few_tiles,
+                           t->part,
                            t->one_part,
                            t->rows,
                            t->cols,
