@@ -6,8 +6,6 @@
 #include <string.h>
 
 #include "ir/base/cpu.h"
-#include "ir/base/map.h"
-#include "passes/lower/schedule.h"
 
 enum { LINE = 51, MOST = 1 << 16 };
 

@@ -5,15 +5,16 @@
 #include "backends/backend.h"
 #include "backends/cache.h"
 #include "ir/types/limits.h"
+#include "passes/lower/schedule.h"
 
 /* A node that could be several kernels. */
 typedef struct sn_choice {
-  uint64_t id[2];      /* of the kernel that is usual, with target and code generator */
-  uint64_t kernel;     /* of the one that was taken */
-  int count, taken;    /* kernels; which one */
-  int model;           /* which one the cost model takes */
-  double predicted[8]; /* seconds, of each */
-  bool tuned;          /* it was taken because it was measured */
+  uint64_t id[2];                 /* of the kernel that is usual, with target and code generator */
+  uint64_t kernel;                /* of the one that was taken */
+  int count, taken;               /* kernels; which one */
+  int model;                      /* which one the cost model takes */
+  double predicted[SN_SCHEDULES]; /* seconds, of each */
+  bool tuned;                     /* it was taken because it was measured */
 } sn_choice;
 
 /* What was measured: pairs of an identity and the kernel that is best. */

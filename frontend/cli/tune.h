@@ -5,7 +5,7 @@
 #include "backends/choose.h"
 #include "frontend/cli/cli.h"
 
-enum { CLI_CANDIDATES = 8 };
+enum { CLI_CANDIDATES = SN_SCHEDULES };
 
 /* A kernel of the graph, with what it could be instead. */
 typedef struct cli_tuned {

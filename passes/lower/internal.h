@@ -11,6 +11,7 @@
 
 #include "ir/ops/ops.h"
 #include "passes/lower/lower.h"
+#include "passes/lower/schedule.h"
 
 /* ---- views: element (i0, i1, ..) of a value is buffer[offset + i0*stride0 + i1*stride1 + ..] ------------- */
 
@@ -405,7 +406,6 @@ SN_MUST sn_code sn_lower_group(sn_lower_ctx *c);
 SN_MUST sn_code sn_lower_scheduled(sn_lower_ctx *c);
 /* The node as its writer writes it, first, and with every other tile that gives equal bits. -> how many; 0: the node
  * has no choice */
-enum { SN_SCHEDULES = 8 };
 int sn_schedule_candidates(sn_lower_ctx *c, sn_trial out[SN_SCHEDULES]);
 /* What the writer is asked for: `own`, or what was wanted instead; known to the trial as what it came to. */
 static inline int sn_wanted(int want, int own) { return want ? want : own; }
