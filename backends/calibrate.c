@@ -15,7 +15,6 @@
 #include "ir/base/memory.h"
 #include "ir/graph/text.h"
 #include "ir/kernel/work.h"
-#include "ir/ops/ops.h"
 
 enum { SIDE = 256, POINTS = 16384, CHAIN = 16, ROUNDS_NS = 20000000, PORTS = 4 };
 

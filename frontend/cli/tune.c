@@ -108,11 +108,14 @@ static sn_code run_side(tuner *t, side *s) {
 /* ---- the same bits? ------------------------------------------------------------------------------------------------
  */
 
-/* The first step of both that wrote something else; -1: none. */
-static int first_difference(const side *a, const side *b) {
-  const sn_plan_graph *g = &a->compiled.plan->graph[a->graph];
-  for (int i = 0; i < g->step_count; i++)
-    if (a->digest[i] != b->digest[i]) return i;
+/* The first step with another kernel that wrote something else; -1: none. Others may leave a part of a buffer as it
+ * was. */
+static int first_difference(const side *usual, const side *other) {
+  const sn_plan_graph *g = &other->compiled.plan->graph[other->graph];
+  for (int i = 0; i < g->step_count; i++) {
+    const sn_choice *x = g->step[i].kind == SN_STEP_LAUNCH ? other->compiled.choice[g->step[i].code] : NULL;
+    if (x && x->taken && usual->digest[i] != other->digest[i]) return i;
+  }
   return -1;
 }
 

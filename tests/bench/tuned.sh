@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How good the cost model's choice of tiles is: every kernel of the model zoo that has a choice is timed with each
 # candidate, in turns with the usual tile; the chosen one's time by that of the best.
-# usage: tests/bench/tuned.sh SINTER [SECONDS]   of each model (5); PREFIX=COMMAND runs the measurements
+# usage: tests/bench/tuned.sh SINTER [SECONDS]   of each model (5); nothing else should run meanwhile
 set -euo pipefail
 sinter=$1
 seconds=${2:-5}
@@ -12,7 +12,7 @@ trap 'rm -rf "$out"' EXIT
 tune() { # NAME ARGUMENTS...
   local name=$1
   shift
-  ${PREFIX:-} "$sinter" tune "$@" --tune-seconds "$seconds" --json > "$out/json" 2> "$out/log" || { cat "$out/log" >&2; exit 1; }
+  "$sinter" tune "$@" --tune-seconds "$seconds" --json > "$out/json" 2> "$out/log" || { cat "$out/log" >&2; exit 1; }
   grep 'other bits' "$out/log" >&2 || true
   sed -n 's/^ *{"name": "\([^"]*\)", "kind": "\([^"]*\)", "us": \([^,]*\), "model": \([0-9]*\), "best": \([0-9]*\), "model_by_best": \([^,]*\),.*/\2 \3 \4 \5 \6 \1/p' \
     "$out/json" | sed "s|^|$name |" >> "$out/rows"
