@@ -386,7 +386,7 @@ static sn_kv packed_tile(sn_contraction *k, const sn_tile *out, const sn_kv *at)
  * ------------------------------------------------------------------------------------------------------------ */
 
 static sn_kv multiply(sn_contraction *k, sn_tile *out, const sn_kv *at, sn_kv acc) {
-  sn_kv a = operand_tile(k, out, &k->a, at, true);
+  sn_kv a = k->packed_a >= 0 ? sn_contract_packed_rows(k, out->b, at) : operand_tile(k, out, &k->a, at, true);
   sn_kv b = k->packed >= 0 ? packed_tile(k, out, at) : operand_tile(k, out, &k->b, at, false);
   int flags =
       (k->ta ? SN_K_TA : 0) | (k->tb && k->packed < 0 ? SN_K_TB : 0) | (k->packed >= 0 && k->vnni ? SN_K_VNNI : 0);
@@ -541,6 +541,7 @@ static sn_code orient(sn_contraction *k, const char **why) {
     return SN_ERR_FAIL;
   k->swapped = should_swap(k);
   arrange(k);
+  if (sn_contract_may_pack_once(k)) return sn_contract_pack_once(k, columns(k));
   widen(k);
   sn_contract_retile(k, false);
   return SN_OK;
@@ -575,7 +576,7 @@ static sn_code write_kernel(sn_contraction *k) {
 }
 
 sn_code sn_lower_contract(sn_lower_ctx *c, const sn_node *fused) {
-  sn_contraction k = {.c = c, .packed = -1};
+  sn_contraction k = {.c = c, .packed = -1, .packed_a = -1};
   const char *why = "";
   (void)fused;
   SN_TRY(orient(&k, &why));
@@ -587,7 +588,7 @@ sn_code sn_lower_contract(sn_lower_ctx *c, const sn_node *fused) {
   }
   if (k.parts || !sn_contract_may_be_few(&k)) return write_kernel(&k);
   for (int i = 0; i < 2; i++) {
-    k = (sn_contraction){.c = c, .packed = -1, .rows = i ? SN_CONTRACT_MANY : SN_CONTRACT_FEW};
+    k = (sn_contraction){.c = c, .packed = -1, .packed_a = -1, .rows = i ? SN_CONTRACT_MANY : SN_CONTRACT_FEW};
     SN_TRY(orient(&k, &why));
     k.when = sn_contract_when(&k);
     SN_TRY(write_kernel(&k));

@@ -32,6 +32,7 @@ typedef struct sn_contraction {
   sn_elem elem;         /* of the operands in the product */
   sn_elem panel;        /* of packed columns: that of the product, or i8 of a product of f32 */
   int packed;           /* slot of packed columns, -1: none */
+  int packed_a;         /* of packed rows */
   bool vnni;
   sn_kv product;        /* the tile, once it was emitted */
   int part;             /* steps of a range of the summed axis */
@@ -88,5 +89,11 @@ SN_MUST sn_code sn_contract_pack(sn_contraction *k);
 int sn_contract_buffers(const sn_contraction *k, sn_buffer_use *use);
 /* Distinct bytes of the operands, and of what the epilogue reads. */
 const sn_dimx *sn_contract_bytes_read(sn_contraction *k, bool epilogue);
+/* contract_once.c: would instances copy both operands, some of them many times? */
+bool sn_contract_may_pack_once(const sn_contraction *k);
+/* Adds the steps that pack both, columns in panels of `width`. */
+SN_MUST sn_code sn_contract_pack_once(sn_contraction *k, int width);
+/* The tile of packed rows. */
+sn_kv sn_contract_packed_rows(sn_contraction *k, sn_build_kernel *b, const sn_kv *at);
 
 #endif

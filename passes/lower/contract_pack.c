@@ -165,18 +165,26 @@ sn_code sn_contract_pack(sn_contraction *k) {
 
 /* ---- what a kernel reads ----------------------------------------------------------------------------------------- */
 
-int sn_contract_buffers(const sn_contraction *k, sn_buffer_use *use) {
-  int count = sn_group_buffers(k->c, &k->a, use, 0);
-  if (k->packed < 0) return sn_group_buffers(k->c, &k->b, use, count);
-  use[count] = (sn_buffer_use){k->packed, SN_K_IN};
+static int operand_buffers(const sn_contraction *k, const sn_group *g, int packed, sn_buffer_use *use, int count) {
+  if (packed < 0) return sn_group_buffers(k->c, g, use, count);
+  use[count] = (sn_buffer_use){packed, SN_K_IN};
   return count + 1;
+}
+
+int sn_contract_buffers(const sn_contraction *k, sn_buffer_use *use) {
+  int count = operand_buffers(k, &k->a, k->packed_a, use, 0);
+  return operand_buffers(k, &k->b, k->packed, use, count);
 }
 
 const sn_dimx *sn_contract_bytes_read(sn_contraction *k, bool epilogue) {
   sn_lower_ctx *c = k->c;
   sn_group *groups[3] = {&k->a, &k->b, &k->out};
+  const int packed[2] = {k->packed_a, k->packed};
   const sn_dimx *bytes = sn_groups_bytes_read(c, epilogue ? 3 : 2, groups);
-  if (k->packed < 0) return bytes;
-  const sn_dimx *size = sn_dimx_const(c->types, (int64_t)sn_elem_bytes(k->panel));
-  return sn_dimx_add(c->types, bytes, sn_dimx_mul(c->types, c->plan->slot[k->packed].elements, size));
+  for (int i = 0; i < 2; i++) {
+    if (packed[i] < 0) continue;
+    const sn_dimx *size = sn_dimx_const(c->types, (int64_t)sn_elem_bytes(k->panel));
+    bytes = sn_dimx_add(c->types, bytes, sn_dimx_mul(c->types, c->plan->slot[packed[i]].elements, size));
+  }
+  return bytes;
 }

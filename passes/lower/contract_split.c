@@ -46,7 +46,7 @@ void sn_contract_split(sn_contraction *k) {
   const sn_target *t = k->c->target;
   int64_t n;
   bool alone = k->rows == SN_CONTRACT_ANY && !k->c->inside && !k->c->plan->preparing;
-  if (!t->few_tiles || k->sum < 0 || k->thin || !alone) return;
+  if (!t->few_tiles || k->sum < 0 || k->thin || k->packed_a >= 0 || !alone) return;
   double tile_count = tiles(k);
   const sn_dimx *depth = k->out.space.extent[k->sum];
   if (tile_count >= t->few_tiles) return;

@@ -417,6 +417,38 @@ static void packed_products(void **state) {
   lowered_free(&r);
 }
 
+/* Operands that many instances would copy are packed by steps of their own, with tails; those that few copy are not. */
+static void operands_are_packed_once(void **state) {
+  (void)state;
+  sn_target target = sn_target_cpu(SN_ISA_AVX512);
+  lowered_case c = {EXACT, .target = &target,
+                    .text =
+                        "dims { B: 1..64 }\n"
+                        "graph @g {\n"
+                        "  %1 = input name \"x\" : f32[B, 500]\n"
+                        "  %2 = input name \"y\" : f32[B, 410]\n"
+                        "  %3 = contract %1, %2 spec \"bm,bn->mn\" : f32[500, 410]\n"
+                        "  %4 = neg %3 : f32[500, 410]\n"
+                        "  output \"w\" = %4\n"
+                        "}\n"};
+  lowered_check_all(c);
+  lowered_result r = lowered_compile(&c);
+  assert_int_equal(kernels_named(&r, "pack"), 2);
+  assert_int_equal(r.lowered.plan->prepare_count, 0);
+  lowered_free(&r);
+  c.text =
+      "dims { B: 1..64 }\n"
+      "graph @g {\n"
+      "  %1 = input name \"x\" : f32[B, 64]\n"
+      "  %2 = input name \"y\" : f32[B, 96]\n"
+      "  %3 = contract %1, %2 spec \"bm,bn->mn\" : f32[64, 96]\n"
+      "  output \"w\" = %3\n"
+      "}\n";
+  r = lowered_compile(&c);
+  assert_int_equal(kernels_named(&r, "pack"), 0);
+  lowered_free(&r);
+}
+
 /* -> steps that run once; *steps: of the first graph */
 static int ahead_of(const char *text, const char *disabled, int *steps) {
   lowered_case c = {.text = text, .disabled = disabled};
@@ -477,6 +509,7 @@ int main(void) {
       cmocka_unit_test(batched_products),
       cmocka_unit_test(narrow_products),
       cmocka_unit_test(packed_products),
+      cmocka_unit_test(operands_are_packed_once),
       cmocka_unit_test(values_of_weights),
       cmocka_unit_test(reductions_of_a_part),
       cmocka_unit_test(logits_once),
