@@ -4,7 +4,7 @@
  * copies nothing, and the rows of a tile meet the panels of b one by one. */
 #include "passes/lower/contract.h"
 
-enum { PACK_ROWS = 32, LEAST_GAIN = 2, MOST_ACROSS = 16384 /* of a temporary, for each step of the summed axis */ };
+enum { PACK_ROWS = 32, LEAST_GAIN = 3, MOST_ACROSS = 16384 /* of a temporary, for each step of the summed axis */ };
 
 /* Static extents of rows and columns; one axis of each role. */
 static bool extents(const sn_contraction *k, int64_t *m, int64_t *n) {
