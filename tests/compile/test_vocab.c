@@ -32,6 +32,32 @@ typedef struct outcome {
   int attentions; /* kernels */
 } outcome;
 
+static int ops_of(const sn_compiled *c, sn_kop op) {
+  int n = 0;
+  for (int i = 0; i < c->kernel_count; i++)
+    for (int k = 1; k < c->kernel[i]->ins_count; k++) n += c->kernel[i]->ins[k].op == op;
+  return n;
+}
+
+/* The target's logit behind a cap is read where it lies: no column is compared with its number. */
+static void the_target_alone_is_read(void **state) {
+  (void)state;
+  static const char text[] =
+      "sinter 1\ngraph @g {\n%1 = input name \"x\" : f32[5, 8197]\n%2 = input name \"t\" : i32[5]\n"
+      "%3 = tanh %1 : f32[5, 8197]\n%4 = cross_entropy %3, %2 : f32[5]\noutput \"y\" = %4\n}\n";
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  check_result r;
+  check_opt o = {.graph = "g", .seed = 3, .int_limit = VOCAB};
+  o.compile.target = SN_HAVE_LLVM ? "cpu" : "template";
+  if (check_graph(check_parse(arena, diags, text), &o, arena, diags, &r)) fail_msg("%s", sn_diags_print(diags, arena));
+  if (r.mismatched) fail_msg("%s", r.first);
+  assert_int_equal(ops_of(&r.compiled, SN_K_GATHER), 1);
+  assert_int_equal(ops_of(&r.compiled, SN_K_RSUM), 1); /* of exponentials */
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+}
+
 static outcome look(const sn_plan *p, uint64_t hash) {
   outcome o = {.hash = hash};
   const int64_t dims[1] = {2};
@@ -122,6 +148,7 @@ int main(void) {
                                      cmocka_unit_test(every_level),
                                      cmocka_unit_test(on_vulkan),
                                      cmocka_unit_test(what_cannot_be_fused_says_why),
+                                     cmocka_unit_test(the_target_alone_is_read),
                                      cmocka_unit_test(another_name_is_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
