@@ -40,7 +40,7 @@ def options():
     return p.parse_args()
 
 
-FOR_EACH = 4  # seconds that are kept for each row that is still to come
+FOR_EACH = 8  # seconds that are kept for each row that is still to come
 
 
 def say(text):
@@ -217,8 +217,9 @@ def show(o, rows, peers, program, start, head):
     try:
         for i, row in enumerate(rows):
             begin = time.monotonic()
-            left = o.total - (begin - start) - FOR_EACH * (len(rows) - 1 - i)
-            r, notes = measure(row, limits, program, min(o.seconds * row.patience, left)) if left > FOR_EACH else (
+            left = o.total - (begin - start)
+            most = max(left - FOR_EACH * (len(rows) - 1 - i), min(left, FOR_EACH))
+            r, notes = measure(row, limits, program, min(o.seconds * row.patience, most)) if left > 5 else (
                 no_figure(row, f"left out: {o.total:.0f} s were over (--total)"), [])
             done.append((row, r))
             spent[row.name] = spent.get(row.name, 0) + time.monotonic() - begin

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import zlib
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HERE = os.path.join(TREE, "tests", "bench")
@@ -216,11 +217,12 @@ class Peers:
             flags = ["-I" + inside[0], "-L" + inside[1], "-Wl,--disable-new-dtags,-rpath," + inside[1]]
         else:
             flags = []
-        if os.path.exists(os.path.join(self.folder, "ggml")):  # it may be that of another folder
-            os.remove(os.path.join(self.folder, "ggml"))
-        if self.compile("ggml", "peer_ggml.c", *flags, "-lggml", "-lggml-base", "-lm"):
+        name = f"ggml-{zlib.crc32(' '.join(flags).encode()):08x}"  # another folder, another program
+        self.ggml_program = self.compile(name, "peer_ggml.c", *flags, "-lggml", "-lggml-base", "-lm")
+        self.absent.pop(name, None)
+        if self.ggml_program:
             try:
-                self.version["ggml"] = run_once([os.path.join(self.folder, "ggml"), "version"], time.monotonic() + 20).strip()
+                self.version["ggml"] = run_once([self.ggml_program, "version"], time.monotonic() + 20).strip()
             except Failed as e:
                 self.absent["ggml"] = str(e)
         else:
@@ -300,7 +302,7 @@ class Peers:
     def ggml(self, threads, budget, *job):
         if "ggml" not in self.version:
             return None
-        return lambda deadline: Server([os.path.join(self.folder, "ggml"), str(threads), str(budget), *map(str, job)], deadline, threads_env(threads))
+        return lambda deadline: Server([self.ggml_program, str(threads), str(budget), *map(str, job)], deadline, threads_env(threads))
 
     # ---- what is not: named files of the folder SN_PEERS -------------------------------------------------------------
 
@@ -324,7 +326,7 @@ class Peers:
             rate = json.loads(text[text.index("["):text.rindex("]") + 1])[0]["avg_ts"]
             return 1e3 / rate * (prompt or 1)
         command = [paths[0], "-m", paths[1], "-t", str(threads), "-p", str(prompt), "-n", str(tokens), "-r", "1" if prompt else "2", "-o", "json"]
-        return lambda deadline: Once(command, read)
+        return lambda deadline: Once(command, read, once=bool(prompt))
 
     def llama2_c(self, threads):
         """run of llama2.c: milliseconds of one token."""

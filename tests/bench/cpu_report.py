@@ -128,7 +128,8 @@ def write_svg(path, title, limits, done):
         info = getattr(row.sinter, "info", None)
         if r["sinter"] and info and info["flops"] > 0 and info["bytes"] > 0 and row.threads == top["threads"]:
             points.append((info["flops"] / info["bytes"], info["flops"] / info["median_ms"] * 1e-6, row, r))
-    roofs = [(k, n) for k, n in (("bf16_tiles", "tiles of bf16"), ("f32", "multiply-adds of f32")) if k in top]
+    roofs = [(k, n) for k, n in (("bf16_tiles", "tiles of bf16"), ("bf16_pairs", "pairs of bf16"), ("f32", "multiply-adds of f32"))
+             if top.get(k, 0) >= top["f32"]]
     xs = [p[0] for p in points] + [0.1, 1000]
     ys = [p[1] for p in points] + [1, top[roofs[0][0]] * 1.5]
     x0, x1, y0, y1 = (f(math.log10(v)) for f, v in ((math.floor, min(xs)), (math.ceil, max(xs)), (math.floor, min(ys)), (math.ceil, max(ys))))
