@@ -37,6 +37,7 @@ sinter() {
     train | distill) more=(--steps 2 --eval-batches 1 --batch 2) ;;
     generate) more=(--tokens 3) ;;
     bench) more=(--repeat 1) ;;
+    tune) more=(--tune-seconds 1 --set layers=1) ;;
     fuzz) more=(-n 1 --target template) ;;
     conformance) more=(-n 3) ;;
   esac
