@@ -128,9 +128,10 @@ static bool part_loss(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_va
   if (n->op != SN_OP_CROSS_ENTROPY && n->op != SN_OP_DIVERGENCE) return false;
   if (r->env->vocab == SN_VOCAB_FUSED && is_large(b, arg[0])) {
     const char *why = sn_chunk_fused(b, r->env, *(const bool *)r->data, n, arg, out);
-    if (!why) return sn_rule_enabled(r->env, "chunk.fused");
-    sn_pass_refuse(r->env, b->func->name, sn_arena_printf(r->env->arena, "contract -> %s", sn_op_get(n->op)->name),
-                   why);
+    if (!why && sn_rule_enabled(r->env, "chunk.fused")) return true;
+    if (why)
+      sn_pass_refuse(r->env, b->func->name, sn_arena_printf(r->env->arena, "contract -> %s", sn_op_get(n->op)->name),
+                     why);
   }
   axis = find_axis(b, arg, &parts);
   if (axis < 0 || !sn_rule_enabled(r->env, "chunk.loss")) return false;

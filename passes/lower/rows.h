@@ -20,7 +20,7 @@ typedef struct sn_rows {
   int count; /* reductions */
   const sn_node *node[SN_ROWS_REDUCTIONS];
   int level[SN_ROWS_REDUCTIONS], levels; /* 0: picked */
-  int peak[SN_ROWS_REDUCTIONS]; /* online sums: 1 + number of the maximum that is subtracted; 0: none */
+  int peak[SN_ROWS_REDUCTIONS];          /* online sums: 1 + number of the maximum that is subtracted; 0: none */
   sn_kv result[SN_ROWS_REDUCTIONS];
   int64_t part; /* an instance reduces so many coordinates of an axis; 0: all */
   int split;    /* the axis */
