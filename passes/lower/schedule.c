@@ -35,7 +35,7 @@ static bool try(sn_lower_ctx *c, sn_schedule want, sn_trial *out) {
   sn_code code = sn_lower_group(c);
   c->want = (sn_schedule){0}, c->trial = NULL;
   bool alone = !code && !c->failed && out->kernels == 1;
-  if (!alone || c->plan->prepare_count == before.prepare_count)
+  if (c->plan->prepare_count == before.prepare_count) /* else these steps stay, and the slots that they fill */
     c->plan->slot_count = before.slot_count, c->plan->temps = before.temps;
   return alone;
 }

@@ -43,7 +43,7 @@ int main(int argc, char **argv) {
   steps *m;
   for (int i = 0; i < 48; i++) x[i] = (float)(i % 7 - 3) / 4;
   put("x.bin", x, sizeof x), put("way.bin", &way, sizeof way);
-  if (steps_open(&m, NULL, 5, 2) || steps_net(m, &way, x, small, &rounds, slope, walked)) return 1;
+  if (steps_open(&m, NULL, 5, 2) || steps_net(m, &way, x, slope, small, &rounds, walked)) return 1;
   put("small.bin", small, sizeof small), put("rounds.bin", &rounds, sizeof rounds);
   put("walked.bin", walked, sizeof walked), put("slope.bin", slope, sizeof slope);
   steps_close(m);
