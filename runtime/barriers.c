@@ -2,7 +2,8 @@
  * which another one since the last barrier writes, and write none that it reads. Once per binding: slots with storage
  * of their own have a place of their own whatever their addresses will be, and temporaries share the pool.
  *
- * Steps of the first thread that follow each other are one command: it does them in order anyway. */
+ * Steps of the first thread that follow each other are one command: it does them in order anyway. Stretches begin with
+ * a barrier, and so do steps that are calls, and what follows them. */
 #include "runtime/hazard.h"
 #include "runtime/inside.h"
 

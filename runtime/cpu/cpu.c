@@ -161,12 +161,10 @@ static void run_task(worker *w, int i) {
 
 /* ---- one thread's walk -------------------------------------------------------------------------- */
 
-/* Two tasks of the first thread need no barrier between them, unless the earlier one may stop the job; nor does a task
- * that depends on none since the last one. */
+/* Before a task that goes on there is none, unless the earlier one decides what follows or may stop the job. */
 static bool needs_barrier(const sn_cpu_job *job, int i) {
   if (job->on_task || job->task[i].kind == SN_CPU_CALL || job->task[i].branches) return true;
-  if (i + 1 == job->task_count) return false; /* the region's own */
-  return !job->task[i + 1].goes_on && !(is_serial(&job->task[i]) && is_serial(&job->task[i + 1]));
+  return i + 1 < job->task_count && !job->task[i + 1].goes_on; /* behind the last one is the region's own */
 }
 
 static void wait_for_others(worker *w) {

@@ -28,8 +28,8 @@ typedef enum sn_cpu_kind {
 typedef struct sn_cpu_task {
   sn_cpu_kind kind;
   bool serial;           /* on the first thread */
-  bool goes_on;          /* depends on no task since the last barrier: there is none before it. Not behind CALLs and
-                            branches, and at most 16384 of them in a row */
+  bool goes_on;          /* depends on no task since the last barrier but serial ones right before it, if it is serial:
+                            there is none before it. At most 16384 of them in a row */
   bool branches;         /* `next` says which task follows */
   sn_rt_kernel kernel;   /* LAUNCH */
   const sn_rt_arg *args; /* LAUNCH, COPY */

@@ -94,11 +94,48 @@ static void nobody_waits_for_a_task_that_nothing_needs(void **state) {
 #endif
 }
 
+static void slow_in_the_middle(const sn_rt_arg *args, void *ws, int64_t lo, int64_t hi) {
+  const struct timespec pause = {0, 100000000};
+  (void)args, (void)ws;
+  for (int64_t i = lo; i < hi; i++) {
+    if (i == 100) nanosleep(&pause, NULL); /* the second of two threads has it */
+    atomic_fetch_add(&done, 1);
+  }
+}
+
+static void nothing(const sn_rt_arg *args, void *ws, int64_t lo, int64_t hi) {
+  (void)args, (void)ws, (void)lo, (void)hi;
+}
+
+static void finds_all_done(const sn_rt_arg *args, void *ws, int64_t lo, int64_t hi) {
+  (void)args, (void)ws, (void)lo, (void)hi;
+  assert_int_equal(done, 160);
+}
+
+/* the third task waits for the first, though the second one, on the same thread, did not */
+static void a_serial_task_waits_where_it_must(void **state) {
+  (void)state;
+  static _Alignas(64) int64_t workspace[2][WORDS];
+  sn_cpu_share share[2] = {0};
+  sn_cpu_task task[3] = {{.kind = SN_CPU_LAUNCH, .kernel = slow_in_the_middle, .count = 160},
+                         {.kind = SN_CPU_LAUNCH, .kernel = nothing, .count = 1, .serial = true, .goes_on = true},
+                         {.kind = SN_CPU_LAUNCH, .kernel = finds_all_done, .count = 1, .serial = true}};
+  sn_cpu_job job = {.threads = 2,
+                    .share = share,
+                    .task = task,
+                    .task_count = 3,
+                    .workspace = (char *)workspace,
+                    .workspace_bytes = sizeof workspace[0]};
+  done = 0;
+  sn_cpu_run(&job);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_instance_runs_once_per_task),
       cmocka_unit_test(a_thread_that_is_held_up_is_helped),
       cmocka_unit_test(tasks_that_go_on_run_once_too),
+      cmocka_unit_test(a_serial_task_waits_where_it_must),
       cmocka_unit_test(nobody_waits_for_a_task_that_nothing_needs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
