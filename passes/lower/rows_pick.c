@@ -22,8 +22,11 @@ static seen seen_as(const sn_rows *r, sn_val v, const sn_chain *chain) {
 
 static seen operand_of(const sn_rows *r, seen s, int i) { return seen_as(r, s.n->arg[i], s.chain); }
 
-/* The number of the column. */
+/* The number of the column, in integers that have one for each: others are compared as they come. */
 static bool is_column(const sn_rows *r, seen s) {
+  sn_elem e = sn_val_type(r->g->f, s.v)->elem;
+  int64_t most = sn_dimx_max_value(r->g->space.extent[r->inner]);
+  if (e != SN_ELEM_I64 && (e != SN_ELEM_I32 || most > INT32_MAX)) return false;
   sn_access *a = s.n->op == SN_OP_IOTA ? sn_group_access(r->g, SN_ACCESS_IOTA, s.v, s.chain) : NULL;
   if (!a || !sn_dimx_is_zero(a->view.offset)) return false;
   for (int i = 0; i < a->view.rank; i++)

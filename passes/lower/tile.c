@@ -116,6 +116,14 @@ static sn_kv address_steps(sn_tile *t, const sn_view *v) {
   return sum_of(t->b->k, rows, cols);
 }
 
+/* Are there numbers along the axis that the type does not hold as they are? */
+static bool iota_wraps(const sn_tile *t, const sn_access *a) {
+  const sn_type *type = sn_val_type(t->g->f, a->value);
+  const sn_node *n = sn_node_of(t->g->f, a->value);
+  int64_t most = sn_dimx_max_value(type->dim[sn_node_attr(n, "axis")->i]);
+  return type->elem != sn_compute_elem(type->elem) && most > 128; /* i8 holds 127, bf16 256 */
+}
+
 static sn_kv emit_iota(sn_tile *t, const sn_access *a) {
   sn_kernel *k = t->b->k;
   sn_kv base = sn_build_address(t->b, &a->view, t->at), x;
@@ -128,7 +136,9 @@ static sn_kv emit_iota(sn_tile *t, const sn_access *a) {
     sn_kv first = sn_k_isplat(k, 1, 1, base);
     x = sum_of(k, first, address_steps(t, &a->view));
   }
-  return sn_k_cast(k, sn_compute_elem(sn_val_type(t->g->f, a->value)->elem), x);
+  sn_elem e = sn_val_type(t->g->f, a->value)->elem;
+  if (iota_wraps(t, a)) x = sn_k_cast(k, e, x);
+  return sn_k_cast(k, sn_compute_elem(e), x);
 }
 
 /* Low and high words of the element numbers. */

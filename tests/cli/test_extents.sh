@@ -61,4 +61,29 @@ for scale in 0.7e-9 1.3e-9 2.2e-9 0.25; do
   sed "s/SCALE/$scale/" hidden.sn >one.sn
   agrees one.sn --dim S=40
 done
+# an element that an index picks: of numbers that no column has, none; of columns that wrap, each of those
+while read -r elem index; do
+  cat >pick.sn <<EOF
+sinter 1
+graph @net {
+  %1 = input name "x" : f32[8, 20000]
+  %2 = $index : $elem[8]
+  %3 = iota axis 1 : $elem[8, 20000]
+  %4 = broadcast %2 shape [8, 20000] axes [0] : $elem[8, 20000]
+  %5 = eq %3, %4 : bool[8, 20000]
+  %6 = const value 0 : f32[8, 20000]
+  %7 = select %5, %1, %6 : f32[8, 20000]
+  %8 = sum %7 axes [1] : f32[8]
+  output "y" = %8
+}
+EOF
+  agrees pick.sn
+done <<'LIST'
+f32 const value 2.5
+f32 const value 7
+i32 const value 9
+i32 const value -1
+i8 input name "t"
+bf16 const value 300
+LIST
 exit 0
