@@ -27,6 +27,14 @@ static int factors_of(const char *kind, const factor **out) {
   return 0;
 }
 
+/* Temporaries of a trial. Packed weights stay, with the step that fills them: a node that reads them is next. */
+static void forget_slots(sn_plan_build *p, const sn_plan_build *before) {
+  int keep = before->slot_count;
+  for (int i = keep; i < p->slot_count; i++)
+    if (p->slot[i].role == SN_SLOT_PACKED) keep = i + 1;
+  p->slot_count = keep, p->temps = before->temps;
+}
+
 /* Writes the node with these tiles, but into no plan. -> false: it is not one kernel, or failed */
 static bool try(sn_lower_ctx *c, sn_schedule want, sn_trial *out) {
   const sn_plan_build before = *c->plan;
@@ -35,8 +43,7 @@ static bool try(sn_lower_ctx *c, sn_schedule want, sn_trial *out) {
   sn_code code = sn_lower_group(c);
   c->want = (sn_schedule){0}, c->trial = NULL;
   bool alone = !code && !c->failed && out->kernels == 1;
-  if (c->plan->prepare_count == before.prepare_count) /* else these steps stay, and the slots that they fill */
-    c->plan->slot_count = before.slot_count, c->plan->temps = before.temps;
+  forget_slots(c->plan, &before);
   return alone;
 }
 

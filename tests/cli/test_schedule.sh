@@ -53,6 +53,25 @@ cmp -s whole.run/model.safetensors parts.run/model.safetensors || die "a run tha
 expect 0 "$SINTER" bench "$mlp" --dim B=32 --repeat 1 --tune --tune-seconds 1
 says 'sinter: tuned '
 
+# what was tried leaves nothing in the plan, but packed weights with the step that fills them
+cat >parts.sn <<'SN'
+sinter 1
+graph @net {
+  %1 = input name "x" : f32[64, 16384]
+  %2 = param name "w" init "normal" a 0.1 : f32[16384, 64]
+  %3 = contract %1, %2 spec "mk,kn->mn" : f32[64, 64]
+  %4 = param name "u" init "normal" a 0.1 : f32[16384, 96]
+  %5 = contract %1, %4 spec "mk,kn->mn" : f32[64, 96]
+  %6 = cumsum %5 axis 1 : f32[64, 96]
+  output "y" = %3
+  output "z" = %6
+}
+SN
+expect 0 "$SINTER" dump parts.sn --emit plan
+prints '"u.packed1"'
+grep '^slot.* temp ' stdout | grep -v ' life ' && die "a temporary that nothing uses"
+expect 0 "$SINTER" run --check parts.sn
+
 # what cannot be tuned
 expect 2 "$SINTER" tune "$mlp" --target ref
 says 'only kernels of target cpu'
