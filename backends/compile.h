@@ -57,7 +57,7 @@ typedef struct sn_compiled { /* from the cache, see plan_only: plan, target, bac
   sn_module *fused; /* after all passes; NULL for ref */
   int mark_count;
   const sn_lower_mark *mark;       /* where the plan holds its values */
-  const char *disabled; /* rules that were off */
+  const char *disabled;            /* rules that were off */
   const struct sn_choice **choice; /* by kernel: the choice that it is of; NULL: there was none */
   int cache_hits, cache_misses;
   double pass_ms, lower_ms, code_ms;

@@ -8,11 +8,11 @@ typedef struct cli_report {
   const sn_plan *plan;
   int graph;
   const int64_t *dims;
-  const bool *edited;    /* by kernel: one of --kernels */
+  const bool *edited;                    /* by kernel: one of --kernels */
   const struct sn_choice *const *choice; /* by kernel; NULL: none */
-  const double *step_ms; /* measured, by step; NULL: not */
-  double *predicted_ms;  /* by the cost model, by step; NULL: not */
-  bool measured_limits;  /* that it follows from; else defaults */
+  const double *step_ms;                 /* measured, by step; NULL: not */
+  double *predicted_ms;                  /* by the cost model, by step; NULL: not */
+  bool measured_limits;                  /* that it follows from; else defaults */
 } cli_report;
 
 /* Value of a dim of the report; 0 for none, -1 beyond what can be counted. */

@@ -19,8 +19,8 @@ static sn_commands draw(sn_rng *rng) {
     sn_command_access a[8];
     int accesses = (int)sn_rng_below(rng, 7);
     for (int k = 0; k < accesses; k++)
-      a[k] =
-          (sn_command_access){1000 + sn_rng_below(rng, memory), sn_rng_below(rng, 120), k == 0 || sn_rng_below(rng, 6) == 0};
+      a[k] = (sn_command_access){1000 + sn_rng_below(rng, memory), sn_rng_below(rng, 120),
+                                 k == 0 || sn_rng_below(rng, 6) == 0};
     add(&c, accesses, a);
   }
   return c;
