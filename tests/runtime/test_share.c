@@ -139,6 +139,42 @@ static void a_serial_task_waits_where_it_must(void **state) {
 #endif
 }
 
+static double told[TASKS]; /* nanoseconds */
+
+static void sleep_ms(int ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL); }
+
+static void sleep_instances(const sn_rt_arg *args, void *ws, int64_t lo, int64_t hi) {
+  (void)args, (void)ws;
+  for (int64_t i = lo; i < hi; i++) sleep_ms(2);
+}
+
+/* the first thread is late for the task that follows: the other one has done it by then */
+static void be_late(void *user, int task, double ns) {
+  (void)user;
+  told[task] = ns;
+  sleep_ms(20);
+}
+
+static void a_task_takes_its_time_for_a_thread_that_is_late(void **state) {
+  (void)state;
+  static _Alignas(64) int64_t workspace[2][WORDS];
+  for (int threads = 1; threads <= 2; threads++) {
+    sn_cpu_share share[2] = {0};
+    sn_cpu_task task[4];
+    for (int i = 0; i < 4; i++) task[i] = (sn_cpu_task){.kind = SN_CPU_LAUNCH, .kernel = sleep_instances, .count = 2};
+    sn_cpu_job job = {.threads = threads,
+                      .share = share,
+                      .task = task,
+                      .task_count = 4,
+                      .workspace = (char *)workspace,
+                      .workspace_bytes = sizeof workspace[0],
+                      .on_task = be_late};
+    memset(told, 0, sizeof told);
+    sn_cpu_run(&job);
+    for (int i = 0; i < 4; i++) assert_true(told[i] >= 2e6);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_instance_runs_once_per_task),
@@ -146,6 +182,7 @@ int main(void) {
       cmocka_unit_test(tasks_that_go_on_run_once_too),
       cmocka_unit_test(a_serial_task_waits_where_it_must),
       cmocka_unit_test(nobody_waits_for_a_task_that_nothing_needs),
+      cmocka_unit_test(a_task_takes_its_time_for_a_thread_that_is_late),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
