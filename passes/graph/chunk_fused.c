@@ -89,13 +89,23 @@ static sn_val product(const loss *l, const char *spec, sn_val x, sn_val y) {
   return sn_g_type(l->b, x)->elem == acc ? sn_g_contract(l->b, spec, x, y) : sn_g_contract_to(l->b, spec, x, y, acc);
 }
 
+/* w[t] [N, D], marked as what it is made for: a message about targets names that. */
+static sn_val rows_of_targets(const loss *l, sn_val targets) {
+  sn_build *b = l->b;
+  sn_origin origin = b->origin;
+  const sn_val arg[2] = {l->table, sn_g_reshape(b, targets, 1, &l->N)};
+  b->origin.group = sn_arena_printf(b->func->arena, "%s#%u", sn_op_get(l->n->op)->name, l->n->first);
+  sn_val rows = sn_emit(b, SN_OP_GATHER, 2, arg, NULL, NULL);
+  b->origin = origin;
+  return rows;
+}
+
 /* (1 - smooth) x . w[t] + smooth x . mean w [N]; products, so that they are rounded as the logits are */
 static sn_val target_of(const loss *l, sn_val targets) {
   sn_build *b = l->b;
   const sn_dimx *shape[2] = {l->N, l->D};
   double smooth = sn_node_attr(l->n, "smooth")->f;
-  sn_val x = sn_g_reshape(b, l->rows, 2, shape), arg[2] = {l->table, sn_g_reshape(b, targets, 1, &l->N)};
-  sn_val at = product(l, "nd,nd->n", x, sn_emit(b, SN_OP_GATHER, 2, arg, NULL, NULL));
+  sn_val x = sn_g_reshape(b, l->rows, 2, shape), at = product(l, "nd,nd->n", x, rows_of_targets(l, targets));
   if (smooth == 0 || b->failed) return at;
   const int64_t axes[1] = {0};
   sn_val sum = product(l, "nd,d->n", x, sn_g_sum(b, l->table, 1, axes));

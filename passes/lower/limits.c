@@ -9,14 +9,16 @@ typedef struct numbers {
   const sn_dimx *span;
 } numbers;
 
-static bool moves_all(sn_op op) {
-  return op == SN_OP_RESHAPE || op == SN_OP_TRANSPOSE || op == SN_OP_BROADCAST || op == SN_OP_CAST;
+/* Does it show nothing but elements of its operand? A slice shows some; the others are held to the limit too: the parts
+ * that a loss over a large vocabulary is made in show all of them together. */
+static bool moves(sn_op op) {
+  return op == SN_OP_RESHAPE || op == SN_OP_TRANSPOSE || op == SN_OP_BROADCAST || op == SN_OP_CAST || op == SN_OP_SLICE;
 }
 
-/* The node whose elements v shows, all of them. */
+/* The node whose elements v shows. */
 static const sn_node *behind(const sn_func *f, sn_val v) {
   const sn_node *n = sn_node_of(f, v);
-  while (moves_all(n->op) && sn_elem_is_int(sn_val_type(f, n->arg[0])->elem)) n = sn_node_of(f, n->arg[0]);
+  while (moves(n->op) && sn_elem_is_int(sn_val_type(f, n->arg[0])->elem)) n = sn_node_of(f, n->arg[0]);
   return n;
 }
 
@@ -40,6 +42,13 @@ typedef struct finder {
   int capacity;
 } finder;
 
+/* The op that the user wrote, where an expansion put another in its place: "cross_entropy#5.grad" is of cross_entropy.
+ */
+static const char *op_of(const finder *x, const sn_node *n) {
+  const char *group = n->origin.group, *mark = group ? strchr(group, '#') : NULL;
+  return mark ? sn_arena_printf(x->plan->arena, "%.*s", (int)(mark - group), group) : sn_op_get(n->op)->name;
+}
+
 static void add(finder *x, const sn_node *user, const numbers *i, const sn_dimx *rows, const sn_dimx *span) {
   sn_plan_graph *g = &x->plan->graph[x->graph];
   int slot = sn_plan_find_slot(x->plan, x->graph, sn_node_attr(i->input, "name")->s);
@@ -51,7 +60,7 @@ static void add(finder *x, const sn_node *user, const numbers *i, const sn_dimx 
   g->limit[g->limit_count++] = (sn_plan_limit){.slot = slot,
                                                .rows = rows,
                                                .span = span,
-                                               .op = sn_op_get(user->op)->name,
+                                               .op = op_of(x, user),
                                                .file = at ? at->file : NULL,
                                                .line = at ? at->line : 0};
 }
