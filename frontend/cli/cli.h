@@ -97,7 +97,7 @@ SN_MUST sn_code cli_stage(cli *c, cli_option o, const sn_stage_text **out);
 /* After `code` of a check of memory: may a plan without logits fit? Then what is compiled from here on has them fused.
  */
 bool cli_fuse_losses(cli *c, sn_code code);
-/* After the check of that plan: says that it is taken, or leaves the first diagnostic alone.  -> code */
+/* After the check of that plan: says that it is taken, or leaves the refusal that asks for less memory.  -> code */
 sn_code cli_fused_losses(cli *c, sn_code code);
 SN_MUST sn_code cli_compile(cli *c, sn_module *m, sn_compile_opt *opt, sn_compiled *out);
 /* Does the file start as a plan in binary form? */

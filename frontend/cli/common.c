@@ -381,13 +381,25 @@ sn_code cli_check_memory(cli *c, sn_runtime *r, int64_t batch, int64_t window, c
 bool cli_fuse_losses(cli *c, sn_code code) {
   if (code != SN_ERR_LIMIT || !c->memory_limit || c->vocab || strcmp(cli_get(c, CLI_VOCAB, "auto"), "auto"))
     return false;
+  if (cli_has(c, CLI_RESUME)) return false; /* the run goes on in the form that it began with */
   c->vocab = "fused";
   c->refusals = c->diags->count;
   return true;
 }
 
+/* Neither form fits: the refusal that asks for less is left. */
+static void keep_lesser(cli *c) {
+  sn_diags *d = c->diags;
+  sn_diag *parts = &d->at[c->refusals - 1], fused = d->at[d->count - 1];
+  d->count = c->refusals;
+  long long least = fused.found ? atoll(fused.found) : 0, before = parts->found ? atoll(parts->found) : 0;
+  if (least >= before) return;
+  *parts = fused;
+  sn_fail_note(d, "this is with fused losses (--vocab fused); in parts: %lld bytes", before);
+}
+
 sn_code cli_fused_losses(cli *c, sn_code code) {
-  if (code == SN_ERR_LIMIT) c->diags->count = c->refusals, c->vocab = NULL;
+  if (code == SN_ERR_LIMIT) keep_lesser(c), c->vocab = NULL;
   if (code) return code;
   c->diags->count = c->refusals - 1;
   cli_log(&c->log, CLI_LOG_WARN,
