@@ -2,9 +2,10 @@
  *
  *   1. The graph is compiled with its usual kernels, then once for each number of a candidate, with that candidate of
  *      every kernel that has so many.
- *   2. Both run in turns, on the same random inputs, each step timed; the least time of each counts.
+ *   2. Both run in turns, on the same random inputs, each step timed; the median counts. Twice, in other memory.
  *   3. What every step writes must be the same bytes, or the whole set is left out and the kernel named.
- *   4. The best of each kernel goes to the cache, if it is better by more than what rounds differ. */
+ *   4. The best of each kernel goes to the cache, if it is better by more than what rounds differ, and in both places.
+ *   5. When time is over, what was measured counts; kernels with candidates that were not are told. */
 #include "frontend/cli/tune.h"
 
 #include <stdio.h>
@@ -17,8 +18,9 @@
 #include "frontend/cli/progress.h"
 #include "runtime/io/json.h"
 
-enum { LEAST_ROUNDS = 3, SAMPLES = 400 };
-static const double worth = 0.97; /* less is noise */
+enum { LEAST_ROUNDS = 3, SAMPLES = 200 }; /* in one place */
+/* Above worth is noise; no tile makes a kernel that much faster, nor differs so much between two places. */
+static const double worth = 0.97, least_ratio = 0.3, most_apart = 1.3;
 
 /* One way to compile the graph, ready to run. */
 typedef struct side {
@@ -38,12 +40,13 @@ typedef struct tuner {
   const char *path, *graph;
   int64_t *dims;
   int threads;
-  double end; /* seconds */
+  double start, end; /* seconds */
   cli_tuning *out;
   int *of_step; /* position in out->at of the kernel of each step; -1: it has no choice */
   cli_progress progress;
-  int runs;
 } tuner;
+
+static bool is_over(const tuner *t) { return cli_now() >= t->end; }
 
 /* ---- sides ---------------------------------------------------------------------------------------------------------
  */
@@ -101,7 +104,8 @@ static void close_side(side *s) {
 }
 
 static sn_code run_side(tuner *t, side *s) {
-  cli_progress_at(&t->progress, ++t->runs, 0);
+  double seconds = t->end - t->start, done = cli_now() - t->start;
+  cli_progress_at(&t->progress, (int64_t)(done < seconds ? done : seconds), (int64_t)seconds);
   return sn_run(s->runtime, s->store, t->graph, s->in.count, s->in.at, t->c->diags);
 }
 
@@ -149,14 +153,14 @@ static int compare_floats(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The lower quartile of the rounds of a step: the least may be of one that began before its time. */
+/* The median of the rounds of a step. */
 static double typical(const side *s, int step) {
   float *ns = &s->ns[step * SAMPLES];
   qsort(ns, (size_t)s->rounds, sizeof *ns, compare_floats);
-  return ns[s->rounds / 4];
+  return ns[s->rounds / 2];
 }
 
-static void take_times(tuner *t, const side *usual, const side *other, int candidate) {
+static void take_times(tuner *t, const side *usual, const side *other, int candidate, int place) {
   const sn_plan_graph *g = &usual->compiled.plan->graph[usual->graph];
   for (int k = 0; k < t->out->count; k++) {
     cli_tuned *x = &t->out->at[k];
@@ -170,16 +174,28 @@ static void take_times(tuner *t, const side *usual, const side *other, int candi
       x->kernel[candidate] = c->kernel;
     }
     if (own <= 0) continue;
-    x->ratio[candidate] = its / own;
+    x->place[candidate][place] = its / own;
     if (!x->us || own * 1e-3 < x->us) x->us = own * 1e-3;
   }
 }
 
-/* Rounds of both in turns, until `end`; the first ones look at what steps write. */
+/* What both places say of a candidate. */
+static void join_places(tuner *t, int candidate) {
+  for (int k = 0; k < t->out->count; k++) {
+    cli_tuned *x = &t->out->at[k];
+    double a = x->place[candidate][0], b = x->place[candidate][1];
+    if (a <= 0 || b <= 0) continue;
+    x->ratio[candidate] = (a + b) / 2;
+    x->doubtful[candidate] = a > most_apart * b || b > most_apart * a || x->ratio[candidate] < least_ratio;
+  }
+}
+
+/* Rounds of both in turns, until `end`, fewer where that is the end of all; the first looks at what steps write. */
 static sn_code race(tuner *t, side *usual, side *other, double end) {
-  for (int i = -2; i < LEAST_ROUNDS || (usual->rounds < SAMPLES && cli_now() < end); i++) {
+  usual->rounds = other->rounds = 0;
+  for (int i = -1; i < 1 || (i < LEAST_ROUNDS && !is_over(t)) || (i < SAMPLES && cli_now() < end); i++) {
     side *first = i & 1 ? other : usual, *second = i & 1 ? usual : other;
-    usual->round = other->round = i < 0 ? -1 : usual->rounds;
+    usual->round = other->round = i;
     SN_TRY(run_side(t, first));
     SN_TRY(run_side(t, second));
     if (i >= 0) usual->rounds = ++other->rounds, t->out->rounds++;
@@ -205,48 +221,68 @@ static void make_room(tuner *t, side *s) {
   s->digest = SN_ARRAY(t->c->arena, count + 1, uint64_t);
 }
 
-static void refuse(tuner *t, const side *other, int step) {
+static void refuse(tuner *t, const side *other, int candidate, int step) {
   const sn_step *s = &other->compiled.plan->graph[other->graph].step[step];
   t->out->refused++;
+  t->out->refuses[candidate] = true;
   cli_log(&t->c->log, CLI_LOG_WARN, "warning: another tile of kernel %s gives other bits: not used",
           s->kind == SN_STEP_LAUNCH ? other->compiled.plan->code[s->code].name : "");
 }
 
-/* Memory that one of them got may be slower, for as long as it has it: each is the first to get some once. */
+/* Both in turns in memory of their own; each is once the first to get some: it may be slower, for as long as one has
+ * it. difference: the first step that writes something else; -1: none */
+static sn_code race_in(tuner *t, int place, side *usual, side *other, double seconds, int *difference) {
+  sn_code code = open_side(t, place ? other : usual);
+  if (!code) code = open_side(t, place ? usual : other);
+  if (!code) code = race(t, usual, other, cli_now() + seconds);
+  if (!code) *difference = first_difference(usual, other);
+  close_side(other);
+  close_side(usual);
+  return code;
+}
+
 static sn_code try_candidate(tuner *t, side *usual, int candidate) {
-  side other = {0}, *order[2] = {usual, &other};
-  double each = (t->end - cli_now()) / (CLI_CANDIDATES - candidate) / 2;
+  side other = {0};
   int difference = -1;
-  sn_code code = compile_side(t, candidate + 1, &other);
-  if (code || !takes(t, &other, candidate)) return code;
+  SN_TRY(compile_side(t, candidate + 1, &other));
+  if (other.compiled.plan->graph[other.graph].step_count != usual->compiled.plan->graph[usual->graph].step_count) {
+    t->out->refuses[candidate] = true; /* its steps are not those of the usual side */
+    return SN_OK;
+  }
+  if (!takes(t, &other, candidate)) return SN_OK;
   make_room(t, usual);
   make_room(t, &other);
-  for (int place = 0; place < 2 && !code && difference < 0; place++) {
-    code = open_side(t, order[place]);
-    if (!code) code = open_side(t, order[!place]);
-    if (!code) code = race(t, usual, &other, cli_now() + each);
-    if (!code) difference = first_difference(usual, &other);
-    close_side(&other);
-    close_side(usual);
+  double each = (t->end - cli_now()) / (CLI_CANDIDATES - candidate) / 2;
+  for (int place = 0; place < 2 && (!place || !is_over(t)); place++) {
+    SN_TRY(race_in(t, place, usual, &other, each, &difference));
+    if (difference >= 0) return refuse(t, &other, candidate, difference), SN_OK;
+    take_times(t, usual, &other, candidate, place);
   }
-  if (code) return code;
-  if (difference < 0)
-    take_times(t, usual, &other, candidate);
-  else
-    refuse(t, &other, difference);
+  join_places(t, candidate);
   return SN_OK;
 }
 
 /* ---- the result ----------------------------------------------------------------------------------------------------
  */
 
+/* All its candidates were measured. */
+static bool is_reached(const cli_tuning *t, const cli_tuned *x) {
+  for (int i = 1; i < x->choice.count; i++)
+    if (!x->ratio[i] && !t->refuses[i]) return false;
+  return true;
+}
+
+/* Better ones, and the usual kernel where nothing is: not where that is in doubt. */
 static void keep_best(tuner *t, const side *usual, const sn_cache *cache) {
   sn_tuned add = {0};
   for (int k = 0; k < t->out->count; k++) {
     cli_tuned *x = &t->out->at[k];
     for (int i = 1; i < CLI_CANDIDATES; i++)
-      if (x->ratio[i] > 0 && x->ratio[i] < worth && x->ratio[i] < x->ratio[x->best]) x->best = i;
-    if (x->us > 0) sn_tuned_add(&add, t->c->arena, x->choice.id, x->kernel[x->best]);
+      if (x->ratio[i] > 0 && !x->doubtful[i] && x->ratio[i] < worth && x->ratio[i] < x->ratio[x->best]) x->best = i;
+    bool reached = is_reached(t->out, x);
+    t->out->missed += !reached;
+    if (x->us > 0 && (x->best || (reached && !x->doubtful[x->choice.model])))
+      sn_tuned_add(&add, t->c->arena, x->choice.id, x->kernel[x->best]);
   }
   sn_tuned_write(cache, &usual->compiled.target, usual->compiled.backend, t->c->arena, &add);
 }
@@ -261,8 +297,10 @@ static sn_code tune(tuner *t, const sn_cache *cache) {
     SN_TRY(sn_calibrate(&here, t->c->diags, &limits));
     SN_TRY(compile_side(t, 1, &usual)); /* the model's choices may be others now */
   }
+  double seconds = t->end - t->start;
+  t->start = cli_now(), t->end = t->start + seconds; /* compiling and measuring the machine once do not count */
   list_kernels(t, &usual);
-  for (int i = 1; i < CLI_CANDIDATES; i++) SN_TRY(try_candidate(t, &usual, i));
+  for (int i = 1; i < CLI_CANDIDATES && !is_over(t); i++) SN_TRY(try_candidate(t, &usual, i));
   keep_best(t, &usual, cache);
   return SN_OK;
 }
@@ -280,10 +318,16 @@ sn_code cli_tune(cli *c, const char *path, const char *graph, cli_tuning *out) {
     return cli_usage_error(c, "what is tuned is kept in the cache, and there is none%s%s", why ? ": " : "",
                            why ? why : "");
   double start = cli_now();
-  tuner t = {.c = c, .path = path, .graph = graph, .threads = (int)threads, .out = out, .end = start + (double)seconds};
-  t.progress = cli_progress_begin("tune", "runs");
+  tuner t = {.c = c,
+             .path = path,
+             .graph = graph,
+             .threads = (int)threads,
+             .out = out,
+             .start = start,
+             .end = start + (double)seconds};
+  t.progress = cli_progress_begin("tune", "seconds");
   sn_code code = tune(&t, cache);
-  cli_progress_end(&t.progress, t.runs);
+  cli_progress_end(&t.progress, (int64_t)(cli_now() - start));
   out->seconds = cli_now() - start;
   return code;
 }
@@ -295,7 +339,7 @@ sn_code cli_tune(cli *c, const char *path, const char *graph, cli_tuning *out) {
 static double model_by_best(const cli_tuned *x) {
   double best = 1, model = x->ratio[x->choice.model];
   for (int i = 0; i < CLI_CANDIDATES; i++)
-    if (x->ratio[i] > 0 && x->ratio[i] < best) best = x->ratio[i];
+    if (x->ratio[i] > 0 && !x->doubtful[i] && x->ratio[i] < best) best = x->ratio[i];
   return model > 0 ? model / best : 1 / best;
 }
 
@@ -306,13 +350,14 @@ static void say(cli *c, const cli_tuning *t) {
     better += t->at[i].best > 0;
     close += t->at[i].us > 0 && model_by_best(&t->at[i]) <= 1.1;
   }
+  sn_text more = sn_text_begin(c->arena);
+  if (t->refused) sn_text_add(&more, "; %d sets of candidates gave other bits and were left out", t->refused);
+  if (t->missed)
+    sn_text_add(&more, "; time was over before all tiles of %d kernels were measured: more --tune-seconds", t->missed);
   fprintf(stderr,
           "sinter: tuned %d kernels in %.1f s: another tile is faster for %d; the cost model was within 10 %% of the "
           "best for %d%s\n",
-          measured, t->seconds, better, close,
-          t->refused
-              ? sn_arena_printf(c->arena, "; %d sets of candidates gave other bits and were left out", t->refused)
-              : "");
+          measured, t->seconds, better, close, more.count ? more.at : "");
 }
 
 sn_code cli_tune_first(cli *c, const char *path, const char *graph) {
@@ -331,10 +376,11 @@ static void json_row(sn_text *t, const cli_tuned *x, bool first) {
   sn_text_add(t, ", \"us\": %.4g, \"model\": %d, \"best\": %d, \"model_by_best\": %.4f, \"ratio\": [", x->us,
               x->choice.model, x->best, model_by_best(x));
   for (int i = 0; i < x->choice.count; i++) sn_text_add(t, "%s%.4f", i ? ", " : "", x->ratio[i]);
-  sn_text_add(t, "], \"predicted\": [");
-  for (int i = 0; i < x->choice.count; i++)
-    sn_text_add(t, "%s%.4f", i ? ", " : "", x->choice.predicted[i] / x->choice.predicted[0]);
-  sn_text_add(t, "]}");
+  sn_text_add(t, "], \"predicted\": ");
+  bool has = x->choice.predicted[0] > 0; /* products of pairs have no prediction */
+  for (int i = 0; i < x->choice.count && has; i++)
+    sn_text_add(t, "%s%.4f", i ? ", " : "[", x->choice.predicted[i] / x->choice.predicted[0]);
+  sn_text_add(t, has ? "]}" : "null}");
 }
 
 static void text_row(sn_text *t, const cli_tuned *x) {

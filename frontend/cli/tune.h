@@ -12,13 +12,17 @@ typedef struct cli_tuned {
   const char *name, *kind, *where;
   sn_choice choice;                /* of the usual kernel */
   uint64_t kernel[CLI_CANDIDATES]; /* hashes of candidates */
-  double ratio[CLI_CANDIDATES];    /* time by that of the usual one in the same rounds; 0: not measured */
+  double place[CLI_CANDIDATES][2]; /* time by that of the usual one in the same rounds, in two places of memory */
+  double ratio[CLI_CANDIDATES];    /* the mean of both; 0: not measured */
+  bool doubtful[CLI_CANDIDATES];   /* places disagree, or it is too good to be true */
   double us;                       /* of the usual one, all its launches in a run */
   int best;
 } cli_tuned;
 
 typedef struct cli_tuning {
-  int count, rounds, refused; /* refused: sets of candidates whose results were not those of the usual kernels */
+  int count, rounds, refused;   /* refused: sets of candidates whose results were not those of the usual kernels */
+  bool refuses[CLI_CANDIDATES]; /* which */
+  int missed;                   /* kernels with candidates that time was over for */
   double seconds;
   cli_tuned *at;
 } cli_tuning;

@@ -10,7 +10,7 @@ gpt="$TREE/models/gpt.c"
 set="--set layers=1 --set heads=2 --set width=32 --set context=16"
 
 # a graph whose kernels have a choice
-expect 0 "$SINTER" tune "$mlp" --dim B=96 --threads 1 --tune-seconds 1
+expect 0 "$SINTER" tune "$mlp" --dim B=96 --threads 1 --tune-seconds 20
 says 'sinter: tuned '
 grep -q 'gives other bits' stderr && die "candidates differ"
 prints 'kernel'
@@ -39,7 +39,7 @@ expect 0 "$SINTER" train $train --steps 8 --out parts.run
 newest=$(ls parts.run/checkpoints/*.ckpt | tail -n 1)
 [ "$(ls parts.run/checkpoints/*.ckpt | wc -l)" -gt 1 ] || die "one checkpoint: $(ls parts.run/checkpoints)"
 rm "$newest" parts.run/model.safetensors
-expect 0 "$SINTER" tune "$gpt" $set --graph train --dim B=4 --threads 1 --tune-seconds 1 --json
+expect 0 "$SINTER" tune "$gpt" $set --graph train --dim B=4 --threads 1 --tune-seconds 60 --json
 grep -q 'gives other bits' stderr && die "candidates differ"
 prints '"model_by_best": '
 expect 0 "$SINTER" explain "$gpt" $set --graph train --dim B=4
@@ -48,6 +48,20 @@ expect 0 "$SINTER" train $train --steps 8 --out tuned.run
 cmp -s whole.run/model.safetensors tuned.run/model.safetensors || die "tuned kernels give other weights"
 expect 0 "$SINTER" train $train --steps 8 --out parts.run --resume
 cmp -s whole.run/model.safetensors parts.run/model.safetensors || die "a run that went on with tuned kernels differs"
+
+# time bounds it, and what was not reached is told
+start=$SECONDS
+expect 0 "$SINTER" tune "$gpt" --set layers=2 --graph train --dim B=8 --threads 1 --tune-seconds 1
+[ $((SECONDS - start)) -lt 25 ] || die "--tune-seconds 1 took $((SECONDS - start)) s"
+says 'time was over before all tiles of '
+
+# products of pairs have no predictions
+expect 0 "$SINTER" tune "$gpt" $set --graph train --dim B=4 --threads 1 --tune-seconds 1 --precision bf16 --json
+if command -v python3 >/dev/null; then
+  python3 -c 'import json, sys; assert json.loads(sys.stdin.read(), parse_constant=sys.exit)' <"$scratch/stdout" ||
+    die "no JSON: $(cat "$scratch/stdout")"
+fi
+grep -q nan "$scratch/stdout" && die "no number: $(grep nan "$scratch/stdout")"
 
 # a flag of other commands
 expect 0 "$SINTER" bench "$mlp" --dim B=32 --repeat 1 --tune --tune-seconds 1
