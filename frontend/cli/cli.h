@@ -36,6 +36,7 @@ typedef struct cli {
   const sn_backend *backend;          /* of --backend; NULL: --target decides */
   int64_t memory_limit;               /* of --mem-limit; 0: none */
   const char *vocab;                  /* form of losses that was chosen for --vocab auto; NULL: none */
+  bool tuned;                         /* --tune was done */
   int refusals;                       /* diagnostics up to the one for which it was chosen */
   cli_log_state log;
   struct sn_run_trace *trace; /* of --trace; NULL: none */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/cli/bench.h"
+#include "frontend/cli/tune.h"
 #include "runtime/io/json.h"
 #include "runtime/io/file.h"
 #include "runtime/io/svg.h"
@@ -149,6 +150,7 @@ static void text_profile(cli *c, sn_text *t, const cli_measure *m) {
 static sn_code check_options(cli *c) {
   static const cli_option of_rungs[] = {CLI_FUSE, CLI_KERNELS, CLI_PLAN};
   bool climbs = cli_has(c, CLI_LADDER);
+  if (climbs) SN_TRY(cli_tune_refuse(c, "--ladder fuses in five ways: `sinter tune` or bench --tune of one of them"));
   for (size_t i = 0; climbs && i < sizeof of_rungs / sizeof *of_rungs; i++)
     if (cli_has(c, of_rungs[i]))
       return cli_usage_error(c, "--ladder and --%s: each rung has its own", cli_option_name(of_rungs[i]));

@@ -164,7 +164,8 @@ static sn_code source_plans(cli *c, const cli_source *s, cli_levels *l) {
 static sn_code build_model(cli *c, const char *kind, const char *path, cli_levels *l) {
   cli_source s;
   sn_text t = sn_text_begin(c->arena);
-  SN_TRY(cli_tune_first(c, path, cli_get(c, CLI_GRAPH, "train")));
+  const cli_tune_model model = cli_tune_model_of(c, path);
+  SN_TRY(cli_tune_first(c, &model));
   SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, NULL), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   if (!strcmp(kind, "graph")) {
     sn_module_print(&t, s.module, (sn_print_opt){.locations = true});
@@ -186,6 +187,15 @@ static sn_code check_output(cli *c, const char *kind) {
   return sn_file_check(sn_arena_printf(c->arena, "%s.h", out), c->diags);
 }
 
+/* What is built for other machines, or before kernels are chosen, has the usual ones. */
+static sn_code check_tune(cli *c, const char *kind, bool folder, const cli_levels *l) {
+  if (folder) return cli_tune_refuse(c, "a run folder is packed, not tuned: build --emit plan of the model can be");
+  if (!strcmp(kind, "graph")) return cli_tune_refuse(c, "--emit graph has no kernels yet: give --emit plan");
+  if (l->count)
+    return cli_tune_refuse(c, "code for several levels has its usual kernels: give --levels native as well");
+  return SN_OK;
+}
+
 sn_code cli_build(cli *c) {
   const char *path, *kind = cli_get(c, CLI_EMIT, "exe");
   static const char *const kinds[] = {"exe", "obj", "plan", "llvm", "asm", "spirv", "kernel", "graph"};
@@ -201,6 +211,7 @@ sn_code cli_build(cli *c) {
     return cli_usage_error(
         c, "--emit exe packs a trained model: give the folder that `sinter train --out DIR` wrote, found %s", path);
   SN_TRY(cli_levels_wanted(c, kind, &levels));
+  SN_TRY(check_tune(c, kind, folder, &levels));
   SN_TRY(check_output(c, kind));
   return folder ? build_folder(c, kind, path, &levels) : build_model(c, kind, path, &levels);
 }

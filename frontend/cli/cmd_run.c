@@ -259,7 +259,8 @@ static sn_code compile(job *j, const char *path) {
   cli *c = j->c;
   const char *graph = cli_get(c, CLI_GRAPH, NULL);
   cli_source s;
-  SN_TRY(cli_tune_first(c, path, graph ? graph : "train"));
+  const cli_tune_model model = cli_tune_model_of(c, path);
+  SN_TRY(cli_tune_first(c, &model));
   SN_TRY(cli_load(c, path, graph, c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   sn_func *f = sn_module_find(s.module, graph ? graph : "train");
   for (int i = 0; !f && i < s.module->func_count; i++)
@@ -277,7 +278,10 @@ static int run(void *arg) {
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
   SN_TRY(cli_word(c, "MODEL.c, FILE.sn or FILE.plan", &path));
   bool plan = cli_is_plan(path);
-  if (!plan && cli_has(c, CLI_CHECK)) return cli_check(c);
+  if (!plan && cli_has(c, CLI_CHECK)) {
+    SN_TRY(cli_tune_refuse(c, "--check compares kernels with the interpreter: run `sinter tune` before it"));
+    return cli_check(c);
+  }
   SN_TRY(plan ? cli_load_plan(c, path, &j->k) : compile(j, path));
   j->plan = j->k.plan;
   SN_TRY(cli_graph(c, j->plan, &j->graph));

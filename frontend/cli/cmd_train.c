@@ -43,10 +43,12 @@ static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_sourc
   }
   int64_t vocab = t->teacher ? t->teacher->vocab : sn_tokenizer_vocab(t->tokenizer);
   if (!has_vocab) set[count++] = sn_arena_printf(c->arena, "vocab=%lld", (long long)vocab);
+  t->set_count = count, t->set = set;
   sn_code code = cli_load(c, t->path, graphs, count, set, out);
   if (code && !has_vocab && out->file &&
       !cli_declares(out, "vocab")) { /* a model without that setting has its own idea of ids */
     c->diags->count = 0;
+    t->set_count = v->count, t->set = v->at;
     return cli_load(c, t->path, graphs, v->count, v->at, out);
   }
   return code;
@@ -238,7 +240,8 @@ static sn_code compile_training(cli *c, cli_training *t) {
     SN_TRY(cli_teacher_join(c, t->teacher, t->source.module, &t->source.module));
   }
   sn_compile_opt opt = cli_compile_opt(c, &t->source);
-  SN_TRY(cli_tune_first(c, t->path, "train"));
+  const cli_tune_model model = {t->path, t->set_count, t->set, t->batch};
+  SN_TRY(cli_tune_first(c, &model));
   return cli_compile(c, t->source.module, &opt, &t->compiled);
 }
 

@@ -267,6 +267,8 @@ static int run_call(void *arg) {
   sn_code code = read_words(&x->c, x->k, x->argc, x->argv);
   if (!code) code = read_limit(&x->c);
   if (!code && cli_has(&x->c, CLI_HELP)) return print_help(&x->c, x->k);
+  if (!code && cli_has(&x->c, CLI_TUNE_SECONDS) && !cli_has(&x->c, CLI_TUNE) && x->k->bit != TUNE)
+    code = cli_usage_error(&x->c, "--tune-seconds says how long --tune takes: give that as well");
   if (!code) code = cli_use_backend(&x->c);
   return code ? code : x->k->run(&x->c);
 }

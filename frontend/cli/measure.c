@@ -280,7 +280,8 @@ static sn_code totals(cli *c, const sn_plan *p, int graph, const int64_t *dims, 
 static sn_code compile(cli *c, const char *path, bool without_optimiser, cli_measure *out, sn_compiled *k) {
   cli_source s;
   if (cli_is_plan(path)) return cli_load_plan(c, path, k);
-  SN_TRY(cli_tune_first(c, path, cli_get(c, CLI_GRAPH, "train")));
+  const cli_tune_model model = cli_tune_model_of(c, path);
+  SN_TRY(cli_tune_first(c, &model));
   SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, ""), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
   if (without_optimiser) SN_TRY(drop_optimiser(c, s.module, cli_get(c, CLI_GRAPH, "train")));
   sn_compile_opt opt = cli_compile_opt(c, &s);

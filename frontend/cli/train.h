@@ -12,6 +12,8 @@
 typedef struct cli_training {
   cli *c;
   const char *path; /* of the model */
+  int set_count;    /* settings that it was loaded with */
+  const char *const *set;
   cli_source source;
   bool distills, serves; /* serves: generation has its graphs, and a plan */
   cli_teacher *teacher;  /* of a distillation; NULL: none */

@@ -18,7 +18,7 @@
 #include "frontend/cli/progress.h"
 #include "runtime/io/json.h"
 
-enum { LEAST_ROUNDS = 3, SAMPLES = 200 }; /* in one place */
+enum { LEAST_ROUNDS = 3, SAMPLES = 100 }; /* in one place */
 /* Above worth is noise; no tile makes a kernel that much faster, nor differs so much between two places. */
 static const double worth = 0.97, least_ratio = 0.3, most_apart = 1.3;
 
@@ -37,7 +37,8 @@ typedef struct side {
 
 typedef struct tuner {
   cli *c;
-  const char *path, *graph;
+  const cli_tune_model *model;
+  const char *graph;
   int64_t *dims;
   int threads;
   double start, end; /* seconds */
@@ -74,17 +75,32 @@ static void on_step(void *user, int graph, int step, double ns) {
     s->digest[step] = digest_of(s, x, sn_runtime_dims(s->runtime), s->diags);
 }
 
+static sn_code dims_of(tuner *t, const sn_plan *p) {
+  SN_TRY(cli_dims(t->c, p->types, p->settings, &t->dims));
+  const sn_dimx *batch = t->model->batch ? sn_dimx_find_symbol(p->types, "B") : NULL;
+  if (batch && t->model->batch <= sn_dimx_max_value(batch)) t->dims[sn_dimx_symbol_index(batch)] = t->model->batch;
+  return SN_OK;
+}
+
+static const char *what_of(const tuner *t, const sn_plan *p) {
+  sn_text what = sn_text_begin(t->c->arena);
+  sn_text_add(&what, "%s", t->graph);
+  for (int i = 0; i < sn_types_symbol_count(p->types); i++)
+    sn_text_add(&what, "%s %s=%lld", i ? "" : ",", sn_dimx_symbol_name(sn_types_symbol(p->types, i)),
+                (long long)t->dims[i]);
+  return what.at;
+}
+
 static sn_code compile_side(tuner *t, int schedule, side *s) {
   cli *c = t->c;
   cli_source source;
-  SN_TRY(cli_load(c, t->path, cli_get(c, CLI_GRAPH, ""), c->value[CLI_SET].count, c->value[CLI_SET].at, &source));
+  SN_TRY(cli_load(c, t->model->path, cli_get(c, CLI_GRAPH, ""), t->model->set_count, t->model->set, &source));
   sn_compile_opt opt = cli_compile_opt(c, &source);
   opt.schedule = schedule;
   SN_TRY(sn_compile(source.module, &opt, c->arena, c->diags, &s->compiled));
-  s->graph = sn_plan_find_graph(s->compiled.plan, t->graph);
-  if (s->graph < 0) return cli_usage_error(c, "--graph %s: no graph of that name", t->graph);
-  if (!t->dims) SN_TRY(cli_dims(c, s->compiled.plan->types, s->compiled.plan->settings, &t->dims));
-  return SN_OK;
+  SN_TRY(cli_graph(c, s->compiled.plan, &s->graph));
+  t->graph = s->compiled.plan->graph[s->graph].name;
+  return t->dims ? SN_OK : dims_of(t, s->compiled.plan);
 }
 
 static sn_code open_side(tuner *t, side *s) {
@@ -299,13 +315,18 @@ static sn_code tune(tuner *t, const sn_cache *cache) {
   }
   double seconds = t->end - t->start;
   t->start = cli_now(), t->end = t->start + seconds; /* compiling and measuring the machine once do not count */
+  t->out->what = what_of(t, usual.compiled.plan);
   list_kernels(t, &usual);
   for (int i = 1; i < CLI_CANDIDATES && !is_over(t); i++) SN_TRY(try_candidate(t, &usual, i));
   keep_best(t, &usual, cache);
   return SN_OK;
 }
 
-sn_code cli_tune(cli *c, const char *path, const char *graph, cli_tuning *out) {
+cli_tune_model cli_tune_model_of(const cli *c, const char *path) {
+  return (cli_tune_model){.path = path, .set_count = c->value[CLI_SET].count, .set = c->value[CLI_SET].at};
+}
+
+sn_code cli_tune(cli *c, const cli_tune_model *m, cli_tuning *out) {
   const char *why = NULL;
   int64_t threads, seconds;
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
@@ -318,13 +339,7 @@ sn_code cli_tune(cli *c, const char *path, const char *graph, cli_tuning *out) {
     return cli_usage_error(c, "what is tuned is kept in the cache, and there is none%s%s", why ? ": " : "",
                            why ? why : "");
   double start = cli_now();
-  tuner t = {.c = c,
-             .path = path,
-             .graph = graph,
-             .threads = (int)threads,
-             .out = out,
-             .start = start,
-             .end = start + (double)seconds};
+  tuner t = {.c = c, .model = m, .threads = (int)threads, .out = out, .start = start, .end = start + (double)seconds};
   t.progress = cli_progress_begin("tune", "seconds");
   sn_code code = tune(&t, cache);
   cli_progress_end(&t.progress, (int64_t)(cli_now() - start));
@@ -354,18 +369,24 @@ static void say(cli *c, const cli_tuning *t) {
   if (t->refused) sn_text_add(&more, "; %d sets of candidates gave other bits and were left out", t->refused);
   if (t->missed)
     sn_text_add(&more, "; time was over before all tiles of %d kernels were measured: more --tune-seconds", t->missed);
-  fprintf(stderr,
-          "sinter: tuned %d kernels in %.1f s: another tile is faster for %d; the cost model was within 10 %% of the "
-          "best for %d%s\n",
-          measured, t->seconds, better, close, more.count ? more.at : "");
+  fprintf(
+      stderr,
+      "sinter: tuned %d kernels of %s in %.1f s: another tile is faster for %d; the cost model was within 10 %% of the "
+      "best for %d%s\n",
+      measured, t->what, t->seconds, better, close, more.count ? more.at : "");
 }
 
-sn_code cli_tune_first(cli *c, const char *path, const char *graph) {
+sn_code cli_tune_first(cli *c, const cli_tune_model *m) {
   cli_tuning t;
-  if (!cli_has(c, CLI_TUNE)) return SN_OK;
-  SN_TRY(cli_tune(c, path, graph, &t));
+  if (!cli_has(c, CLI_TUNE) || c->tuned) return SN_OK;
+  SN_TRY(cli_tune(c, m, &t));
   say(c, &t);
+  c->tuned = true;
   return SN_OK;
+}
+
+sn_code cli_tune_refuse(cli *c, const char *why) {
+  return cli_has(c, CLI_TUNE) ? cli_usage_error(c, "--tune: %s", why) : SN_OK;
 }
 
 static void json_row(sn_text *t, const cli_tuned *x, bool first) {
@@ -390,11 +411,11 @@ static void text_row(sn_text *t, const cli_tuned *x) {
 }
 
 sn_code cli_tune_command(cli *c) {
-  const char *path, *graph;
+  const char *path;
   cli_tuning t;
   SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
-  graph = cli_get(c, CLI_GRAPH, "train");
-  SN_TRY(cli_tune(c, path, graph, &t));
+  const cli_tune_model model = cli_tune_model_of(c, path);
+  SN_TRY(cli_tune(c, &model, &t));
   sn_text out = sn_text_begin(c->arena);
   bool json = cli_has(c, CLI_JSON), first = true;
   sn_text_add(&out, json ? "[" : "%10s %6s %6s  %-9s %-28s others by the usual tile\n", "us", "model", "best", "kind",

@@ -85,6 +85,35 @@ expect 0 "$SINTER" dump parts.sn --emit plan
 prints '"u.packed1"'
 grep '^slot.* temp ' stdout | grep -v ' life ' && die "a temporary that nothing uses"
 expect 0 "$SINTER" run --check parts.sn
+# as the command compiles it: the batch and the ids of its tokenizer; the only graph where none is named; once
+expect 0 "$SINTER" train $train --steps 2 --out batch.run --tune --tune-seconds 1 --threads 1
+says 'kernels of train, B=4 '
+printf 'sinter 1\ndims { B: 1..64 }\ngraph @g {\n  %%1 = input name "x" : f32[B, 512]\n  %%2 = exp %%1 : f32[B, 512]\n  output "y" = %%2\n}\n' >one.sn
+expect 0 "$SINTER" tune one.sn --tune-seconds 1
+says 'kernels of g, B=12 '
+expect 0 "$SINTER" bench one.sn --dim B=8 --repeat 1 --tune --tune-seconds 1
+says 'kernels of g, B=8 '
+
+# where nothing would be tuned
+expect 0 "$SINTER" build "$mlp" --emit plan -o mlp.plan --tune --tune-seconds 1
+expect 2 "$SINTER" run mlp.plan --tune
+says '--tune needs the model'
+expect 2 "$SINTER" bench mlp.plan --tune
+says '--tune needs the model'
+for kind in exe obj plan; do
+  expect 2 "$SINTER" build whole.run --emit $kind -o packed --tune
+  says 'is packed, not tuned'
+done
+expect 2 "$SINTER" build "$mlp" --emit obj -o object --tune
+says 'give --levels native'
+expect 2 "$SINTER" build "$mlp" --emit graph -o graph --tune
+says 'no kernels yet'
+expect 2 "$SINTER" bench "$mlp" --ladder --tune
+says '--tune: --ladder'
+expect 2 "$SINTER" run "$mlp" --check --tune
+says '--tune: --check'
+expect 2 "$SINTER" bench "$mlp" --tune-seconds 3
+says 'how long --tune takes'
 
 # what cannot be tuned
 expect 2 "$SINTER" tune "$mlp" --target ref
