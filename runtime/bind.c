@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/plan/serial.h"
 #include "runtime/inside.h"
-
-/* Below this a step costs more on several threads than on one. Estimated at what one core surely does. */
-enum { SERIAL_US = 20, BYTES_PER_US = 10000, FLOPS_PER_US = 20000 };
 
 #define NOWHERE ((sn_loc){0})
 
@@ -195,12 +193,12 @@ static double amount(const sn_dimx *d, const int64_t *dims) {
   return d && sn_dimx_eval(d, dims, &value) == SN_OK ? (double)value : 0;
 }
 
-/* Microseconds of a step on one thread; sizes of its slots stand in for missing figures. */
-static double estimate_us(const sn_step *s, const sn_bound *b) {
+/* Sizes of its slots stand in for missing figures. */
+static bool is_serial(const sn_step *s, const sn_bound *b, int64_t instances) {
   double bytes = amount(s->bytes_read, b->dims) + amount(s->bytes_written, b->dims);
   for (int i = 0; bytes == 0 && i < s->arg_count; i++)
     if (s->arg[i].is_slot) bytes += (double)b->bytes[s->arg[i].index];
-  return bytes / BYTES_PER_US + amount(s->flops, b->dims) / FLOPS_PER_US;
+  return sn_plan_is_serial((double)instances, bytes, amount(s->flops, b->dims));
 }
 
 static sn_code bind_grid(const sn_step *s, const int64_t *dims, int64_t *out) {
@@ -221,10 +219,10 @@ static sn_code bind_steps(const sn_plan *p, const sn_step *steps, int count, sn_
     x->first_arg = b->arg_count;
     x->serial = true;
     b->arg_count += s->kind == SN_STEP_LAUNCH ? s->arg_count : 2;
-    if (s->kind == SN_STEP_COPY) x->serial = b->bytes[s->from] < SERIAL_US * BYTES_PER_US / 2;
+    if (s->kind == SN_STEP_COPY) x->serial = sn_plan_copies_serial((double)b->bytes[s->from]);
     if (s->kind != SN_STEP_LAUNCH) continue;
     if (bind_grid(s, b->dims, &x->instances)) return too_large(diags, p->code[s->code].name);
-    x->serial = x->instances < 2 || estimate_us(s, b) < SERIAL_US;
+    x->serial = is_serial(s, b, x->instances);
   }
   return SN_OK;
 }

@@ -2,10 +2,13 @@
  *
  *   1. Of each slot of a step: bytes that were touched since its last use, in a run like the one before.
  *   2. The smallest cache that holds these is where its bytes come from.
- *   3. The kernel's operations are counted from its text (ir/kernel/work.h); sn_cost_kernel adds it up. */
+ *   3. A step that the runtime leaves to one thread takes the time of one.
+ *   4. The kernel's operations are counted from its text (ir/kernel/work.h); sn_cost_kernel adds it up. */
 #include "passes/plan/predict.h"
 
 #include <math.h>
+
+#include "ir/plan/serial.h"
 
 /* What beginning a row of a window, and an instance, takes: elements that could be computed meanwhile. */
 enum { PIECE = 36, INSTANCE = 2000 };
@@ -78,16 +81,26 @@ static void find_places(state *s, int count, const int *slot, double bytes, sn_c
   for (int i = 0; i < count; i++) s->slot[slot[i]].at = s->touched;
 }
 
-static sn_code cost_of(state *s, const sn_step *step, sn_kernel *const *kernel, const sn_cost_bytes *b,
+sn_cost_machine sn_cost_machine_of(const sn_cost_machine *m, bool serial) {
+  return (sn_cost_machine){m->limits, m->target, serial ? 1 : m->threads};
+}
+
+/* moved: bytes */
+static sn_code cost_of(state *s, const sn_step *step, sn_kernel *const *kernel, double moved, const sn_cost_bytes *b,
                        sn_arena *scratch, double *out) {
   sn_work w = {.instances = s->m->threads};
+  double flops = 0;
+  bool serial = sn_plan_copies_serial(moved / 2);
   if (step->kind == SN_STEP_LAUNCH) {
     int64_t size[SN_K_PARAMS] = {0};
     for (int i = 0; i < step->arg_count && i < SN_K_PARAMS; i++)
       if (!step->arg[i].is_slot) size[i] = s->dims[step->arg[i].index];
     sn_kernel_work(kernel[step->code], scratch, size, &w);
+    SN_TRY(value_of(step->flops, s->dims, &flops));
+    serial = sn_plan_is_serial(w.instances, moved, flops);
   }
-  *out = sn_cost_kernel(s->m, &w, b);
+  const sn_cost_machine m = sn_cost_machine_of(s->m, serial);
+  *out = sn_cost_kernel(&m, &w, b);
   return SN_OK;
 }
 
@@ -110,7 +123,7 @@ sn_code sn_plan_predict(const sn_plan *p, int graph, sn_kernel *const *kernel, c
       SN_TRY(value_of(step->bytes_read, dims, &read));
       SN_TRY(value_of(step->bytes_written, dims, &written));
       find_places(&s, slots_of(&s, step, slot), slot, read + written, &b);
-      if (round) SN_TRY(cost_of(&s, step, kernel, &b, scratch, &seconds[i]));
+      if (round) SN_TRY(cost_of(&s, step, kernel, read + written, &b, scratch, &seconds[i]));
     }
   return SN_OK;
 }

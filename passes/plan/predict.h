@@ -17,6 +17,9 @@ typedef struct sn_cost_bytes {
   double l2, l3, memory;
 } sn_cost_bytes;
 
+/* The machine as a step sees it that runs on one thread, or on all. */
+sn_cost_machine sn_cost_machine_of(const sn_cost_machine *m, bool serial);
+
 /* Seconds of one launch: the longer of its operations and its bytes, on as many threads as its instances keep busy, and
  * what starting it takes. */
 double sn_cost_kernel(const sn_cost_machine *m, const sn_work *w, const sn_cost_bytes *b);

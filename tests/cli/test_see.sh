@@ -209,6 +209,12 @@ if [ "$(target)" = cpu ]; then
   prints 'ms are predicted, from limits measured here'
   expect 0 "$SINTER" explain "$TREE/models/mlp.sn" --dim B=4 --no-cache --json
   prints '"predicted_ms": '
+  # steps of less than 20 us run on one thread, also where there are more
+  for n in 1 2; do
+    expect 0 "$SINTER" explain "$TREE/models/mlp.sn" --dim B=4 --no-cache --threads $n --json
+    grep -o '"predicted_ms": [^,}]*' "$scratch/stdout" >"$scratch/predicted.$n"
+  done
+  cmp -s "$scratch/predicted.1" "$scratch/predicted.2" || die "predicted: $(cat "$scratch"/predicted.[12])"
   expect 0 "$SINTER" bench "$TREE/models/mlp.sn" --dim B=4 --repeat 1 --profile --no-cache
   prints 'predicted from default limits'
 fi
