@@ -129,9 +129,9 @@ static void text_profile(cli *c, sn_text *t, const cli_measure *m) {
   const sn_plan_graph *g = &m->plan->graph[m->graph];
   bool *done = SN_ARRAY(c->arena, g->step_count + 1, bool);
   if (m->predicted_ms)
-    sn_text_add(t, "\npredicted from %s\n",
-                m->limits.measured ? "limits that were measured on this machine"
-                                   : "default limits: without a cache, none are measured");
+    sn_text_add(
+        t, "\npredicted from %s\n",
+        m->limits.measured ? "limits that were measured on this machine" : "default limits: none were measured");
   sn_text_add(t, "\n%10s %10s  %-10s %-28s %s\n", "ms", "predicted", "kind", "kernel", "ops");
   for (int n = 0; n < g->step_count; n++) {
     int best = -1;

@@ -11,6 +11,7 @@
 #include "backends/llvm/llvm_backend.h"
 #endif
 #include "frontend/cli/cli.h"
+#include "frontend/cli/predict.h"
 #include "runtime/io/json.h"
 #include "runtime/vulkan/vulkan.h"
 
@@ -53,7 +54,7 @@ static sn_code add_limits(facts *f, const sn_target *t, const sn_backend *backen
   sn_limits l;
   const sn_compile_opt opt = {.target = "cpu"};
   sn_limits_find(t, backend, NULL, c->arena, &l);
-  if (cli_has(c, CLI_CALIBRATE)) SN_TRY(sn_calibrate(&opt, c->diags, &l));
+  if (cli_has(c, CLI_CALIBRATE)) SN_TRY(cli_calibrate(c, &opt, &l));
   add(f, "limits",
       l.measured ? "measured on this machine"
                  : "defaults of the feature level: doctor --calibrate, bench --profile and --tune measure");

@@ -15,6 +15,7 @@
 #include "backends/cache.h"
 #include "backends/calibrate.h"
 #include "frontend/cli/bench.h"
+#include "frontend/cli/predict.h"
 #include "frontend/cli/progress.h"
 #include "runtime/io/json.h"
 
@@ -310,7 +311,7 @@ static sn_code tune(tuner *t, const sn_cache *cache) {
   const sn_compile_opt here = {.target = "cpu", .isa = cli_get(t->c, CLI_ISA, NULL)};
   sn_limits_find(&usual.compiled.target, usual.compiled.backend, NULL, t->c->arena, &limits);
   if (!limits.measured) {
-    SN_TRY(sn_calibrate(&here, t->c->diags, &limits));
+    SN_TRY(cli_calibrate(t->c, &here, &limits));
     SN_TRY(compile_side(t, 1, &usual)); /* the model's choices may be others now */
   }
   double seconds = t->end - t->start;

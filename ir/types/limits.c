@@ -22,6 +22,7 @@ static const row rows[] = {
     {"launch_ns", offsetof(sn_limits, launch_ns), 0.1, 1e9},
     {"meet_ns", offsetof(sn_limits, meet_ns), 0.1, 1e9},
 };
+enum { MOST_MEET_NS = 20000 }; /* else threads waited for a processor, not for each other */
 enum { ROWS = sizeof rows / sizeof *rows };
 
 sn_limits sn_limits_default(const sn_target *t) {
@@ -43,6 +44,10 @@ sn_limits sn_limits_default(const sn_target *t) {
 void sn_limits_print(sn_text *out, const sn_limits *l) {
   for (int i = 0; i < ROWS; i++)
     sn_text_add(out, "%s %.6g\n", rows[i].name, *(const double *)((const char *)l + rows[i].at));
+}
+
+bool sn_limits_sound(const sn_limits *l) {
+  return l->l2 >= l->l3 && l->l3 >= l->memory && l->together >= 0.9 * l->memory && l->meet_ns <= MOST_MEET_NS;
 }
 
 /* The number behind "NAME " on a line, up to its end. */

@@ -24,5 +24,8 @@ sn_limits sn_limits_default(const sn_target *t);
 void sn_limits_print(sn_text *out, const sn_limits *l);
 /* Trusts nothing: every number once, in a range that machines can have. */
 bool sn_limits_read(const char *text, size_t bytes, sn_limits *out);
+/* Do they agree with each other: nearer caches are faster, all cores together no slower than one, and a meeting of them
+ * is no wait for a processor? */
+bool sn_limits_sound(const sn_limits *l);
 
 #endif

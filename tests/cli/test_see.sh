@@ -182,12 +182,22 @@ expect 0 "$SINTER" doctor --json
 prints '"environment": {"SN_LOG": '
 
 # ---- limits of the machine: defaults until they are measured, then kept; what is no such entry is not used --------------
-if [ "$(target)" = cpu ]; then
-  export XDG_CACHE_HOME=$scratch/limits
+limits_are_kept() {
+  local -x XDG_CACHE_HOME=$scratch/limits
   expect 0 "$SINTER" doctor
   prints 'defaults of the feature level'
-  expect 0 "$SINTER" doctor --calibrate
-  prints 'measured on this machine'
+  # what else runs here may leave no sound figures: that is said, and nothing kept
+  measure() {
+    for _ in 1 2 3 4 5 6; do
+      expect 0 "$SINTER" "$@"
+      ! finds 'measured on this machine' <"$scratch/stdout" || return 0
+      says 'other work disturbs'
+      expect 0 "$SINTER" doctor
+      prints 'defaults of the feature level'
+    done
+    return 1
+  }
+  measure doctor --calibrate || { echo 'the machine is too busy to be measured'; return; }
   sweeps=$(grep 'limits of sweeps' "$scratch/stdout")
   expect 0 "$SINTER" doctor
   prints 'measured on this machine'
@@ -199,7 +209,7 @@ if [ "$(target)" = cpu ]; then
   printf 'x' | dd of="$entry" bs=1 seek=$(($(stat -c %s "$entry") - 3)) conv=notrunc status=none
   expect 0 "$SINTER" doctor
   prints 'defaults of the feature level'
-  expect 0 "$SINTER" bench "$TREE/models/mlp.sn" --dim B=4 --repeat 1 --profile
+  measure bench "$TREE/models/mlp.sn" --dim B=4 --repeat 1 --profile || { echo 'the machine is too busy to be measured'; return; }
   prints 'predicted from limits that were measured on this machine'
   expect 0 "$SINTER" doctor
   prints 'measured on this machine'
@@ -217,7 +227,8 @@ if [ "$(target)" = cpu ]; then
   cmp -s "$scratch/predicted.1" "$scratch/predicted.2" || die "predicted: $(cat "$scratch"/predicted.[12])"
   expect 0 "$SINTER" bench "$TREE/models/mlp.sn" --dim B=4 --repeat 1 --profile --no-cache
   prints 'predicted from default limits'
-fi
+}
+[ "$(target)" != cpu ] || limits_are_kept
 
 # ---- Vulkan devices: listed, chosen, and why there is none ------------------------------------------------------------
 if "$SINTER" doctor | finds '^target vulkan *device'; then

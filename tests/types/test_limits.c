@@ -27,6 +27,18 @@ static void every_level_reads_back(void **state) {
   sn_arena_destroy(arena);
 }
 
+static void figures_that_contradict_each_other_are_not_sound(void **state) {
+  (void)state;
+  const sn_limits good = {.l2 = 30e9, .l3 = 20e9, .memory = 10e9, .together = 10e9};
+  sn_limits far = good, near = good, together = good, meet = good;
+  far.memory = 25e9, near.l3 = 31e9, together.together = 8e9, meet.meet_ns = 1e6;
+  assert_true(sn_limits_sound(&good));
+  assert_false(sn_limits_sound(&far));
+  assert_false(sn_limits_sound(&near));
+  assert_false(sn_limits_sound(&together));
+  assert_false(sn_limits_sound(&meet));
+}
+
 static bool reads(const char *text) {
   sn_limits l;
   return sn_limits_read(text, strlen(text), &l);
@@ -56,6 +68,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_level_reads_back),
       cmocka_unit_test(what_no_machine_does_is_refused),
+      cmocka_unit_test(figures_that_contradict_each_other_are_not_sound),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
