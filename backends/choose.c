@@ -7,7 +7,7 @@
 
 #include "ir/base/cpu.h"
 
-enum { LINE = 51, MOST = 1 << 16 };
+enum { LINE = 51, MOST = 4096 }; /* lines: of each all before it are looked at */
 
 /* ---- what was measured ---------------------------------------------------------------------------------------------
  */
@@ -58,7 +58,7 @@ void sn_tuned_write(const sn_cache *cache, const sn_target *t, const sn_backend 
   sn_text text = sn_text_begin(arena);
   sn_tuned_read(cache, t, b, arena, &all);
   for (int i = 0; i < add->count; i++) sn_tuned_add(&all, arena, add->at[i].id, add->at[i].kernel);
-  for (int i = 0; i < all.count; i++)
+  for (int i = all.count > MOST ? all.count - MOST : 0; i < all.count; i++) /* the oldest go */
     sn_text_add(&text, "%016" PRIx64 " %016" PRIx64 " %016" PRIx64 "\n", all.at[i].id[0], all.at[i].id[1],
                 all.at[i].kernel);
   if (cache && all.count) sn_cache_put_text(cache, key_of(t, b, arena), text.at);
@@ -96,7 +96,7 @@ static bool take_measured(const sn_chooser *c, sn_choice *x, const sn_kernel *co
 
 void sn_chooser_print(sn_text *out, const sn_chooser *c) {
   if (!c->chooses) return;
-  sn_text_add(out, "choose %d %" PRIx64 "\n", c->forced,
+  sn_text_add(out, "choose %d for %d threads %" PRIx64 "\n", c->forced, c->target->threads,
               c->tuned.count ? sn_hash_bytes(c->tuned.at, (size_t)c->tuned.count * sizeof *c->tuned.at, 4) : 0);
   sn_limits_print(out, &c->limits);
 }
