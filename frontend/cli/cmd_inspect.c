@@ -279,6 +279,22 @@ static sn_code inspect_cached_plan(file *f, const sn_cache_entry *e) {
   return SN_OK;
 }
 
+/* Texts of the cache that are no code: the first line of the key names them, the second is the processor. */
+static bool inspect_measured(file *f, const char *key) {
+  bool limits = !strncmp(key, "limits 1\n", 9), tuned = !strncmp(key, "tuned 1\n", 8);
+  if (!limits && !tuned) return false;
+  const char *name = limits ? "cached limits of a machine" : "cached choices of tuning", *cpu = strchr(key, '\n') + 1;
+  if (f->json) {
+    kind(f, name);
+    sn_text_add(&f->out, ", \"processor\": ");
+    sn_json_quote(&f->out, sn_arena_printf(f->c->arena, "%.*s", (int)strcspn(cpu, "\n"), cpu));
+    sn_text_add(&f->out, "}\n");
+  } else {
+    sn_text_add(&f->out, "%s: %s, measured on %.*s\n", f->path, name, (int)strcspn(cpu, "\n"), cpu);
+  }
+  return true;
+}
+
 /* Lines of the key: code generator and target; then the kernel. */
 static sn_code inspect_cache(file *f) {
   sn_cache_entry e;
@@ -286,6 +302,7 @@ static sn_code inspect_cache(file *f) {
   if (e.is_plan) return inspect_cached_plan(f, &e);
   char *key = sn_arena_copy(f->c->arena, e.key, e.key_bytes + 1);
   key[e.key_bytes] = 0;
+  if (inspect_measured(f, key)) return SN_OK;
   char *kernel = strstr(key, "\nkernel ");
   if (kernel) *kernel++ = 0;
   const char *name = kernel ? kernel + 7 : "?";

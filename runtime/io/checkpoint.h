@@ -9,7 +9,7 @@
 typedef struct sn_checkpoint_info {
   int64_t step; /* steps done; rows of the data follow from it */
   uint64_t seed;
-  uint64_t plan_hash[2]; /* sn_plan_hash */
+  uint64_t plan_hash[2]; /* sn_compile_identity: of the plan with its usual kernels, tuned or not */
   uint64_t data_hash;    /* of the tokens */
   const char *model;
   const char *settings;

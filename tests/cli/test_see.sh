@@ -206,6 +206,11 @@ limits_are_kept() {
   prints 'defaults of the feature level'
   entry=$(grep -l 'limits 1' "$XDG_CACHE_HOME"/sinter/*.code)
   [ "$(echo "$entry" | wc -l)" = 1 ] || die "limits are in: $entry"
+  inspects "$entry" "cached limits of a machine"
+  [ "$(wc -l <stdout)" = 1 ] || die "more than a line: $(cat stdout)"
+  expect 0 "$SINTER" tune "$TREE/models/mlp.sn" --graph train --dim B=64 --tune-seconds 1
+  choices=$(grep -l 'tuned 1' "$XDG_CACHE_HOME"/sinter/*.code)
+  [ -z "$choices" ] || inspects "$choices" "cached choices of tuning"
   printf 'x' | dd of="$entry" bs=1 seek=$(($(stat -c %s "$entry") - 3)) conv=notrunc status=none
   expect 0 "$SINTER" doctor
   prints 'defaults of the feature level'
