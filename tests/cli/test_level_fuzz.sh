@@ -30,6 +30,11 @@ expect 0 "$campaign" "$scratch/sinter" "$state" 0 avx2 amx
 [ "$(asked '--seed')" = 1 ] || die "more or less than what failed was done again: $(cat "$ASKED")"
 prints "; 0 failed; commits:"
 rm -r "$state"
+: >"$ASKED"
+expect 0 "$campaign" "$scratch/sinter" "$state" avx2 # no seconds: a level
+[ "$(asked 'fuzz graph .* without=avx512$')" = 2 ] || die "avx2 is no level: $(cat "$ASKED")"
+[ "$(asked '--isa amx')" = 0 ] || die "another level than avx2: $(cat "$ASKED")"
+rm -r "$state"
 expect 0 "$campaign" "$scratch/sinter" "$state" 0 baseline
 [ "$(asked 'without=avx2$')" = 2 ] || die "graphs of the baseline are not those of such a processor"
 exit 0

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The campaign of the processor's feature levels: laws of all ops, kernels, random tile programs and random graphs on
-# each level, forced. Code for levels that the machine lacks is made and not run. usage: levels.sh SINTER STATE [SECONDS [LEVEL...]]
+# each level, forced. Code for levels that the machine lacks is made and not run. usage: levels.sh SINTER STATE [SECONDS] [LEVEL...]
 #   STATE   a folder: what is done is kept there and not done again; what failed is. Without it, a campaign begins anew
 #   SECONDS no new piece of work begins after so many, but for the first; 0 (the default): to the end
 #   LEVEL   baseline, avx2, avx512, avx512bf16, amx; without: all of them
 # Writes STATE/summary.txt. Exit: 0 nothing failed, 1 something did, 2 SINTER has no code generator.
 set -uo pipefail
-sinter=$1 state=$2 seconds=${3:-0}
-shift $(($# < 3 ? $# : 3))
+sinter=$1 state=$2 seconds=0
+shift 2
+case ${1-} in '') ;; *[!0-9]*) ;; *) seconds=$1 && shift ;; esac
 levels=${*:-baseline avx2 avx512 avx512bf16 amx}
 graphs=${SN_LEVEL_GRAPHS:-2000} programs=1000 made=200
 mkdir -p "$state/failures"
