@@ -8,7 +8,7 @@ static sn_code to_bf16(sn_module *m, sn_pass_env *env) {
 
 static void cases(void **state) {
   (void)state;
-  golden_file("precision", to_bf16);
+  golden_file_of("precision", to_bf16, true);
 }
 
 static void f32_is_left_alone(void **state) {
