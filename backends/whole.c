@@ -35,7 +35,7 @@ static sn_plan *read_plan(const sn_whole *w, sn_arena *arena) {
   sn_plan *p = NULL;
   sn_diags *quiet = sn_diags_scratch();
   bool sound = quiet && sn_cache_get_plan(w->cache, w->key.at, (size_t)w->key.count, arena, &data, &bytes) &&
-               !sn_plan_read(arena, quiet, "cache", data, bytes, &p) && !sn_plan_verify(p, quiet);
+               !sn_plan_read(arena, quiet, "cache", data, bytes, &p) && !sn_plan_check_hazards(p, quiet);
   sn_diags_destroy(quiet);
   return sound ? p : NULL;
 }
