@@ -35,6 +35,8 @@ EOT
   python3 check.py || die "the rungs: $(cut -c1-300 stdout)"
 fi
 
+! sanitized || exit 0 # the rest runs the same code again, and is text
+
 # as text: one line for all kernels that do the same, for the first and the last rung
 expect 0 $bench --profile
 prints "all against none"

@@ -85,8 +85,8 @@ static void check_sums(const sn_fuzz_sums *s, int64_t least) {
   assert_true(s->pairs->seen_count >= least_pairs(s));
 }
 
-/* seconds: after those it may stop; 0: all graphs. */
-static void campaign(const char *target, double seconds) {
+/* count: graphs, unless SN_RANDOM_N says how many; seconds: after those it may stop; 0: all graphs. */
+static void campaign(const char *target, int64_t count, double seconds) {
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
   sn_fuzz_sums s;
@@ -94,7 +94,7 @@ static void campaign(const char *target, double seconds) {
   sn_fuzz_opt opt = {.target = target,
                      .cache_dir = cache,
                      .seed = (uint64_t)setting("SN_RANDOM_SEED", 0),
-                     .n = n ? n : 2000,
+                     .n = n ? n : count,
                      .seconds = n ? 0 : seconds,
                      .brief = true,
                      .report = report};
@@ -111,12 +111,12 @@ static void campaign(const char *target, double seconds) {
   sn_arena_destroy(arena);
 }
 
-static void graphs_agree_on_the_template(void **state) { (void)state, campaign("template", 0); }
+static void graphs_agree_on_the_template(void **state) { (void)state, campaign("template", SN_RANDOM_GRAPHS, 0); }
 
 static void graphs_agree_on_the_cpu(void **state) {
   (void)state;
   if (!SN_HAVE_LLVM) skip();
-  campaign("cpu", (double)setting("SN_RANDOM_SECONDS", 25));
+  campaign("cpu", 2000, (double)setting("SN_RANDOM_SECONDS", 25));
 }
 
 static int make_cache(void **state) {
