@@ -68,7 +68,6 @@ typedef struct worker {
   unsigned mode;  /* the caller's floating-point mode */
   uint64_t epoch; /* of shares: counts the shared tasks so far, the same in every worker */
   bool ran;       /* anything of the current task */
-  int turn;       /* of done_ns */
   int64_t start;  /* of the current task, where it is timed */
 } worker;
 
@@ -191,28 +190,27 @@ static void run_traced(worker *w, int i) {
   if (job->on_part && w->ran) job->on_part(job->user, i, w->thread, start, now_ns());
 }
 
-/* A task is done when the last thread is: what one measures behind a barrier tells when it woke up. Another thread may
- * be done with the next task, but not with two, while the first one reads. */
-static void stamp(sn_cpu_job *job, int turn) {
-  int64_t now = (int64_t)now_ns(), seen = atomic_load(&job->done_ns[turn]);
-  while (seen < now && !atomic_compare_exchange_weak(&job->done_ns[turn], &seen, now)) {}
+/* A task is done when the last thread is: what one measures behind a barrier tells when it woke up. */
+static void stamp(sn_cpu_job *job) {
+  int64_t now = (int64_t)now_ns(), seen = atomic_load(&job->done_ns);
+  while (seen < now && !atomic_compare_exchange_weak(&job->done_ns, &seen, now)) {}
 }
 
+/* The others wait: who is told may look at what the task wrote, and the next one may write there. */
 static void tell_time(worker *w, int i) {
-  int64_t done = atomic_load(&w->job->done_ns[w->turn]);
-  w->turn = !w->turn;
-  if (w->thread) return;
-  w->job->on_task(w->job->user, i, (double)(done - w->start));
-  w->start = w->threads > 1 ? done : (int64_t)now_ns(); /* the others have gone on meanwhile */
+  int64_t done = atomic_load(&w->job->done_ns);
+  if (!w->thread) w->job->on_task(w->job->user, i, (double)(done - w->start));
+  wait_for_others(w);
+  w->start = (int64_t)now_ns();
 }
 
 static void walk(sn_cpu_job *job, int thread, int threads) {
   worker w = {.job = job, .thread = thread, .threads = threads, .mode = mode_get()};
   mode_set(mode_flushing(w.mode));
-  if (job->on_task) w.start = atomic_load(&job->done_ns[1]);
+  if (job->on_task) w.start = atomic_load(&job->done_ns);
   for (int i = 0; i < job->task_count;) {
     run_traced(&w, i);
-    if (job->on_task) stamp(job, w.turn);
+    if (job->on_task) stamp(job);
     if (needs_barrier(job, i)) wait_for_others(&w);
     if (job->on_task) tell_time(&w, i);
     if (atomic_load_explicit(&job->stop, memory_order_relaxed) <= i) break;
@@ -237,7 +235,7 @@ void sn_cpu_run(sn_cpu_job *job) {
   for (int i = 0; i < job->task_count; i++) parallel |= !is_serial(&job->task[i]);
   atomic_store(&job->stop, INT_MAX);
   for (int i = 0; i < job->threads; i++) atomic_store(&job->share[i].left, 0);
-  for (int i = 0; i < 2; i++) atomic_store(&job->done_ns[i], 0);
+  atomic_store(&job->done_ns, 0);
 #ifdef _OPENMP
   if (parallel && job->threads > 1) {
 #pragma omp parallel num_threads(job->threads)
@@ -245,7 +243,7 @@ void sn_cpu_run(sn_cpu_job *job) {
 #pragma omp single
       {
         sn_barrier_begin(&job->barrier, omp_get_num_threads());
-        stamp(job, 1);
+        stamp(job);
       }
       walk(job, omp_get_thread_num(), omp_get_num_threads());
     }
@@ -253,6 +251,6 @@ void sn_cpu_run(sn_cpu_job *job) {
   }
 #endif
   (void)parallel;
-  stamp(job, 1);
+  stamp(job);
   walk(job, 0, 1);
 }

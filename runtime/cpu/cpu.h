@@ -53,16 +53,16 @@ typedef struct sn_cpu_job {
   bool (*call)(void *user, int task);
   /* After a task that branches, on the first thread: the task that follows; task_count: none. */
   int (*next)(void *user, int task);
-  /* After each task, with nanoseconds since the one before was done; NULL: no timing and no barriers beyond what
-     results need. */
+  /* After each task, with nanoseconds that it took, before the next one begins: what it wrote may be looked at. NULL:
+     no timing and no barriers beyond what results need. */
   void (*on_task)(void *user, int task, double ns);
   /* After each part of a task, by the thread that ran it; NULL: no timing. */
   void (*on_part)(void *user, int task, int thread, double start_ns, double end_ns);
   void *user;
-  sn_barrier barrier;         /* private */
-  atomic_int stop;            /* private: the task after which the job ends */
-  atomic_int at;              /* private: the task that follows one that branches */
-  _Atomic int64_t done_ns[2]; /* private: when the last thread was done with a task, of tasks in turns */
+  sn_barrier barrier;      /* private */
+  atomic_int stop;         /* private: the task after which the job ends */
+  atomic_int at;           /* private: the task that follows one that branches */
+  _Atomic int64_t done_ns; /* private: when the last thread was done with a task */
 } sn_cpu_job;
 
 /* Runs the tasks in order. Each task sees the results of those before it. Denormals are flushed while kernels run; the

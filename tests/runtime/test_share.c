@@ -140,19 +140,21 @@ static void a_serial_task_waits_where_it_must(void **state) {
 }
 
 static double told[TASKS]; /* nanoseconds */
+static atomic_int begun, early;
 
 static void sleep_ms(int ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL); }
 
 static void sleep_instances(const sn_rt_arg *args, void *ws, int64_t lo, int64_t hi) {
   (void)args, (void)ws;
-  for (int64_t i = lo; i < hi; i++) sleep_ms(2);
+  for (int64_t i = lo; i < hi; i++) begun++, sleep_ms(2);
 }
 
-/* the first thread is late for the task that follows: the other one has done it by then */
+/* whoever is told may look at what the task wrote: nobody begins the next one meanwhile */
 static void be_late(void *user, int task, double ns) {
   (void)user;
   told[task] = ns;
   sleep_ms(20);
+  early += begun != 2 * (task + 1);
 }
 
 static void a_task_takes_its_time_for_a_thread_that_is_late(void **state) {
@@ -170,8 +172,10 @@ static void a_task_takes_its_time_for_a_thread_that_is_late(void **state) {
                       .workspace_bytes = sizeof workspace[0],
                       .on_task = be_late};
     memset(told, 0, sizeof told);
+    begun = early = 0;
     sn_cpu_run(&job);
     for (int i = 0; i < 4; i++) assert_true(told[i] >= 2e6);
+    assert_int_equal(early, 0);
   }
 }
 
