@@ -157,11 +157,11 @@ static sn_val emit_attention(sn_call *c, const sn_attention_args *a, const sn_cl
   for (int i = 0; i < 3; i++) arg[n++] = sn_bring(c, x[i], sn_spelled(c, i));
   for (int i = 0; i < any->captured_count; i++) arg[n++] = any->captured[i];
   if (started) arg[n++] = sn_start_value(c, a->start);
-  const sn_attr attr[5] = {{.set = true, .f = scale_of(c, a)},
-                           {.set = started, .i = started},
-                           {.set = body[0].func != NULL, .region = body[0].func},
-                           {.set = body[1].func != NULL, .region = body[1].func},
-                           {.set = a->name != NULL, .s = a->name}};
+  const sn_attr attr[SN_ATTR_MAX] = {{.set = true, .f = scale_of(c, a)},
+                                     {.set = started, .i = started},
+                                     {.set = body[0].func != NULL, .region = body[0].func},
+                                     {.set = body[1].func != NULL, .region = body[1].func},
+                                     {.set = a->name != NULL, .s = a->name}};
   return c->poison ? 0 : sn_emit(&c->fn->b, SN_OP_ATTENTION, n, arg, attr, NULL);
 }
 

@@ -95,6 +95,11 @@ const sn_attr *sn_node_attr(const sn_node *n, const char *name) {
   return i < 0 ? NULL : &n->attr[i];
 }
 
+const char *sn_node_variant(const sn_node *n) {
+  const sn_attr *a = sn_node_attr(n, "variant");
+  return a && a->set ? a->s : NULL;
+}
+
 bool sn_val_is_const(const sn_func *f, sn_val v, double *out) {
   const sn_node *n = f->node_of[v];
   if (!n || n->op != SN_OP_CONST) return false;

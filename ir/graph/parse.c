@@ -228,9 +228,20 @@ static sn_code read_names(parser *p, value_list *list) {
   return sn_lex_expect(&p->x, "=");
 }
 
-static sn_code read_op(parser *p, sn_op *out) {
+/* `attention.alibi`: the op and the name of its variant. */
+static sn_op find_variant(parser *p, const char *text, sn_attr attr[SN_ATTR_MAX]) {
+  const char *dot = strchr(text, '.');
+  sn_op op = dot && dot[1] ? sn_op_find(sn_arena_printf(p->m->arena, "%.*s", (int)(dot - text), text)) : SN_OP_NONE;
+  int i = op ? sn_op_attr(op, "variant") : -1;
+  if (i < 0) return SN_OP_NONE;
+  attr[i] = (sn_attr){.set = true, .s = sn_arena_strdup(p->m->arena, dot + 1)};
+  return op;
+}
+
+static sn_code read_op(parser *p, sn_op *out, sn_attr attr[SN_ATTR_MAX]) {
   if (p->x.token.kind != SN_TOKEN_NAME || p->x.failed) return fail_here(p, "the name of an op is needed", "an op");
   *out = sn_op_find(p->x.token.text);
+  if (*out == SN_OP_NONE) *out = find_variant(p, p->x.token.text, attr);
   if (*out == SN_OP_NONE) {
     const char *entries[SN_OP_COUNT];
     for (int i = 1; i < SN_OP_COUNT; i++) entries[i - 1] = sn_op_get((sn_op)i)->name;
@@ -333,7 +344,7 @@ static sn_code read_statement(parser *p) {
   statement s = {.loc = sn_lex_loc(&p->x)};
   s.loc.text = NULL;
   SN_TRY(read_names(p, &s.names));
-  SN_TRY(read_op(p, &s.op));
+  SN_TRY(read_op(p, &s.op, s.attr));
   SN_TRY(read_operands(p, &s));
   SN_TRY(read_attrs(p, s.op, s.attr));
   SN_TRY(read_types(p, &s));

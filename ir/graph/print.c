@@ -18,12 +18,17 @@ static void add_list_dims(sn_text *out, const sn_attr *a) {
   sn_text_char(out, ']');
 }
 
-/* `@name`, quoted when the name would not read back as one token. */
-static void add_function_name(sn_text *out, const char *name) {
+/* Does the name read back as one token? */
+static bool is_plain(const char *name) {
   bool plain = isalpha((unsigned char)name[0]) || name[0] == '_';
   for (const char *c = name; *c && plain; c++) plain = isalnum((unsigned char)*c) || *c == '_' || *c == '.';
+  return plain;
+}
+
+/* `@name`, quoted if need be. */
+static void add_function_name(sn_text *out, const char *name) {
   sn_text_char(out, '@');
-  if (plain)
+  if (is_plain(name))
     sn_text_add(out, "%s", name);
   else
     sn_text_quoted(out, name);
@@ -71,11 +76,14 @@ void sn_node_print(sn_text *out, const sn_func *f, const sn_node *n, sn_print_op
   (void)f;
   for (int i = 0; i < n->result_count; i++) sn_text_add(out, "%s%%%u", i ? ", " : "", (unsigned)n->first + (unsigned)i);
   bool known = n->op > SN_OP_NONE && n->op < SN_OP_COUNT;
-  sn_text_add(out, " = %s", known ? sn_op_get(n->op)->name : "?");
+  const char *variant = known ? sn_node_variant(n) : NULL;
+  bool suffix = variant && is_plain(variant);
+  sn_text_add(out, " = %s%s%s", known ? sn_op_get(n->op)->name : "?", suffix ? "." : "", suffix ? variant : "");
   if (n->arg_count > 0) sn_text_char(out, ' ');
   add_values(out, n->arg_count, n->arg);
   for (int i = 0; known && i < sn_op_get(n->op)->attr_count; i++) {
-    if (n->attr[i].set) add_attr(out, &sn_op_get(n->op)->attr[i], &n->attr[i]);
+    bool named = suffix && n->attr[i].s == variant && sn_op_get(n->op)->attr[i].kind == 's';
+    if (n->attr[i].set && !named) add_attr(out, &sn_op_get(n->op)->attr[i], &n->attr[i]);
   }
   for (int i = 0; i < n->result_count; i++) {
     sn_text_add(out, "%s", i ? ", " : " : ");

@@ -1,22 +1,28 @@
 /* Rules of attention and its backward op: types, gradient, and the expansion over a tensor of scores.
  *
- *   q [B,T,H,d], k [B,S,G,d], v [B,S,G,e] -> y [B,T,H,e], lse [B,H,T]; query head h reads head h / (H/G) of k and v
- *   s = score(scale q.k, batch, head, start + t, s, captures..), y = softmax(s where mask) v, lse = log sum exp s
- * Scores and lse are f32, or f64 when q is. */
+ *   q [B,T,H,d], k [B,S,G,d], v [B,S,G,e] -> y [B,T,H,e], total [B,H,T]; query head h reads head h / (H/G) of k and v
+ *   s = score(scale q.k, batch, head, start + t, s, captures..)
+ *   y = softmax(s where mask) v, total = log sum exp s;  with the attribute weights: y = (s where mask) v, total = sum
+ * s Scores and total are f32, or f64 when q is. attention_grad takes q, k, v, y, total, dy, and with the attribute
+ * dtotal the gradient of total; with weights it reads neither y nor total. */
 #include "ir/ops/rules.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- types ---- */
 
-sn_attention_layout sn_attention_layout_of(const sn_node *n) {
-  sn_attention_layout l = {.first_capture = n->op == SN_OP_ATTENTION ? 3 : 6, .start = -1};
-  l.capture_count = n->arg_count - l.first_capture;
-  if (sn_node_attr(n, "start")->i) {
-    l.start = n->arg_count - 1;
-    l.capture_count--;
-  }
+static sn_attention_layout layout_of(sn_op op, int arg_count, bool start, bool dtotal) {
+  sn_attention_layout l = {.first_capture = op == SN_OP_ATTENTION ? 3 : 6, .start = -1, .dtotal = -1};
+  if (dtotal) l.dtotal = l.first_capture++;
+  if (start) l.start = arg_count - 1;
+  l.capture_count = arg_count - l.first_capture - start;
   return l;
+}
+
+sn_attention_layout sn_attention_layout_of(const sn_node *n) {
+  bool dtotal = n->op == SN_OP_ATTENTION_GRAD && sn_node_attr(n, "dtotal")->i != 0;
+  return layout_of(n->op, n->arg_count, sn_node_attr(n, "start")->i != 0, dtotal);
 }
 
 /* One argument of a region: which type it must have, NULL if the region has no such argument. */
@@ -25,6 +31,30 @@ static const sn_type *region_arg(sn_infer *in, const sn_attention_layout *l, int
   if (k < site) return sn_type_scalar(types, sn_acc_elem(in->arg[0]->elem));
   if (k < site + 4) return sn_type_scalar(types, SN_ELEM_I32);
   return k < site + 4 + l->capture_count ? in->arg[l->first_capture + k - site - 4] : NULL;
+}
+
+/* A region works on one query and one key: on scalars, and on captured tensors only by an index. */
+static bool is_single(const sn_func *body, const sn_node *n) {
+  sn_op_class cls = sn_op_get(n->op)->cls;
+  bool known = cls == SN_CLASS_LEAF || cls == SN_CLASS_POINT || cls == SN_CLASS_VIEW || cls == SN_CLASS_EXPAND;
+  if (n->type[0]->rank || (!known && n->op != SN_OP_INDEX)) return false;
+  for (int k = n->op == SN_OP_INDEX; k < n->arg_count; k++)
+    if (sn_val_type(body, n->arg[k])->rank) return false;
+  return true;
+}
+
+static sn_code check_single(sn_infer *in, const char *name, const sn_func *body) {
+  for (int i = 0; i < body->node_count; i++) {
+    const sn_node *n = body->node[i];
+    if (n->op == SN_OP_ARG || is_single(body, n)) continue;
+    sn_loc loc = n->origin.loc_count ? n->origin.locs[0] : in->loc;
+    sn_code code = sn_fail(in->diags, SN_ERR_INPUT, loc, "`%s`: the %s works on one query and one key, not on `%s`",
+                           sn_op_get(in->op)->name, name, sn_op_get(n->op)->name);
+    sn_fail_expected(in->diags, "ops on scalars, and elements of captured tensors by index");
+    sn_fail_found(in->diags, "`%s` %s", sn_op_get(n->op)->name, sn_infer_text(in, n->type[0]));
+    return code;
+  }
+  return SN_OK;
 }
 
 static sn_code check_region(sn_infer *in, const sn_attention_layout *l, const char *name, sn_elem result) {
@@ -42,6 +72,7 @@ static sn_code check_region(sn_infer *in, const sn_attention_layout *l, const ch
     sn_fail_found(in->diags, "%s", sn_infer_text(in, n->type[0]));
     return code;
   }
+  SN_TRY(check_single(in, name, body));
   const sn_type *want = sn_type_scalar(sn_infer_types(in), result);
   if (body->result_count != 1 || sn_val_type(body, body->result[0]) != want)
     return sn_infer_fail(in, "the %s region must give one %s", name, sn_infer_text(in, want));
@@ -56,11 +87,11 @@ static sn_code check_start(sn_infer *in, int k) {
 }
 
 /* q, k, v, regions, start. */
-static sn_code check_common(sn_infer *in, int first_capture) {
+static sn_code check_common(sn_infer *in, bool dtotal) {
   sn_types *types = sn_infer_types(in);
   bool start = sn_infer_attr(in, "start")->i != 0;
-  if (in->arg_count < first_capture + start)
-    return sn_infer_fail(in, "takes at least %d operands", first_capture + start);
+  sn_attention_layout l = layout_of(in->op, in->arg_count, start, dtotal);
+  if (l.capture_count < 0) return sn_infer_fail(in, "takes at least %d operands", l.first_capture + start);
   const sn_type *q = in->arg[0], *k = in->arg[1], *v = in->arg[2];
   if (!sn_elem_is_float(q->elem) || q->rank != 4) return sn_infer_want(in, 0, "floats [B, T, H, d]");
   if (k->elem != q->elem || k->rank != 4 || k->dim[0] != q->dim[0] || k->dim[3] != q->dim[3])
@@ -69,7 +100,6 @@ static sn_code check_common(sn_infer *in, int first_capture) {
     return sn_infer_want(in, 2, "[B, S, G, e] for keys %s", sn_infer_text(in, k));
   if (!sn_dimx_exact_div(types, q->dim[2], k->dim[2]))
     return sn_infer_want(in, 1, "a number of heads (axis 2) that divides the heads of %s", sn_infer_text(in, q));
-  sn_attention_layout l = {first_capture, in->arg_count - first_capture - start, start ? in->arg_count - 1 : -1};
   if (start) SN_TRY(check_start(in, l.start));
   SN_TRY(check_region(in, &l, "score", sn_acc_elem(q->elem)));
   return check_region(in, &l, "mask", SN_ELEM_BOOL);
@@ -81,26 +111,29 @@ static const sn_type *y_type(sn_infer *in) {
   return sn_type_of(sn_infer_types(in), q->elem, 4, dim);
 }
 
-static const sn_type *lse_type(sn_infer *in) {
+static const sn_type *total_type(sn_infer *in) {
   const sn_type *q = in->arg[0];
   const sn_dimx *dim[3] = {q->dim[0], q->dim[2], q->dim[1]};
   return sn_type_of(sn_infer_types(in), sn_acc_elem(q->elem), 3, dim);
 }
 
 static sn_code infer_attention(sn_infer *in) {
-  SN_TRY(check_common(in, 3));
+  SN_TRY(check_common(in, false));
   sn_infer_results(in, 2);
   in->result[0] = y_type(in);
-  in->result[1] = lse_type(in);
+  in->result[1] = total_type(in);
   return SN_OK;
 }
 
 static sn_code infer_attention_grad(sn_infer *in) {
-  SN_TRY(check_common(in, 6));
+  bool dtotal = sn_infer_attr(in, "dtotal")->i != 0;
+  SN_TRY(check_common(in, dtotal));
+  const sn_type *total = total_type(in);
   if (in->arg[3] != y_type(in))
     return sn_infer_want(in, 3, "%s, the result of attention", sn_infer_text(in, y_type(in)));
-  if (in->arg[4] != lse_type(in)) return sn_infer_want(in, 4, "%s, its second result", sn_infer_text(in, lse_type(in)));
+  if (in->arg[4] != total) return sn_infer_want(in, 4, "%s, its second result", sn_infer_text(in, total));
   if (in->arg[5] != in->arg[3]) return sn_infer_want(in, 5, "%s, as operand 4", sn_infer_text(in, in->arg[3]));
+  if (dtotal && in->arg[6] != total) return sn_infer_want(in, 6, "%s, as operand 5", sn_infer_text(in, total));
   sn_infer_results(in, 3);
   for (int i = 0; i < 3; i++) in->result[i] = in->arg[i];
   return SN_OK;
@@ -108,40 +141,45 @@ static sn_code infer_attention_grad(sn_infer *in) {
 
 /* ---- gradient ---- */
 
-/* Gradients of q, k and these values, of which attention made y. */
+/* Gradients of q, k and these values, of which attention made y. With weights the op reads neither y nor total: what
+ * is alive anyway stands in their place. */
 static bool backward(const sn_grad_rule *g, sn_val v, sn_val y, sn_val dy, sn_val *out) {
-  int n = g->node->arg_count + 3;
+  sn_val dtotal = g->d_result[1];
+  bool weights = sn_node_attr(g->node, "weights")->i != 0;
+  int fixed = dtotal ? 7 : 6, n = g->node->arg_count - 3 + fixed;
   sn_val *arg = SN_ARRAY(g->b->func->arena, n, sn_val);
-  const sn_val fixed[6] = {g->arg[0], g->arg[1], v, y, g->result[1], dy};
-  for (int i = 0; i < n; i++) arg[i] = i < 6 ? fixed[i] : g->arg[i - 3];
-  sn_val d = sn_emit(g->b, SN_OP_ATTENTION_GRAD, n, arg, g->node->attr, NULL);
+  const sn_val own[7] = {g->arg[0], g->arg[1], v, weights ? dy : y, weights && dtotal ? dtotal : g->result[1],
+                         dy,        dtotal};
+  for (int i = 0; i < n; i++) arg[i] = i < fixed ? own[i] : g->arg[i - fixed + 3];
+  sn_attr attr[SN_ATTR_MAX] = {{0}};
+  memcpy(attr, g->node->attr, (size_t)sn_op_get(SN_OP_ATTENTION)->attr_count * sizeof *attr);
+  if (dtotal) attr[sn_op_attr(SN_OP_ATTENTION_GRAD, "dtotal")] = (sn_attr){.set = true, .i = 1};
+  sn_val d = sn_emit(g->b, SN_OP_ATTENTION_GRAD, n, arg, attr, NULL);
   for (int i = 0; i < 3; i++) out[i] = d + (sn_val)i;
   return d != 0;
 }
 
 /* Where the values are the keys, attention made p k already: dq = scale dlse y. */
-static sn_val weighted_keys(const sn_grad_rule *g, sn_val dy) {
+static sn_val weighted_keys(const sn_grad_rule *g) {
   sn_build *b = g->b;
-  const int64_t axes[4] = {0, 1, 2, 3};
+  const int64_t perm[3] = {0, 2, 1}, axes[3] = {0, 1, 2};
   const sn_type *q = sn_g_type(b, g->arg[0]);
-  sn_val wide = sn_g_broadcast(b, dy, 4, q->dim, axes);
+  sn_val d = sn_g_transpose(b, sn_g_cast(b, g->d_result[1], q->elem), perm);
+  sn_val wide = b->failed ? 0 : sn_g_broadcast(b, d, 4, q->dim, axes);
   return sn_b_scale(b, sn_g2(b, SN_OP_MUL, wide, g->result[0]), sn_node_attr(g->node, "scale")->f);
 }
 
-/* The gradient of lse by the scores is their softmax p. That of y is p (dy v' - sum of dy y): the same for values of
- * one column of ones, with zeros in the place of y. */
-static bool through_lse(const sn_grad_rule *g, sn_val *out) {
+/* The gradient of total alone: values do not matter, so that there is one column of them, without a gradient. */
+static bool through_total(const sn_grad_rule *g, sn_val *out) {
   sn_build *b = g->b;
   const sn_type *q = sn_g_type(b, g->arg[0]), *k = sn_g_type(b, g->arg[1]);
   const sn_dimx *one = sn_dimx_const(sn_b_types(b), 1);
   const sn_dimx *v[4] = {k->dim[0], k->dim[1], k->dim[2], one}, *y[4] = {q->dim[0], q->dim[1], q->dim[2], one};
-  const int64_t perm[3] = {0, 2, 1};
-  sn_val dy = sn_g_reshape(b, sn_g_transpose(b, sn_g_cast(b, g->d_result[1], q->elem), perm), 4, y);
-  sn_val ones = sn_g_const(b, sn_type_of(sn_b_types(b), q->elem, 4, v), 1);
+  sn_val values = sn_g_const(b, sn_type_of(sn_b_types(b), q->elem, 4, v), 0);
   sn_val zeros = sn_g_const(b, sn_type_of(sn_b_types(b), q->elem, 4, y), 0);
-  if (b->failed || !backward(g, ones, zeros, dy, out)) return false;
-  bool keys_are_values = g->arg[1] == g->arg[2] && !sn_node_attr(g->node, "score")->region;
-  if (keys_are_values) out[0] = weighted_keys(g, dy);
+  if (b->failed || !backward(g, values, zeros, zeros, out)) return false;
+  bool softmax = !sn_node_attr(g->node, "score")->region && !sn_node_attr(g->node, "weights")->i;
+  if (softmax && g->arg[1] == g->arg[2]) out[0] = weighted_keys(g);
   return true;
 }
 
@@ -152,13 +190,10 @@ static void grad_attention(sn_grad_rule *g) {
       sn_b_fail(g->b, "gradients to captured tensors need the expansion of attention");
       return;
     }
-  sn_val *d = g->d_arg, by_y[3], by_lse[3];
-  bool y = g->d_result[0] && backward(g, g->arg[2], g->result[0], g->d_result[0], by_y);
-  if (g->d_result[1] && through_lse(g, by_lse))
-    for (int i = 0; i < 2; i++) d[i] = y ? sn_g2(g->b, SN_OP_ADD, by_y[i], by_lse[i]) : by_lse[i];
-  else if (y)
-    for (int i = 0; i < 2; i++) d[i] = by_y[i];
-  if (y) d[2] = by_y[2];
+  sn_val d[3] = {0};
+  bool y = g->d_result[0] != 0;
+  bool ok = y ? backward(g, g->arg[2], g->result[0], g->d_result[0], d) : g->d_result[1] && through_total(g, d);
+  for (int i = 0; i < (y ? 3 : 2) && ok; i++) g->d_arg[i] = d[i];
 }
 
 /* ---- expansion ---- */
@@ -223,16 +258,11 @@ static sn_val masked(sn_build *b, sn_val mask, sn_val x, double other) {
   return mask ? sn_g3(b, SN_OP_SELECT, mask, x, sn_g_const_like(b, x, other)) : x;
 }
 
-/* 1. masked scores and their maximum (a finite number where nothing is visible)
- * 2. weights exp(s - max), 0 where masked   3. their sum, 1 instead of 0   4. y, lse */
-static sn_val expand(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *lse) {
-  const sn_type *tq = sn_g_type(b, arg[0]), *tk = sn_g_type(b, arg[1]);
-  const sn_dimx *dim[4] = {tq->dim[0], tq->dim[2], tq->dim[1], tk->dim[1]};
-  const sn_type *shape = sn_type_of(sn_b_types(b), sn_acc_elem(tq->elem), 4, dim);
+/* p v of masked scores.
+ * 1. their maximum (a finite number where nothing is visible)   2. weights exp(s - max), 0 where masked
+ * 3. their sum, 1 instead of 0   4. y, lse */
+static sn_val softmax_values(sn_build *b, sn_val s, sn_val mask, sn_val v, const sn_type *tq, sn_val *lse) {
   const int64_t axes[1] = {3};
-  sn_val mask, raw = raw_scores(b, arg[0], arg[1], sn_node_attr(n, "scale")->f, shape);
-  sn_val s = masked(b, 0, sn_attention_scores(b, n, arg, raw, &mask), 0);
-  if (b->failed) return 0;
   sn_val m = sn_g1(b, SN_OP_STOP, sn_g_amax(b, masked(b, mask, s, -3e38), 1, axes));
   sn_val z = masked(b, mask, sn_g2(b, SN_OP_SUB, s, sn_g_unreduce(b, m, s, 1, axes)), 0);
   sn_val e = masked(b, mask, sn_g1(b, SN_OP_EXP, z), 0);
@@ -244,7 +274,21 @@ static sn_val expand(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *l
     *lse = sn_g3(b, SN_OP_SELECT, none, sn_g_const_like(b, l, -INFINITY),
                  sn_g2(b, SN_OP_ADD, m, sn_g1(b, SN_OP_LOG, safe)));
   sn_val p = sn_g2(b, SN_OP_DIV, e, sn_g_unreduce(b, safe, e, 1, axes));
-  return b->failed ? 0 : weighted(b, p, arg[2], tq);
+  return b->failed ? 0 : weighted(b, p, v, tq);
+}
+
+static sn_val expand(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *total) {
+  const sn_type *tq = sn_g_type(b, arg[0]), *tk = sn_g_type(b, arg[1]);
+  const sn_dimx *dim[4] = {tq->dim[0], tq->dim[2], tq->dim[1], tk->dim[1]};
+  const sn_type *shape = sn_type_of(sn_b_types(b), sn_acc_elem(tq->elem), 4, dim);
+  const int64_t axes[1] = {3};
+  sn_val mask, raw = raw_scores(b, arg[0], arg[1], sn_node_attr(n, "scale")->f, shape);
+  sn_val s = masked(b, 0, sn_attention_scores(b, n, arg, raw, &mask), 0);
+  if (b->failed) return 0;
+  if (!sn_node_attr(n, "weights")->i) return softmax_values(b, s, mask, arg[2], tq, total);
+  sn_val w = masked(b, mask, s, 0);
+  if (total) *total = sn_g_sum(b, w, 1, axes);
+  return b->failed ? 0 : weighted(b, w, arg[2], tq);
 }
 
 sn_val sn_attention_expand_lse(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *lse) {
@@ -260,9 +304,11 @@ sn_val sn_attention_expand(sn_build *b, const sn_node *n, const sn_val *arg) {
   return sn_attention_expand_lse(b, n, arg, NULL);
 }
 
-const sn_op_rules sn_rules_ATTENTION = {
-    infer_attention, grad_attention,
-    .doc = "softmax(score(scale q.k)) v over keys that mask lets through; captures go to both regions"};
-const sn_op_rules sn_rules_ATTENTION_GRAD = {infer_attention_grad,
-                                             .why_no_grad = "second derivatives go through the expansion of attention",
-                                             .doc = "gradients of q, k, v of attention from q, k, v, y, lse, dy"};
+const sn_op_rules sn_rules_ATTENTION = {infer_attention, grad_attention,
+                                        .doc =
+                                            "softmax(score(scale q.k)) v over keys that mask lets through, or "
+                                            "score(scale q.k) v with `weights`; captures go "
+                                            "to both regions"};
+const sn_op_rules sn_rules_ATTENTION_GRAD = {
+    infer_attention_grad, .why_no_grad = "second derivatives go through the expansion of attention",
+    .doc = "gradients of q, k, v of attention from q, k, v, y, total, dy and maybe dtotal"};

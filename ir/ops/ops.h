@@ -118,8 +118,8 @@ sn_val sn_g_distil(sn_build *b, const char *kind, sn_val logits, sn_val referenc
  * arg: its operands in b->func. */
 sn_val sn_emit_expansion(sn_build *b, const sn_node *n, const sn_val *arg);
 
-/* Attention in terms of other ops over a [B, H, T, S] tensor of scores. Rows without a visible key give y = 0, lse =
- * -inf.
+/* Attention in terms of other ops over a [B, H, T, S] tensor of scores. Rows without a visible key give y = 0, and lse
+ * = -inf or a sum of 0.
  * -> y; *lse (may be NULL) the second result. */
 sn_val sn_attention_expand(sn_build *b, const sn_node *n, const sn_val *arg);
 sn_val sn_attention_expand_lse(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *lse);
@@ -128,9 +128,10 @@ sn_val sn_attention_expand_lse(sn_build *b, const sn_node *n, const sn_val *arg,
  * arg: operands of the attention or attention_grad node; the start is added to the query index. */
 sn_val sn_attention_scores(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val *mask);
 
-/* Operand layout of attention and attention_grad: captures, and the index of start (-1: none). */
+/* Operand layout of attention and attention_grad: captures, and the indices of start and of the gradient of the second
+ * result (-1: none). */
 typedef struct sn_attention_layout {
-  int first_capture, capture_count, start;
+  int first_capture, capture_count, start, dtotal;
 } sn_attention_layout;
 sn_attention_layout sn_attention_layout_of(const sn_node *n);
 

@@ -409,10 +409,15 @@ static void draw_attention(draw *d) {
     float_arg(d, y);
     float_arg(d, four(d, acc, B, H, T, NULL));
     float_arg(d, y);
+    if (below(d, 2)) {
+      float_arg(d, four(d, acc, B, H, T, NULL));
+      attr(d, "dtotal")->i = 1;
+    }
   }
   if (bias) float_arg(d, bias);
   if (start) arg(d, sn_type_of(d->m->types, SN_ELEM_I32, (int)below(d, 2), &B), 0, 3, 0);
   attr(d, "scale")->f = 0.7;
+  if (!below(d, 3)) attr(d, "weights")->i = 1;
   if (start) attr(d, "start")->i = 1;
   if (bias || below(d, 2)) attr(d, "score")->region = score_region(d, acc, bias);
   if (below(d, 3)) attr(d, "mask")->region = mask_region(d, bias);

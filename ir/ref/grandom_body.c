@@ -129,7 +129,7 @@ static sn_val use_attention(sn_ggen *g) {
       kind >= PER_HEAD && kind <= PER_BATCH_KEY ? sn_gr_type(g, acc, kind == PER_BATCH_KEY ? 2 : 1, dc) : NULL;
   if (!tc) kind = NO_CAPTURE;
   if (tc && !(arg[n++] = sn_gr_tame(g, sn_gr_leaf(g, tc), 10))) return 0;
-  sn_attr at[5] = {{.set = true, .f = 1 / sqrt((double)sn_gr_value_of(g, t->dim[3]))}};
+  sn_attr at[SN_ATTR_MAX] = {{.set = true, .f = 1 / sqrt((double)sn_gr_value_of(g, t->dim[3]))}};
   if (sn_gr_chance(g, 30)) {
     const sn_type *ts = sn_gr_type(g, SN_ELEM_I32, sn_gr_chance(g, 50), t->dim);
     sn_val start = sn_gr_indices(g, ts, sn_gr_number(g, 1 + sn_gr_below(g, 9)));
@@ -137,7 +137,12 @@ static sn_val use_attention(sn_ggen *g) {
   }
   if (kind || sn_gr_chance(g, 40)) at[2] = (sn_attr){.set = true, .region = score_region(g, acc, kind, tc)};
   if (sn_gr_chance(g, 70)) at[3] = (sn_attr){.set = true, .region = mask_region(g, kind, tc)};
-  return sn_gr_apply(g, SN_OP_ATTENTION, n, arg, at, g->fact[arg[2]].size);
+  double size = g->fact[arg[2]].size;
+  if (sn_gr_chance(g, 20)) {
+    at[sn_op_attr(SN_OP_ATTENTION, "weights")] = (sn_attr){.set = true, .i = 1};
+    size *= 50 * sqrt((double)sn_gr_value_of(g, t->dim[3])) * (double)sn_gr_value_of(g, S);
+  }
+  return sn_gr_apply(g, SN_OP_ATTENTION, n, arg, at, size);
 }
 
 /* ---- gradients ---- */

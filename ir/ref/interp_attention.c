@@ -2,7 +2,8 @@
  * [B, H, T, S] tensor of scores at once.
  *
  * 1. raw scores and their bounds   2. score and mask regions (and d score / d s for the gradient), as a body
- * 3. per query row: softmax, weighted sum; for the gradient dp = dy.v, ds = p (dp - dy.y) score', then dq, dk, dv
+ * 3. per query row: softmax, weighted sum; for the gradient dp = dy.v, ds = p (dp - dy.y + dtotal) score', then dq, dk,
+ *    dv. Where scores are the weights themselves: ds = (dp + dtotal) score'
  *
  * Bounds: an error d of a score changes its weight by the factor e^d; executions may use exp2 with a folded scale and
  * rescale running sums, which SLACK roundoffs cover. What is multiplied by a weight of 0 without being finite may reach
@@ -17,6 +18,7 @@ typedef struct heads { /* extents, tensors, and regions applied */
   const sn_tensor *q, *k, *v;
   const sn_tensor *s, *mask, *slope; /* [B, H, T, S]; mask, slope may be NULL */
   double scale, u, u_store;          /* roundoff of sums; of weights stored in the type of q (0: none) */
+  bool weights;                      /* scores are not normalised */
 } heads;
 
 typedef struct spot {
@@ -112,6 +114,7 @@ static sn_code begin(sn_eval *e, heads *a) {
                .k = k,
                .v = v};
   a->scale = sn_node_attr(e->n, "scale")->f;
+  a->weights = sn_node_attr(e->n, "weights")->i != 0;
   a->u = sn_unit(sn_acc_of(q->elem));
   a->u_store = q->elem == sn_acc_of(q->elem) ? 0 : sn_unit(q->elem);
   sn_tensor *raw;
@@ -203,22 +206,67 @@ static void forward_row(const heads *a, spot p, double *w) {
   }
 }
 
+/* A score as a weight. */
+static num plain_weight(const heads *a, int64_t at) {
+  double v = visible(a, at) ? a->s->value[at] : 0;
+  if (!a->e->bounds) return (num){v, 0, fabs(v)};
+  double e = mask_doubt(a, at) ? INFINITY : visible(a, at) ? a->s->bound[at] : 0;
+  return (num){v, e, fabs(v)};
+}
+
+/* sum of w v[j], or of w when v is NULL. Sums of weights and of values need not have one order of keys. */
+static num plain_sum(const heads *a, spot p, const sn_tensor *v, int64_t j) {
+  int64_t base = row_at(a, p) * a->S;
+  num r = {0};
+  for (int64_t s = 0; s < a->S; s++) {
+    num w = plain_weight(a, base + s);
+    int64_t at = v ? kv_at(a, p, s, a->E) + j : 0;
+    double x = v ? v->value[at] : 1, xe = v && a->e->bounds ? v->bound[at] : 0;
+    if (w.v == 0 && w.e == 0) {
+      if (!isfinite(x + xe)) r.e = INFINITY;
+      continue;
+    }
+    r.v += w.v * x;
+    r.size += w.size * fabs(x);
+    r.e += sn_times(w.size, xe) + sn_times(w.e, fabs(x)) + sn_times(w.e, xe);
+  }
+  r.e += (sn_gamma((double)a->S + 4, a->u) + a->u_store) * r.size;
+  return r;
+}
+
+static void settle(const heads *a, sn_tensor *t, int64_t at, num x) {
+  t->value[at] = x.v;
+  if (a->e->bounds) t->bound[at] = sn_settle(t->elem, x.v, x.e + sn_rounding(t->elem, sn_unit(t->elem), x.v, x.e, 2));
+}
+
+static void plain_row(const heads *a, spot p) {
+  settle(a, a->e->out[1], row_at(a, p), plain_sum(a, p, NULL, 0));
+  for (int64_t j = 0; j < a->E; j++) settle(a, a->e->out[0], y_at(a, p) + j, plain_sum(a, p, a->v, j));
+}
+
 static sn_code forward(sn_eval *e) {
   heads a;
   SN_TRY(begin(e, &a));
   double *w = SN_ARRAY(e->in->arena, a.S + 1, double);
-  for (int64_t r = 0; r < a.B * a.H * a.T; r++) forward_row(&a, (spot){r / (a.H * a.T), r / a.T % a.H, r % a.T}, w);
+  for (int64_t r = 0; r < a.B * a.H * a.T; r++) {
+    spot p = {r / (a.H * a.T), r / a.T % a.H, r % a.T};
+    if (a.weights)
+      plain_row(&a, p);
+    else
+      forward_row(&a, p, w);
+  }
   return SN_OK;
 }
 
 /* ---- backward ---- */
 
 typedef struct back { /* operands of the gradient, and sums of sizes for the rounding of the results */
-  const sn_tensor *y, *lse, *dy;
-  double *size[3]; /* per element of dq, dk, dv */
+  const sn_tensor *y, *lse, *dy, *dtotal; /* dtotal: NULL when there is none */
+  double *size[3];                        /* per element of dq, dk, dv */
 } back;
 
 static num weight(const heads *a, const back *g, int64_t at, int64_t row) {
+  if (a->weights) return plain_weight(a, at);
   double lse = g->lse->value[row];
   if (!visible(a, at)) return (num){0, a->e->bounds && mask_doubt(a, at) ? INFINITY : 0, 0};
   if (isinf(lse)) return (num){0, a->e->bounds ? INFINITY : 0, 0};
@@ -228,6 +276,23 @@ static num weight(const heads *a, const back *g, int64_t at, int64_t row) {
       expm1(a->s->bound[at] + g->lse->bound[row] + 4 * a->u * (fabs(a->s->value[at]) + fabs(lse)) + SLACK * a->u);
   p.e = mask_doubt(a, at) ? INFINITY : sn_times(p.v, d);
   return p;
+}
+
+/* sum of dy y - dtotal; of weights: -dtotal */
+static num delta_of(const heads *a, const back *g, spot p) {
+  num d = {0};
+  if (!a->weights) d = dot(a, g->dy, y_at(a, p), g->y, y_at(a, p), a->E);
+  if (!g->dtotal) return d;
+  int64_t row = row_at(a, p);
+  d.v -= g->dtotal->value[row];
+  if (a->e->bounds) d.e += g->dtotal->bound[row] + a->u * fabs(d.v);
+  return d;
+}
+
+/* What a score's gradient is of (dp - delta): its weight, or for weights 1 where it counts. */
+static num share(const heads *a, num p, int64_t at) {
+  if (!a->weights) return p;
+  return (num){visible(a, at), a->e->bounds && mask_doubt(a, at) ? INFINITY : 0, 0};
 }
 
 /* p (dp - delta) slope scale */
@@ -263,12 +328,12 @@ static void forget_row(sn_tensor *out, int64_t i, int64_t n) {
 
 static void backward_row(const heads *a, const back *g, spot p) {
   int64_t row = row_at(a, p), base = row * a->S;
-  num delta = dot(a, g->dy, y_at(a, p), g->y, y_at(a, p), a->E);
+  num delta = delta_of(a, g, p);
   for (int64_t s = 0; s < a->S; s++) {
     int64_t k = kv_at(a, p, s, a->D), v = kv_at(a, p, s, a->E);
     num w = weight(a, g, base + s, row), dp = dot(a, g->dy, y_at(a, p), a->v, v, a->E);
-    num ds = score_gradient(a, w, dp, delta, base + s);
-    if (w.v == 0 && a->e->bounds && !isfinite((dp.v - delta.v) * a->slope->value[base + s] + dp.e + delta.e)) {
+    num part = share(a, w, base + s), ds = score_gradient(a, part, dp, delta, base + s);
+    if (part.v == 0 && a->e->bounds && !isfinite((dp.v - delta.v) * a->slope->value[base + s] + dp.e + delta.e)) {
       forget_row(a->e->out[0], q_at(a, p), a->D);
       forget_row(a->e->out[1], k, a->D);
     }
@@ -289,7 +354,8 @@ static void settle_sums(const heads *a, sn_tensor *t, const double *size, int64_
 
 static sn_code backward(sn_eval *e) {
   heads a;
-  back g = {e->arg[3], e->arg[4], e->arg[5], {NULL}};
+  sn_attention_layout l = sn_attention_layout_of(e->n);
+  back g = {e->arg[3], e->arg[4], e->arg[5], l.dtotal >= 0 ? e->arg[l.dtotal] : NULL, {NULL}};
   SN_TRY(begin(e, &a));
   for (int i = 0; i < 3; i++) g.size[i] = SN_ARRAY(e->in->arena, e->out[i]->count + 1, double);
   for (int64_t r = 0; r < a.B * a.H * a.T; r++) backward_row(&a, &g, (spot){r / (a.H * a.T), r / a.T % a.H, r % a.T});
@@ -308,12 +374,14 @@ static void make_forward(sn_build *b, const sn_node *n, const sn_val *arg, const
   sn_func_return(b->func, lse);
 }
 
-/* attention_grad has y, lse and dy between v and the captures; the expansion reads operands by its layout, q, k, v
- * first. */
+/* attention_grad has y, total, dy and maybe dtotal between v and the captures; the expansion reads operands by its
+ * layout, q, k, v first. */
 static void make_backward(sn_build *b, const sn_node *n, const sn_val *arg, const sn_val *extra) {
   (void)extra;
-  sn_val y = sn_attention_expand(b, n, arg), d[3] = {0};
-  if (b->failed || sn_derive(b, 1, &y, &arg[5], 3, arg, d)) return;
+  int dtotal = sn_attention_layout_of(n).dtotal;
+  sn_val of[2], d[3] = {0}, with[2] = {arg[5], dtotal >= 0 ? arg[dtotal] : 0};
+  of[0] = sn_attention_expand_lse(b, n, arg, &of[1]);
+  if (b->failed || sn_derive(b, dtotal >= 0 ? 2 : 1, of, with, 3, arg, d)) return;
   for (int i = 0; i < 3; i++) sn_func_return(b->func, d[i] ? d[i] : sn_g_const_like(b, arg[i], 0));
 }
 

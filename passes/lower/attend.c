@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "passes/plan/assemble.h"
+
 #define LOG2E 1.44269504088896340736
 #define LN2 0.69314718055994530942
 #define LOWEST (-1e30) /* start of the running maximum */
@@ -26,7 +28,9 @@ static sn_kv products(const sn_forward *f, sn_kv keys) {
 
 /* What products are times to be scores in units of log 2, when that keeps their order, no region sees them, and a score
  * that is masked stays below where maxima begin. */
-static double late_scale(const sn_attend *a) { return !a->score && a->scale > LEAST_LATE ? a->scale * LOG2E : 0; }
+static double late_scale(const sn_attend *a) {
+  return !a->score && !a->weights && a->scale > LEAST_LATE ? a->scale * LOG2E : 0;
+}
 
 /* Rows of queries or keys: factors of the scores. */
 static sn_kv factor(const sn_forward *f, const sn_operand *o, const sn_operand *with, sn_kv row0, sn_kv head, int rows,
@@ -59,23 +63,29 @@ static sn_code step(sn_forward *f, bool masked, sn_kv carry[3]) {
   sn_build_kernel *b = f->s.b;
   sn_kernel *k = b->k;
   int axis = f->s.keys_major ? 0 : 1; /* over keys */
-  sn_kv keys = factor(f, &a->k, &a->q, f->s.k0, f->kv_head, f->s.bk, a->S), score;
+  sn_kv keys = factor(f, &a->k, &a->q, f->s.k0, f->kv_head, f->s.bk, a->S), score, p, alpha = 0;
   SN_TRY(sn_attend_scores(&f->s, products(f, keys), masked, &score));
-  sn_kv m = sn_k_bin(k, SN_K_MAX, carry[0], largest(f, score));
-  sn_kv alpha = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, carry[0], m));
-  sn_kv p = sn_k_un(k, SN_K_EXP2, below(f, score, m));
+  p = score;
+  if (!a->weights) {
+    sn_kv m = sn_k_bin(k, SN_K_MAX, carry[0], largest(f, score));
+    alpha = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, carry[0], m));
+    p = sn_k_un(k, SN_K_EXP2, below(f, score, m));
+    carry[0] = m;
+  }
   sn_kv values = sn_attend_rows(a, b, &a->v, f->s.batch, f->s.k0, f->kv_head, f->s.bk, a->e, a->S);
-  sn_kv acc = sn_k_rescale(k, carry[2], alpha);
-  carry[0] = m;
-  carry[1] = sn_k_fma(k, carry[1], alpha, sn_k_reduce(k, SN_K_RSUM, axis, p));
+  sn_kv acc = alpha ? sn_k_rescale(k, carry[2], alpha) : carry[2];
+  if (alpha)
+    carry[1] = sn_k_fma(k, carry[1], alpha, sn_k_reduce(k, SN_K_RSUM, axis, p));
+  else if (f->first < 2)
+    carry[1] = sn_k_bin(k, SN_K_ADD, carry[1], sn_k_reduce(k, SN_K_RSUM, axis, p));
   carry[2] = f->s.keys_major ? sn_k_mma(k, acc, values, p, SN_K_TA) : sn_k_mma(k, acc, p, values, 0);
   return SN_OK;
 }
 
 static sn_code loop(sn_forward *f, sn_kv lo, sn_kv hi, bool masked, sn_kv carry[3]) {
-  f->s.k0 = sn_k_for(f->s.b->k, lo, hi, f->s.bk, 3, carry);
+  f->s.k0 = sn_k_for(f->s.b->k, lo, hi, f->s.bk, 3 - f->first, carry + f->first);
   sn_code code = step(f, masked, carry);
-  sn_k_end_for(f->s.b->k, 3, carry);
+  sn_k_end_for(f->s.b->k, 3 - f->first, carry + f->first);
   return code;
 }
 
@@ -98,7 +108,7 @@ void sn_forward_begin(sn_forward *f, sn_kv carry[3]) {
   f->scale = late_scale(a);
   f->q = f->s.heads ? sn_attend_heads(f->s.b, &a->q, f->s.batch, f->s.q0, f->s.head, f->s.heads, a->d)
                     : factor(f, &a->q, &a->k, f->s.q0, f->s.head, f->s.bq, a->T);
-  if (!(f->scale > 0)) f->q = sn_k_binc(k, SN_K_MUL, f->q, a->score ? a->scale : a->scale * LOG2E);
+  if (!(f->scale > 0)) f->q = sn_k_binc(k, SN_K_MUL, f->q, sn_attend_unit(a));
   if (f->s.keys_major) f->q = sn_k_trans(k, f->q);
   sn_forward_empty(f, carry);
 }
@@ -131,14 +141,19 @@ static void store_stat(const sn_forward *f, const sn_operand *o, sn_kv tile) {
   sn_k_store(b->k, w, tile);
 }
 
-void sn_forward_finish(const sn_forward *f, const sn_kv carry[3], sn_kv *y, sn_kv *lse) {
+void sn_forward_finish(const sn_forward *f, const sn_kv carry[3], sn_kv *y, sn_kv *total) {
   sn_kernel *k = f->s.b->k;
+  if (f->s.a->weights) {
+    *y = carry[2];
+    if (total) *total = carry[1];
+    return;
+  }
   sn_kv some = sn_k_bin(k, SN_K_LT, stat_const(f, 0), carry[1]);
   sn_kv scale = sn_k_select(k, some, sn_k_un(k, SN_K_RECIP, carry[1]), stat_const(f, 0));
   *y = sn_k_bin(k, SN_K_MUL, carry[2], scale);
-  if (!lse) return;
+  if (!total) return;
   sn_kv sum = sn_k_bin(k, SN_K_ADD, carry[0], sn_k_un(k, SN_K_LOG2, carry[1]));
-  *lse = sn_k_select(k, some, sn_k_binc(k, SN_K_MUL, sum, LN2), stat_const(f, -INFINITY));
+  *total = sn_k_select(k, some, sn_k_binc(k, SN_K_MUL, sum, LN2), stat_const(f, -INFINITY));
 }
 
 static void finish(const sn_forward *f, const sn_kv carry[3], const sn_attend_sinks *y, const sn_attend_sinks *lse) {
@@ -155,13 +170,27 @@ static const sn_dimx *bytes_of(sn_types *t, const sn_type *type) {
   return sn_dimx_mul(t, sn_type_count(t, type), sn_dimx_const(t, (int64_t)sn_elem_bytes(type->elem)));
 }
 
+const char *sn_attend_ops(const sn_attend *a, const char *part) {
+  const char *variant = sn_node_variant(a->node);
+  return sn_arena_printf(a->c->plan->arena, "%s%s%s%s%s", sn_op_get(a->node->op)->name, variant ? "." : "",
+                         variant ? variant : "", *part ? "." : "", part);
+}
+
+/* The operand of the node whose size is that of what a kernel reads for operand i; -1: nothing. Backward kernels read
+ * delta, of the shape of total, instead of y and dtotal; of weights none of them but dtotal. */
+static int read_as(const sn_attend *a, int i) {
+  if (!a->backward) return i;
+  if (a->weights) return i == 3 || i == 4 ? -1 : i;
+  return i == 3 ? 4 : a->has_dtotal && i == 6 ? -1 : i;
+}
+
 /* Elements of the operands times their size; 2 flops per pair and head element of each product. */
 sn_report sn_attend_report(const sn_attend *a, int from, int to, int products_d, int products_e) {
   sn_types *t = a->c->types;
   sn_report r = {.bytes_read = sn_dimx_const(t, 0)};
-  for (int i = from; i < to; i++) { /* the backward kernels read delta, of the shape of lse, instead of y */
-    sn_val v = a->node->arg[a->backward && i == 3 ? 4 : i];
-    r.bytes_read = sn_dimx_add(t, r.bytes_read, bytes_of(t, sn_val_type(a->c->body, v)));
+  for (int i = from; i < to; i++) {
+    if (read_as(a, i) < 0) continue;
+    r.bytes_read = sn_dimx_add(t, r.bytes_read, bytes_of(t, sn_val_type(a->c->body, a->node->arg[read_as(a, i)])));
   }
   const sn_dimx *pairs = sn_dimx_mul(t, sn_dimx_mul(t, a->B, a->H), sn_dimx_mul(t, a->T, a->S));
   r.flops = sn_dimx_mul(t, pairs, sn_dimx_const(t, 2 * ((int64_t)products_d * a->d + (int64_t)products_e * a->e)));
@@ -187,7 +216,8 @@ static sn_code lower_forward(sn_attend *a) {
   sn_kernel *k = b->k;
   sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, a->T, sn_dimx_const(t, a->bq)));
   sn_forward f = {
-      .s = {.a = a, .b = b, .keys_major = a->c->target->scores_keys_major && a->bq > 1, .bq = a->bq, .bk = a->bk}};
+      .s = {.a = a, .b = b, .keys_major = a->c->target->scores_keys_major && a->bq > 1, .bq = a->bq, .bk = a->bk},
+      .first = sn_forward_first(a, &lse)};
   f.s.batch = sn_k_gid(k, 0), f.s.head = sn_k_gid(k, 1), f.s.q0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bq);
   f.kv_head = a->group == 1 ? f.s.head : sn_k_ibin(k, SN_K_IDIV, f.s.head, sn_k_i(k, a->group));
   sn_kv carry[3];

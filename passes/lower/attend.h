@@ -18,10 +18,11 @@ typedef struct sn_attend {
   sn_lower_ctx *c;
   const sn_node *node;
   bool backward;
-  sn_operand q, k, v, y, lse, dy, start;
+  bool weights; /* scores are the weights of values, as they are: no softmax */
+  sn_operand q, k, v, y, lse, dy, dtotal, start;
   sn_operand capture[SN_ATTEND_CAPTURES];
   int capture_count;
-  bool has_start;
+  bool has_start, has_dtotal;
   const sn_func *score, *mask, *dscore; /* dscore: derivative of score by its first argument; NULL: 1 */
   const sn_dimx *B, *T, *S, *H, *G;
   int d, e;   /* static head sizes */
@@ -45,6 +46,8 @@ typedef struct sn_site_block {
 /* Reads the node. errors: what no schedule covers, at the user's line. */
 SN_MUST sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a);
 
+/* Slots may repeat (q, k and v of one product): each is one buffer.  -> new count */
+int sn_attend_unique(sn_buffer_use *list, int count);
 /* A kernel with every operand that scores need, then `count` more buffers. */
 sn_build_kernel *sn_attend_kernel(const sn_attend *a, const char *name, int count, const sn_buffer_use *more);
 /* rows [row0, row0 + rows) of head `head` as an f32 tile [rows, cols]; `extent`: how many rows exist. */
@@ -65,12 +68,15 @@ sn_kv sn_attend_stat(const sn_site_block *s, const sn_operand *o, double pad);
 /* The number added to rows of queries for their position, as an index value; 0: none. Batch must be set. */
 sn_kv sn_attend_start(const sn_site_block *s);
 
-/* Scores in units of log 2 from products that are scaled already: score region, times log2(e), masked entries -3e38.
- * `products` in natural units; *raw gets the argument of the score region. masked: apply mask region and the end of the
- * keys. */
+/* What products of queries and keys are times to be what sn_attend_scores takes. */
+double sn_attend_unit(const sn_attend *a);
+/* Scores from products that are scaled already: score region, in units of log 2, masked entries -3e38; weights as they
+ * are, masked entries 0. masked: apply mask region and the end of the keys. */
 SN_MUST sn_code sn_attend_scores(const sn_site_block *s, sn_kv products, bool masked, sn_kv *out);
-/* ds of the score's argument from ds of its result. */
-SN_MUST sn_code sn_attend_dscores(const sn_site_block *s, sn_kv products, sn_kv ds, sn_kv *out);
+/* ds of the score's argument from ds of its result: 0 where masked, whatever the region's slope is there. */
+SN_MUST sn_code sn_attend_dscores(const sn_site_block *s, sn_kv products, bool masked, sn_kv ds, sn_kv *out);
+/* The tile with 0 for queries past the end: what stands there may be anything that a region makes of nothing. */
+sn_kv sn_attend_own_rows(const sn_site_block *s, sn_kv tile);
 
 /* Blocks of one index, given a block of the other: [lo, mid0) partial, [mid0, mid1) full, [mid1, hi) partial. */
 typedef struct sn_mask_range {
@@ -83,6 +89,8 @@ typedef struct sn_mask_range {
  * `and`. */
 sn_mask_range sn_attend_range(const sn_site_block *s, bool over_queries);
 
+/* "attention_grad.alibi.dq": what a kernel that does a part of the node is called. */
+const char *sn_attend_ops(const sn_attend *a, const char *part);
 /* Report of a launch that reads operands [from, to) of the node and does that many products over d and over e. */
 sn_report sn_attend_report(const sn_attend *a, int from, int to, int products_d, int products_e);
 

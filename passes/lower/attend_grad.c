@@ -4,6 +4,7 @@
  *   dq      one instance owns a block of queries and walks the keys
  * or, for short sequences, all of it by one instance per key head (attend_whole.c).
  * With p = exp(score - lse):  dv = p' dy,  ds = p (dy v' - delta),  dq = scale ds k,  dk = scale ds' q.
+ * What total gets is part of delta. Of weights p = score:  ds = dy v' + dtotal, and there is no delta.
  *   source: Dao et al. 2022, appendix B.4 */
 #include "ir/base/plant.h"
 #include "passes/lower/attend_grad.h"
@@ -48,6 +49,15 @@ sn_kwin sn_attend_scratch(const sn_backward *w, sn_kv buffer, int cols) {
   return (sn_kwin){.buf = buffer, .off = sn_k_imulc(k, row, cols), .rs = sn_k_i(k, cols)};
 }
 
+sn_kv sn_attend_delta(const sn_site_block *s) {
+  const sn_attend *a = s->a;
+  sn_kernel *k = s->b->k;
+  sn_kv y = sn_attend_rows(a, s->b, &a->y, s->batch, s->q0, s->head, s->bq, a->e, a->T);
+  sn_kv dy = sn_attend_rows(a, s->b, &a->dy, s->batch, s->q0, s->head, s->bq, a->e, a->T);
+  sn_kv sum = sn_k_reduce(k, SN_K_RSUM, 1, sn_k_bin(k, SN_K_MUL, y, dy));
+  return a->has_dtotal ? sn_k_bin(k, SN_K_SUB, sum, sn_attend_stat(s, &a->dtotal, 0)) : sum;
+}
+
 static sn_kv delta_of(const sn_backward *w) {
   if (!w->deltas) return sn_attend_stat(&w->s, &w->delta, 0);
   return sn_k_load(w->s.b->k, w->s.bq, 1, sn_attend_scratch(w, w->deltas, 1), 0);
@@ -57,13 +67,18 @@ static sn_kv delta_of(const sn_backward *w) {
 static sn_code probabilities(const sn_backward *w, sn_kv qk, sn_kv dp, bool masked, sn_kv *p, sn_kv *ds) {
   const sn_attend *a = w->s.a;
   sn_kernel *k = w->s.b->k;
-  sn_kv score, products = sn_k_binc(k, SN_K_MUL, qk, a->score ? a->scale : a->scale * LOG2E);
+  sn_kv score, products = sn_k_binc(k, SN_K_MUL, qk, sn_attend_unit(a));
   SN_TRY(sn_attend_scores(&w->s, products, masked, &score));
+  if (a->weights) {
+    *p = sn_attend_own_rows(&w->s, score);
+    if (a->has_dtotal) dp = sn_k_bin(k, SN_K_ADD, dp, sn_attend_stat(&w->s, &a->dtotal, 0));
+    return sn_attend_dscores(&w->s, products, masked, dp, ds);
+  }
   *p = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, score, log_sum(w)));
   sn_kv delta = delta_of(w);
   if (!SN_PLANTED(GRAD_DELTA)) dp = sn_k_bin(k, SN_K_SUB, dp, delta);
   sn_kv d = sn_k_bin(k, SN_K_MUL, *p, dp);
-  return sn_attend_dscores(&w->s, products, d, ds);
+  return sn_attend_dscores(&w->s, products, masked, d, ds);
 }
 
 /* ---- delta ----------------------------------------------------------------------------------------------------- */
@@ -72,25 +87,24 @@ static sn_code lower_delta(sn_attend *a, sn_operand *out) {
   sn_types *t = a->c->types;
   const sn_type *type = sn_type_of(t, SN_ELEM_F32, 3, (const sn_dimx *[]){a->B, a->H, a->T});
   int slot = sn_lower_temp(a->c, "delta", type, sn_type_count(t, type)), rows = a->bq;
-  sn_buffer_use use[] = {{a->y.slot, SN_K_IN}, {a->dy.slot, SN_K_IN}, {slot, SN_K_OUT}};
-  if (a->y.slot == a->dy.slot) use[1] = use[2];
-  sn_build_kernel *b = sn_build_kernel_begin(a->c, "attend_delta", a->y.slot == a->dy.slot ? 2 : 3, use);
+  sn_buffer_use use[4] = {{a->y.slot, SN_K_IN}, {a->dy.slot, SN_K_IN}, {slot, SN_K_OUT}, {a->dtotal.slot, SN_K_IN}};
+  int count = sn_attend_unique(use, a->has_dtotal ? 4 : 3);
+  sn_build_kernel *b = sn_build_kernel_begin(a->c, "attend_delta", count, use);
   sn_kernel *k = b->k;
   *out = operand_of(t, slot, type);
   sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, a->T, sn_dimx_const(t, rows)));
-  sn_kv batch = sn_k_gid(k, 0), head = sn_k_gid(k, 1), row0 = sn_k_imulc(k, sn_k_gid(k, 2), rows);
-  sn_kv y = sn_attend_rows(a, b, &a->y, batch, row0, head, rows, a->e, a->T);
-  sn_kv dy = sn_attend_rows(a, b, &a->dy, batch, row0, head, rows, a->e, a->T);
-  sn_kv sum = sn_k_reduce(k, SN_K_RSUM, 1, sn_k_bin(k, SN_K_MUL, y, dy)), at[SN_VIEW_RANK] = {batch, head, row0};
+  sn_kv at[SN_VIEW_RANK] = {sn_k_gid(k, 0), sn_k_gid(k, 1), sn_k_imulc(k, sn_k_gid(k, 2), rows)};
+  const sn_site_block s = {.a = a, .b = b, .bq = rows, .batch = at[0], .head = at[1], .q0 = at[2]};
+  sn_kv sum = sn_attend_delta(&s);
   sn_kwin w = {.buf = sn_build_buffer(b, slot),
                .off = sn_build_address(b, &out->view, at),
                .rs = sn_k_i(k, 1),
-               .nr = sn_build_limit(b, a->T, rows, row0)};
+               .nr = sn_build_limit(b, a->T, rows, at[2])};
   sn_k_store(k, w, sum);
   const sn_dimx *elements = sn_type_count(t, sn_val_type(a->c->body, a->node->arg[5]));
   sn_report r = {
       .kind = "attend",
-      .ops = "attention_grad.delta",
+      .ops = sn_attend_ops(a, "delta"),
       .flops = sn_dimx_mul(t, elements, sn_dimx_const(t, 2)),
       .bytes_read = sn_dimx_mul(
           t, elements, sn_dimx_const(t, 2 * (int64_t)sn_elem_bytes(sn_lower_slot_type(a->c, a->y.slot)->elem))),
@@ -169,10 +183,11 @@ int sn_attend_sink(const sn_attend *a, int result, sn_operand *out, sn_buffer_us
 }
 
 static int more_uses(const sn_attend *a, const sn_operand *delta, sn_buffer_use *use) {
-  use[0] = (sn_buffer_use){a->lse.slot, SN_K_IN};
-  use[1] = (sn_buffer_use){a->dy.slot, SN_K_IN};
-  use[2] = (sn_buffer_use){delta->slot, SN_K_IN};
-  return 3;
+  int count = 0;
+  if (!a->weights) use[count++] = (sn_buffer_use){a->lse.slot, SN_K_IN};
+  use[count++] = (sn_buffer_use){a->dy.slot, SN_K_IN};
+  if (!a->weights || a->has_dtotal) use[count++] = (sn_buffer_use){delta->slot, SN_K_IN};
+  return count;
 }
 
 const sn_dimx *sn_attend_written(const sn_attend *a, int result, const sn_operand *o) {
@@ -204,7 +219,7 @@ static sn_code lower_keys(sn_attend *a, const sn_operand *delta) {
     sn_attend_store(a, b, &dk, w.s.batch, w.s.k0, w.kv_head, a->S, sn_k_binc(k, SN_K_MUL, carry[0], a->scale));
   if (dv.slot >= 0) sn_attend_store(a, b, &dv, w.s.batch, w.s.k0, w.kv_head, a->S, carry[1]);
   sn_report r = sn_attend_report(a, 0, a->node->arg_count, 2, 2);
-  r.ops = "attention_grad.dk_dv";
+  r.ops = sn_attend_ops(a, "dk_dv");
   r.bytes_written = sn_dimx_add(t, sn_attend_written(a, 1, &dk), sn_attend_written(a, 2, &dv));
   return sn_build_kernel_end(b, &r);
 }
@@ -258,17 +273,17 @@ static sn_code lower_queries(sn_attend *a, const sn_operand *delta) {
   SN_TRY(queries_loop(&w, r.has_full ? r.mid1 : r.lo, r.hi, true, &dq));
   sn_attend_store(a, b, &to, w.s.batch, w.s.q0, w.s.head, a->T, sn_k_binc(k, SN_K_MUL, dq, a->scale));
   sn_report report = sn_attend_report(a, 0, a->node->arg_count, 2, 1);
-  report.ops = "attention_grad.dq";
+  report.ops = sn_attend_ops(a, "dq");
   report.bytes_written = sn_attend_written(a, 0, &to);
   return sn_build_kernel_end(b, &report);
 }
 
 sn_code sn_attend_backward(sn_attend *a) {
-  sn_operand delta;
+  sn_operand delta = a->dtotal;
   bool done;
   SN_TRY(sn_attend_whole(a, &done));
   if (done) return SN_OK;
-  SN_TRY(lower_delta(a, &delta));
+  if (!a->weights) SN_TRY(lower_delta(a, &delta));
   SN_TRY(lower_keys(a, &delta));
   return lower_queries(a, &delta);
 }

@@ -15,6 +15,8 @@ typedef struct sn_backward {
   sn_kv scratch_row; /* index value: first row of the head there */
 } sn_backward;
 
+/* Per query at s.q0: sum of dy * y, less the gradient of total. */
+sn_kv sn_attend_delta(const sn_site_block *s);
 sn_kv sn_attend_zero(const sn_backward *w, int r, int c);
 /* Rows of the block of keys (or values) at s.k0, as they are multiplied with queries (or dy). */
 sn_kv sn_attend_key_rows(const sn_backward *w, bool values);

@@ -44,20 +44,22 @@ static int clip_block(int block, const sn_dimx *extent) {
 sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a) {
   *a = (sn_attend){.c = c, .node = a->node, .backward = a->node->op == SN_OP_ATTENTION_GRAD};
   const sn_node *n = a->node;
-  const sn_attr *start = sn_node_attr(n, "start");
+  sn_attention_layout l = sn_attention_layout_of(n);
   int fixed = a->backward ? 6 : 3;
-  a->has_start = start->set && start->i;
-  a->capture_count = n->arg_count - fixed - a->has_start;
+  a->has_start = l.start >= 0, a->has_dtotal = l.dtotal >= 0;
+  a->capture_count = l.capture_count;
   if (a->capture_count > SN_ATTEND_CAPTURES)
     return sn_lower_fail(c, "attention: more than %d captured tensors", SN_ATTEND_CAPTURES);
   sn_operand *to[] = {&a->q, &a->k, &a->v, &a->y, &a->lse, &a->dy};
   bool ok = true;
   for (int i = 0; i < fixed; i++) ok &= read_operand(c, n->arg[i], to[i]);
-  for (int i = 0; i < a->capture_count; i++) ok &= read_operand(c, n->arg[fixed + i], &a->capture[i]);
-  if (a->has_start) ok &= read_operand(c, n->arg[n->arg_count - 1], &a->start);
+  for (int i = 0; i < a->capture_count; i++) ok &= read_operand(c, n->arg[l.first_capture + i], &a->capture[i]);
+  if (a->has_start) ok &= read_operand(c, n->arg[l.start], &a->start);
+  if (a->has_dtotal) ok &= read_operand(c, n->arg[l.dtotal], &a->dtotal);
   if (!ok) return sn_lower_fail(c, "attention: an operand is not a strided view of a buffer");
   SN_TRY(read_shapes(c, a));
   a->scale = sn_node_attr(n, "scale")->f;
+  a->weights = sn_node_attr(n, "weights")->i != 0;
   a->score = sn_node_attr(n, "score")->region;
   a->mask = sn_node_attr(n, "mask")->region;
   a->bq = clip_block(c->target->bq, a->T);
@@ -78,8 +80,7 @@ static int uses_of(const sn_attend *a, sn_buffer_use *list) {
   return count;
 }
 
-/* Slots may repeat (q, k and v of one product): each is one buffer. */
-static int without_repeats(sn_buffer_use *list, int count) {
+int sn_attend_unique(sn_buffer_use *list, int count) {
   int kept = 0;
   for (int i = 0; i < count; i++) {
     bool seen = false;
@@ -93,7 +94,7 @@ sn_build_kernel *sn_attend_kernel(const sn_attend *a, const char *name, int coun
   sn_buffer_use list[SN_LOWER_BUFFERS];
   int n = uses_of(a, list);
   for (int i = 0; i < count; i++) list[n++] = more[i];
-  return sn_build_kernel_begin(a->c, name, without_repeats(list, n), list);
+  return sn_build_kernel_begin(a->c, name, sn_attend_unique(list, n), list);
 }
 
 static sn_kwin window(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head, sn_kv limit) {
@@ -194,25 +195,27 @@ static int site_args(const sn_site_block *s, sn_region_arg *arg, int first) {
   return n;
 }
 
-static sn_kv mask_out(const sn_site_block *s, sn_kv live, sn_kv score) {
-  return sn_k_select(s->b->k, live, score, sn_k_const(s->b->k, SN_ELEM_F32, 1, 1, MASKED));
+static sn_kv mask_out(const sn_site_block *s, sn_kv live, sn_kv x, double hidden) {
+  return sn_k_select(s->b->k, live, x, sn_k_const(s->b->k, SN_ELEM_F32, 1, 1, hidden));
 }
 
-static sn_code apply_mask(const sn_site_block *s, sn_kv *score) {
+static sn_code apply_mask(const sn_site_block *s, double hidden, sn_kv *x) {
   const sn_attend *a = s->a;
   sn_kernel *k = s->b->k;
   sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
   if (a->mask) {
     sn_kv live;
     SN_TRY(sn_region_emit(s->b, a->mask, site_args(s, arg, 0), arg, &live));
-    *score = mask_out(s, live, *score);
+    *x = mask_out(s, live, *x, hidden);
   }
   if (sn_dimx_divisor(a->S) % s->bk) {
     sn_kv end = sn_k_isplat(k, 1, 1, sn_build_dim(s->b, a->S));
-    *score = mask_out(s, sn_k_bin(k, SN_K_LT, key_tile(s), end), *score);
+    *x = mask_out(s, sn_k_bin(k, SN_K_LT, key_tile(s), end), *x, hidden);
   }
   return SN_OK;
 }
+
+double sn_attend_unit(const sn_attend *a) { return a->score || a->weights ? a->scale : a->scale * LOG2E; }
 
 sn_code sn_attend_scores(const sn_site_block *s, sn_kv products, bool masked, sn_kv *out) {
   sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
@@ -220,20 +223,32 @@ sn_code sn_attend_scores(const sn_site_block *s, sn_kv products, bool masked, sn
   if (s->a->score) {
     arg[0] = (sn_region_arg){.tile = products, .slot = -1};
     SN_TRY(sn_region_emit(s->b, s->a->score, site_args(s, arg, 1), arg, &score));
-    score = sn_k_binc(s->b->k, SN_K_MUL, score, LOG2E);
+    if (!s->a->weights) score = sn_k_binc(s->b->k, SN_K_MUL, score, LOG2E);
   }
-  if (masked) SN_TRY(apply_mask(s, &score));
+  if (masked) SN_TRY(apply_mask(s, s->a->weights ? 0 : MASKED, &score));
   *out = score;
   return SN_OK;
 }
 
-sn_code sn_attend_dscores(const sn_site_block *s, sn_kv products, sn_kv ds, sn_kv *out) {
+sn_kv sn_attend_own_rows(const sn_site_block *s, sn_kv tile) {
+  sn_kernel *k = s->b->k;
+  if (sn_dimx_divisor(s->a->T) % s->bq == 0) return tile;
+  sn_kv row = s->keys_major ? sn_k_iota(k, 1, s->bq, 1, s->q0) : sn_k_iota(k, s->bq, 1, 0, s->q0);
+  return mask_out(s, sn_k_bin(k, SN_K_LT, row, sn_k_isplat(k, 1, 1, sn_build_dim(s->b, s->a->T))), tile, 0);
+}
+
+sn_code sn_attend_dscores(const sn_site_block *s, sn_kv products, bool masked, sn_kv ds, sn_kv *out) {
+  const sn_func *d = s->a->dscore;
   sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
   sn_kv slope;
   *out = ds;
-  if (!s->a->dscore) return SN_OK;
-  arg[0] = (sn_region_arg){.tile = products, .slot = -1};
-  SN_TRY(sn_region_emit(s->b, s->a->dscore, site_args(s, arg, 1), arg, &slope));
-  *out = sn_k_bin(s->b->k, SN_K_MUL, ds, slope);
-  return SN_OK;
+  if (d) {
+    arg[0] = (sn_region_arg){.tile = products, .slot = -1};
+    SN_TRY(sn_region_emit(s->b, d, site_args(s, arg, 1), arg, &slope));
+    *out = sn_k_bin(s->b->k, SN_K_MUL, ds, slope);
+  }
+  bool steady = !d || sn_val_is_const(d, d->result[0], NULL);
+  if (steady && !s->a->weights) return SN_OK; /* the weight is 0 there, and so is ds */
+  *out = sn_attend_own_rows(s, *out);
+  return masked ? apply_mask(s, 0, out) : SN_OK;
 }

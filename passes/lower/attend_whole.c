@@ -2,7 +2,7 @@
  * share it. Probabilities are computed once for all three gradients: five products for a block instead of seven.
  * Gradients of queries grow in scratch of the instance, so the scratch bounds the length; longer sequences have enough
  * blocks to be spread over more instances.
- *   1. per block of queries: delta = sum of dy * y, dq = 0
+ *   1. per block of queries: delta (but of weights), dq = 0
  *   2. per block of keys: every live block of queries adds to dk, dv and to its dq
  *   3. per block of queries: dq to its place */
 #include "passes/lower/attend_grad.h"
@@ -33,9 +33,7 @@ static void begin_queries(sn_backward *w) {
   const sn_attend *a = w->s.a;
   sn_kernel *k = w->s.b->k;
   blocks all = begin_blocks(w);
-  sn_kv y = sn_attend_rows(a, w->s.b, &a->y, w->s.batch, w->s.q0, w->s.head, a->bq, a->e, a->T);
-  sn_kv dy = sn_attend_rows(a, w->s.b, &a->dy, w->s.batch, w->s.q0, w->s.head, a->bq, a->e, a->T);
-  sn_k_store(k, sn_attend_scratch(w, w->deltas, 1), sn_k_reduce(k, SN_K_RSUM, 1, sn_k_bin(k, SN_K_MUL, y, dy)));
+  if (!a->weights) sn_k_store(k, sn_attend_scratch(w, w->deltas, 1), sn_attend_delta(&w->s));
   sn_k_store(k, sn_attend_scratch(w, w->dq, a->d), sn_attend_zero(w, a->bq, a->d));
   end_blocks(&all);
 }
@@ -78,20 +76,26 @@ static sn_report report_of(const sn_attend *a, const sn_operand out[3]) {
   sn_types *t = a->c->types;
   sn_report r = sn_attend_report(a, 0, a->node->arg_count, 3, 2);
   const sn_type *y = sn_val_type(a->c->body, a->node->arg[3]), *lse = sn_val_type(a->c->body, a->node->arg[4]);
-  const sn_dimx *bytes[2] = {sn_type_count(t, y), sn_type_count(t, lse)}; /* y is read, no delta */
+  const sn_dimx *bytes[2] = {sn_type_count(t, y),
+                             sn_type_count(t, lse)}; /* y is read, no delta; dtotal if it is there */
   for (int i = 0; i < 2; i++)
     bytes[i] = sn_dimx_mul(t, bytes[i], sn_dimx_const(t, (int64_t)sn_elem_bytes(i ? lse->elem : y->elem)));
-  r.bytes_read = sn_dimx_sub(t, sn_dimx_add(t, r.bytes_read, bytes[0]), bytes[1]);
+  if (!a->weights) r.bytes_read = sn_dimx_add(t, r.bytes_read, bytes[0]);
+  if (!a->weights && !a->has_dtotal) r.bytes_read = sn_dimx_sub(t, r.bytes_read, bytes[1]);
   r.bytes_written = sn_dimx_const(t, 0);
   for (int i = 0; i < 3; i++) r.bytes_written = sn_dimx_add(t, r.bytes_written, sn_attend_written(a, i, &out[i]));
-  r.ops = "attention_grad";
+  r.ops = sn_attend_ops(a, "");
   return r;
 }
 
 sn_code sn_attend_whole(sn_attend *a, bool *done) {
   sn_operand out[3];
-  sn_buffer_use use[8] = {{a->lse.slot, SN_K_IN}, {a->dy.slot, SN_K_IN}, {a->y.slot, SN_K_IN}};
-  int count = 3, rows = scratch_rows(a);
+  sn_buffer_use use[8];
+  int count = 0, rows = scratch_rows(a);
+  if (!a->weights) use[count++] = (sn_buffer_use){a->lse.slot, SN_K_IN};
+  use[count++] = (sn_buffer_use){a->dy.slot, SN_K_IN};
+  if (!a->weights) use[count++] = (sn_buffer_use){a->y.slot, SN_K_IN};
+  if (a->has_dtotal) use[count++] = (sn_buffer_use){a->dtotal.slot, SN_K_IN};
   for (int i = 0; i < 3; i++) count = sn_attend_sink(a, i, &out[i], use, count);
   *done = rows && out[0].slot >= 0 && out[1].slot >= 0 && out[2].slot >= 0;
   if (!*done) return SN_OK;
@@ -102,7 +106,7 @@ sn_code sn_attend_whole(sn_attend *a, bool *done) {
   w.s.batch = sn_k_gid(k, 0), w.kv_head = sn_k_gid(k, 1);
   w.s.start = sn_attend_start(&w.s);
   w.dq = sn_k_local(k, SN_ELEM_F32, (int64_t)rows * a->group * a->d);
-  w.deltas = sn_k_local(k, SN_ELEM_F32, (int64_t)rows * a->group);
+  if (!a->weights) w.deltas = sn_k_local(k, SN_ELEM_F32, (int64_t)rows * a->group);
   begin_queries(&w);
   SN_TRY(all_keys(&w, &out[1], &out[2]));
   end_queries(&w, &out[0]);

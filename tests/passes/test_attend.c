@@ -1,4 +1,5 @@
 /* Gradients of attention by each of their schedules: one kernel for all of them, or one for dk and dv and one for dq.
+ * Both results differentiated; scores that are weights.
  * One query: parts of the keys, then their sum. Rings of keys.
  * Blocks are small, so that short sequences have full, partial and empty ones and an edge. */
 #include "tests/passes/lowered.h"
@@ -11,6 +12,8 @@ static const char regions[] =
     "body @causal {\n" SITE("0", "1", "2", "3") "  %s = le %k, %q : bool[]\n  return %s\n}\n"
     "body @window {\n" SITE("0", "1", "2", "3") "  %s = le %k, %q : bool[]\n  %d = sub %q, %k : i32[]\n"
     "  %n = const value 6 : i32[]\n  %w = lt %d, %n : bool[]\n  %m = and %s, %w : bool[]\n  return %m\n}\n"
+    "body @never {\n" SITE("0", "1", "2", "3") "  %s = lt %k, %q : bool[]\n  %t = lt %q, %k : bool[]\n"
+    "  %m = and %s, %t : bool[]\n  return %m\n}\n"
     "body @cap {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %y = tanh %x : f32[]\n  return %y\n}\n";
 
 /* q, k and v are views of one product, as a model has them */
@@ -41,6 +44,21 @@ static const char shared[] =
     "  %%p = mul %%y, %%w : f32[B, T, 6, 4]\n  %%s = sum %%p axes [0, 1, 2, 3] : f32[]\n"
     "  %%dq, %%dk, %%dv = grad %%s, %%q, %%k, %%v : f32[B, T, 6, 8], f32[B, T + 5, 2, 8], f32[B, T + 5, 2, 4]\n"
     "  output \"y\" = %%y\n  output \"dq\" = %%dq\n  output \"dk\" = %%dk\n  output \"dv\" = %%dv\n}\n";
+
+/* What is differentiated depends on both results, or on the second alone: %%r. */
+static const char totals[] =
+    "dims { B: 1..4, T: 1..64 }\n%s"
+    "graph @g {\n"
+    "  %%q = input name \"q\" : f32[B, T, 6, 8]\n  %%k = input name \"k\" : f32[B, T, 2, 8]\n"
+    "  %%v = input name \"v\" : f32[B, T, 2, 5]\n  %%w = input name \"w\" : f32[B, T, 6, 5]\n"
+    "  %%u = input name \"u\" : f32[B, 6, T]\n"
+    "  %%y, %%l = attention %%q, %%k, %%v scale 0.4%s : f32[B, T, 6, 5], f32[B, 6, T]\n"
+    "  %%p = mul %%y, %%w : f32[B, T, 6, 5]\n  %%o = sum %%p axes [0, 1, 2, 3] : f32[]\n"
+    "  %%t = mul %%l, %%u : f32[B, 6, T]\n  %%r = sum %%t axes [0, 1, 2] : f32[]\n"
+    "  %%s = add %%o, %%r : f32[]\n"
+    "  %%dq, %%dk, %%dv = grad %%%c, %%q, %%k, %%v : f32[B, T, 6, 8], f32[B, T, 2, 8], f32[B, T, 2, 5]\n"
+    "  output \"y\" = %%y\n  output \"l\" = %%l\n"
+    "  output \"dq\" = %%dq\n  output \"dk\" = %%dk\n  output \"dv\" = %%dv\n}\n";
 
 static const char *const variants[] = {"", " mask @causal", " mask @window", " score @cap mask @causal"};
 
@@ -96,6 +114,42 @@ static void scratch_bounds_the_length(void **state) {
   assert_int_equal(check(views, variants[1], 9, rows, false), check(views, variants[1], 9, rows - 1, false) - 2);
 }
 
+/* ---- weights, and both results ------------------------------------------------------------------------------------
+ */
+
+/* loss: 'o' of y, 'r' of the second result, 's' of both.  -> launches */
+static int check_totals(const char *variant, char loss, int64_t t, int scratch) {
+  char text[4096];
+  int64_t dims[] = {2, t};
+  sn_target target = sn_target_cpu(SN_ISA_AVX2);
+  target.bq = 4, target.bkv = 4, target.scratch_bytes = scratch;
+  snprintf(text, sizeof text, totals, regions, variant, loss);
+  return lowered_check_case(&(lowered_case){.text = text, .dims = dims, .target = &target});
+}
+
+static void both_results(void **state) {
+  (void)state;
+  static const char *const cases[] = {"", " mask @causal", " mask @never", " score @cap mask @window"};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (int64_t t = 1; t <= 9; t += 4)
+      for (const char *loss = "rs"; *loss; loss++) {
+        int several = check_totals(cases[i], *loss, t, 0), whole = check_totals(cases[i], *loss, t, 1 << 20);
+        if (*loss == 's') assert_int_equal(whole, several - 2); /* delta, dk and dv, dq */
+      }
+}
+
+static void scores_as_weights(void **state) {
+  (void)state;
+  static const char *const cases[] = {" weights 1", " mask @causal weights 1", " mask @never weights 1",
+                                      " score @cap mask @window weights 1"};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (int64_t t = 1; t <= 9; t += 4)
+      for (const char *loss = "ors"; *loss; loss++) {
+        int several = check_totals(cases[i], *loss, t, 0), whole = check_totals(cases[i], *loss, t, 1 << 20);
+        if (*loss != 'r') assert_int_equal(whole, several - 1); /* dk and dv, dq */
+      }
+}
+
 /* ---- one query -------------------------------------------------------------------------------------------------- */
 
 static const char one_regions[] =
@@ -111,7 +165,8 @@ static const char one_regions[] =
     "  %y = add %x, %p : f32[]\n  return %y\n}\n";
 
 /* every second mask leaves parts without a live key; the last has none at all, or differs from head to head */
-static const char *const one_variants[] = {" mask @causal", " mask @window", " mask @never", " mask @some", ""};
+static const char *const one_variants[] = {" mask @causal", " mask @window",         " mask @never",
+                                           " mask @some",   " mask @some weights 1", ""};
 
 /* keys: their number is the symbol S, or `keys`.  -> launches */
 static int check_one(int key_heads, int d, int64_t keys, bool fixed, const char *elem, const char *variant) {
@@ -202,8 +257,14 @@ static void empty_slots_are_not_read(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(views_of_a_product), cmocka_unit_test(shared_heads), cmocka_unit_test(scratch_bounds_the_length),
-      cmocka_unit_test(one_query),          cmocka_unit_test(ring_of_keys), cmocka_unit_test(empty_slots_are_not_read),
+      cmocka_unit_test(views_of_a_product),
+      cmocka_unit_test(shared_heads),
+      cmocka_unit_test(scratch_bounds_the_length),
+      cmocka_unit_test(both_results),
+      cmocka_unit_test(scores_as_weights),
+      cmocka_unit_test(one_query),
+      cmocka_unit_test(ring_of_keys),
+      cmocka_unit_test(empty_slots_are_not_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

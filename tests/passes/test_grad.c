@@ -207,7 +207,7 @@ static sn_val site(sn_build *b, int i, const sn_type *t) {
 }
 
 /* score: tanh(s) * gain[head]; mask: causal. */
-static sn_val attention(net *n, const sn_val *qkv, sn_val gain) {
+static sn_val attention(net *n, const sn_val *qkv, sn_val gain, bool weights) {
   sn_build s = sn_build_begin(sn_func_create(n->w.m, "score", SN_FUNC_BODY), n->w.diags);
   sn_build m = sn_build_begin(sn_func_create(n->w.m, "mask", SN_FUNC_BODY), n->w.diags);
   const sn_type *at = typed(&n->w, I32, 0), *real = typed(&n->w, F64, 0);
@@ -222,8 +222,9 @@ static sn_val attention(net *n, const sn_val *qkv, sn_val gain) {
   sn_func_return(s.func, v);
   sn_func_return(m.func, sn_g2(&m, SN_OP_LE, y[3], y[2]));
   const sn_val arg[4] = {qkv[0], qkv[1], qkv[2], gain};
-  const sn_attr attr[5] = {
+  sn_attr attr[SN_ATTR_MAX] = {
       {.set = true, .f = 0.6}, {0}, {.set = true, .region = s.func}, {.set = true, .region = m.func}};
+  attr[sn_op_attr(SN_OP_ATTENTION, "weights")] = (sn_attr){.set = weights, .i = weights};
   return sn_emit(&n->b, SN_OP_ATTENTION, gain ? 4 : 3, arg, attr, NULL);
 }
 
@@ -238,7 +239,7 @@ static void attention_keeps_its_structure(void **state) {
   net n = net_create();
   sn_val qkv[3];
   make_qkv(&n, qkv);
-  check_net(&n, energy(&n, attention(&n, qkv, 0)));
+  check_net(&n, energy(&n, attention(&n, qkv, 0, false)));
   assert_int_equal(count_ops(&n, SN_OP_ATTENTION), 1);
   assert_int_equal(count_ops(&n, SN_OP_ATTENTION_GRAD), 1);
   world_destroy(&n.w);
@@ -250,7 +251,7 @@ static void captured_tensors_get_their_gradient(void **state) {
   sn_val qkv[3];
   make_qkv(&n, qkv);
   sn_val gain = param(&n, "gain", typed(&n.w, F64, 1, 4));
-  check_net(&n, energy(&n, attention(&n, qkv, gain)));
+  check_net(&n, energy(&n, attention(&n, qkv, gain, false)));
   assert_int_equal(count_ops(&n, SN_OP_ATTENTION), 0);
   world_destroy(&n.w);
 }
@@ -260,11 +261,25 @@ static void the_lse_of_attention_has_a_gradient(void **state) {
   net n = net_create();
   sn_val qkv[3];
   make_qkv(&n, qkv);
-  sn_val y = attention(&n, qkv, 0);
+  sn_val y = attention(&n, qkv, 0, false);
   check_net(&n, sn_g2(&n.b, SN_OP_ADD, energy(&n, y), energy(&n, y + 1)));
   assert_int_equal(count_ops(&n, SN_OP_ATTENTION), 1);
-  assert_int_equal(count_ops(&n, SN_OP_ATTENTION_GRAD), 2);
+  assert_int_equal(count_ops(&n, SN_OP_ATTENTION_GRAD), 1);
   world_destroy(&n.w);
+}
+
+/* Of the results of scores that are weights: the values, their sum, both. */
+static void attention_by_weights_has_a_gradient(void **state) {
+  (void)state;
+  for (int of = 1; of < 4; of++) {
+    net n = net_create();
+    sn_val qkv[3];
+    make_qkv(&n, qkv);
+    sn_val y = attention(&n, qkv, 0, true), first = energy(&n, y), second = energy(&n, y + 1);
+    check_net(&n, of == 3 ? sn_g2(&n.b, SN_OP_ADD, first, second) : of == 2 ? second : first);
+    assert_int_equal(count_ops(&n, SN_OP_ATTENTION_GRAD), 1);
+    world_destroy(&n.w);
+  }
 }
 
 static void values_that_are_the_keys(void **state) {
@@ -272,7 +287,7 @@ static void values_that_are_the_keys(void **state) {
   net n = net_create();
   sn_val q = param(&n, "q", typed(&n.w, F64, 4, 2, 3, 4, 2)), k = param(&n, "k", typed(&n.w, F64, 4, 2, 3, 2, 2));
   const sn_val qkv[3] = {q, k, k};
-  const sn_attr attr[5] = {{.set = true, .f = 0.6}};
+  const sn_attr attr[SN_ATTR_MAX] = {{.set = true, .f = 0.6}};
   sn_val y = sn_emit(&n.b, SN_OP_ATTENTION, 3, qkv, attr, NULL);
   check_net(&n, energy(&n, y + 1));
   assert_int_equal(count_ops(&n, SN_OP_ATTENTION_GRAD), 1);
@@ -302,7 +317,7 @@ static void a_second_derivative_of_attention(void **state) {
   net n = net_create();
   sn_val qkv[3];
   make_qkv(&n, qkv);
-  check_second(&n, qkv[1], energy(&n, attention(&n, qkv, 0)));
+  check_second(&n, qkv[1], energy(&n, attention(&n, qkv, 0, false)));
   assert_int_equal(count_ops(&n, SN_OP_ATTENTION_GRAD), 0);
   world_destroy(&n.w);
 }
@@ -361,6 +376,7 @@ int main(void) {
       cmocka_unit_test(attention_keeps_its_structure),
       cmocka_unit_test(captured_tensors_get_their_gradient),
       cmocka_unit_test(the_lse_of_attention_has_a_gradient),
+      cmocka_unit_test(attention_by_weights_has_a_gradient),
       cmocka_unit_test(values_that_are_the_keys),
       cmocka_unit_test(second_derivatives),
       cmocka_unit_test(a_second_derivative_of_attention),

@@ -15,7 +15,7 @@
 #include "ir/ref/grandom.h"
 
 enum { SEEDS = 500 };
-#define GRAPHS UINT64_C(0xe38626d20bfd5df5) /* hash of the graphs of seeds 0 .. 63, as texts */
+#define GRAPHS UINT64_C(0xd254d69661bc40c6) /* hash of the graphs of seeds 0 .. 63, as texts */
 
 static const char *text_of(uint64_t seed, sn_gpairs *pairs, sn_arena *arena, sn_diags *diags, sn_grandom *g) {
   if (sn_grandom_make(pairs, seed, arena, diags, g)) fail_msg("seed %d: %s", (int)seed, sn_diags_print(diags, arena));

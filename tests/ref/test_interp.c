@@ -232,7 +232,7 @@ static sn_val attend(setup *s) {
   const sn_func *score, *mask;
   regions(s, &score, &mask);
   const sn_val arg[5] = {s->q, s->k, s->v, s->bias, s->start};
-  const sn_attr at[5] = {
+  const sn_attr at[SN_ATTR_MAX] = {
       {.set = true, .f = 0.5}, {.set = true, .i = 1}, {.set = true, .region = score}, {.set = true, .region = mask}};
   return sn_emit(&s->w.b, SN_OP_ATTENTION, 5, arg, at, NULL);
 }
