@@ -1,4 +1,5 @@
-/* Attention: the user's score and mask are traced into regions; caches of keys and values, and positions in them.
+/* Attention: the user's score, normaliser and mask are traced into regions; caches of keys and values, and positions in
+ * them.
  *
  * With a cache of N rows whose newest rows are start .. start + T - 1, the mask also excludes what is not written:
  *   plain: slot k holds position k, written when k < start + T
@@ -9,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+#define NO_KEY (-1e30) /* what finish sees of a row without keys: its -inf would make NaN of differences */
+
 /* ---- regions --------------------------------------------------------------------------------------------------- */
 
 /* A region being traced: its site, and the score when it is one. */
@@ -18,16 +21,21 @@ typedef struct region {
   sn_t score;
 } region;
 
-static region open_region(sn_call *c, const char *name, const sn_type *score) {
+static const char *where_of(const sn_call *c, const char *what) {
+  return sn_texts(c, "in the %s of sn_attention at %s:%d", what, sn_base_name(c->here.file), c->here.line);
+}
+
+/* below: what batch, head, query and key are less than. */
+static region open_region(sn_call *c, const char *name, const sn_type *score, const sn_dimx *const below[4]) {
   region r = {.fn = sn_fn_open(c->trace, c->fn, name, SN_FUNC_BODY, c->here)};
-  r.fn->where = sn_arena_printf(c->trace->arena, "in the %s of sn_attention at %s:%d", name, sn_base_name(c->here.file),
-                                c->here.line);
+  r.fn->where = where_of(c, name);
   if (score) r.score = sn_fn_arg(r.fn, score);
   const sn_type *index = sn_type_scalar(sn_types_of(c), SN_ELEM_I32);
-  r.at.batch = sn_fn_arg(r.fn, index);
-  r.at.head = sn_fn_arg(r.fn, index);
-  r.at.q = sn_fn_arg(r.fn, index);
-  r.at.k = sn_fn_arg(r.fn, index);
+  sn_t *const at[4] = {&r.at.batch, &r.at.head, &r.at.q, &r.at.k};
+  for (int i = 0; i < 4; i++) {
+    *at[i] = sn_fn_arg(r.fn, index);
+    sn_fact_of(r.fn, (sn_val)at[i]->u.id, true)->below = below[i];
+  }
   return r;
 }
 
@@ -73,9 +81,17 @@ static sn_val checked_result(sn_call *c, const region *r, sn_t y, const sn_type 
   return v;
 }
 
+/* The score, and what the normaliser makes of it. */
 static sn_val trace_score(sn_call *c, const sn_attention_args *a, const region *r, const sn_fact *cache) {
-  sn_t y = a->score(r->score, seen_site(c, r, cache), a->opt);
-  return checked_result(c, r, y, sn_t_type(r->score), "score");
+  sn_site at = seen_site(c, r, cache);
+  const sn_type *want = sn_t_type(r->score);
+  sn_t s = a->score ? a->score(r->score, at, a->opt) : r->score;
+  sn_val v = checked_result(c, r, s, want, "score");
+  if (!v || !a->normaliser.accumulate) return v;
+  const void *opt = a->normaliser.opt ? a->normaliser.opt : a->opt;
+  r->fn->where = where_of(c, "normaliser");
+  s = a->normaliser.accumulate((sn_t){.u.id = v, .fn = r->fn}, at, opt);
+  return checked_result(c, r, s, want, "accumulate");
 }
 
 static sn_val trace_mask(sn_call *c, const sn_attention_args *a, const region *r, const sn_fact *cache) {
@@ -92,11 +108,49 @@ static sn_val trace_mask(sn_call *c, const sn_attention_args *a, const region *r
   return checked_result(c, r, see, want, "mask");
 }
 
+/* Where the traced call of x stands, for functions that users pass by name. */
+static sn_here here_of(sn_t x, const char *text) {
+  if (!x.fn) return (sn_here){.text = text};
+  return (sn_here){x.fn->loc.file, x.fn->loc.line, x.fn->loc.text};
+}
+
 sn_t sn_causal(sn_site at, const void *opt) {
   (void)opt;
-  sn_here here = {.text = "sn_causal"};
-  if (at.k.fn) here = (sn_here){at.k.fn->loc.file, at.k.fn->loc.line, at.k.fn->loc.text};
-  return sn_x_le(here, at.k, at.q);
+  return sn_x_le(here_of(at.k, "sn_causal"), at.k, at.q);
+}
+
+/* ---- normalisers ------------------------------------------------------------------------------------------------ */
+
+sn_t sn_sigmoid_weight(sn_t s, sn_site at, const void *opt) {
+  (void)at, (void)opt;
+  return sn_op1(here_of(s, "sn_sigmoid_weight"), "sigmoid", (sn_arg){s});
+}
+
+sn_t sn_relu2_weight(sn_t s, sn_site at, const void *opt) {
+  sn_here here = here_of(s, "sn_relu2_weight");
+  (void)at, (void)opt;
+  return sn_x_square(here, sn_op1(here, "relu", (sn_arg){s}));
+}
+
+sn_t sn_score_weight(sn_t s, sn_site at, const void *opt) { return (void)at, (void)opt, s; }
+
+/* With z = exp(sink) among what p is divided by: y sum / (sum + z) = y sigmoid(log sum - sink).
+ *   source: Miller 2023 (z = 1); Xiao et al. 2023, section 3.2 */
+sn_t sn_sink(sn_t y, sn_t total, const void *opt) {
+  sn_t sink = ((const sn_arg *)opt)->v;
+  sn_here here = here_of(y, "sn_sink");
+  const sn_t x[2] = {y, sink};
+  sn_call c = sn_call_on(here, 2, x);
+  const sn_type *t = sn_t_type(sink), *ty = sn_t_type(y);
+  if (!ty || sn_is_poison(sink)) return sn_poison(&c);
+  if (t && (t->elem != ty->elem || t->rank > 1 || (t->rank == 1 && t->dim[0] != ty->dim[2]))) {
+    const char *elem = sn_elem_name(ty->elem);
+    sn_mistake(&c, sn_texts(&c, "%s[] or %s[%s], one for each head", elem, elem, sn_dim_text(&c, ty->dim[2])),
+               sn_describe(&c, sink, ""), "the sink does not fit");
+    return sn_poison(&c);
+  }
+  if (t && t->rank) sink = sn_rearrange_at(here, (sn_axes){.x = sink, .spec = "h->h1"});
+  return sn_x_mul(here, y, sn_op1(here, "sigmoid", (sn_arg){sn_x_sub(here, total, sink)}));
 }
 
 /* ---- attention -----------------------------------------------------------------------------------------------------
@@ -161,8 +215,30 @@ static sn_val emit_attention(sn_call *c, const sn_attention_args *a, const sn_cl
                                      {.set = started, .i = started},
                                      {.set = body[0].func != NULL, .region = body[0].func},
                                      {.set = body[1].func != NULL, .region = body[1].func},
-                                     {.set = a->name != NULL, .s = a->name}};
+                                     {.set = a->name != NULL, .s = a->name},
+                                     {.set = a->normaliser.accumulate != NULL, .i = 1}};
   return c->poison ? 0 : sn_emit(&c->fn->b, SN_OP_ATTENTION, n, arg, attr, NULL);
+}
+
+/* total [B, H, T] as the user's function sees it. */
+static sn_t seen_total(sn_call *c, const sn_attention_args *a, const sn_type *y, sn_val total) {
+  sn_build *b = &c->fn->b;
+  const int64_t perm[3] = {0, 2, 1};
+  const sn_dimx *dim[4] = {y->dim[0], y->dim[1], y->dim[2], sn_dimx_const(sn_types_of(c), 1)};
+  if (!a->normaliser.accumulate) total = sn_g2(b, SN_OP_MAX, total, sn_g_const_like(b, total, NO_KEY));
+  total = sn_g_cast(b, sn_g_reshape(b, sn_g_transpose(b, total, perm), 4, dim), y->elem);
+  return sn_result(c, total);
+}
+
+static sn_t finish(sn_call *c, const sn_attention_args *a, sn_t y, sn_val total) {
+  const sn_type *want = sn_t_type(y);
+  const void *opt = a->normaliser.opt ? a->normaliser.opt : a->opt;
+  sn_t out = a->normaliser.finish(y, seen_total(c, a, want, total), opt);
+  if (sn_is_poison(out)) return sn_poison(c);
+  if (sn_t_type(out) == want) return out;
+  sn_mistake(c, sn_type_text(c->trace->arena, want), sn_describe(c, out, ""),
+             "the finish function returns the wrong type");
+  return sn_poison(c);
 }
 
 sn_t sn_attention_at(sn_here here, sn_attention_args a) {
@@ -176,19 +252,23 @@ sn_t sn_attention_at(sn_here here, sn_attention_args a) {
   if (cache && !cache->cache) cache = NULL;
   if (cache && sn_is_number(a.start)) a.start = cache->start;
   sn_elem acc = sn_t_type(a.q)->elem == SN_ELEM_F64 ? SN_ELEM_F64 : SN_ELEM_F32;
+  const sn_type *tq = sn_t_type(a.q);
+  const sn_dimx *below[4] = {tq->dim[0], tq->dim[2], tq->dim[1], sn_t_type(a.k)->dim[1]};
   region score = {0}, mask = {0};
   sn_val results[2] = {0};
-  if (a.score) {
-    score = open_region(&c, "score", sn_type_scalar(sn_types_of(&c), acc));
+  if (a.score || a.normaliser.accumulate) {
+    score = open_region(&c, "score", sn_type_scalar(sn_types_of(&c), acc), below);
     results[0] = trace_score(&c, &a, &score, cache);
   }
   if ((a.mask || cache) && !c.poison) {
-    mask = open_region(&c, "mask", NULL);
+    mask = open_region(&c, "mask", NULL, below);
     results[1] = trace_mask(&c, &a, &mask, cache);
   }
   if (c.poison || (score.fn && !results[0]) || (mask.fn && !results[1])) return sn_poison(&c);
   sn_closed body[2];
   const sn_val *const lists[2] = {&results[0], &results[1]};
   sn_fn_close_pair((sn_fn *const[2]){score.fn, mask.fn}, (const int[2]){1, 1}, lists, body);
-  return sn_result(&c, emit_attention(&c, &a, body));
+  sn_val v = emit_attention(&c, &a, body);
+  sn_t y = sn_result(&c, v);
+  return a.normaliser.finish && !sn_is_poison(y) ? finish(&c, &a, y, v + 1) : y;
 }

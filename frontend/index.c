@@ -174,6 +174,25 @@ static const sn_type *index_shape(sn_call *c, sn_list at) {
   return shape;
 }
 
+/* Indices that are out of range whatever the sizes are. */
+static bool check_range(sn_call *c, sn_t x, sn_list at) {
+  for (int i = 0; i < at.count; i++) {
+    sn_t k = at.at[i].v;
+    const sn_dimx *have = sn_t_type(x)->dim[i];
+    const sn_fact *fact = sn_is_number(k) ? NULL : sn_fact_of(k.fn, (sn_val)k.u.id, false);
+    const char *found = NULL;
+    if (sn_is_number(k) && (k.u.num < 0 || k.u.num >= (double)sn_dimx_max_value(have)))
+      found = sn_texts(c, "%s, of %s", sn_describe(c, k, ""), sn_describe(c, x, sn_spelled(c, 0)));
+    if (fact && fact->below && sn_dimx_min_value(fact->below) > sn_dimx_max_value(have))
+      found = sn_texts(c, "%s, 0 to %s - 1, of %s", sn_spelled(c, i + 1), sn_dim_text(c, fact->below),
+                       sn_describe(c, x, sn_spelled(c, 0)));
+    if (!found) continue;
+    sn_mistake(c, sn_texts(c, "0 to %s - 1 on axis %d", sn_dim_text(c, have), i), found, "the index is out of range");
+    return false;
+  }
+  return true;
+}
+
 sn_t sn_index_at(sn_here here, sn_t x, sn_list at) {
   sn_t all[33] = {x};
   for (int i = 0; i < at.count; i++) all[i + 1] = at.at[i].v;
@@ -186,7 +205,7 @@ sn_t sn_index_at(sn_here here, sn_t x, sn_list at) {
     return sn_poison(&c);
   }
   const sn_type *shape = index_shape(&c, at);
-  if (!shape) return sn_poison(&c);
+  if (!shape || !check_range(&c, x, at)) return sn_poison(&c);
   sn_val arg[33] = {sn_bring(&c, x, sn_spelled(&c, 0))};
   for (int i = 0; i < at.count; i++) arg[i + 1] = sn_as(&c, at.at[i].v, shape, sn_spelled(&c, i + 1));
   return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_INDEX, at.count + 1, arg, NULL, NULL));

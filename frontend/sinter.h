@@ -405,11 +405,29 @@ typedef sn_t (*sn_mask)(sn_site at, const void *opt);
 sn_t sn_causal(sn_site at, const void *opt);                   /* k <= q */
 #define sn_alibi_slope(head, n_heads) sn_op2(SN_HERE("sn_alibi_slope(" #head ", " #n_heads ")"), "alibi_slope", SN_T(head), SN_T(n_heads))
 
+/* What makes weights of the scores of one query. accumulate: the weight of a score, taken as it is, 0 where masked; NULL:
+ * softmax. finish: the result, of the weighted sum of values y [B, T, H, e] and total [B, T, H, 1], the sum of the weights,
+ * after a softmax its logarithm before they were divided by it (-1e30 without a key); NULL: y. */
+typedef struct sn_normaliser {
+  sn_score accumulate;
+  sn_t (*finish)(sn_t y, sn_t total, const void *opt);
+  const void *opt;             /* of both; default: that of the attention */
+} sn_normaliser;
+#define sn_softmax_sink(x) ((sn_normaliser){.finish = sn_sink, .opt = (const sn_arg[1]){SN_T(x)}}) /* one more score, [] or [H], that takes weight and has no value */
+#define sn_softmax1 sn_softmax_sink(0)                         /* exp(s) / (1 + sum exp) */
+#define sn_sigmoid_weights ((sn_normaliser){.accumulate = sn_sigmoid_weight}) /* a bias, as -log n, is the score's */
+#define sn_relu2_weights ((sn_normaliser){.accumulate = sn_relu2_weight}) /* max(s, 0)^2 */
+#define sn_score_weights ((sn_normaliser){.accumulate = sn_score_weight}) /* s: none, linear attention */
+sn_t sn_sink(sn_t y, sn_t total, const void *opt);
+sn_t sn_sigmoid_weight(sn_t s, sn_site at, const void *opt);
+sn_t sn_relu2_weight(sn_t s, sn_site at, const void *opt);
+sn_t sn_score_weight(sn_t s, sn_site at, const void *opt);
+
 /* q [B, T, H, d], k [B, S, G, d], v [B, S, G, e] -> [B, T, H, e]; G divides H.
  * Tensors reach score and mask through opt; they are captured, and receive gradients. */
 typedef struct sn_attention_args {
   sn_t q, k, v;
-  sn_score score; sn_mask mask; const void *opt;
+  sn_score score; sn_mask mask; sn_normaliser normaliser; const void *opt;
   double scale;                /* of q.k before score; default 1/sqrt(d) */
   sn_t start;                  /* at.q = start + row, [] or [B]; default 0, or that of the cache k comes from */
   const char *name;            /* of the variant: prints as attention.NAME */

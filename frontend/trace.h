@@ -103,6 +103,7 @@ typedef struct sn_fact {
   sn_t start;               /* position of the first row written */
   const sn_dimx *rows;      /* rows written */
   const sn_dimx *positions; /* sn_positions: positions counted from the start; NULL: not positions */
+  const sn_dimx *below;     /* of a site: it runs from 0 to below - 1; NULL: not known */
 } sn_fact;
 
 /* Names and modes of a scope. */

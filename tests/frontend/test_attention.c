@@ -1,5 +1,6 @@
-/* Attention of the DSL: scores, masks and captures against sums written by hand; caches and rotary positions. */
-#include "support.h"
+/* Attention of the DSL: scores, masks, normalisers and captures against sums written by hand; caches and rotary
+ * positions. */
+#include "tests/frontend/mistakes.h"
 
 #include <math.h>
 
@@ -82,7 +83,44 @@ static void ropes(sn_scope m, const opts *c) {
   sn_output(m, "part", sn_rope(q, sn_positions(m, q), .dims = 2));
 }
 
-SN_MODEL(variants, opts, alibi_window, captures, capped, in_layer, grouped, ropes);
+/* Normalisers; the first query sees no key. */
+static sn_t before(sn_site at, const void *opt) { return (void)opt, sn_lt(at.k, at.q); }
+static void softmax1(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .mask = before, .normaliser = sn_softmax1));
+}
+static void sink(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_t z = sn_input(m, "z", SN_REAL, (c->heads));
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .mask = before, .normaliser = sn_softmax_sink(z)));
+}
+static sn_t less(sn_t s, sn_site at, const void *opt) { return (void)at, (void)opt, sn_sub(s, log(T)); }
+static void sigmoids(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .score = less, .mask = before, .normaliser = sn_sigmoid_weights));
+}
+static void squares(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .mask = before, .normaliser = sn_relu2_weights));
+}
+static void scores(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .mask = before, .normaliser = sn_score_weights));
+}
+
+/* (1 + |s|) a[head], and what it comes to is divided by the sum of weights and one */
+static sn_t own_weight(sn_t s, sn_site at, const void *opt) {
+  return sn_mul(sn_add(sn_abs(s), 1), sn_index(*(const sn_t *)opt, at.head));
+}
+static sn_t own_finish(sn_t y, sn_t total, const void *opt) { return (void)opt, sn_div(y, sn_add(total, 1)); }
+static void own(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_t a = sn_input(m, "z", SN_REAL, (c->heads));
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .mask = before, .normaliser = {own_weight, own_finish}, .opt = &a));
+}
+
+SN_MODEL(variants, opts, alibi_window, captures, capped, in_layer, grouped, ropes, softmax1, sink, sigmoids, squares,
+         scores, own);
 
 /* ---- by hand ---------------------------------------------------------------------------------------------- */
 
@@ -196,6 +234,51 @@ static void test_grouped(void **state) {
   bench_end(b);
 }
 
+/* The weight of a score, and what the sum of weighted values is divided by. */
+typedef struct by_hand {
+  const char *graph;
+  double (*weight)(const bench *b, double s, int head);
+  double (*divisor)(const bench *b, double total, int head);
+} by_hand;
+
+static double z_of(const bench *b, int head) { return bench_bound(b, "z")->value[head]; }
+static double w_exp(const bench *b, double s, int head) { return (void)b, (void)head, exp(s); }
+static double w_sigmoid(const bench *b, double s, int head) { return (void)b, (void)head, 1 / (1 + T * exp(-s)); }
+static double w_square(const bench *b, double s, int head) { return (void)b, (void)head, s > 0 ? s * s : 0; }
+static double w_score(const bench *b, double s, int head) { return (void)b, (void)head, s; }
+static double w_own(const bench *b, double s, int head) { return (1 + fabs(s)) * z_of(b, head); }
+static double d_one(const bench *b, double total, int head) { return (void)b, (void)head, (void)total, 1; }
+static double d_plus1(const bench *b, double total, int head) { return (void)b, (void)head, total + 1; }
+static double d_sink(const bench *b, double total, int head) { return total + exp(z_of(b, head)); }
+
+static void check_by_hand(const bench *b, const by_hand *w) {
+  const sn_tensor *q = bench_bound(b, "q"), *k = bench_bound(b, "k"), *v = bench_bound(b, "v");
+  for (int n = 0; n < B * T * H * D; n++) {
+    int bi = n / (T * H * D), t = n / (H * D) % T, h = n / D % H, j = n % D;
+    double sum = 0, total = 0;
+    for (int s = 0; s < t; s++) {
+      double dot = 0;
+      for (int d = 0; d < D; d++) dot += at4(q, bi, t, h, d) * at4(k, bi, s, h, d);
+      double p = w->weight(b, dot * .5, h);
+      sum += p * at4(v, bi, s, h, j), total += p;
+    }
+    assert_float_equal(at4(bench_output(b, "y"), bi, t, h, j), sum / w->divisor(b, total, h), 1e-6);
+  }
+}
+
+static void test_normalisers(void **state) {
+  (void)state;
+  static const by_hand all[] = {{"softmax1", w_exp, d_plus1},   {"sink", w_exp, d_sink},
+                                {"sigmoids", w_sigmoid, d_one}, {"squares", w_square, d_one},
+                                {"scores", w_score, d_one},     {"own", w_own, d_plus1}};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    bench *b = begin(all[i].graph);
+    bench_run(b, all[i].graph);
+    check_by_hand(b, &all[i]);
+    bench_end(b);
+  }
+}
+
 /* One turned pair against its angle. */
 static void check_pair(const bench *b, const char *name, int first, int second, double angle, int bi, int t) {
   const sn_tensor *x = bench_bound(b, "q"), *y = bench_output(b, name);
@@ -224,10 +307,16 @@ static void test_ropes(void **state) {
   bench_end(b);
 }
 
+static void test_mistakes(void **state) {
+  (void)state;
+  mistakes_check("mistakes_attention");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_alibi_window), cmocka_unit_test(test_captures), cmocka_unit_test(test_capped),
-      cmocka_unit_test(test_in_layer),     cmocka_unit_test(test_grouped),  cmocka_unit_test(test_ropes),
+      cmocka_unit_test(test_in_layer),     cmocka_unit_test(test_grouped),  cmocka_unit_test(test_normalisers),
+      cmocka_unit_test(test_mistakes),     cmocka_unit_test(test_ropes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
