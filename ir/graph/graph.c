@@ -100,6 +100,11 @@ const char *sn_node_variant(const sn_node *n) {
   return a && a->set ? a->s : NULL;
 }
 
+const char *sn_node_called(sn_arena *arena, const sn_node *n) {
+  const char *variant = sn_node_variant(n), *op = sn_op_get(n->op)->name;
+  return variant ? sn_arena_printf(arena, "%s.%s", op, variant) : op;
+}
+
 bool sn_val_is_const(const sn_func *f, sn_val v, double *out) {
   const sn_node *n = f->node_of[v];
   if (!n || n->op != SN_OP_CONST) return false;

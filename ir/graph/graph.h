@@ -118,6 +118,7 @@ const sn_type *sn_val_type(const sn_func *f, sn_val v);
 int sn_val_result(const sn_func *f, sn_val v);                   /* which result of its node */
 const sn_attr *sn_node_attr(const sn_node *n, const char *name); /* the op must have it */
 const char *sn_node_variant(const sn_node *n);                   /* NAME of `attention.NAME`; NULL: none */
+const char *sn_node_called(sn_arena *arena, const sn_node *n);   /* the op's name, or `attention.NAME` */
 bool sn_val_is_const(const sn_func *f, sn_val v, double *out);   /* result of a CONST node */
 const char *sn_leaf_name(const sn_node *n);                      /* name of INPUT, PARAM, STATE; NULL otherwise */
 /* The leaf called `name` with that op, 0 when there is none. */

@@ -294,7 +294,7 @@ static sn_val expand(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *t
 sn_val sn_attention_expand_lse(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *lse) {
   sn_origin saved = b->origin;
   b->origin = n->origin;
-  b->origin.group = sn_arena_printf(b->func->arena, "attention#%u", n->first);
+  b->origin.group = sn_arena_printf(b->func->arena, "%s#%u", sn_node_called(b->func->arena, n), n->first);
   sn_val v = b->failed ? 0 : expand(b, n, arg, lse);
   b->origin = saved;
   return v;

@@ -260,7 +260,7 @@ static const char *form_of(sn_fuse *s, const sn_fuse_group *g) {
   sn_text t = sn_text_begin(s->arena);
   for (int i = 0; i < g->count; i++) {
     const sn_node *n = s->f->node[g->node[i]];
-    sn_text_add(&t, "%s ", sn_op_get(n->op)->name);
+    sn_text_add(&t, "%s ", sn_node_called(t.arena, n));
     sn_type_print(&t, n->type[0]);
   }
   return t.at;
@@ -297,7 +297,7 @@ static void join_equals(sn_fuse *s) {
 static const char *group_text(sn_fuse *s, const sn_fuse_group *g) {
   sn_text t = sn_text_begin(s->env->arena);
   for (int i = 0; i < g->count && i < 6; i++)
-    sn_text_add(&t, "%s%s", i ? " " : "", sn_op_get(s->f->node[g->node[i]]->op)->name);
+    sn_text_add(&t, "%s%s", i ? " " : "", sn_node_called(t.arena, s->f->node[g->node[i]]));
   if (g->count > 6) sn_text_add(&t, " and %d more", g->count - 6);
   return t.at;
 }

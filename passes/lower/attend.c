@@ -171,9 +171,8 @@ static const sn_dimx *bytes_of(sn_types *t, const sn_type *type) {
 }
 
 const char *sn_attend_ops(const sn_attend *a, const char *part) {
-  const char *variant = sn_node_variant(a->node);
-  return sn_arena_printf(a->c->plan->arena, "%s%s%s%s%s", sn_op_get(a->node->op)->name, variant ? "." : "",
-                         variant ? variant : "", *part ? "." : "", part);
+  sn_arena *arena = a->c->plan->arena;
+  return sn_arena_printf(arena, "%s%s%s", sn_node_called(arena, a->node), *part ? "." : "", part);
 }
 
 /* The operand of the node whose size is that of what a kernel reads for operand i; -1: nothing. Backward kernels read

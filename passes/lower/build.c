@@ -210,8 +210,7 @@ static const char *body_ops(const sn_lower_ctx *c) {
     const sn_node *n = c->body->node[i];
     sn_op_class cls = sn_op_get(n->op)->cls;
     if (cls == SN_CLASS_LEAF || cls == SN_CLASS_VIEW) continue;
-    const char *variant = sn_node_variant(n);
-    sn_text_add(&t, "%s%s%s%s", t.count ? " " : "", sn_op_get(n->op)->name, variant ? "." : "", variant ? variant : "");
+    sn_text_add(&t, "%s%s", t.count ? " " : "", sn_node_called(c->plan->arena, n));
   }
   if (!t.count) sn_text_add(&t, "copy");
   return t.at;
