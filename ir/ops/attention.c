@@ -243,19 +243,19 @@ static sites make_sites(sn_build *b, const sn_node *n, const sn_val *arg, const 
   return s;
 }
 
+static sn_val masked(sn_build *b, sn_val mask, sn_val x, double other) {
+  return mask ? sn_g3(b, SN_OP_SELECT, mask, x, sn_g_const_like(b, x, other)) : x;
+}
+
 sn_val sn_attention_scores(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val *mask) {
   const sn_func *score = sn_node_attr(n, "score")->region, *visible = sn_node_attr(n, "mask")->region;
   *mask = 0;
   if (b->failed) return 0;
   const sn_type *shape = sn_g_type(b, raw);
   sites s = make_sites(b, n, arg, shape);
-  s.at[0] = raw;
   if (visible) *mask = sn_region_lift(b, visible, s.count - 1, s.at + 1, s.lifted + 1, shape, 0);
+  s.at[0] = score && visible ? masked(b, *mask, raw, 0) : raw; /* no slope where it is hidden, be it infinite */
   return score ? sn_region_lift(b, score, s.count, s.at, s.lifted, shape, 0) : raw;
-}
-
-static sn_val masked(sn_build *b, sn_val mask, sn_val x, double other) {
-  return mask ? sn_g3(b, SN_OP_SELECT, mask, x, sn_g_const_like(b, x, other)) : x;
 }
 
 /* p v of masked scores.

@@ -31,6 +31,7 @@ typedef struct lowered_case {
   double factor;       /* of the bounds; 0: 1 */
   bool spread;         /* estimated bounds, for whole models */
   bool exact_bytes;    /* predicted bytes must equal the counted ones */
+  bool all_bounded;    /* every element must have a bound */
   const sn_target *target;
   const sn_sample_domain *domain; /* of leaves a0, a1, ..; NULL: any */
 } lowered_case;
@@ -233,6 +234,7 @@ static inline int lowered_check_case(const lowered_case *c) {
   lowered_result r = lowered_compile(c);
   r.env.target = &r.target;
   lowered_execute(&r, c);
+  if (c->all_bounded) assert_int_equal(r.excluded, 0);
   int n = r.launches;
   lowered_free(&r);
   return n;

@@ -14,7 +14,14 @@ static const char regions[] =
     "  %n = const value 6 : i32[]\n  %w = lt %d, %n : bool[]\n  %m = and %s, %w : bool[]\n  return %m\n}\n"
     "body @never {\n" SITE("0", "1", "2", "3") "  %s = lt %k, %q : bool[]\n  %t = lt %q, %k : bool[]\n"
     "  %m = and %s, %t : bool[]\n  return %m\n}\n"
-    "body @cap {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %y = tanh %x : f32[]\n  return %y\n}\n";
+    "body @cap {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %y = tanh %x : f32[]\n  return %y\n}\n"
+    /* without a slope at 0, where queries beyond the last would stand */
+    "body @root {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %a = abs %x : f32[]\n"
+    "  %y = sqrt %a : f32[]\n  return %y\n}\n"
+    /* not a number where the key is behind the query */
+    "body @far {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %d = sub %q, %k : i32[]\n"
+    "  %f = cast %d to f32 : f32[]\n  %o = const value 1.5 : f32[]\n  %a = add %f, %o : f32[]\n"
+    "  %l = log %a : f32[]\n  %y = mul %x, %l : f32[]\n  return %y\n}\n";
 
 /* q, k and v are views of one product, as a model has them */
 static const char views[] =
@@ -124,12 +131,13 @@ static int check_totals(const char *variant, char loss, int64_t t, int scratch) 
   sn_target target = sn_target_cpu(SN_ISA_AVX2);
   target.bq = 4, target.bkv = 4, target.scratch_bytes = scratch;
   snprintf(text, sizeof text, totals, regions, variant, loss);
-  return lowered_check_case(&(lowered_case){.text = text, .dims = dims, .target = &target});
+  return lowered_check_case(&(lowered_case){.text = text, .dims = dims, .target = &target, .all_bounded = true});
 }
 
 static void both_results(void **state) {
   (void)state;
-  static const char *const cases[] = {"", " mask @causal", " mask @never", " score @cap mask @window"};
+  static const char *const cases[] = {
+      "", " mask @causal", " mask @never", " score @cap mask @window", " score @far mask @causal", " score @root"};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     for (int64_t t = 1; t <= 9; t += 4)
       for (const char *loss = "rs"; *loss; loss++) {
@@ -140,8 +148,12 @@ static void both_results(void **state) {
 
 static void scores_as_weights(void **state) {
   (void)state;
-  static const char *const cases[] = {" weights 1", " mask @causal weights 1", " mask @never weights 1",
-                                      " score @cap mask @window weights 1"};
+  static const char *const cases[] = {" weights 1",
+                                      " mask @causal weights 1",
+                                      " mask @never weights 1",
+                                      " score @cap mask @window weights 1",
+                                      " score @far mask @causal weights 1",
+                                      " score @root weights 1"};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     for (int64_t t = 1; t <= 9; t += 4)
       for (const char *loss = "ors"; *loss; loss++) {
