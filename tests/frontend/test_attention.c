@@ -119,8 +119,28 @@ static void own(sn_scope m, const opts *c) {
   sn_output(m, "y", sn_attention(i.q, i.k, i.v, .mask = before, .normaliser = {own_weight, own_finish}, .opt = &a));
 }
 
+/* The same from a cache: query by query, and in a ring of as many rows as are seen. */
+static sn_t recent(sn_site at, const void *opt) { return (void)opt, sn_within(sn_sub(at.q, at.k), 0, 2); }
+static void cached(sn_scope m, const opts *c, bool ring) {
+  sn_scope s = sn_with(m, .cache = ring ? 2 : 5, .start = sn_input(m, "from", SN_I32, ()));
+  sn_t q = sn_input(m, "q1", SN_REAL, (B, 1, c->heads, c->head));
+  sn_t k = sn_cache(s, ring ? "kr" : "ks", sn_input(m, "k1", SN_REAL, (B, 1, c->heads, c->head)), .ring = ring);
+  sn_t v = sn_cache(s, ring ? "vr" : "vs", sn_input(m, "v1", SN_REAL, (B, 1, c->heads, c->head)), .ring = ring);
+  sn_t z = sn_input(m, "z", SN_REAL, (c->heads));
+  sn_output(m, "sink", sn_attention(q, k, v, .mask = recent, .normaliser = sn_softmax_sink(z)));
+  sn_output(m, "own", sn_attention(q, k, v, .mask = recent, .normaliser = {own_weight, own_finish}, .opt = &z));
+}
+static void one_row(sn_scope m, const opts *c) { cached(m, c, false); }
+static void one_of_ring(sn_scope m, const opts *c) { cached(m, c, true); }
+static void all_rows(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_t z = sn_input(m, "z", SN_REAL, (c->heads));
+  sn_output(m, "sink", sn_attention(i.q, i.k, i.v, .mask = recent, .normaliser = sn_softmax_sink(z)));
+  sn_output(m, "own", sn_attention(i.q, i.k, i.v, .mask = recent, .normaliser = {own_weight, own_finish}, .opt = &z));
+}
+
 SN_MODEL(variants, opts, alibi_window, captures, capped, in_layer, grouped, ropes, softmax1, sink, sigmoids, squares,
-         scores, own);
+         scores, own, one_row, one_of_ring, all_rows);
 
 /* ---- by hand ---------------------------------------------------------------------------------------------- */
 
@@ -279,6 +299,35 @@ static void test_normalisers(void **state) {
   }
 }
 
+/* Row t of q, k and v as the inputs of one query. */
+static void give_row(bench *b, int t) {
+  static const char *const whole[3] = {"q", "k", "v"}, *const one[3] = {"q1", "k1", "v1"};
+  for (int i = 0; i < 3; i++) {
+    double x[B * H * D];
+    for (int n = 0; n < B * H * D; n++) x[n] = at4(bench_bound(b, whole[i]), n / (H * D), t, n / D % H, n % D);
+    bench_give(b, one[i], B * H * D, x);
+  }
+  GIVE(b, "from", t);
+}
+
+static void test_normalisers_of_caches(void **state) {
+  (void)state;
+  static const char *const graphs[2] = {"one_row", "one_of_ring"}, *const outputs[2] = {"sink", "own"};
+  bench *b = begin("all_rows|one_row|one_of_ring");
+  for (int i = 0; i < 2; i++)
+    for (int t = 0; t < T; t++) {
+      double rows[2][B * H * D];
+      bench_run(b, "all_rows");
+      give_row(b, t);
+      for (int o = 0; o < 2; o++)
+        for (int n = 0; n < B * H * D; n++)
+          rows[o][n] = at4(bench_output(b, outputs[o]), n / (H * D), t, n / D % H, n % D);
+      bench_run(b, graphs[i]);
+      for (int o = 0; o < 2; o++) bench_expect(b, outputs[o], B * H * D, rows[o]);
+    }
+  bench_end(b);
+}
+
 /* One turned pair against its angle. */
 static void check_pair(const bench *b, const char *name, int first, int second, double angle, int bi, int t) {
   const sn_tensor *x = bench_bound(b, "q"), *y = bench_output(b, name);
@@ -314,9 +363,15 @@ static void test_mistakes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_alibi_window), cmocka_unit_test(test_captures), cmocka_unit_test(test_capped),
-      cmocka_unit_test(test_in_layer),     cmocka_unit_test(test_grouped),  cmocka_unit_test(test_normalisers),
-      cmocka_unit_test(test_mistakes),     cmocka_unit_test(test_ropes),
+      cmocka_unit_test(test_alibi_window),
+      cmocka_unit_test(test_captures),
+      cmocka_unit_test(test_capped),
+      cmocka_unit_test(test_in_layer),
+      cmocka_unit_test(test_grouped),
+      cmocka_unit_test(test_normalisers),
+      cmocka_unit_test(test_normalisers_of_caches),
+      cmocka_unit_test(test_mistakes),
+      cmocka_unit_test(test_ropes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
