@@ -136,21 +136,17 @@ sn_t sn_score_weight(sn_t s, sn_site at, const void *opt) { return (void)at, (vo
 
 /* With z = exp(sink) among what p is divided by: y sum / (sum + z) = y sigmoid(log sum - sink).
  *   source: Miller 2023 (z = 1); Xiao et al. 2023, section 3.2 */
-sn_t sn_sink(sn_t y, sn_t total, const void *opt) {
-  sn_t sink = ((const sn_arg *)opt)->v;
-  sn_here here = here_of(y, "sn_sink");
-  const sn_t x[2] = {y, sink};
-  sn_call c = sn_call_on(here, 2, x);
+static sn_t with_sink(sn_call *c, sn_t y, sn_t total, sn_t sink) {
   const sn_type *t = sn_t_type(sink), *ty = sn_t_type(y);
-  if (!ty || sn_is_poison(sink)) return sn_poison(&c);
+  if (sn_is_poison(sink)) return sink;
   if (t && (t->elem != ty->elem || t->rank > 1 || (t->rank == 1 && t->dim[0] != ty->dim[2]))) {
     const char *elem = sn_elem_name(ty->elem);
-    sn_mistake(&c, sn_texts(&c, "%s[] or %s[%s], one for each head", elem, elem, sn_dim_text(&c, ty->dim[2])),
-               sn_describe(&c, sink, ""), "the sink does not fit");
-    return sn_poison(&c);
+    sn_mistake(c, sn_texts(c, "%s[] or %s[%s], one for each head", elem, elem, sn_dim_text(c, ty->dim[2])),
+               sn_describe(c, sink, ""), "the sink does not fit");
+    return sn_poison(c);
   }
-  if (t && t->rank) sink = sn_rearrange_at(here, (sn_axes){.x = sink, .spec = "h->h1"});
-  return sn_x_mul(here, y, sn_op1(here, "sigmoid", (sn_arg){sn_x_sub(here, total, sink)}));
+  if (t && t->rank) sink = sn_rearrange_at(c->here, (sn_axes){.x = sink, .spec = "h->h1"});
+  return sn_x_mul(c->here, y, sn_op1(c->here, "sigmoid", (sn_arg){sn_x_sub(c->here, total, sink)}));
 }
 
 /* ---- attention -----------------------------------------------------------------------------------------------------
@@ -233,6 +229,7 @@ static sn_t seen_total(sn_call *c, const sn_attention_args *a, const sn_type *y,
 static sn_t finish(sn_call *c, const sn_attention_args *a, sn_t y, sn_val total) {
   const sn_type *want = sn_t_type(y);
   const void *opt = a->normaliser.opt ? a->normaliser.opt : a->opt;
+  if (a->normaliser.has_sink) return with_sink(c, y, seen_total(c, a, want, total), a->normaliser.sink.v);
   sn_t out = a->normaliser.finish(y, seen_total(c, a, want, total), opt);
   if (sn_is_poison(out)) return sn_poison(c);
   if (sn_t_type(out) == want) return out;
@@ -270,5 +267,6 @@ sn_t sn_attention_at(sn_here here, sn_attention_args a) {
   sn_fn_close_pair((sn_fn *const[2]){score.fn, mask.fn}, (const int[2]){1, 1}, lists, body);
   sn_val v = emit_attention(&c, &a, body);
   sn_t y = sn_result(&c, v);
-  return a.normaliser.finish && !sn_is_poison(y) ? finish(&c, &a, y, v + 1) : y;
+  bool finishes = a.normaliser.finish || a.normaliser.has_sink;
+  return finishes && !sn_is_poison(y) ? finish(&c, &a, y, v + 1) : y;
 }

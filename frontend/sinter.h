@@ -412,13 +412,14 @@ typedef struct sn_normaliser {
   sn_score accumulate;
   sn_t (*finish)(sn_t y, sn_t total, const void *opt);
   const void *opt;             /* of both; default: that of the attention */
+  bool has_sink;
+  sn_arg sink;                 /* sn_softmax_sink */
 } sn_normaliser;
-#define sn_softmax_sink(x) ((sn_normaliser){.finish = sn_sink, .opt = (const sn_arg[1]){SN_T(x)}}) /* one more score, [] or [H], that takes weight and has no value */
+#define sn_softmax_sink(x) ((sn_normaliser){.has_sink = true, .sink = SN_T(x)}) /* one more score, [] or [H], that takes weight and has no value */
 #define sn_softmax1 sn_softmax_sink(0)                         /* exp(s) / (1 + sum exp) */
 #define sn_sigmoid_weights ((sn_normaliser){.accumulate = sn_sigmoid_weight}) /* a bias, as -log n, is the score's */
 #define sn_relu2_weights ((sn_normaliser){.accumulate = sn_relu2_weight}) /* max(s, 0)^2 */
 #define sn_score_weights ((sn_normaliser){.accumulate = sn_score_weight}) /* s: none, linear attention */
-sn_t sn_sink(sn_t y, sn_t total, const void *opt);
 sn_t sn_sigmoid_weight(sn_t s, sn_site at, const void *opt);
 sn_t sn_relu2_weight(sn_t s, sn_site at, const void *opt);
 sn_t sn_score_weight(sn_t s, sn_site at, const void *opt);

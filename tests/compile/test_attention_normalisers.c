@@ -35,15 +35,10 @@ static sn_t divide(sn_t y, sn_t total, const void *opt) { return (void)opt, sn_d
 /* A softmax whose rows fade with their logarithm. */
 static sn_t fade(sn_t y, sn_t total, const void *opt) { return (void)opt, sn_mul(y, sn_tanh(sn_mul(total, .125))); }
 
-static sn_normaliser normaliser_of(const opts *c, const sn_arg *sink) {
-  static const sn_arg zero;
+static sn_normaliser normaliser_of(const opts *c, sn_t z) {
   const sn_normaliser all[KINDS] = {
-      [SOFTMAX1] = {.finish = sn_sink, .opt = &zero},
-      [SINK] = {.finish = sn_sink, .opt = sink},
-      [SIGMOID] = sn_sigmoid_weights,
-      [RELU2] = sn_relu2_weights,
-      [SCORES] = sn_score_weights,
-      [OWN] = {bell, divide},
+      [SOFTMAX1] = sn_softmax1,      [SINK] = sn_softmax_sink(z), [SIGMOID] = sn_sigmoid_weights,
+      [RELU2] = sn_relu2_weights,    [SCORES] = sn_score_weights, [OWN] = {bell, divide},
       [SOFT_OWN] = {.finish = fade},
   };
   return all[c->kind];
@@ -56,9 +51,8 @@ static void g(sn_scope m, const opts *c) {
   sn_t q = sn_input(m, "q", type, (B, T, c->heads, c->d)), k = sn_input(m, "k", type, (B, S, c->groups, c->d));
   sn_t v = sn_input(m, "v", type, (B, S, c->groups, c->e)), w = sn_input(m, "w", type, (B, T, c->heads, c->e));
   sn_t z = sn_input(m, "z", type, (c->heads)), dq, dk, dv, dz;
-  const sn_arg sink = {z};
   sn_t y = sn_attention(q, k, v, .score = c->kind == SIGMOID ? less : NULL, .mask = masks[c->mask],
-                        .normaliser = normaliser_of(c, &sink), .name = "tried");
+                        .normaliser = normaliser_of(c, z), .name = "tried");
   sn_t loss = sn_sum(sn_mul(sn_cast(y, SN_REAL), sn_cast(w, SN_REAL)), "bthe->");
   if (c->kind == SINK) {
     sn_grad(loss, (q, k, v, z), (&dq, &dk, &dv, &dz));
