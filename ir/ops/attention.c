@@ -5,7 +5,7 @@
  *   y = softmax(s where mask) v, total = log sum exp s;  with the attribute weights: y = (s where mask) v, total = sum
  * s Scores and total are f32, or f64 when q is. attention_grad takes q, k, v, y, total, dy, and with the attribute
  * dtotal the gradient of total; with weights it reads neither y nor total. */
-#include "ir/ops/rules.h"
+#include "ir/ops/captures.h"
 
 #include <math.h>
 #include <string.h>
@@ -57,9 +57,9 @@ static sn_code check_single(sn_infer *in, const char *name, const sn_func *body)
   return SN_OK;
 }
 
-static sn_code check_region(sn_infer *in, const sn_attention_layout *l, const char *name, sn_elem result) {
+static sn_code check_body(sn_infer *in, const sn_attention_layout *l, const char *name) {
   const sn_func *body = sn_infer_attr(in, name)->region;
-  int site = name[0] == 's'; /* arguments before the site: the score */
+  int site = name[0] == 's'; /* arguments before the site: the score, of score and slopes */
   if (!body) return SN_OK;
   for (int i = 0; i < body->node_count; i++) {
     const sn_node *n = body->node[i];
@@ -72,7 +72,13 @@ static sn_code check_region(sn_infer *in, const sn_attention_layout *l, const ch
     sn_fail_found(in->diags, "%s", sn_infer_text(in, n->type[0]));
     return code;
   }
-  SN_TRY(check_single(in, name, body));
+  return check_single(in, name, body);
+}
+
+static sn_code check_region(sn_infer *in, const sn_attention_layout *l, const char *name, sn_elem result) {
+  const sn_func *body = sn_infer_attr(in, name)->region;
+  if (!body) return SN_OK;
+  SN_TRY(check_body(in, l, name));
   const sn_type *want = sn_type_scalar(sn_infer_types(in), result);
   if (body->result_count != 1 || sn_val_type(body, body->result[0]) != want)
     return sn_infer_fail(in, "the %s region must give one %s", name, sn_infer_text(in, want));
@@ -134,16 +140,20 @@ static sn_code infer_attention_grad(sn_infer *in) {
   if (in->arg[4] != total) return sn_infer_want(in, 4, "%s, its second result", sn_infer_text(in, total));
   if (in->arg[5] != in->arg[3]) return sn_infer_want(in, 5, "%s, as operand 4", sn_infer_text(in, in->arg[3]));
   if (dtotal && in->arg[6] != total) return sn_infer_want(in, 6, "%s, as operand 5", sn_infer_text(in, total));
-  sn_infer_results(in, 3);
+  sn_attention_layout l = layout_of(in->op, in->arg_count, sn_infer_attr(in, "start")->i != 0, dtotal);
+  SN_TRY(check_body(in, &l, "slopes"));
+  sn_infer_results(in, 3 + sn_infer_attr(in, "sums")->count);
   for (int i = 0; i < 3; i++) in->result[i] = in->arg[i];
-  return SN_OK;
+  return sn_sums_infer(in);
 }
 
 /* ---- gradient ---- */
 
-/* Gradients of q, k and these values, of which attention made y. With weights the op reads neither y nor total: what
- * is alive anyway stands in their place. */
-static bool backward(const sn_grad_rule *g, sn_val v, sn_val y, sn_val dy, sn_val *out) {
+enum { GRADS = 3 + SN_ACCESSES }; /* q, k, v, then sums for captured tensors */
+
+/* Gradients of q, k and these values, of which attention made y, and the sums. With weights the op reads neither y nor
+ * total: what is alive anyway stands in their place. */
+static bool backward(const sn_grad_rule *g, const sn_sums_attrs *sums, sn_val v, sn_val y, sn_val dy, sn_val *out) {
   sn_val dtotal = g->d_result[1];
   bool weights = sn_node_attr(g->node, "weights")->i != 0;
   int fixed = dtotal ? 7 : 6, n = g->node->arg_count - 3 + fixed;
@@ -154,8 +164,11 @@ static bool backward(const sn_grad_rule *g, sn_val v, sn_val y, sn_val dy, sn_va
   sn_attr attr[SN_ATTR_MAX] = {{0}};
   memcpy(attr, g->node->attr, (size_t)sn_op_get(SN_OP_ATTENTION)->attr_count * sizeof *attr);
   if (dtotal) attr[sn_op_attr(SN_OP_ATTENTION_GRAD, "dtotal")] = (sn_attr){.set = true, .i = 1};
+  attr[sn_op_attr(SN_OP_ATTENTION_GRAD, "slopes")] = sums->slopes;
+  attr[sn_op_attr(SN_OP_ATTENTION_GRAD, "sums")] = sums->sums;
+  attr[sn_op_attr(SN_OP_ATTENTION_GRAD, "entries")] = sums->entries;
   sn_val d = sn_emit(g->b, SN_OP_ATTENTION_GRAD, n, arg, attr, NULL);
-  for (int i = 0; i < 3; i++) out[i] = d + (sn_val)i;
+  for (int i = 0; i < 3 + sums->sums.count; i++) out[i] = d + (sn_val)i;
   return d != 0;
 }
 
@@ -170,30 +183,33 @@ static sn_val weighted_keys(const sn_grad_rule *g) {
 }
 
 /* The gradient of total alone: values do not matter, so that there is one column of them, without a gradient. */
-static bool through_total(const sn_grad_rule *g, sn_val *out) {
+static bool through_total(const sn_grad_rule *g, const sn_sums_attrs *sums, sn_val *out) {
   sn_build *b = g->b;
   const sn_type *q = sn_g_type(b, g->arg[0]), *k = sn_g_type(b, g->arg[1]);
   const sn_dimx *one = sn_dimx_const(sn_b_types(b), 1);
   const sn_dimx *v[4] = {k->dim[0], k->dim[1], k->dim[2], one}, *y[4] = {q->dim[0], q->dim[1], q->dim[2], one};
   sn_val values = sn_g_const(b, sn_type_of(sn_b_types(b), q->elem, 4, v), 0);
   sn_val zeros = sn_g_const(b, sn_type_of(sn_b_types(b), q->elem, 4, y), 0);
-  if (b->failed || !backward(g, values, zeros, zeros, out)) return false;
+  if (b->failed || !backward(g, sums, values, zeros, zeros, out)) return false;
   bool softmax = !sn_node_attr(g->node, "score")->region && !sn_node_attr(g->node, "weights")->i;
   if (softmax && g->arg[1] == g->arg[2]) out[0] = weighted_keys(g);
   return true;
 }
 
 static void grad_attention(sn_grad_rule *g) {
-  sn_attention_layout l = sn_attention_layout_of(g->node);
-  for (int i = 0; i < l.capture_count; i++)
-    if (g->need[3 + i]) {
-      sn_b_fail(g->b, "gradients to captured tensors need the expansion of attention");
-      return;
-    }
-  sn_val d[3] = {0};
+  sn_accesses reads;
+  sn_sums_attrs sums;
+  sn_val d[GRADS] = {0};
   bool y = g->d_result[0] != 0;
-  bool ok = y ? backward(g, g->arg[2], g->result[0], g->d_result[0], d) : g->d_result[1] && through_total(g, d);
+  if (!sn_accesses_of(g->node, g->need, sn_b_types(g->b), &reads)) {
+    sn_b_fail(g->b, "the gradient of a captured tensor needs the expansion of attention");
+    return;
+  }
+  sn_sums_attrs_make(g, &reads, &sums);
+  bool ok =
+      y ? backward(g, &sums, g->arg[2], g->result[0], g->d_result[0], d) : g->d_result[1] && through_total(g, &sums, d);
   for (int i = 0; i < (y ? 3 : 2) && ok; i++) g->d_arg[i] = d[i];
+  if (ok) sn_sums_finish(g, &reads, d + 3);
 }
 
 /* ---- expansion ---- */
@@ -258,6 +274,18 @@ sn_val sn_attention_scores(sn_build *b, const sn_node *n, const sn_val *arg, sn_
   return score ? sn_region_lift(b, score, s.count, s.at, s.lifted, shape, 0) : raw;
 }
 
+sn_val sn_attention_lift(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, const sn_func *region,
+                         int result) {
+  if (b->failed) return 0;
+  const sn_type *tq = sn_g_type(b, arg[0]), *tk = sn_g_type(b, arg[1]);
+  const sn_dimx *dim[4] = {tq->dim[0], tq->dim[2], tq->dim[1], tk->dim[1]};
+  const sn_type *shape = sn_type_of(sn_b_types(b), sn_acc_elem(tq->elem), 4, dim);
+  sites s = make_sites(b, n, arg, shape);
+  s.at[0] = raw;
+  int first = raw ? 0 : 1;
+  return sn_region_lift(b, region, s.count - first, s.at + first, s.lifted + first, shape, result);
+}
+
 /* p v of masked scores.
  * 1. their maximum (a finite number where nothing is visible)   2. weights exp(s - max), 0 where masked
  * 3. their sum, 1 instead of 0   4. y, lse */
@@ -277,7 +305,7 @@ static sn_val softmax_values(sn_build *b, sn_val s, sn_val mask, sn_val v, const
   return b->failed ? 0 : weighted(b, p, v, tq);
 }
 
-static sn_val expand(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *total) {
+static sn_val expand(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *total, sn_val *inside) {
   const sn_type *tq = sn_g_type(b, arg[0]), *tk = sn_g_type(b, arg[1]);
   const sn_dimx *dim[4] = {tq->dim[0], tq->dim[2], tq->dim[1], tk->dim[1]};
   const sn_type *shape = sn_type_of(sn_b_types(b), sn_acc_elem(tq->elem), 4, dim);
@@ -285,6 +313,7 @@ static sn_val expand(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *t
   sn_val mask, raw = raw_scores(b, arg[0], arg[1], sn_node_attr(n, "scale")->f, shape);
   sn_val s = masked(b, 0, sn_attention_scores(b, n, arg, raw, &mask), 0);
   if (b->failed) return 0;
+  if (inside) inside[0] = raw, inside[1] = s;
   if (!sn_node_attr(n, "weights")->i) return softmax_values(b, s, mask, arg[2], tq, total);
   sn_val w = masked(b, mask, s, 0);
   if (total) *total = sn_g_sum(b, w, 1, axes);
@@ -295,9 +324,13 @@ sn_val sn_attention_expand_lse(sn_build *b, const sn_node *n, const sn_val *arg,
   sn_origin saved = b->origin;
   b->origin = n->origin;
   b->origin.group = sn_arena_printf(b->func->arena, "%s#%u", sn_node_called(b->func->arena, n), n->first);
-  sn_val v = b->failed ? 0 : expand(b, n, arg, lse);
+  sn_val v = b->failed ? 0 : expand(b, n, arg, lse, NULL);
   b->origin = saved;
   return v;
+}
+
+sn_val sn_attention_expand_inside(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *lse, sn_val inside[2]) {
+  return expand(b, n, arg, lse, inside);
 }
 
 sn_val sn_attention_expand(sn_build *b, const sn_node *n, const sn_val *arg) {
@@ -311,4 +344,4 @@ const sn_op_rules sn_rules_ATTENTION = {infer_attention, grad_attention,
                                             "to both regions"};
 const sn_op_rules sn_rules_ATTENTION_GRAD = {
     infer_attention_grad, .why_no_grad = "second derivatives go through the expansion of attention",
-    .doc = "gradients of q, k, v of attention from q, k, v, y, total, dy and maybe dtotal"};
+    .doc = "gradients of q, k, v of attention from q, k, v, y, total, dy and maybe dtotal; sums for those of captures"};

@@ -123,10 +123,31 @@ sn_val sn_emit_expansion(sn_build *b, const sn_node *n, const sn_val *arg);
  * -> y; *lse (may be NULL) the second result. */
 sn_val sn_attention_expand(sn_build *b, const sn_node *n, const sn_val *arg);
 sn_val sn_attention_expand_lse(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *lse);
+/* The same; inside: the scaled products and the scores, before the mask. */
+sn_val sn_attention_expand_inside(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *lse, sn_val inside[2]);
 
 /* The score region on `raw` [B, H, T, S] (scale q.k); *mask: what the mask region lets through, 0 when there is none.
  * arg: operands of the attention or attention_grad node; the start is added to the query index. */
 sn_val sn_attention_scores(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val *mask);
+
+/* A region of attention or attention_grad on every pair of query and key.  raw: argument 0 of the region; 0: it has no
+ * score. -> its result of that number, [B, H, T, S] */
+sn_val sn_attention_lift(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, const sn_func *region,
+                         int result);
+
+/* What the results of attention_grad after dq, dk and dv are sums over (attention_captures.c): entries of `sums`.
+ * PAIRS + 1: of each batch, + 2: of each head. */
+typedef enum sn_sum_kind {
+  SN_SUM_QUERIES,
+  SN_SUM_KEYS,
+  SN_SUM_DIFFERENCES,
+  SN_SUM_ENTRIES,
+  SN_SUM_PAIRS
+} sn_sum_kind;
+/* Are the gradients of captured tensors made of such sums? need: by operand; else attention must be expanded. */
+bool sn_attention_sums_captures(const sn_node *n, const bool *need, sn_types *types);
+/* These results in other ops.  raw: scaled q.k, ds: gradient by the score, both [B, H, T, S] */
+void sn_attention_sums(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val ds, sn_val *out);
 
 /* Operand layout of attention and attention_grad: captures, and the indices of start and of the gradient of the second
  * result (-1: none). */

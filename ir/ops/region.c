@@ -45,14 +45,17 @@ typedef enum inlining {
   IN_STEPS       /* and all attention: inside a step it has no kernel */
 } inlining;
 
-static bool attention_expands(const sn_node *n, inlining how) {
-  return n->op == SN_OP_ATTENTION && (how == IN_STEPS || (how && sn_attention_layout_of(n).capture_count > 0));
+static bool attention_expands(const sn_build *b, const sn_node *n, inlining how) {
+  if (n->op != SN_OP_ATTENTION || how == AS_THEY_ARE) return false;
+  bool *need = SN_ARRAY(b->func->arena, n->arg_count, bool);
+  for (int i = 0; i < n->arg_count; i++) need[i] = true;
+  return how == IN_STEPS || !sn_attention_sums_captures(n, need, b->func->module->types);
 }
 
 /* One node of a region in b->func. out[i]: its results */
 static void inline_node(sn_build *b, const sn_node *n, const sn_val *arg, inlining how, sn_val *out) {
   const sn_op_rules *rules = sn_op_rules_of(n->op);
-  if (attention_expands(n, how)) {
+  if (attention_expands(b, n, how)) {
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return;
   }

@@ -326,11 +326,6 @@ static void draw_group_norm(draw *d) {
 
 /* ---- structured ---- */
 
-static sn_val body_arg(sn_build *b, int index, const sn_type *t) {
-  const sn_attr at = {.set = true, .i = index};
-  return sn_emit(b, SN_OP_ARG, 0, NULL, &at, t);
-}
-
 /* (x, y) -> x * y, x + y */
 static const sn_func *small_body(draw *d, const sn_type *t) {
   sn_func *f = sn_func_create(d->m, "sample_body", SN_FUNC_BODY);
@@ -352,75 +347,6 @@ static void draw_call(draw *d) {
 static void draw_grad(draw *d) {
   float_arg(d, sn_type_scalar(d->m->types, d->real));
   float_arg(d, any_shape(d, d->real, 0));
-}
-
-/* Every argument of a region: the site, after the score if there is one, then a captured bias if there is one. */
-static void region_args(draw *d, sn_build *b, sn_elem acc, const sn_type *bias, sn_val *out) {
-  int n = 0;
-  if (acc) out[n] = body_arg(b, n, sn_type_scalar(d->m->types, acc)), n++;
-  for (int i = 0; i < 4; i++, n++) out[n] = body_arg(b, n, sn_type_scalar(d->m->types, SN_ELEM_I32));
-  if (bias) out[n] = body_arg(b, n, bias);
-}
-
-/* tanh(s) + bias[head], or with a slope by distance */
-static const sn_func *score_region(draw *d, sn_elem acc, const sn_type *bias) {
-  sn_func *f = sn_func_create(d->m, "sample_score", SN_FUNC_BODY);
-  sn_build b = sn_build_begin(f, NULL);
-  sn_val at[6]; /* score, batch, head, query, key, bias */
-  region_args(d, &b, acc, bias, at);
-  sn_val s = sn_g1(&b, SN_OP_TANH, at[0]);
-  if (bias) {
-    const sn_val x[2] = {at[5], at[2]};
-    s = sn_g2(&b, SN_OP_ADD, s, sn_emit(&b, SN_OP_INDEX, 2, x, NULL, NULL));
-  } else {
-    sn_val gap = sn_g2(&b, SN_OP_SUB, at[3], at[4]);
-    s = sn_g2(&b, SN_OP_SUB, s, sn_b_scale(&b, sn_g_cast(&b, gap, acc), 0.25));
-  }
-  sn_func_return(f, s);
-  return f;
-}
-
-/* key <= query */
-static const sn_func *mask_region(draw *d, const sn_type *bias) {
-  sn_func *f = sn_func_create(d->m, "sample_mask", SN_FUNC_BODY);
-  sn_build b = sn_build_begin(f, NULL);
-  sn_val at[5];
-  region_args(d, &b, SN_ELEM_NONE, bias, at);
-  sn_func_return(f, sn_g2(&b, SN_OP_LE, at[3], at[2]));
-  return f;
-}
-
-static const sn_type *four(draw *d, sn_elem e, const sn_dimx *a, const sn_dimx *b, const sn_dimx *c, const sn_dimx *x) {
-  const sn_dimx *dim[4] = {a, b, c, x};
-  return sn_type_of(d->m->types, e, x ? 4 : 3, dim);
-}
-
-static void draw_attention(draw *d) {
-  const sn_dimx *B = extent(d), *T = extent(d), *S = extent(d), *G = number(d, 1 + below(d, 2)), *D = extent(d),
-                *E = extent(d), *H = sn_dimx_mul(d->m->types, G, number(d, 1 + below(d, 2)));
-  sn_elem acc = sn_acc_elem(d->real);
-  bool start = below(d, 2);
-  const sn_type *bias = below(d, 2) ? sn_type_of(d->m->types, acc, 1, &H) : NULL;
-  const sn_type *y = four(d, d->real, B, T, H, E);
-  float_arg(d, four(d, d->real, B, T, H, D));
-  float_arg(d, four(d, d->real, B, S, G, D));
-  float_arg(d, four(d, d->real, B, S, G, E));
-  if (d->op == SN_OP_ATTENTION_GRAD) {
-    float_arg(d, y);
-    float_arg(d, four(d, acc, B, H, T, NULL));
-    float_arg(d, y);
-    if (below(d, 2)) {
-      float_arg(d, four(d, acc, B, H, T, NULL));
-      attr(d, "dtotal")->i = 1;
-    }
-  }
-  if (bias) float_arg(d, bias);
-  if (start) arg(d, sn_type_of(d->m->types, SN_ELEM_I32, (int)below(d, 2), &B), 0, 3, 0);
-  attr(d, "scale")->f = 0.7;
-  if (!below(d, 3)) attr(d, "weights")->i = 1;
-  if (start) attr(d, "start")->i = 1;
-  if (bias || below(d, 2)) attr(d, "score")->region = score_region(d, acc, bias);
-  if (below(d, 3)) attr(d, "mask")->region = mask_region(d, bias);
 }
 
 /* ---- dispatch ---- */
@@ -463,7 +389,7 @@ static draw_fn by_op(sn_op op) { /* table */
     case SN_OP_FUSED: return draw_call;
     case SN_OP_GRAD: return draw_grad;
     case SN_OP_ATTENTION:
-    case SN_OP_ATTENTION_GRAD: return draw_attention;
+    case SN_OP_ATTENTION_GRAD: return sn_draw_attention;
     default: return NULL;
   }
 }

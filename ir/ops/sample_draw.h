@@ -83,11 +83,18 @@ static inline const sn_type *with_elem(draw *d, const sn_type *t, sn_elem e) {
   return sn_type_with_elem(d->m->types, t, e);
 }
 
+static inline sn_val body_arg(sn_build *b, int index, const sn_type *t) {
+  const sn_attr at = {.set = true, .i = index};
+  return sn_emit(b, SN_OP_ARG, 0, NULL, &at, t);
+}
+
 /* sample_along.c: prefixes and order. */
 void sn_draw_prefix(draw *d);
 void sn_draw_sort(draw *d);
 void sn_draw_search(draw *d);
 void sn_draw_solve(draw *d);
 void sn_draw_conv(draw *d);
+/* sample_attention.c: both directions. */
+void sn_draw_attention(draw *d);
 
 #endif

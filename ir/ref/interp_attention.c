@@ -16,6 +16,7 @@ typedef struct heads { /* extents, tensors, and regions applied */
   sn_eval *e;
   int64_t B, T, S, H, G, D, E;
   const sn_tensor *q, *k, *v;
+  sn_tensor *raw;
   const sn_tensor *s, *mask, *slope; /* [B, H, T, S]; mask, slope may be NULL */
   double scale, u, u_store;          /* roundoff of sums; of weights stored in the type of q (0: none) */
   bool weights;                      /* scores are not normalised */
@@ -117,9 +118,8 @@ static sn_code begin(sn_eval *e, heads *a) {
   a->weights = sn_node_attr(e->n, "weights")->i != 0;
   a->u = sn_unit(sn_acc_of(q->elem));
   a->u_store = q->elem == sn_acc_of(q->elem) ? 0 : sn_unit(q->elem);
-  sn_tensor *raw;
-  SN_TRY(raw_scores(a, &raw));
-  return apply_regions(a, raw);
+  SN_TRY(raw_scores(a, &a->raw));
+  return apply_regions(a, a->raw);
 }
 
 static bool visible(const heads *a, int64_t at) { return !a->mask || a->mask->value[at] != 0; }
@@ -262,6 +262,7 @@ static sn_code forward(sn_eval *e) {
 
 typedef struct back { /* operands of the gradient, and sums of sizes for the rounding of the results */
   const sn_tensor *y, *lse, *dy, *dtotal; /* dtotal: NULL when there is none */
+  sn_tensor *ds;                          /* [B, H, T, S], by the score */
   double *size[3];                        /* per element of dq, dk, dv */
 } back;
 
@@ -307,6 +308,15 @@ static num score_gradient(const heads *a, num p, num dp, num delta, int64_t at) 
   return r;
 }
 
+/* p (dp - delta), by the score itself */
+static void keep_gradient(const heads *a, sn_tensor *ds, num p, num dp, num delta, int64_t at) {
+  double f = dp.v - delta.v, fe = dp.e + delta.e + a->u * fabs(f);
+  ds->value[at] = p.v == 0 ? 0 : p.v * f;
+  if (!a->e->bounds) return;
+  ds->bound[at] = sn_times(p.v, fe) + sn_times(p.e, fabs(f)) + sn_times(p.e, fe) + 2 * a->u * fabs(p.v * f);
+  if (p.v == 0 && p.e == 0) ds->bound[at] = isfinite(f + fe) ? 0 : INFINITY;
+}
+
 /* out[i ..] += x * y[k ..] with bounds; the rounding of a stored x counts. */
 static void add_row(const heads *a, sn_tensor *out, double *size, int64_t i, num x, const sn_tensor *y, int64_t k,
                     int64_t n) {
@@ -333,6 +343,7 @@ static void backward_row(const heads *a, const back *g, spot p) {
     int64_t k = kv_at(a, p, s, a->D), v = kv_at(a, p, s, a->E);
     num w = weight(a, g, base + s, row), dp = dot(a, g->dy, y_at(a, p), a->v, v, a->E);
     num part = share(a, w, base + s), ds = score_gradient(a, part, dp, delta, base + s);
+    keep_gradient(a, g->ds, part, dp, delta, base + s);
     if (part.v == 0 && a->e->bounds && !isfinite((dp.v - delta.v) * a->slope->value[base + s] + dp.e + delta.e)) {
       forget_row(a->e->out[0], q_at(a, p), a->D);
       forget_row(a->e->out[1], k, a->D);
@@ -352,16 +363,37 @@ static void settle_sums(const heads *a, sn_tensor *t, const double *size, int64_
   }
 }
 
+static void make_sums(sn_build *b, const sn_node *n, const sn_val *arg, const sn_val *extra) {
+  sn_val *out = SN_ARRAY(b->func->arena, n->result_count, sn_val);
+  sn_attention_sums(b, n, arg, extra[0], extra[1], out);
+  for (int i = 0; i < n->result_count - 3 && !b->failed; i++) sn_func_return(b->func, out[i]);
+}
+
+/* The results after dq, dk and dv, from the gradients by scores. */
+static sn_code eval_sums(sn_eval *e, sn_tensor *raw, sn_tensor *ds) {
+  int n = e->n->arg_count;
+  const sn_func *body;
+  const sn_type *extra[2] = {score_type(e), score_type(e)};
+  sn_tensor **args = SN_ARRAY(e->in->arena, n + 2, sn_tensor *);
+  if (e->n->result_count <= 3) return SN_OK;
+  SN_TRY(sn_eval_body(e, 2, 2, extra, make_sums, &body));
+  for (int i = 0; i < n; i++) args[i] = e->arg[i];
+  args[n] = raw, args[n + 1] = ds;
+  return sn_eval_quietly(e, body, n + 2, args, e->out + 3);
+}
+
 static sn_code backward(sn_eval *e) {
   heads a;
   sn_attention_layout l = sn_attention_layout_of(e->n);
-  back g = {e->arg[3], e->arg[4], e->arg[5], l.dtotal >= 0 ? e->arg[l.dtotal] : NULL, {NULL}};
+  back g = {e->arg[3], e->arg[4], e->arg[5], l.dtotal >= 0 ? e->arg[l.dtotal] : NULL, NULL, {NULL}};
   SN_TRY(begin(e, &a));
+  const int64_t extent[4] = {a.B, a.H, a.T, a.S};
+  SN_TRY(sn_eval_tensor(e, sn_acc_of(a.q->elem), 4, extent, &g.ds));
   for (int i = 0; i < 3; i++) g.size[i] = SN_ARRAY(e->in->arena, e->out[i]->count + 1, double);
   for (int64_t r = 0; r < a.B * a.H * a.T; r++) backward_row(&a, &g, (spot){r / (a.H * a.T), r / a.T % a.H, r % a.T});
   settle_sums(&a, e->out[0], g.size[0], a.S);
   for (int i = 1; i < 3; i++) settle_sums(&a, e->out[i], g.size[i], a.T * (a.H / a.G));
-  return SN_OK;
+  return eval_sums(e, a.raw, g.ds);
 }
 
 /* ---- executions in the declared types: through the expansion and its derivative ---- */
@@ -379,10 +411,14 @@ static void make_forward(sn_build *b, const sn_node *n, const sn_val *arg, const
 static void make_backward(sn_build *b, const sn_node *n, const sn_val *arg, const sn_val *extra) {
   (void)extra;
   int dtotal = sn_attention_layout_of(n).dtotal;
-  sn_val of[2], d[3] = {0}, with[2] = {arg[5], dtotal >= 0 ? arg[dtotal] : 0};
-  of[0] = sn_attention_expand_lse(b, n, arg, &of[1]);
-  if (b->failed || sn_derive(b, dtotal >= 0 ? 2 : 1, of, with, 3, arg, d)) return;
+  sn_val of[2], d[4] = {0}, with[2] = {arg[5], dtotal >= 0 ? arg[dtotal] : 0}, inside[2] = {0};
+  of[0] = sn_attention_expand_inside(b, n, arg, &of[1], inside);
+  const sn_val wrt[4] = {arg[0], arg[1], arg[2], inside[1]};
+  sn_val *sum = SN_ARRAY(b->func->arena, n->result_count, sn_val);
+  if (b->failed || sn_derive(b, dtotal >= 0 ? 2 : 1, of, with, 4, wrt, d)) return;
   for (int i = 0; i < 3; i++) sn_func_return(b->func, d[i] ? d[i] : sn_g_const_like(b, arg[i], 0));
+  sn_attention_sums(b, n, arg, inside[0], d[3] ? d[3] : sn_g_const_like(b, inside[1], 0), sum);
+  for (int i = 0; i < n->result_count - 3 && !b->failed; i++) sn_func_return(b->func, sum[i]);
 }
 
 static sn_code rounded(sn_eval *e) {

@@ -25,7 +25,7 @@ typedef enum sn_op_class {
 } sn_op_class;
 
 enum { SN_FLAG_COMM = 1, SN_FLAG_DIFF = 2, SN_FLAG_NODIFF = 4, SN_FLAG_EFFECT = 8 };
-enum { SN_ATTR_MAX = 8 };
+enum { SN_ATTR_MAX = 12 };
 
 typedef struct sn_attr_info {
   char name[16];

@@ -4,7 +4,8 @@
  * Inner grads come first, by order of nodes, so that an outer one differentiates what the inner one left. On paths from
  * what is differentiated by to a loss, ops without a gradient rule of their own are replaced by their expansions:
  *   - EXPAND ops whose rule says "through the expansion"
- *   - attention when a captured tensor takes part, when its gradient is differentiated again, or when it has no kernel
+ *   - attention when the gradient of a captured tensor is no sum that attention_grad makes, when its gradient is
+ *     differentiated again, or when it has no kernel
  * Scans on such paths are made to store their states.
  *
  * Equal nodes are one node, and what expansions and gradient rules make may equal what the user wrote: a constant, say.
@@ -104,9 +105,9 @@ static bool on_path(const paths *p, sn_val v) { return p->reaches[v] && p->depen
 static bool attention_expands(const paths *p, const sn_pass_env *env, const sn_node *n) {
   if (!on_path(p, n->first) && !on_path(p, n->first + 1)) return false;
   if (!sn_attention_has_kernel(env, sn_val_type(p->f, n->arg[0]), sn_val_type(p->f, n->arg[2]))) return true;
-  sn_attention_layout l = sn_attention_layout_of(n);
-  for (int i = 0; i < l.capture_count; i++)
-    if (carries(p, n->arg[l.first_capture + i])) return true;
+  bool *need = SN_ARRAY(env->arena, n->arg_count, bool);
+  for (int i = 0; i < n->arg_count; i++) need[i] = carries(p, n->arg[i]);
+  if (!sn_attention_sums_captures(n, need, p->f->module->types)) return true;
   return p->again[n->first] || p->again[n->first + 1];
 }
 

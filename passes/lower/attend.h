@@ -24,6 +24,7 @@ typedef struct sn_attend {
   int capture_count;
   bool has_start, has_dtotal;
   const sn_func *score, *mask, *dscore; /* dscore: derivative of score by its first argument; NULL: 1 */
+  const sn_func *slopes;                /* its derivatives by captured tensors; NULL: none are wanted */
   const sn_dimx *B, *T, *S, *H, *G;
   int d, e;   /* static head sizes */
   int group;  /* H / G */
@@ -75,6 +76,10 @@ double sn_attend_unit(const sn_attend *a);
 SN_MUST sn_code sn_attend_scores(const sn_site_block *s, sn_kv products, bool masked, sn_kv *out);
 /* ds of the score's argument from ds of its result: 0 where masked, whatever the region's slope is there. */
 SN_MUST sn_code sn_attend_dscores(const sn_site_block *s, sn_kv products, bool masked, sn_kv ds, sn_kv *out);
+/* Results of the region of slopes; as large as they vary. */
+SN_MUST sn_code sn_attend_slopes(const sn_site_block *s, sn_kv products, sn_kv *out);
+/* The tile with 0 where nothing is seen, and for queries past the end. */
+SN_MUST sn_code sn_attend_hide(const sn_site_block *s, bool masked, sn_kv *tile);
 /* The tile with 0 for queries past the end: what stands there may be anything that a region makes of nothing. */
 sn_kv sn_attend_own_rows(const sn_site_block *s, sn_kv tile);
 

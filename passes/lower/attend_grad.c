@@ -2,7 +2,7 @@
  *   delta   sum of dy * y per query
  *   dk, dv  one instance owns a block of keys of one key head and walks the queries of every head that shares it
  *   dq      one instance owns a block of queries and walks the keys
- * or, for short sequences, all of it by one instance per key head (attend_whole.c).
+ * or, for short sequences, all of it by one instance per key head (attend_whole.c). Captured tensors: attend_sums.c.
  * With p = exp(score - lse):  dv = p' dy,  ds = p (dy v' - delta),  dq = scale ds k,  dk = scale ds' q.
  * What total gets is part of delta. Of weights p = score:  ds = dy v' + dtotal, and there is no delta.
  *   source: Dao et al. 2022, appendix B.4 */
@@ -17,7 +17,7 @@ static sn_operand operand_of(sn_types *t, int slot, const sn_type *type) {
 }
 
 /* Rows of queries, keys, values or dy, as they are multiplied with each other. */
-static sn_kv query_rows(const sn_backward *w, bool dy) {
+sn_kv sn_attend_query_rows(const sn_backward *w, bool dy) {
   const sn_attend *a = w->s.a;
   return sn_attend_factor(a, w->s.b, dy ? &a->dy : &a->q, dy ? &a->v : &a->k, w->s.batch, w->s.q0, w->s.head, w->s.bq,
                           dy ? a->e : a->d, a->T);
@@ -63,21 +63,28 @@ static sn_kv delta_of(const sn_backward *w) {
   return sn_k_load(w->s.b->k, w->s.bq, 1, sn_attend_scratch(w, w->deltas, 1), 0);
 }
 
-/* p and ds of one block from q.k and dy.v */
-static sn_code probabilities(const sn_backward *w, sn_kv qk, sn_kv dp, bool masked, sn_kv *p, sn_kv *ds) {
+sn_code sn_attend_weights(const sn_backward *w, sn_kv qk, sn_kv dp, bool masked, sn_kv *products, sn_kv *p, sn_kv *d) {
   const sn_attend *a = w->s.a;
   sn_kernel *k = w->s.b->k;
-  sn_kv score, products = sn_k_binc(k, SN_K_MUL, qk, sn_attend_unit(a));
-  SN_TRY(sn_attend_scores(&w->s, products, masked, &score));
+  sn_kv score;
+  *products = sn_k_binc(k, SN_K_MUL, qk, sn_attend_unit(a));
+  SN_TRY(sn_attend_scores(&w->s, *products, masked, &score));
   if (a->weights) {
     *p = sn_attend_own_rows(&w->s, score);
-    if (a->has_dtotal) dp = sn_k_bin(k, SN_K_ADD, dp, sn_attend_stat(&w->s, &a->dtotal, 0));
-    return sn_attend_dscores(&w->s, products, masked, dp, ds);
+    *d = a->has_dtotal ? sn_k_bin(k, SN_K_ADD, dp, sn_attend_stat(&w->s, &a->dtotal, 0)) : dp;
+    return SN_OK;
   }
   *p = sn_k_un(k, SN_K_EXP2, sn_k_bin(k, SN_K_SUB, score, log_sum(w)));
   sn_kv delta = delta_of(w);
   if (!SN_PLANTED(GRAD_DELTA)) dp = sn_k_bin(k, SN_K_SUB, dp, delta);
-  sn_kv d = sn_k_bin(k, SN_K_MUL, *p, dp);
+  *d = sn_k_bin(k, SN_K_MUL, *p, dp);
+  return SN_OK;
+}
+
+/* p and ds of one block from q.k and dy.v */
+static sn_code probabilities(const sn_backward *w, sn_kv qk, sn_kv dp, bool masked, sn_kv *p, sn_kv *ds) {
+  sn_kv products, d;
+  SN_TRY(sn_attend_weights(w, qk, dp, masked, &products, p, &d));
   return sn_attend_dscores(&w->s, products, masked, d, ds);
 }
 
@@ -126,7 +133,7 @@ static void add_to_queries(const sn_backward *w, sn_kv ds) {
 /* One block of queries at s.q0. */
 static sn_code keys_step(sn_backward *w, bool masked, sn_kv carry[2]) {
   sn_kernel *k = w->s.b->k;
-  sn_kv q = query_rows(w, false), dy = query_rows(w, true), p, ds;
+  sn_kv q = sn_attend_query_rows(w, false), dy = sn_attend_query_rows(w, true), p, ds;
   sn_kv qk = sn_k_mma(k, sn_attend_zero(w, w->s.bq, w->s.bk), q, w->fixed, 0),
         dp = sn_k_mma(k, sn_attend_zero(w, w->s.bq, w->s.bk), dy, w->dfixed, 0);
   SN_TRY(probabilities(w, qk, dp, masked, &p, &ds));
@@ -182,7 +189,7 @@ int sn_attend_sink(const sn_attend *a, int result, sn_operand *out, sn_buffer_us
   return count;
 }
 
-static int more_uses(const sn_attend *a, const sn_operand *delta, sn_buffer_use *use) {
+int sn_attend_more_uses(const sn_attend *a, const sn_operand *delta, sn_buffer_use *use) {
   int count = 0;
   if (!a->weights) use[count++] = (sn_buffer_use){a->lse.slot, SN_K_IN};
   use[count++] = (sn_buffer_use){a->dy.slot, SN_K_IN};
@@ -201,7 +208,7 @@ static sn_code lower_keys(sn_attend *a, const sn_operand *delta) {
   sn_types *t = a->c->types;
   sn_operand dk, dv;
   sn_buffer_use use[8];
-  int count = more_uses(a, delta, use), before = count;
+  int count = sn_attend_more_uses(a, delta, use), before = count;
   count = sn_attend_sink(a, 1, &dk, use, count);
   count = sn_attend_sink(a, 2, &dv, use, count);
   if (count == before) return SN_OK;
@@ -253,7 +260,7 @@ static sn_code queries_loop(sn_backward *w, sn_kv lo, sn_kv hi, bool masked, sn_
 static sn_code lower_queries(sn_attend *a, const sn_operand *delta) {
   sn_operand to;
   sn_buffer_use use[8];
-  int count = more_uses(a, delta, use), before = count;
+  int count = sn_attend_more_uses(a, delta, use), before = count;
   count = sn_attend_sink(a, 0, &to, use, count);
   if (count == before) return SN_OK;
   sn_build_kernel *b = sn_attend_kernel(a, "attend_dq", count, use);
@@ -264,7 +271,7 @@ static sn_code lower_queries(sn_attend *a, const sn_operand *delta) {
   w.s.batch = sn_k_gid(k, 0), w.s.head = sn_k_gid(k, 1), w.s.q0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bq);
   w.kv_head = a->group == 1 ? w.s.head : sn_k_ibin(k, SN_K_IDIV, w.s.head, sn_k_i(k, a->group));
   w.s.start = sn_attend_start(&w.s);
-  w.fixed = query_rows(&w, false), w.dfixed = query_rows(&w, true);
+  w.fixed = sn_attend_query_rows(&w, false), w.dfixed = sn_attend_query_rows(&w, true);
   if (w.s.keys_major) w.fixed = sn_k_trans(k, w.fixed), w.dfixed = sn_k_trans(k, w.dfixed);
   sn_mask_range r = sn_attend_range(&w.s, false);
   sn_kv dq = sn_attend_zero(&w, a->bq, a->d);
@@ -282,8 +289,9 @@ sn_code sn_attend_backward(sn_attend *a) {
   sn_operand delta = a->dtotal;
   bool done;
   SN_TRY(sn_attend_whole(a, &done));
-  if (done) return SN_OK;
+  if (done && !a->slopes) return SN_OK;
   if (!a->weights) SN_TRY(lower_delta(a, &delta));
-  SN_TRY(lower_keys(a, &delta));
-  return lower_queries(a, &delta);
+  if (!done) SN_TRY(lower_keys(a, &delta));
+  if (!done) SN_TRY(lower_queries(a, &delta));
+  return a->slopes ? sn_attend_sums(a, &delta) : SN_OK;
 }

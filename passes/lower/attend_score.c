@@ -64,6 +64,7 @@ sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a) {
   a->mask = sn_node_attr(n, "mask")->region;
   a->bq = clip_block(c->target->bq, a->T);
   a->bk = clip_block(a->bq == 1 && c->target->bkv_one ? c->target->bkv_one : c->target->bkv, a->S);
+  a->slopes = a->backward ? sn_node_attr(n, "slopes")->region : NULL;
   if (a->backward && a->score) SN_TRY(sn_derive_first(c, a->score, &a->dscore));
   return SN_OK;
 }
@@ -237,6 +238,11 @@ sn_kv sn_attend_own_rows(const sn_site_block *s, sn_kv tile) {
   return mask_out(s, sn_k_bin(k, SN_K_LT, row, sn_k_isplat(k, 1, 1, sn_build_dim(s->b, s->a->T))), tile, 0);
 }
 
+sn_code sn_attend_hide(const sn_site_block *s, bool masked, sn_kv *tile) {
+  *tile = sn_attend_own_rows(s, *tile);
+  return masked ? apply_mask(s, 0, tile) : SN_OK;
+}
+
 sn_code sn_attend_dscores(const sn_site_block *s, sn_kv products, bool masked, sn_kv ds, sn_kv *out) {
   const sn_func *d = s->a->dscore;
   sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
@@ -249,6 +255,11 @@ sn_code sn_attend_dscores(const sn_site_block *s, sn_kv products, bool masked, s
   }
   bool steady = !d || sn_val_is_const(d, d->result[0], NULL);
   if (steady && !s->a->weights) return SN_OK; /* the weight is 0 there, and so is ds */
-  *out = sn_attend_own_rows(s, *out);
-  return masked ? apply_mask(s, 0, out) : SN_OK;
+  return sn_attend_hide(s, masked, out);
+}
+
+sn_code sn_attend_slopes(const sn_site_block *s, sn_kv products, sn_kv *out) {
+  sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
+  arg[0] = (sn_region_arg){.tile = products, .slot = -1};
+  return sn_region_emit(s->b, s->a->slopes, site_args(s, arg, 1), arg, out);
 }

@@ -1,0 +1,50 @@
+/* Private to ir/ops: what the gradients of captured tensors of attention are made of. */
+#ifndef SN_IR_OPS_CAPTURES_H
+#define SN_IR_OPS_CAPTURES_H
+
+#include "ir/ops/rules.h"
+
+enum {
+  SN_ACCESSES = 8,
+  SN_ENTRIES = 1024
+}; /* accesses of one score; entries of a table that are added up one by one */
+
+/* One place where the score region reads a captured tensor: an `index` of it, or the captured scalar itself. */
+typedef struct sn_access_site {
+  sn_val value;            /* in the score region */
+  int capture;             /* which of the captured tensors */
+  int count;               /* index expressions: axes of the tensor */
+  const sn_val *expr;      /* values of the region */
+  int kind;                /* sn_sum_kind */
+  bool batch, head;        /* does the index depend on them? */
+  bool position;           /* on the position of query or key? */
+  bool joint[SN_RANK_MAX]; /* ENTRIES: expressions of query and key together */
+  const sn_dimx *entries;  /* ENTRIES: all combinations of those */
+} sn_access_site;
+
+typedef struct sn_accesses {
+  int count;
+  sn_access_site at[SN_ACCESSES];
+} sn_accesses;
+
+/* The accesses of captured tensors whose gradient is needed (need: by operand of the attention node).
+ * -> false: some gradient is no sum that attention_grad makes */
+bool sn_accesses_of(const sn_node *n, const bool *need, sn_types *types, sn_accesses *out);
+/* Does the value of the region equal argument `index` of it? */
+bool sn_is_region_arg(const sn_func *f, sn_val v, int64_t index);
+
+/* Arguments of a score region. */
+enum { SN_SITE_SCORE, SN_SITE_BATCH, SN_SITE_HEAD, SN_SITE_QUERY, SN_SITE_KEY, SN_SITE_CAPTURE };
+
+/* Attributes of attention_grad beyond those of attention. */
+typedef struct sn_sums_attrs {
+  sn_attr slopes, sums, entries;
+} sn_sums_attrs;
+/* Makes the region of slopes; drops accesses that the score does not depend on. errors: b->failed */
+void sn_sums_attrs_make(const sn_grad_rule *g, sn_accesses *a, sn_sums_attrs *out);
+/* Adds to g->d_arg what the sums say of each captured tensor. sum: by access */
+void sn_sums_finish(const sn_grad_rule *g, const sn_accesses *a, const sn_val *sum);
+/* Types of the results after the first three, of which `in` has the types already. */
+sn_code sn_sums_infer(sn_infer *in);
+
+#endif

@@ -1,0 +1,49 @@
+/* Shared by the kernels that make sums for the gradients of captured tensors: what an instance of them holds. */
+#ifndef SN_PASSES_LOWER_ATTEND_SUMS_H
+#define SN_PASSES_LOWER_ATTEND_SUMS_H
+
+#include "passes/lower/attend_grad.h"
+
+enum { SN_ATTEND_SUMS = 8, SN_ATTEND_ENTRIES = 64 }; /* results; entries that are moved at a time */
+
+/* One result of the node after dq, dk and dv. */
+typedef struct sn_sum {
+  int slope, entry; /* results of the region of slopes; entry -1: none */
+  int kind;         /* sn_sum_kind */
+  const sn_dimx *entries;
+  sn_operand to;   /* slot -1: nobody wants it */
+  sn_operand part; /* sums of parts; slot -1: none */
+  sn_kv scratch;   /* of an instance: its sums by entry */
+} sn_sum;
+
+typedef struct sn_sums {
+  sn_attend *a;
+  const sn_operand *delta;
+  int count;
+  sn_sum at[SN_ATTEND_SUMS];
+} sn_sums;
+
+/* A block of one query head and its keys: rows as products take them. */
+typedef struct sn_sum_block {
+  sn_backward w;
+  sn_kv q, dy, k, v;
+  bool turned; /* the second factors have been transposed: queries if keys_major, else keys */
+} sn_sum_block;
+
+/* The kernel with a buffer for each of the sums chosen. */
+sn_build_kernel *sn_sums_kernel(const sn_sums *m, const char *name, const bool *chosen);
+sn_sum_block sn_sums_block(const sn_sums *m, sn_build_kernel *b, bool keys_major, int bq, int bk);
+/* Sets the heads of the block: the query's, and the one of keys that it reads. */
+void sn_sums_head(sn_sum_block *x, sn_kv head);
+/* ds * slope of each sum on the block, which varies over all of it; entry: their entries, where they have some. */
+SN_MUST sn_code sn_sums_terms(const sn_sums *m, const sn_sum_block *x, sn_kv *term, sn_kv *entry);
+/* Ends the kernel. written: bytes */
+SN_MUST sn_code sn_sums_end(const sn_sums *m, sn_build_kernel *b, const char *ops, const sn_dimx *written);
+/* A buffer of f32 [B, H, rows, columns]. */
+sn_operand sn_sums_temp(const sn_sums *m, const sn_dimx *rows, const sn_dimx *columns);
+const sn_dimx *sn_sums_bytes(const sn_sums *m, const sn_operand *o);
+
+/* Sums by the difference of positions. */
+SN_MUST sn_code sn_sums_by_difference(sn_sums *m, const bool *chosen);
+
+#endif
