@@ -69,6 +69,25 @@ static const captures_variant captures_variants[] = {
                     "  %w = index %d, %h, %m : real[]\n  %u = index %e, %q : real[]\n  %s = mul %c, %x : real[]\n"
                     "  %a1 = add %s, %w : real[]\n  %a2 = mul %a1, %u : real[]\n  %y = add %a2, %z : real[]\n",
      "[0, 0, 2, 0]"},
+    {"all",
+     "  %c = input name \"c\" : real[4]\n  %d = input name \"d\" : real[B, T + 3]\n  %e = input name \"e\" : real[2 * "
+     "T + 2]\n"
+     "  %f = input name \"f\" : real[3, 2]\n  %i = input name \"i\" : real[T, T + 3]\n",
+     ", %c, %d, %e, %f, %i", ", %c, %d, %e, %f, %i",
+     ", real[4], real[B, T + 3], real[2 * T + 2], real[3, 2], real[T, T + 3]",
+     "  output \"dc\" = %g0\n  output \"dd\" = %g1\n  output \"de\" = %g2\n  output \"df\" = %g3\n  output \"di\" = "
+     "%g4\n",
+     "  %c = arg index 5 : real[4]\n  %d = arg index 6 : real[B, T + 3]\n  %e = arg index 7 : real[2 * T + 2]\n"
+     "  %f = arg index 8 : real[3, 2]\n  %i = arg index 9 : real[T, T + 3]\n",
+     CAPTURES_NUMBER("n2", "2") CAPTURES_NUMBER(
+         "n3",
+         "3") "  %t2 = dim dim T + 2 : i32[]\n  %n = sub %q, %k : i32[]\n  %m = add %n, %t2 : i32[]\n  %j3 = mod %q, "
+              "%n3 : i32[]\n"
+              "  %j2 = mod %k, %n2 : i32[]\n  %u = index %c, %h : real[]\n  %v = index %d, %b, %k : real[]\n"
+              "  %w = index %e, %m : real[]\n  %z = index %f, %j3, %j2 : real[]\n  %p = index %i, %q, %k : real[]\n"
+              "  %a1 = mul %u, %x : real[]\n  %a2 = add %a1, %v : real[]\n  %a3 = add %a2, %w : real[]\n"
+              "  %a4 = mul %a3, %z : real[]\n  %y = add %a4, %p : real[]\n",
+     "[0, 1, 2, 3, 4]"},
 };
 enum { CAPTURES_COUNT = sizeof captures_variants / sizeof *captures_variants };
 
@@ -121,8 +140,10 @@ static inline const char *captures_text(char *text, size_t room, const captures_
            lse ? "  %lo = mul %l, %o : real[B, 4, T]\n  %ls = sum %lo axes [0, 1, 2] : real[]\n"
                  "  %s2 = add %s, %ls : real[]\n"
                : "",
-           strchr(v->types + 1, ',') && strstr(v->outputs, "%g2") ? ", %g0, %g1, %g2" : ", %g0", lse ? "s2" : "s",
-           v->wrt, v->types, lse ? "s2" : "s", v->outputs);
+           strstr(v->outputs, "%g4")   ? ", %g0, %g1, %g2, %g3, %g4"
+           : strstr(v->outputs, "%g2") ? ", %g0, %g1, %g2"
+                                       : ", %g0",
+           lse ? "s2" : "s", v->wrt, v->types, lse ? "s2" : "s", v->outputs);
   captures_put(text, "real", real);
   captures_put(text, "data", data);
   if (!strcmp(real, data)) captures_put(text, "  %yr = cast", "  %yr = cast");

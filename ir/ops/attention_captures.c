@@ -199,16 +199,31 @@ static void split_entries(spread *s, const sn_type *table) {
   s->d = sn_g_reshape(s->b, s->d, n, dim), s->rank = n;
 }
 
-/* Is index expression i what axis `axis` of the sum stands for, over all of the table's axis? */
+/* Is index expression i what axis `axis` of the sum stands for, from the first element of the table's axis on? */
 static bool is_axis(const spread *s, int i, int axis, const sn_type *table) {
   int what = s->axis[axis];
   bool started = sn_attention_layout_of(s->g->node).start >= 0;
   if (what == DISTANCE || (what == SN_SITE_QUERY && started)) return false;
   bool same = what >= JOINT ? what == JOINT + i : sn_is_region_arg(s->score, s->a->expr[i], what);
-  return same && sn_g_type(s->b, s->d)->dim[axis] == table->dim[i];
+  const sn_dimx *extent = sn_g_type(s->b, s->d)->dim[axis];
+  return same && sn_dimx_min_value(sn_dimx_sub(sn_b_types(s->b), table->dim[i], extent)) >= 0;
 }
 
-/* The sum with its axes in the order of the table; 0: they are not just those. */
+/* Zeros for what no position reads. */
+static sn_val filled(const spread *s, sn_val x, const sn_type *table) {
+  sn_types *t = sn_b_types(s->b);
+  for (int i = 0; i < table->rank && !s->b->failed; i++) {
+    const sn_type *have = sn_g_type(s->b, x);
+    const sn_dimx *dim[SN_RANK_MAX], *rest = sn_dimx_sub(t, table->dim[i], have->dim[i]);
+    if (table->dim[i] == have->dim[i]) continue;
+    for (int k = 0; k < have->rank; k++) dim[k] = k == i ? rest : have->dim[k];
+    const sn_val part[2] = {x, sn_g_const(s->b, sn_type_of(t, have->elem, have->rank, dim), 0)};
+    x = sn_g_concat(s->b, i, 2, part);
+  }
+  return x;
+}
+
+/* The sum with its axes in the order of the table, and its extents; 0: it has others. */
 static sn_val transposed(const spread *s, const sn_type *table) {
   int64_t perm[SN_RANK_MAX];
   if (s->rank != s->a->count) return 0;
@@ -221,7 +236,7 @@ static sn_val transposed(const spread *s, const sn_type *table) {
       if (perm[k] == found) return 0;
     perm[i] = found;
   }
-  return s->rank ? sn_g_transpose(s->b, s->d, perm) : s->d;
+  return s->rank ? filled(s, sn_g_transpose(s->b, s->d, perm), table) : s->d;
 }
 
 static sn_val iota_of(const spread *s, const sn_type *it, int what) {
