@@ -94,9 +94,16 @@ static double pieces_of(walk *w, const sn_kins *x, sn_ktype t) {
 
 static void count_block(walk *w, const sn_kblock *b, double times);
 
+/* Is the index value a comparison with a number that is loaded: a round that is done or not? */
+static bool may_be(const walk *w, sn_kv v) {
+  const sn_kins *x = &w->k->ins[v];
+  return x->op == SN_K_IEQ && (w->k->ins[x->a[0]].op == SN_K_ILOAD || w->k->ins[x->a[1]].op == SN_K_ILOAD);
+}
+
 static void count_loop(walk *w, const sn_kins *x, double times) {
   double step = index_of(w, x->a[2]),
          rounds = step > 0 ? ceil((index_of(w, x->a[1]) - index_of(w, x->a[0])) / step) : 1;
+  if (may_be(w, x->a[1])) rounds = 0.5;
   if (rounds > 0) count_block(w, x->body[0], times * rounds);
 }
 

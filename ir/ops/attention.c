@@ -4,7 +4,8 @@
  *   s = score(scale q.k, batch, head, start + t, s, captures..)
  *   y = softmax(s where mask) v, total = log sum exp s;  with the attribute weights: y = (s where mask) v, total = sum
  * s Scores and total are f32, or f64 when q is. attention_grad takes q, k, v, y, total, dy, and with the attribute
- * dtotal the gradient of total; with weights it reads neither y nor total. */
+ * dtotal the gradient of total; with weights it reads neither y nor total.
+ * A map of blocks says where the mask lets nothing, something (1) or everything (2) through: no part of the values. */
 #include "ir/ops/captures.h"
 
 #include <math.h>
@@ -12,17 +13,18 @@
 
 /* ---- types ---- */
 
-static sn_attention_layout layout_of(sn_op op, int arg_count, bool start, bool dtotal) {
-  sn_attention_layout l = {.first_capture = op == SN_OP_ATTENTION ? 3 : 6, .start = -1, .dtotal = -1};
+static sn_attention_layout layout_of(sn_op op, int count, bool start, bool map, bool dtotal) {
+  sn_attention_layout l = {.first_capture = op == SN_OP_ATTENTION ? 3 : 6, .start = -1, .map = -1, .dtotal = -1};
   if (dtotal) l.dtotal = l.first_capture++;
-  if (start) l.start = arg_count - 1;
-  l.capture_count = arg_count - l.first_capture - start;
+  if (map) l.map = --count;
+  if (start) l.start = --count;
+  l.capture_count = count - l.first_capture;
   return l;
 }
 
 sn_attention_layout sn_attention_layout_of(const sn_node *n) {
   bool dtotal = n->op == SN_OP_ATTENTION_GRAD && sn_node_attr(n, "dtotal")->i != 0;
-  return layout_of(n->op, n->arg_count, sn_node_attr(n, "start")->i != 0, dtotal);
+  return layout_of(n->op, n->arg_count, sn_node_attr(n, "start")->i != 0, sn_node_attr(n, "blocks")->set, dtotal);
 }
 
 /* One argument of a region: which type it must have, NULL if the region has no such argument. */
@@ -92,12 +94,26 @@ static sn_code check_start(sn_infer *in, int k) {
   return SN_OK;
 }
 
-/* q, k, v, regions, start. */
+/* The map of blocks: 0, 1 or 2 for each block of queries and keys, maybe the same for all batch rows or heads. */
+static sn_code check_map(sn_infer *in, int k) {
+  sn_types *t = sn_infer_types(in);
+  const sn_attr *blocks = sn_infer_attr(in, "blocks");
+  const sn_type *q = in->arg[0], *m = in->arg[k];
+  if (blocks->count != 2 || blocks->ints[0] < 1 || blocks->ints[1] < 1)
+    return sn_infer_fail(in, "`blocks` must be two numbers, queries and keys of a block");
+  const sn_dimx *one = sn_dimx_const(t, 1), *rows = sn_dimx_ceildiv(t, q->dim[1], sn_dimx_const(t, blocks->ints[0])),
+                *cols = sn_dimx_ceildiv(t, in->arg[1]->dim[1], sn_dimx_const(t, blocks->ints[1]));
+  bool fits = m->elem == SN_ELEM_I32 && m->rank == 4 && (m->dim[0] == one || m->dim[0] == q->dim[0]) &&
+              (m->dim[1] == one || m->dim[1] == q->dim[2]) && m->dim[2] == rows && m->dim[3] == cols;
+  return fits ? SN_OK : sn_infer_want(in, k, "i32 [B or 1, H or 1, blocks of queries, blocks of keys], the map");
+}
+
+/* q, k, v, regions, start, map. */
 static sn_code check_common(sn_infer *in, bool dtotal) {
   sn_types *types = sn_infer_types(in);
-  bool start = sn_infer_attr(in, "start")->i != 0;
-  sn_attention_layout l = layout_of(in->op, in->arg_count, start, dtotal);
-  if (l.capture_count < 0) return sn_infer_fail(in, "takes at least %d operands", l.first_capture + start);
+  bool start = sn_infer_attr(in, "start")->i != 0, map = sn_infer_attr(in, "blocks")->set;
+  sn_attention_layout l = layout_of(in->op, in->arg_count, start, map, dtotal);
+  if (l.capture_count < 0) return sn_infer_fail(in, "takes at least %d operands", l.first_capture + start + map);
   const sn_type *q = in->arg[0], *k = in->arg[1], *v = in->arg[2];
   if (!sn_elem_is_float(q->elem) || q->rank != 4) return sn_infer_want(in, 0, "floats [B, T, H, d]");
   if (k->elem != q->elem || k->rank != 4 || k->dim[0] != q->dim[0] || k->dim[3] != q->dim[3])
@@ -106,7 +122,8 @@ static sn_code check_common(sn_infer *in, bool dtotal) {
     return sn_infer_want(in, 2, "[B, S, G, e] for keys %s", sn_infer_text(in, k));
   if (!sn_dimx_exact_div(types, q->dim[2], k->dim[2]))
     return sn_infer_want(in, 1, "a number of heads (axis 2) that divides the heads of %s", sn_infer_text(in, q));
-  if (start) SN_TRY(check_start(in, l.start));
+  if (l.start >= 0) SN_TRY(check_start(in, l.start));
+  if (l.map >= 0) SN_TRY(check_map(in, l.map));
   SN_TRY(check_region(in, &l, "score", sn_acc_elem(q->elem)));
   return check_region(in, &l, "mask", SN_ELEM_BOOL);
 }

@@ -60,8 +60,8 @@ static void step(lift *l, const sn_func *body, const sn_node *n) {
   l->varying[n->first] = true;
 }
 
-sn_val sn_region_lift(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, const bool *lifted,
-                      const sn_type *shape, int result) {
+static lift lift_body(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, const bool *lifted,
+                      const sn_type *shape) {
   lift l = {.b = b, .shape = shape};
   l.value = SN_ARRAY(b->func->arena, body->value_count, sn_val);
   l.varying = SN_ARRAY(b->func->arena, body->value_count, bool);
@@ -79,6 +79,17 @@ sn_val sn_region_lift(sn_build *b, const sn_func *body, int arg_count, const sn_
       sn_b_fail(b, "the region `%s` takes an argument %lld of %d", body->name, (long long)k, arg_count);
     }
   }
+  return l;
+}
+
+sn_val *sn_region_lift_values(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, const bool *lifted,
+                              const sn_type *shape) {
+  return lift_body(b, body, arg_count, args, lifted, shape).value;
+}
+
+sn_val sn_region_lift(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, const bool *lifted,
+                      const sn_type *shape, int result) {
+  lift l = lift_body(b, body, arg_count, args, lifted, shape);
   if (b->failed) return 0;
   sn_val r = body->result[result];
   return spread(&l, l.value[r], l.varying[r]);

@@ -149,10 +149,10 @@ bool sn_attention_sums_captures(const sn_node *n, const bool *need, sn_types *ty
 /* These results in other ops.  raw: scaled q.k, ds: gradient by the score, both [B, H, T, S] */
 void sn_attention_sums(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val ds, sn_val *out);
 
-/* Operand layout of attention and attention_grad: captures, and the indices of start and of the gradient of the second
- * result (-1: none). */
+/* Operand layout of attention and attention_grad: captures, and the indices of start, of the map of blocks and of the
+ * gradient of the second result (-1: none). */
 typedef struct sn_attention_layout {
-  int first_capture, capture_count, start, dtotal;
+  int first_capture, capture_count, start, map, dtotal;
 } sn_attention_layout;
 sn_attention_layout sn_attention_layout_of(const sn_node *n);
 
@@ -170,6 +170,10 @@ bool sn_scan_stores_states(const sn_node *n);
 sn_val sn_scan_store_states(sn_build *b, const sn_node *n, const sn_val *arg);
 /* Different letters a .. z, one of them t, at most SN_RANK_MAX? */
 bool sn_scan_axes_valid(const char *axes);
+
+/* Every value of such a region at once: by value id; what does not vary is as it is in the body. */
+sn_val *sn_region_lift_values(sn_build *b, const sn_func *body, int arg_count, const sn_val *args, const bool *lifted,
+                              const sn_type *shape);
 
 /* A scalar region applied to each element of tensors of one shape. lifted[i]: argument i is a tensor of type `shape`'s
  * extents standing for a scalar; the others are passed whole. Results are tensors of that shape.

@@ -58,12 +58,15 @@ static sn_kv below(const sn_forward *f, sn_kv score, sn_kv m) {
 }
 
 /* One block of keys at s.k0. */
-static sn_code step(sn_forward *f, bool masked, sn_kv carry[3]) {
+static sn_code step(void *user, bool masked, sn_kv *used) {
+  sn_forward *f = user;
+  sn_kv *carry = used - f->first; /* those of sn_forward_keys */
   const sn_attend *a = f->s.a;
   sn_build_kernel *b = f->s.b;
   sn_kernel *k = b->k;
   int axis = f->s.keys_major ? 0 : 1; /* over keys */
-  sn_kv keys = factor(f, &a->k, &a->q, f->s.k0, f->kv_head, f->s.bk, a->S), score, p, alpha = 0;
+  const sn_dimx *S = f->s.whole_keys ? NULL : a->S;
+  sn_kv keys = factor(f, &a->k, &a->q, f->s.k0, f->kv_head, f->s.bk, S), score, p, alpha = 0;
   SN_TRY(sn_attend_scores(&f->s, products(f, keys), masked, &score));
   p = score;
   if (!a->weights) {
@@ -72,7 +75,7 @@ static sn_code step(sn_forward *f, bool masked, sn_kv carry[3]) {
     p = sn_k_un(k, SN_K_EXP2, below(f, score, m));
     carry[0] = m;
   }
-  sn_kv values = sn_attend_rows(a, b, &a->v, f->s.batch, f->s.k0, f->kv_head, f->s.bk, a->e, a->S);
+  sn_kv values = sn_attend_rows(a, b, &a->v, f->s.batch, f->s.k0, f->kv_head, f->s.bk, a->e, S);
   sn_kv acc = alpha ? sn_k_rescale(k, carry[2], alpha) : carry[2];
   if (alpha)
     carry[1] = sn_k_fma(k, carry[1], alpha, sn_k_reduce(k, SN_K_RSUM, axis, p));
@@ -80,13 +83,6 @@ static sn_code step(sn_forward *f, bool masked, sn_kv carry[3]) {
     carry[1] = sn_k_bin(k, SN_K_ADD, carry[1], sn_k_reduce(k, SN_K_RSUM, axis, p));
   carry[2] = f->s.keys_major ? sn_k_mma(k, acc, values, p, SN_K_TA) : sn_k_mma(k, acc, p, values, 0);
   return SN_OK;
-}
-
-static sn_code loop(sn_forward *f, sn_kv lo, sn_kv hi, bool masked, sn_kv carry[3]) {
-  f->s.k0 = sn_k_for(f->s.b->k, lo, hi, f->s.bk, 3 - f->first, carry + f->first);
-  sn_code code = step(f, masked, carry);
-  sn_k_end_for(f->s.b->k, 3 - f->first, carry + f->first);
-  return code;
 }
 
 /* A bound of the keys, within the instance's. */
@@ -115,10 +111,9 @@ void sn_forward_begin(sn_forward *f, sn_kv carry[3]) {
 
 sn_code sn_forward_keys(sn_forward *f, sn_kv carry[3]) {
   sn_mask_range r = sn_attend_range(&f->s, false);
-  sn_kv lo = clip(f, r.lo), mid0 = clip(f, r.mid0), mid1 = clip(f, r.mid1), hi = clip(f, r.hi);
-  if (r.has_low) SN_TRY(loop(f, lo, mid0, true, carry));
-  if (r.has_full) SN_TRY(loop(f, mid0, mid1, false, carry));
-  return loop(f, r.has_full ? mid1 : lo, hi, true, carry);
+  sn_walk w = {.s = &f->s, .step = step, .user = f};
+  r.lo = clip(f, r.lo), r.mid0 = clip(f, r.mid0), r.mid1 = clip(f, r.mid1), r.hi = clip(f, r.hi);
+  return sn_attend_walk(&w, &r, 3 - f->first, carry + f->first);
 }
 
 /* ---- results ------------------------------------------------------------------------------------------------ */

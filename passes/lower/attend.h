@@ -19,10 +19,10 @@ typedef struct sn_attend {
   const sn_node *node;
   bool backward;
   bool weights; /* scores are the weights of values, as they are: no softmax */
-  sn_operand q, k, v, y, lse, dy, dtotal, start;
+  sn_operand q, k, v, y, lse, dy, dtotal, start, map; /* map: [B or 1, H or 1, blocks of queries, of keys] */
   sn_operand capture[SN_ATTEND_CAPTURES];
   int capture_count;
-  bool has_start, has_dtotal;
+  bool has_start, has_map, has_dtotal;
   const sn_func *score, *mask, *dscore; /* dscore: derivative of score by its first argument; NULL: 1 */
   const sn_func *slopes;                /* its derivatives by captured tensors; NULL: none are wanted */
   const sn_dimx *B, *T, *S, *H, *G;
@@ -42,6 +42,7 @@ typedef struct sn_site_block {
   sn_kv batch, head; /* index values; head: of the query */
   sn_kv q0, k0;      /* first row of the block */
   sn_kv start;       /* index value added to q0 for the position; 0: none */
+  bool whole_keys;   /* every key of the block exists */
 } sn_site_block;
 
 /* Reads the node. errors: what no schedule covers, at the user's line. */
@@ -51,7 +52,8 @@ SN_MUST sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a);
 int sn_attend_unique(sn_buffer_use *list, int count);
 /* A kernel with every operand that scores need, then `count` more buffers. */
 sn_build_kernel *sn_attend_kernel(const sn_attend *a, const char *name, int count, const sn_buffer_use *more);
-/* rows [row0, row0 + rows) of head `head` as an f32 tile [rows, cols]; `extent`: how many rows exist. */
+/* rows [row0, row0 + rows) of head `head` as an f32 tile [rows, cols]; `extent`: how many rows exist, NULL: all of
+ * these. */
 sn_kv sn_attend_rows(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,
                      int rows, int cols, const sn_dimx *extent);
 /* The same as an operand of a product with rows of `with`: in bf16 where both are stored so and the target multiplies
@@ -96,6 +98,16 @@ sn_mask_range sn_attend_range(const sn_site_block *s, bool over_queries);
 
 /* "attention_grad.alibi.dq": what a kernel that does a part of the node is called. */
 const char *sn_attend_ops(const sn_attend *a, const char *part);
+/* A walk over blocks: `step` adds what the block at s->k0 (over_queries: s->q0) gives to what is carried. */
+typedef struct sn_walk {
+  sn_site_block *s;
+  bool over_queries;
+  sn_code (*step)(void *user, bool masked, sn_kv *carry);
+  void *user;
+} sn_walk;
+/* The live blocks of the range, ascending. */
+SN_MUST sn_code sn_attend_walk(const sn_walk *w, const sn_mask_range *r, int count, sn_kv *carry);
+
 /* Report of a launch that reads operands [from, to) of the node and does that many products over d and over e. */
 sn_report sn_attend_report(const sn_attend *a, int from, int to, int products_d, int products_e);
 

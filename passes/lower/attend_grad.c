@@ -26,7 +26,7 @@ sn_kv sn_attend_query_rows(const sn_backward *w, bool dy) {
 sn_kv sn_attend_key_rows(const sn_backward *w, bool values) {
   const sn_attend *a = w->s.a;
   return sn_attend_factor(a, w->s.b, values ? &a->v : &a->k, values ? &a->dy : &a->q, w->s.batch, w->s.k0, w->kv_head,
-                          w->s.bk, values ? a->e : a->d, a->S);
+                          w->s.bk, values ? a->e : a->d, w->s.whole_keys ? NULL : a->S);
 }
 
 /* The same for products with probabilities. */
@@ -131,7 +131,8 @@ static void add_to_queries(const sn_backward *w, sn_kv ds) {
 }
 
 /* One block of queries at s.q0. */
-static sn_code keys_step(sn_backward *w, bool masked, sn_kv carry[2]) {
+static sn_code keys_step(void *user, bool masked, sn_kv carry[2]) {
+  sn_backward *w = user;
   sn_kernel *k = w->s.b->k;
   sn_kv q = sn_attend_query_rows(w, false), dy = sn_attend_query_rows(w, true), p, ds;
   sn_kv qk = sn_k_mma(k, sn_attend_zero(w, w->s.bq, w->s.bk), q, w->fixed, 0),
@@ -143,27 +144,10 @@ static sn_code keys_step(sn_backward *w, bool masked, sn_kv carry[2]) {
   return SN_OK;
 }
 
-static sn_code keys_loop(sn_backward *w, sn_kv lo, sn_kv hi, bool masked, sn_kv carry[2]) {
-  w->s.q0 = sn_k_for(w->s.b->k, lo, hi, w->s.bq, 2, carry);
-  sn_code code = keys_step(w, masked, carry);
-  sn_k_end_for(w->s.b->k, 2, carry);
-  return code;
-}
-
 static sn_code all_queries(sn_backward *w, sn_kv carry[2]) {
   sn_mask_range r = sn_attend_range(&w->s, true);
-  bool tail = sn_dimx_divisor(w->s.a->S) % w->s.bk != 0; /* the last block of keys has rows past the end: never full */
-  if (tail) {
-    sn_kernel *k = w->s.b->k;
-    sn_kv past = sn_k_ibin(k, SN_K_ILT, sn_build_dim(w->s.b, w->s.a->S), sn_k_iadd(k, w->s.k0, sn_k_i(k, w->s.bk)));
-    /* a partial block: [mid0, mid1) is empty */
-    r.mid1 = sn_k_iadd(k, sn_k_imul(k, past, r.mid0), sn_k_imul(k, sn_k_isub(k, sn_k_i(k, 1), past), r.mid1));
-    /* no more than all: what a backend can prove from a sum of products is less */
-    r.mid1 = sn_k_ibin(k, SN_K_IMIN, r.mid1, sn_build_dim(w->s.b, w->s.a->T));
-  }
-  if (r.has_low) SN_TRY(keys_loop(w, r.lo, r.mid0, true, carry));
-  if (r.has_full) SN_TRY(keys_loop(w, r.mid0, r.mid1, false, carry));
-  return keys_loop(w, r.has_full ? r.mid1 : r.lo, r.hi, true, carry);
+  sn_walk walk = {.s = &w->s, .over_queries = true, .step = keys_step, .user = w};
+  return sn_attend_walk(&walk, &r, 2, carry);
 }
 
 /* Every query head of the group, in order: the sum has one order. */
@@ -234,7 +218,8 @@ static sn_code lower_keys(sn_attend *a, const sn_operand *delta) {
 /* ---- dq -------------------------------------------------------------------------------------------------------------
  */
 
-static sn_code queries_step(sn_backward *w, bool masked, sn_kv *dq) {
+static sn_code queries_step(void *user, bool masked, sn_kv *dq) {
+  sn_backward *w = user;
   sn_kernel *k = w->s.b->k;
   int bq = w->s.bq, bk = w->s.bk;
   sn_kv keys = sn_attend_key_rows(w, false), values = sn_attend_key_rows(w, true), qk, dp, p, ds;
@@ -248,13 +233,6 @@ static sn_code queries_step(sn_backward *w, bool masked, sn_kv *dq) {
   SN_TRY(probabilities(w, qk, dp, masked, &p, &ds));
   *dq = sn_k_mma(k, *dq, ds, wide(w, keys), w->s.keys_major ? SN_K_TA : 0);
   return SN_OK;
-}
-
-static sn_code queries_loop(sn_backward *w, sn_kv lo, sn_kv hi, bool masked, sn_kv *dq) {
-  w->s.k0 = sn_k_for(w->s.b->k, lo, hi, w->s.bk, 1, dq);
-  sn_code code = queries_step(w, masked, dq);
-  sn_k_end_for(w->s.b->k, 1, dq);
-  return code;
 }
 
 static sn_code lower_queries(sn_attend *a, const sn_operand *delta) {
@@ -275,9 +253,8 @@ static sn_code lower_queries(sn_attend *a, const sn_operand *delta) {
   if (w.s.keys_major) w.fixed = sn_k_trans(k, w.fixed), w.dfixed = sn_k_trans(k, w.dfixed);
   sn_mask_range r = sn_attend_range(&w.s, false);
   sn_kv dq = sn_attend_zero(&w, a->bq, a->d);
-  if (r.has_low) SN_TRY(queries_loop(&w, r.lo, r.mid0, true, &dq));
-  if (r.has_full) SN_TRY(queries_loop(&w, r.mid0, r.mid1, false, &dq));
-  SN_TRY(queries_loop(&w, r.has_full ? r.mid1 : r.lo, r.hi, true, &dq));
+  sn_walk walk = {.s = &w.s, .step = queries_step, .user = &w};
+  SN_TRY(sn_attend_walk(&walk, &r, 1, &dq));
   sn_attend_store(a, b, &to, w.s.batch, w.s.q0, w.s.head, a->T, sn_k_binc(k, SN_K_MUL, dq, a->scale));
   sn_report report = sn_attend_report(a, 0, a->node->arg_count, 2, 1);
   report.ops = sn_attend_ops(a, "dq");

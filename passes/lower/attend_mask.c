@@ -265,6 +265,15 @@ static bool solve_pieces(solver *v, bounds *r) {
 
 /* ---- blocks ------------------------------------------------------------------------------------------------- */
 
+/* The last block of keys has rows past the end: none of its blocks is full, [mid0, mid1) is empty. */
+static void end_of_keys(const sn_site_block *s, sn_mask_range *r) {
+  sn_kernel *k = s->b->k;
+  sn_kv past = sn_k_ibin(k, SN_K_ILT, sn_build_dim(s->b, s->a->S), sn_k_iadd(k, s->k0, sn_k_i(k, s->bk)));
+  r->mid1 = sn_k_iadd(k, sn_k_imul(k, past, r->mid0), sn_k_imul(k, sn_k_isub(k, sn_k_i(k, 1), past), r->mid1));
+  /* no more than all: what a backend can prove from a sum of products is less */
+  r->mid1 = sn_k_ibin(k, SN_K_IMIN, r->mid1, sn_build_dim(s->b, s->a->T));
+}
+
 sn_mask_range sn_attend_range(const sn_site_block *s, bool over_queries) {
   sn_kernel *k = s->b->k;
   constraints m = {.a = s->a, .f = s->a->mask, .complete = true};
@@ -286,5 +295,6 @@ sn_mask_range sn_attend_range(const sn_site_block *s, bool over_queries) {
                          sn_k_ibin(k, SN_K_IMAX, end, out.lo));
   if (r.full_hi) whole = sn_k_ibin(k, SN_K_IMIN, whole, block_down(k, at_least_0(k, sn_k_iadd(k, r.full_hi, one)), by));
   out.mid1 = sn_k_ibin(k, SN_K_IMAX, out.mid0, whole);
+  if (over_queries && sn_dimx_divisor(s->a->S) % s->bk) end_of_keys(s, &out);
   return out;
 }

@@ -34,8 +34,7 @@ static sn_code read_shapes(sn_lower_ctx *c, sn_attend *a) {
   return SN_OK;
 }
 
-/* Blocks of the target, clipped to what can occur. */
-static int clip_block(int block, const sn_dimx *extent) {
+int sn_attend_block(int block, const sn_dimx *extent) {
   int64_t max = sn_dimx_max_value(extent);
   while (block > 1 && block / 2 >= max) block /= 2;
   return block;
@@ -46,7 +45,7 @@ sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a) {
   const sn_node *n = a->node;
   sn_attention_layout l = sn_attention_layout_of(n);
   int fixed = a->backward ? 6 : 3;
-  a->has_start = l.start >= 0, a->has_dtotal = l.dtotal >= 0;
+  a->has_start = l.start >= 0, a->has_map = l.map >= 0, a->has_dtotal = l.dtotal >= 0;
   a->capture_count = l.capture_count;
   if (a->capture_count > SN_ATTEND_CAPTURES)
     return sn_lower_fail(c, "attention: more than %d captured tensors", SN_ATTEND_CAPTURES);
@@ -55,6 +54,7 @@ sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a) {
   for (int i = 0; i < fixed; i++) ok &= read_operand(c, n->arg[i], to[i]);
   for (int i = 0; i < a->capture_count; i++) ok &= read_operand(c, n->arg[l.first_capture + i], &a->capture[i]);
   if (a->has_start) ok &= read_operand(c, n->arg[l.start], &a->start);
+  if (a->has_map) ok &= read_operand(c, n->arg[l.map], &a->map);
   if (a->has_dtotal) ok &= read_operand(c, n->arg[l.dtotal], &a->dtotal);
   if (!ok) return sn_lower_fail(c, "attention: an operand is not a strided view of a buffer");
   SN_TRY(read_shapes(c, a));
@@ -62,8 +62,10 @@ sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a) {
   a->weights = sn_node_attr(n, "weights")->i != 0;
   a->score = sn_node_attr(n, "score")->region;
   a->mask = sn_node_attr(n, "mask")->region;
-  a->bq = clip_block(c->target->bq, a->T);
-  a->bk = clip_block(a->bq == 1 && c->target->bkv_one ? c->target->bkv_one : c->target->bkv, a->S);
+  a->bq = sn_attend_block(c->target->bq, a->T);
+  a->bk = sn_attend_block(a->bq == 1 && c->target->bkv_one ? c->target->bkv_one : c->target->bkv, a->S);
+  const sn_attr *blocks = sn_node_attr(n, "blocks");
+  if (a->has_map) a->bq = (int)blocks->ints[0], a->bk = (int)blocks->ints[1];
   a->slopes = a->backward ? sn_node_attr(n, "slopes")->region : NULL;
   if (a->backward && a->score) SN_TRY(sn_derive_first(c, a->score, &a->dscore));
   return SN_OK;
@@ -78,6 +80,7 @@ static int uses_of(const sn_attend *a, sn_buffer_use *list) {
   use(list, &count, &a->q), use(list, &count, &a->k), use(list, &count, &a->v);
   for (int i = 0; i < a->capture_count; i++) use(list, &count, &a->capture[i]);
   if (a->has_start) use(list, &count, &a->start);
+  if (a->has_map) use(list, &count, &a->map);
   return count;
 }
 
@@ -109,7 +112,8 @@ static sn_kwin window(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_k
 
 static sn_kv stored_rows(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head, int rows,
                          int cols, const sn_dimx *extent) {
-  return sn_k_load(b->k, rows, cols, window(b, o, batch, row0, head, sn_build_limit(b, extent, rows, row0)), 0);
+  sn_kv limit = extent ? sn_build_limit(b, extent, rows, row0) : 0;
+  return sn_k_load(b->k, rows, cols, window(b, o, batch, row0, head, limit), 0);
 }
 
 sn_kv sn_attend_rows(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,

@@ -1,0 +1,494 @@
+/* mask region -> map of blocks, by interval analysis: every value of the region becomes a pair of tensors [B, H, blocks
+ * of queries, blocks of keys], the least and the greatest that it may be in the block. Of a bool these are "must be
+ * true" and "may be true".
+ *
+ *   1. what depends on queries alone, or on keys alone, is computed at each of them; the pair are its extremes in a
+ * block (documents, ranks, residues). Index values themselves and what is monotone in them need no such tensor.
+ *   2. what depends on both follows from the pairs of its operands (queries less keys; comparisons)
+ *   3. a captured tensor that is indexed by the query and the key: its extremes over the block; by numbers that depend
+ *      on both: the element where they are the same in all of the block, else the extremes of all elements
+ *   4. anything else may be anything
+ *
+ * Comparisons are formed so that NaN leaves a block partial. Integers are taken not to overflow. */
+#include "passes/graph/block_map.h"
+
+/* what a value depends on; DATA: captured tensors, the start */
+enum { BATCH = 1, HEAD = 2, QUERY = 4, KEY = 8, DATA = 16, BOTH = QUERY | KEY };
+enum { ARG_BATCH, ARG_HEAD, ARG_QUERY, ARG_KEY, ARG_CAPTURE }; /* arguments of the region */
+
+typedef struct range {
+  sn_val lo, hi; /* 0: may be anything */
+} range;
+
+/* The region at every site of some space: all batch rows and heads, and .. */
+typedef enum space {
+  FLAT,    /* .. blocks: what depends on no row */
+  QUERIES, /* .. queries, [B, H, blocks, bq] */
+  KEYS,    /* .. keys, [B, H, blocks, bk] */
+  PAIRS,   /* .. both, [B, H, blocks, bq, blocks, bk] */
+  SPACES
+} space;
+
+typedef struct sites {
+  sn_build *b;
+  const sn_val *arg; /* of the node */
+  const sn_func *mask;
+  sn_attention_layout l;
+  int bq, bk;
+  bool without_data;
+  const sn_dimx *dim[4], *T, *S; /* of the map */
+  int *deps;                     /* by value id of the region */
+  range *of;
+  bool *done;
+  sn_val *value[SPACES]; /* by value id, NULL: not made */
+  sn_val row[SPACES][2]; /* numbers of queries and keys in QUERIES, KEYS, PAIRS */
+} sites;
+
+static sn_types *types_of(const sites *s) { return s->b->func->module->types; }
+static int64_t arg_of(const sn_node *n) { return n->op == SN_OP_ARG ? sn_node_attr(n, "index")->i : -1; }
+static sn_elem elem_of(const sites *s, sn_val v) { return sn_g_type(s->b, v)->elem; }
+
+static const sn_type *map_type(const sites *s, sn_elem e) { return sn_type_of(types_of(s), e, 4, s->dim); }
+
+/* ---- what values depend on ---- */
+
+/* start: what positions of queries depend on beside them */
+static int own_deps(const sn_node *n, int start) {
+  switch (arg_of(n)) {
+    case -1: return 0;
+    case ARG_BATCH: return BATCH;
+    case ARG_HEAD: return HEAD;
+    case ARG_QUERY: return QUERY | start;
+    case ARG_KEY: return KEY;
+    default: return DATA;
+  }
+}
+
+static void find_deps(const sn_func *mask, int start, int *deps) {
+  for (int i = 0; i < mask->node_count; i++) {
+    const sn_node *n = mask->node[i];
+    int d = own_deps(n, start);
+    for (int k = 0; k < n->arg_count; k++) d |= deps[n->arg[k]];
+    for (int r = 0; r < n->result_count; r++) deps[n->first + (sn_val)r] = d;
+  }
+}
+
+static bool reads_table(const sn_node *n) { return n->op == SN_OP_INDEX || n->op == SN_OP_GATHER; }
+
+bool sn_block_map_fits(const sn_node *n) {
+  const sn_func *mask = sn_node_attr(n, "mask")->region;
+  sn_arena *arena = sn_arena_create();
+  int *deps = SN_ARRAY(arena, mask->value_count, int);
+  bool fits = true;
+  find_deps(mask, 0, deps);
+  for (int i = 0; i < mask->node_count; i++) {
+    const sn_node *x = mask->node[i];
+    if (x->op == SN_OP_ARG || !(deps[x->first] & ~DATA)) continue;
+    bool scalar = x->result_count == 1 && x->type[0]->rank == 0;
+    bool known = sn_op_get(x->op)->cls == SN_CLASS_POINT || x->op == SN_OP_RESHAPE;
+    if (reads_table(x)) known = !(deps[x->arg[0]] & ~DATA);
+    fits &= scalar && known;
+  }
+  sn_arena_destroy(arena);
+  return fits;
+}
+
+bool sn_block_map_reads(const sn_node *n, bool *operand) {
+  const sn_func *mask = sn_node_attr(n, "mask")->region;
+  sn_attention_layout l = sn_attention_layout_of(n);
+  sn_arena *arena = sn_arena_create();
+  bool *used = SN_ARRAY(arena, mask->value_count, bool), any = false;
+  used[mask->result[0]] = true;
+  for (int i = mask->node_count - 1; i >= 0; i--) {
+    const sn_node *x = mask->node[i];
+    int64_t a = arg_of(x);
+    for (int k = 0; k < x->arg_count; k++) used[x->arg[k]] |= used[x->first];
+    int at = a >= ARG_CAPTURE ? l.first_capture + (int)a - ARG_CAPTURE : a == ARG_QUERY ? l.start : -1;
+    if (at < 0 || !used[x->first]) continue;
+    any = true;
+    if (operand) operand[at] = true;
+  }
+  sn_arena_destroy(arena);
+  return any;
+}
+
+/* ---- sites ---- */
+
+/* Numbers of rows, of blocks along `axis` and within them along the next: those past the end are the last. */
+static sn_val rows_of(const sites *s, const sn_type *t, int axis, int block, const sn_dimx *count) {
+  sn_build *b = s->b;
+  sn_val first = sn_g2(b, SN_OP_MUL, sn_g_iota(b, t, axis), sn_g_const(b, t, block));
+  sn_val row = sn_g2(b, SN_OP_ADD, first, sn_g_iota(b, t, axis + 1));
+  sn_val last = sn_g_dim(b, sn_dimx_sub(types_of(s), count, sn_dimx_const(types_of(s), 1)));
+  return sn_g2(b, SN_OP_MIN, row, sn_g_expand_to(b, last, t));
+}
+
+static sn_val started(const sites *s, sn_val row) {
+  const int64_t axes[1] = {0};
+  if (s->l.start < 0 || s->b->failed) return row;
+  const sn_type *t = sn_g_type(s->b, row);
+  return sn_g2(s->b, SN_OP_ADD, row, sn_g_broadcast(s->b, s->arg[s->l.start], t->rank, t->dim, axes));
+}
+
+static const sn_type *space_type(const sites *s, space at) {
+  sn_types *t = types_of(s);
+  const sn_dimx *bq = sn_dimx_const(t, s->bq), *bk = sn_dimx_const(t, s->bk);
+  const sn_dimx *queries[4] = {s->dim[0], s->dim[1], s->dim[2], bq}, *keys[4] = {s->dim[0], s->dim[1], s->dim[3], bk};
+  const sn_dimx *pairs[6] = {s->dim[0], s->dim[1], s->dim[2], bq, s->dim[3], bk};
+  if (at == PAIRS) return sn_type_of(t, SN_ELEM_I32, 6, pairs);
+  return sn_type_of(t, SN_ELEM_I32, 4, at == QUERIES ? queries : at == KEYS ? keys : s->dim);
+}
+
+/* A start of each batch row is broadcast along the batch, which is an axis then. */
+static void set_rows(sites *s, space at) {
+  const sn_type *t = space_type(s, at);
+  sn_val none = sn_g_const(s->b, t, 0);
+  bool queries = at == QUERIES || at == PAIRS, keys = at == KEYS || at == PAIRS;
+  s->row[at][0] = queries ? started(s, rows_of(s, t, 2, s->bq, s->T)) : none;
+  s->row[at][1] = keys ? rows_of(s, t, at == PAIRS ? 4 : 2, s->bk, s->S) : none;
+}
+
+/* Values of the region at the sites of a space, as lifting leaves them. */
+static const sn_val *values_at(sites *s, space at) {
+  sn_build *b = s->b;
+  const sn_type *t = space_type(s, at);
+  int count = ARG_CAPTURE + s->l.capture_count;
+  if (s->value[at]) return s->value[at];
+  sn_val *args = SN_ARRAY(b->func->arena, count, sn_val);
+  bool *lifted = SN_ARRAY(b->func->arena, count, bool);
+  set_rows(s, at);
+  args[ARG_BATCH] = sn_g_iota(b, t, 0), args[ARG_HEAD] = sn_g_iota(b, t, 1);
+  args[ARG_QUERY] = s->row[at][0], args[ARG_KEY] = s->row[at][1];
+  for (int i = 0; i < ARG_CAPTURE; i++) lifted[i] = true;
+  for (int i = ARG_CAPTURE; i < count; i++) args[i] = s->arg[s->l.first_capture + i - ARG_CAPTURE];
+  return s->value[at] = sn_region_lift_values(b, s->mask, count, args, lifted, t);
+}
+
+static sn_val value_at(sites *s, space at, sn_val v) {
+  sn_val x = values_at(s, at)[v];
+  if (s->b->failed || !x) return 0;
+  return sn_g_expand_to(s->b, x, sn_type_with_elem(types_of(s), space_type(s, at), elem_of(s, x)));
+}
+
+/* ---- 1: one side ---- */
+
+static sn_val wide(const sites *s, sn_val x) {
+  return s->b->failed || elem_of(s, x) != SN_ELEM_BOOL ? x : sn_g_cast(s->b, x, SN_ELEM_I32);
+}
+
+static sn_val narrow(const sites *s, sn_val x, sn_elem e) {
+  if (s->b->failed || e != SN_ELEM_BOOL || elem_of(s, x) == e) return x;
+  return sn_g2(s->b, SN_OP_NE, x, sn_g_const_like(s->b, x, 0));
+}
+
+static range point(sn_val x) { return (range){x, x}; }
+
+/* Extremes of a value of a space over its rows. */
+static range extremes(sites *s, space at, sn_val x) {
+  sn_build *b = s->b;
+  const int64_t over[2] = {3, 5}, to_queries[3] = {0, 1, 2}, to_keys[3] = {0, 1, 3};
+  sn_elem e = b->failed ? SN_ELEM_I32 : elem_of(s, x);
+  sn_val y = wide(s, x), end[2];
+  for (int i = 0; i < 2; i++) {
+    int count = at == PAIRS ? 2 : 1;
+    end[i] = i ? sn_g_amax(b, y, count, over) : sn_g_amin(b, y, count, over);
+    if (at != PAIRS) end[i] = sn_g_broadcast(b, end[i], 4, s->dim, at == QUERIES ? to_queries : to_keys);
+    end[i] = narrow(s, end[i], e);
+  }
+  return (range){end[0], end[1]};
+}
+
+static range computed(sites *s, sn_val v) {
+  int side = s->deps[v] & BOTH;
+  space at = !side ? FLAT : side == QUERY ? QUERIES : side == KEY ? KEYS : PAIRS;
+  sn_val x = value_at(s, at, v);
+  return side ? extremes(s, at, x) : point(x);
+}
+
+static bool is_number(const sn_node *n) { return n->op == SN_OP_CONST || n->op == SN_OP_DIM; }
+
+/* The value of a constant; 0 for others. */
+static double number_of(const sn_node *n) { return n->op == SN_OP_CONST ? sn_node_attr(n, "value")->f : 0; }
+
+static bool widens(const sn_node *n, const sn_type *from) {
+  sn_elem to = n->type[0]->elem;
+  bool index = from->elem == SN_ELEM_I32 || from->elem == SN_ELEM_BOOL;
+  return index && (to == SN_ELEM_I32 || to == SN_ELEM_I64 || to == SN_ELEM_F32 || to == SN_ELEM_F64);
+}
+
+/* Is it an index value, or monotone in one? Its pair is exact without computing it at every row. */
+static bool is_plain(const sites *s, sn_val v) {
+  const sn_node *n = sn_node_of(s->mask, v), *x = n->arg_count ? sn_node_of(s->mask, n->arg[0]) : NULL;
+  const sn_node *y = n->arg_count > 1 ? sn_node_of(s->mask, n->arg[1]) : NULL;
+  switch (n->op) {
+    case SN_OP_ARG:
+    case SN_OP_CONST:
+    case SN_OP_DIM: return n->type[0]->rank == 0 && arg_of(n) < ARG_CAPTURE;
+    case SN_OP_NEG: return is_plain(s, n->arg[0]);
+    case SN_OP_CAST: return widens(n, x->type[0]) && is_plain(s, n->arg[0]);
+    case SN_OP_DIV: return sn_elem_is_int(n->type[0]->elem) && number_of(y) > 0 && is_plain(s, n->arg[0]);
+    case SN_OP_ADD:
+    case SN_OP_SUB:
+    case SN_OP_MUL:
+    case SN_OP_MIN:
+    case SN_OP_MAX: return (is_number(x) && is_plain(s, n->arg[1])) || (is_number(y) && is_plain(s, n->arg[0]));
+    default: return false;
+  }
+}
+
+/* ---- 2: rules ---- */
+
+static range bound(sites *s, sn_val v);
+
+static range anything(const sites *s, const sn_node *n) {
+  if (n->type[0]->elem != SN_ELEM_BOOL) return (range){0};
+  const sn_type *t = map_type(s, SN_ELEM_BOOL);
+  return (range){sn_g_const(s->b, t, 0), sn_g_const(s->b, t, 1)};
+}
+
+static range rows(sites *s, bool queries) {
+  sn_build *b = s->b;
+  const sn_type *t = map_type(s, SN_ELEM_I32);
+  int block = queries ? s->bq : s->bk;
+  sn_val first = sn_g2(b, SN_OP_MUL, sn_g_iota(b, t, queries ? 2 : 3), sn_g_const(b, t, block));
+  sn_val last = sn_g_dim(b, sn_dimx_sub(types_of(s), queries ? s->T : s->S, sn_dimx_const(types_of(s), 1)));
+  sn_val end = sn_g2(b, SN_OP_ADD, first, sn_g_const(b, t, block - 1));
+  end = sn_g2(b, SN_OP_MIN, end, sn_g_expand_to(b, last, t));
+  return queries ? (range){started(s, first), started(s, end)} : (range){first, end};
+}
+
+static range leaf(sites *s, const sn_node *n) {
+  const sn_type *t = map_type(s, n->type[0]->elem);
+  if (n->op == SN_OP_CONST) return point(sn_g_const(s->b, t, sn_node_attr(n, "value")->f));
+  if (n->op == SN_OP_DIM) {
+    sn_val d = sn_g_dim(s->b, sn_node_attr(n, "dim")->d);
+    return point(sn_g_expand_to(s->b, sn_g_cast(s->b, d, n->type[0]->elem), t));
+  }
+  int64_t i = arg_of(n);
+  return i == ARG_QUERY || i == ARG_KEY ? rows(s, i == ARG_QUERY) : point(sn_g_iota(s->b, t, (int)i));
+}
+
+static range both(sites *s, sn_op op, range x, range y) {
+  return (range){sn_g2(s->b, op, x.lo, y.lo), sn_g2(s->b, op, x.hi, y.hi)};
+}
+
+static range swapped(range x) { return (range){x.hi, x.lo}; }
+
+static range each(sites *s, sn_op op, range x) { return (range){sn_g1(s->b, op, x.lo), sn_g1(s->b, op, x.hi)}; }
+
+/* The least and the greatest of four. */
+static range hull(sites *s, const sn_val v[4]) {
+  sn_val end[2];
+  for (int i = 0; i < 2; i++) {
+    sn_op op = i ? SN_OP_MAX : SN_OP_MIN;
+    end[i] = sn_g2(s->b, op, sn_g2(s->b, op, v[0], v[1]), sn_g2(s->b, op, v[2], v[3]));
+  }
+  return (range){end[0], end[1]};
+}
+
+static range times(sites *s, range x, range y) {
+  sn_build *b = s->b;
+  const sn_val v[4] = {sn_g2(b, SN_OP_MUL, x.lo, y.lo), sn_g2(b, SN_OP_MUL, x.lo, y.hi),
+                       sn_g2(b, SN_OP_MUL, x.hi, y.lo), sn_g2(b, SN_OP_MUL, x.hi, y.hi)};
+  return hull(s, v);
+}
+
+static range magnitude(sites *s, range x) {
+  sn_build *b = s->b;
+  range minus = each(s, SN_OP_NEG, swapped(x));
+  sn_val least = sn_g2(b, SN_OP_MAX, x.lo, minus.lo);
+  if (b->failed) return (range){0};
+  return (range){sn_g2(b, SN_OP_MAX, least, sn_g_const_like(b, least, 0)), sn_g2(b, SN_OP_MAX, x.hi, minus.hi)};
+}
+
+/* By a positive constant: within one period the remainders of the ends, else all remainders. */
+static range remainder_of(sites *s, range x, range by, double m) {
+  sn_build *b = s->b;
+  range quotient = both(s, SN_OP_DIV, x, by), rest = both(s, SN_OP_MOD, x, by);
+  if (b->failed) return (range){0};
+  sn_val one = sn_g2(b, SN_OP_EQ, quotient.lo, quotient.hi);
+  return (range){sn_g3(b, SN_OP_SELECT, one, rest.lo, sn_g_const_like(b, rest.lo, 0)),
+                 sn_g3(b, SN_OP_SELECT, one, rest.hi, sn_g_const_like(b, rest.hi, m - 1))};
+}
+
+static sn_val not_of(sites *s, sn_val x) { return sn_g1(s->b, SN_OP_NOT, x); }
+static sn_val and_of(sites *s, sn_val x, sn_val y) { return sn_g2(s->b, SN_OP_AND, x, y); }
+
+/* x == y of bools: both must, or neither can */
+static range same(sites *s, range x, range y) {
+  range ones = both(s, SN_OP_AND, x, y), zeros = each(s, SN_OP_NOT, swapped(both(s, SN_OP_OR, x, y)));
+  return both(s, SN_OP_OR, ones, zeros);
+}
+
+static range compare(sites *s, const sn_node *n, range x, range y) {
+  sn_build *b = s->b;
+  sn_op over = n->op == SN_OP_LT ? SN_OP_LE : SN_OP_LT; /* y is so below x that no pair passes */
+  if (n->op == SN_OP_LT || n->op == SN_OP_LE)
+    return (range){sn_g2(b, n->op, x.hi, y.lo), not_of(s, sn_g2(b, over, y.hi, x.lo))};
+  range eq;
+  if (b->failed) return (range){0};
+  if (elem_of(s, x.lo) == SN_ELEM_BOOL) {
+    eq = same(s, x, y);
+  } else {
+    eq.lo = and_of(s, sn_g2(b, SN_OP_LE, x.hi, y.lo), sn_g2(b, SN_OP_LE, y.hi, x.lo));
+    eq.hi = and_of(s, not_of(s, sn_g2(b, SN_OP_LT, x.hi, y.lo)), not_of(s, sn_g2(b, SN_OP_LT, y.hi, x.lo)));
+  }
+  return n->op == SN_OP_EQ ? eq : each(s, SN_OP_NOT, swapped(eq));
+}
+
+static range chosen(sites *s, range c, range x, range y) {
+  sn_build *b = s->b;
+  if (b->failed) return (range){0};
+  bool logic = elem_of(s, x.lo) == SN_ELEM_BOOL;
+  sn_val lo = sn_g2(b, logic ? SN_OP_AND : SN_OP_MIN, x.lo, y.lo),
+         hi = sn_g2(b, logic ? SN_OP_OR : SN_OP_MAX, x.hi, y.hi);
+  return (range){sn_g3(b, SN_OP_SELECT, c.lo, x.lo, sn_g3(b, SN_OP_SELECT, c.hi, lo, y.lo)),
+                 sn_g3(b, SN_OP_SELECT, c.lo, x.hi, sn_g3(b, SN_OP_SELECT, c.hi, hi, y.hi))};
+}
+
+static range cast(sites *s, const sn_node *n, range x) {
+  sn_elem to = n->type[0]->elem;
+  return (range){sn_g_cast(s->b, x.lo, to), sn_g_cast(s->b, x.hi, to)};
+}
+
+/* ---- 3: captured tensors indexed by both ---- */
+
+static bool is_row(const sites *s, sn_val v) {
+  int64_t i = arg_of(sn_node_of(s->mask, v));
+  return i == ARG_QUERY || i == ARG_KEY;
+}
+
+/* Is each number of the index that of the query, of the key, or the same in all of the block? */
+static bool indexed_by_rows(const sites *s, const sn_node *n) {
+  for (int k = 1; k < n->arg_count; k++)
+    if ((s->deps[n->arg[k]] & BOTH) && !is_row(s, n->arg[k])) return false;
+  return true;
+}
+
+static range all_elements(sites *s, sn_val table) {
+  sn_build *b = s->b;
+  int64_t axes[SN_RANK_MAX];
+  const sn_type *t = sn_g_type(b, table);
+  for (int i = 0; i < t->rank; i++) axes[i] = i;
+  sn_val x = wide(s, table), lo = sn_g_amin(b, x, t->rank, axes), hi = sn_g_amax(b, x, t->rank, axes);
+  if (b->failed) return (range){0};
+  const sn_type *to = map_type(s, elem_of(s, lo));
+  return (range){narrow(s, sn_g_expand_to(b, lo, to), t->elem), narrow(s, sn_g_expand_to(b, hi, to), t->elem)};
+}
+
+static range element(sites *s, const sn_node *n) {
+  sn_build *b = s->b;
+  sn_val arg[SN_RANK_MAX + 1] = {values_at(s, FLAT)[n->arg[0]]}, one = 0;
+  const sn_type *table = b->failed ? NULL : sn_g_type(b, arg[0]);
+  if (!table || n->arg_count != table->rank + 1) return anything(s, n);
+  for (int k = 1; k < n->arg_count; k++) {
+    range i = bound(s, n->arg[k]);
+    if (!i.lo) return all_elements(s, arg[0]);
+    sn_val same = sn_g2(b, SN_OP_EQ, i.lo, i.hi), zero = sn_g_const_like(b, i.lo, 0);
+    sn_val last = sn_g_dim(b, sn_dimx_sub(types_of(s), table->dim[k - 1], sn_dimx_const(types_of(s), 1)));
+    if (b->failed) return (range){0};
+    last = sn_g_expand_to(b, sn_g_cast(b, last, elem_of(s, i.lo)), sn_g_type(b, i.lo));
+    arg[k] = sn_g2(b, SN_OP_MAX, sn_g2(b, SN_OP_MIN, i.lo, last), zero);
+    one = one ? and_of(s, one, same) : same;
+  }
+  sn_val x = sn_emit(b, SN_OP_INDEX, n->arg_count, arg, NULL, NULL);
+  range all = all_elements(s, arg[0]);
+  return (range){sn_g3(b, SN_OP_SELECT, one, x, all.lo), sn_g3(b, SN_OP_SELECT, one, x, all.hi)};
+}
+
+/* ---- the walk ---- */
+
+static range unary(sites *s, const sn_node *n) {
+  range x = bound(s, n->arg[0]);
+  if (!x.lo) return anything(s, n);
+  switch (n->op) {
+    case SN_OP_NEG:
+    case SN_OP_NOT: return each(s, n->op, swapped(x));
+    case SN_OP_ABS: return magnitude(s, x);
+    case SN_OP_FLOOR:
+    case SN_OP_CEIL:
+    case SN_OP_ROUND:
+    case SN_OP_TRUNC:
+    case SN_OP_SIGN: return each(s, n->op, x);
+    case SN_OP_CAST: return widens(n, sn_val_type(s->mask, n->arg[0])) ? cast(s, n, x) : anything(s, n);
+    default: return anything(s, n);
+  }
+}
+
+static range binary(sites *s, const sn_node *n) {
+  range x = bound(s, n->arg[0]), y = bound(s, n->arg[1]);
+  double by = number_of(sn_node_of(s->mask, n->arg[1]));
+  bool logic = sn_val_type(s->mask, n->arg[0])->elem == SN_ELEM_BOOL;
+  if (!x.lo || !y.lo) return anything(s, n);
+  switch (n->op) {
+    case SN_OP_ADD:
+    case SN_OP_MIN:
+    case SN_OP_MAX: return both(s, n->op, x, y);
+    case SN_OP_SUB: return both(s, n->op, x, swapped(y));
+    case SN_OP_MUL: return times(s, x, y);
+    case SN_OP_DIV: return by > 0 ? both(s, n->op, x, y) : anything(s, n);
+    case SN_OP_MOD: return by > 0 ? remainder_of(s, x, y, by) : anything(s, n);
+    case SN_OP_AND:
+    case SN_OP_OR: return logic ? both(s, n->op, x, y) : anything(s, n);
+    case SN_OP_XOR: return logic ? each(s, SN_OP_NOT, swapped(same(s, x, y))) : anything(s, n);
+    case SN_OP_EQ:
+    case SN_OP_NE:
+    case SN_OP_LT:
+    case SN_OP_LE: return compare(s, n, x, y);
+    default: return anything(s, n);
+  }
+}
+
+static range by_rule(sites *s, const sn_node *n) {
+  range c, x, y;
+  if (reads_table(n) && s->without_data) return anything(s, n);
+  if (reads_table(n)) return n->op == SN_OP_INDEX && indexed_by_rows(s, n) ? computed(s, n->first) : element(s, n);
+  if (n->arg_count == 0) return leaf(s, n);
+  if (n->op == SN_OP_RESHAPE) return bound(s, n->arg[0]);
+  if (n->arg_count == 1) return unary(s, n);
+  if (n->arg_count == 2) return binary(s, n);
+  if (n->op != SN_OP_SELECT) return anything(s, n);
+  c = bound(s, n->arg[0]), x = bound(s, n->arg[1]), y = bound(s, n->arg[2]);
+  return x.lo && y.lo ? chosen(s, c, x, y) : anything(s, n);
+}
+
+static range bound(sites *s, sn_val v) {
+  if (s->done[v] || s->b->failed) return s->of[v];
+  if (s->without_data && (s->deps[v] & DATA) && ((s->deps[v] & BOTH) != BOTH || arg_of(sn_node_of(s->mask, v)) >= 0))
+    return anything(s, sn_node_of(s->mask, v));
+  bool rule = (s->deps[v] & BOTH) == BOTH || is_plain(s, v);
+  range r = rule ? by_rule(s, sn_node_of(s->mask, v)) : computed(s, v);
+  s->done[v] = true;
+  return s->of[v] = r;
+}
+
+/* The last block of keys has room for some that do not exist. */
+static sn_val without_tail(sites *s, sn_val full) {
+  sn_build *b = s->b;
+  const sn_type *t = map_type(s, SN_ELEM_I32);
+  if (sn_dimx_divisor(s->S) % s->bk == 0) return full;
+  sn_val end = sn_g2(b, SN_OP_MUL, sn_g_iota(b, t, 3), sn_g_const(b, t, s->bk));
+  end = sn_g2(b, SN_OP_ADD, end, sn_g_const(b, t, s->bk));
+  return and_of(s, full, sn_g2(b, SN_OP_LE, end, sn_g_expand_to(b, sn_g_dim(b, s->S), t)));
+}
+
+sn_val sn_block_map(sn_build *b, const sn_block_map_of *of) {
+  const sn_func *mask = sn_node_attr(of->n, "mask")->region;
+  sn_arena *arena = b->func->arena;
+  sites s = {.b = b, .arg = of->arg, .mask = mask, .l = sn_attention_layout_of(of->n), .bq = of->bq, .bk = of->bk};
+  sn_types *t = types_of(&s);
+  s.without_data = of->without_data;
+  s.T = of->q->dim[1], s.S = of->k->dim[1];
+  s.deps = SN_ARRAY(arena, mask->value_count, int), s.of = SN_ARRAY(arena, mask->value_count, range);
+  s.done = SN_ARRAY(arena, mask->value_count, bool);
+  int start = s.l.start < 0 ? 0 : s.without_data || sn_g_type(b, of->arg[s.l.start])->rank == 0 ? DATA : DATA | BATCH;
+  find_deps(mask, start, s.deps);
+  int deps = s.deps[mask->result[0]];
+  s.dim[0] = deps & BATCH ? of->q->dim[0] : sn_dimx_const(t, 1);
+  s.dim[1] = deps & HEAD ? of->q->dim[2] : sn_dimx_const(t, 1);
+  s.dim[2] = sn_dimx_ceildiv(t, s.T, sn_dimx_const(t, s.bq)),
+  s.dim[3] = sn_dimx_ceildiv(t, s.S, sn_dimx_const(t, s.bk));
+  range live = bound(&s, mask->result[0]);
+  sn_val full = without_tail(&s, live.lo);
+  return sn_g2(b, SN_OP_ADD, sn_g_cast(b, full, SN_ELEM_I32), sn_g_cast(b, live.hi, SN_ELEM_I32));
+}

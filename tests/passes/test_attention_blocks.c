@@ -1,0 +1,414 @@
+/* Maps of live blocks: of random masks against every pair of a query and a key; kernels that walk them against the
+ * interpreter, with the bytes that they read; one map for all layers with one mask. */
+#include "passes/graph/block_map.h"
+#include "tests/passes/lowered.h"
+
+#include "tests/ops/support.h"
+
+/* ---- random masks ----------------------------------------------------------------------------------------------- */
+
+enum { B = 2, H = 3, T = 11, S = 14, TABLE = 4, CAPTURES = 6, BLOCK_Q = 4, BLOCK_K = 3 };
+
+/* A region under construction. */
+typedef struct mask {
+  world *w;
+  sn_build b;
+  sn_rng rng;
+  sn_val arg[4 + CAPTURES]; /* batch, head, q, k, then captures */
+} mask;
+
+static int below(mask *m, int n) { return (int)sn_rng_below(&m->rng, (uint64_t)n); }
+
+static sn_val number(mask *m, double x) { return sn_g_const(&m->b, sn_type_scalar(m->w->m->types, SN_ELEM_I32), x); }
+
+static sn_val within(mask *m, sn_val i, int n) {
+  return sn_g2(&m->b, SN_OP_MIN, sn_g2(&m->b, SN_OP_MAX, i, number(m, 0)), number(m, n - 1));
+}
+
+static sn_val element(mask *m, int capture, int count, const sn_val *at) {
+  sn_val arg[3] = {m->arg[4 + capture]};
+  for (int i = 0; i < count; i++) arg[1 + i] = at[i];
+  return sn_emit(&m->b, SN_OP_INDEX, count + 1, arg, NULL, NULL);
+}
+
+static sn_val integer(mask *m, int depth);
+
+/* one of doc [B, T], length [B], rank [S], table [4, 4], dense [T, S] */
+static sn_val captured(mask *m, int depth) {
+  sn_val batch = m->arg[0], q = m->arg[2], k = m->arg[3], at[2];
+  int side = below(m, 2);
+  switch (below(m, 5)) {
+    case 0: return element(m, 0, 2, (sn_val[]){batch, side ? q : within(m, k, T)});
+    case 1: return element(m, 1, 1, &batch);
+    case 2: return element(m, 2, 1, (sn_val[]){side ? q : k});
+    case 3:
+      for (int i = 0; i < 2; i++) at[i] = within(m, integer(m, depth - 1), TABLE);
+      return element(m, 3, 2, at);
+    default: return element(m, 4, 2, (sn_val[]){q, k});
+  }
+}
+
+static sn_val truth(mask *m, int depth);
+
+static sn_val integer(mask *m, int depth) {
+  static const sn_op ops[] = {SN_OP_ADD, SN_OP_SUB, SN_OP_SUB, SN_OP_MIN, SN_OP_MAX};
+  sn_build *b = &m->b;
+  int which = depth <= 0 ? below(m, 5) : below(m, 12);
+  if (which < 4) return m->arg[which < 2 ? 2 + which : below(m, 4)];
+  if (which == 4) return number(m, below(m, 12) - 3);
+  if (which < 7) return sn_g2(b, ops[below(m, 5)], integer(m, depth - 1), integer(m, depth - 1));
+  sn_val x = integer(m, depth - 1);
+  if (which == 7) return sn_g2(b, below(m, 2) ? SN_OP_DIV : SN_OP_MOD, x, number(m, 1 + below(m, 5)));
+  if (which == 8) return sn_g1(b, below(m, 2) ? SN_OP_NEG : SN_OP_ABS, x);
+  if (which == 9) return sn_g2(b, SN_OP_MUL, x, below(m, 3) ? number(m, below(m, 7) - 3) : m->arg[2 + below(m, 2)]);
+  if (which == 10) return sn_g3(b, SN_OP_SELECT, truth(m, depth - 1), x, integer(m, depth - 1));
+  return captured(m, depth);
+}
+
+static sn_val truth(mask *m, int depth) {
+  static const sn_op compare[] = {SN_OP_LT, SN_OP_LE, SN_OP_EQ, SN_OP_NE},
+                     join[] = {SN_OP_AND, SN_OP_OR, SN_OP_XOR, SN_OP_EQ, SN_OP_NE};
+  sn_build *b = &m->b;
+  int which = depth <= 0 ? 0 : below(m, 8);
+  if (which < 4) {
+    sn_val x = integer(m, depth), y = integer(m, depth);
+    bool floats = below(m, 4) == 0;
+    if (floats) x = sn_g_cast(b, x, SN_ELEM_F32), y = sn_g_cast(b, y, SN_ELEM_F32);
+    if (floats) x = sn_g2(b, SN_OP_MUL, x, sn_g_const_like(b, x, 0.5));
+    return sn_g2(b, compare[below(m, 4)], x, y);
+  }
+  if (which < 6) return sn_g2(b, join[below(m, 5)], truth(m, depth - 1), truth(m, depth - 1));
+  if (which == 6) return sn_g1(b, SN_OP_NOT, truth(m, depth - 1));
+  return element(m, 5, 2, (sn_val[]){m->arg[2], m->arg[3]}); /* a dense mask */
+}
+
+static const sn_type *type_of_arg(world *w, int i) {
+  if (i < 4) return typed(w, SN_ELEM_I32, 0);
+  switch (i - 4) {
+    case 0: return typed(w, SN_ELEM_I32, 2, B, T);
+    case 1: return typed(w, SN_ELEM_I32, 1, B);
+    case 2: return typed(w, SN_ELEM_I32, 1, S);
+    case 3: return typed(w, SN_ELEM_I32, 2, TABLE, TABLE);
+    case 4: return typed(w, SN_ELEM_I32, 2, T, S);
+    default: return typed(w, SN_ELEM_BOOL, 2, T, S);
+  }
+}
+
+static const sn_func *random_mask(world *w, uint64_t seed) {
+  sn_func *f = sn_func_create(w->m, "mask", SN_FUNC_BODY);
+  mask m = {.w = w, .b = sn_build_begin(f, w->diags), .rng = {.seed = seed}};
+  for (int i = 0; i < 4 + CAPTURES; i++) {
+    const sn_attr at = {.set = true, .i = i};
+    m.arg[i] = sn_emit(&m.b, SN_OP_ARG, 0, NULL, &at, type_of_arg(w, i));
+  }
+  sn_func_return(f, truth(&m, 3));
+  if (m.b.failed) fail_msg("%s", world_errors(w));
+  return f;
+}
+
+/* Documents in order; everything else at random, of small numbers. */
+static void fill(sn_tensor *t, bool sorted, sn_rng *rng) {
+  int64_t row = t->rank ? t->extent[t->rank - 1] : 1;
+  for (int64_t i = 0; i < t->count; i++) {
+    double x = (double)sn_rng_below(rng, t->elem == SN_ELEM_BOOL ? 2 : sorted ? 2 : 9);
+    set_value(t, i, sorted && i % row ? t->value[i - 1] + x : x);
+  }
+}
+
+/* The attention of a mask, with all captures; its node. */
+static const sn_node *attention_of(world *w, const sn_func *f, uint64_t seed, bool start) {
+  sn_val arg[3 + CAPTURES + 1];
+  sn_rng rng = {.seed = seed, .stream = 5};
+  int n = 0;
+  arg[n++] = world_arg(w, typed(w, SN_ELEM_F32, 4, B, T, H, 2));
+  for (int i = 0; i < 2; i++) arg[n++] = world_arg(w, typed(w, SN_ELEM_F32, 4, B, S, 1, 2));
+  for (int i = 0; i < CAPTURES; i++) {
+    arg[n++] = world_arg(w, type_of_arg(w, 4 + i));
+    fill(w->arg[w->arg_count - 1], i == 0, &rng);
+  }
+  const sn_attr at[SN_ATTR_MAX] = {{.set = true, .f = 1}, {.set = start, .i = start}, {0}, {.set = true, .region = f}};
+  sn_val first = sn_emit(&w->b, SN_OP_ATTENTION, n, arg, at, NULL);
+  if (!first) fail_msg("%s", world_errors(w));
+  return sn_node_of(w->b.func, first);
+}
+
+typedef struct counts {
+  int blocks, empty, partial, full; /* that the map says */
+  int dead, all;                    /* that are so */
+} counts;
+
+static void count_block(const sn_tensor *live, const sn_tensor *map, int b, int h, int i, int j, counts *c) {
+  int seen = 0, pairs = 0;
+  for (int q = i * BLOCK_Q; q < (i + 1) * BLOCK_Q && q < T; q++)
+    for (int k = j * BLOCK_K; k < (j + 1) * BLOCK_K && k < S; k++, pairs++)
+      seen += live->value[((b * H + h) * T + q) * S + k] != 0;
+  int64_t mb = map->extent[0] > 1 ? b : 0, mh = map->extent[1] > 1 ? h : 0;
+  int64_t at = ((mb * map->extent[1] + mh) * map->extent[2] + i) * map->extent[3] + j;
+  double state = map->value[at];
+  if (state == 0 ? seen : state == 2 ? seen < pairs || (j + 1) * BLOCK_K > S : state != 1)
+    fail_msg("block %d, %d of row %d, head %d is %g: %d of %d pairs are live", i, j, b, h, state, seen, pairs);
+  c->blocks++, c->empty += state == 0, c->partial += state == 1, c->full += state == 2;
+  c->dead += seen == 0, c->all += seen == pairs && (j + 1) * BLOCK_K <= S;
+}
+
+static void check_mask(uint64_t seed, counts *c) {
+  world w = world_create();
+  const sn_func *f = random_mask(&w, seed);
+  const sn_node *n = attention_of(&w, f, seed, false);
+  sn_val live, raw = sn_g_const(&w.b, typed(&w, SN_ELEM_F32, 4, B, H, T, S), 0);
+  assert_true(sn_block_map_fits(n));
+  const sn_type *q = sn_g_type(&w.b, n->arg[0]), *k = sn_g_type(&w.b, n->arg[1]);
+  sn_val map = sn_block_map(&w.b, &(sn_block_map_of){n, q, k, n->arg, BLOCK_Q, BLOCK_K, false});
+  (void)sn_attention_scores(&w.b, n, n->arg, raw, &live);
+  const sn_tensor *m = world_value(&w, map, RUN_VALUES), *l = world_value(&w, live, RUN_VALUES);
+  for (int b = 0; b < B; b++)
+    for (int h = 0; h < H; h++)
+      for (int i = 0; i * BLOCK_Q < T; i++)
+        for (int j = 0; j * BLOCK_K < S; j++) count_block(l, m, b, h, i, j, c);
+  world_destroy(&w);
+}
+
+/* No live pair is left out, no dead one let in. Random masks rarely have large dead parts: what is found of them is
+ * counted too, so that a map of partial blocks does not pass. */
+static void random_masks(void **state) {
+  (void)state;
+  counts c = {0};
+  for (uint64_t seed = 1; seed <= 400; seed++) check_mask(seed, &c);
+  print_message("%d blocks: %d of %d empty, %d of %d full are found\n", c.blocks, c.empty, c.dead, c.full, c.all);
+  assert_true(c.empty * 10 > c.dead * 6 && c.full * 10 > c.all * 6);
+}
+
+/* ---- kernels ---------------------------------------------------------------------------------------------------- */
+
+#define SITE \
+  "  %b = arg index 0 : i32[]\n  %h = arg index 1 : i32[]\n  %q = arg index 2 : i32[]\n  %k = arg index 3 : i32[]\n"
+#define NUMBER(name, n) "  %" name " = const value " n " : i32[]\n"
+#define CAUSAL "  %c = le %k, %q : bool[]\n"
+
+typedef struct kernel_mask {
+  const char *name, *region, *capture; /* capture: type and node of operand `c`, NULL: none */
+  bool batch, head;                    /* does the map differ between them? */
+} kernel_mask;
+
+/* Documents are ids that grow along the row. */
+static const char documents[] = "  %u = input name \"u\" : i32[B, S]\n  %x = cumsum %u axis 1 : i32[B, S]\n";
+
+static const kernel_mask masks[] = {
+    {"documents",
+     SITE CAUSAL "  %d = arg index 4 : i32[B, S]\n  %i = index %d, %b, %q : i32[]\n  %j = index %d, %b, %k : i32[]\n"
+                 "  %e = eq %i, %j : bool[]\n  %m = and %c, %e : bool[]\n  return %m\n",
+     documents, true, false},
+    {"lengths",
+     SITE "  %d = arg index 4 : i32[B]\n  %i = index %d, %b : i32[]\n  %m = lt %k, %i : bool[]\n  return %m\n",
+     "  %x = input name \"a0\" : i32[B]\n", true, false},
+    {"strided",
+     SITE CAUSAL NUMBER("n", "8")
+         NUMBER("z", "0") "  %d = sub %q, %k : i32[]\n  %e = lt %d, %n : bool[]\n"
+                          "  %r = mod %d, %n : i32[]\n  %f = eq %r, %z : bool[]\n"
+                          "  %g = or %e, %f : bool[]\n  %m = and %c, %g : bool[]\n  return %m\n",
+     NULL, false, false},
+    {"local",
+     SITE NUMBER("n", "8") "  %i = div %q, %n : i32[]\n  %j = div %k, %n : i32[]\n  %m = eq %i, %j : bool[]\n"
+                           "  return %m\n",
+     NULL, false, false},
+    {"prefix", SITE CAUSAL NUMBER("n", "5") "  %e = lt %k, %n : bool[]\n  %m = or %c, %e : bool[]\n  return %m\n", NULL,
+     false, false},
+    {"heads",
+     SITE NUMBER("n", "3") "  %i = mul %h, %n : i32[]\n  %j = add %k, %i : i32[]\n  %m = le %j, %q : bool[]\n"
+                           "  return %m\n",
+     NULL, false, true},
+    {"picked", /* of each block of queries one block of keys, whose number is captured */
+     SITE NUMBER("n", "4") "  %d = arg index 4 : i32[16]\n  %i = div %q, %n : i32[]\n  %j = div %k, %n : i32[]\n"
+                           "  %p = index %d, %i : i32[]\n  %m = eq %p, %j : bool[]\n  return %m\n",
+     "  %x = input name \"u\" : i32[16]\n", false, false},
+    {"table",
+     SITE NUMBER("n", "4") "  %d = arg index 4 : bool[16, 16]\n  %i = div %q, %n : i32[]\n  %j = div %k, %n : i32[]\n"
+                           "  %m = index %d, %i, %j : bool[]\n  return %m\n",
+     "  %x = input name \"u\" : bool[16, 16]\n", false, false},
+    {"dense", SITE "  %d = arg index 4 : bool[T, S]\n  %m = index %d, %q, %k : bool[]\n  return %m\n",
+     "  %x = input name \"u\" : bool[T, S]\n", false, false},
+    {"ranks",
+     SITE "  %d = arg index 4 : f32[B, S]\n  %i = index %d, %b, %q : f32[]\n  %j = index %d, %b, %k : f32[]\n"
+          "  %m = lt %j, %i : bool[]\n  return %m\n",
+     "  %x = input name \"u\" : f32[B, S]\n", true, false},
+    {"never",
+     SITE NUMBER("z", "0") "  %c = lt %q, %z : bool[]\n  %d = lt %k, %z : bool[]\n  %m = or %c, %d : bool[]\n"
+                           "  return %m\n",
+     NULL, false, false},
+};
+
+/* keys: of T + 3 when longer; start: positions of queries begin later in each row */
+static const char *graph_of(sn_arena *a, const kernel_mask *m, bool longer, bool start) {
+  const char *shape = longer ? "T + 3" : "T", *capture = m->capture ? m->capture : "";
+  sn_text t = sn_text_begin(a);
+  sn_text_add(&t, "dims { B: 1..4, T: 1..64 }\nbody @m {\n%s}\ngraph @g {\n%s", m->region, capture);
+  sn_text_add(&t,
+              "  %%q = input name \"q\" : f32[B, T, 4, 8]\n  %%k = input name \"k\" : f32[B, S, 2, 8]\n"
+              "  %%v = input name \"v\" : f32[B, S, 2, 4]\n  %%w = input name \"w\" : f32[B, T, 4, 4]\n%s"
+              "  %%y, %%l = attention %%q, %%k, %%v%s%s scale 0.4%s mask @m : f32[B, T, 4, 4], f32[B, 4, T]\n"
+              "  %%p = mul %%y, %%w : f32[B, T, 4, 4]\n  %%s = sum %%p axes [0, 1, 2, 3] : f32[]\n"
+              "  %%dq, %%dk, %%dv = grad %%s, %%q, %%k, %%v : f32[B, T, 4, 8], f32[B, S, 2, 8], f32[B, S, 2, 4]\n"
+              "  output \"y\" = %%y\n  output \"dq\" = %%dq\n  output \"dk\" = %%dk\n  output \"dv\" = %%dv\n}\n",
+              start ? "  %n = input name \"start\" : i32[B]\n" : "", m->capture ? ", %x" : "", start ? ", %n" : "",
+              start ? " start 1" : "");
+  sn_text out = sn_text_begin(a);
+  for (const char *p = t.at; *p; p++) {
+    if (*p == 'S' && strchr("[, ", p[-1]) && strchr(",]", p[1]))
+      sn_text_add(&out, "%s", shape);
+    else
+      sn_text_char(&out, *p);
+  }
+  return out.at;
+}
+
+/* The map of the attention in the pipeline's graph, i32 [B or 1, H or 1, ..]; NULL: it has none. */
+static const sn_type *map_of(const lowered_result *r) {
+  const sn_func *f = sn_module_find(r->module, "g");
+  for (int i = 0; f && i < f->node_count; i++) {
+    if (f->node[i]->op != SN_OP_FUSED) continue;
+    const sn_func *body = sn_node_attr(f->node[i], "body")->region;
+    for (int k = 0; k < body->node_count; k++) {
+      const sn_node *n = body->node[k];
+      if (n->op == SN_OP_ATTENTION && sn_node_attr(n, "blocks")->set)
+        return sn_val_type(body, n->arg[sn_attention_layout_of(n).map]);
+    }
+  }
+  return NULL;
+}
+
+static void check_kernels(const kernel_mask *m, int64_t length, bool longer, bool start, int scratch) {
+  sn_arena *a = sn_arena_create();
+  int64_t dims[] = {2, length};
+  sn_target target = sn_target_cpu(SN_ISA_AVX2);
+  sn_sample_domain at[] = {{.lo = 0, .hi = (double)length}};
+  target.bq = target.bkv = 4, target.scratch_bytes = scratch;
+  lowered_case c = {
+      .text = graph_of(a, m, longer, start), .dims = dims, .target = &target, .int_below = 2, .domain = at};
+  lowered_result r = lowered_compile(&c);
+  r.env.target = &r.target;
+  const sn_type *map = map_of(&r);
+  assert_non_null(map);
+  bool positions = start && strstr(m->region, "%q"); /* begin elsewhere in each row */
+  assert_int_equal(sn_dimx_is_one(map->dim[0]), !m->batch && !positions);
+  assert_int_equal(sn_dimx_is_one(map->dim[1]), !m->head);
+  lowered_execute(&r, &c);
+  lowered_free(&r);
+  sn_arena_destroy(a);
+}
+
+static void kernels(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
+    check_kernels(&masks[i], 13, false, false, 0);
+    check_kernels(&masks[i], 16, true, false, 1 << 20);
+    if (strcmp(masks[i].name, "dense") != 0) check_kernels(&masks[i], 9, true, true, 0);
+    check_kernels(&masks[i], 3, false, false, 0);
+  }
+}
+
+/* Keys of empty blocks are not read, nor what masks full ones: keys beyond the length of a row, of 16 in blocks of 4;
+ * two rows, one query block.
+ */
+static int64_t bytes_of(int64_t length) {
+  sn_arena *a = sn_arena_create();
+  int64_t dims[] = {2};
+  sn_target target = sn_target_cpu(SN_ISA_AVX2);
+  sn_sample_domain at[] = {{.lo = (double)length, .hi = (double)length}};
+  target.bq = target.bkv = 4;
+  lowered_case c = {.dims = dims, .target = &target, .domain = at};
+  c.text =
+      sn_arena_printf(a,
+                      "dims { B: 1..4 }\nbody @m {\n%s}\ngraph @g {\n  %%x = input name \"a0\" : i32[B]\n"
+                      "  %%q = input name \"q\" : f32[B, 3, 4, 8]\n  %%k = input name \"k\" : f32[B, 16, 4, 8]\n"
+                      "  %%v = input name \"v\" : f32[B, 16, 4, 4]\n"
+                      "  %%y, %%l = attention %%q, %%k, %%v, %%x scale 0.4 mask @m : f32[B, 3, 4, 4], f32[B, 4, 3]\n"
+                      "  output \"y\" = %%y\n}\n",
+                      SITE
+                      "  %d = arg index 4 : i32[B]\n  %i = index %d, %b : i32[]\n  %z = const value 0 : i32[]\n"
+                      "  %s = lt %k, %i : bool[]\n  %t = eq %i, %z : bool[]\n  %m = or %s, %t : bool[]\n  return %m\n");
+  lowered_result r = lowered_compile(&c);
+  r.env.target = &r.target;
+  lowered_execute(&r, &c);
+  int64_t bytes = r.run.bytes_read;
+  lowered_free(&r);
+  sn_arena_destroy(a);
+  return bytes;
+}
+
+static void empty_blocks_are_not_read(void **state) {
+  (void)state;
+  int64_t block = 2 * 4 * 4 * (8 + 4) * 4, all = bytes_of(16);
+  int64_t length = 2 * 4; /* read where a block is partial */
+  assert_int_equal(bytes_of(0), all);
+  assert_int_equal(bytes_of(1), all - 3 * block + length);
+  assert_int_equal(bytes_of(4), all - 3 * block);
+  assert_int_equal(bytes_of(5), all - 2 * block + length);
+  assert_int_equal(bytes_of(12), all - block);
+  assert_int_equal(bytes_of(13), all + length);
+}
+
+/* ---- which masks have a map, and how many there are ---------------------------------------------------------------
+ */
+
+static int count_maps(const char *region, int layers, const char *disabled) {
+  sn_arena *a = sn_arena_create();
+  sn_text t = sn_text_begin(a);
+  int64_t dims[] = {2, 13};
+  sn_target target = sn_target_cpu(SN_ISA_AVX2);
+  target.bq = target.bkv = 4, target.scratch_bytes = 0;
+  sn_text_add(&t, "dims { B: 1..4, T: 1..64 }\n");
+  for (int i = 0; i < layers; i++) sn_text_add(&t, "body @m%d {\n%s}\n", i, region);
+  sn_text_add(&t,
+              "graph @g {\n  %%x = input name \"u\" : i32[B, T]\n  %%d = cumsum %%x axis 1 : i32[B, T]\n"
+              "  %%y0 = input name \"q\" : f32[B, T, 4, 8]\n");
+  for (int i = 0; i < layers; i++)
+    sn_text_add(&t,
+                "  %%y%d, %%l%d = attention %%y%d, %%y%d, %%y%d, %%d scale 0.4 mask @m%d : f32[B, T, 4, 8], "
+                "f32[B, 4, T]\n",
+                i + 1, i + 1, i, i, i, i);
+  sn_text_add(&t,
+              "  %%s = sum %%y%d axes [0, 1, 2, 3] : f32[]\n  %%g = grad %%s, %%y0 : f32[B, T, 4, 8]\n"
+              "  output \"g\" = %%g\n}\n",
+              layers);
+  lowered_case c = {.text = t.at, .dims = dims, .target = &target, .int_below = 2, .disabled = disabled};
+  lowered_result r = lowered_compile(&c);
+  int maps = 0;
+  for (int i = 0; i < r.lowered.plan->slot_count; i++) {
+    const sn_type *type = r.lowered.plan->slot[i].type;
+    maps += r.lowered.plan->slot[i].role == SN_SLOT_TEMP && type->elem == SN_ELEM_I32 && type->rank == 4;
+  }
+  lowered_free(&r);
+  sn_arena_destroy(a);
+  return maps;
+}
+
+/* Forward and backward of three layers share one. */
+static void layers_share_a_map(void **state) {
+  (void)state;
+  static const char region[] = SITE CAUSAL
+      "  %d = arg index 4 : i32[B, T]\n  %i = index %d, %b, %q : i32[]\n"
+      "  %j = index %d, %b, %k : i32[]\n  %e = eq %i, %j : bool[]\n  %m = and %c, %e : bool[]\n"
+      "  return %m\n";
+  assert_int_equal(count_maps(region, 3, NULL), 1);
+  assert_int_equal(count_maps(region, 3, "blocks"), 0);
+}
+
+/* Ranges of keys that comparisons bound need none. */
+static void ranges_have_no_map(void **state) {
+  (void)state;
+  static const char window[] = SITE CAUSAL NUMBER("n", "5") "  %d = sub %q, %k : i32[]\n  %e = lt %d, %n : bool[]\n"
+                                                            "  %m = and %c, %e : bool[]\n  return %m\n";
+  assert_int_equal(count_maps(SITE CAUSAL "  return %c\n", 2, NULL), 0);
+  assert_int_equal(count_maps(window, 2, NULL), 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(random_masks),
+      cmocka_unit_test(kernels),
+      cmocka_unit_test(empty_blocks_are_not_read),
+      cmocka_unit_test(layers_share_a_map),
+      cmocka_unit_test(ranges_have_no_map),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
