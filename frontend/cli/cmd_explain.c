@@ -4,7 +4,7 @@
 
 #include "backends/choose.h"
 #include "frontend/cli/bench.h"
-#include "frontend/cli/explain.h"
+#include "frontend/cli/masks.h"
 #include "frontend/cli/predict.h"
 #include "runtime/io/file.h"
 #include "runtime/io/json.h"
@@ -80,7 +80,13 @@ static void add_ahead(const report *r, int64_t *read, int64_t *kept) {
     if (r->plan->slot[i].role == SN_SLOT_PACKED) *kept += slot_bytes(r, &r->plan->slot[i]);
 }
 
-static void json_report(sn_text *t, const report *r, int64_t peak) {
+/* Masks of the graph. */
+typedef struct masks {
+  int count;
+  cli_mask *at;
+} masks;
+
+static void json_report(sn_text *t, const report *r, const masks *m, int64_t peak) {
   const sn_plan_graph *g = &r->plan->graph[r->graph];
   bool first = true;
   sn_text_add(t, "{\"graph\": ");
@@ -100,7 +106,9 @@ static void json_report(sn_text *t, const report *r, int64_t peak) {
     sn_json_quote(t, g->refusal[i].reason);
     sn_text_char(t, '}');
   }
-  sn_text_add(t, "],\n  \"buffers\": [");
+  sn_text_add(t, "],\n");
+  cli_masks_json(t, m->count, m->at);
+  sn_text_add(t, "  \"buffers\": [");
   first = true;
   for (int i = 0; i < r->plan->slot_count; i++) {
     if (!in_graph(r, i)) continue;
@@ -175,7 +183,7 @@ static void text_ahead(cli *c, sn_text *t, const report *r) {
               r->plan->prepare_count, cli_human(c->arena, (double)read, "B"), cli_human(c->arena, (double)kept, "B"));
 }
 
-static void text_report(cli *c, sn_text *t, const report *r, int64_t peak) {
+static void text_report(cli *c, sn_text *t, const report *r, const masks *m, int64_t peak) {
   const sn_plan_graph *g = &r->plan->graph[r->graph];
   sn_text_add(t, "graph %s, target %s", g->name, r->plan->target);
   for (int i = 0; i < sn_types_symbol_count(r->plan->types); i++)
@@ -184,6 +192,7 @@ static void text_report(cli *c, sn_text *t, const report *r, int64_t peak) {
   text_steps(c, t, r);
   if (g->refusal_count) sn_text_add(t, "\nnot fused:\n");
   for (int i = 0; i < g->refusal_count; i++) sn_text_add(t, "  %s: %s\n", g->refusal[i].ops, g->refusal[i].reason);
+  cli_masks_text(t, m->count, m->at);
   int buffers = 0;
   int64_t bytes = 0;
   for (int i = 0; i < r->plan->slot_count; i++)
@@ -226,9 +235,12 @@ sn_code cli_explain(cli *c) {
   sn_compiled compiled;
   report r;
   int64_t peak, *dims;
+  sn_module *copy;
+  masks m;
   SN_TRY(cli_word(c, "MODEL.c or FILE.sn", &path));
   SN_TRY(cli_needs_kernels(c, "report on"));
   SN_TRY(cli_load(c, path, cli_get(c, CLI_GRAPH, NULL), c->value[CLI_SET].count, c->value[CLI_SET].at, &s));
+  SN_TRY(cli_masks_copy(c, s.module, &copy));
   sn_compile_opt opt = cli_compile_opt(c, &s);
   SN_TRY(cli_compile(c, s.module, &opt, &compiled));
   SN_TRY(cli_dims(c, compiled.plan->types, s.settings, &dims));
@@ -238,10 +250,11 @@ sn_code cli_explain(cli *c) {
   SN_TRY(predict(c, &compiled, &r));
   if (cli_has(c, CLI_HTML)) SN_TRY(write_html(c, &compiled, &r, peak));
   if (cli_has(c, CLI_HTML) && !cli_has(c, CLI_JSON)) return SN_OK;
+  SN_TRY(cli_masks_find(c, &r, copy, &compiled.target, &m.count, &m.at));
   sn_text t = sn_text_begin(c->arena);
   if (cli_has(c, CLI_JSON))
-    json_report(&t, &r, peak);
+    json_report(&t, &r, &m, peak);
   else
-    text_report(c, &t, &r, peak);
+    text_report(c, &t, &r, &m, peak);
   return cli_print(c, &t);
 }
