@@ -12,6 +12,7 @@ typedef struct cg_slide {
   sn_kv load, iv;      /* the window that was found first and its loop variable */
   int free;            /* the first grid dimension that does not matter */
   int ld;              /* elements of a row of the copy */
+  int64_t count;       /* rows that there is room for: the most of all loops that read it */
   int64_t state, rows; /* offsets in the kept workspace: the interval, its rows */
 } cg_slide;
 
@@ -78,13 +79,15 @@ static void add(cg *c, sn_kv v, const sn_kins *loop, bool again) {
   if (!rows || rows * ld * bytes_of(x) > MOST_BYTES) return;
   if (dims == CG_ANY_DIM || (!again && cg_one_instance(c, free))) return;
   all->iv[v] = loop->iv;
-  for (int j = 0; j < all->count && !all->of[v]; j++)
-    if (same_rows(c, &all->at[j], v, loop->iv)) all->of[v] = j + 1;
+  for (int j = 0; j < all->count && !all->of[v]; j++) {
+    if (!same_rows(c, &all->at[j], v, loop->iv)) continue;
+    if (rows > all->at[j].count) all->at[j].count = rows;
+    all->of[v] = j + 1;
+  }
   if (all->of[v]) return;
   SN_GROW(c->arena, all->at, all->count, all->capacity);
   cg_slide *s = &all->at[all->count++];
-  *s = (cg_slide){.load = v, .iv = loop->iv, .free = free, .ld = (int)ld};
-  s->state = cg_keep_bytes(c, STATE_BYTES), s->rows = cg_keep_bytes(c, rows * ld * bytes_of(x));
+  *s = (cg_slide){.load = v, .iv = loop->iv, .free = free, .ld = (int)ld, .count = rows};
   all->of[v] = all->count;
 }
 
@@ -121,6 +124,11 @@ void cg_slides_find(cg *c) {
       if (s->kind != CG_FOR || cg_is_product_loop(c, s)) continue;
       add_operands(c, (int)(cg_block_of(&c->p, cg_ins(c, s->v)->body[0]) - c->p.block));
     }
+  for (int j = 0; j < all->count; j++) {
+    cg_slide *s = &all->at[j];
+    s->state = cg_keep_bytes(c, STATE_BYTES);
+    s->rows = cg_keep_bytes(c, s->count * s->ld * bytes_of(cg_ins(c, s->load)));
+  }
 }
 
 /* ---- code ----------------------------------------------------------------------------------------------------------

@@ -84,6 +84,22 @@ static void processor(void **state) {
   check(2, "T + 3", "bf16", "amx", 150);
 }
 
+/* A window over a known number of keys: its loops end at different blocks, and all read the same copies of keys and
+ * values, which are made where rows lie far apart. */
+static void known_length(void **state) {
+  (void)state;
+  if (!SN_HAVE_LLVM) skip();
+  const char *text =
+      "sinter 1\nbody @m {\n" SITE
+      "%c = le %k, %q : bool[]\n%d = sub %q, %k : i32[]\n%n = const value 256 : i32[]\n"
+      "%e = lt %d, %n : bool[]\n%m = and %c, %e : bool[]\nreturn %m\n}\ngraph @g {\n"
+      "%x = input name \"x\" : f32[1, 832, 16, 32]\n"
+      "%k = slice %x start [0, 0, 0, 0] shape [1, 832, 1, 32] : f32[1, 832, 1, 32]\n"
+      "%v = slice %x start [0, 0, 5, 0] shape [1, 832, 1, 32] : f32[1, 832, 1, 32]\n"
+      "%y, %l = attention %k, %k, %v scale 0.1 mask @m : f32[1, 832, 1, 32], f32[1, 1, 832]\noutput \"y\" = %y\n}\n";
+  hash_of(text, "cpu", NULL, 0, 1);
+}
+
 static void vulkan(void **state) {
   (void)state;
   if (!check_has_vulkan()) skip();
@@ -94,6 +110,7 @@ static void vulkan(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(processor), cmocka_unit_test(vulkan)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(processor), cmocka_unit_test(known_length),
+                                     cmocka_unit_test(vulkan)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
