@@ -117,7 +117,11 @@ static int64_t *dims_of(cli *c, const cli_report *r, const sn_types *types) {
 
 sn_code cli_masks_find(cli *c, const cli_report *r, sn_module *copy, const sn_target *target, int *count,
                        cli_mask **out) {
-  sn_pass_env env = {.arena = c->arena, .diags = c->diags, .target = target, .disabled = cli_get(c, CLI_DISABLE, NULL)};
+  sn_pass_env env = {.arena = c->arena,
+                     .diags = c->diags,
+                     .target = target,
+                     .disabled = cli_get(c, CLI_DISABLE, NULL),
+                     .fuse = cli_get(c, CLI_FUSE, NULL)};
   int capacity = 0;
   *count = 0, *out = NULL;
   SN_TRY(sn_pipeline_run(copy, &env, "blocks", NULL, NULL));
