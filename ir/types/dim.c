@@ -133,6 +133,62 @@ static range term_range(const sn_term *term) {
   return r;
 }
 
+/* The term with the factors of `a` and those of `b`, -1 when there is none. */
+static int find_product(const sn_dimx *d, const sn_term *a, const sn_term *b) {
+  const sn_atom *factor[SN_DIM_FACTORS];
+  int i = 0, k = 0, n = 0;
+  if (a->count + b->count > SN_DIM_FACTORS) return -1;
+  while (i < a->count || k < b->count) {
+    bool first = k == b->count || (i < a->count && sn_atom_compare(a->factor[i], b->factor[k]) <= 0);
+    factor[n++] = first ? a->factor[i++] : b->factor[k++];
+  }
+  const sn_term both = {1, n, factor};
+  for (int j = 0; j < d->count; j++)
+    if (!sn_term_compare(&d->term[j], &both)) return j;
+  return -1;
+}
+
+/* Bounds of d when it holds a remainder m * (a - b * floordiv(a, b)), b a number: the division is `factor` of term
+ * `at`. Term by term the bounds of such a sum are those of a, negative ones too. false: it holds none. */
+static bool remainder_range(const sn_dimx *d, int at, int factor, range *out) {
+  const sn_term *term = &d->term[at];
+  const sn_atom *atom = term->factor[factor], *rest[SN_DIM_FACTORS];
+  bool inside[SN_DIM_TERMS] = {false};
+  int64_t by, want;
+  int n = 0;
+  if (atom->kind != SN_DIMX_FLOORDIV || !sn_dimx_is_const(atom->b, &by) || by <= 0 || term->coef % by) return false;
+  for (int i = 0; i < term->count; i++)
+    if (i != factor) rest[n++] = term->factor[i];
+  const sn_term m = {-(term->coef / by), n, rest};
+  *out = range_mul(term_range(&m), (range){0, by - 1});
+  inside[at] = true;
+  for (int i = 0; i < atom->a->count; i++) {
+    const sn_term *part = &atom->a->term[i];
+    int k = find_product(d, part, &m);
+    int64_t left = k < 0 ? 0 : d->term[k].coef;
+    if (__builtin_mul_overflow(part->coef, m.coef, &want) || __builtin_sub_overflow(left, want, &left)) return false;
+    if (left && part->count) return false;
+    if (k >= 0) inside[k] = true;
+    const sn_term other = {left, n, rest}; /* another number than that of a */
+    *out = range_add(*out, term_range(&other));
+  }
+  for (int i = 0; i < d->count; i++)
+    if (!inside[i]) *out = range_add(*out, term_range(&d->term[i]));
+  return true;
+}
+
+/* r narrowed by the remainders that d holds. */
+static range with_remainders(const sn_dimx *d, range r) {
+  range found;
+  for (int i = 0; i < d->count && d->count > 1; i++)
+    for (int k = 0; k < d->term[i].count; k++) {
+      if (!remainder_range(d, i, k, &found)) continue;
+      if (found.min > r.min) r.min = found.min;
+      if (found.max < r.max) r.max = found.max;
+    }
+  return r;
+}
+
 static void set_facts(sn_dimx *d) {
   range r = {0, 0};
   for (int i = 0; i < d->count; i++) {
@@ -145,6 +201,7 @@ static void set_facts(sn_dimx *d) {
       if (term->factor[k]->depth > d->depth) d->depth = term->factor[k]->depth;
     }
   }
+  r = with_remainders(d, r);
   d->min = r.min;
   d->max = r.max;
 }

@@ -109,6 +109,11 @@ static void facts(void **state) {
   assert_int_equal(sn_dimx_divisor(parse(&w, "floordiv(S, 4)")), 4);
   assert_int_equal(sn_dimx_max_value(parse(&w, "floordiv(T, 16)")), 64);
   assert_int_equal(sn_dimx_max_value(parse(&w, "mod(T, 16)")), 15);
+  assert_int_equal(sn_dimx_max_value(parse(&w, "T - 16*floordiv(T, 16)")), 15); /* a remainder */
+  assert_int_equal(sn_dimx_min_value(parse(&w, "T - 16*floordiv(T, 16)")), 0);
+  assert_int_equal(sn_dimx_min_value(parse(&w, "3*B*T - 48*B*floordiv(T, 16) - 5")), -5);
+  assert_int_equal(sn_dimx_min_value(parse(&w, "16*floordiv(T, 16) - T")), -15);
+  assert_int_equal(sn_dimx_min_value(parse(&w, "T + 2 - 16*floordiv(T + 3, 16)")), -1);
   assert_int_equal(sn_dimx_max_value(parse(&w, "T*T*T*T*T*T*T*T")), INT64_MAX);
   assert_int_equal(sn_dimx_min_value(parse(&w, "0 - T*T*T*T*T*T*T*T")), INT64_MIN);
   assert_true(sn_dimx_is_one(parse(&w, "T - T + 1")));
@@ -208,6 +213,15 @@ static int64_t tree_eval(const sn_dimx_tree *t, const int64_t *values) {
   }
 }
 
+/* m (a - n floor(a / n)) + c: the sum that stands for a remainder. */
+static built remainder_of(world *w, sn_rng *r, built a, const int64_t *values) {
+  built n = {sn_dimx_const(w->types, 1 + (int64_t)sn_rng_below(r, 20)), true, 0};
+  (void)sn_dimx_is_const(n.dim, &n.value);
+  built m = random_built(w, r, values, 1), c = random_built(w, r, values, 1);
+  built rest = combine(w, 1, a, combine(w, 2, n, combine(w, 7, a, n)));
+  return combine(w, 0, combine(w, 2, m, rest), c);
+}
+
 static void random_expressions(void **state) {
   (void)state;
   sn_rng r = {.seed = 1};
@@ -216,7 +230,8 @@ static void random_expressions(void **state) {
     world w = world_create();
     int64_t values[4] = {1 + (int64_t)sn_rng_below(&r, 64), 1 + (int64_t)sn_rng_below(&r, 1024),
                          16 * (1 + (int64_t)sn_rng_below(&r, 16)), 3 * (int64_t)sn_rng_below(&r, 6) - 9};
-    built b = random_built(&w, &r, values, 4);
+    built b = random_built(&w, &r, values, i % 4 ? 4 : 3);
+    if (i % 4 == 0) b = remainder_of(&w, &r, b, values);
     if (b.defined) {
       checked++;
       check_built(&w, b, values);
