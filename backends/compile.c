@@ -387,6 +387,28 @@ sn_code sn_compile_vocab(const char *name, sn_diags *diags, sn_vocab *out) {
   return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown form %s of losses: auto, whole, parts or fused", name);
 }
 
+sn_code sn_compile_scan(const char *name, sn_diags *diags, sn_pass_env *env) {
+  static const char *const names[] = {[SN_SCAN_AUTO] = "auto",
+                                      [SN_SCAN_SEQUENTIAL] = "sequential",
+                                      [SN_SCAN_CHUNKED] = "chunked",
+                                      [SN_SCAN_ASSOCIATIVE] = "associative"};
+  const char *colon = name ? strchr(name, ':') : NULL;
+  size_t bytes = colon ? (size_t)(colon - name) : name ? strlen(name) : 0;
+  char *end = NULL;
+  long steps = colon ? strtol(colon + 1, &end, 10) : 0;
+  env->scan = SN_SCAN_AUTO, env->scan_chunk = 0;
+  for (size_t i = 0; name && i < sizeof names / sizeof *names; i++) {
+    if (bytes != strlen(names[i]) || memcmp(name, names[i], bytes)) continue;
+    if (colon && (i != SN_SCAN_CHUNKED || end == colon + 1 || *end || steps < 1 || steps > 1024)) break;
+    env->scan = (sn_scan_form)i, env->scan_chunk = (int)steps;
+    return SN_OK;
+  }
+  if (!name) return SN_OK;
+  (void)sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown form %s of recurrences", name);
+  sn_fail_expected(diags, "auto, sequential, associative, chunked or chunked:N with 1 to 1024 steps a chunk");
+  return SN_ERR_USAGE;
+}
+
 sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_diags *diags, sn_compiled *out) {
   sn_compiled *c = out;
   *c = (sn_compiled){.arena = arena, .disabled = opt->disabled};
@@ -401,6 +423,7 @@ sn_code sn_compile(sn_module *m, const sn_compile_opt *opt, sn_arena *arena, sn_
   SN_TRY(sn_compile_precision(opt->precision, diags, &env.precision));
   SN_TRY(sn_compile_quantize(opt->quantize, diags, &env.weights));
   SN_TRY(sn_compile_vocab(opt->vocab, diags, &env.vocab));
+  SN_TRY(sn_compile_scan(opt->scan, diags, &env));
   sn_whole whole;
   sn_chooser chooser;
   begin_choosing(c, opt, &chooser);

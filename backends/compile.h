@@ -22,6 +22,7 @@ typedef struct sn_compile_opt {
   const char *precision;        /* "f32" (NULL): as written; "bf16": operands of products and attention, not for ref */
   const char *quantize;         /* "none" (NULL) or "int8": weights of products, as sn_pass_env.weights */
   const char *vocab;            /* "auto" (NULL), "whole", "parts", "fused": as sn_pass_env.vocab */
+  const char *scan;             /* "auto" (NULL), "sequential", "chunked", "chunked:N" (steps), "associative" */
   const char *disabled;         /* as sn_pass_env.disabled */
   const char *fuse;             /* as sn_pass_env.fuse */
   const char *model;            /* recorded in the plan */
@@ -79,6 +80,10 @@ SN_MUST sn_code sn_compile_quantize(const char *name, sn_diags *diags, sn_elem *
 
 /* "auto" or NULL, "whole", "parts", "fused". errors: SN_ERR_USAGE any other name. */
 SN_MUST sn_code sn_compile_vocab(const char *name, sn_diags *diags, sn_vocab *out);
+
+/* Sets env->scan and env->scan_chunk from "auto" or NULL, "sequential", "associative", "chunked", "chunked:16".
+ * errors: SN_ERR_USAGE any other name. */
+SN_MUST sn_code sn_compile_scan(const char *name, sn_diags *diags, sn_pass_env *env);
 
 /* Compiles every graph of the module (which is consumed: its functions are replaced). owns: everything lives in
  * `arena`. */

@@ -21,6 +21,14 @@ typedef enum sn_vocab {
   SN_VOCAB_FUSED, /* with the product: logits of one tile exist; where that cannot be, by parts, with the reason */
 } sn_vocab;
 
+/* The form of recurrences. Where one does not apply, they are walked step by step. */
+typedef enum sn_scan_form {
+  SN_SCAN_AUTO, /* the first that applies: chunked, associative, sequential */
+  SN_SCAN_SEQUENTIAL,
+  SN_SCAN_CHUNKED,
+  SN_SCAN_ASSOCIATIVE,
+} sn_scan_form;
+
 typedef struct sn_pass_env {
   sn_arena *arena; /* scratch and results */
   sn_diags *diags;
@@ -31,6 +39,8 @@ typedef struct sn_pass_env {
   sn_elem precision; /* bf16: products and attention read their operands as bf16; else as they are written */
   sn_elem weights;   /* i8: products read weights that no graph updates as i8 with scales; else as they are written */
   sn_vocab vocab;
+  sn_scan_form scan;
+  int scan_chunk; /* steps of a chunk; 0: chosen */
   /* Which of several kernels of equal bits a node becomes; kernel[0] is the usual one. NULL: always that. */
   int (*choose)(void *user, int count, const struct sn_kernel *const *kernel);
   void (*chose)(void *user, int code); /* where the one that was just chosen is in the plan */
@@ -38,13 +48,14 @@ typedef struct sn_pass_env {
   sn_map *hits;  /* rules that applied, by name; NULL: not recorded */
   int rule_hits; /* out: rewrites done by the pass that ran last */
   int refusal_count, refusal_capacity;
-  sn_fuse_refusal *refusal; /* out: what fuse refused, in order; lowering writes it into the plan */
+  sn_fuse_refusal *refusal; /* out: what fuse refused, and forms, in order; lowering writes it into the plan */
 } sn_pass_env;
 
 typedef sn_code (*sn_pass_fn)(sn_module *m, sn_pass_env *env);
 
 SN_MUST sn_code sn_pass_inline(sn_module *m, sn_pass_env *env); /* call -> its body, with layer names */
 SN_MUST sn_code sn_pass_chunk(sn_module *m, sn_pass_env *env);  /* losses over large vocabularies -> by parts */
+SN_MUST sn_code sn_pass_scan(sn_module *m, sn_pass_env *env);   /* recurrences -> chunks, or pairs of steps */
 SN_MUST sn_code sn_pass_grad(sn_module *m, sn_pass_env *env);   /* grad -> derivative nodes */
 SN_MUST sn_code sn_pass_expand(sn_module *m, sn_pass_env *env); /* EXPAND ops -> primitives */
 SN_MUST sn_code sn_pass_canon(sn_module *m, sn_pass_env *env);
@@ -60,6 +71,8 @@ SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env);      /* groups -> 
 SN_MUST sn_code sn_pass_env_check(const sn_pass_env *env);
 /* Notes that nodes of a graph are not fused, and why; once. */
 void sn_pass_refuse(sn_pass_env *env, const char *graph, const char *ops, const char *reason);
+/* Notes the form that `what` got, and why, for the same report; once. */
+void sn_pass_form(sn_pass_env *env, const char *graph, const char *what, const char *form);
 /* Is the kind of fusion in env->fuse, or all? */
 bool sn_fuse_wants(const sn_pass_env *env, const char *kind);
 /* Is the parameter one that no graph of the module updates? */

@@ -38,6 +38,7 @@ const sn_pass sn_pipeline[] = {
   {"inline",     sn_pass_inline,  0,         SN_FACT_FLAT,      0,             calls},
   {"attention",  pass_attention,  FLAT,      0,                 0,             NULL},
   {"chunk",      sn_pass_chunk,   FLAT,      0,                 0,             NULL},
+  {"scan",       sn_pass_scan,   FLAT,      0,                 0,             NULL},
   {"grad",       sn_pass_grad,    FLAT,      SN_FACT_NO_GRAD,   SN_FACT_PRIMITIVE, derivatives},
   {"expand",     sn_pass_expand,  PLAIN,     SN_FACT_PRIMITIVE, 0,             expansions},
   {"canon",      sn_pass_canon,   PRIMITIVE, 0,                 0,             NULL},

@@ -1,6 +1,7 @@
 /* Rules of passes by name: which are switched off. */
 #include <string.h>
 
+#include "ir/plan/plan.h"
 #include "passes/graph/rewrite.h"
 #include "passes/passes.h"
 
@@ -45,7 +46,7 @@ static bool is_fusion(const char *at, size_t bytes) {
 /* Those that are in no table of their own. Rules of `expand` are also the names of the ops that it expands. */
 /* clang-format off */
 static const char *const rules[] = { /* table */
-  "inline.call", "attention.expand", "chunk.loss", "chunk.fused",
+  "inline.call", "attention.expand", "chunk.loss", "chunk.fused", "scan.chunked", "scan.associative",
   "grad.apart", "grad.derive", "grad.attention", "grad.scan", "grad.expand",
   "expand.stop", "expand.attention", "expand.store",
   "cse.exchanged", "cse.bodies", "dce.nodes",
@@ -145,4 +146,8 @@ void sn_pass_refuse(sn_pass_env *env, const char *graph, const char *ops, const 
   }
   SN_GROW(env->arena, env->refusal, env->refusal_count, env->refusal_capacity);
   env->refusal[env->refusal_count++] = (sn_fuse_refusal){graph, ops, reason};
+}
+
+void sn_pass_form(sn_pass_env *env, const char *graph, const char *what, const char *form) {
+  sn_pass_refuse(env, graph, sn_arena_printf(env->arena, SN_REFUSAL_FORM "%s", what), form);
 }

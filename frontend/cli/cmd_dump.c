@@ -64,6 +64,7 @@ static sn_code make_env(cli *c, sn_target *target, sn_pass_env *env) {
                        .fuse = cli_get(c, CLI_FUSE, NULL)};
   SN_TRY(sn_compile_precision(cli_get(c, CLI_PRECISION, NULL), c->diags, &env->precision));
   SN_TRY(sn_compile_vocab(cli_get(c, CLI_VOCAB, NULL), c->diags, &env->vocab));
+  SN_TRY(sn_compile_scan(cli_get(c, CLI_SCAN, NULL), c->diags, env));
   SN_TRY(sn_compile_quantize(cli_get(c, CLI_QUANTIZE, NULL), c->diags, &env->weights));
   return sn_pass_env_check(env);
 }

@@ -86,6 +86,21 @@ typedef struct masks {
   cli_mask *at;
 } masks;
 
+/* What was refused, or the forms that were chosen. */
+static void json_pairs(sn_text *t, const sn_plan_graph *g, bool forms) {
+  bool first = true;
+  for (int i = 0; i < g->refusal_count; i++) {
+    const sn_refusal *r = &g->refusal[i];
+    if (sn_refusal_is_form(r) != forms) continue;
+    sn_text_add(t, "%s\n    {\"%s\": ", first ? "" : ",", forms ? "of" : "ops");
+    sn_json_quote(t, r->ops + (forms ? strlen(SN_REFUSAL_FORM) : 0));
+    sn_text_add(t, ", \"%s\": ", forms ? "form" : "reason");
+    sn_json_quote(t, r->reason);
+    sn_text_char(t, '}');
+    first = false;
+  }
+}
+
 static void json_report(sn_text *t, const report *r, const masks *m, int64_t peak) {
   const sn_plan_graph *g = &r->plan->graph[r->graph];
   bool first = true;
@@ -99,13 +114,9 @@ static void json_report(sn_text *t, const report *r, const masks *m, int64_t pea
   for (int i = 0; i < g->step_count; i++)
     if (is_control(&g->step[i])) json_control(t, r, i, first), first = false;
   sn_text_add(t, "],\n  \"refused\": [");
-  for (int i = 0; i < g->refusal_count; i++) {
-    sn_text_add(t, "%s\n    {\"ops\": ", i ? "," : "");
-    sn_json_quote(t, g->refusal[i].ops);
-    sn_text_add(t, ", \"reason\": ");
-    sn_json_quote(t, g->refusal[i].reason);
-    sn_text_char(t, '}');
-  }
+  json_pairs(t, g, false);
+  sn_text_add(t, "],\n  \"forms\": [");
+  json_pairs(t, g, true);
   sn_text_add(t, "],\n");
   cli_masks_json(t, m->count, m->at);
   sn_text_add(t, "  \"buffers\": [");
@@ -183,6 +194,17 @@ static void text_ahead(cli *c, sn_text *t, const report *r) {
               r->plan->prepare_count, cli_human(c->arena, (double)read, "B"), cli_human(c->arena, (double)kept, "B"));
 }
 
+static void text_pairs(sn_text *t, const sn_plan_graph *g, bool forms) {
+  bool first = true;
+  for (int i = 0; i < g->refusal_count; i++) {
+    const sn_refusal *r = &g->refusal[i];
+    if (sn_refusal_is_form(r) != forms) continue;
+    if (first) sn_text_add(t, forms ? "\nforms:\n" : "\nnot fused:\n");
+    sn_text_add(t, "  %s: %s\n", r->ops + (forms ? strlen(SN_REFUSAL_FORM) : 0), r->reason);
+    first = false;
+  }
+}
+
 static void text_report(cli *c, sn_text *t, const report *r, const masks *m, int64_t peak) {
   const sn_plan_graph *g = &r->plan->graph[r->graph];
   sn_text_add(t, "graph %s, target %s", g->name, r->plan->target);
@@ -190,8 +212,8 @@ static void text_report(cli *c, sn_text *t, const report *r, const masks *m, int
     sn_text_add(t, ", %s = %lld", sn_dimx_symbol_name(sn_types_symbol(r->plan->types, i)), (long long)r->dims[i]);
   sn_text_add(t, "\n\n");
   text_steps(c, t, r);
-  if (g->refusal_count) sn_text_add(t, "\nnot fused:\n");
-  for (int i = 0; i < g->refusal_count; i++) sn_text_add(t, "  %s: %s\n", g->refusal[i].ops, g->refusal[i].reason);
+  text_pairs(t, g, true);
+  text_pairs(t, g, false);
   cli_masks_text(t, m->count, m->at);
   int buffers = 0;
   int64_t bytes = 0;

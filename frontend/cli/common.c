@@ -193,6 +193,7 @@ sn_compile_opt cli_compile_opt(cli *c, const cli_source *s) {
                           .precision = s->precision ? s->precision : cli_get(c, CLI_PRECISION, NULL),
                           .quantize = cli_get(c, CLI_QUANTIZE, NULL),
                           .vocab = c->vocab ? c->vocab : cli_get(c, CLI_VOCAB, NULL),
+                          .scan = cli_get(c, CLI_SCAN, NULL),
                           .disabled = cli_get(c, CLI_DISABLE, NULL),
                           .fuse = cli_get(c, CLI_FUSE, NULL),
                           .model = s->name,
@@ -228,7 +229,8 @@ static void debug_plan(cli *c, const sn_plan *p) {
   for (int g = 0; g < p->graph_count && cli_debugs(&c->log, CLI_DEBUG_PLAN); g++) {
     const sn_plan_graph *x = &p->graph[g];
     sn_text kinds = sn_text_begin(c->arena);
-    int buffers = 0;
+    int buffers = 0, refused = 0;
+    for (int i = 0; i < x->refusal_count; i++) refused += !sn_refusal_is_form(&x->refusal[i]);
     for (int i = 0; i < x->step_count; i++) {
       const char *kind = x->step[i].kind_name ? x->step[i].kind_name : "other";
       int same = 0, before = 0;
@@ -238,7 +240,7 @@ static void debug_plan(cli *c, const sn_plan *p) {
     }
     for (int i = 0; i < p->slot_count; i++) buffers += p->slot[i].role == SN_SLOT_TEMP && p->slot[i].graph == g;
     cli_debug(&c->log, CLI_DEBUG_PLAN, "%s: %d steps:%s; %d buffers; %d fusions refused", x->name, x->step_count,
-              kinds.at, buffers, x->refusal_count);
+              kinds.at, buffers, refused);
   }
 }
 

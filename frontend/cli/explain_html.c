@@ -109,19 +109,31 @@ static void kernels(page *p) {
   sn_text_add(p->t, "</tbody></table></div>\n");
 }
 
-static void refusals(page *p) {
-  sn_text_add(p->t, "<h2>Fusions that were refused</h2>\n");
-  if (!p->g->refusal_count) sn_text_add(p->t, "<p>None.</p>\n");
-  if (p->g->refusal_count)
-    sn_text_add(p->t, "<div class=\"box\"><table><thead><tr><th>ops</th><th>reason</th></tr></thead><tbody>\n");
+/* What was refused, or the forms that were chosen. */
+static void pairs(page *p, bool forms) {
+  bool any = false;
   for (int i = 0; i < p->g->refusal_count; i++) {
+    const sn_refusal *r = &p->g->refusal[i];
+    if (sn_refusal_is_form(r) != forms) continue;
+    if (!any)
+      sn_text_add(p->t, "<div class=\"box\"><table><thead><tr><th>%s</th><th>%s</th></tr></thead><tbody>\n",
+                  forms ? "of" : "ops", forms ? "form" : "reason");
     sn_text_add(p->t, "<tr><td>");
-    cli_html_text(p->t, p->g->refusal[i].ops);
+    cli_html_text(p->t, r->ops + (forms ? strlen(SN_REFUSAL_FORM) : 0));
     sn_text_add(p->t, "</td><td>");
-    cli_html_text(p->t, p->g->refusal[i].reason);
+    cli_html_text(p->t, r->reason);
     sn_text_add(p->t, "</td></tr>\n");
+    any = true;
   }
-  if (p->g->refusal_count) sn_text_add(p->t, "</tbody></table></div>\n");
+  sn_text_add(p->t, any ? "</tbody></table></div>\n" : "<p>None.</p>\n");
+}
+
+static void refusals(page *p) {
+  bool forms = false;
+  for (int i = 0; i < p->g->refusal_count; i++) forms |= sn_refusal_is_form(&p->g->refusal[i]);
+  if (forms) sn_text_add(p->t, "<h2>Forms</h2>\n"), pairs(p, true);
+  sn_text_add(p->t, "<h2>Fusions that were refused</h2>\n");
+  pairs(p, false);
 }
 
 sn_code cli_explain_html(cli *c, sn_text *t, const cli_report *r, int64_t peak) {

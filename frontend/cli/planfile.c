@@ -19,7 +19,7 @@ static sn_code check_options(cli *c, const char *path) {
   static const cli_option of_models[] = {CLI_SET,      CLI_TARGET, CLI_BACKEND, CLI_ISA,     CLI_PRECISION,
                                          CLI_FUSE,     CLI_GRAD,   CLI_WRT,     CLI_CHECK,   CLI_DISABLE,
                                          CLI_PLAN,     CLI_LADDER, CLI_KERNELS, CLI_TEACHER, CLI_TRAINABLE,
-                                         CLI_QUANTIZE, CLI_VOCAB,  CLI_TUNE};
+                                         CLI_QUANTIZE, CLI_VOCAB,  CLI_SCAN,    CLI_TUNE};
   for (size_t i = 0; i < sizeof of_models / sizeof *of_models; i++)
     if (cli_has(c, of_models[i]))
       return cli_usage_error(c, "--%s needs the model: %s is compiled already", cli_option_name(of_models[i]), path);

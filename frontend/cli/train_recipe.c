@@ -37,6 +37,7 @@ static kind kind_of(cli_option o) {
     case CLI_TRAINABLE:
     case CLI_PRECISION:
     case CLI_VOCAB:
+    case CLI_SCAN:
     case CLI_DIVERGENCE:
     case CLI_KD_TEMPERATURE:
     case CLI_KD_WEIGHT:
@@ -319,6 +320,7 @@ static void add_all(list *l) {
   add(l, CLI_ISA, cli_get(c, CLI_ISA, NULL));
   add(l, CLI_PRECISION, cli_get(c, CLI_PRECISION, "f32"));
   add(l, CLI_VOCAB, c->vocab ? c->vocab : cli_get(c, CLI_VOCAB, NULL)); /* so that it goes on with equal bits */
+  add(l, CLI_SCAN, cli_get(c, CLI_SCAN, NULL));
   add(l, CLI_TRAINABLE, cli_get(c, CLI_TRAINABLE, NULL));
   add(l, CLI_FUSE, cli_get(c, CLI_FUSE, NULL));
   add(l, CLI_DISABLE, cli_get(c, CLI_DISABLE, NULL));

@@ -27,6 +27,8 @@ bool sn_plan_dim_at(const sn_plan *p, const sn_dimx *d, bool at_max, int64_t *ou
   return sn_dimx_eval(d, values, out) == SN_OK;
 }
 
+bool sn_refusal_is_form(const sn_refusal *r) { return !strncmp(r->ops, SN_REFUSAL_FORM, strlen(SN_REFUSAL_FORM)); }
+
 int sn_plan_find_graph(const sn_plan *p, const char *name) {
   for (int i = 0; i < p->graph_count; i++) {
     if (strcmp(p->graph[i].name, name) == 0) return i;

@@ -91,9 +91,13 @@ typedef struct sn_step {
   int line;                                          /* of the text that it was read from; 0: none */
 } sn_step;
 
+/* A fusion that was refused; or, where `ops` begins with SN_REFUSAL_FORM, the form that something got. */
+#define SN_REFUSAL_FORM "form of "
 typedef struct sn_refusal {
   const char *ops, *reason;
 } sn_refusal;
+
+bool sn_refusal_is_form(const sn_refusal *r);
 
 /* An input whose elements number rows: every element v must have 0 <= v and v + span <= rows. Checked before a run. */
 typedef struct sn_plan_limit {
