@@ -399,13 +399,13 @@ sn_code sn_compile_scan(const char *name, sn_diags *diags, sn_pass_env *env) {
   env->scan = SN_SCAN_AUTO, env->scan_chunk = 0;
   for (size_t i = 0; name && i < sizeof names / sizeof *names; i++) {
     if (bytes != strlen(names[i]) || memcmp(name, names[i], bytes)) continue;
-    if (colon && (i != SN_SCAN_CHUNKED || end == colon + 1 || *end || steps < 1 || steps > 1024)) break;
+    if (colon && (i == SN_SCAN_AUTO || end == colon + 1 || *end || steps < 1 || steps > 1024)) break;
     env->scan = (sn_scan_form)i, env->scan_chunk = (int)steps;
     return SN_OK;
   }
   if (!name) return SN_OK;
   (void)sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "unknown form %s of recurrences", name);
-  sn_fail_expected(diags, "auto, sequential, associative, chunked or chunked:N with 1 to 1024 steps a chunk");
+  sn_fail_expected(diags, "auto, sequential, associative or chunked; all but auto with :N, 1 to 1024 steps a chunk");
   return SN_ERR_USAGE;
 }
 

@@ -22,7 +22,7 @@ typedef struct sn_compile_opt {
   const char *precision;        /* "f32" (NULL): as written; "bf16": operands of products and attention, not for ref */
   const char *quantize;         /* "none" (NULL) or "int8": weights of products, as sn_pass_env.weights */
   const char *vocab;            /* "auto" (NULL), "whole", "parts", "fused": as sn_pass_env.vocab */
-  const char *scan;             /* "auto" (NULL), "sequential", "chunked", "chunked:N" (steps), "associative" */
+  const char *scan;             /* "auto" (NULL), "sequential", "associative", "chunked", and :N, steps of a chunk */
   const char *disabled;         /* as sn_pass_env.disabled */
   const char *fuse;             /* as sn_pass_env.fuse */
   const char *model;            /* recorded in the plan */

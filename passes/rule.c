@@ -47,7 +47,7 @@ static bool is_fusion(const char *at, size_t bytes) {
 /* clang-format off */
 static const char *const rules[] = { /* table */
   "inline.call", "attention.expand", "chunk.loss", "chunk.fused", "scan.chunked", "scan.associative",
-  "grad.apart", "grad.derive", "grad.attention", "grad.scan", "grad.expand",
+  "grad.apart", "grad.derive", "grad.attention", "grad.scan", "grad.pieces", "grad.expand",
   "expand.stop", "expand.attention", "expand.store",
   "cse.exchanged", "cse.bodies", "dce.nodes",
   "precision.contract", "precision.attention", "precision.attention_grad", "precision.concat",

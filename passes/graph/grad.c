@@ -6,7 +6,8 @@
  *   - EXPAND ops whose rule says "through the expansion"
  *   - attention when the gradient of a captured tensor is no sum that attention_grad makes, when its gradient is
  *     differentiated again, or when it has no kernel
- * Scans on such paths are made to store their states.
+ * Scans on such paths are made to store their states, those before each step, or, where that is a lot, those before
+ * each piece of the steps (scan_pieces.c).
  *
  * Equal nodes are one node, and what expansions and gradient rules make may equal what the user wrote: a constant, say.
  * So first of all the values that are differentiated by are set apart from anything that is made later, by a reshape to
@@ -14,6 +15,7 @@
  *
  * Terminates: a sweep leaves no grad, and rules of gradients add none; what is set apart is not set apart again. */
 #include "passes/graph/rewrite.h"
+#include "passes/graph/scan_pieces.h"
 
 /* ---- values that are differentiated by ---- */
 
@@ -117,6 +119,16 @@ static bool scan_is_stored(const paths *p, const sn_node *n) {
   return on && !sn_scan_stores_states(n);
 }
 
+/* Where the states of all steps are large, those before pieces of the steps are stored, and the others made again. */
+static bool in_pieces(sn_pass_env *env, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
+  sn_scan_make s = sn_scan_make_of(n, arg);
+  int piece = env->scan == SN_SCAN_SEQUENTIAL && env->scan_chunk ? env->scan_chunk : sn_scan_pieces_wanted(b, &s);
+  for (int i = 0; i < s.step->node_count; i++)
+    if (s.step->node[i]->op == SN_OP_SCAN) return false; /* in pieces already, maybe */
+  s.stored = true;
+  return piece && sn_rule_enabled(env, "grad.pieces") && sn_scan_in_pieces(b, &s, piece, out);
+}
+
 static bool derive(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
   int count = n->arg_count - 1;
   sn_val one = sn_g_const_like(b, arg[0], 1);
@@ -133,6 +145,7 @@ static bool grad_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_va
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return true;
   }
+  if (n->op == SN_OP_SCAN && scan_is_stored(p, n) && in_pieces(r->env, b, n, arg, out)) return true;
   if (n->op == SN_OP_SCAN && scan_is_stored(p, n) && sn_rule_enabled(r->env, "grad.scan")) {
     sn_val v = sn_scan_store_states(b, n, arg);
     for (int k = 0; k < n->result_count; k++) out[k] = v + (sn_val)k;

@@ -40,15 +40,17 @@ static inline void bench_check(bench *b, sn_code code) {
   fail();
 }
 
-static inline void bench_flatten(bench *b) {
+static inline void bench_flatten(bench *b, sn_scan_form scan, int chunk) {
   sn_target target = sn_target_cpu(SN_ISA_BASELINE);
-  sn_pass_env env = {.arena = b->arena, .diags = b->diags, .target = &target};
+  sn_pass_env env = {.arena = b->arena, .diags = b->diags, .target = &target, .scan = scan, .scan_chunk = chunk};
   bench_check(b, sn_pass_inline(b->module, &env));
+  if (scan) bench_check(b, sn_pass_scan(b->module, &env));
   bench_check(b, sn_pass_grad(b->module, &env));
 }
 
-/* The graphs of a model that match, with settings "a=1 b=2", flat. */
-static inline bench *bench_begin(const sn_model *model, const char *graphs, const char *settings, sn_elem real) {
+/* The graphs of a model that match, with settings "a=1 b=2", flat; recurrences in a form. */
+static inline bench *bench_begin_form(const sn_model *model, const char *graphs, const char *settings, sn_elem real,
+                                      sn_scan_form scan, int chunk) {
   bench *b = calloc(1, sizeof *b);
   b->arena = sn_arena_create();
   b->diags = sn_diags_create();
@@ -57,8 +59,12 @@ static inline bench *bench_begin(const sn_model *model, const char *graphs, cons
   char *copy = sn_arena_strdup(b->arena, settings ? settings : ""), *rest = NULL;
   for (char *w = strtok_r(copy, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) set[opt.set_count++] = w;
   bench_check(b, sn_model_build(model, &opt, b->arena, b->diags, &b->module));
-  bench_flatten(b);
+  bench_flatten(b, scan, chunk);
   return b;
+}
+
+static inline bench *bench_begin(const sn_model *model, const char *graphs, const char *settings, sn_elem real) {
+  return bench_begin_form(model, graphs, settings, real, SN_SCAN_AUTO, 0);
 }
 
 static inline void bench_end(bench *b) {

@@ -57,7 +57,7 @@ static bench *joined(const char *kind, double temperature, double weight) {
                       .weight = weight,
                       .window = WINDOW};
   bench_check(b, sn_distill_module(&o, b->arena, b->diags, &b->module));
-  bench_flatten(b);
+  bench_flatten(b, SN_SCAN_AUTO, 0);
   bench_dim(b, "B", 2);
   bench_dim(b, "T", WINDOW);
   return b;

@@ -251,7 +251,7 @@ static void test_mlp(void **state) {
   b->arena = sn_arena_create();
   b->diags = sn_diags_create();
   bench_check(b, sn_module_parse(b->arena, b->diags, "mlp.sn", text, bytes, &b->module));
-  bench_flatten(b);
+  bench_flatten(b, SN_SCAN_AUTO, 0);
   bench_dim(b, "B", 5);
   GIVE(b, "targets", 0, 1, 2, 3, 1);
   double first = 0;

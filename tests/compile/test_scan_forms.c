@@ -1,0 +1,76 @@
+/* Forms of recurrences compiled: chunks side by side, and pieces whose states are made again, on every target, fused
+ * and not, against the interpreter; lengths that chunks divide, and others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/compile/harness.h"
+#include "tests/scan_forms.h"
+
+static uint64_t check_form(const char *graph, const char *form, const char *target, const char *fuse, int threads,
+                           int64_t T) {
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  sn_module *m = NULL;
+  int64_t dims[2];
+  if (sn_model_build(&sn_model_forms, &(sn_model_opt){.graphs = graph}, arena, diags, &m))
+    fail_msg("%s", sn_diags_print(diags, arena));
+  for (int i = 0; i < sn_types_symbol_count(m->types); i++)
+    dims[i] = sn_dimx_symbol_name(sn_types_symbol(m->types, i))[0] == 'B' ? 2 : T;
+  check_opt o = {.compile = {.target = target, .fuse = fuse, .scan = form},
+                 .graph = graph,
+                 .dims = dims,
+                 .threads = threads,
+                 .seed = 3,
+                 .scale = .5};
+  check_result r;
+  if (check_graph(m, &o, arena, diags, &r)) fail_msg("%s: %s", graph, sn_diags_print(diags, arena));
+  if (r.mismatched) fail_msg("%s, %s on %s, fuse %s: %s", graph, form, target, fuse, r.first);
+  assert_true(r.total > 0 && r.excluded * 50 <= r.total);
+  uint64_t hash = r.hash;
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+  return hash;
+}
+
+static void check(const char *graph, const char *form) {
+  check_form(graph, form, "template", "all", 1, 9);
+  if (!SN_HAVE_LLVM) return;
+  check_form(graph, form, "cpu", "none", 1, 3);
+  uint64_t one = check_form(graph, form, "cpu", "all", 1, 17);
+  assert_true(one == check_form(graph, form, "cpu", "all", 2, 17));
+}
+
+static void test_associative(void **state) {
+  static const char *const graph[] = {"forwards", "backwards", "mamba", "turns", "chains"};
+  (void)state;
+  for (int i = 0; i < 5; i++) check(graph[i], "associative:4");
+}
+
+static void test_pieces(void **state) {
+  static const char *const graph[] = {"backwards", "mamba", "cells"};
+  (void)state;
+  for (int i = 0; i < 3; i++) check(graph[i], "sequential:4");
+}
+
+static void test_vulkan(void **state) {
+  (void)state;
+  if (!check_has_vulkan()) skip();
+  check_form("mamba", "associative:4", "vulkan", "all", 1, 9);
+  check_form("backwards", "associative:4", "vulkan", "all", 1, 9);
+  check_form("cells", "sequential:4", "vulkan", "all", 1, 9);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_associative),
+      cmocka_unit_test(test_pieces),
+      cmocka_unit_test(test_vulkan),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

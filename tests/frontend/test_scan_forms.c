@@ -1,0 +1,73 @@
+/* Forms of recurrences are one function: values, last states and gradients of the associative form, and of pieces whose
+ * states are made again, are those of the walk step by step. In f64, for chunks that divide the steps and others. */
+#include "support.h"
+
+#include <math.h>
+
+#include "tests/scan_forms.h"
+
+/* ---- comparison -------------------------------------------------------------------------------------------------- */
+
+static bench *run(const char *graph, sn_scan_form form, int chunk, int64_t T) {
+  bench *b = bench_begin_form(&sn_model_forms, graph, NULL, SN_ELEM_F64, form, chunk);
+  bench_dim(b, "B", 2);
+  bench_dim(b, "T", T);
+  bench_run(b, graph);
+  return b;
+}
+
+/* Is there a function that the form is made of? */
+static bool is_made(const bench *b, sn_scan_form form) {
+  const char *part = form == SN_SCAN_ASSOCIATIVE ? ".sums" : ".pieces";
+  for (int i = 0; i < b->module->func_count; i++)
+    if (strstr(b->module->func[i]->name, part)) return true;
+  return false;
+}
+
+/* All outputs agree to 1e-10 of the largest element. */
+static void compare(const char *graph, sn_scan_form form, int chunk, int64_t T) {
+  bench *a = run(graph, SN_SCAN_AUTO, 0, T), *b = run(graph, form, chunk, T);
+  if (!is_made(b, form)) fail_msg("%s: the form was not made", graph);
+  for (int i = 0; i < a->func->output_count; i++) {
+    const char *name = a->func->output[i].name;
+    const sn_tensor *x = bench_output(a, name), *y = bench_output(b, name);
+    double largest = 0, off = 0;
+    assert_int_equal(x->count, y->count);
+    for (int64_t k = 0; k < x->count; k++) {
+      largest = fmax(largest, fabs(x->value[k]));
+      off = fmax(off, isfinite(y->value[k]) ? fabs(x->value[k] - y->value[k]) : INFINITY);
+    }
+    if (largest == 0) fail_msg("%s %s is zero", graph, name);
+    if (!(off <= 1e-10 * largest))
+      fail_msg("%s, %d steps of %d: %s is off by %g of %g", graph, (int)T, chunk, name, off, largest);
+  }
+  bench_end(a);
+  bench_end(b);
+}
+
+static void associative(void **state) {
+  static const char *const graph[] = {"forwards", "backwards", "mamba", "turns", "chains"};
+  static const int chunk[] = {1, 7, 16, 64};
+  (void)state;
+  for (int i = 0; i < 5; i++)
+    for (int k = 0; k < 4; k++) {
+      compare(graph[i], SN_SCAN_ASSOCIATIVE, chunk[k], 33);
+      compare(graph[i], SN_SCAN_ASSOCIATIVE, chunk[k], 64);
+    }
+  compare("mamba", SN_SCAN_ASSOCIATIVE, 7, 1);
+  compare("mamba", SN_SCAN_ASSOCIATIVE, 7, 6);
+}
+
+static void pieces(void **state) {
+  static const char *const graph[] = {"forwards", "backwards", "mamba", "chains", "cells"};
+  static const int piece[] = {1, 7, 16, 64};
+  (void)state;
+  for (int i = 0; i < 5; i++)
+    for (int k = 0; k < 4; k++) compare(graph[i], SN_SCAN_SEQUENTIAL, piece[k], 33);
+  compare("cells", SN_SCAN_SEQUENTIAL, 8, 64);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(associative), cmocka_unit_test(pieces)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
