@@ -11,6 +11,8 @@ SN_SETTINGS(rwkv4,
   (int, vocab,   256, "tokens"));
 /* clang-format on */
 
+#define LEAST -1e30 /* the maximum of nothing */
+
 typedef struct {
   sn_t w, u; /* decay per step, bonus of the present */
 } rates;
@@ -29,6 +31,11 @@ static sn_t wkv(sn_t h[], const sn_t x[], const void *opt) {
   return y;
 }
 
+static rates rates_of(sn_scope m, const rwkv4 *c) {
+  return (rates){sn_exp(sn_param(m, "time_decay", (c->width), .init = sn_uniform(2))),
+                 sn_param(m, "time_first", (c->width), .init = sn_uniform(1))};
+}
+
 /* mu x_t + (1 - mu) x_(t-1) */
 static sn_t shifted(sn_scope m, const char *name, sn_t x, sn_t before) {
   sn_t mu = sn_sigmoid(sn_param(m, name, (sn_size(x, 2)), .init = sn_uniform(1)));
@@ -44,16 +51,24 @@ static sn_t layer(sn_scope m, sn_t x, bool carry, const void *opt) {
   sn_t k = sn_linear(m, "key", shifted(m, "mix_k", x, before), c->width);
   sn_t v = sn_linear(m, "value", shifted(m, "mix_v", x, before), c->width);
   sn_t r = sn_linear(m, "receptance", shifted(m, "mix_r", x, before), c->width);
-  rates p = {sn_exp(sn_param(m, "time_decay", (c->width), .init = sn_uniform(2))),
-             sn_param(m, "time_first", (c->width), .init = sn_uniform(1))};
+  rates p = rates_of(m, c);
   sn_t a0 = stack_state(m, "a", carry, (B, c->width)), a = a0, b0 = stack_state(m, "b", carry, (B, c->width)), b = b0;
-  sn_t p0 = carry ? sn_state(m, "p", (B, c->width), .init = sn_fill(-1e30))
-                  : sn_sub(sn_zeros(m, SN_REAL, (B, c->width)), 1e30);
-  sn_t q = p0; /* nothing was seen yet */
+  sn_t p0 = carry ? sn_state(m, "p", (B, c->width), .init = sn_fill(LEAST)) : sn_add(a0, LEAST), q = p0;
   sn_t y = sn_scan(wkv, "bt", (&a, &b, &q), (k, v), .opt = &p);
   stack_keep(carry, a0, a), stack_keep(carry, b0, b), stack_keep(carry, p0, q);
   return sn_linear(m, "output", sn_mul(sn_sigmoid(r), y), c->width);
 }
 
+/* The recurrence alone. */
+static void core(sn_scope m, const rwkv4 *c) {
+  sn_dim B = sn_sym(m, "B", .max = 1024), T = sn_sym(m, "T", .max = c->context);
+  sn_t k = sn_input(m, "k", SN_REAL, (B, T, c->width)), v = sn_input(m, "v", SN_REAL, (B, T, c->width));
+  sn_t a = sn_zeros(m, SN_REAL, (B, c->width)), b = a, p = sn_add(a, LEAST), dk, dv;
+  rates r = rates_of(m, c);
+  sn_t y = sn_scan(wkv, "bt", (&a, &b, &p), (k, v), .opt = &r);
+  sn_grad(sn_sum(sn_square(y), "btd->"), (k, v), (&dk, &dv));
+  sn_output(m, "y", y), sn_output(m, "dk", dk), sn_output(m, "dv", dv);
+}
+
 STACK_GRAPHS(rwkv4, layer)
-SN_MODEL(rwkv4, rwkv4, train, eval, prefill, decode);
+SN_MODEL(rwkv4, rwkv4, train, eval, prefill, decode, core);
