@@ -80,7 +80,7 @@ static void outputs(sn_scope m, sn_t y, int states, const sn_t *state, int count
 }
 
 static sn_t in(sn_scope m, const char *name, int width) {
-  return sn_input(m, name, SN_REAL, (sn_sym(m, "B", .max = 4), sn_sym(m, "T", .max = 4096), width));
+  return sn_input(m, name, SN_REAL, (sn_sym(m, "B", .max = 4), sn_sym(m, "T", .max = 16384), width));
 }
 static sn_t first(sn_scope m, const char *name, int width) {
   return sn_input(m, name, SN_REAL, (sn_sym(m, "B", .max = 4), width));
@@ -125,6 +125,17 @@ static void cells(sn_scope m, const opts *c) {
   outputs(m, y, 1, &h, 3, x);
 }
 
-SN_MODEL(forms, opts, forwards, backwards, mamba, turns, chains, cells);
+/* Decays from e^-20 to e^-0.000001, as their logarithms. */
+static sn_t fading(sn_t h[], const sn_t x[], const void *opt) {
+  (void)opt;
+  return h[0] = sn_add(sn_mul(sn_exp(x[0]), h[0]), x[1]);
+}
+static void decays(sn_scope m, const opts *c) {
+  sn_t x[3] = {in(m, "z", c->width), in(m, "x", c->width), first(m, "h", c->width)}, h = x[2];
+  sn_t w = sn_neg(sn_exp(sn_mul(8, sn_clamp(x[0], -2, .374467)))); /* of normal numbers */
+  outputs(m, sn_scan(fading, "bt", (&h), (w, x[1])), 1, &h, 3, x);
+}
+
+SN_MODEL(forms, opts, forwards, backwards, mamba, turns, chains, cells, decays);
 
 #endif

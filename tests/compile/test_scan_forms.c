@@ -58,6 +58,15 @@ static void test_pieces(void **state) {
   for (int i = 0; i < 3; i++) check(graph[i], "sequential:4");
 }
 
+/* Long, with the weakest and the strongest decays: nothing overflows, nothing is no number. */
+static void test_long(void **state) {
+  (void)state;
+  if (!SN_HAVE_LLVM) skip();
+  check_form("decays", "sequential", "cpu", "all", 1, 4096);
+  check_form("decays", "associative:64", "cpu", "all", 2, 4096);
+  check_form("decays", "associative", "cpu", "all", 1, 16384);
+}
+
 static void test_vulkan(void **state) {
   (void)state;
   if (!check_has_vulkan()) skip();
@@ -70,6 +79,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_associative),
       cmocka_unit_test(test_pieces),
+      cmocka_unit_test(test_long),
       cmocka_unit_test(test_vulkan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

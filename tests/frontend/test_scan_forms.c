@@ -58,6 +58,11 @@ static void associative(void **state) {
   compare("mamba", SN_SCAN_ASSOCIATIVE, 7, 6);
 }
 
+static void long_decays(void **state) {
+  (void)state;
+  compare("decays", SN_SCAN_ASSOCIATIVE, 64, 4096);
+}
+
 static void pieces(void **state) {
   static const char *const graph[] = {"forwards", "backwards", "mamba", "chains", "cells"};
   static const int piece[] = {1, 7, 16, 64};
@@ -68,6 +73,7 @@ static void pieces(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(associative), cmocka_unit_test(pieces)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(associative), cmocka_unit_test(long_decays),
+                                     cmocka_unit_test(pieces)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
