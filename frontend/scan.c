@@ -12,6 +12,7 @@ typedef struct scan {
   sn_t *state[MOST_OPERANDS];      /* where the user keeps them */
   sn_t x[2 * MOST_OPERANDS];       /* states, then inputs */
   const sn_dimx *dim[SN_RANK_MAX]; /* of the letters */
+  sn_val made_before;              /* values of the caller with smaller ids were there before the step was traced */
 } scan;
 
 static int operand_count(const scan *s) { return s->state_count + s->input_count; }
@@ -101,6 +102,51 @@ static bool trace_step(sn_call *c, const scan *s, sn_scan_step step, const void 
   return out[s->state_count] != 0;
 }
 
+/* The value that this one shows in another shape. */
+static sn_val shown(const sn_call *c, sn_val v) {
+  for (;;) {
+    const sn_node *n = sn_node_of(c->fn->b.func, v);
+    if (n->op != SN_OP_RESHAPE && n->op != SN_OP_TRANSPOSE && n->op != SN_OP_BROADCAST) return v;
+    v = n->arg[0];
+  }
+}
+
+/* Does a captured tensor hold what is walked: an input, or rows along all the letters? */
+static bool holds_steps(sn_call *c, const scan *s, sn_val captured) {
+  const sn_type *t = sn_val_type(c->fn->b.func, captured);
+  int64_t steps;
+  bool rows = t->rank >= s->lead && !sn_dimx_is_const(s->dim[s->time], &steps);
+  for (int i = s->state_count; i < operand_count(s); i++)
+    if (shown(c, sn_bring(c, s->x[i], "")) == shown(c, captured)) return true;
+  for (int k = 0; k < s->lead && rows; k++) rows = t->dim[k] == s->dim[k];
+  return rows;
+}
+
+/* The tensor of all steps that a captured value is, or was made of inside the step; 0: none. What was made before is
+ * the caller's business. */
+static sn_val steps_in(sn_call *c, const scan *s, sn_val v) {
+  if (holds_steps(c, s, v)) return v;
+  const sn_node *n = sn_node_of(c->fn->b.func, v);
+  for (int k = 0; v >= s->made_before && k < n->arg_count; k++) {
+    sn_val found = steps_in(c, s, n->arg[k]);
+    if (found) return found;
+  }
+  return 0;
+}
+
+/* A step sees captured tensors whole: one of all steps would show it those to come. -> false after a mistake */
+static bool check_captures(sn_call *c, const scan *s, const sn_closed *closed) {
+  for (int i = 0; i < closed->captured_count; i++) {
+    sn_val v = steps_in(c, s, closed->captured[i]);
+    if (!v) continue;
+    sn_mistake(c, "captured tensors that are the same for every step; of an input, a step sees its own row",
+               sn_describe(c, (sn_t){.u.id = v, .fn = c->fn}, ""),
+               "the step reads the steps to come: it captures a tensor of all of them");
+    return false;
+  }
+  return true;
+}
+
 static sn_val emit_scan(sn_call *c, const scan *s, const sn_closed *closed, bool reverse) {
   int n = operand_count(s);
   sn_val *arg = SN_ARRAY(c->trace->arena, n + closed->captured_count, sn_val);
@@ -139,13 +185,14 @@ sn_t sn_scan_at(sn_here here, sn_scan_step step, const char *axes, sn_t **states
   sn_val out[MOST_OPERANDS + 1];
   sn_fn *fn;
   if (!step) sn_mistake(&c, "a function", "NULL", "there is no step");
+  s.made_before = (sn_val)c.fn->b.func->value_count;
   if (c.poison || !read_counts(&c, &s, states, xs) || !read_axes(&c, &s) || !read_operands(&c, &s, inner) ||
       !trace_step(&c, &s, step, o.opt, inner, &fn, out)) {
     for (int i = 0; i < s.state_count; i++) *s.state[i] = sn_poison(&c);
     return sn_poison(&c);
   }
   sn_closed closed = sn_fn_close(fn, s.state_count + 1, out);
-  sn_t y = sn_result(&c, emit_scan(&c, &s, &closed, o.reverse));
+  sn_t y = sn_result(&c, check_captures(&c, &s, &closed) ? emit_scan(&c, &s, &closed, o.reverse) : 0);
   sn_val v = (sn_val)y.u.id;
   for (int i = 0; i < s.state_count; i++) *s.state[i] = v ? (sn_t){.u.id = v + (sn_val)i, .fn = c.fn} : sn_poison(&c);
   return v ? (sn_t){.u.id = v + (sn_val)s.state_count, .fn = c.fn} : sn_poison(&c);

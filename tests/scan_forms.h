@@ -136,6 +136,26 @@ static void decays(sn_scope m, const opts *c) {
   outputs(m, sn_scan(fading, "bt", (&h), (w, x[1])), 1, &h, 3, x);
 }
 
-SN_MODEL(forms, opts, forwards, backwards, mamba, turns, chains, cells, decays);
+/* A loop in the step: no gradient passes it. */
+static sn_t large(const sn_t x[], const void *opt) {
+  (void)opt;
+  return sn_gt(sn_sum(x[0], "d->"), 1);
+}
+static void halve(sn_t x[], const void *opt) {
+  (void)opt;
+  x[0] = sn_mul(.5, x[0]);
+}
+static sn_t halved(sn_t h[], const sn_t x[], const void *opt) {
+  (void)opt;
+  sn_t v = sn_add(h[0], x[0]);
+  sn_while(large, halve, (&v));
+  return h[0] = v;
+}
+static void loops(sn_scope m, const opts *c) {
+  sn_t x[2] = {in(m, "x", c->width), first(m, "h", c->width)}, h = x[1];
+  outputs(m, sn_scan(halved, "bt", (&h), (x[0])), 1, &h, 2, x);
+}
+
+SN_MODEL(forms, opts, forwards, backwards, mamba, turns, chains, cells, decays, loops);
 
 #endif

@@ -158,11 +158,12 @@ static int chunk_of(const sn_scan_try *t, const sn_scan_layout *l, const sn_scan
   if (t->env->scan == SN_SCAN_ASSOCIATIVE) return t->chunk ? t->chunk : sn_scan_piece_of(t->b, s);
   int wanted = target ? target->instances : 0, chunk = sn_scan_piece_of(t->b, s);
   int64_t instances = instances_of(t, l);
-  *why = "it is associative, but the target has few cores: chunks side by side are three times the work";
+  *why = "though the step is affine: chunks side by side are three times the work, and the target has few cores";
   if (wanted <= 1) return 0;
-  *why = sn_arena_printf(arena, "it is associative, but its %lld instances keep the target busy", (long long)instances);
+  *why = sn_arena_printf(arena, "though the step is affine: its %lld instances keep the target busy",
+                         (long long)instances);
   if (instances * 4 > wanted) return 0;
-  *why = "it is associative, but short";
+  *why = "though the step is affine: it is short";
   if (usual(sn_g_type(t->b, t->arg[l->states])->dim[l->time]) < FEW_STEPS) return 0;
   return chunk < LEAST_CHUNK ? LEAST_CHUNK : chunk;
 }

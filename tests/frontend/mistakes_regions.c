@@ -119,6 +119,18 @@ static void while_noise(sn_scope m, const m0 *c) {
   sn_output(m, "y", x);
 }
 
+static sn_t mean_of_all(sn_t h[], const sn_t x[], const void *opt) { return h[0] = sn_add(x[0], sn_mean(*(const sn_t *)opt, "btd->d")); }
+static sn_t row_of_all(sn_t h[], const sn_t x[], const void *opt) { h[1] = sn_add(h[1], 1); return h[0] = sn_add(x[0], sn_gather(sn_rearrange(*(const sn_t *)opt, "btd->(bt)d"), h[1])); }
+static void scan_future(sn_scope m, const m0 *c) {
+  sn_t x = in(m, c->width), s = sn_zeros(m, SN_REAL, (sn_size(x, 0), c->width));
+  sn_output(m, "y", sn_scan(mean_of_all, "bt", (&s), (sn_neg(x)), .opt = &x));
+}
+static void scan_ahead(sn_scope m, const m0 *c) {
+  sn_t x = sn_input(m, "x", SN_REAL, (1, 8, c->width)), s = sn_zeros(m, SN_REAL, (1, c->width)), n = sn_zeros(m, SN_I32, (1));
+  sn_output(m, "y", sn_scan(row_of_all, "bt", (&s, &n), (x), .opt = &x));
+}
+
 SN_MODEL(regions, m0, custom_type, custom_number, custom_inside, custom_leak, custom_name, custom_none, custom_integers,
          custom_operand, scan_state, scan_silent, scan_axes, scan_extent, scan_rank, scan_number, scan_inside, scan_leak,
-         scan_noise, scan_none, cond_types, cond_pred, cond_none, while_test, while_type, while_limit, while_noise);
+         scan_noise, scan_none, cond_types, cond_pred, cond_none, while_test, while_type, while_limit, while_noise,
+         scan_future, scan_ahead);

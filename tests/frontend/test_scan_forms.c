@@ -72,8 +72,26 @@ static void pieces(void **state) {
   compare("cells", SN_SCAN_SEQUENTIAL, 8, 64);
 }
 
+/* What ends a gradient is named, at its line in the step. */
+static void not_differentiable(void **state) {
+  (void)state;
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  sn_module *m = NULL;
+  sn_pass_env env = {.arena = arena, .diags = diags};
+  assert_int_equal(sn_model_build(&sn_model_forms, &(sn_model_opt){.graphs = "loops"}, arena, diags, &m), SN_OK);
+  assert_int_equal(sn_pass_inline(m, &env), SN_OK);
+  assert_int_equal(sn_pass_grad(m, &env), SN_ERR_INPUT);
+  const char *text = sn_diags_print(diags, arena);
+  if (!strstr(text, "no gradient passes `while`: the number of rounds is not known before; use scan") ||
+      !strstr(text, "scan_forms.h:"))
+    fail_msg("%s", text);
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(associative), cmocka_unit_test(long_decays),
-                                     cmocka_unit_test(pieces)};
+                                     cmocka_unit_test(pieces), cmocka_unit_test(not_differentiable)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
