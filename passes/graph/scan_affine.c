@@ -137,17 +137,12 @@ bool sn_scan_affine_find(sn_arena *arena, const sn_scan_layout *l, sn_scan_affin
 
 /* ---- the choice -------------------------------------------------------------------------------------------------- */
 
-static int64_t usual(const sn_dimx *d) {
-  int64_t most = sn_dimx_max_value(d), least = sn_dimx_min_value(d);
-  return most <= 4096 ? most : least < 1 ? 1 : least;
-}
-
-/* Elements of the mapped axes: what there is to do side by side without chunks. */
+/* Elements of the mapped axes: what there is to do side by side without chunks. Batches that are symbols may be one. */
 static int64_t instances_of(const sn_scan_try *t, const sn_scan_layout *l) {
   const sn_type *x = sn_g_type(t->b, t->arg[l->states]);
   int64_t n = 1;
   for (int i = 0; i < l->lead; i++)
-    if (i != l->time) n *= usual(x->dim[i]);
+    if (i != l->time && sn_dimx_min_value(x->dim[i]) > 1) n *= sn_dimx_min_value(x->dim[i]);
   return n;
 }
 
@@ -164,7 +159,7 @@ static int chunk_of(const sn_scan_try *t, const sn_scan_layout *l, const sn_scan
                          (long long)instances);
   if (instances * 4 > wanted) return 0;
   *why = "though the step is affine: it is short";
-  if (usual(sn_g_type(t->b, t->arg[l->states])->dim[l->time]) < FEW_STEPS) return 0;
+  if (sn_dimx_max_value(sn_g_type(t->b, t->arg[l->states])->dim[l->time]) < FEW_STEPS) return 0;
   return chunk < LEAST_CHUNK ? LEAST_CHUNK : chunk;
 }
 
