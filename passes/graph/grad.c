@@ -122,11 +122,17 @@ static bool scan_is_stored(const paths *p, const sn_node *n) {
 /* Where the states of all steps are large, those before pieces of the steps are stored, and the others made again. */
 static bool in_pieces(sn_pass_env *env, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
   sn_scan_make s = sn_scan_make_of(n, arg);
-  int piece = env->scan == SN_SCAN_SEQUENTIAL && env->scan_chunk ? env->scan_chunk : sn_scan_pieces_wanted(b, &s);
+  int piece = sn_scan_pieces_wanted(b, &s, env->scan == SN_SCAN_SEQUENTIAL ? env->scan_chunk : 0);
   for (int i = 0; i < s.step->node_count; i++)
     if (s.step->node[i]->op == SN_OP_SCAN) return false; /* in pieces already, maybe */
   s.stored = true;
-  return piece && sn_rule_enabled(env, "grad.pieces") && sn_scan_in_pieces(b, &s, piece, out);
+  if (!piece || !sn_rule_enabled(env, "grad.pieces") || !sn_scan_in_pieces(b, &s, piece, out)) return false;
+  const sn_loc *at = n->origin.loc_count ? n->origin.locs : NULL;
+  if (at && at->file)
+    sn_pass_form(
+        env, b->func->name, sn_arena_printf(env->arena, "scan at %s:%d", at->file, at->line),
+        sn_arena_printf(env->arena, "for gradients one state of %d steps is kept, the others are made again", piece));
+  return true;
 }
 
 static bool derive(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {

@@ -150,16 +150,20 @@ static int64_t instances_of(const sn_scan_try *t, const sn_scan_layout *l) {
 static int chunk_of(const sn_scan_try *t, const sn_scan_layout *l, const sn_scan_make *s, const char **why) {
   sn_arena *arena = t->env->arena;
   const sn_target *target = t->env->target;
-  if (t->env->scan == SN_SCAN_ASSOCIATIVE) return t->chunk ? t->chunk : sn_scan_piece_of(t->b, s);
-  int wanted = target ? target->instances : 0, chunk = sn_scan_piece_of(t->b, s);
+  int64_t steps = sn_dimx_max_value(sn_g_type(t->b, t->arg[l->states])->dim[l->time]);
+  int wanted = target ? target->instances : 0, chunk = t->chunk ? t->chunk : sn_scan_piece_of(t->b, s);
+  bool forced = t->env->scan == SN_SCAN_ASSOCIATIVE;
+  *why = sn_arena_printf(arena, "though the step is affine: there are no two chunks of %d steps", chunk);
+  if (steps < 2 * chunk) return 0;
+  if (forced) return chunk;
   int64_t instances = instances_of(t, l);
   *why = "though the step is affine: chunks side by side are three times the work, and the target has few cores";
   if (wanted <= 1) return 0;
   *why = sn_arena_printf(arena, "though the step is affine: its %lld instances keep the target busy",
                          (long long)instances);
   if (instances * 4 > wanted) return 0;
-  *why = "though the step is affine: it is short";
-  if (sn_dimx_max_value(sn_g_type(t->b, t->arg[l->states])->dim[l->time]) < FEW_STEPS) return 0;
+  *why = "though the step is affine: there are few steps";
+  if (steps < FEW_STEPS) return 0;
   return chunk < LEAST_CHUNK ? LEAST_CHUNK : chunk;
 }
 

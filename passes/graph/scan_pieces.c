@@ -227,7 +227,8 @@ bool sn_scan_states_dominate(const sn_build *b, const sn_scan_make *s) {
   return state_bytes(b, s) > 2 * other;
 }
 
-int sn_scan_pieces_wanted(const sn_build *b, const sn_scan_make *s) {
+int sn_scan_pieces_wanted(const sn_build *b, const sn_scan_make *s, int forced) {
+  if (forced) return most_steps(b, s) > forced ? forced : 0;
   const sn_type *x = sn_g_type(b, s->arg[s->states]);
   double bytes = state_bytes(b, s) * (double)most_steps(b, s);
   for (int i = 0; s->axes[i]; i++)

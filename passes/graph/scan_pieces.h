@@ -53,7 +53,8 @@ int sn_scan_piece_of(const sn_build *b, const sn_scan_make *s);
 /* Are there more states in a step than twice what goes in and out of it? Then to store those of every step is what a
  * gradient costs in memory. */
 bool sn_scan_states_dominate(const sn_build *b, const sn_scan_make *s);
-/* Steps of a piece where the states of all steps are large in memory; 0: they may well be stored. */
-int sn_scan_pieces_wanted(const sn_build *b, const sn_scan_make *s);
+/* Steps of a piece where the states of all steps are large in memory; 0: they may well be stored. forced: so many,
+ * whatever they take; 0: none. */
+int sn_scan_pieces_wanted(const sn_build *b, const sn_scan_make *s, int forced);
 
 #endif
