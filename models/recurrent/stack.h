@@ -19,9 +19,9 @@ static inline void stack_keep(bool carry, sn_t old, sn_t next) {
 }
 
 static inline sn_t stack_logits(sn_scope m, sn_t tokens, bool carry, const stack *s) {
-  sn_t x = sn_gather(sn_param(m, "embed.weight", (s->vocab, s->width), .init = sn_normal(.02)), tokens);
+  sn_t embed = sn_param(m, "embed.weight", (s->vocab, s->width), .init = sn_normal(.02)), x = sn_gather(embed, tokens);
   sn_layers(h, m, "layers", s->layers, &x) x = sn_add(x, s->layer(h, sn_rmsnorm(h, "norm", x), carry, s->opt));
-  return sn_linear(m, "head", sn_rmsnorm(m, "norm", x), s->vocab);
+  return sn_einsum("btd,vd->btv", sn_rmsnorm(m, "norm", x), embed); /* tied head */
 }
 
 static inline sn_t stack_ids(sn_scope m, const char *name, const stack *s) {

@@ -118,8 +118,26 @@ static void test_rwkv4(void **state) {
   bench_end(b);
 }
 
+/* ---- Mamba ------------------------------------------------------------------------------------------------------ */
+
+/* The published mamba-130m. */
+static void test_mamba_size(void **state) {
+  (void)state;
+  bench *b =
+      bench_begin(load("s6"), "eval", "layers=24 width=768 inner=1536 state=16 rank=48 vocab=50280", SN_ELEM_F32);
+  const sn_func *eval = sn_module_find(b->module, "eval");
+  int64_t total = 0, n;
+  for (int i = 0; i < eval->node_count; i++) {
+    if (eval->node[i]->op != SN_OP_PARAM) continue;
+    assert_int_equal(sn_dimx_eval(sn_type_count(b->module->types, eval->node[i]->type[0]), b->dims, &n), SN_OK);
+    total += n;
+  }
+  assert_int_equal(total, 129135360);
+  bench_end(b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_split), cmocka_unit_test(test_s4d),
-                                     cmocka_unit_test(test_rwkv4)};
+                                     cmocka_unit_test(test_rwkv4), cmocka_unit_test(test_mamba_size)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
