@@ -136,6 +136,17 @@ static void decays(sn_scope m, const opts *c) {
   outputs(m, sn_scan(fading, "bt", (&h), (w, x[1])), 1, &h, 3, x);
 }
 
+/* No mapped axis; second derivatives. */
+static void lone(sn_scope m, const opts *c) {
+  (void)c;
+  sn_dim n = sn_sym(m, "T", .max = 16384);
+  sn_t x[3] = {sn_input(m, "f", SN_REAL, (n)), sn_input(m, "x", SN_REAL, (n)), sn_input(m, "h", SN_REAL, ())}, d[2];
+  sn_t h = x[2], y = sn_scan(gated, "t", (&h), (x[0], x[1]));
+  sn_grad(sn_add(energy(y), energy(h)), (x[0], x[2]), (&d[0], &d[1]));
+  h = sn_mul(d[1], d[1]);
+  outputs(m, d[0], 1, &h, 3, x);
+}
+
 /* A loop in the step: no gradient passes it. */
 static sn_t large(const sn_t x[], const void *opt) {
   (void)opt;
@@ -156,6 +167,6 @@ static void loops(sn_scope m, const opts *c) {
   outputs(m, sn_scan(halved, "bt", (&h), (x[0])), 1, &h, 2, x);
 }
 
-SN_MODEL(forms, opts, forwards, backwards, mamba, turns, chains, cells, decays, loops);
+SN_MODEL(forms, opts, forwards, backwards, mamba, turns, chains, cells, decays, lone, loops);
 
 #endif

@@ -50,6 +50,7 @@ static void test_associative(void **state) {
   static const char *const graph[] = {"forwards", "backwards", "mamba", "turns", "chains"};
   (void)state;
   for (int i = 0; i < 5; i++) check(graph[i], "associative:4");
+  if (SN_HAVE_LLVM) check_form("lone", "associative:4", "cpu", "all", 1, 9);
 }
 
 static void test_pieces(void **state) {

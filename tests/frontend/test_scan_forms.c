@@ -10,7 +10,7 @@
 
 static bench *run(const char *graph, sn_scan_form form, int chunk, int64_t T) {
   bench *b = bench_begin_form(&sn_model_forms, graph, NULL, SN_ELEM_F64, form, chunk);
-  bench_dim(b, "B", 2);
+  if (sn_dimx_find_symbol(b->module->types, "B")) bench_dim(b, "B", 2);
   bench_dim(b, "T", T);
   bench_run(b, graph);
   return b;
@@ -46,10 +46,10 @@ static void compare(const char *graph, sn_scan_form form, int chunk, int64_t T) 
 }
 
 static void associative(void **state) {
-  static const char *const graph[] = {"forwards", "backwards", "mamba", "turns", "chains"};
+  static const char *const graph[] = {"forwards", "backwards", "mamba", "turns", "chains", "lone"};
   static const int chunk[] = {1, 7, 16, 64};
   (void)state;
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 6; i++)
     for (int k = 0; k < 4; k++) {
       compare(graph[i], SN_SCAN_ASSOCIATIVE, chunk[k], 33);
       compare(graph[i], SN_SCAN_ASSOCIATIVE, chunk[k], 64);
@@ -70,6 +70,7 @@ static void pieces(void **state) {
   for (int i = 0; i < 5; i++)
     for (int k = 0; k < 4; k++) compare(graph[i], SN_SCAN_SEQUENTIAL, piece[k], 33);
   compare("cells", SN_SCAN_SEQUENTIAL, 8, 64);
+  compare("lone", SN_SCAN_SEQUENTIAL, 7, 33);
 }
 
 /* What ends a gradient is named, at its line in the step. */
