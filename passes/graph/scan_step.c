@@ -154,12 +154,19 @@ static sn_linear *mul_op(sn_scan_step *s, const sn_node *n) {
   return x;
 }
 
+static sn_linear *scaled(sn_scan_step *s, const sn_linear *a, double by) {
+  sn_linear *x = a ? copy_of(s, a) : NULL;
+  for (int i = 0; x && i < x->term_count; i++) x->term[i].coef *= by;
+  return x;
+}
+
 /* A free divisor, without the axes along which it is only repeated. */
 static sn_linear *div_op(sn_scan_step *s, const sn_node *n) {
   sn_linear *a = terms_at(s, n->arg[0]);
   if (!a || s->cls[n->arg[1]] != SN_STEP_FREE) return NULL;
   sn_val v = n->arg[1];
   int label[SN_RANK_MAX];
+  double c;
   memcpy(label, a->label, sizeof label);
   for (const sn_node *d; (d = sn_node_of(s->f, v))->op == SN_OP_BROADCAST; v = d->arg[0]) {
     const sn_attr *axes = sn_node_attr(d, "axes");
@@ -168,6 +175,7 @@ static sn_linear *div_op(sn_scan_step *s, const sn_node *n) {
       label[i] = repeated ? s->label_count++ : label[axes->ints[i]];
     }
   }
+  if (sn_val_is_const(s->f, v, &c)) return c != 0 ? scaled(s, a, 1 / c) : NULL;
   a = copy_of(s, a);
   for (int k = 0; k < a->term_count; k++) {
     sn_term_of *t = &a->term[k];
@@ -177,12 +185,6 @@ static sn_linear *div_op(sn_scan_step *s, const sn_node *n) {
     memcpy(f->label, label, sizeof label);
   }
   return a;
-}
-
-static sn_linear *scaled(sn_scan_step *s, const sn_linear *a, double by) {
-  sn_linear *x = a ? copy_of(s, a) : NULL;
-  for (int i = 0; x && i < x->term_count; i++) x->term[i].coef *= by;
-  return x;
 }
 
 static sn_linear *broadcast_op(sn_scan_step *s, const sn_node *n) {
@@ -327,12 +329,16 @@ static void mark(sn_scan_step *s, const sn_node *n, sn_step_class cls) {
 static void after_node(sn_scan_step *s, const sn_node *n) {
   mark(s, n, SN_STEP_AFTER);
   const sn_node *blame = n;
+  bool whole = false;
   for (int i = 0; i < n->arg_count; i++) {
     sn_val v = n->arg[i];
-    if (s->cls[v] == SN_STEP_AFTER && s->blamed[v]) blame = s->blamed[v];
-    if (s->cls[v] == SN_STEP_LINEAR && keeps_state(s->linear[v]) && !s->why)
-      s->why = sn_arena_printf(s->arena, "%s takes the whole state", sn_scan_at_line(s->arena, n));
+    if (s->cls[v] == SN_STEP_AFTER) blame = s->blamed[v];
+    whole |= s->cls[v] == SN_STEP_LINEAR && keeps_state(s->linear[v]);
   }
+  if (whole && !s->why)
+    s->why =
+        sn_arena_printf(s->arena, "%s %s", sn_scan_at_line(s->arena, blame),
+                        blame == n ? "takes the whole state" : "is not linear in the states and meets a whole one");
   for (int r = 0; r < n->result_count; r++) s->blamed[n->first + (sn_val)r] = blame;
 }
 

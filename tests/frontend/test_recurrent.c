@@ -1,5 +1,5 @@
-/* The recurrent models of the tree: a sequence in parts is the sequence, token by token too; S4D is a convolution;
- * RWKV-4 with a running maximum is the quotient of sums that its paper has. */
+/* The recurrent models of the tree: a sequence in parts is the sequence, token by token too, and in chunks; S4D is a
+ * convolution; RWKV-4 with a running maximum is the quotient of sums that its paper has. */
 #include "support.h"
 
 #include <math.h>
@@ -45,11 +45,12 @@ static void expect_near(const char *what, int count, const double *got, const do
     if (!(fabs(got[i] - want[i]) <= 1e-10 * largest)) fail_msg("%s[%d] is %.15g, not %.15g", what, i, got[i], want[i]);
 }
 
-static void split(const char *name) {
+/* The parts in the form, the whole step by step. */
+static void split(const char *name, const char *settings, sn_scan_form form) {
   static double whole[ROWS * STEPS * VOCAB], parts[ROWS * STEPS * VOCAB];
   const sn_model *model = load(name);
   for (int way = 0; way < 2; way++) {
-    bench *b = bench_begin(model, "prefill|decode", "layers=2 width=6 vocab=11 context=64", SN_ELEM_F64);
+    bench *b = bench_begin_form(model, "prefill|decode", settings, SN_ELEM_F64, way ? form : SN_SCAN_AUTO, 4 * way);
     bench_dim(b, "B", ROWS);
     if (!way) run_part(b, "prefill", 0, STEPS, whole);
     if (way) run_part(b, "prefill", 0, 5, parts);
@@ -62,8 +63,11 @@ static void split(const char *name) {
 
 static void test_split(void **state) {
   static const char *const models[] = {"ema", "s4d", "s6", "rwkv4", "lstm", "gru"};
+  static const char *const matrices[] = {"linear",   "retnet",         "ssd",  "gla", "rwkv6",
+                                         "deltanet", "gated_deltanet", "rwkv7"};
   (void)state;
-  for (int i = 0; i < 6; i++) split(models[i]);
+  for (int i = 0; i < 6; i++) split(models[i], "layers=2 width=6 vocab=11 context=64", SN_SCAN_AUTO);
+  for (int i = 0; i < 8; i++) split(matrices[i], "layers=2 width=6 heads=2 key=4 vocab=11 context=64", SN_SCAN_CHUNKED);
 }
 
 /* ---- S4D ------------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,126 @@
+/* The chunked form of recurrences over matrices is the recurrence: values, last states and gradients in f64, for chunks
+ * that divide the steps and others. Steps that are not of the form are refused, with the term that stops it. */
+#include "support.h"
+
+#include <math.h>
+
+#include "tests/scan_chunks.h"
+
+/* ---- comparison -------------------------------------------------------------------------------------------------- */
+
+static bench *run(const char *graph, sn_scan_form form, int chunk, int64_t T) {
+  bench *b = bench_begin_form(&sn_model_chunks, graph, NULL, SN_ELEM_F64, form, chunk);
+  bench_dim(b, "B", 2);
+  bench_dim(b, "T", T);
+  bench_run(b, graph);
+  return b;
+}
+
+/* What the report says of the scan of a graph. */
+static const char *form_of(const sn_model *model, const char *graph, const char *settings, sn_arena *arena) {
+  const char *set[1] = {settings};
+  sn_diags *d = sn_diags_create();
+  sn_target target = sn_target_cpu(SN_ISA_BASELINE);
+  sn_pass_env env = {.arena = arena, .diags = d, .target = &target};
+  sn_module *m = NULL;
+  sn_model_opt opt = {.set = set, .set_count = settings != NULL, .graphs = graph};
+  assert_int_equal(sn_model_build(model, &opt, arena, d, &m), SN_OK);
+  assert_int_equal(sn_pass_inline(m, &env), SN_OK);
+  if (sn_pass_scan(m, &env)) fail_msg("%s", sn_diags_print(d, arena));
+  assert_true(env.refusal_count > 0);
+  const char *text = env.refusal[0].reason;
+  for (int i = 1; i < env.refusal_count; i++) assert_string_equal(text, env.refusal[i].reason);
+  sn_diags_destroy(d);
+  return text;
+}
+
+static bool is_made(const bench *b) {
+  for (int i = 0; i < b->module->func_count; i++)
+    if (!strncmp(b->module->func[i]->name, "chunk", 5)) return true;
+  return false;
+}
+
+/* All outputs agree to 1e-10 of the largest element. */
+static void compare(const char *graph, int chunk, int64_t T) {
+  bench *a = run(graph, SN_SCAN_AUTO, 0, T), *b = run(graph, SN_SCAN_CHUNKED, chunk, T);
+  if (!is_made(b)) {
+    const char *why = form_of(&sn_model_chunks, graph, NULL, b->arena);
+    fail_msg("%s: the form was not made: %s", graph, why);
+  }
+  for (int i = 0; i < a->func->output_count; i++) {
+    const char *name = a->func->output[i].name;
+    const sn_tensor *x = bench_output(a, name), *y = bench_output(b, name);
+    double largest = 0, off = 0;
+    assert_int_equal(x->count, y->count);
+    for (int64_t k = 0; k < x->count; k++) {
+      largest = fmax(largest, fabs(x->value[k]));
+      off = fmax(off, isfinite(y->value[k]) ? fabs(x->value[k] - y->value[k]) : INFINITY);
+    }
+    if (largest == 0 && strcmp(name, "g3")) fail_msg("%s %s is zero", graph, name);
+    if (!(off <= 1e-10 * largest))
+      fail_msg("%s, %d steps of %d: %s is off by %g of %g", graph, (int)T, chunk, name, off, largest);
+  }
+  bench_end(a);
+  bench_end(b);
+}
+
+static void chunks(void **state) {
+  static const char *const graph[] = {"linear", "heads", "backwards", "channels", "gated", "removes", "corrects"};
+  static const int chunk[] = {1, 7, 16, 64};
+  (void)state;
+  for (int i = 0; i < 7; i++) {
+    for (int k = 0; k < 4; k++) compare(graph[i], chunk[k], 33);
+    compare(graph[i], 16, 32);
+    compare(graph[i], 7, 1);
+    compare(graph[i], 0, 6);
+  }
+}
+
+static void long_decays(void **state) {
+  (void)state;
+  compare("decays", 64, 500);
+}
+
+/* ---- refusals ---------------------------------------------------------------------------------------------------- */
+
+static void refuses(const char *graph, const char *term) {
+  sn_arena *arena = sn_arena_create();
+  const char *text = form_of(&sn_model_chunks, graph, NULL, arena), *at = strstr(text, term);
+  if (strncmp(text, "sequential: not chunked, ", 25) || !at || !strstr(text, "scan_chunks.h:"))
+    fail_msg("%s: %s", graph, text);
+  sn_arena_destroy(arena);
+}
+
+static void refused(void **state) {
+  (void)state;
+  refuses("refused_tanh", "`tanh` at ");
+  refuses("refused_square", "`contract` at ");
+  refuses("refused_reads", "`mul` at ");
+  refuses("refused_matrix", "multiplies the state by a whole matrix");
+}
+
+/* ---- the models of the tree -------------------------------------------------------------------------------------- */
+
+static void models(void **state) {
+  static const char *const name[] = {"linear", "retnet", "ssd", "gla", "rwkv6", "deltanet", "gated_deltanet", "rwkv7"};
+  (void)state;
+  for (int i = 0; i < 8; i++) {
+    sn_arena *arena = sn_arena_create();
+    sn_diags *d = sn_diags_create();
+    sn_model_file *f = NULL;
+    const char *path = sn_arena_printf(arena, SN_SOURCE_DIR "/models/recurrent/%s.c", name[i]);
+    if (sn_model_load(path, SN_BINARY_DIR "/test-model-cache", d, &f)) fail_msg("%s", sn_diags_print(d, arena));
+    const char *train = form_of(sn_model_of(f), "train", NULL, arena),
+               *step = form_of(sn_model_of(f), "decode", NULL, arena);
+    if (strncmp(train, "chunked: 64 steps", 17)) fail_msg("%s: %s", name[i], train);
+    assert_string_equal(step, "decode: one step");
+    sn_diags_destroy(d);
+    sn_arena_destroy(arena); /* the model stays loaded */
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(chunks), cmocka_unit_test(long_decays), cmocka_unit_test(refused),
+                                     cmocka_unit_test(models)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
