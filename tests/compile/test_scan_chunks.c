@@ -1,0 +1,81 @@
+/* The chunked form of recurrences over matrices compiled: on every target, fused and not, against the interpreter;
+ * lengths that chunks divide, and others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/compile/harness.h"
+#include "tests/scan_chunks.h"
+
+static uint64_t check_form(const char *graph, const char *form, const char *target, const char *fuse, int threads,
+                           int64_t T) {
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  sn_module *m = NULL;
+  int64_t dims[2];
+  if (sn_model_build(&sn_model_chunks, &(sn_model_opt){.graphs = graph}, arena, diags, &m))
+    fail_msg("%s", sn_diags_print(diags, arena));
+  for (int i = 0; i < sn_types_symbol_count(m->types); i++)
+    dims[i] = sn_dimx_symbol_name(sn_types_symbol(m->types, i))[0] == 'B' ? 2 : T;
+  check_opt o = {.compile = {.target = target, .fuse = fuse, .scan = form},
+                 .graph = graph,
+                 .dims = dims,
+                 .threads = threads,
+                 .seed = 3,
+                 .scale = .5};
+  check_result r;
+  if (check_graph(m, &o, arena, diags, &r)) fail_msg("%s: %s", graph, sn_diags_print(diags, arena));
+  if (r.mismatched) fail_msg("%s, %s on %s, fuse %s: %s", graph, form, target, fuse, r.first);
+  assert_true(r.total > 0 && r.excluded * 50 <= r.total);
+  uint64_t hash = r.hash;
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+  return hash;
+}
+
+static void test_chunks(void **state) {
+  static const char *const graph[] = {"linear", "heads", "channels", "gated", "corrects"};
+  (void)state;
+  check_form("gated", "chunked:4", "template", "all", 1, 6);
+  check_form("channels", "chunked:2", "template", "all", 1, 3);
+  for (int i = 0; SN_HAVE_LLVM && i < 5; i++) check_form(graph[i], "chunked:8", "cpu", "all", 1, 21);
+}
+
+/* One kernel an op, and results that do not depend on threads. */
+static void test_ways(void **state) {
+  (void)state;
+  if (!SN_HAVE_LLVM) skip();
+  check_form("heads", "chunked:4", "cpu", "none", 1, 6);
+  assert_true(check_form("removes", "chunked:4", "cpu", "all", 1, 16) ==
+              check_form("removes", "chunked:4", "cpu", "all", 2, 16));
+}
+
+/* The weakest and the strongest decays: nothing overflows, nothing is no number. */
+static void test_long(void **state) {
+  (void)state;
+  if (!SN_HAVE_LLVM) skip();
+  check_form("decays", "chunked", "cpu", "all", 1, 4096);
+}
+
+static void test_vulkan(void **state) {
+  (void)state;
+  if (!check_has_vulkan()) skip();
+  check_form("heads", "chunked:4", "vulkan", "all", 1, 6);
+  check_form("gated", "chunked:4", "vulkan", "all", 1, 6);
+  check_form("channels", "chunked:4", "vulkan", "all", 1, 6);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_chunks),
+      cmocka_unit_test(test_ways),
+      cmocka_unit_test(test_long),
+      cmocka_unit_test(test_vulkan),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
