@@ -1,0 +1,39 @@
+/* FAVOR+: phi(x) = exp(w x - |x|^2 / 2) / sqrt m for m random directions w, so that phi(q) . phi(k) is exp(q . k) on
+ * average. w of one block are orthogonal, of the lengths that normal vectors have.   Choromanski et al. 2021, lemma 1
+ * and section 2.4 */
+#include "attention.h"
+
+SN_SETTINGS(favor, ATTENTION_HEADS, (int, blocks, 4, "m = blocks times head"), (bool, independent, 0, "not orthogonal"),
+            (bool, both, 0, "in both directions"));
+
+/* Gram-Schmidt: what is left of x outside the rows before, of length 1. */
+static sn_t orthogonal(sn_t h[], const sn_t x[], const void *opt) {
+  sn_t u = sn_l2_norm(sn_einsum("ij,j->i", h[0], x[0]), 1e-12);
+  h[0] = sn_sub(h[0], sn_einsum("i,j->ij", u, u));
+  return (void)opt, u;
+}
+
+static sn_t directions(attend *a, const favor *c) {
+  sn_t w = sn_random(a->m, "directions", SN_NORMAL, (c->blocks, c->head, c->head)), i = sn_arange(a->m, c->head);
+  sn_t left = sn_add(sn_zeros(a->m, SN_REAL, (c->blocks, c->head, c->head)),
+                     sn_cast(sn_eq(i, sn_rearrange(i, "i->i1")), SN_REAL));
+  if (c->independent) return sn_rearrange(w, "bti->(bt)i");
+  sn_t other = sn_random(a->m, "lengths", SN_NORMAL, (c->blocks, c->head, c->head));
+  sn_t length = sn_sqrt(sn_sum(sn_square(other), "bti->bt1"));
+  return sn_rearrange(sn_mul(sn_scan(orthogonal, "bt", (&left), (w)), length), "bti->(bt)i");
+}
+
+static sn_t phi(sn_t x, sn_t w, const favor *c) {
+  x = sn_mul(x, pow(c->head, -.25));
+  sn_t e = sn_sub(sn_einsum("bthd,md->bthm", x, w), sn_mul(.5, sn_sum(sn_square(x), "bthd->bth1")));
+  return sn_mul(sn_exp(e), 1 / sqrt(c->blocks * c->head));
+}
+
+static sn_t favor_attention(attend *a, const favor *c) {
+  qkv x = attention_inputs(a, c->heads, c->heads, c->head);
+  sn_t w = directions(a, c);
+  sn_output(a->m, "directions", w);
+  return attention_linear(a, phi(x.q, w, c), phi(x.k, w, c), x.v, c->both, true);
+}
+
+ATTENTION_MODEL(favor, .min = 1);

@@ -1,0 +1,39 @@
+/* T5: the score, not scaled, plus a learned number by head and bucket of i - j: exact up to half of the buckets, then
+ * logarithmic to `far`; in both directions, half of the buckets for either.   Raffel et al. 2020, section 2.1, and its
+ * code */
+#include "attention.h"
+
+SN_SETTINGS(t5, ATTENTION_SIZES, (int, buckets, 32, "numbers by head"), (int, far, 128, "distance of the last bucket"),
+            (bool, both, 0, "in both directions"), (bool, book, 0, "one bucket more, the last from `far` on"));
+
+typedef struct {
+  sn_t table; /* [H, buckets] */
+  const t5 *c;
+} biases;
+
+static sn_t bucket_of(sn_t distance, int far, int last) {
+  int exact = (last + 1) / 2;
+  sn_t d = sn_max(distance, 0);
+  sn_t steps = sn_div(sn_log(sn_div(sn_max(d, 1), exact)), log((double)far / exact));
+  sn_t coarse = sn_add(exact, sn_cast(sn_add(sn_mul(steps, exact), 1e-4), SN_I32)); /* f32: whole steps stay whole */
+  return sn_where(sn_lt(d, exact), d, sn_min(coarse, last));
+}
+
+static sn_t t5_score(sn_t s, sn_site at, const void *opt) {
+  const biases *o = opt;
+  sn_t d = sn_sub(at.q, at.k), bucket = bucket_of(d, o->c->far, o->c->buckets - !o->c->book);
+  if (o->c->both) {
+    int half = o->c->buckets / 2;
+    bucket = sn_add(bucket_of(sn_abs(d), o->c->far, half - 1), sn_mul(half, sn_cast(sn_lt(d, 0), SN_I32)));
+  }
+  return sn_add(s, sn_index(o->table, at.head, bucket));
+}
+
+static sn_t t5_attention(attend *a, const t5 *c) {
+  qkv x = ATTENTION_INPUTS(a, c);
+  biases o = {attention_param(a, "relative_attention_bias", (c->heads, c->buckets + c->book)), c};
+  if (c->both) return sn_attention(x.q, x.k, x.v, .score = t5_score, .opt = &o, .scale = 1, .name = "t5");
+  return sn_attention(x.q, x.k, x.v, .score = t5_score, .mask = sn_causal, .opt = &o, .scale = 1, .name = "t5");
+}
+
+ATTENTION_MODEL(t5, .min = 1);
