@@ -1,4 +1,4 @@
-/* Positions and what is kept of them: caches of past rows, absolute positions, rotary embedding. */
+/* Positions and what is kept of them: caches of past rows, absolute positions. */
 #include "frontend/trace.h"
 
 #include <math.h>
@@ -96,93 +96,4 @@ sn_t sn_positions_at(sn_here here, sn_scope m, sn_t x) {
   }
   if (!sn_is_poison(row)) sn_fact_of(row.fn, (sn_val)row.u.id, true)->positions = t->dim[1];
   return row;
-}
-
-/* ---- rotary positions --------------------------------------------------------------------------------------- */
-
-/* Angles [.., T, 1, n]: positions times base^(-i / n). */
-static sn_t rope_angles(sn_here h, sn_call *c, sn_t positions, double base, int64_t n) {
-  const sn_dimx *dim[1] = {sn_dimx_const(sn_types_of(c), n)};
-  sn_t i = sn_result(c, sn_g_iota(&c->fn->b, sn_type_of(sn_types_of(c), SN_ELEM_I32, 1, dim), 0));
-  sn_t frequency = sn_x_exp(h, sn_x_mul(h, sn_num(-log(base) / (double)n), i));
-  sn_axes column = {.x = positions, .spec = sn_rank(positions) == 1 ? "t->t11" : "bt->bt11"};
-  return sn_x_mul(h, sn_rearrange_at(h, column), frequency);
-}
-
-typedef struct two {
-  sn_t a, b;
-} two;
-
-static two turn(sn_here h, two x, sn_t cosine, sn_t sine) {
-  return (two){sn_x_sub(h, sn_x_mul(h, x.a, cosine), sn_x_mul(h, x.b, sine)),
-               sn_x_add(h, sn_x_mul(h, x.b, cosine), sn_x_mul(h, x.a, sine))};
-}
-
-static sn_t slice_last(sn_here h, sn_t x, int64_t from, int64_t count) {
-  return sn_slice_at(h, x, -1, (sn_arg){sn_num((double)from)}, (sn_ext){sn_dim_of(count)});
-}
-
-static sn_t concat_last(sn_here h, int count, const sn_arg *x) { return sn_concat_at(h, -1, (sn_list){count, x}); }
-
-static sn_t turn_pairs(sn_here h, sn_t x, sn_t cosine, sn_t sine) {
-  sn_t pairs = sn_rearrange_at(h, (sn_axes){.x = x, .spec = "bth(np)->bthnp", .p = 2});
-  sn_axes even = {.x = slice_last(h, pairs, 0, 1), .spec = "bthn1->bthn"};
-  sn_axes odd = {.x = slice_last(h, pairs, 1, 1), .spec = "bthn1->bthn"};
-  two y = turn(h, (two){sn_rearrange_at(h, even), sn_rearrange_at(h, odd)}, cosine, sine);
-  sn_axes a = {.x = y.a, .spec = "bthn->bthn1"}, b = {.x = y.b, .spec = "bthn->bthn1"};
-  sn_t joined = concat_last(h, 2, (const sn_arg[]){{sn_rearrange_at(h, a)}, {sn_rearrange_at(h, b)}});
-  return sn_rearrange_at(h, (sn_axes){.x = joined, .spec = "bthnp->bth(np)"});
-}
-
-/* Types fit and an even part of d turns. -> half of it, 0 after a mistake */
-static int64_t check_rope(sn_call *c, const sn_rope_args *a) {
-  const sn_type *t = sn_need(c, a->x, sn_spelled(c, 0)), *pt = t ? sn_need(c, a->positions, "positions") : NULL;
-  int64_t d = 0;
-  if (!pt) return 0;
-  bool fits = t->rank == 4 && sn_dimx_is_const(t->dim[3], &d) && sn_elem_is_float(t->elem);
-  int64_t dims = a->dims ? a->dims : d;
-  if (!fits || dims < 2 || dims > d || dims % 2) {
-    const char *found = sn_texts(c, "%s, %lld turned", sn_describe(c, a->x, sn_spelled(c, 0)), (long long)dims);
-    sn_mistake(c, "floats [B, T, H, d], an even part of d turned", found, "x does not fit");
-    return 0;
-  }
-  bool aligned = (pt->rank == 1 && pt->dim[0] == t->dim[1]) ||
-                 (pt->rank == 2 && pt->dim[0] == t->dim[0] && pt->dim[1] == t->dim[1]);
-  if (aligned && sn_elem_is_int(pt->elem)) return dims / 2;
-  sn_mistake(c, sn_texts(c, "i32[T] or i32[B, T] for %s", sn_describe(c, a->x, sn_spelled(c, 0))),
-             sn_describe(c, a->positions, sn_spelled(c, 1)), "positions do not fit");
-  return 0;
-}
-
-/* Cosine and sine of the angles in the type of x. Made where the positions are: layers share them. */
-static two cosine_and_sine(sn_here h, const sn_rope_args *a, int64_t n) {
-  sn_elem e = sn_t_type(a->x)->elem;
-  sn_call c = sn_call_on(h, 1, &a->positions);
-  sn_t angle = rope_angles(h, &c, a->positions, a->base > 0 ? a->base : 1e4, n);
-  angle = sn_cast_at(h, (sn_arg){angle}, e == SN_ELEM_F64 ? SN_F64 : SN_F32);
-  two r = {sn_x_cos(h, angle), sn_x_sin(h, angle)};
-  if (e == SN_ELEM_F64 || e == SN_ELEM_F32) return r;
-  sn_dtype narrow = e == SN_ELEM_BF16     ? SN_BF16
-                    : e == SN_ELEM_F16    ? SN_F16
-                    : e == SN_ELEM_F8E4M3 ? SN_F8E4M3
-                                          : SN_F8E5M2;
-  return (two){sn_cast_at(h, (sn_arg){r.a}, narrow), sn_cast_at(h, (sn_arg){r.b}, narrow)};
-}
-
-sn_t sn_rope_at(sn_here here, sn_rope_args a) {
-  const sn_t both[2] = {a.x, a.positions};
-  sn_call c = sn_call_on(here, 2, both);
-  int64_t n = c.fn ? check_rope(&c, &a) : 0, d;
-  if (!n) return sn_poison(&c);
-  if (!sn_dimx_is_const(sn_t_type(a.x)->dim[3], &d)) return sn_poison(&c);
-  two by = cosine_and_sine(here, &a, n);
-  bool whole = 2 * n == d;
-  sn_t part = whole ? a.x : slice_last(here, a.x, 0, 2 * n);
-  sn_t rest = whole ? sn_num(0) : slice_last(here, a.x, 2 * n, d - 2 * n);
-  if (a.interleaved) {
-    part = turn_pairs(here, part, by.a, by.b);
-    return whole ? part : concat_last(here, 2, (const sn_arg[]){{part}, {rest}});
-  }
-  two y = turn(here, (two){slice_last(here, part, 0, n), slice_last(here, part, n, n)}, by.a, by.b);
-  return concat_last(here, whole ? 2 : 3, (const sn_arg[]){{y.a}, {y.b}, {rest}});
 }

@@ -386,16 +386,29 @@ sn_t sn_cache_at(sn_here here, sn_cache_args a);
 #define sn_positions(m, x) sn_positions_at(SN_HERE("sn_positions(" #m ", " #x ")"), m, x) /* of axis 1 of x, absolute: i32[T] or [B, T] */
 sn_t sn_positions_at(sn_here here, sn_scope m, sn_t x);
 
-/* Rotary positions on the last axis of x [B, T, H, d]: sn_rope(x, positions, .base = 1e4). */
+/* Rotary positions on the last axis of x [B, T, H, d]: sn_rope(x, positions, .base = 1e4). Component pair k turns by
+ * position * base^(-2k / dims); beyond the length of training, s = .scale:
+ *   SN_ROPE_INTERPOLATED  position / s (Chen et al. 2023)     SN_ROPE_NTK  base s^(dims / (dims - 2))
+ *   SN_ROPE_DYNAMIC_NTK   the same, s = length / .trained where that is above 1; length: the largest position + 1
+ *   SN_ROPE_YARN          / s for pairs that turn less than once in .trained, not for those above 32 times, a ramp between;
+ *                         times 0.1 ln s + 1 (Peng et al. 2023) */
+typedef enum sn_rope_scaling { SN_ROPE_PLAIN, SN_ROPE_INTERPOLATED, SN_ROPE_NTK, SN_ROPE_DYNAMIC_NTK, SN_ROPE_YARN } sn_rope_scaling;
 typedef struct sn_rope_args {
   sn_t x, positions;           /* positions: i32[T] or [B, T] */
   double base;                 /* of the frequencies; default 1e4 */
   int dims;                    /* leading part of d that turns; default all */
   bool interleaved;            /* pairs (0, 1), (2, 3), ..; default: (i, i + dims/2) */
+  sn_rope_scaling scaling;
+  double scale;                /* s, from 1 */
+  int trained;                 /* positions of the training */
   int end_;
 } sn_rope_args;
 #define sn_rope(...) sn_rope_at(SN_HERE("sn_rope(" #__VA_ARGS__ ")"), (sn_rope_args){__VA_ARGS__, .end_ = 0})
 sn_t sn_rope_at(sn_here here, sn_rope_args a);
+/* Sinusoidal positions: component 2k of row i is sin(i base^(-2k / width)), 2k + 1 its cosine. [.., T] -> [.., T, width] */
+typedef struct sn_sinusoid_args { sn_t positions; int64_t width; double base; int end_; } sn_sinusoid_args;
+#define sn_sinusoid(...) sn_sinusoid_at(SN_HERE("sn_sinusoid(" #__VA_ARGS__ ")"), (sn_sinusoid_args){__VA_ARGS__, .end_ = 0})
+sn_t sn_sinusoid_at(sn_here here, sn_sinusoid_args a);
 
 /* ---- 9. regions: functions of the user's own inside the IR ------------------------------------------------------- */
 
