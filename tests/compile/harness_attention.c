@@ -195,6 +195,25 @@ static void temperature(const oracle *given, double *y) {
   free(k->value);
 }
 
+/* Weights of the keys up to i: exp(s) over the sum and that of the sink; or sigmoids. */
+static void weights(const oracle *o, bool sigmoid, double *y) {
+  double *q = oracle_get(o, "q"), *k = oracle_get(o, "k"), *v = oracle_get(o, "v"), *sinks = oracle_get(o, "sinks");
+  memset(y, 0, sizeof *y * (size_t)(o->B * o->T * o->H * o->e));
+  for (int n = 0; n < o->B * o->T * o->H; n++) {
+    int b = n / (o->T * o->H), i = n / o->H % o->T, h = n % o->H, g = h / (o->H / o->G);
+    double w[64], sum = exp(sinks ? sinks[h] : 0);
+    for (int j = 0; j <= i; j++) {
+      double s = dot(q + n * o->d, row(o, k, o->G, o->d, b, j, g), o->d) / sqrt(o->d);
+      sum += w[j] = exp(s);
+      if (sigmoid) w[j] = 1 / (1 + o->T * exp(-s));
+    }
+    for (int j = 0; j <= i; j++)
+      for (int c = 0; c < o->e; c++) y[n * o->e + c] += w[j] / (sigmoid ? 1 : sum) * row(o, v, o->G, o->e, b, j, g)[c];
+  }
+}
+static void softmax1(const oracle *o, double *y) { weights(o, false, y); }
+static void sigmoid(const oracle *o, double *y) { weights(o, true, y); }
+
 /* ---- compositions
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -406,6 +425,9 @@ const attention_variant attention_variants[] = {
     {&sn_model_t5, "buckets=8 far=6 both=1", t5, 0, 0, 0},
     {&sn_model_softcap, "cap=2", softcap, 0, 0, 0},
     {&sn_model_temperature, "", temperature, 0, 0, 0},
+    {&sn_model_softmax1, "", softmax1, 0, 0, 0},
+    {&sn_model_softmax1, "learned=1", softmax1, 0, 0, 0},
+    {&sn_model_sigmoid, "", sigmoid, 0, 0, 0},
     {&sn_model_tree, "", tree, 0, 0, 0},
     {&sn_model_permutation, "", permutation, 0, 0, 0},
     {&sn_model_permutation, "query_stream=1", permutation, 0, 0, 0},
