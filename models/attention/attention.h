@@ -15,7 +15,7 @@
   (int, heads,    4,     "query heads"),  \
   (int, head,     16,    "size of a head"), \
   (int, context,  16384, "longest sequence")
-#define ATTENTION_SIZES ATTENTION_HEADS, (int, kv_heads, 4, "key and value heads")
+#define ATTENTION_SIZES ATTENTION_HEADS, (int, kv_heads, 0, "key and value heads; 0: as many")
 /* clang-format on */
 
 enum { ATTENTION_WRT_MAX = 16 };
@@ -49,7 +49,8 @@ static inline qkv attention_inputs(attend *a, int heads, int kv_heads, int head)
                attention_input(a, "k", (a->B, a->T, kv_heads, head)),
                attention_input(a, "v", (a->B, a->T, kv_heads, head))};
 }
-#define ATTENTION_INPUTS(a, c) attention_inputs(a, (c)->heads, (c)->kv_heads, (c)->head)
+#define ATTENTION_KV(c) ((c)->kv_heads ? (c)->kv_heads : (c)->heads)
+#define ATTENTION_INPUTS(a, c) attention_inputs(a, (c)->heads, ATTENTION_KV(c), (c)->head)
 
 /* Compositions: heads as a batch, [B, T, H, d] -> [B H, T, d], and back. */
 static inline sn_t attention_fold(sn_t x) { return sn_rearrange(x, "bthd->(bh)td"); }

@@ -11,8 +11,8 @@ static sn_t exp_dot(attend *a, const char *left, const char *right, int head) {
 
 static sn_t differential_attention(attend *a, const differential *c) {
   sn_t q = attention_input(a, "q", (a->B, a->T, c->heads, 2 * c->head));
-  sn_t k = attention_input(a, "k", (a->B, a->T, c->kv_heads, 2 * c->head));
-  sn_t v = attention_input(a, "v", (a->B, a->T, c->kv_heads, 2 * c->head)), y[2];
+  sn_t k = attention_input(a, "k", (a->B, a->T, ATTENTION_KV(c), 2 * c->head));
+  sn_t v = attention_input(a, "v", (a->B, a->T, ATTENTION_KV(c), 2 * c->head)), y[2];
   sn_t l = sn_sub(exp_dot(a, "lambda_q1", "lambda_k1", c->head), exp_dot(a, "lambda_q2", "lambda_k2", c->head));
   for (int n = 0; n < 2; n++)
     y[n] = sn_attention(sn_slice(q, 3, n * c->head, c->head), sn_slice(k, 3, n * c->head, c->head), v,

@@ -16,8 +16,8 @@ static sn_t longformer_attention(attend *a, const longformer *c) {
   sn_t y = sn_attention(x.q, x.k, x.v, .mask = longformer_mask, .opt = c, .name = "longformer");
   if (!c->separate) return y;
   sn_t q = attention_input(a, "q_global", (a->B, c->globals, c->heads, c->head));
-  sn_t k = attention_input(a, "k_global", (a->B, a->T, c->kv_heads, c->head));
-  sn_t v = attention_input(a, "v_global", (a->B, a->T, c->kv_heads, c->head));
+  sn_t k = attention_input(a, "k_global", (a->B, a->T, ATTENTION_KV(c), c->head));
+  sn_t v = attention_input(a, "v_global", (a->B, a->T, ATTENTION_KV(c), c->head));
   return sn_concat(1, sn_attention(q, k, v, .name = "global"),
                    sn_slice(y, 1, c->globals, sn_dim_add(a->T, -c->globals)));
 }

@@ -11,29 +11,26 @@ typedef struct {
   const t5 *c;
 } biases;
 
-static sn_t bucket_of(sn_t distance, int far, int last) {
+static sn_t bucket_of(sn_t d, int far, int last) {
   int exact = (last + 1) / 2;
-  sn_t d = sn_max(distance, 0);
   sn_t steps = sn_div(sn_log(sn_div(sn_max(d, 1), exact)), log((double)far / exact));
-  sn_t coarse = sn_add(exact, sn_cast(sn_add(sn_mul(steps, exact), 1e-4), SN_I32)); /* f32: whole steps stay whole */
-  return sn_where(sn_lt(d, exact), d, sn_min(coarse, last));
+  sn_t coarse = sn_cast(sn_add(sn_mul(steps, exact), 1e-4), SN_I32); /* f32: whole steps stay whole */
+  return sn_where(sn_lt(d, exact), d, sn_min(sn_add(exact, coarse), last));
 }
 
 static sn_t t5_score(sn_t s, sn_site at, const void *opt) {
   const biases *o = opt;
-  sn_t d = sn_sub(at.q, at.k), bucket = bucket_of(d, o->c->far, o->c->buckets - !o->c->book);
-  if (o->c->both) {
-    int half = o->c->buckets / 2;
-    bucket = sn_add(bucket_of(sn_abs(d), o->c->far, half - 1), sn_mul(half, sn_cast(sn_lt(d, 0), SN_I32)));
-  }
+  int half = o->c->both ? o->c->buckets / 2 : o->c->buckets;
+  sn_t d = sn_sub(at.q, at.k), bucket = bucket_of(sn_abs(d), o->c->far, half - !o->c->book);
+  if (o->c->both) bucket = sn_add(bucket, sn_mul(half, sn_cast(sn_lt(d, 0), SN_I32)));
   return sn_add(s, sn_index(o->table, at.head, bucket));
 }
 
 static sn_t t5_attention(attend *a, const t5 *c) {
   qkv x = ATTENTION_INPUTS(a, c);
   biases o = {attention_param(a, "relative_attention_bias", (c->heads, c->buckets + c->book)), c};
-  if (c->both) return sn_attention(x.q, x.k, x.v, .score = t5_score, .opt = &o, .scale = 1, .name = "t5");
-  return sn_attention(x.q, x.k, x.v, .score = t5_score, .mask = sn_causal, .opt = &o, .scale = 1, .name = "t5");
+  return sn_attention(x.q, x.k, x.v, .score = t5_score, .mask = c->both ? NULL : sn_causal, .opt = &o, .scale = 1,
+                      .name = "t5");
 }
 
 ATTENTION_MODEL(t5, .min = 1);

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The variants of models/attention as a table: lines, kernels, memory, blocks; with --time also against the unfused graph.
+# usage: tests/bench/attention_table.sh SINTER [--time] [STEM...]      nothing else should run while it times
+#
+# Lines are those of the variant: neither comments, blank lines, settings nor the last line. Kernels and temporary memory are
+# those that `explain` tells of one sequence of 16384, of the values and of values with all gradients; a matrix of scores
+# would take 1.07 GB by head. Blocks: what `explain` says of the mask there. Times are of T = 1024.
+set -euo pipefail
+sinter=$1
+shift
+timed=0
+[ "${1:-}" = --time ] && timed=1 && shift
+tree=$(cd "$(dirname "$0")/../.." && pwd)
+stems=("$@")
+[ $# -gt 0 ] || stems=($(cd "$tree/models/attention" && ls ./*.c | sed 's|./||; s|[.]c$||'))
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+
+lines() { # FILE: from what follows the settings to the last line
+  awk '/^SN_SETTINGS/ { on = 1; skip = 1 }
+       /^ATTENTION_MODEL/ { on = 0 }
+       { code = $0; gsub(/\/\*.*\*\//, "", code)
+         if (code ~ /\/\*/) { comment = 1; sub(/\/\*.*/, "", code) }
+         else if (comment) { if (code ~ /\*\//) { comment = 0; sub(/.*\*\//, "", code) } else code = "" }
+         if (on && !skip && code ~ /[^ ]/) n++
+         if (skip && /;[ ]*$/) skip = 0 }
+       END { print n }' "$1"
+}
+
+explain() { # STEM GRAPH
+  local dims="--dim T=16384"
+  [ "$1" = lsh ] && dims="--dim chunks=256"
+  # shellcheck disable=SC2086
+  "$sinter" explain "$tree/models/attention/$1.c" --graph "$2" --dim B=1 $dims 2>/dev/null
+}
+
+kernels() { sed -n 's/^ *\([0-9]*\) kernels .*/\1/p' "$1"; }
+memory() { sed -n 's/^[0-9]* temporary buffers*, .* in all, \(.*\) at once$/\1/p' "$1" | grep . || echo 0; }
+blocks() { sed -n 's/^ *attention[^:]*: \(.*empty.*\)$/\1/p' "$1" | head -n 1 | grep . || echo -; }
+
+ms() { # STEM FUSE
+  local dims="--dim T=1024"
+  [ "$1" = lsh ] && dims="--dim chunks=16"
+  # shellcheck disable=SC2086
+  "$sinter" bench "$tree/models/attention/$1.c" --graph gradients --dim B=1 $dims --fuse "$2" --whole --json 2>/dev/null |
+    sed -n 's/.*"ms": \([0-9.]*\).*/\1/p' | head -n 1
+}
+
+head="| variant | lines | kernels | with gradients | memory | with gradients | blocks |"
+rule="|---|---|---|---|---|---|---|"
+[ $timed = 0 ] || { head="$head unfused by fused |" rule="$rule---|"; }
+echo "$head"
+echo "$rule"
+for stem in "${stems[@]}"; do
+  explain "$stem" forward > "$out/f" || { echo "$stem: forward" >&2; exit 1; }
+  explain "$stem" gradients > "$out/g" || { echo "$stem: gradients" >&2; exit 1; }
+  row="| \`$stem\` | $(lines "$tree/models/attention/$stem.c") | $(kernels "$out/f") | $(kernels "$out/g") | $(memory "$out/f") | $(memory "$out/g") | $(blocks "$out/g") |"
+  [ $timed = 0 ] || row="$row $(awk -v a="$(ms "$stem" none)" -v b="$(ms "$stem" all)" 'BEGIN { printf "%.1f", a / b }') |"
+  echo "$row"
+done
