@@ -26,9 +26,14 @@ static void test_points(void **state) {
   mistakes_check("mistakes_points");
 }
 
+static void test_positions(void **state) {
+  (void)state;
+  mistakes_check("mistakes_positions");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_mistakes), cmocka_unit_test(test_more_mistakes),
-                                     cmocka_unit_test(test_rest), cmocka_unit_test(test_regions),
-                                     cmocka_unit_test(test_points)};
+                                     cmocka_unit_test(test_rest),     cmocka_unit_test(test_regions),
+                                     cmocka_unit_test(test_points),   cmocka_unit_test(test_positions)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
