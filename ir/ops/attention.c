@@ -157,7 +157,8 @@ static sn_code infer_attention_grad(sn_infer *in) {
   if (in->arg[4] != total) return sn_infer_want(in, 4, "%s, its second result", sn_infer_text(in, total));
   if (in->arg[5] != in->arg[3]) return sn_infer_want(in, 5, "%s, as operand 4", sn_infer_text(in, in->arg[3]));
   if (dtotal && in->arg[6] != total) return sn_infer_want(in, 6, "%s, as operand 5", sn_infer_text(in, total));
-  sn_attention_layout l = layout_of(in->op, in->arg_count, sn_infer_attr(in, "start")->i != 0, dtotal);
+  bool start = sn_infer_attr(in, "start")->i != 0, map = sn_infer_attr(in, "blocks")->set;
+  sn_attention_layout l = layout_of(in->op, in->arg_count, start, map, dtotal);
   SN_TRY(check_body(in, &l, "slopes"));
   sn_infer_results(in, 3 + sn_infer_attr(in, "sums")->count);
   for (int i = 0; i < 3; i++) in->result[i] = in->arg[i];

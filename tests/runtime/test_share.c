@@ -146,7 +146,10 @@ static void sleep_ms(int ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000
 
 static void sleep_instances(const sn_rt_arg *args, void *ws, int64_t lo, int64_t hi) {
   (void)args, (void)ws;
-  for (int64_t i = lo; i < hi; i++) begun++, sleep_ms(2);
+  for (int64_t i = lo; i < hi; i++) {
+    atomic_fetch_add(&begun, 1);
+    sleep_ms(2);
+  }
 }
 
 /* whoever is told may look at what the task wrote: nobody begins the next one meanwhile */
