@@ -41,6 +41,7 @@ sn_target sn_target_cpu(sn_isa isa) {
       .bkv = 64,
       .one_part = 256,
       .rows = 4,
+      .row_tile = 2048, /* two rows of 1024: longer ones are faster alone */
       .cols = 256,
       .unit = 1,
       .fold = 1024,
@@ -170,6 +171,7 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
       .bkv = 32,
       .bkv_one = 128,
       .rows = 1,
+      .row_tile = 1024,
       .cols = 1024,
       .tile_bytes = 4096,
       .instances = 1024,
@@ -212,6 +214,7 @@ void sn_target_print(sn_text *out, const sn_target *t) {
                            t->part,
                            t->one_part,
                            t->rows,
+                           t->row_tile,
                            t->cols,
                            t->tile_bytes,
                            t->instances,

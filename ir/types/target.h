@@ -57,7 +57,8 @@ typedef struct sn_target {
   int bkv_one;          /* attend: keys per block of a single query; 0: bkv */
   int one_part;         /* attend: keys of an instance of a single query, for all heads that share them; 0: all, and an
                            instance per head */
-  int rows;             /* rows kernels: rows per instance */
+  int rows;             /* rows kernels: rows per instance, of rows that are walked in pieces or reduced down */
+  int row_tile;         /* rows kernels: elements of a tile of several whole rows, at most */
   int cols;             /* map kernels: columns per tile */
   int tile_bytes;       /* map kernels: of the widest elements of a tile, instead of rows x cols; 0: as those say */
   int instances;        /* that keep the device busy: with fewer, work is split in more steps; 0: any number will do */

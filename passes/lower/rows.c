@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ONE_TILE = 8192, WHOLE_COLUMNS = 64, KEPT_TILE = 1024, LATE = 32768 };
+enum { ONE_TILE = 8192, WHOLE_COLUMNS = 64, LATE = 32768 };
 
 typedef sn_rows rows;
 
@@ -75,7 +75,7 @@ static int kept_block(const rows *r, const sn_dimx *extent) {
     while (r->c->target->unit > 1 && n & (n - 1)) n &= n - 1; /* long pieces */
     return sn_block_for(r->c->target, extent, (int)n);
   }
-  int most = KEPT_TILE / r->block, least = r->c->target->rows;
+  int most = r->c->target->row_tile / r->block, least = r->looped ? r->c->target->rows : 1;
   return sn_block_of(extent, most < least ? least : most > 32 ? 32 : most);
 }
 
