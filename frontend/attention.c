@@ -26,8 +26,10 @@ static const char *where_of(const sn_call *c, const char *what) {
 }
 
 /* below: what batch, head, query and key are less than. */
-static region open_region(sn_call *c, const char *name, const sn_type *score, const sn_dimx *const below[4]) {
+static region open_region(sn_call *c, const sn_attention_args *a, const char *name, const sn_type *score,
+                          const sn_dimx *const below[4]) {
   region r = {.fn = sn_fn_open(c->trace, c->fn, name, SN_FUNC_BODY, c->here)};
+  r.fn->queries = a->q, r.fn->start = a->start;
   r.fn->where = where_of(c, name);
   if (score) r.score = sn_fn_arg(r.fn, score);
   const sn_type *index = sn_type_scalar(sn_types_of(c), SN_ELEM_I32);
@@ -114,6 +116,42 @@ static sn_here here_of(sn_t x, const char *text) {
   return (sn_here){x.fn->loc.file, x.fn->loc.line, x.fn->loc.text};
 }
 
+/* The number of the query's row. */
+static sn_t own_row(sn_here here, sn_site at) {
+  sn_t start = at.q.fn->start;
+  const sn_arg batch = {at.batch};
+  if (sn_is_number(start)) return start.u.num == 0 ? at.q : sn_x_sub(here, at.q, start);
+  if (sn_rank(start) == 1) start = sn_index_at(here, start, (sn_list){1, &batch});
+  return sn_x_sub(here, at.q, start);
+}
+
+sn_t sn_dot_q_at(sn_here here, sn_site at, sn_t table, sn_list index) {
+  static const char *const letters[] = {"", "i", "ij", "ijk", "ijkl"};
+  sn_call c = sn_call_on(here, 1, &at.q);
+  if (!c.fn || c.poison) return sn_poison(&c);
+  const sn_type *t = c.fn->queries.fn ? sn_need(&c, table, sn_spelled(&c, 1)) : NULL;
+  if (!c.fn->queries.fn)
+    sn_mistake(&c, "the site that a score or mask was given", sn_spelled(&c, 0), "there is no query here");
+  else if (t && (t->rank != index.count + 1 || t->rank > 5))
+    sn_mistake(&c, "one index for each axis but the last", sn_describe(&c, table, sn_spelled(&c, 1)),
+               "the table is no table of rows");
+  else if (t) {
+    const sn_arg *first = index.at;
+    bool heads = index.count == 2 && first->v.fn == at.head.fn && first->v.u.id == at.head.u.id;
+    const char *l = letters[index.count];
+    const char *spec = heads ? "bthd,hrd->bthr" : sn_texts(&c, "bthd,%sd->bth%s", l, l);
+    const sn_arg both[2] = {{c.fn->queries}, {table}};
+    sn_t all = sn_einsum_at(here, spec, (sn_list){2, both});
+    if (sn_is_poison(all)) return all;
+    sn_fact *fact = sn_fact_of(all.fn, (sn_val)all.u.id, true);
+    if (heads || index.count == 1) fact->row_table = table, fact->row_queries = c.fn->queries;
+    sn_arg place[8] = {{at.batch}, {own_row(here, at)}, {at.head}};
+    for (int i = heads; i < index.count; i++) place[3 + i - heads] = index.at[i];
+    return sn_index_at(here, all, (sn_list){3 + index.count - heads, place});
+  }
+  return sn_poison(&c);
+}
+
 sn_t sn_causal(sn_site at, const void *opt) {
   (void)opt;
   return sn_x_le(here_of(at.k, "sn_causal"), at.k, at.q);
@@ -198,21 +236,37 @@ static bool check_start(sn_call *c, const sn_attention_args *a) {
   return false;
 }
 
+/* Captured tensors after arg[n]; of products of the queries with rows, the rows: kernels make the products that they
+ * need. -> how many; ints: which */
+static int take_rows(sn_call *c, const sn_closed *any, bool started, sn_val *arg, int n, int64_t *ints) {
+  int count = 0;
+  for (int i = 0; i < any->captured_count; i++) {
+    const sn_fact *fact = sn_fact_of(c->fn, any->captured[i], false);
+    bool rows = fact && fact->row_table.fn && !started && sn_bring(c, fact->row_queries, "q") == arg[0];
+    arg[n + i] = rows ? sn_bring(c, fact->row_table, "table") : any->captured[i];
+    if (rows) ints[count++] = i;
+  }
+  return count;
+}
+
 static sn_val emit_attention(sn_call *c, const sn_attention_args *a, const sn_closed body[2]) {
   const sn_closed *any = body[0].func ? &body[0] : &body[1];
   bool started = !sn_is_number(a->start) || a->start.u.num != 0;
   sn_val *arg = SN_ARRAY(c->trace->arena, any->captured_count + 4, sn_val);
+  int64_t *ints = SN_ARRAY(c->trace->arena, any->captured_count + 1, int64_t);
   const sn_t x[3] = {a->q, a->k, a->v};
   int n = 0;
   for (int i = 0; i < 3; i++) arg[n++] = sn_bring(c, x[i], sn_spelled(c, i));
-  for (int i = 0; i < any->captured_count; i++) arg[n++] = any->captured[i];
+  int products = take_rows(c, any, started, arg, n, ints);
+  n += any->captured_count;
   if (started) arg[n++] = sn_start_value(c, a->start);
   const sn_attr attr[SN_ATTR_MAX] = {{.set = true, .f = scale_of(c, a)},
                                      {.set = started, .i = started},
                                      {.set = body[0].func != NULL, .region = body[0].func},
                                      {.set = body[1].func != NULL, .region = body[1].func},
                                      {.set = a->name != NULL, .s = a->name},
-                                     {.set = a->normaliser.accumulate != NULL, .i = 1}};
+                                     {.set = a->normaliser.accumulate != NULL, .i = 1},
+                                     {.set = products > 0, .ints = ints, .count = products}};
   return c->poison ? 0 : sn_emit(&c->fn->b, SN_OP_ATTENTION, n, arg, attr, NULL);
 }
 
@@ -254,11 +308,11 @@ sn_t sn_attention_at(sn_here here, sn_attention_args a) {
   region score = {0}, mask = {0};
   sn_val results[2] = {0};
   if (a.score || a.normaliser.accumulate) {
-    score = open_region(&c, "score", sn_type_scalar(sn_types_of(&c), acc), below);
+    score = open_region(&c, &a, "score", sn_type_scalar(sn_types_of(&c), acc), below);
     results[0] = trace_score(&c, &a, &score, cache);
   }
   if ((a.mask || cache) && !c.poison) {
-    mask = open_region(&c, "mask", NULL, below);
+    mask = open_region(&c, &a, "mask", NULL, below);
     results[1] = trace_mask(&c, &a, &mask, cache);
   }
   if (c.poison || (score.fn && !results[0]) || (mask.fn && !results[1])) return sn_poison(&c);

@@ -416,6 +416,10 @@ typedef struct sn_site { sn_t batch, head, q, k; } sn_site;   /* where a score s
 typedef sn_t (*sn_score)(sn_t s, sn_site at, const void *opt);
 typedef sn_t (*sn_mask)(sn_site at, const void *opt);
 sn_t sn_causal(sn_site at, const void *opt);                   /* k <= q */
+/* q.r: the query's row (not scaled) with row r = table[i, j, ..] of a table [.., d]; scalar. table [H, R, d] with at.head
+ * first, or [R, d]: kernels of their own */
+#define sn_dot_q(at, table, ...) sn_dot_q_at(SN_HERE("sn_dot_q(" #at ", " #table ", " #__VA_ARGS__ ")"), at, table, SN_LIST(__VA_ARGS__))
+sn_t sn_dot_q_at(sn_here here, sn_site at, sn_t table, sn_list index);
 #define sn_alibi_slope(head, n_heads) sn_op2(SN_HERE("sn_alibi_slope(" #head ", " #n_heads ")"), "alibi_slope", SN_T(head), SN_T(n_heads))
 
 /* What makes weights of the scores of one query. accumulate: the weight of a score, taken as it is, 0 where masked; NULL:

@@ -77,6 +77,8 @@ struct sn_fn {
   sn_loc loc;      /* the origin of b points here */
   bool closed;     /* its values can no longer be used */
   bool repeats;    /* runs many times: the step of a scan */
+  sn_t queries;    /* a region of attention: its q, and where that stands; fn NULL: none */
+  sn_t start;
   int fixed_count; /* ARG leaves before the captures */
   int capture_count, capture_capacity;
   sn_capture *capture;
@@ -104,6 +106,8 @@ typedef struct sn_fact {
   const sn_dimx *rows;      /* rows written */
   const sn_dimx *positions; /* sn_positions: positions counted from the start; NULL: not positions */
   const sn_dimx *below;     /* of a site: it runs from 0 to below - 1; NULL: not known */
+  sn_t row_table;           /* products of `row_queries` with these, one by one; fn NULL: others */
+  sn_t row_queries;
 } sn_fact;
 
 /* Names and modes of a scope. */

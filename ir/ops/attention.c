@@ -32,7 +32,12 @@ static const sn_type *region_arg(sn_infer *in, const sn_attention_layout *l, int
   sn_types *types = sn_infer_types(in);
   if (k < site) return sn_type_scalar(types, sn_acc_elem(in->arg[0]->elem));
   if (k < site + 4) return sn_type_scalar(types, SN_ELEM_I32);
-  return k < site + 4 + l->capture_count ? in->arg[l->first_capture + k - site - 4] : NULL;
+  if (k >= site + 4 + l->capture_count) return NULL;
+  const sn_attr *products = sn_infer_attr(in, "products");
+  const sn_type *own = in->arg[l->first_capture + k - site - 4];
+  for (int i = 0; i < products->count; i++)
+    if (products->ints[i] == k - site - 4) return sn_product_type(types, in->arg[0], own);
+  return own;
 }
 
 /* A region works on one query and one key: on scalars, and on captured tensors only by an index. */
@@ -94,6 +99,18 @@ static sn_code check_start(sn_infer *in, int k) {
   return SN_OK;
 }
 
+static sn_code check_products(sn_infer *in, const sn_attention_layout *l) {
+  const sn_attr *products = sn_infer_attr(in, "products");
+  for (int i = 0; i < products->count; i++) {
+    int64_t c = products->ints[i];
+    if (c < 0 || c >= l->capture_count) return sn_infer_fail(in, "there is no captured tensor %lld", (long long)c);
+    int k = l->first_capture + (int)c;
+    if (!sn_product_type(sn_infer_types(in), in->arg[0], in->arg[k]))
+      return sn_infer_want(in, k, "rows [R, d] or [H, R, d] for queries %s", sn_infer_text(in, in->arg[0]));
+  }
+  return SN_OK;
+}
+
 /* The map of blocks: 0, 1 or 2 for each block of queries and keys, maybe the same for all batch rows or heads. */
 static sn_code check_map(sn_infer *in, int k) {
   sn_types *t = sn_infer_types(in);
@@ -124,6 +141,7 @@ static sn_code check_common(sn_infer *in, bool dtotal) {
     return sn_infer_want(in, 1, "a number of heads (axis 2) that divides the heads of %s", sn_infer_text(in, q));
   if (l.start >= 0) SN_TRY(check_start(in, l.start));
   if (l.map >= 0) SN_TRY(check_map(in, l.map));
+  SN_TRY(check_products(in, &l));
   SN_TRY(check_region(in, &l, "score", sn_acc_elem(q->elem)));
   return check_region(in, &l, "mask", SN_ELEM_BOOL);
 }
@@ -273,7 +291,10 @@ static sites make_sites(sn_build *b, const sn_node *n, const sn_val *arg, const 
     s.at[3] = sn_g2(b, SN_OP_ADD, s.at[3], start);
   }
   for (int i = 0; i < 5; i++) s.lifted[i] = true;
-  for (int i = 0; i < l.capture_count; i++) s.at[5 + i] = arg[l.first_capture + i];
+  for (int i = 0; i < l.capture_count; i++) {
+    sn_val c = arg[l.first_capture + i];
+    s.at[5 + i] = sn_attention_is_product(n, i) ? sn_product_of(b, arg[0], c) : c;
+  }
   return s;
 }
 

@@ -153,6 +153,7 @@ static bool add_reads(const sn_node *attention, const bool *need, const sn_func 
 bool sn_accesses_of(const sn_node *n, const bool *need, sn_types *types, sn_accesses *out) {
   const sn_func *f = sn_node_attr(n, "score")->region;
   out->count = 0;
+  if (sn_node_attr(n, "products")->count) return false; /* part of the queries' gradient */
   if (!f) return true;
   sn_arena *scratch = sn_arena_create();
   reach *of = SN_ARRAY(scratch, f->value_count, reach);

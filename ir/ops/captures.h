@@ -30,6 +30,10 @@ typedef struct sn_accesses {
 /* The accesses of captured tensors whose gradient is needed (need: by operand of the attention node).
  * -> false: some gradient is no sum that attention_grad makes */
 bool sn_accesses_of(const sn_node *n, const bool *need, sn_types *types, sn_accesses *out);
+/* What regions see of rows [R, d] or [H, R, d] that queries are multiplied with: [B, T, H, R]; NULL: they do not fit.
+ */
+const sn_type *sn_product_type(sn_types *types, const sn_type *q, const sn_type *rows);
+sn_val sn_product_of(sn_build *b, sn_val q, sn_val rows);
 /* Does the value of the region equal argument `index` of it? */
 bool sn_is_region_arg(const sn_func *f, sn_val v, int64_t index);
 

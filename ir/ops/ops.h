@@ -149,6 +149,9 @@ bool sn_attention_sums_captures(const sn_node *n, const bool *need, sn_types *ty
 /* These results in other ops.  raw: scaled q.k, ds: gradient by the score, both [B, H, T, S] */
 void sn_attention_sums(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val ds, sn_val *out);
 
+/* Is the captured tensor rows that regions see as their products with the queries (attention_rows.c)? */
+bool sn_attention_is_product(const sn_node *n, int capture);
+
 /* Operand layout of attention and attention_grad: captures, and the indices of start, of the map of blocks and of the
  * gradient of the second result (-1: none). */
 typedef struct sn_attention_layout {

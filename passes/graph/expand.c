@@ -63,7 +63,10 @@ static void begin_func(sn_rewriter *r, const sn_func *f) {
   }
 }
 
-static bool attention_expands(const sn_rewriter *r, const state *s, const sn_build *b, const sn_val *arg) {
+static bool attention_expands(const sn_rewriter *r, const state *s, const sn_build *b, const sn_node *n,
+                              const sn_val *arg) {
+  bool kernels = r->env->target && strcmp(r->env->target->name, "ref");
+  if (kernels && (s->graph || s->branch) && sn_node_attr(n, "products")->count) return true;
   return s->step != NULL ||
          ((s->graph || s->branch) && !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])));
 }
@@ -74,7 +77,7 @@ static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_
     out[0] = arg[0];
     return true;
   }
-  if (n->op == SN_OP_ATTENTION && attention_expands(r, s, b, arg) && sn_rule_enabled(r->env, "expand.attention")) {
+  if (n->op == SN_OP_ATTENTION && attention_expands(r, s, b, n, arg) && sn_rule_enabled(r->env, "expand.attention")) {
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return true;
   }

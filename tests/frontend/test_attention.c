@@ -48,6 +48,23 @@ static void captures(sn_scope m, const opts *c) {
   sn_output(m, "y", sn_attention(i.q, i.k, i.v, .score = add_bias, .mask = same_doc, .opt = &o, .scale = 1));
 }
 
+/* The query with a row of the table by head and distance, or by distance. */
+static sn_t add_rows(sn_t s, sn_site at, const void *opt) {
+  sn_t rows = *(const sn_t *)opt, far = sn_add(sn_sub(at.q, at.k), T - 1);
+  sn_t dot = sn_rank(rows) == 3 ? sn_dot_q(at, rows, at.head, far) : sn_dot_q(at, rows, far);
+  return sn_add(s, sn_mul(dot, .5));
+}
+static void relative(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_t rows = sn_input(m, "rows", SN_REAL, (c->heads, 2 * T - 1, c->head));
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .score = add_rows, .opt = &rows));
+}
+static void relative_flat(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_t rows = sn_input(m, "rows2", SN_REAL, (2 * T - 1, c->head));
+  sn_output(m, "y", sn_attention(i.q, i.k, i.v, .score = add_rows, .opt = &rows));
+}
+
 static sn_t softcap(sn_t s, sn_site at, const void *opt) {
   return (void)at, (void)opt, sn_mul(5, sn_tanh(sn_div(s, 5)));
 }
@@ -139,8 +156,8 @@ static void all_rows(sn_scope m, const opts *c) {
   sn_output(m, "own", sn_attention(i.q, i.k, i.v, .mask = recent, .normaliser = {own_weight, own_finish}, .opt = &z));
 }
 
-SN_MODEL(variants, opts, alibi_window, captures, capped, in_layer, grouped, ropes, softmax1, sink, sigmoids, squares,
-         scores, own, one_row, one_of_ring, all_rows);
+SN_MODEL(variants, opts, alibi_window, captures, relative, relative_flat, capped, in_layer, grouped, ropes, softmax1,
+         sink, sigmoids, squares, scores, own, one_row, one_of_ring, all_rows);
 
 /* ---- by hand ---------------------------------------------------------------------------------------------- */
 
@@ -193,6 +210,18 @@ static double score_bias(const bench *b, double s, int batch, int head, int q, i
   (void)batch;
   return s + bench_bound(b, "bias")->value[head * T + q - k];
 }
+static double dot_row(const bench *b, const char *name, int batch, int head, int q, int row) {
+  double dot = 0;
+  for (int d = 0; d < D; d++)
+    dot += at4(bench_bound(b, "q"), batch, q, head, d) * bench_bound(b, name)->value[row * D + d];
+  return dot;
+}
+static double score_rows(const bench *b, double s, int batch, int head, int q, int k) {
+  return s + .5 * dot_row(b, "rows", batch, head, q, head * (2 * T - 1) + q - k + T - 1);
+}
+static double score_rows2(const bench *b, double s, int batch, int head, int q, int k) {
+  return s + .5 * dot_row(b, "rows2", batch, head, q, q - k + T - 1);
+}
 static double score_quarter(const bench *b, double s, int batch, int head, int q, int k) {
   return (void)b, (void)batch, (void)head, (void)q, (void)k, s + .25;
 }
@@ -226,6 +255,23 @@ static void test_captures(void **state) {
   bench_run(b, "captures");
   check_attention(b, "k", "v", 1, score_bias, mask_doc, 1);
   bench_end(b);
+}
+
+static void test_relative(void **state) {
+  (void)state;
+  static const struct {
+    const char *graph;
+    score_fn score;
+  } at[2] = {{"relative", score_rows}, {"relative_flat", score_rows2}};
+  for (int i = 0; i < 2; i++) {
+    bench *b = begin(at[i].graph);
+    bench_run(b, at[i].graph);
+    check_attention(b, "k", "v", .5, at[i].score, mask_none, 1);
+    sn_text t = sn_text_begin(b->arena);
+    sn_func_print(&t, b->func, (sn_print_opt){0});
+    assert_non_null(strstr(t.at, "products [0]")); /* no tensor of queries times rows */
+    bench_end(b);
+  }
 }
 
 static void test_capped(void **state) {
@@ -363,15 +409,11 @@ static void test_mistakes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_alibi_window),
-      cmocka_unit_test(test_captures),
-      cmocka_unit_test(test_capped),
-      cmocka_unit_test(test_in_layer),
-      cmocka_unit_test(test_grouped),
-      cmocka_unit_test(test_normalisers),
-      cmocka_unit_test(test_normalisers_of_caches),
-      cmocka_unit_test(test_mistakes),
-      cmocka_unit_test(test_ropes),
+      cmocka_unit_test(test_alibi_window), cmocka_unit_test(test_captures),
+      cmocka_unit_test(test_relative),     cmocka_unit_test(test_capped),
+      cmocka_unit_test(test_in_layer),     cmocka_unit_test(test_grouped),
+      cmocka_unit_test(test_normalisers),  cmocka_unit_test(test_normalisers_of_caches),
+      cmocka_unit_test(test_mistakes),     cmocka_unit_test(test_ropes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
