@@ -69,6 +69,19 @@ static const captures_variant captures_variants[] = {
                     "  %w = index %d, %h, %m : real[]\n  %u = index %e, %q : real[]\n  %s = mul %c, %x : real[]\n"
                     "  %a1 = add %s, %w : real[]\n  %a2 = mul %a1, %u : real[]\n  %y = add %a2, %z : real[]\n",
      "[0, 0, 2, 0]"},
+    {"rows", "  %c = input name \"c\" : real[4, 2 * T + 3, 8]\n", ", %c", ", %c", ", real[4, 2 * T + 3, 8]",
+     "  output \"dc\" = %g0\n", "  %c = arg index 5 : real[B, T, 4, 2 * T + 3]\n",
+     "  %t2 = dim dim T + 2 : i32[]\n  %n = sub %q, %k : i32[]\n  %i = add %n, %t2 : i32[]\n"
+     "  %r = index %c, %b, %q, %h, %i : real[]\n  %t = tanh %r : real[]\n  %u = mul %x, %t : real[]\n"
+     "  %y = add %u, %r : real[]\n",
+     "[8, 9]"},
+    {"shared_rows", "  %c = input name \"c\" : real[2 * T + 2, 8]\n  %d = input name \"d\" : real[4]\n", ", %d, %c",
+     ", %c, %d", ", real[2 * T + 2, 8], real[4]", "  output \"dc\" = %g0\n  output \"dd\" = %g1\n",
+     "  %d = arg index 5 : real[4]\n  %c = arg index 6 : real[B, T, 4, 2 * T + 2]\n",
+     "  %t2 = dim dim T + 2 : i32[]\n  %m = add %t2, %q : i32[]\n  %i = sub %m, %k : i32[]\n"
+     "  %r = index %c, %b, %q, %h, %i : real[]\n  %s = index %d, %h : real[]\n  %p = mul %s, %r : real[]\n"
+     "  %y = add %x, %p : real[]\n",
+     "[10, 11, 0]"},
     {"all",
      "  %c = input name \"c\" : real[4]\n  %d = input name \"d\" : real[B, T + 3]\n  %e = input name \"e\" : real[2 * "
      "T + 2]\n"
@@ -97,6 +110,11 @@ static const char *const captures_masks[] = {
     "  %n = sub %k, %q : i32[]\n  %n2 = const value 2 : i32[]\n  %m = lt %n2, %n : bool[]\n",
     "  %n = sub %q, %k : i32[]\n  %n5 = const value 5 : i32[]\n  %c1 = le %k, %q : bool[]\n"
     "  %c2 = lt %n, %n5 : bool[]\n  %m = and %c1, %c2 : bool[]\n"};
+
+/* Captured tensors that regions see as products of the queries with their rows. */
+static inline const char *captures_products(const captures_variant *v) {
+  return !strcmp(v->name, "rows") ? " products [0]" : !strcmp(v->name, "shared_rows") ? " products [1]" : "";
+}
 
 static inline void captures_put(char *text, const char *from, const char *to) {
   size_t n = strlen(from), m = strlen(to);
@@ -128,7 +146,7 @@ static inline const char *captures_text(char *text, size_t room, const captures_
            "graph @g {\n  %%q = input name \"q\" : data[B, T, 4, 8]\n  %%k = input name \"k\" : data[B, T + 3, 2, 8]\n"
            "  %%v = input name \"v\" : data[B, T + 3, 2, 4]\n  %%w = input name \"w\" : real[B, T, 4, 4]\n"
            "  %%o = input name \"o\" : real[B, 4, T]\n%s%s"
-           "  %%y, %%l = attention %%q, %%k, %%v%s%s scale 0.4%s score @score%s : data[B, T, 4, 4], real[B, 4, T]\n"
+           "  %%y, %%l = attention %%q, %%k, %%v%s%s scale 0.4%s score @score%s%s : data[B, T, 4, 4], real[B, 4, T]\n"
            "  %%yr = cast %%y to real : real[B, T, 4, 4]\n"
            "  %%p = mul %%yr, %%w : real[B, T, 4, 4]\n  %%s = sum %%p axes [0, 1, 2, 3] : real[]\n"
            "%s  %%dq, %%dk, %%dv%s = grad %%%s, %%q, %%k, %%v%s : data[B, T, 4, 8], data[B, T + 3, 2, 8], "
@@ -136,12 +154,13 @@ static inline const char *captures_text(char *text, size_t room, const captures_
            "  output \"loss\" = %%%s\n  output \"dq\" = %%dq\n  output \"dk\" = %%dk\n  output \"dv\" = %%dv\n%s}\n",
            score, v->args, v->score, *mask ? "body @mask {\n" : "", *mask ? seen : "", mask,
            *mask ? "  return %m\n}\n" : "", v->inputs, start ? "  %start = input name \"start\" : i32[B]\n" : "",
-           v->list, start ? ", %start" : "", start ? " start 1" : "", *mask ? " mask @mask" : "",
+           v->list, start ? ", %start" : "", start ? " start 1" : "", *mask ? " mask @mask" : "", captures_products(v),
            lse ? "  %lo = mul %l, %o : real[B, 4, T]\n  %ls = sum %lo axes [0, 1, 2] : real[]\n"
                  "  %s2 = add %s, %ls : real[]\n"
                : "",
            strstr(v->outputs, "%g4")   ? ", %g0, %g1, %g2, %g3, %g4"
            : strstr(v->outputs, "%g2") ? ", %g0, %g1, %g2"
+           : strstr(v->outputs, "%g1") ? ", %g0, %g1"
                                        : ", %g0",
            lse ? "s2" : "s", v->wrt, v->types, lse ? "s2" : "s", v->outputs);
   captures_put(text, "real", real);

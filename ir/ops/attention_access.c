@@ -133,9 +133,27 @@ static bool classify(const sn_func *f, sn_access_site *a, const reach *of, sn_ty
   return is_entries(f, a, of, types);
 }
 
+/* Products of queries with rows: their gradient goes to both. */
+static bool add_rows(const sn_node *attention, const sn_func *f, const sn_node *n, sn_accesses *out) {
+  int64_t c = sn_node_attr(sn_node_of(f, n->arg[0]), "index")->i - SN_SITE_CAPTURE;
+  if (out->count + 2 > SN_ACCESSES) return false;
+  (void)attention;
+  for (int i = 0; i < 2; i++)
+    out->at[out->count++] = (sn_access_site){
+        .value = n->first, .capture = (int)c, .count = 4, .expr = n->arg + 1, .kind = SN_SUM_ROWS + 2 * (int)c + i};
+  return true;
+}
+
+static bool reads_product(const sn_node *attention, const sn_func *f, const sn_node *n) {
+  if (n->op != SN_OP_INDEX || sn_node_of(f, n->arg[0])->op != SN_OP_ARG) return false;
+  int64_t c = sn_node_attr(sn_node_of(f, n->arg[0]), "index")->i - SN_SITE_CAPTURE;
+  return c >= 0 && sn_attention_is_product(attention, (int)c);
+}
+
 /* Reads of captured tensors by node n of the region. false: one that is no access */
 static bool add_reads(const sn_node *attention, const bool *need, const sn_func *f, const sn_node *n,
                       sn_accesses *out) {
+  if (reads_product(attention, f, n)) return add_rows(attention, f, n, out);
   for (int i = 0; i < n->arg_count; i++) {
     int c = captured(attention, need, f, n->arg[i]);
     if (c < 0 || !sn_val_type(f, n->arg[i])->rank) continue;
@@ -150,10 +168,56 @@ static bool add_reads(const sn_node *attention, const bool *need, const sn_func 
   return true;
 }
 
+/* The one node that reads elements of argument `index`; NULL: there are more, or other uses of it. */
+static const sn_node *only_reader(const sn_func *f, int64_t index) {
+  const sn_node *found = NULL;
+  for (int i = 0; f && i < f->node_count; i++)
+    for (int k = 0; k < f->node[i]->arg_count; k++) {
+      if (!sn_is_region_arg(f, f->node[i]->arg[k], index)) continue;
+      if (found || k || f->node[i]->op != SN_OP_INDEX) return NULL;
+      found = f->node[i];
+    }
+  return found;
+}
+
+static bool is_used(const sn_func *f, int64_t index) {
+  for (int i = 0; f && i < f->node_count; i++)
+    for (int k = 0; k < f->node[i]->arg_count; k++)
+      if (sn_is_region_arg(f, f->node[i]->arg[k], index)) return true;
+  return false;
+}
+
+sn_val sn_attention_row_number(const sn_node *n, int capture) {
+  const sn_func *f = sn_node_attr(n, "score")->region;
+  const sn_node *read = only_reader(f, SN_SITE_CAPTURE + capture);
+  if (!read || sn_attention_layout_of(n).start >= 0) return 0;
+  if (is_used(sn_node_attr(n, "mask")->region, SN_SITE_CAPTURE - 1 + capture)) return 0;
+  static const int own[3] = {SN_SITE_BATCH, SN_SITE_QUERY, SN_SITE_HEAD};
+  for (int i = 0; i < 3; i++)
+    if (!sn_is_region_arg(f, read->arg[1 + i], own[i])) return 0;
+  sn_arena *scratch = sn_arena_create();
+  reach *of = SN_ARRAY(scratch, f->value_count, reach), row;
+  for (int i = 0; i < f->node_count; i++) of[f->node[i]->first] = reach_of(f, f->node[i], of, false);
+  row = of[read->arg[4]];
+  sn_arena_destroy(scratch);
+  return row.linear && row.q == 1 && row.k == -1 && !row.batch ? read->arg[4] : 0;
+}
+
+bool sn_attention_products_fit(const sn_node *n) {
+  const sn_attr *products = sn_node_attr(n, "products");
+  const sn_func *f = sn_node_attr(n, "score")->region;
+  for (int i = 0; i < products->count; i++) {
+    if (products->count > SN_PRODUCTS || !sn_attention_row_number(n, (int)products->ints[i])) return false;
+    const sn_node *read = only_reader(f, SN_SITE_CAPTURE + products->ints[i]);
+    if (sn_dimx_is_one(sn_val_type(f, read->arg[0])->dim[1])) return false; /* one query: they are few */
+  }
+  return true;
+}
+
 bool sn_accesses_of(const sn_node *n, const bool *need, sn_types *types, sn_accesses *out) {
   const sn_func *f = sn_node_attr(n, "score")->region;
   out->count = 0;
-  if (sn_node_attr(n, "products")->count) return false; /* part of the queries' gradient */
+  if (!sn_attention_products_fit(n)) return false; /* part of the queries' gradient */
   if (!f) return true;
   sn_arena *scratch = sn_arena_create();
   reach *of = SN_ARRAY(scratch, f->value_count, reach);
@@ -163,7 +227,8 @@ bool sn_accesses_of(const sn_node *n, const bool *need, sn_types *types, sn_acce
     of[f->node[i]->first] = reach_of(f, f->node[i], of, start_of_batch);
     fits = add_reads(n, need, f, f->node[i], out);
   }
-  for (int i = 0; i < out->count && fits; i++) fits = classify(f, &out->at[i], of, types);
+  for (int i = 0; i < out->count && fits; i++)
+    fits = out->at[i].kind >= SN_SUM_ROWS || classify(f, &out->at[i], of, types);
   sn_arena_destroy(scratch);
   return fits;
 }

@@ -8,6 +8,8 @@
  *   DIFFERENCES  query - key                  [B, H, T + S - 1]  a function of their difference
  *   ENTRIES      combination of the axes that  [B, H, N]         anything else
  *                depend on both positions
+ *   ROWS         query, times captured rows    [B, T, H, d]     products of queries with rows (attention_rows.c)
+ *   ROWS + 1     key - query, times queries   [B, H, T + S - 1, d]
  *   PAIRS        pair, over what is no index  [B|1, H|1, T, S]   the positions themselves, one axis each
  *
  * Only the last is of size T x S, as the captured tensor is. Region `slopes` has the arguments of the score region; it
@@ -20,6 +22,20 @@ static const sn_dimx *differences(sn_types *t, const sn_type *q, const sn_type *
   return sn_dimx_sub(t, sn_dimx_add(t, q->dim[1], k->dim[1]), sn_dimx_const(t, 1));
 }
 
+static const sn_type *rows_type(sn_types *t, const sn_type *q, const sn_type *k, int64_t kind) {
+  const sn_dimx *rows[4] = {q->dim[0], q->dim[2], differences(t, q, k), q->dim[3]};
+  return sn_type_of(t, sn_acc_elem(q->elem), 4, (kind - SN_SUM_ROWS) & 1 ? rows : q->dim);
+}
+
+/* Does the region of slopes give a number for it: of its entry, of its row? */
+static bool is_numbered(int64_t kind) { return kind == SN_SUM_ENTRIES || kind >= SN_SUM_ROWS; }
+
+static int count_numbered(const sn_attr *sums) {
+  int n = 0;
+  for (int i = 0; i < sums->count; i++) n += is_numbered(sums->ints[i]);
+  return n;
+}
+
 /* entries: used by ENTRIES only */
 static const sn_type *sum_type(sn_types *t, const sn_type *q, const sn_type *k, int64_t kind, const sn_dimx *entries) {
   const sn_dimx *one = sn_dimx_const(t, 1), *dim[4] = {q->dim[0], q->dim[2], NULL, k->dim[1]};
@@ -30,6 +46,7 @@ static const sn_type *sum_type(sn_types *t, const sn_type *q, const sn_type *k, 
     case SN_SUM_DIFFERENCES: dim[2] = differences(t, q, k); break;
     case SN_SUM_ENTRIES: dim[2] = entries; break;
     default:
+      if (kind >= SN_SUM_ROWS) return rows_type(t, q, k, kind);
       if (!((kind - SN_SUM_PAIRS) & 1)) dim[0] = one;
       if (!((kind - SN_SUM_PAIRS) & 2)) dim[1] = one;
       dim[2] = q->dim[1];
@@ -39,9 +56,9 @@ static const sn_type *sum_type(sn_types *t, const sn_type *q, const sn_type *k, 
 }
 
 /* Results of the region: slopes, then entries. */
-static sn_code check_slopes(sn_infer *in, const sn_attr *sums, const sn_attr *entries) {
+static sn_code check_slopes(sn_infer *in, const sn_attr *sums) {
   const sn_func *f = sn_infer_attr(in, "slopes")->region;
-  SN_TRY(sn_infer_region_count(in, "slopes", sums->count + entries->count));
+  SN_TRY(sn_infer_region_count(in, "slopes", sums->count + count_numbered(sums)));
   const sn_type *slope = sn_type_scalar(sn_infer_types(in), sn_acc_elem(in->arg[0]->elem));
   const sn_type *entry = sn_type_scalar(sn_infer_types(in), SN_ELEM_I32);
   for (int i = 0; i < f->result_count; i++)
@@ -49,16 +66,24 @@ static sn_code check_slopes(sn_infer *in, const sn_attr *sums, const sn_attr *en
   return SN_OK;
 }
 
+static bool is_product(const sn_infer *in, int64_t capture) {
+  const sn_attr *products = sn_infer_attr(in, "products");
+  for (int i = 0; i < products->count; i++)
+    if (products->ints[i] == capture) return true;
+  return false;
+}
+
 sn_code sn_sums_infer(sn_infer *in) {
   const sn_attr *sums = sn_infer_attr(in, "sums"), *entries = sn_infer_attr(in, "entries");
   if (!sn_infer_attr(in, "slopes")->set && !sums->set && !entries->set) return SN_OK;
   if (!sn_infer_attr(in, "slopes")->set || !sums->set || !sn_infer_attr(in, "score")->set)
     return sn_infer_fail(in, "slopes and sums are of a score, and go together");
-  SN_TRY(check_slopes(in, sums, entries));
+  SN_TRY(check_slopes(in, sums));
   int used = 0;
   for (int i = 0; i < sums->count; i++) {
     int64_t kind = sums->ints[i];
-    if (kind < 0 || kind > SN_SUM_PAIRS + 3) return sn_infer_fail(in, "there is no sum %lld", (long long)kind);
+    if (kind < 0 || (kind >= SN_SUM_ROWS && !is_product(in, (kind - SN_SUM_ROWS) / 2)))
+      return sn_infer_fail(in, "there is no sum %lld", (long long)kind);
     if (kind == SN_SUM_ENTRIES && used == entries->count) return sn_infer_fail(in, "sums of entries need their number");
     const sn_dimx *n = kind == SN_SUM_ENTRIES ? entries->dims[used++] : NULL;
     in->result[3 + i] = sum_type(sn_infer_types(in), in->arg[0], in->arg[1], kind, n);
@@ -113,10 +138,12 @@ static void return_slopes(sn_build *b, const sn_func *score, sn_accesses *a, con
   if (b->failed || sn_derive(b, 1, &y, &one, a->count, wrt, d)) return;
   keep_used(a, d);
   for (int i = 0; i < a->count; i++) sn_func_return(b->func, sn_g_cast(b, d[i], acc));
-  for (int i = 0; i < a->count; i++)
+  for (int i = 0; i < a->count; i++) {
+    if (a->at[i].kind >= SN_SUM_ROWS) sn_func_return(b->func, sn_g_cast(b, map[a->at[i].expr[3]], SN_ELEM_I32));
     if (a->at[i].kind == SN_SUM_ENTRIES)
       sn_func_return(b->func,
                      entry_of(b, &a->at[i], sn_val_type(score, sn_node_of(score, a->at[i].value)->arg[0]), map));
+  }
 }
 
 void sn_sums_attrs_make(const sn_grad_rule *g, sn_accesses *a, sn_sums_attrs *out) {
@@ -262,35 +289,40 @@ static sn_val query_of(const spread *s, const sn_type *it) {
   return sn_g2(b, SN_OP_ADD, q, sn_g_broadcast(b, s->g->arg[start], it->rank, it->dim, per_batch ? axes : NULL));
 }
 
-/* Every index expression over the axes that are left. */
-static void lift_indices(const spread *s, sn_val *index) {
-  sn_build *b = s->b;
-  sn_attention_layout l = sn_attention_layout_of(s->g->node);
-  int count = SN_SITE_CAPTURE + l.capture_count;
-  const sn_type *it = sn_type_with_elem(sn_b_types(b), sn_g_type(b, s->d), SN_ELEM_I32);
-  sn_val *at = SN_ARRAY(b->func->arena, count, sn_val);
-  bool *lifted = SN_ARRAY(b->func->arena, count, bool);
-  for (int i = 0; i < count; i++) lifted[i] = i < SN_SITE_CAPTURE;
-  at[SN_SITE_SCORE] = sn_g_const_like(b, s->d, 0);
-  at[SN_SITE_BATCH] = iota_of(s, it, SN_SITE_BATCH), at[SN_SITE_HEAD] = iota_of(s, it, SN_SITE_HEAD);
-  at[SN_SITE_QUERY] = query_of(s, it), at[SN_SITE_KEY] = iota_of(s, it, SN_SITE_KEY);
-  for (int i = 0; i < l.capture_count; i++) at[SN_SITE_CAPTURE + i] = s->g->arg[l.first_capture + i];
-  sn_func *f = sn_func_create(s->score->module, "index", SN_FUNC_BODY);
+/* Values of the score region on tensors: site: what stands for its first arguments, i32 tensors of type it. */
+static void lift_values(const sn_grad_rule *g, const sn_type *it, const sn_val site[4], int count, const sn_val *value,
+                        sn_val *out) {
+  sn_build *b = g->b;
+  const sn_func *score = sn_node_attr(g->node, "score")->region;
+  sn_attention_layout l = sn_attention_layout_of(g->node);
+  int n = SN_SITE_CAPTURE + l.capture_count, arguments;
+  sn_val *at = SN_ARRAY(b->func->arena, n, sn_val);
+  bool *lifted = SN_ARRAY(b->func->arena, n, bool);
+  for (int i = 0; i < n; i++) lifted[i] = i < SN_SITE_CAPTURE;
+  at[SN_SITE_SCORE] =
+      sn_g_const(b, sn_type_with_elem(sn_b_types(b), it, sn_acc_elem(sn_g_type(b, g->arg[0])->elem)), 0);
+  for (int i = 0; i < 4; i++) at[SN_SITE_BATCH + i] = site[i];
+  for (int i = 0; i < l.capture_count; i++) at[SN_SITE_CAPTURE + i] = g->arg[l.first_capture + i];
+  sn_func *f = sn_func_create(score->module, "index", SN_FUNC_BODY);
   sn_build inner = sn_build_begin(f, b->diags);
-  int arguments;
-  sn_val *arg = declare_arguments(&inner, s->score, &arguments),
-         *map = SN_ARRAY(b->func->arena, s->score->value_count, sn_val);
-  sn_region_copy(&inner, s->score, arguments, arg, map);
-  for (int i = 0; i < s->a->count; i++) sn_func_return(f, map[s->a->expr[i]]);
+  sn_val *arg = declare_arguments(&inner, score, &arguments),
+         *map = SN_ARRAY(b->func->arena, score->value_count, sn_val);
+  sn_region_copy(&inner, score, arguments, arg, map);
+  for (int i = 0; i < count; i++) sn_func_return(f, map[value[i]]);
   if (inner.failed) b->failed = inner.failed;
   f = sn_func_finish(f);
   sn_module_remove(f->module, f);
-  for (int i = 0; i < s->a->count; i++) {
-    if (s->a->kind == SN_SUM_ENTRIES && s->a->joint[i])
-      index[i] = iota_of(s, it, JOINT + i);
-    else
-      index[i] = b->failed ? 0 : sn_region_lift(b, f, count, at, lifted, it, i);
-  }
+  for (int i = 0; i < count; i++) out[i] = b->failed ? 0 : sn_region_lift(b, f, n, at, lifted, it, i);
+}
+
+/* Every index expression over the axes that are left. */
+static void lift_indices(const spread *s, sn_val *index) {
+  const sn_type *it = sn_type_with_elem(sn_b_types(s->b), sn_g_type(s->b, s->d), SN_ELEM_I32);
+  const sn_val site[4] = {iota_of(s, it, SN_SITE_BATCH), iota_of(s, it, SN_SITE_HEAD), query_of(s, it),
+                          iota_of(s, it, SN_SITE_KEY)};
+  lift_values(s->g, it, site, s->a->count, s->a->expr, index);
+  for (int i = 0; i < s->a->count; i++)
+    if (s->a->kind == SN_SUM_ENTRIES && s->a->joint[i]) index[i] = iota_of(s, it, JOINT + i);
 }
 
 static sn_val scattered(const spread *s, const sn_type *table) {
@@ -308,9 +340,55 @@ static void axes_of(spread *s) {
   if (s->a->kind == SN_SUM_ENTRIES) s->axis[2] = JOINT;
 }
 
+/* ---- products of queries with rows ---- */
+
+/* x + n on every element */
+static sn_val plus(sn_build *b, sn_val x, const sn_dimx *n) {
+  const sn_type *t = sn_g_type(b, x);
+  return b->failed ? 0 : sn_g2(b, SN_OP_ADD, x, sn_g_broadcast(b, sn_g_dim(b, n), t->rank, t->dim, NULL));
+}
+
+/* Row r of the table has the sum of the difference z of key and query, counted from 0, at which it is read: the first
+ * number less r.  d: [X, d] or [H, X, d] */
+static sn_val rows_of_table(const sn_grad_rule *g, const sn_access_site *a, sn_val d, const sn_type *table) {
+  sn_build *b = g->b;
+  sn_types *t = sn_b_types(b);
+  int axis = table->rank - 2;
+  const sn_type *it = sn_type_with_elem(t, table, SN_ELEM_I32);
+  const sn_dimx *queries = sn_g_type(b, g->arg[0])->dim[1], *count = sn_g_type(b, d)->dim[axis];
+  sn_val zero = sn_g_const(b, it, 0), head = axis ? sn_g_iota(b, it, 0) : zero, first, arg[4] = {d};
+  sn_val far = plus(b, zero, sn_dimx_sub(t, queries, sn_dimx_const(t, 1))); /* the last query from key 0 */
+  const sn_val site[4] = {zero, head, far, zero};
+  if (b->failed) return 0;
+  lift_values(g, it, site, 1, &a->expr[3], &first);
+  sn_val z = sn_g2(b, SN_OP_SUB, sn_g_cast(b, first, SN_ELEM_I32), sn_g_iota(b, it, axis));
+  sn_val end = plus(b, zero, sn_dimx_sub(t, count, sn_dimx_const(t, 1)));
+  if (b->failed) return 0;
+  sn_val there = sn_g2(b, SN_OP_AND, sn_g2(b, SN_OP_LE, zero, z), sn_g2(b, SN_OP_LE, z, end));
+  if (axis) arg[1] = head;
+  arg[1 + axis] = sn_g2(b, SN_OP_MIN, sn_g2(b, SN_OP_MAX, z, zero), end), arg[2 + axis] = sn_g_iota(b, it, axis + 1);
+  sn_val x = b->failed ? 0 : sn_emit(b, SN_OP_INDEX, table->rank + 1, arg, NULL, NULL);
+  return b->failed ? 0 : sn_g3(b, SN_OP_SELECT, there, x, sn_b_zeros(b, x));
+}
+
+static void finish_rows(const sn_grad_rule *g, const sn_access_site *a, sn_val sum) {
+  const int64_t axes[2] = {0, 1};
+  int k = (a->kind - SN_SUM_ROWS) & 1 ? sn_attention_layout_of(g->node).first_capture + a->capture : 0;
+  const sn_type *t = sn_g_type(g->b, g->arg[k]);
+  if (!g->need[k]) return;
+  if (k) sum = rows_of_table(g, a, sn_g_sum(g->b, sum, t->rank == 3 ? 1 : 2, axes), t);
+  if (g->b->failed) return;
+  sum = sn_g_cast(g->b, sum, t->elem);
+  g->d_arg[k] = g->d_arg[k] ? sn_g2(g->b, SN_OP_ADD, g->d_arg[k], sum) : sum;
+}
+
 void sn_sums_finish(const sn_grad_rule *g, const sn_accesses *a, const sn_val *sum) {
   int first = sn_attention_layout_of(g->node).first_capture;
   for (int i = 0; i < a->count && !g->b->failed; i++) {
+    if (a->at[i].kind >= SN_SUM_ROWS) {
+      finish_rows(g, &a->at[i], sum[i]);
+      continue;
+    }
     spread s = {g, g->b, &a->at[i], sn_node_attr(g->node, "score")->region, sum[i], 0, {0}};
     sn_val *d = &g->d_arg[first + a->at[i].capture];
     const sn_type *table = operand_type(&s, first + a->at[i].capture);
@@ -363,16 +441,43 @@ static sn_val one_sum(sn_build *b, sn_val x, int64_t kind, sn_val entry, const s
   return b->failed ? 0 : sn_g_reshape(b, x, 4, result->dim);
 }
 
+/* x [B, H, T, S] added up over the keys by number, [B, H, T, count] */
+static sn_val by_query_and_number(sn_build *b, sn_val x, sn_val number, const sn_dimx *count) {
+  const sn_type *t = sn_g_type(b, x), *it = sn_type_with_elem(sn_b_types(b), t, SN_ELEM_I32);
+  const sn_dimx *dim[4] = {t->dim[0], t->dim[1], t->dim[2], count};
+  const sn_val arg[5] = {x, counted(b, it, 0), counted(b, it, 1), counted(b, it, 2), number};
+  const sn_attr at = {.set = true, .dims = dim, .count = 4};
+  return b->failed ? 0 : sn_emit(b, SN_OP_INDEX_ADD, 5, arg, &at, NULL);
+}
+
+static sn_val rows_sum(sn_build *b, const sn_val *arg, int rows, int64_t kind, sn_val x, sn_val number,
+                       const sn_type *result) {
+  sn_types *types = sn_b_types(b);
+  const sn_type *t = sn_g_type(b, x), *it = sn_type_with_elem(types, t, SN_ELEM_I32), *table = sn_g_type(b, arg[rows]);
+  if (!((kind - SN_SUM_ROWS) & 1)) {
+    sn_val each = by_query_and_number(b, x, number, table->dim[table->rank - 2]);
+    return b->failed ? 0 : sn_g_contract(b, table->rank == 3 ? "bhtr,hrd->bthd" : "bhtr,rd->bthd", each, arg[rows]);
+  }
+  sn_val z = sn_g2(b, SN_OP_SUB, counted(b, it, 3), counted(b, it, 2));
+  z = plus(b, z, sn_dimx_sub(types, t->dim[2], sn_dimx_const(types, 1)));
+  sn_val each = by_query_and_number(b, x, z, result->dim[2]);
+  return b->failed ? 0 : sn_g_contract(b, "bhtx,bthd->bhxd", each, sn_g_cast(b, arg[0], t->elem));
+}
+
 void sn_attention_sums(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val ds, sn_val *out) {
   const sn_attr *sums = sn_node_attr(n, "sums");
   const sn_func *slopes = sn_node_attr(n, "slopes")->region, *mask = sn_node_attr(n, "mask")->region;
-  int entry = sums->count;
+  int entry = sums->count, first = sn_attention_layout_of(n).first_capture;
   sn_val live = mask && sums->count ? sn_attention_lift(b, n, arg, 0, mask, 0) : 0;
   for (int i = 0; i < sums->count && !b->failed; i++) {
     sn_val slope = sn_attention_lift(b, n, arg, raw, slopes, i), number = 0;
     if (b->failed) return;
     if (live) slope = sn_g3(b, SN_OP_SELECT, live, slope, sn_b_zeros(b, slope));
-    if (sums->ints[i] == SN_SUM_ENTRIES) number = sn_attention_lift(b, n, arg, raw, slopes, entry++);
-    out[i] = one_sum(b, sn_g2(b, SN_OP_MUL, ds, slope), sums->ints[i], number, n->type[3 + i]);
+    if (is_numbered(sums->ints[i])) number = sn_attention_lift(b, n, arg, raw, slopes, entry++);
+    sn_val x = sn_g2(b, SN_OP_MUL, ds, slope);
+    int rows = first + (int)(sums->ints[i] - SN_SUM_ROWS) / 2;
+    if (b->failed) return;
+    out[i] = sums->ints[i] >= SN_SUM_ROWS ? rows_sum(b, arg, rows, sums->ints[i], x, number, n->type[3 + i])
+                                          : one_sum(b, x, sums->ints[i], number, n->type[3 + i]);
   }
 }

@@ -4,10 +4,7 @@
 
 #include "ir/ops/rules.h"
 
-enum {
-  SN_ACCESSES = 8,
-  SN_ENTRIES = 1024
-}; /* accesses of one score; entries of a table that are added up one by one */
+enum { SN_PRODUCTS = 4, SN_ACCESSES = 8, SN_ENTRIES = 1024 }; /* most of a score; entries that are added up one by one */
 
 /* One place where the score region reads a captured tensor: an `index` of it, or the captured scalar itself. */
 typedef struct sn_access_site {

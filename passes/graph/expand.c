@@ -66,7 +66,7 @@ static void begin_func(sn_rewriter *r, const sn_func *f) {
 static bool attention_expands(const sn_rewriter *r, const state *s, const sn_build *b, const sn_node *n,
                               const sn_val *arg) {
   bool kernels = r->env->target && strcmp(r->env->target->name, "ref");
-  if (kernels && (s->graph || s->branch) && sn_node_attr(n, "products")->count) return true;
+  if (kernels && (s->graph || s->branch) && !sn_attention_products_fit(n)) return true;
   return s->step != NULL ||
          ((s->graph || s->branch) && !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])));
 }

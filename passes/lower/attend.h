@@ -25,6 +25,11 @@ typedef struct sn_attend {
   bool has_start, has_map, has_dtotal;
   const sn_func *score, *mask, *dscore; /* dscore: derivative of score by its first argument; NULL: 1 */
   const sn_func *slopes;                /* its derivatives by captured tensors; NULL: none are wanted */
+  int product_count;
+  struct sn_attend_product {
+    int capture;
+    const sn_func *number; /* region: the row of each pair */
+  } product[4];            /* captured rows that queries are multiplied with */
   const sn_dimx *B, *T, *S, *H, *G;
   int d, e;   /* static head sizes */
   int group;  /* H / G */
@@ -84,6 +89,18 @@ SN_MUST sn_code sn_attend_slopes(const sn_site_block *s, sn_kv products, sn_kv *
 SN_MUST sn_code sn_attend_hide(const sn_site_block *s, bool masked, sn_kv *tile);
 /* The tile with 0 for queries past the end: what stands there may be anything that a region makes of nothing. */
 sn_kv sn_attend_own_rows(const sn_site_block *s, sn_kv tile);
+
+/* ---- products of queries with captured rows: attend_rows.c ---- */
+
+/* Finds them. */
+SN_MUST sn_code sn_attend_read_products(sn_attend *a);
+/* The products of the block, to b->product. */
+SN_MUST sn_code sn_attend_make_products(const sn_site_block *s);
+/* Rows that the block reads of product i, bq + bk of them: first that of its first query and last key .. as keys ascend
+ * the rows of a query follow each other, those of the next query begin one earlier. */
+SN_MUST sn_code sn_attend_captured_rows(const sn_site_block *s, int i, sn_kv *out);
+/* Window of a tile [queries, keys] in scratch [queries, bq + bk], in whose columns rows stand as above. */
+sn_kwin sn_attend_skewed(const sn_site_block *s, sn_kv scratch);
 
 /* Blocks of one index, given a block of the other: [lo, mid0) partial, [mid0, mid1) full, [mid1, hi) partial. */
 typedef struct sn_mask_range {

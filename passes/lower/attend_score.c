@@ -66,6 +66,7 @@ sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a) {
   a->bk = sn_attend_block(a->bq == 1 && c->target->bkv_one ? c->target->bkv_one : c->target->bkv, a->S);
   const sn_attr *blocks = sn_node_attr(n, "blocks");
   if (a->has_map) a->bq = (int)blocks->ints[0], a->bk = (int)blocks->ints[1];
+  if (a->score) SN_TRY(sn_attend_read_products(a));
   a->slopes = a->backward ? sn_node_attr(n, "slopes")->region : NULL;
   if (a->backward && a->score) SN_TRY(sn_derive_first(c, a->score, &a->dscore));
   return SN_OK;
@@ -98,7 +99,9 @@ sn_build_kernel *sn_attend_kernel(const sn_attend *a, const char *name, int coun
   sn_buffer_use list[SN_LOWER_BUFFERS];
   int n = uses_of(a, list);
   for (int i = 0; i < count; i++) list[n++] = more[i];
-  return sn_build_kernel_begin(a->c, name, sn_attend_unique(list, n), list);
+  sn_build_kernel *b = sn_build_kernel_begin(a->c, name, sn_attend_unique(list, n), list);
+  if (a->product_count) b->skew = sn_k_local(b->k, SN_ELEM_F32, (int64_t)a->bq * (a->bq + a->bk));
+  return b;
 }
 
 static sn_kwin window(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head, sn_kv limit) {
@@ -197,6 +200,7 @@ static int site_args(const sn_site_block *s, sn_region_arg *arg, int first) {
   arg[n++] = (sn_region_arg){.tile = key_tile(s), .slot = -1};
   for (int i = 0; i < s->a->capture_count; i++)
     arg[n++] = (sn_region_arg){.slot = s->a->capture[i].slot, .view = s->a->capture[i].view};
+  for (int i = 0; i < s->a->product_count; i++) arg[first + 4 + s->a->product[i].capture].element = s->b->product[i];
   return n;
 }
 
@@ -225,6 +229,7 @@ double sn_attend_unit(const sn_attend *a) { return a->score || a->weights ? a->s
 sn_code sn_attend_scores(const sn_site_block *s, sn_kv products, bool masked, sn_kv *out) {
   sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
   sn_kv score = products;
+  SN_TRY(sn_attend_make_products(s));
   if (s->a->score) {
     arg[0] = (sn_region_arg){.tile = products, .slot = -1};
     SN_TRY(sn_region_emit(s->b, s->a->score, site_args(s, arg, 1), arg, &score));

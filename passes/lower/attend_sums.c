@@ -5,6 +5,7 @@
  *   by key         one instance owns a block of keys of one query head and walks the queries
  *   by entry       as by query, with the sums of all entries in scratch; a second kernel adds up the blocks
  *   by difference  attend_diagonals.c
+ *   by row         attend_row_sums.c: products of queries with captured rows
  *   by pair        one instance owns a block of pairs and walks the batches and heads that share it */
 #include "passes/lower/attend_sums.h"
 
@@ -85,7 +86,7 @@ static const sn_dimx *bytes_of(const sn_sums *m, const bool *chosen) {
 static bool choose(const sn_sums *m, int kind, bool *chosen) {
   bool any = false;
   for (int i = 0; i < m->count; i++) {
-    bool fits = m->at[i].kind == kind || (kind == SN_SUM_PAIRS && m->at[i].kind > kind);
+    bool fits = m->at[i].kind == kind || (kind == SN_SUM_PAIRS && m->at[i].kind > kind && m->at[i].kind < SN_SUM_ROWS);
     any |= chosen[i] = fits && m->at[i].to.slot >= 0;
   }
   return any;
@@ -363,10 +364,11 @@ static void read_sums(sn_sums *m) {
   const sn_attr *sums = sn_node_attr(n, "sums"), *entries = sn_node_attr(n, "entries");
   sn_buffer_use unused[1];
   m->count = sums->count;
-  for (int i = 0, used = 0; i < m->count; i++) {
+  for (int i = 0, tables = 0, numbers = 0; i < m->count; i++) {
     bool table = sums->ints[i] == SN_SUM_ENTRIES;
-    m->at[i] = (sn_sum){.slope = i, .entry = table ? m->count + used : -1, .kind = (int)sums->ints[i]};
-    if (table) m->at[i].entries = entries->dims[used++];
+    m->at[i] = (sn_sum){.slope = i, .entry = table ? m->count + numbers : -1, .kind = (int)sums->ints[i]};
+    if (table) m->at[i].entries = entries->dims[tables++];
+    numbers += table || sums->ints[i] >= SN_SUM_ROWS;
     m->at[i].part.slot = -1;
     (void)sn_attend_sink(m->a, 3 + i, &m->at[i].to, unused, 0);
   }
@@ -384,5 +386,5 @@ sn_code sn_attend_sums(sn_attend *a, const sn_operand *delta) {
   (void)choose(&m, SN_SUM_PAIRS, pairs);
   for (int i = 0; i < m.count; i++)
     if (pairs[i]) SN_TRY(lower_pairs(&m, i));
-  return SN_OK;
+  return sn_sums_of_rows(&m);
 }

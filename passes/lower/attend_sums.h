@@ -43,6 +43,8 @@ SN_MUST sn_code sn_sums_end(const sn_sums *m, sn_build_kernel *b, const char *op
 sn_operand sn_sums_temp(const sn_sums *m, const sn_dimx *rows, const sn_dimx *columns);
 const sn_dimx *sn_sums_bytes(const sn_sums *m, const sn_operand *o);
 
+/* What products of queries with captured rows give to both. */
+SN_MUST sn_code sn_sums_of_rows(sn_sums *m);
 /* Sums by the difference of positions. */
 SN_MUST sn_code sn_sums_by_difference(sn_sums *m, const bool *chosen);
 

@@ -26,3 +26,13 @@ sn_code sn_derive_first(sn_lower_ctx *c, const sn_func *region, const sn_func **
   *out = f;
   return b.failed;
 }
+
+const sn_func *sn_region_part(sn_lower_ctx *c, const sn_func *region, sn_val value) {
+  sn_func *f = sn_func_create(region->module, sn_arena_printf(c->arena, "%s.part", region->name), SN_FUNC_BODY);
+  sn_val *map = SN_ARRAY(c->arena, region->value_count + 1, sn_val);
+  (void)copy_forward(f, region, map);
+  sn_func_return(f, map[value]);
+  f = sn_func_finish(f);
+  sn_module_remove(f->module, f);
+  return f;
+}

@@ -8,4 +8,7 @@
  * errors: an op without gradient on the way, at the user's line. */
 SN_MUST sn_code sn_derive_first(sn_lower_ctx *c, const sn_func *region, const sn_func **out);
 
+/* The region with one of its values as its result. */
+const sn_func *sn_region_part(sn_lower_ctx *c, const sn_func *region, sn_val value);
+
 #endif

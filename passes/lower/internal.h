@@ -226,6 +226,7 @@ typedef struct sn_build_kernel {
   sn_kv id[3];            /* of a body inside an instance: the loops that stand for its grid */
   bool loop[3];           /* is there one? */
   struct sn_inner *inner; /* buffers below SN_LOWER_INNER */
+  sn_kv skew, product[4]; /* of attention (attend_rows.c): scratch; products of the queries with rows on this block */
 } sn_build_kernel;
 
 /* slot + SN_LOWER_WORDS: an i64 slot seen as i32 words, the low one first. */
@@ -300,6 +301,7 @@ sn_kv sn_uniform_emit(sn_build_kernel *b, uint64_t stream, sn_kv seed_low, sn_kv
  * view for captured tensors (read through `index`). Results in compute types. */
 typedef struct sn_region_arg {
   sn_kv tile;
+  sn_kv element; /* of a captured tensor that is read in one place: its elements there; 0: they are loaded */
   int slot;
   sn_view view;
 } sn_region_arg;

@@ -128,6 +128,10 @@ static sn_code emit_node(region *r, const sn_node *n) { /* table */
       return SN_OK;
     case SN_OP_INDEX:
       if (!a) break;
+      if (a->element) {
+        *out = a->element;
+        return SN_OK;
+      }
       *out = emit_index(r->b, a, n->arg_count - 1, arg + 1);
       return SN_OK;
     default: break;
