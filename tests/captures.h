@@ -124,10 +124,10 @@ static inline void captures_put(char *text, const char *from, const char *to) {
   }
 }
 
-/* The graph @g: y, loss and gradients. mask: one of the above. lse: the loss has the lse in it. start: the queries
- * stand there. */
+/* The graph @g: y, loss and gradients. weights: scores are the weights of values. mask: one of the above. lse: the loss
+ * has the lse in it. start: the queries stand there. */
 static inline const char *captures_text(char *text, size_t room, const captures_variant *v, const char *mask,
-                                        const char *real, const char *data, bool lse, bool start) {
+                                        const char *real, const char *data, bool lse, bool start, bool weights) {
   static const char *const site =
       "  %b = arg index F : i32[]\n  %h = arg index G : i32[]\n"
       "  %q = arg index H : i32[]\n  %k = arg index I : i32[]\n";
@@ -146,7 +146,7 @@ static inline const char *captures_text(char *text, size_t room, const captures_
            "graph @g {\n  %%q = input name \"q\" : data[B, T, 4, 8]\n  %%k = input name \"k\" : data[B, T + 3, 2, 8]\n"
            "  %%v = input name \"v\" : data[B, T + 3, 2, 4]\n  %%w = input name \"w\" : real[B, T, 4, 4]\n"
            "  %%o = input name \"o\" : real[B, 4, T]\n%s%s"
-           "  %%y, %%l = attention %%q, %%k, %%v%s%s scale 0.4%s score @score%s%s : data[B, T, 4, 4], real[B, 4, T]\n"
+           "  %%y, %%l = attention %%q, %%k, %%v%s%s scale 0.4%s score @score%s%s%s : data[B, T, 4, 4], real[B, 4, T]\n"
            "  %%yr = cast %%y to real : real[B, T, 4, 4]\n"
            "  %%p = mul %%yr, %%w : real[B, T, 4, 4]\n  %%s = sum %%p axes [0, 1, 2, 3] : real[]\n"
            "%s  %%dq, %%dk, %%dv%s = grad %%%s, %%q, %%k, %%v%s : data[B, T, 4, 8], data[B, T + 3, 2, 8], "
@@ -154,7 +154,8 @@ static inline const char *captures_text(char *text, size_t room, const captures_
            "  output \"loss\" = %%%s\n  output \"dq\" = %%dq\n  output \"dk\" = %%dk\n  output \"dv\" = %%dv\n%s}\n",
            score, v->args, v->score, *mask ? "body @mask {\n" : "", *mask ? seen : "", mask,
            *mask ? "  return %m\n}\n" : "", v->inputs, start ? "  %start = input name \"start\" : i32[B]\n" : "",
-           v->list, start ? ", %start" : "", start ? " start 1" : "", *mask ? " mask @mask" : "", captures_products(v),
+           v->list, start ? ", %start" : "", start ? " start 1" : "", *mask ? " mask @mask" : "",
+           weights ? " weights 1" : "", captures_products(v),
            lse ? "  %lo = mul %l, %o : real[B, 4, T]\n  %ls = sum %lo axes [0, 1, 2] : real[]\n"
                  "  %s2 = add %s, %ls : real[]\n"
                : "",

@@ -178,7 +178,8 @@ static int read_as(const sn_attend *a, int i) {
   return i == 3 ? 4 : a->has_dtotal && i == 6 ? -1 : i;
 }
 
-/* Elements of the operands times their size; 2 flops per pair and head element of each product. */
+/* Elements of the operands times their size; 2 flops per pair and head element of each product. A block has about twice
+ * as many products with captured rows as pairs. */
 sn_report sn_attend_report(const sn_attend *a, int from, int to, int products_d, int products_e) {
   sn_types *t = a->c->types;
   sn_report r = {.bytes_read = sn_dimx_const(t, 0)};
@@ -187,7 +188,9 @@ sn_report sn_attend_report(const sn_attend *a, int from, int to, int products_d,
     r.bytes_read = sn_dimx_add(t, r.bytes_read, bytes_of(t, sn_val_type(a->c->body, a->node->arg[read_as(a, i)])));
   }
   const sn_dimx *pairs = sn_dimx_mul(t, sn_dimx_mul(t, a->B, a->H), sn_dimx_mul(t, a->T, a->S));
-  r.flops = sn_dimx_mul(t, pairs, sn_dimx_const(t, 2 * ((int64_t)products_d * a->d + (int64_t)products_e * a->e)));
+  r.flops = sn_dimx_mul(
+      t, pairs,
+      sn_dimx_const(t, 2 * ((int64_t)(products_d + 2 * a->product_count) * a->d + (int64_t)products_e * a->e)));
   return r;
 }
 

@@ -18,7 +18,7 @@ static uint64_t hash_of(const captures_variant *v, const char *mask, const char 
   sn_diags *diags = sn_diags_create();
   char text[8192], head[8300];
   int64_t dims[] = {2, t};
-  captures_text(text, sizeof text, v, mask, "f32", data, false, false);
+  captures_text(text, sizeof text, v, mask, "f32", data, false, false, false);
   captures_put(text, "T: 1..64", "T: 1..4096");
   snprintf(head, sizeof head, "sinter 1\n%s", text);
   check_opt opt = {.compile = *compile, .graph = "g", .dims = dims, .threads = threads, .int_limit = 4, .scale = 0.1};

@@ -85,9 +85,9 @@ static void check_kind(rule *u, const captures_variant *v) {
   if (!strstr(t.at, want)) fail_msg("%s: not `%s` in\n%s", v->name, want, t.at);
 }
 
-static void check_rule(const captures_variant *v, const char *mask, bool lse, bool start) {
+static void check_rule(const captures_variant *v, const char *mask, bool lse, bool start, bool weights) {
   char text[8192];
-  rule u = make_rule(captures_text(text, sizeof text, v, mask, "f64", "f64", lse, start));
+  rule u = make_rule(captures_text(text, sizeof text, v, mask, "f64", "f64", lse, start, weights));
   assert_int_equal(count_ops(u.f, SN_OP_ATTENTION), 1);
   assert_true(count_ops(u.f, SN_OP_ATTENTION_GRAD) >= 1);
   if (!start) check_kind(&u, v);
@@ -98,7 +98,8 @@ static void check_rule(const captures_variant *v, const char *mask, bool lse, bo
 
 static void rules_are_derivatives(void **state) {
   (void)state;
-  for (int i = 0; i < CAPTURES_COUNT; i++) check_rule(&captures_variants[i], captures_masks[i % 4], i % 3 == 0, false);
+  for (int i = 0; i < CAPTURES_COUNT; i++)
+    check_rule(&captures_variants[i], captures_masks[i % 4], i % 3 == 0, false, i % 2);
 }
 
 /* Are there elements for queries at all positions? */
@@ -113,7 +114,7 @@ static bool may_start(const captures_variant *v) {
 static void rules_at_a_start(void **state) {
   (void)state;
   for (int i = 0; i < CAPTURES_COUNT; i++)
-    if (may_start(&captures_variants[i])) check_rule(&captures_variants[i], captures_masks[i % 2], false, true);
+    if (may_start(&captures_variants[i])) check_rule(&captures_variants[i], captures_masks[i % 2], false, true, false);
 }
 
 /* ---- tile programs ----------------------------------------------------------------------------------------------- */
@@ -124,7 +125,7 @@ static void check_kernels(const captures_variant *v, const char *mask, int64_t t
   int64_t dims[] = {2, t};
   sn_target target = *on;
   target.bq = 4, target.bkv = 4, target.scratch_bytes = scratch;
-  captures_text(text, sizeof text, v, mask, "f32", bf16 ? "bf16" : "f32", t % 2 == 0, start);
+  captures_text(text, sizeof text, v, mask, "f32", bf16 ? "bf16" : "f32", t % 2 == 0, start, scratch == 1);
   lowered_check_case(&(lowered_case){.text = text, .dims = dims, .target = &target});
 }
 
@@ -137,6 +138,14 @@ static void kernels_agree(void **state) {
       check_kernels(&captures_variants[i], captures_masks[(i + 1) % 4], t + 1, 1 << 20, &cpu, false,
                     i % 2 && may_start(&captures_variants[i]));
     }
+}
+
+/* Scores that are the weights of values: nothing is 0 where nothing is seen, unless it is made so. */
+static void kernels_of_weights_agree(void **state) {
+  (void)state;
+  sn_target cpu = sn_target_cpu(SN_ISA_AVX2);
+  for (int i = 0; i < CAPTURES_COUNT; i++)
+    check_kernels(&captures_variants[i], captures_masks[(i + 1) % 4], 6 + i % 4, 1, &cpu, false, false);
 }
 
 static void kernels_of_devices_agree(void **state) {
@@ -161,7 +170,8 @@ static void blocks_of_any_shape(void **state) {
     int64_t dims[] = {2, 11};
     sn_target target = sn_target_cpu(SN_ISA_AVX2);
     target.bq = i % 2 ? 8 : 2, target.bkv = i % 2 ? 2 : 8, target.scratch_bytes = 0;
-    captures_text(text, sizeof text, &captures_variants[i], captures_masks[(i + 2) % 4], "f32", "f32", false, false);
+    captures_text(text, sizeof text, &captures_variants[i], captures_masks[(i + 2) % 4], "f32", "f32", false, false,
+                  false);
     lowered_check_case(&(lowered_case){.text = text, .dims = dims, .target = &target});
   }
 }
@@ -176,7 +186,7 @@ static void nothing_is_queries_times_keys(void **state) {
     if (is_dense(&captures_variants[i])) continue;
     char text[8192];
     int64_t dims[] = {1, 16384};
-    captures_text(text, sizeof text, &captures_variants[i], captures_masks[1], "f32", "f32", false, false);
+    captures_text(text, sizeof text, &captures_variants[i], captures_masks[1], "f32", "f32", false, false, false);
     captures_put(text, "T: 1..64", "T: 1..16384");
     lowered_result r = lowered_compile(&(lowered_case){.text = text, .dims = dims});
     for (int k = 0; k < r.lowered.plan->slot_count; k++) {
@@ -195,6 +205,7 @@ int main(void) {
       cmocka_unit_test(rules_are_derivatives),
       cmocka_unit_test(rules_at_a_start),
       cmocka_unit_test(kernels_agree),
+      cmocka_unit_test(kernels_of_weights_agree),
       cmocka_unit_test(kernels_of_devices_agree),
       cmocka_unit_test(kernels_of_bf16_agree),
       cmocka_unit_test(blocks_of_any_shape),
