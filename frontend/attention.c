@@ -125,31 +125,34 @@ static sn_t own_row(sn_here here, sn_site at) {
   return sn_x_sub(here, at.q, start);
 }
 
+static bool check_rows(sn_call *c, sn_t table, int indices) {
+  const sn_t queries = c->fn->queries;
+  const sn_type *t = queries.fn ? sn_need(c, table, sn_spelled(c, 1)) : NULL;
+  if (!queries.fn) sn_mistake(c, "the site that a score or mask was given", sn_spelled(c, 0), "there is no query here");
+  if (!t) return false;
+  const sn_dimx *d = sn_t_type(queries)->dim[3];
+  bool rows = t->rank == indices + 1 && t->rank <= 5;
+  if (rows && t->dim[indices] == d) return true;
+  sn_mistake(c, rows ? sn_texts(c, "%s, as queries", sn_dim_text(c, d)) : "one index for each axis but the last",
+             sn_describe(c, table, sn_spelled(c, 1)), rows ? "rows are not as long as queries" : "this is no row");
+  return false;
+}
+
 sn_t sn_dot_q_at(sn_here here, sn_site at, sn_t table, sn_list index) {
   static const char *const letters[] = {"", "i", "ij", "ijk", "ijkl"};
   sn_call c = sn_call_on(here, 1, &at.q);
-  if (!c.fn || c.poison) return sn_poison(&c);
-  const sn_type *t = c.fn->queries.fn ? sn_need(&c, table, sn_spelled(&c, 1)) : NULL;
-  if (!c.fn->queries.fn)
-    sn_mistake(&c, "the site that a score or mask was given", sn_spelled(&c, 0), "there is no query here");
-  else if (t && (t->rank != index.count + 1 || t->rank > 5))
-    sn_mistake(&c, "one index for each axis but the last", sn_describe(&c, table, sn_spelled(&c, 1)),
-               "the table is no table of rows");
-  else if (t) {
-    const sn_arg *first = index.at;
-    bool heads = index.count == 2 && first->v.fn == at.head.fn && first->v.u.id == at.head.u.id;
-    const char *l = letters[index.count];
-    const char *spec = heads ? "bthd,hrd->bthr" : sn_texts(&c, "bthd,%sd->bth%s", l, l);
-    const sn_arg both[2] = {{c.fn->queries}, {table}};
-    sn_t all = sn_einsum_at(here, spec, (sn_list){2, both});
-    if (sn_is_poison(all)) return all;
-    sn_fact *fact = sn_fact_of(all.fn, (sn_val)all.u.id, true);
-    if (heads || index.count == 1) fact->row_table = table, fact->row_queries = c.fn->queries;
-    sn_arg place[8] = {{at.batch}, {own_row(here, at)}, {at.head}};
-    for (int i = heads; i < index.count; i++) place[3 + i - heads] = index.at[i];
-    return sn_index_at(here, all, (sn_list){3 + index.count - heads, place});
-  }
-  return sn_poison(&c);
+  if (!c.fn || c.poison || !check_rows(&c, table, index.count)) return sn_poison(&c);
+  const sn_arg *first = index.at;
+  bool heads = index.count == 2 && first->v.fn == at.head.fn && first->v.u.id == at.head.u.id;
+  const char *l = letters[index.count], *spec = heads ? "bthd,hrd->bthr" : sn_texts(&c, "bthd,%sd->bth%s", l, l);
+  const sn_arg both[2] = {{c.fn->queries}, {table}};
+  sn_t all = sn_einsum_at(here, spec, (sn_list){2, both});
+  if (sn_is_poison(all)) return all;
+  sn_fact *fact = sn_fact_of(all.fn, (sn_val)all.u.id, true);
+  if (heads || index.count == 1) fact->row_table = table, fact->row_queries = c.fn->queries;
+  sn_arg place[8] = {{at.batch}, {own_row(here, at)}, {at.head}};
+  for (int i = heads; i < index.count; i++) place[3 + i - heads] = index.at[i];
+  return sn_index_at(here, all, (sn_list){3 + index.count - heads, place});
 }
 
 sn_t sn_causal(sn_site at, const void *opt) {

@@ -50,6 +50,16 @@ GRAPH(finish_type, .normaliser = {.finish = total_only})
 GRAPH(finish_number, .normaliser = {.finish = number})
 GRAPH(finish_inside, .normaliser = {.finish = mismatch})
 GRAPH(sink_shape, .normaliser = sn_softmax_sink(i.table))
+static sn_t wide_row(sn_t s, sn_site at, const void *opt) { return sn_add(s, sn_dot_q(at, TABLE, at.head)); }
+static sn_t two_indices(sn_t s, sn_site at, const void *opt) { return sn_add(s, sn_dot_q(at, TABLE, at.head, at.k)); }
+GRAPH(row_size, .score = wide_row)
+GRAPH(row_indices, .score = two_indices)
+static void row_outside(sn_scope m, const m0 *c) {
+  in i = inputs(m, c);
+  sn_site at = {i.q, i.q, i.q, i.q};
+  sn_output(m, "y", sn_dot_q(at, i.table, 0));
+}
 
 SN_MODEL(attentions, m0, other_keys, keys_at_once, mask_number, mask_tensor, index_count, index_float, index_beyond, index_below,
-         index_short, score_type, accumulate_type, accumulate_op, finish_type, finish_number, finish_inside, sink_shape);
+         index_short, score_type, accumulate_type, accumulate_op, finish_type, finish_number, finish_inside, sink_shape,
+         row_size, row_indices, row_outside);
