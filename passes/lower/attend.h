@@ -18,7 +18,7 @@ typedef struct sn_attend {
   sn_lower_ctx *c;
   const sn_node *node;
   bool backward;
-  bool weights; /* scores are the weights of values, as they are: no softmax */
+  bool weights;                                       /* scores are the weights of values, as they are: no softmax */
   sn_operand q, k, v, y, lse, dy, dtotal, start, map; /* map: [B or 1, H or 1, blocks of queries, of keys] */
   sn_operand capture[SN_ATTEND_CAPTURES];
   int capture_count;
@@ -119,6 +119,7 @@ const char *sn_attend_ops(const sn_attend *a, const char *part);
 typedef struct sn_walk {
   sn_site_block *s;
   bool over_queries;
+  bool masked; /* full blocks are masked too: there is one `step` */
   sn_code (*step)(void *user, bool masked, sn_kv *carry);
   void *user;
 } sn_walk;

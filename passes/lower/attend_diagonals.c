@@ -33,21 +33,37 @@ static sn_kv skewed(const diagonals *d, sn_build_kernel *b, sn_kv scratch, sn_kv
   return sn_k_reduce(k, SN_K_RSUM, 0, turned);
 }
 
-/* The block of queries at s.q0 with the one of keys on the diagonal, if any of it is seen. */
-static sn_code add_block(const diagonals *d, sn_sum_block *x, sn_kv key_block, sn_kv scratch, int lines, sn_kv *line) {
-  sn_kernel *k = x->w.s.b->k;
+/* What a block adds. */
+typedef struct adder {
+  const diagonals *d;
+  sn_sum_block *x;
+  sn_kv scratch;
+} adder;
+
+static sn_code add_terms(void *user, bool masked, sn_kv *line) {
+  const adder *a = user;
+  const diagonals *d = a->d;
+  sn_sum_block *x = a->x;
+  sn_build_kernel *b = x->w.s.b;
   sn_kv term[SN_ATTEND_SUMS], entry[SN_ATTEND_SUMS];
-  sn_mask_range r = sn_attend_range(&x->w.s, false);
-  sn_kv k0 = sn_k_imulc(k, key_block, d->block), end = sn_k_iadd(k, k0, sn_k_i(k, d->block));
-  sn_kv from = sn_k_ibin(k, SN_K_IMAX, r.lo, k0), to = sn_k_ibin(k, SN_K_IMIN, r.hi, end);
-  x->w.s.k0 = sn_k_for(k, from, to, d->block, lines, line); /* once or never */
+  (void)masked;
   x->q = sn_attend_query_rows(&x->w, false), x->dy = sn_attend_query_rows(&x->w, true);
   x->k = sn_attend_key_rows(&x->w, false), x->v = sn_attend_key_rows(&x->w, true);
   SN_TRY(sn_sums_terms(d->m, x, term, entry));
   for (int i = 0, n = 0; i < d->m->count; i++)
-    if (d->chosen[i]) line[n] = sn_k_bin(k, SN_K_ADD, line[n], skewed(d, x->w.s.b, scratch, term[i])), n++;
-  sn_k_end_for(k, lines, line);
+    if (d->chosen[i]) line[n] = sn_k_bin(b->k, SN_K_ADD, line[n], skewed(d, b, a->scratch, term[i])), n++;
   return SN_OK;
+}
+
+/* The block of queries at s.q0 with the one of keys on the diagonal, if any of it is seen. */
+static sn_code add_block(const diagonals *d, sn_sum_block *x, sn_kv key_block, sn_kv scratch, int lines, sn_kv *line) {
+  sn_kernel *k = x->w.s.b->k;
+  sn_mask_range r = sn_attend_range(&x->w.s, false);
+  sn_kv k0 = sn_k_imulc(k, key_block, d->block), end = sn_k_iadd(k, k0, sn_k_i(k, d->block));
+  r.lo = sn_k_ibin(k, SN_K_IMAX, r.lo, k0), r.hi = sn_k_ibin(k, SN_K_IMIN, r.hi, end); /* one block or none */
+  adder a = {d, x, scratch};
+  sn_walk w = {.s = &x->w.s, .masked = true, .step = add_terms, .user = &a};
+  return sn_attend_walk(&w, &r, lines, line);
 }
 
 /* Instance m: differences of block numbers m - (keys - 1). */

@@ -195,17 +195,31 @@ static void add_terms(sn_sums *m, const sn_sum_block *x, const bool *chosen, con
   }
 }
 
+/* What a walk over blocks adds up. */
+typedef struct adder {
+  sn_sums *m;
+  sn_sum_block *x;
+  const bool *chosen;
+  int which; /* by pair: the sum */
+} adder;
+
+static sn_code add_keys(void *user, bool masked, sn_kv *line) {
+  const adder *a = user;
+  sn_sum_block *x = a->x;
+  sn_kv term[SN_ATTEND_SUMS], entry[SN_ATTEND_SUMS];
+  (void)masked;
+  x->k = sn_attend_key_rows(&x->w, false), x->v = sn_attend_key_rows(&x->w, true);
+  SN_TRY(sn_sums_terms(a->m, x, term, entry));
+  add_terms(a->m, x, a->chosen, term, entry, line);
+  return SN_OK;
+}
+
 /* Walks the keys of the block of queries. */
 static sn_code walk_keys(sn_sums *m, sn_sum_block *x, const bool *chosen, int lines, sn_kv *line) {
-  sn_kernel *k = x->w.s.b->k;
-  sn_kv term[SN_ATTEND_SUMS], entry[SN_ATTEND_SUMS];
   sn_mask_range r = sn_attend_range(&x->w.s, false);
-  x->w.s.k0 = sn_k_for(k, r.lo, r.hi, x->w.s.bk, lines, line);
-  x->k = sn_attend_key_rows(&x->w, false), x->v = sn_attend_key_rows(&x->w, true);
-  SN_TRY(sn_sums_terms(m, x, term, entry));
-  add_terms(m, x, chosen, term, entry, line);
-  sn_k_end_for(k, lines, line);
-  return SN_OK;
+  adder a = {.m = m, .x = x, .chosen = chosen};
+  sn_walk w = {.s = &x->w.s, .masked = true, .step = add_keys, .user = &a};
+  return sn_attend_walk(&w, &r, lines, line);
 }
 
 static void begin_queries(sn_sum_block *x) {
@@ -258,17 +272,24 @@ static sn_code by_query(sn_sums *m) {
 
 /* ---- by key ------------------------------------------------------------------------------------------------------ */
 
-static sn_code walk_queries(sn_sums *m, sn_sum_block *x, const bool *chosen, int lines, sn_kv *line) {
+static sn_code add_queries(void *user, bool masked, sn_kv *line) {
+  const adder *a = user;
+  sn_sum_block *x = a->x;
   sn_kernel *k = x->w.s.b->k;
   sn_kv term[SN_ATTEND_SUMS], entry[SN_ATTEND_SUMS];
-  sn_mask_range r = sn_attend_range(&x->w.s, true);
-  x->w.s.q0 = sn_k_for(k, r.lo, r.hi, x->w.s.bq, lines, line);
+  (void)masked;
   x->q = sn_attend_query_rows(&x->w, false), x->dy = sn_attend_query_rows(&x->w, true);
-  SN_TRY(sn_sums_terms(m, x, term, entry));
-  for (int i = 0, n = 0; i < m->count; i++)
-    if (chosen[i]) line[n] = sn_k_bin(k, SN_K_ADD, line[n], sn_k_reduce(k, SN_K_RSUM, 0, term[i])), n++;
-  sn_k_end_for(k, lines, line);
+  SN_TRY(sn_sums_terms(a->m, x, term, entry));
+  for (int i = 0, n = 0; i < a->m->count; i++)
+    if (a->chosen[i]) line[n] = sn_k_bin(k, SN_K_ADD, line[n], sn_k_reduce(k, SN_K_RSUM, 0, term[i])), n++;
   return SN_OK;
+}
+
+static sn_code walk_queries(sn_sums *m, sn_sum_block *x, const bool *chosen, int lines, sn_kv *line) {
+  sn_mask_range r = sn_attend_range(&x->w.s, true);
+  adder a = {.m = m, .x = x, .chosen = chosen};
+  sn_walk w = {.s = &x->w.s, .over_queries = true, .masked = true, .step = add_queries, .user = &a};
+  return sn_attend_walk(&w, &r, lines, line);
 }
 
 static sn_code by_key(sn_sums *m) {
@@ -297,19 +318,28 @@ static sn_code by_key(sn_sums *m) {
 
 /* ---- by pair ----------------------------------------------------------------------------------------------------- */
 
+static sn_code add_block(void *user, bool masked, sn_kv *sum) {
+  const adder *a = user;
+  sn_sum_block *x = a->x;
+  sn_kv term[SN_ATTEND_SUMS], entry[SN_ATTEND_SUMS];
+  (void)masked;
+  x->q = sn_attend_query_rows(&x->w, false), x->dy = sn_attend_query_rows(&x->w, true);
+  x->k = sn_attend_key_rows(&x->w, false), x->v = sn_attend_key_rows(&x->w, true);
+  SN_TRY(sn_sums_terms(a->m, x, term, entry));
+  *sum = sn_k_bin(x->w.s.b->k, SN_K_ADD, *sum, term[a->which]);
+  return SN_OK;
+}
+
 /* Adds the term of one batch and head, if any of the block is seen. */
 static sn_code add_pairs(sn_sums *m, sn_sum_block *x, int which, sn_kv *sum) {
   sn_kernel *k = x->w.s.b->k;
-  sn_kv term[SN_ATTEND_SUMS], entry[SN_ATTEND_SUMS], k0 = x->w.s.k0, end = sn_k_iadd(k, k0, sn_k_i(k, x->w.s.bk));
+  sn_kv k0 = x->w.s.k0, end = sn_k_iadd(k, k0, sn_k_i(k, x->w.s.bk));
   x->w.s.start = sn_attend_start(&x->w.s);
   sn_mask_range r = sn_attend_range(&x->w.s, false);
-  sn_kv from = sn_k_ibin(k, SN_K_IMAX, r.lo, k0), to = sn_k_ibin(k, SN_K_IMIN, r.hi, end);
-  x->w.s.k0 = sn_k_for(k, from, to, x->w.s.bk, 1, sum); /* once or never */
-  x->q = sn_attend_query_rows(&x->w, false), x->dy = sn_attend_query_rows(&x->w, true);
-  x->k = sn_attend_key_rows(&x->w, false), x->v = sn_attend_key_rows(&x->w, true);
-  SN_TRY(sn_sums_terms(m, x, term, entry));
-  *sum = sn_k_bin(k, SN_K_ADD, *sum, term[which]);
-  sn_k_end_for(k, 1, sum);
+  r.lo = sn_k_ibin(k, SN_K_IMAX, r.lo, k0), r.hi = sn_k_ibin(k, SN_K_IMIN, r.hi, end); /* one block or none */
+  adder a = {.m = m, .x = x, .which = which};
+  sn_walk w = {.s = &x->w.s, .masked = true, .step = add_block, .user = &a};
+  SN_TRY(sn_attend_walk(&w, &r, 1, sum));
   x->w.s.k0 = k0;
   return SN_OK;
 }

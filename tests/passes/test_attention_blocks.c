@@ -1,6 +1,7 @@
 /* Maps of live blocks: of random masks against every pair of a query and a key; kernels that walk them against the
  * interpreter, with the bytes that they read; one map for all layers with one mask. */
 #include "passes/graph/block_map.h"
+#include "tests/captures.h"
 #include "tests/passes/lowered.h"
 
 #include "tests/ops/support.h"
@@ -306,6 +307,29 @@ static void kernels(void **state) {
   }
 }
 
+/* Gradients of captured tensors, by every kind of sum, leave out empty blocks too; blocks of a diagonal are parts of
+ * those of the map. */
+static void sums_for_captures(void **state) {
+  (void)state;
+  static const char seen[] =
+      "  %z5 = const value 5 : i32[]\n  %i1 = div %q, %z5 : i32[]\n  %i2 = div %k, %z5 : i32[]\n"
+      "  %m = eq %i1, %i2 : bool[]\n";
+  static const int which[] = {CAPTURES_COUNT - 1, CAPTURES_COUNT - 2, CAPTURES_COUNT - 4};
+  for (int i = 0; i < 6; i++) {
+    char text[8192];
+    int64_t dims[] = {2, 14};
+    sn_target target = sn_target_cpu(SN_ISA_AVX2);
+    target.bq = 4, target.bkv = i % 2 ? 8 : 4, target.scratch_bytes = 0, target.scores_keys_major = i % 2;
+    captures_text(text, sizeof text, &captures_variants[which[i / 2]], seen, "f32", "f32", false, false);
+    lowered_case c = {.text = text, .dims = dims, .target = &target};
+    lowered_result r = lowered_compile(&c);
+    r.env.target = &r.target;
+    assert_non_null(map_of(&r));
+    lowered_execute(&r, &c);
+    lowered_free(&r);
+  }
+}
+
 /* Keys of empty blocks are not read, nor what masks full ones: keys beyond the length of a row, of 16 in blocks of 4;
  * two rows, one query block.
  */
@@ -404,11 +428,9 @@ static void ranges_have_no_map(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(random_masks),
-      cmocka_unit_test(kernels),
-      cmocka_unit_test(empty_blocks_are_not_read),
-      cmocka_unit_test(layers_share_a_map),
-      cmocka_unit_test(ranges_have_no_map),
+      cmocka_unit_test(random_masks),       cmocka_unit_test(kernels),
+      cmocka_unit_test(sums_for_captures),  cmocka_unit_test(empty_blocks_are_not_read),
+      cmocka_unit_test(layers_share_a_map), cmocka_unit_test(ranges_have_no_map),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
