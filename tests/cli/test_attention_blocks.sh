@@ -51,7 +51,7 @@ prints 'attention.documents, 2 times, 64 queries by 64 keys: 46.9% empty, 0.0% f
 report documents --json
 prints '"nodes": 2'
 prints '"at_run_time": "doc (i32[B, T])"'
-[ "$(grep -c '"ops": "attention.documents"' "$scratch/stdout")" = 2 ] || die "two kernels of attention expected"
+[ "$(grep -c '"kind": "attend"' "$scratch/stdout")" = 2 ] || die "two kernels of attention expected"
 [ "$(grep -c '"kind": "\(map\|rows\)"' "$scratch/stdout")" = 2 ] || die "a map is made by two kernels, once"
 
 # without maps every block is partial
