@@ -69,7 +69,7 @@ static sn_code count_share(cli *c, sn_module *m, const sn_func *f, const sn_node
   int64_t rows = 0, cols = 0;
   SN_TRY(sn_dimx_eval(sn_val_type(f, n->arg[0])->dim[1], dims, &rows));
   SN_TRY(sn_dimx_eval(sn_val_type(f, n->arg[1])->dim[1], dims, &cols));
-  if ((rows / mask->bq + 1) * (cols / mask->bk + 1) > MOST_BLOCKS || !sn_block_map_fits(n)) {
+  if ((rows / mask->bq + 1) * (cols / mask->bk + 1) > MOST_BLOCKS || !sn_block_map_fits(f, n, n->arg)) {
     mask->empty = mask->partial = mask->full = -1;
     return SN_OK;
   }

@@ -75,14 +75,22 @@ static void find_deps(const sn_func *mask, int start, int *deps) {
 
 static bool reads_table(const sn_node *n) { return n->op == SN_OP_INDEX || n->op == SN_OP_GATHER; }
 
-bool sn_block_map_fits(const sn_node *n) {
+/* Regions may see a captured tensor as something else: its products with the queries. */
+static bool is_captured(const sn_func *f, const sn_attention_layout *l, const sn_val *arg, const sn_node *x) {
+  int64_t i = arg_of(x) - ARG_CAPTURE;
+  return i < 0 || (i < l->capture_count && sn_val_type(f, arg[l->first_capture + i]) == x->type[0]);
+}
+
+bool sn_block_map_fits(const sn_func *f, const sn_node *n, const sn_val *arg) {
   const sn_func *mask = sn_node_attr(n, "mask")->region;
+  sn_attention_layout l = sn_attention_layout_of(n);
   sn_arena *arena = sn_arena_create();
   int *deps = SN_ARRAY(arena, mask->value_count, int);
   bool fits = true;
   find_deps(mask, 0, deps);
   for (int i = 0; i < mask->node_count; i++) {
     const sn_node *x = mask->node[i];
+    if (x->op == SN_OP_ARG) fits &= is_captured(f, &l, arg, x);
     if (x->op == SN_OP_ARG || !(deps[x->first] & ~DATA)) continue;
     bool scalar = x->result_count == 1 && x->type[0]->rank == 0;
     bool known = sn_op_get(x->op)->cls == SN_CLASS_POINT || x->op == SN_OP_RESHAPE;

@@ -19,7 +19,7 @@ sn_val sn_block_map(sn_build *b, const sn_block_map_of *of);
 /* Does the mask depend on what captured tensors hold, or on the start? operand: NULL, or by number, set to whether it
  * does on that operand of n. */
 bool sn_block_map_reads(const sn_node *n, bool *operand);
-/* Is the mask made of ops that can be computed on tensors? */
-bool sn_block_map_fits(const sn_node *n);
+/* Is the mask made of ops that can be computed on tensors, and of captured tensors as they are? arg: operands in f. */
+bool sn_block_map_fits(const sn_func *f, const sn_node *n, const sn_val *arg);
 
 #endif

@@ -113,7 +113,7 @@ static bool block_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_v
   m.S = sn_g_type(b, arg[1])->dim[1], m.backward = n->op == SN_OP_ATTENTION_GRAD;
   int bq = sn_attend_block(r->env->target->bq, T), bk = sn_attend_block(r->env->target->bkv, m.S);
   bool one = sn_dimx_max_value(T) <= bq && sn_dimx_max_value(m.S) <= bk;
-  if (one || sn_dimx_is_one(T) || is_range(&m, m.f->result[0]) || !sn_block_map_fits(n)) return false;
+  if (one || sn_dimx_is_one(T) || is_range(&m, m.f->result[0]) || !sn_block_map_fits(b->func, n, arg)) return false;
   if (!sn_rule_enabled(r->env, "blocks.map")) return false;
   sn_val *with = SN_ARRAY(b->func->arena, n->arg_count + 1, sn_val);
   int64_t *size = SN_ARRAY(b->func->module->arena, 2, int64_t);

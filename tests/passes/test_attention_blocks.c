@@ -157,7 +157,7 @@ static void check_mask(uint64_t seed, counts *c) {
   const sn_func *f = random_mask(&w, seed);
   const sn_node *n = attention_of(&w, f, seed, false);
   sn_val live, raw = sn_g_const(&w.b, typed(&w, SN_ELEM_F32, 4, B, H, T, S), 0);
-  assert_true(sn_block_map_fits(n));
+  assert_true(sn_block_map_fits(w.b.func, n, n->arg));
   const sn_type *q = sn_g_type(&w.b, n->arg[0]), *k = sn_g_type(&w.b, n->arg[1]);
   sn_val map = sn_block_map(&w.b, &(sn_block_map_of){n, q, k, n->arg, BLOCK_Q, BLOCK_K, false});
   (void)sn_attention_scores(&w.b, n, n->arg, raw, &live);
