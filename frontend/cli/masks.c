@@ -31,26 +31,52 @@ static const char *operand_text(cli *c, const sn_func *f, sn_val v) {
   return sn_arena_printf(c->arena, "%s (%s)", sn_leaf_name(n) ? sn_leaf_name(n) : sn_op_get(n->op)->name, type);
 }
 
-static const char *data_of(cli *c, const sn_func *f, const sn_node *n) {
-  bool *operand = SN_ARRAY(c->arena, n->arg_count, bool);
-  if (!sn_block_map_reads(n, operand)) return NULL;
-  sn_text t = sn_text_begin(c->arena);
+/* Do inputs, parameters or states decide about the value? The others are made of dims, numbers and index values. */
+static bool is_data(const sn_func *f, sn_val v) {
+  const sn_node *n = sn_node_of(f, v);
+  if (sn_leaf_name(n) || sn_op_get(n->op)->cls == SN_CLASS_STRUCT) return true;
   for (int i = 0; i < n->arg_count; i++)
-    if (operand[i]) sn_text_add(&t, "%s%s", t.count ? ", " : "", operand_text(c, f, n->arg[i]));
-  return t.at;
+    if (is_data(f, n->arg[i])) return true;
+  return false;
+}
+
+/* What decides at run time, NULL: nothing. unknown: the operands that do. */
+static const char *data_of(cli *c, const sn_func *f, const sn_node *n, bool *unknown) {
+  bool *read = SN_ARRAY(c->arena, n->arg_count, bool);
+  sn_text t = sn_text_begin(c->arena);
+  (void)sn_block_map_reads(n, read);
+  for (int i = 3; i < n->arg_count; i++) unknown[i] = is_data(f, n->arg[i]);
+  for (int i = 3; i < n->arg_count; i++) {
+    const char *text = read[i] && unknown[i] ? operand_text(c, f, n->arg[i]) : NULL;
+    if (text && !(t.count && strstr(t.at, text))) sn_text_add(&t, "%s%s", t.count ? ", " : "", text);
+  }
+  return t.count ? t.at : NULL;
 }
 
 /* ---- shares ---- */
 
-/* A graph that computes the map; captured tensors are zeros, which are not read. */
-static sn_func *share_of(cli *c, sn_module *m, const sn_func *f, const sn_node *n, const cli_mask *mask) {
+/* The value in another function.  map: by value id of f, what was copied */
+static sn_val copied(const sn_func *f, sn_val v, sn_func *to, sn_val *map) {
+  const sn_node *n = sn_node_of(f, v);
+  if (map[v]) return map[v];
+  sn_val *arg = SN_ARRAY(to->arena, n->arg_count, sn_val);
+  for (int i = 0; i < n->arg_count; i++) arg[i] = copied(f, n->arg[i], to, map);
+  sn_val first = sn_func_copy_node(to, n, arg);
+  for (int i = 0; i < n->result_count; i++) map[n->first + (sn_val)i] = first + (sn_val)i;
+  return map[v];
+}
+
+/* A graph that computes the map; captured tensors that are not known are zeros, which are not read. */
+static sn_func *share_of(cli *c, sn_module *m, const sn_func *f, const sn_node *n, const cli_mask *mask,
+                         const bool *unknown) {
   sn_func *to = sn_func_create(m, share_graph, SN_FUNC_GRAPH);
   sn_build b = sn_build_begin(to, c->diags);
-  sn_val *arg = SN_ARRAY(c->arena, n->arg_count, sn_val);
-  for (int i = 3; i < n->arg_count; i++) arg[i] = sn_g_const(&b, sn_val_type(f, n->arg[i]), 0);
-  sn_block_map_of of = {n, sn_val_type(f, n->arg[0]), sn_val_type(f, n->arg[1]), arg, mask->bq, mask->bk, true};
-  sn_val map = sn_block_map(&b, &of);
-  if (!b.failed) sn_func_output(to, "map", map);
+  sn_val *arg = SN_ARRAY(c->arena, n->arg_count, sn_val), *map = SN_ARRAY(c->arena, f->value_count, sn_val);
+  for (int i = 3; i < n->arg_count; i++)
+    arg[i] = unknown[i] ? sn_g_const(&b, sn_val_type(f, n->arg[i]), 0) : copied(f, n->arg[i], to, map);
+  sn_block_map_of of = {n, sn_val_type(f, n->arg[0]), sn_val_type(f, n->arg[1]), arg, mask->bq, mask->bk, unknown};
+  sn_val blocks = sn_block_map(&b, &of);
+  if (!b.failed) sn_func_output(to, "map", blocks);
   return b.failed ? NULL : to;
 }
 
@@ -63,7 +89,7 @@ static void count_blocks(const sn_tensor *map, cli_mask *mask) {
 }
 
 static sn_code count_share(cli *c, sn_module *m, const sn_func *f, const sn_node *n, const int64_t *dims,
-                           cli_mask *mask) {
+                           const bool *unknown, cli_mask *mask) {
   sn_pass_env env = {.arena = c->arena, .diags = c->diags};
   sn_tensor **value;
   int64_t rows = 0, cols = 0;
@@ -73,7 +99,7 @@ static sn_code count_share(cli *c, sn_module *m, const sn_func *f, const sn_node
     mask->empty = mask->partial = mask->full = -1;
     return SN_OK;
   }
-  if (!share_of(c, m, f, n, mask)) return SN_ERR_FAIL;
+  if (!share_of(c, m, f, n, mask, unknown)) return SN_ERR_FAIL;
   SN_TRY(sn_pass_dce(m, &env));
   sn_func *to = sn_module_find(m, share_graph);
   sn_interp in = {.arena = c->arena, .diags = c->diags, .dims = dims, .no_bounds = true};
@@ -89,12 +115,13 @@ static sn_code mask_of(cli *c, sn_module *m, const sn_func *f, const sn_node *n,
                        const int64_t *dims, cli_mask *mask) {
   const sn_attr *blocks = sn_node_attr(n, "blocks");
   const char *variant = sn_node_attr(n, "variant")->s;
-  *mask = (cli_mask){.nodes = 1, .map = blocks->set, .data = data_of(c, f, n)};
+  bool *unknown = SN_ARRAY(c->arena, n->arg_count, bool);
+  *mask = (cli_mask){.nodes = 1, .map = blocks->set, .data = data_of(c, f, n, unknown)};
   mask->name = variant ? sn_arena_printf(c->arena, "attention.%s", variant) : "attention";
   mask->bq = sn_attend_block(target->bq, sn_val_type(f, n->arg[0])->dim[1]);
   mask->bk = sn_attend_block(target->bkv, sn_val_type(f, n->arg[1])->dim[1]);
   if (blocks->set) mask->bq = (int)blocks->ints[0], mask->bk = (int)blocks->ints[1];
-  return count_share(c, m, f, n, dims, mask);
+  return count_share(c, m, f, n, dims, unknown, mask);
 }
 
 static bool same_mask(const cli_mask *x, const cli_mask *y) {

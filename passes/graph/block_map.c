@@ -12,8 +12,8 @@
  * Comparisons are formed so that NaN leaves a block partial. Integers are taken not to overflow. */
 #include "passes/graph/block_map.h"
 
-/* what a value depends on; DATA: captured tensors, the start */
-enum { BATCH = 1, HEAD = 2, QUERY = 4, KEY = 8, DATA = 16, BOTH = QUERY | KEY };
+/* what a value depends on; UNKNOWN: an operand that nothing is known of */
+enum { BATCH = 1, HEAD = 2, QUERY = 4, KEY = 8, UNKNOWN = 16, BOTH = QUERY | KEY };
 enum { ARG_BATCH, ARG_HEAD, ARG_QUERY, ARG_KEY, ARG_CAPTURE }; /* arguments of the region */
 
 typedef struct range {
@@ -35,7 +35,7 @@ typedef struct sites {
   const sn_func *mask;
   sn_attention_layout l;
   int bq, bk;
-  bool without_data;
+  const bool *unknown;           /* by operand; NULL: none */
   const sn_dimx *dim[4], *T, *S; /* of the map */
   int *deps;                     /* by value id of the region */
   range *of;
@@ -52,24 +52,26 @@ static const sn_type *map_type(const sites *s, sn_elem e) { return sn_type_of(ty
 
 /* ---- what values depend on ---- */
 
+static bool is_unknown(const sites *s, int operand) { return s->unknown && operand >= 0 && s->unknown[operand]; }
+
 /* start: what positions of queries depend on beside them */
-static int own_deps(const sn_node *n, int start) {
+static int own_deps(const sites *s, const sn_node *n, int start) {
   switch (arg_of(n)) {
     case -1: return 0;
     case ARG_BATCH: return BATCH;
     case ARG_HEAD: return HEAD;
     case ARG_QUERY: return QUERY | start;
     case ARG_KEY: return KEY;
-    default: return DATA;
+    default: return is_unknown(s, s->l.first_capture + (int)arg_of(n) - ARG_CAPTURE) ? UNKNOWN : 0;
   }
 }
 
-static void find_deps(const sn_func *mask, int start, int *deps) {
-  for (int i = 0; i < mask->node_count; i++) {
-    const sn_node *n = mask->node[i];
-    int d = own_deps(n, start);
-    for (int k = 0; k < n->arg_count; k++) d |= deps[n->arg[k]];
-    for (int r = 0; r < n->result_count; r++) deps[n->first + (sn_val)r] = d;
+static void find_deps(sites *s, int start) {
+  for (int i = 0; i < s->mask->node_count; i++) {
+    const sn_node *n = s->mask->node[i];
+    int d = own_deps(s, n, start);
+    for (int k = 0; k < n->arg_count; k++) d |= s->deps[n->arg[k]];
+    for (int r = 0; r < n->result_count; r++) s->deps[n->first + (sn_val)r] = d;
   }
 }
 
@@ -82,19 +84,18 @@ static bool is_captured(const sn_func *f, const sn_attention_layout *l, const sn
 }
 
 bool sn_block_map_fits(const sn_func *f, const sn_node *n, const sn_val *arg) {
-  const sn_func *mask = sn_node_attr(n, "mask")->region;
-  sn_attention_layout l = sn_attention_layout_of(n);
+  sites s = {.mask = sn_node_attr(n, "mask")->region, .l = sn_attention_layout_of(n)};
   sn_arena *arena = sn_arena_create();
-  int *deps = SN_ARRAY(arena, mask->value_count, int);
   bool fits = true;
-  find_deps(mask, 0, deps);
-  for (int i = 0; i < mask->node_count; i++) {
-    const sn_node *x = mask->node[i];
-    if (x->op == SN_OP_ARG) fits &= is_captured(f, &l, arg, x);
-    if (x->op == SN_OP_ARG || !(deps[x->first] & ~DATA)) continue;
+  s.deps = SN_ARRAY(arena, s.mask->value_count, int);
+  find_deps(&s, 0);
+  for (int i = 0; i < s.mask->node_count; i++) {
+    const sn_node *x = s.mask->node[i];
+    if (x->op == SN_OP_ARG) fits &= is_captured(f, &s.l, arg, x);
+    if (x->op == SN_OP_ARG || !s.deps[x->first]) continue;
     bool scalar = x->result_count == 1 && x->type[0]->rank == 0;
     bool known = sn_op_get(x->op)->cls == SN_CLASS_POINT || x->op == SN_OP_RESHAPE;
-    if (reads_table(x)) known = !(deps[x->arg[0]] & ~DATA);
+    if (reads_table(x)) known = !s.deps[x->arg[0]];
     fits &= scalar && known;
   }
   sn_arena_destroy(arena);
@@ -449,7 +450,7 @@ static range binary(sites *s, const sn_node *n) {
 
 static range by_rule(sites *s, const sn_node *n) {
   range c, x, y;
-  if (reads_table(n) && s->without_data) return anything(s, n);
+  if (reads_table(n) && (s->deps[n->first] & UNKNOWN)) return anything(s, n);
   if (reads_table(n)) return n->op == SN_OP_INDEX && indexed_by_rows(s, n) ? computed(s, n->first) : element(s, n);
   if (n->arg_count == 0) return leaf(s, n);
   if (n->op == SN_OP_RESHAPE) return bound(s, n->arg[0]);
@@ -462,7 +463,7 @@ static range by_rule(sites *s, const sn_node *n) {
 
 static range bound(sites *s, sn_val v) {
   if (s->done[v] || s->b->failed) return s->of[v];
-  if (s->without_data && (s->deps[v] & DATA) && ((s->deps[v] & BOTH) != BOTH || arg_of(sn_node_of(s->mask, v)) >= 0))
+  if ((s->deps[v] & UNKNOWN) && ((s->deps[v] & BOTH) != BOTH || arg_of(sn_node_of(s->mask, v)) >= 0))
     return anything(s, sn_node_of(s->mask, v));
   bool rule = (s->deps[v] & BOTH) == BOTH || is_plain(s, v);
   range r = rule ? by_rule(s, sn_node_of(s->mask, v)) : computed(s, v);
@@ -485,12 +486,13 @@ sn_val sn_block_map(sn_build *b, const sn_block_map_of *of) {
   sn_arena *arena = b->func->arena;
   sites s = {.b = b, .arg = of->arg, .mask = mask, .l = sn_attention_layout_of(of->n), .bq = of->bq, .bk = of->bk};
   sn_types *t = types_of(&s);
-  s.without_data = of->without_data;
+  s.unknown = of->unknown;
   s.T = of->q->dim[1], s.S = of->k->dim[1];
   s.deps = SN_ARRAY(arena, mask->value_count, int), s.of = SN_ARRAY(arena, mask->value_count, range);
   s.done = SN_ARRAY(arena, mask->value_count, bool);
-  int start = s.l.start < 0 ? 0 : s.without_data || sn_g_type(b, of->arg[s.l.start])->rank == 0 ? DATA : DATA | BATCH;
-  find_deps(mask, start, s.deps);
+  int start = is_unknown(&s, s.l.start) ? UNKNOWN : 0;
+  if (!start && s.l.start >= 0 && sn_g_type(b, of->arg[s.l.start])->rank) start = BATCH;
+  find_deps(&s, start);
   int deps = s.deps[mask->result[0]];
   s.dim[0] = deps & BATCH ? of->q->dim[0] : sn_dimx_const(t, 1);
   s.dim[1] = deps & HEAD ? of->q->dim[2] : sn_dimx_const(t, 1);

@@ -11,9 +11,9 @@
 typedef struct sn_block_map_of {
   const sn_node *n;
   const sn_type *q, *k; /* of its queries and keys */
-  const sn_val *arg;    /* its operands in b->func; captures and the start are read, without data nothing */
+  const sn_val *arg;    /* its operands in b->func; captures and the start are read */
   int bq, bk;           /* queries and keys of a block */
-  bool without_data;    /* what captured tensors and the start hold is not known */
+  const bool *unknown;  /* by operand: nothing is known of what it holds; NULL: all is */
 } sn_block_map_of;
 sn_val sn_block_map(sn_build *b, const sn_block_map_of *of);
 /* Does the mask depend on what captured tensors hold, or on the start? operand: NULL, or by number, set to whether it

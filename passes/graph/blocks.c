@@ -124,7 +124,7 @@ static bool block_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_v
   attr[sn_op_attr(n->op, "blocks")] = (sn_attr){.set = true, .count = 2, .ints = size};
   memcpy(with, arg, (size_t)n->arg_count * sizeof *arg);
   with[n->arg_count] =
-      sn_block_map(b, &(sn_block_map_of){n, sn_g_type(b, arg[0]), sn_g_type(b, arg[1]), arg, bq, bk, false});
+      sn_block_map(b, &(sn_block_map_of){n, sn_g_type(b, arg[0]), sn_g_type(b, arg[1]), arg, bq, bk, NULL});
   sn_val first = sn_emit(b, n->op, n->arg_count + 1, with, attr, NULL);
   for (int i = 0; i < n->result_count; i++) out[i] = first + (sn_val)i;
   return true;

@@ -57,3 +57,30 @@ prints '"at_run_time": "doc (i32[B, T])"'
 # without maps every block is partial
 report documents --json --disable blocks
 [ "$(grep -c '"kind": "\(map\|rows\)"' "$scratch/stdout")" = 0 ] || die "kernels of a map that is switched off"
+
+# documents whose ids are index values are known
+cat > "$scratch/known.sn" <<'SN'
+sinter 1
+dims { B: 1..4, T: 1..4096 }
+body @m {
+  %b = arg index 0 : i32[]
+  %h = arg index 1 : i32[]
+  %q = arg index 2 : i32[]
+  %k = arg index 3 : i32[]
+  %d = arg index 4 : i32[T]
+  %i = index %d, %q : i32[]
+  %j = index %d, %k : i32[]
+  %m = eq %i, %j : bool[]
+  return %m
+}
+graph @g {
+  %t = iota axis 0 : i32[T]
+  %n = const value 256 : i32[T]
+  %d = div %t, %n : i32[T]
+  %q = input name "q" : f32[B, T, 2, 16]
+  %y, %l = attention %q, %q, %q, %d scale 0.2 mask @m : f32[B, T, 2, 16], f32[B, 2, T]
+  output "y" = %y
+}
+SN
+expect 0 "$SINTER" explain "$scratch/known.sn" $t
+prints '  attention, 64 queries by 64 keys: 75.0% empty, 25.0% full, 0.0% partial by index expressions (a map)'

@@ -159,7 +159,7 @@ static void check_mask(uint64_t seed, counts *c) {
   sn_val live, raw = sn_g_const(&w.b, typed(&w, SN_ELEM_F32, 4, B, H, T, S), 0);
   assert_true(sn_block_map_fits(w.b.func, n, n->arg));
   const sn_type *q = sn_g_type(&w.b, n->arg[0]), *k = sn_g_type(&w.b, n->arg[1]);
-  sn_val map = sn_block_map(&w.b, &(sn_block_map_of){n, q, k, n->arg, BLOCK_Q, BLOCK_K, false});
+  sn_val map = sn_block_map(&w.b, &(sn_block_map_of){n, q, k, n->arg, BLOCK_Q, BLOCK_K, NULL});
   (void)sn_attention_scores(&w.b, n, n->arg, raw, &live);
   const sn_tensor *m = world_value(&w, map, RUN_VALUES), *l = world_value(&w, live, RUN_VALUES);
   for (int b = 0; b < B; b++)
