@@ -2,9 +2,11 @@
  *
  *   q [B,T,H,d], k [B,S,G,d], v [B,S,G,e] -> y [B,T,H,e], total [B,H,T]; query head h reads head h / (H/G) of k and v
  *   s = score(scale q.k, batch, head, start + t, s, captures..)
- *   y = softmax(s where mask) v, total = log sum exp s;  with the attribute weights: y = (s where mask) v, total = sum
- * s Scores and total are f32, or f64 when q is. attention_grad takes q, k, v, y, total, dy, and with the attribute
- * dtotal the gradient of total; with weights it reads neither y nor total.
+ *   y = softmax(s where mask) v, total = log sum exp s
+ *   with the attribute weights: y = (s where mask) v, total = sum (s where mask)
+ *
+ * Scores and total are f32, or f64 when q is. attention_grad takes q, k, v, y, total, dy, and with the attribute dtotal
+ * the gradient of total; with weights it reads neither y nor total, whatever stands there.
  * A map of blocks says where the mask lets nothing, something (1) or everything (2) through: no part of the values. */
 #include "ir/ops/captures.h"
 
@@ -170,11 +172,12 @@ static sn_code infer_attention_grad(sn_infer *in) {
   bool dtotal = sn_infer_attr(in, "dtotal")->i != 0;
   SN_TRY(check_common(in, dtotal));
   const sn_type *total = total_type(in);
-  if (in->arg[3] != y_type(in))
+  bool weights = sn_infer_attr(in, "weights")->i != 0; /* operands 4 and 5 are not read */
+  if (!weights && in->arg[3] != y_type(in))
     return sn_infer_want(in, 3, "%s, the result of attention", sn_infer_text(in, y_type(in)));
-  if (in->arg[4] != total) return sn_infer_want(in, 4, "%s, its second result", sn_infer_text(in, total));
-  if (in->arg[5] != in->arg[3]) return sn_infer_want(in, 5, "%s, as operand 4", sn_infer_text(in, in->arg[3]));
-  if (dtotal && in->arg[6] != total) return sn_infer_want(in, 6, "%s, as operand 5", sn_infer_text(in, total));
+  if (!weights && in->arg[4] != total) return sn_infer_want(in, 4, "%s, its second result", sn_infer_text(in, total));
+  if (in->arg[5] != y_type(in)) return sn_infer_want(in, 5, "%s, as the result", sn_infer_text(in, y_type(in)));
+  if (dtotal && in->arg[6] != total) return sn_infer_want(in, 6, "%s, as the second result", sn_infer_text(in, total));
   bool start = sn_infer_attr(in, "start")->i != 0, map = sn_infer_attr(in, "blocks")->set;
   sn_attention_layout l = layout_of(in->op, in->arg_count, start, map, dtotal);
   SN_TRY(check_body(in, &l, "slopes"));
@@ -188,14 +191,13 @@ static sn_code infer_attention_grad(sn_infer *in) {
 enum { GRADS = 3 + SN_ACCESSES }; /* q, k, v, then sums for captured tensors */
 
 /* Gradients of q, k and these values, of which attention made y, and the sums. With weights the op reads neither y nor
- * total: what is alive anyway stands in their place. */
+ * total: dy stands in their places, so that nothing is kept for them. */
 static bool backward(const sn_grad_rule *g, const sn_sums_attrs *sums, sn_val v, sn_val y, sn_val dy, sn_val *out) {
   sn_val dtotal = g->d_result[1];
   bool weights = sn_node_attr(g->node, "weights")->i != 0;
   int fixed = dtotal ? 7 : 6, n = g->node->arg_count - 3 + fixed;
   sn_val *arg = SN_ARRAY(g->b->func->arena, n, sn_val);
-  const sn_val own[7] = {g->arg[0], g->arg[1], v, weights ? dy : y, weights && dtotal ? dtotal : g->result[1],
-                         dy,        dtotal};
+  const sn_val own[7] = {g->arg[0], g->arg[1], v, weights ? dy : y, weights ? dy : g->result[1], dy, dtotal};
   for (int i = 0; i < n; i++) arg[i] = i < fixed ? own[i] : g->arg[i - fixed + 3];
   sn_attr attr[SN_ATTR_MAX] = {{0}};
   memcpy(attr, g->node->attr, (size_t)sn_op_get(SN_OP_ATTENTION)->attr_count * sizeof *attr);

@@ -49,13 +49,15 @@ static bool contract(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *o
   return true;
 }
 
-/* fixed: q k v, in gradients also y lse dy; captures and the start follow. Results of q's type are widened. */
+/* fixed: q k v, in gradients also y, total (or dy again, where it is not read) and dy; captures and the start follow.
+ * Results of q's type are widened. */
 static bool attention(sn_build *b, const sn_node *n, const sn_val *arg, int fixed, sn_val *out) {
   if (!is_f32(b, arg[0])) return false;
   bool one = n->op == SN_OP_ATTENTION && sn_dimx_is_one(sn_g_type(b, arg[0])->dim[1]);
   if (one && !(unwidened(b, arg[1]) && unwidened(b, arg[2]))) return false;
   sn_val *narrow = SN_ARRAY(b->func->arena, n->arg_count, sn_val);
-  for (int i = 0; i < n->arg_count; i++) narrow[i] = i < fixed && i != 4 ? narrowed(b, arg[i]) : arg[i];
+  for (int i = 0; i < n->arg_count; i++)
+    narrow[i] = i < fixed && (i != 4 || arg[4] == arg[5]) ? narrowed(b, arg[i]) : arg[i];
   sn_val first = sn_emit(b, n->op, n->arg_count, narrow, n->attr, NULL);
   for (int r = 0; r < n->result_count && first; r++) out[r] = sn_g_cast(b, first + (sn_val)r, SN_ELEM_F32);
   return true;

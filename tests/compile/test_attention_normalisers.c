@@ -76,6 +76,7 @@ typedef struct one {
   bool narrow, wide; /* operands in bf16; everything in f64 */
   double scale;      /* of the operands */
   int kinds;         /* 0: all */
+  const char *precision;
 } one;
 
 /* A tensor of queries by keys? */
@@ -97,7 +98,10 @@ static uint64_t check(const one *o, int kind, int threads) {
   sn_model_opt build = {.set = set, .set_count = 7, .graphs = "g", .real = o->wide ? SN_ELEM_F64 : SN_ELEM_F32};
   if (sn_model_build(&sn_model_tried, &build, arena, diags, &m)) fail_msg("%s", sn_diags_print(diags, arena));
   const int64_t dims[3] = {o->B, o->T, o->S};
-  check_opt co = {.compile = {.target = o->target, .isa = o->isa}, .graph = "g", .dims = dims, .seed = 3};
+  check_opt co = {.compile = {.target = o->target, .isa = o->isa, .precision = o->precision},
+                  .graph = "g",
+                  .dims = dims,
+                  .seed = 3};
   co.threads = threads, co.scale = o->scale;
   if (!co.compile.target) co.compile.target = SN_HAVE_LLVM ? "cpu" : "template";
   check_result r;
@@ -155,6 +159,11 @@ static void narrow_operands(void **state) {
   check_kinds(&(one){4, 2, 32, 16, 1, 33, 33, CAUSAL, .narrow = true, .kinds = 1 << SINK | 1 << SIGMOID | 1 << OWN});
 }
 
+static void narrowed_operands(void **state) {
+  (void)state;
+  check_kinds(&(one){2, 1, 16, 16, 1, 33, 33, CAUSAL, .precision = "bf16", .kinds = 1 << SINK | 1 << RELU2 | 1 << OWN});
+}
+
 static void wide_operands(void **state) {
   (void)state;
   check_kinds(&(one){4, 2, 16, 8, 1, 9, 9, BEFORE, .wide = true, .kinds = 1 << SINK | 1 << RELU2 | 1 << OWN});
@@ -178,9 +187,10 @@ static void on_vulkan(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_normaliser), cmocka_unit_test(hidden_rows),        cmocka_unit_test(tiny_lengths),
-      cmocka_unit_test(head_sizes),       cmocka_unit_test(large_scores),       cmocka_unit_test(narrow_operands),
-      cmocka_unit_test(wide_operands),    cmocka_unit_test(levels_and_threads), cmocka_unit_test(on_vulkan),
+      cmocka_unit_test(every_normaliser),  cmocka_unit_test(hidden_rows),   cmocka_unit_test(tiny_lengths),
+      cmocka_unit_test(head_sizes),        cmocka_unit_test(large_scores),  cmocka_unit_test(narrow_operands),
+      cmocka_unit_test(narrowed_operands), cmocka_unit_test(wide_operands), cmocka_unit_test(levels_and_threads),
+      cmocka_unit_test(on_vulkan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
