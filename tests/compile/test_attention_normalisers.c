@@ -20,7 +20,7 @@ SN_SETTINGS(opts, (int, heads, 4, "query heads"), (int, groups, 2, "key heads"),
             (int, e, 16, "size of values"), (int, kind, 0, "normaliser"), (int, mask, 0, "mask"), (int, narrow, 0, "bf16"));
 /* clang-format on */
 
-enum { SOFTMAX, SOFTMAX1, SINK, SIGMOID, RELU2, SCORES, OWN, SOFT_OWN, KINDS };
+enum { SOFTMAX, SOFTMAX1, SINK, SIGMOID, RELU2, SCORES, OWN, SOFT_OWN, LEARNED, KINDS };
 enum { ALL, CAUSAL, BEFORE, NONE, MASKS };
 
 static sn_t less(sn_t s, sn_site at, const void *opt) { return (void)at, (void)opt, sn_sub(s, log(32)); }
@@ -32,6 +32,10 @@ static sn_t bell(sn_t s, sn_site at, const void *opt) {
   return (void)at, (void)opt, sn_reciprocal(sn_add(sn_square(s), 1));
 }
 static sn_t divide(sn_t y, sn_t total, const void *opt) { return (void)opt, sn_div(y, sn_add(total, 1)); }
+/* The same times what is learned for each head. */
+static sn_t learned(sn_t s, sn_site at, const void *opt) {
+  return sn_mul(bell(s, at, NULL), sn_index(*(const sn_t *)opt, at.head));
+}
 /* A softmax whose rows fade with their logarithm. */
 static sn_t fade(sn_t y, sn_t total, const void *opt) { return (void)opt, sn_mul(y, sn_tanh(sn_mul(total, .125))); }
 
@@ -39,7 +43,7 @@ static sn_normaliser normaliser_of(const opts *c, sn_t z) {
   const sn_normaliser all[KINDS] = {
       [SOFTMAX1] = sn_softmax1,      [SINK] = sn_softmax_sink(z), [SIGMOID] = sn_sigmoid_weights,
       [RELU2] = sn_relu2_weights,    [SCORES] = sn_score_weights, [OWN] = {bell, divide},
-      [SOFT_OWN] = {.finish = fade},
+      [SOFT_OWN] = {.finish = fade}, [LEARNED] = {learned},
   };
   return all[c->kind];
 }
@@ -52,9 +56,9 @@ static void g(sn_scope m, const opts *c) {
   sn_t v = sn_input(m, "v", type, (B, S, c->groups, c->e)), w = sn_input(m, "w", type, (B, T, c->heads, c->e));
   sn_t z = sn_input(m, "z", type, (c->heads)), dq, dk, dv, dz;
   sn_t y = sn_attention(q, k, v, .score = c->kind == SIGMOID ? less : NULL, .mask = masks[c->mask],
-                        .normaliser = normaliser_of(c, z), .name = "tried");
+                        .normaliser = normaliser_of(c, z), .opt = &z, .name = "tried");
   sn_t loss = sn_sum(sn_mul(sn_cast(y, SN_REAL), sn_cast(w, SN_REAL)), "bthe->");
-  if (c->kind == SINK) {
+  if (c->kind == SINK || c->kind == LEARNED) {
     sn_grad(loss, (q, k, v, z), (&dq, &dk, &dv, &dz));
     sn_output(m, "dz", dz);
   } else {
