@@ -27,14 +27,19 @@ sn_t sn_cache_at(sn_here here, sn_cache_args a) {
                sn_describe(&c, a.x, sn_spelled(&c, 2)), "more rows than the cache keeps");
     return sn_poison(&c);
   }
+  const sn_fact fact = {.cache = p->cache, .ring = a.ring, .start = p->start, .rows = t->dim[1]};
+  if (a.table.fn) {
+    sn_t all = sn_paged_cache(&c, &a);
+    if (!sn_is_poison(all)) *sn_fact_of(all.fn, (sn_val)all.u.id, true) = fact;
+    return all;
+  }
   sn_t old = sn_leaf(&c, SN_OP_STATE, a.m, a.name, cache_type(&c, t, p->cache), (sn_init){0});
   if (sn_is_poison(old)) return old;
   const sn_val arg[3] = {sn_bring(&c, old, ""), sn_bring(&c, a.x, sn_spelled(&c, 2)), sn_start_value(&c, p->start)};
   const sn_attr attr[2] = {{.set = true, .i = 1}, {.set = a.ring, .i = a.ring}};
   sn_t next = sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_DYN_WRITE, 3, arg, attr, NULL));
   if (sn_is_poison(next)) return next;
-  *sn_fact_of(next.fn, (sn_val)next.u.id, true) =
-      (sn_fact){.cache = p->cache, .ring = a.ring, .start = p->start, .rows = t->dim[1]};
+  *sn_fact_of(next.fn, (sn_val)next.u.id, true) = fact;
   return sn_update_at(here, old, (sn_arg){next});
 }
 

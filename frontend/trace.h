@@ -271,6 +271,8 @@ static inline sn_t sn_x_where(sn_here h, sn_t c, sn_t a, sn_t b) {
 
 /* The value broadcast to a shape and cast: numbers become constants. */
 sn_val sn_as(sn_call *c, sn_t x, const sn_type *type, const char *spelled);
+/* sn_cache with a table of pages. -> the rows of every sequence [B, N, ..] */
+sn_t sn_paged_cache(sn_call *c, const sn_cache_args *a);
 /* The position of a first row as an operand: i32[] or i32[B]. */
 sn_val sn_start_value(sn_call *c, sn_t start);
 /* A value whose axes are the letters, in the order and grouping of `right`, which holds the same letters (and ones). */

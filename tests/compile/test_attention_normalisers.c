@@ -70,7 +70,19 @@ static void g(sn_scope m, const opts *c) {
   sn_output(m, "dv", dv);
 }
 
-SN_MODEL(tried, opts, g);
+/* Keys and values in pages of eight positions, written and read by the same definition. */
+static void paged(sn_scope m, const opts *c) {
+  sn_dim B = sn_sym(m, "B", .max = 4), T = sn_sym(m, "T", .max = 16);
+  sn_scope s = sn_with(m, .cache = 40, .start = sn_input(m, "start", SN_I32, (B)));
+  sn_t nth = sn_add(sn_mul(sn_rearrange(sn_arange(m, B), "b->b1"), 5), sn_arange(m, 5)); /* 0 to 5 B - 1 */
+  sn_t table = sn_mod(sn_add(sn_mul(nth, 7), 3), 20), z = sn_input(m, "z", SN_REAL, (c->heads));
+  sn_t q = sn_input(m, "q", SN_REAL, (B, T, c->heads, c->d));
+  sn_t k = sn_cache(s, "keys", sn_input(m, "k", SN_REAL, (B, T, c->groups, c->d)), .table = table, .pool = 20);
+  sn_t v = sn_cache(s, "values", sn_input(m, "v", SN_REAL, (B, T, c->groups, c->e)), .table = table, .pool = 20);
+  sn_output(m, "y", sn_attention(q, k, v, .mask = sn_causal, .normaliser = normaliser_of(c, z)));
+}
+
+SN_MODEL(tried, opts, g, paged);
 
 typedef struct one {
   int heads, groups, d, e;
@@ -183,6 +195,29 @@ static void levels_and_threads(void **state) {
   assert_true(check(&o, OWN, 1) == check(&o, OWN, 3));
 }
 
+static void check_paged(const char *target, int64_t t) {
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  sn_module *m = NULL;
+  const char *set[1] = {"kind=2"};
+  sn_model_opt build = {.set = set, .set_count = 1, .graphs = "paged", .real = SN_ELEM_F32};
+  if (sn_model_build(&sn_model_tried, &build, arena, diags, &m)) fail_msg("%s", sn_diags_print(diags, arena));
+  const int64_t dims[2] = {2, t};
+  check_opt co = {.compile = {.target = target}, .graph = "paged", .dims = dims, .seed = 1, .int_limit = 9};
+  check_result r;
+  if (check_graph(m, &co, arena, diags, &r)) fail_msg("%s", sn_diags_print(diags, arena));
+  if (r.mismatched || r.excluded) fail_msg("pages on %s: %s; %d without a bound", target, r.first, (int)r.excluded);
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+}
+
+static void pages(void **state) {
+  (void)state;
+  check_paged(SN_HAVE_LLVM ? "cpu" : "template", 1);
+  check_paged(SN_HAVE_LLVM ? "cpu" : "template", 7);
+  if (check_has_vulkan()) check_paged("vulkan", 3);
+}
+
 static void on_vulkan(void **state) {
   (void)state;
   if (!check_has_vulkan()) skip();
@@ -194,7 +229,7 @@ int main(void) {
       cmocka_unit_test(every_normaliser),  cmocka_unit_test(hidden_rows),   cmocka_unit_test(tiny_lengths),
       cmocka_unit_test(head_sizes),        cmocka_unit_test(large_scores),  cmocka_unit_test(narrow_operands),
       cmocka_unit_test(narrowed_operands), cmocka_unit_test(wide_operands), cmocka_unit_test(levels_and_threads),
-      cmocka_unit_test(on_vulkan),
+      cmocka_unit_test(on_vulkan),         cmocka_unit_test(pages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

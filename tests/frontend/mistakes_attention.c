@@ -59,7 +59,13 @@ static void row_outside(sn_scope m, const m0 *c) {
   sn_site at = {i.q, i.q, i.q, i.q};
   sn_output(m, "y", sn_dot_q(at, i.table, 0));
 }
+#define PAGES(name, table_type, pages, ...) static void name(sn_scope m, const m0 *c) { sn_dim B = sn_sym(m, "B"); sn_output(m, "y", sn_cache(sn_with(m, .cache = 12), "k", sn_input(m, "x", SN_REAL, (B, 1, c->heads)), .table = sn_input(m, "pages", table_type, (B, pages)), __VA_ARGS__)); }
+PAGES(pages_type, SN_REAL, 3, .pool = 8)
+PAGES(pages_count, SN_I32, 5, .pool = 8)
+PAGES(pages_pool, SN_I32, 3, .ring = false)
+PAGES(pages_ring, SN_I32, 3, .ring = true, .pool = 8)
 
 SN_MODEL(attentions, m0, other_keys, keys_at_once, mask_number, mask_tensor, index_count, index_float, index_beyond, index_below,
          index_short, score_type, accumulate_type, accumulate_op, finish_type, finish_number, finish_inside, sink_shape,
-         row_size, row_indices, row_outside);
+         row_size, row_indices, row_outside,
+         pages_type, pages_count, pages_pool, pages_ring);

@@ -147,6 +147,16 @@ static void cached(sn_scope m, const opts *c, bool ring) {
   sn_output(m, "sink", sn_attention(q, k, v, .mask = recent, .normaliser = sn_softmax_sink(z)));
   sn_output(m, "own", sn_attention(q, k, v, .mask = recent, .normaliser = {own_weight, own_finish}, .opt = &z));
 }
+/* Pages of two positions, anywhere in a pool of nine. */
+static void one_of_pages(sn_scope m, const opts *c) {
+  sn_scope s = sn_with(m, .cache = 6, .start = sn_input(m, "from", SN_I32, ()));
+  sn_t table = sn_input(m, "table", SN_I32, (B, 3)), z = sn_input(m, "z", SN_REAL, (c->heads));
+  sn_t q = sn_input(m, "q1", SN_REAL, (B, 1, c->heads, c->head));
+  sn_t k = sn_cache(s, "kp", sn_input(m, "k1", SN_REAL, (B, 1, c->heads, c->head)), .table = table, .pool = 9);
+  sn_t v = sn_cache(s, "vp", sn_input(m, "v1", SN_REAL, (B, 1, c->heads, c->head)), .table = table, .pool = 9);
+  sn_output(m, "sink", sn_attention(q, k, v, .mask = recent, .normaliser = sn_softmax_sink(z)));
+  sn_output(m, "own", sn_attention(q, k, v, .mask = recent, .normaliser = {own_weight, own_finish}, .opt = &z));
+}
 static void one_row(sn_scope m, const opts *c) { cached(m, c, false); }
 static void one_of_ring(sn_scope m, const opts *c) { cached(m, c, true); }
 static void all_rows(sn_scope m, const opts *c) {
@@ -157,7 +167,7 @@ static void all_rows(sn_scope m, const opts *c) {
 }
 
 SN_MODEL(variants, opts, alibi_window, captures, relative, relative_flat, capped, in_layer, grouped, ropes, softmax1,
-         sink, sigmoids, squares, scores, own, one_row, one_of_ring, all_rows);
+         sink, sigmoids, squares, scores, own, one_row, one_of_ring, one_of_pages, all_rows);
 
 /* ---- by hand ---------------------------------------------------------------------------------------------- */
 
@@ -358,9 +368,10 @@ static void give_row(bench *b, int t) {
 
 static void test_normalisers_of_caches(void **state) {
   (void)state;
-  static const char *const graphs[2] = {"one_row", "one_of_ring"}, *const outputs[2] = {"sink", "own"};
-  bench *b = begin("all_rows|one_row|one_of_ring");
-  for (int i = 0; i < 2; i++)
+  static const char *const graphs[3] = {"one_row", "one_of_ring", "one_of_pages"}, *const outputs[2] = {"sink", "own"};
+  bench *b = begin("all_rows|one_*");
+  GIVE(b, "table", 7, 2, 0, 1, 8, 3);
+  for (int i = 0; i < 3; i++)
     for (int t = 0; t < T; t++) {
       double rows[2][B * H * D];
       bench_run(b, "all_rows");
