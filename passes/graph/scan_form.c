@@ -6,6 +6,8 @@
  *   associative  the step is affine, element by element: pairs of steps are one step
  *   sequential   any step at all, one after the other
  *
+ * Before all that steps of single numbers become steps of rows (scan_wide.c).
+ *
  * Scans in regions stay sequential: an instance walks them. What was
  * chosen, and the term that stopped the forms before it, stands in the plan's report.
  * Terminates: what a form makes holds no scan but its own, which are left alone. */
@@ -59,6 +61,8 @@ static bool form_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_va
   former *f = r->data;
   if (n->op != SN_OP_SCAN || b->func->kind != SN_FUNC_GRAPH) return false;
   if (sn_map_get(f->own, (uint64_t)(uintptr_t)sn_scan_layout_of(n).step)) return false;
+  if (!sn_rule_listed(r->env->disabled, "scan.rows") && sn_scan_widen(b, n, arg, out))
+    return sn_rule_enabled(r->env, "scan.rows");
   sn_arena *arena = r->env->arena;
   sn_scan_try t = {
       .env = r->env, .b = b, .node = n, .arg = arg, .out = out, .own = f->own, .chunk = r->env->scan_chunk};

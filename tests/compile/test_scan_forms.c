@@ -12,13 +12,14 @@
 #include "tests/compile/harness.h"
 #include "tests/scan_forms.h"
 
-static uint64_t check_form(const char *graph, const char *form, const char *target, const char *fuse, int threads,
-                           int64_t T) {
+static uint64_t check_set(const char *set, const char *graph, const char *form, const char *target, const char *fuse,
+                          int threads, int64_t T) {
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
   sn_module *m = NULL;
   int64_t dims[2];
-  if (sn_model_build(&sn_model_forms, &(sn_model_opt){.graphs = graph}, arena, diags, &m))
+  if (sn_model_build(&sn_model_forms, &(sn_model_opt){.graphs = graph, .set = &set, .set_count = set != NULL}, arena,
+                     diags, &m))
     fail_msg("%s", sn_diags_print(diags, arena));
   for (int i = 0; i < sn_types_symbol_count(m->types); i++)
     dims[i] = sn_dimx_symbol_name(sn_types_symbol(m->types, i))[0] == 'B' ? 2 : T;
@@ -36,6 +37,11 @@ static uint64_t check_form(const char *graph, const char *form, const char *targ
   sn_diags_destroy(diags);
   sn_arena_destroy(arena);
   return hash;
+}
+
+static uint64_t check_form(const char *graph, const char *form, const char *target, const char *fuse, int threads,
+                           int64_t T) {
+  return check_set(NULL, graph, form, target, fuse, threads, T);
 }
 
 static void check(const char *graph, const char *form) {
@@ -59,6 +65,13 @@ static void test_pieces(void **state) {
   for (int i = 0; i < 3; i++) check(graph[i], "sequential:4");
 }
 
+static void test_rows(void **state) {
+  (void)state;
+  check_set("width=80", "backwards", "sequential", "template", "all", 1, 3);
+  if (SN_HAVE_LLVM) check_set("width=12", "forwards", "sequential", "cpu", "all", 1, 5);
+  if (check_has_vulkan()) check_set("width=80", "backwards", "sequential", "vulkan", "all", 1, 5);
+}
+
 /* Long, with the weakest and the strongest decays: nothing overflows, nothing is no number. */
 static void test_long(void **state) {
   (void)state;
@@ -78,10 +91,8 @@ static void test_vulkan(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_associative),
-      cmocka_unit_test(test_pieces),
-      cmocka_unit_test(test_long),
-      cmocka_unit_test(test_vulkan),
+      cmocka_unit_test(test_associative), cmocka_unit_test(test_pieces), cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_long),        cmocka_unit_test(test_vulkan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

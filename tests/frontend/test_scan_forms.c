@@ -8,8 +8,8 @@
 
 /* ---- comparison -------------------------------------------------------------------------------------------------- */
 
-static bench *run(const char *graph, sn_scan_form form, int chunk, int64_t T) {
-  bench *b = bench_begin_form(&sn_model_forms, graph, NULL, SN_ELEM_F64, form, chunk);
+static bench *run(const char *graph, const char *settings, sn_scan_form form, int chunk, int64_t T) {
+  bench *b = bench_begin_form(&sn_model_forms, graph, settings, SN_ELEM_F64, form, chunk);
   if (sn_dimx_find_symbol(b->module->types, "B")) bench_dim(b, "B", 2);
   bench_dim(b, "T", T);
   bench_run(b, graph);
@@ -17,17 +17,17 @@ static bench *run(const char *graph, sn_scan_form form, int chunk, int64_t T) {
 }
 
 /* Is there a function that the form is made of? */
-static bool is_made(const bench *b, sn_scan_form form) {
-  const char *part = form == SN_SCAN_ASSOCIATIVE ? ".sums" : ".pieces";
+static bool is_made(const bench *b, const char *part) {
   for (int i = 0; i < b->module->func_count; i++)
     if (strstr(b->module->func[i]->name, part)) return true;
   return false;
 }
 
 /* All outputs agree to 1e-10 of the largest element. */
-static void compare(const char *graph, sn_scan_form form, int chunk, int64_t T) {
-  bench *a = run(graph, SN_SCAN_AUTO, 0, T), *b = run(graph, form, chunk, T);
-  if (!is_made(b, form)) fail_msg("%s: the form was not made", graph);
+static void compare_as(const char *graph, const char *settings, const char *part, sn_scan_form form, int chunk,
+                       int64_t T) {
+  bench *a = run(graph, settings, SN_SCAN_AUTO, 0, T), *b = run(graph, settings, form, chunk, T);
+  if (!is_made(b, part)) fail_msg("%s: no %s was made", graph, part);
   for (int i = 0; i < a->func->output_count; i++) {
     const char *name = a->func->output[i].name;
     const sn_tensor *x = bench_output(a, name), *y = bench_output(b, name);
@@ -43,6 +43,18 @@ static void compare(const char *graph, sn_scan_form form, int chunk, int64_t T) 
   }
   bench_end(a);
   bench_end(b);
+}
+
+static void compare(const char *graph, sn_scan_form form, int chunk, int64_t T) {
+  compare_as(graph, NULL, form == SN_SCAN_ASSOCIATIVE ? ".sums" : ".pieces", form, chunk, T);
+}
+
+/* Steps of single numbers become rows: one a sequence, and several. */
+static void rows(void **state) {
+  (void)state;
+  compare_as("forwards", "width=12", ".rows", SN_SCAN_SEQUENTIAL, 0, 9);
+  compare_as("backwards", "width=80", ".rows", SN_SCAN_SEQUENTIAL, 0, 5);
+  compare_as("backwards", "width=68", ".rows.sums", SN_SCAN_ASSOCIATIVE, 4, 9);
 }
 
 static void associative(void **state) {
@@ -92,7 +104,8 @@ static void not_differentiable(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(associative), cmocka_unit_test(long_decays),
-                                     cmocka_unit_test(pieces), cmocka_unit_test(not_differentiable)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(rows), cmocka_unit_test(associative),
+                                     cmocka_unit_test(long_decays), cmocka_unit_test(pieces),
+                                     cmocka_unit_test(not_differentiable)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
