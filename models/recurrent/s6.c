@@ -24,6 +24,11 @@ static sn_t select_scan(sn_t h[], const sn_t x[], const void *opt) {
   return sn_add(sn_einsum("dn,n->d", h[0], C), sn_mul(p->d, u));
 }
 
+static rates rates_of(sn_scope m, const s6 *c) {
+  return (rates){sn_neg(sn_exp(sn_param(m, "A_log", (c->inner, c->state), .init = sn_uniform(1)))),
+                 sn_param(m, "D", (c->inner), .init = sn_fill(1))};
+}
+
 /* Causal and depthwise, four taps; three rows are remembered. */
 static sn_t convolved(sn_scope m, sn_t x, bool carry) {
   sn_dim C = sn_size(x, 2);
@@ -40,13 +45,24 @@ static sn_t layer(sn_scope m, sn_t x, bool carry, const void *opt) {
   sn_t u = sn_silu(convolved(sn_in(m, "conv1d"), sn_slice(xz, 2, 0, c->inner), carry));
   sn_t dt = sn_softplus(sn_affine(m, "dt_proj", sn_linear(m, "x_dt", u, c->rank), c->inner));
   sn_t B = sn_linear(m, "x_b", u, c->state), C = sn_linear(m, "x_c", u, c->state);
-  rates p = {sn_neg(sn_exp(sn_param(m, "A_log", (c->inner, c->state), .init = sn_uniform(1)))),
-             sn_param(m, "D", (c->inner), .init = sn_fill(1))};
+  rates p = rates_of(m, c);
   sn_t old = stack_state(m, "h", carry, (sn_size(x, 0), c->inner, c->state)), h = old;
   sn_t y = sn_scan(select_scan, "bt", (&h), (u, dt, B, C), .opt = &p);
   stack_keep(carry, old, h);
   return sn_linear(m, "out_proj", sn_mul(y, sn_silu(sn_slice(xz, 2, c->inner, c->inner))), c->width);
 }
 
+/* The selective scan alone, from a state that is given. */
+static void core(sn_scope m, const s6 *c) {
+  sn_dim b = sn_sym(m, "B", .max = 1024), t = sn_sym(m, "T", .max = c->context);
+  sn_t u = sn_input(m, "u", SN_REAL, (b, t, c->inner)), dt = sn_input(m, "dt", SN_REAL, (b, t, c->inner)), du, ddt;
+  sn_t B = sn_input(m, "b", SN_REAL, (b, t, c->state)), C = sn_input(m, "c", SN_REAL, (b, t, c->state));
+  sn_t h = sn_input(m, "h", SN_REAL, (b, c->inner, c->state));
+  rates p = rates_of(m, c);
+  sn_t y = sn_scan(select_scan, "bt", (&h), (u, dt, B, C), .opt = &p);
+  sn_grad(sn_sum(sn_square(y), "btd->"), (u, dt), (&du, &ddt));
+  sn_output(m, "y", y), sn_output(m, "last", h), sn_output(m, "du", du), sn_output(m, "ddt", ddt);
+}
+
 STACK_GRAPHS(s6, layer)
-SN_MODEL(s6, s6, train, eval, prefill, decode);
+SN_MODEL(s6, s6, train, eval, prefill, decode, core);

@@ -3,7 +3,7 @@
  *
  *   decode       one step: it is the step itself
  *   chunked      the state is a matrix, S <- S (diag(w) + a b') + v k': products over chunks of steps
- *   associative  the step is affine, element by element: pairs of steps are one step
+ *   associative  the step is affine, element by element: chunks of steps side by side
  *   sequential   any step at all, one after the other
  *
  * Before all that steps of single numbers become steps of rows (scan_wide.c).

@@ -122,9 +122,34 @@ static void test_rwkv4(void **state) {
   bench_end(b);
 }
 
-/* ---- Mamba ------------------------------------------------------------------------------------------------------ */
+/* ---- Mamba: limits of the step size, and the published mamba-130m
+ * ----------------------------------------------------------------------------------------------------- */
 
-/* The published mamba-130m. */
+/* dt = 0 keeps the state; a large one replaces it by the last input. */
+static void test_mamba_limits(void **state) {
+  enum { STATES = 2, COUNT = D * STATES };
+  double dt[T * D], u[T * D], b[T * STATES], h[COUNT], last[COUNT];
+  (void)state;
+  for (int i = 0; i < T * D; i++) u[i] = sin(i + 1);
+  for (int i = 0; i < T * STATES; i++) b[i] = cos(i);
+  for (int i = 0; i < COUNT; i++) h[i] = i + 1;
+  for (int large = 0; large < 2; large++) {
+    for (int i = 0; i < T * D; i++) dt[i] = large * 1e4;
+    for (int i = 0; i < COUNT; i++)
+      last[i] = large ? 1e4 * u[(T - 1) * D + i / STATES] * b[(T - 1) * STATES + i % STATES] : h[i];
+    bench *x = bench_begin(load("s6"), "core", "inner=3 state=2", SN_ELEM_F64);
+    bench_dim(x, "B", 1);
+    bench_dim(x, "T", T);
+    bench_give(x, "dt", T * D, dt);
+    bench_give(x, "u", T * D, u);
+    bench_give(x, "b", T * STATES, b);
+    bench_give(x, "h", COUNT, h);
+    bench_run(x, "core");
+    expect_near("last", COUNT, bench_output(x, "last")->value, last);
+    bench_end(x);
+  }
+}
+
 static void test_mamba_size(void **state) {
   (void)state;
   bench *b =
@@ -142,6 +167,7 @@ static void test_mamba_size(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_split), cmocka_unit_test(test_s4d),
-                                     cmocka_unit_test(test_rwkv4), cmocka_unit_test(test_mamba_size)};
+                                     cmocka_unit_test(test_rwkv4), cmocka_unit_test(test_mamba_limits),
+                                     cmocka_unit_test(test_mamba_size)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
