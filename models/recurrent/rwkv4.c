@@ -11,7 +11,7 @@ SN_SETTINGS(rwkv4,
   (int, vocab,   256, "tokens"));
 /* clang-format on */
 
-#define LEAST -1e30 /* the maximum of nothing */
+#define LEAST -1e4 /* the maximum of nothing: far below any k */
 
 typedef struct {
   sn_t w, u; /* decay per step, bonus of the present */
