@@ -459,7 +459,8 @@ sn_t sn_attention_at(sn_here here, sn_attention_args a);
  *   y = sn_scan(step, "bth", (&S), (q, k, v, w), .opt = &o);
  * The letters name the leading axes of every input: t is walked, the others are mapped, so step sees one head of one
  * sequence: vectors and matrices, as in the paper. S [b, h, ..]: first state in, last out; the output [b, t, h, ..].
- * Tensors reached through opt are captured whole, and receive gradients. reverse: from the last t to the first. */
+ * Tensors reached through opt are captured whole, and receive gradients; one of all steps would show the step those to
+ * come, and is a mistake. reverse: from the last t to the first. */
 typedef sn_t (*sn_scan_step)(sn_t h[], const sn_t x[], const void *opt);
 typedef struct sn_scan_opt { const void *opt; bool reverse; int end_; } sn_scan_opt;
 #define SN_SCAN_(xs, ...) SN_LIST xs, (sn_scan_opt){__VA_ARGS__}
