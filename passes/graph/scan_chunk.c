@@ -379,19 +379,28 @@ static bool build(former *f) {
   return !f->b->failed;
 }
 
+/* Nodes that cannot be made, of too many axes say, are a reason and no mistake of the user. */
+static const char *built(former *f) {
+  int before = f->b->diags->count;
+  bool made = build(f);
+  if (!f->b->failed) return made ? NULL : f->step.why ? f->step.why : "a value of the step cannot be made";
+  f->b->failed = SN_OK;
+  f->b->diags->count = before;
+  return "its nodes have too many axes";
+}
+
 const char *sn_scan_chunked(sn_scan_try *t) {
-  sn_arena *arena = t->env->arena;
   sn_scan_layout l = sn_scan_layout_of(t->node);
   former f = {.t = t, .b = t->b, .steps = sn_g_type(t->b, t->arg[l.states])->dim[l.time]};
-  if (!sn_scan_step_read(arena, &l, &f.step) || !sn_matrix_plan_make(&f.step, &f.plan)) return f.step.why;
+  if (!sn_scan_step_read(t->env->arena, &l, &f.step) || !sn_matrix_plan_make(&f.step, &f.plan)) return f.step.why;
   int c = steps_of_chunk(&f);
   if (!c) return "there are few steps";
   if (l.lead + 4 > SN_RANK_MAX) return "the state is mapped along too many axes";
   f.c = (sn_chunks){.b = t->b, .batch = l.lead - 1, .c = c};
   f.c.n = sn_dimx_ceildiv(types_of(&f), f.steps, number(&f, c));
   f.lift = sn_scan_lift_begin(t->b, &f.plan, t->node, t->arg);
-  if (!build(&f)) return f.step.why ? f.step.why : t->b->failed ? NULL : "a value of the step cannot be made";
-  t->done = sn_arena_printf(arena, "%d steps a chunk, of which one state is kept%s%s", c,
+  const char *why = built(&f);
+  t->done = sn_arena_printf(t->env->arena, "%d steps a chunk, of which one state is kept%s%s", c,
                             f.channels ? "; decay by channel" : "", f.low_rank ? "; low rank solved in the chunk" : "");
-  return NULL;
+  return why;
 }

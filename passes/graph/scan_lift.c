@@ -392,7 +392,8 @@ static sn_val make(sn_scan_lift *x, sn_val v) {
     if (!x->value[n->arg[i]]) return 0;
     whole &= x->whole[n->arg[i]];
   }
-  if (n->result_count != 1) return refuse(x, n, "cannot be made for all steps at once");
+  if (n->result_count != 1 || sn_op_get(n->op)->cls == SN_CLASS_RANDOM || n->op == SN_OP_NORMAL)
+    return refuse(x, n, "cannot be made for all steps at once");
   x->whole[v] = whole;
   x->b->origin = n->origin;
   if (!whole) return lift_op(x, n);

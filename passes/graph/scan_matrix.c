@@ -271,9 +271,9 @@ bool sn_matrix_plan_make(sn_scan_step *s, sn_matrix_plan *out) {
   for (int i = 0; i < s->l.states; i++) {
     int rank = sn_val_type(s->f, s->f->result[i])->rank;
     p->state[i] = (sn_matrix){.rank = rank, .k_axis = rank == 1 ? 0 : -1, .low_rank = -1};
-    matrices += !s->shifts[i];
+    matrices += !s->shifts[i] && rank == 2; /* a vector alone is better off element by element */
   }
-  if (!matrices) s->why = "no state depends on itself";
+  if (!matrices && !s->why) s->why = "no state that depends on itself is a matrix";
   if (s->why) return false;
   for (int i = 0; i < s->l.states; i++)
     if (!s->shifts[i] && s->cls[s->f->result[i]] == SN_STEP_LINEAR && !vote(p, sn_scan_terms(s, s->f->result[i])))
