@@ -82,54 +82,61 @@ static sn_val between(sn_chunks *c) {
 
 /* ---- a decay per channel ----------------------------------------------------------------------------------------- */
 
-/* x [.., N, C, K] as [.., N, blocks, size, K] */
-static sn_val in_blocks(sn_chunks *c, sn_val x, int steps, int size) {
-  const sn_type *t = sn_g_type(c->b, x);
-  const sn_dimx *dim[SN_RANK_MAX];
+/* [.., A, B, ..] as [.., first, second.., ..]: the axes behind the batch that hold the steps, taken apart anew. */
+static sn_val steps_as(sn_chunks *c, sn_val x, int drop, int count, const sn_dimx *const *as) {
+  const sn_type *t = c->b->failed ? NULL : sn_g_type(c->b, x);
+  const sn_dimx *dim[2 * SN_RANK_MAX];
   int n = 0;
-  for (int i = 0; i <= c->batch; i++) dim[n++] = t->dim[i];
-  dim[n++] = number(c, steps / size);
-  dim[n++] = number(c, size);
-  for (int i = c->batch + 2; i < t->rank; i++) dim[n++] = t->dim[i];
+  if (!t) return 0;
+  for (int i = 0; i < c->batch; i++) dim[n++] = t->dim[i];
+  for (int i = 0; i < count; i++) dim[n++] = as[i];
+  for (int i = c->batch + drop; i < t->rank; i++) dim[n++] = t->dim[i];
   return sn_g_reshape(c->b, x, n, dim);
 }
 
-/* Blocks 1, 3, 5, .. or 0, 2, 4, .. of [.., N, blocks, ..] */
-static sn_val every_other(sn_chunks *c, sn_val x, int blocks, bool odd) {
-  const sn_type *t = c->b->failed ? NULL : sn_g_type(c->b, x);
-  const sn_dimx *dim[SN_RANK_MAX];
-  int n = 0, axis = c->batch + 1;
-  if (!t) return 0;
-  for (int i = 0; i < t->rank; i++) {
-    dim[n++] = i == axis ? number(c, blocks / 2) : t->dim[i];
-    if (i == axis) dim[n++] = number(c, 2);
+/* Right or left halves of pairs of blocks: [.., N, steps, K] -> [.., pairs, size, K] */
+static sn_val half(sn_chunks *c, sn_val x, const sn_dimx *pairs, int size, bool right) {
+  const sn_dimx *as[3] = {pairs, number(c, 2), number(c, size)};
+  sn_val v = steps_as(c, x, 2, 3, as);
+  int axis = c->batch + 1;
+  return c->b->failed ? 0 : drop_axis(c, sn_g_slice_axis(c->b, v, axis, number(c, right), number(c, 1)), axis);
+}
+
+/* What right halves read of the left ones: [.., pairs, size, size]. w, x, y [.., N, steps, K] */
+static sn_val off_diagonal(sn_chunks *c, sn_val w, sn_val x, sn_val y, const sn_dimx *pairs, int size) {
+  int axis = c->batch + 1;
+  sn_val right = half(c, x, pairs, size, true), left = half(c, y, pairs, size, false);
+  if (size > 1 && !c->b->failed) {
+    sn_val before = prefix(c, half(c, w, pairs, size, true), axis, false);
+    sn_val behind = prefix(c, half(c, w, pairs, size, false), axis, true);
+    if (c->b->failed) return 0;
+    right = sn_g2(c->b, SN_OP_MUL, right, before), left = sn_g2(c->b, SN_OP_MUL, left, behind);
   }
-  sn_val pairs = sn_g_reshape(c->b, x, n, dim);
-  return drop_axis(c, sn_g_slice_axis(c->b, pairs, axis + 1, number(c, odd), number(c, 1)), axis + 1);
+  return sn_chunks_contract(c, "tk,jk->tj", right, left);
 }
 
-/* What right halves read of left ones: [.., N, C / 2 size, size, size]. w, x, y [.., N, steps, K] */
-static sn_val off_diagonal(sn_chunks *c, sn_val w, sn_val x, sn_val y, int steps, int size) {
-  int blocks = steps / size, axis = c->batch + 2;
-  sn_val wb = in_blocks(c, w, steps, size);
-  sn_val right = every_other(c, in_blocks(c, x, steps, size), blocks, true);
-  sn_val left = every_other(c, in_blocks(c, y, steps, size), blocks, false);
-  sn_val before = prefix(c, every_other(c, wb, blocks, true), axis, false);
-  sn_val behind = prefix(c, every_other(c, wb, blocks, false), axis, true);
+/* Blocks of 2 size: m [.., 2 pairs, size, size] on the diagonal (0: zeros), `below` [.., pairs, size, size] under it.
+ */
+static sn_val twice(sn_chunks *c, sn_val m, sn_val below, const sn_dimx *pairs, int size) {
   if (c->b->failed) return 0;
-  if (size > 1) right = sn_g2(c->b, SN_OP_MUL, right, before), left = sn_g2(c->b, SN_OP_MUL, left, behind);
-  return sn_chunks_contract(c, "ptk,pjk->ptj", right, left);
-}
-
-/* Blocks of 2 size from their diagonal blocks and the one below. m [.., N, blocks, size, size]; 0: zeros */
-static sn_val twice(sn_chunks *c, sn_val m, sn_val below, int blocks) {
-  if (c->b->failed) return 0;
-  int row = c->batch + 2, column = c->batch + 3;
-  sn_val zero = sn_g_const_like(c->b, below, 0);
-  const sn_val top[2] = {m ? every_other(c, m, blocks, false) : zero, zero};
-  const sn_val bottom[2] = {below, m ? every_other(c, m, blocks, true) : zero};
-  const sn_val both[2] = {sn_g_concat(c->b, column, 2, top), sn_g_concat(c->b, column, 2, bottom)};
-  return c->b->failed ? 0 : sn_g_concat(c->b, row, 2, both);
+  const sn_type *o = sn_g_type(c->b, below);
+  const sn_dimx *two = number(c, 2), *l = number(c, size), *dim[2 * SN_RANK_MAX];
+  int64_t under[SN_RANK_MAX], within[SN_RANK_MAX];
+  int n = c->batch + 1;
+  for (int i = 0; i < n; i++) dim[i] = o->dim[i], under[i] = within[i] = i;
+  dim[n] = dim[n + 2] = two, dim[n + 1] = dim[n + 3] = l; /* [.., pairs, 2, size, 2, size] */
+  under[n] = within[n + 1] = n + 1, under[n + 1] = within[n + 2] = n + 3, within[n] = n;
+  const sn_type *t = sn_type_of(types_of(c), o->elem, n + 4, dim), *at = sn_type_with_elem(types_of(c), t, SN_ELEM_I32);
+  sn_val row = sn_g_iota(c->b, at, n), column = sn_g_iota(c->b, at, n + 2), zero = sn_g_const(c->b, t, 0);
+  sn_val v = sn_g3(c->b, SN_OP_SELECT, sn_g2(c->b, SN_OP_LT, column, row),
+                   sn_g_broadcast(c->b, below, t->rank, t->dim, under), zero);
+  if (m) {
+    const sn_dimx *as[2] = {pairs, two};
+    m = sn_g_broadcast(c->b, steps_as(c, m, 1, 2, as), t->rank, t->dim, within);
+    v = sn_g3(c->b, SN_OP_SELECT, sn_g2(c->b, SN_OP_EQ, column, row), m, v);
+  }
+  const sn_dimx *as[3] = {pairs, number(c, 2 * size), number(c, 2 * size)};
+  return steps_as(c, v, 5, 3, as);
 }
 
 /* Steps behind the chunk up to a power of two, of a number. */
@@ -148,9 +155,10 @@ static sn_val by_halves(sn_chunks *c, sn_val x, sn_val y) {
   while (steps < c->c) steps *= 2;
   sn_val w = padded(c, c->decay, steps, 1), m = 0;
   x = padded(c, x, steps, 0), y = padded(c, y, steps, 0);
-  for (int size = 1; size < steps && !c->b->failed; size *= 2)
-    m = twice(c, m, off_diagonal(c, w, x, y, steps, size), steps / size);
-  m = c->b->failed ? 0 : drop_axis(c, m, axis);
+  for (int size = 1; size < steps && !c->b->failed; size *= 2) {
+    const sn_dimx *pairs = sn_dimx_mul(types_of(c), c->n, number(c, steps / (2 * size)));
+    m = twice(c, m, off_diagonal(c, w, x, y, pairs, size), pairs, size);
+  }
   if (steps == c->c) return m;
   m = sn_g_slice_axis(c->b, m, axis, number(c, 0), number(c, c->c));
   return sn_g_slice_axis(c->b, m, axis + 1, number(c, 0), number(c, c->c));
