@@ -11,8 +11,7 @@
 SN_SETTINGS(opts, (int, heads, 2, "heads"), (int, key, 3, "features of a key"), (int, value, 2, "features of a value"),
             (int, steps, 20, "of graphs of one length"));
 
-/* ---- steps ---------------------------------------------------------------------------------------------------------
- */
+/* ---- steps ------------------------------------------------------------------------------------------------------ */
 
 /* Two states, a quotient of what is read of them. */
 static sn_t normalised(sn_t h[], const sn_t x[], const void *opt) {
@@ -57,6 +56,18 @@ static sn_t corrected(sn_t h[], const sn_t x[], const void *opt) {
   return sn_add(sn_einsum("vk,k->v", h[0], q), p->b);
 }
 
+/* The same rules in other words: scaled behind the sum, 1 - w, transposed, several reads, some of the state before, one
+ * of them summed to a number. */
+static sn_t reworded(sn_t h[], const sn_t x[], const void *opt) {
+  sn_t q = x[0], k = x[1], v = x[2], w = x[3], S = sn_rearrange(h[0], "kv->vk"), before = sn_einsum("vk,k->v", S, k);
+  (void)opt;
+  sn_t kept = sn_sub(S, sn_mul(S, sn_rearrange(w, "k->1k")));
+  S = sn_mul(.5, sn_sub(kept, sn_einsum("v,k->vk", sn_sub(sn_mul(.3, before), v), k)));
+  h[0] = sn_rearrange(S, "vk->kv");
+  sn_t o = sn_sub(sn_sum(sn_mul(S, sn_rearrange(q, "k->1k")), "vk->v"), before);
+  return sn_add(o, sn_mul(sn_sin(sn_einsum("vk,k,v->", S, sn_cos(q), v)), v));
+}
+
 /* Not of the form. */
 static sn_t squashed(sn_t h[], const sn_t x[], const void *opt) {
   (void)opt;
@@ -75,14 +86,24 @@ static sn_t crossed(sn_t h[], const sn_t x[], const void *opt) {
   h[1] = sn_add(h[1], sn_einsum("v,k->vk", x[2], x[1]));
   return sn_einsum("vk,k->v", h[0], x[0]);
 }
+/* A vector for each row, and several vectors at once. */
+static sn_t rowwise(sn_t h[], const sn_t x[], const void *opt) {
+  const sn_t *w = opt;
+  h[0] = sn_add(h[0], sn_einsum("v,k->vk", x[2], x[1]));
+  return sn_add(sn_einsum("vk,vk->", h[0], sn_einsum("d,dk->dk", x[2], sn_slice(*w, 0, 0, sn_size(x[2], 0)))), x[2]);
+}
+static sn_t fanned(sn_t h[], const sn_t x[], const void *opt) {
+  const sn_t *w = opt;
+  h[0] = sn_add(h[0], sn_einsum("v,k->vk", x[2], x[1]));
+  return sn_einsum("vk,kd->vd", h[0], sn_exp(*w));
+}
 static sn_t mixed_rows(sn_t h[], const sn_t x[], const void *opt) {
   const sn_t *w = opt;
   h[0] = sn_add(sn_einsum("vk,kd->vd", h[0], *w), sn_einsum("v,k->vk", x[2], x[1]));
   return sn_einsum("vk,k->v", h[0], x[0]);
 }
 
-/* ---- graphs --------------------------------------------------------------------------------------------------------
- */
+/* ---- graphs ----------------------------------------------------------------------------------------------------- */
 
 static sn_t energy(sn_t x) {
   static const char *const spec[] = {"->", "a->", "ab->", "abc->", "abcd->", "abcde->"};
@@ -184,6 +205,14 @@ static void corrects(sn_scope m, const opts *c) {
   outputs(m, y, 2, h, 8, by);
 }
 
+static void rewords(sn_scope m, const opts *c) {
+  sn_t x[5];
+  qkv(m, c, x);
+  x[3] = in(m, c, "w", c->key), x[4] = first(m, c, "S", c->key, c->value);
+  sn_t h = x[4], y = sn_scan(reworded, "bth", (&h), (x[0], x[1], x[2], x[3]));
+  outputs(m, y, 1, &h, 5, x);
+}
+
 /* Decays from e^-20 to e^-0.000001 by channel. */
 static sn_t fading(sn_t h[], const sn_t x[], const void *opt) {
   (void)opt;
@@ -198,7 +227,7 @@ static void decays(sn_scope m, const opts *c) {
   outputs(m, sn_scan(fading, "bth", (&h), (x[0], x[1], x[2], w)), 1, &h, 5, x);
 }
 
-/* ---- steps that are refused ------------------------------------------------------------------------------------ */
+/* ---- steps that are refused ------------------------------------------------------------------------------------- */
 
 static void refused_tanh(sn_scope m, const opts *c) {
   sn_t x[3], h = first(m, c, "S", c->value, c->key);
@@ -221,7 +250,18 @@ static void refused_matrix(sn_scope m, const opts *c) {
   sn_output(m, "y", sn_scan(mixed_rows, "bth", (&h), (x[0], x[1], x[2]), .opt = &w));
 }
 
-SN_MODEL(chunks, opts, linear, heads, backwards, channels, gated, removes, corrects, decays, refused_tanh,
-         refused_square, refused_reads, refused_matrix);
+static void refused_rows(sn_scope m, const opts *c) {
+  sn_t x[3], h = first(m, c, "S", c->value, c->key), w = sn_param(m, "w", (c->key, c->key), .init = sn_normal(.5));
+  qkv(m, c, x);
+  sn_output(m, "y", sn_scan(rowwise, "bth", (&h), (x[0], x[1], x[2]), .opt = &w));
+}
+static void refused_fan(sn_scope m, const opts *c) {
+  sn_t x[3], h = first(m, c, "S", c->value, c->key), w = sn_param(m, "w", (c->key, c->key), .init = sn_normal(.5));
+  qkv(m, c, x);
+  sn_output(m, "y", sn_scan(fanned, "bth", (&h), (x[0], x[1], x[2]), .opt = &w));
+}
+
+SN_MODEL(chunks, opts, linear, heads, backwards, channels, gated, removes, corrects, rewords, decays, refused_rows,
+         refused_fan, refused_tanh, refused_square, refused_reads, refused_matrix);
 
 #endif

@@ -45,8 +45,7 @@ static const sn_dimx *number(const former *f, int64_t n) { return sn_dimx_const(
 static const sn_scan_layout *layout(const former *f) { return &f->step.l; }
 static sn_val add(sn_build *b, sn_val x, sn_val y) { return !x ? y : !y ? x : sn_g2(b, SN_OP_ADD, x, y); }
 
-/* ---- 1. layout -----------------------------------------------------------------------------------------------------
- */
+/* ---- 1. layout -------------------------------------------------------------------------------------------------- */
 
 static sn_val flipped(former *f, sn_val x, int axis) {
   const sn_attr at = {.set = true, .i = axis};
@@ -146,8 +145,7 @@ static void read_factors(state *s) {
   }
 }
 
-/* ---- 2. the low rank -----------------------------------------------------------------------------------------------
- */
+/* ---- 2. the low rank -------------------------------------------------------------------------------------------- */
 
 static sn_val concat_columns(former *f, sn_val x, sn_val y) {
   const sn_val part[2] = {x, y};
@@ -179,7 +177,7 @@ static void solve(state *s) {
 /* c times x, row by row */
 static sn_val by_number(former *f, sn_val c, sn_val x) { return sn_chunks_scale(&f->c, x, c); }
 
-/* ---- 3. states of chunks ----------------------------------------------------------------------------------------- */
+/* ---- 3. states of chunks ---------------------------------------------------------------------------------------- */
 
 /* diag(all of w) + sum of (c U)' Y, [batch.., N, K, K] */
 static sn_val transition(state *s) {
@@ -296,8 +294,7 @@ static sn_val turn(state *s, sn_val x, bool back) {
   return sn_g_reshape(f->b, x, batch + 1 + !back, dim);
 }
 
-/* ---- 4. reads ------------------------------------------------------------------------------------------------------
- */
+/* ---- 4. reads --------------------------------------------------------------------------------------------------- */
 
 static void read_all(state *s) {
   former *f = s->f;
@@ -337,8 +334,7 @@ static bool chunk_state(former *f, int i) {
   return !f->b->failed;
 }
 
-/* ---- the form ------------------------------------------------------------------------------------------------------
- */
+/* ---- the form --------------------------------------------------------------------------------------------------- */
 
 /* C: as asked; else USUAL, less for short sequences. 0: too short. */
 static int steps_of_chunk(const former *f) {

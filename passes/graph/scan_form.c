@@ -19,7 +19,7 @@ typedef struct former {
   sn_map *own;
 } former;
 
-/* ---- the report -------------------------------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------------------------------------- */
 
 static const char *line_text(sn_arena *arena, const sn_node *n) {
   const sn_loc *l = n->origin.loc_count ? n->origin.locs : NULL;
@@ -38,7 +38,7 @@ static void report(const sn_scan_try *t, const char *text) {
                text);
 }
 
-/* ---- the choice -------------------------------------------------------------------------------------------------- */
+/* ---- the choice ------------------------------------------------------------------------------------------------- */
 
 static bool is_one_step(const sn_node *n, const sn_build *b, const sn_val *arg) {
   sn_scan_layout l = sn_scan_layout_of(n);

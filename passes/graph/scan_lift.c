@@ -30,8 +30,7 @@ sn_scan_lift sn_scan_lift_begin(sn_build *b, sn_matrix_plan *plan, const sn_node
   return x;
 }
 
-/* ---- ops -----------------------------------------------------------------------------------------------------------
- */
+/* ---- ops -------------------------------------------------------------------------------------------------------- */
 
 /* A value that is made once, repeated along the leading axes. */
 static sn_val spread(sn_scan_lift *x, sn_val v) {
@@ -148,8 +147,7 @@ static sn_val lift_op(sn_scan_lift *x, const sn_node *n) {
   return refuse(x, n, "cannot be made for all steps at once");
 }
 
-/* ---- operands ------------------------------------------------------------------------------------------------------
- */
+/* ---- operands --------------------------------------------------------------------------------------------------- */
 
 /* A state whose next value is known: one step later. */
 static sn_val shifted(sn_scan_lift *x, int state) {
@@ -175,8 +173,7 @@ static sn_val operand(sn_scan_lift *x, const sn_node *n, bool *whole) {
   return i < l->states ? shifted(x, (int)i) : x->arg[i];
 }
 
-/* ---- products ------------------------------------------------------------------------------------------------------
- */
+/* ---- products --------------------------------------------------------------------------------------------------- */
 
 typedef struct labelled {
   sn_val v; /* [lead.., axes..] */
@@ -364,7 +361,7 @@ static sn_val from_reads(sn_scan_lift *x, sn_val v) {
     memcpy(rest.factor, term->factor, sizeof rest.factor);
     if (term->state >= 0) {
       const sn_matrix *m = &x->plan->state[term->state];
-      int read = sn_matrix_read_of(x->plan, term, &rest);
+      int read = sn_matrix_read_of(x->plan, lin, term, &rest);
       if (read < 0) return 0;
       labelled *r = &f.at[f.count++];
       r->v = x->read[term->state].at[read];
@@ -379,8 +376,7 @@ static sn_val from_reads(sn_scan_lift *x, sn_val v) {
   return all;
 }
 
-/* ---- values --------------------------------------------------------------------------------------------------------
- */
+/* ---- values ----------------------------------------------------------------------------------------------------- */
 
 static sn_val make(sn_scan_lift *x, sn_val v) {
   const sn_node *n = sn_node_of(x->s->f, v);

@@ -12,7 +12,7 @@ static bool stop(sn_matrix_plan *p, const sn_term_of *t, const char *what) {
   return false;
 }
 
-/* ---- factors of a term ------------------------------------------------------------------------------------------- */
+/* ---- factors of a term ------------------------------------------------------------------------------------------ */
 
 typedef struct parts {
   int label[PARTS]; /* of the axes; 0: there is none */
@@ -88,8 +88,11 @@ static bool add_product(sn_matrix_plan *p, const sn_term_of *t, sn_product_sum *
   return true;
 }
 
-/* ---- reads ---------------------------------------------------------------------------------------------------------
- */
+/* ---- reads ------------------------------------------------------------------------------------------------------ */
+
+static int value_label(const sn_matrix *m, const sn_term_of *t) {
+  return m->rank == 2 ? t->state_label[1 - m->k_axis] : 0;
+}
 
 static int find_read(sn_matrix_plan *p, const sn_term_of *t, sn_matrix *m, const sn_product *x) {
   for (int i = 0; i < m->read_count; i++)
@@ -99,17 +102,22 @@ static int find_read(sn_matrix_plan *p, const sn_term_of *t, sn_matrix *m, const
   return m->read_count++;
 }
 
-static int value_label(const sn_matrix *m, const sn_term_of *t) {
-  return m->rank == 2 ? t->state_label[1 - m->k_axis] : 0;
+/* Do the factors of a read have an axis of the value, so that there is a vector for each of its elements? */
+static bool has_axis_of(const sn_scan_step *s, const sn_product *a, const sn_linear *x) {
+  for (int f = 0; f < a->count; f++)
+    for (int i = 0; i < sn_val_type(s->f, a->factor[f].v)->rank; i++)
+      if (sn_linear_has(x, a->factor[f].label[i])) return true;
+  return false;
 }
 
-int sn_matrix_read_of(sn_matrix_plan *p, const sn_term_of *t, sn_product *rest) {
+int sn_matrix_read_of(sn_matrix_plan *p, const sn_linear *value, const sn_term_of *t, sn_product *rest) {
   sn_matrix *m = &p->state[t->state];
-  parts x = {.label = {[ALONG_READ] = t->state_label[m->k_axis]}};
-  if (!sort_factors(p->s, t, &x)) return stop(p, t, "ties the axes of a read together"), -1;
+  parts x = {.label = {[ALONG_V] = value_label(m, t), [ALONG_READ] = t->state_label[m->k_axis]}};
+  if (!sort_factors(p->s, t, &x)) return stop(p, t, "ties the axes of the state together"), -1;
   sn_product a = part_of(t, &x, ALONG_READ);
-  *rest = with_numbers(t, &x, (sn_product){0});
+  *rest = with_numbers(t, &x, part_of(t, &x, ALONG_V));
   if (!a.count) return stop(p, t, "sums the state without a vector"), -1;
+  if (has_axis_of(p->s, &a, value)) return stop(p, t, "reads the state by a matrix"), -1;
   return find_read(p, t, m, &a);
 }
 
@@ -131,7 +139,7 @@ static bool vote(sn_matrix_plan *p, const sn_linear *x) {
   return true;
 }
 
-/* ---- what a state becomes ---------------------------------------------------------------------------------------- */
+/* ---- what a state becomes --------------------------------------------------------------------------------------- */
 
 static bool add_decay(sn_matrix_plan *p, const sn_linear *x, const sn_term_of *t) {
   sn_matrix *m = &p->state[t->state];
@@ -220,11 +228,11 @@ static bool plan_state(sn_matrix_plan *p, int i) {
       fine = add_low_rank(p, i, x, t);
     if (!fine) return false;
   }
+  if (p->state[i].k_axis < 0) p->state[i].k_axis = p->state[i].rank - 1;
   return true;
 }
 
-/* ---- outputs -------------------------------------------------------------------------------------------------------
- */
+/* ---- outputs ---------------------------------------------------------------------------------------------------- */
 
 /* Linear values that the value is made of at the end. `use` is called for each, once. */
 static bool walk(sn_matrix_plan *p, sn_val v, bool *seen, bool (*use)(sn_matrix_plan *p, sn_val v)) {
@@ -251,7 +259,7 @@ static bool read_value(sn_matrix_plan *p, sn_val v) {
                                     sn_scan_at_line(p->s->arena, sn_node_of(p->s->f, v)));
       return false;
     }
-    if (sn_matrix_read_of(p, t, &rest) < 0) return false;
+    if (sn_matrix_read_of(p, x, t, &rest) < 0) return false;
   }
   return true;
 }

@@ -47,7 +47,8 @@ typedef struct sn_matrix_plan {
 /* -> false: s->why says what stops the form */
 bool sn_matrix_plan_make(sn_scan_step *s, sn_matrix_plan *out);
 
-/* A term with a state, taken apart: the read, and what it is multiplied by. -> the number of the read, -1: s->why */
-int sn_matrix_read_of(sn_matrix_plan *p, const sn_term_of *t, sn_product *rest);
+/* A term of a linear value with a state, taken apart: the read, and what it is multiplied by. -> the number of the
+ * read, -1: s->why */
+int sn_matrix_read_of(sn_matrix_plan *p, const sn_linear *value, const sn_term_of *t, sn_product *rest);
 
 #endif

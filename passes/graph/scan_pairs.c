@@ -65,7 +65,7 @@ static sn_val masked(sn_chunks *c, sn_val x) {
   return sn_g3(c->b, SN_OP_SELECT, is_before(c, t), x, sn_g_const(c->b, t, 0));
 }
 
-/* ---- a decay per head -------------------------------------------------------------------------------------------- */
+/* ---- a decay per head ------------------------------------------------------------------------------------------- */
 
 /* D [.., N, C, C], not masked. */
 static sn_val between(sn_chunks *c) {
@@ -80,7 +80,7 @@ static sn_val between(sn_chunks *c) {
   return prefix(c, begun, t->rank - 2, false);
 }
 
-/* ---- a decay per channel ----------------------------------------------------------------------------------------- */
+/* ---- a decay per channel ---------------------------------------------------------------------------------------- */
 
 /* [.., A, B, ..] as [.., first, second.., ..]: the axes behind the batch that hold the steps, taken apart anew. */
 static sn_val steps_as(sn_chunks *c, sn_val x, int drop, int count, const sn_dimx *const *as) {

@@ -18,8 +18,7 @@ bool sn_factor_has(const sn_scan_step *s, const sn_factor *f, int label) {
   return false;
 }
 
-/* ---- terms ---------------------------------------------------------------------------------------------------------
- */
+/* ---- terms ------------------------------------------------------------------------------------------------------ */
 
 static sn_linear *new_linear(sn_scan_step *s, int rank, int terms) {
   sn_linear *x = SN_NEW(s->arena, sn_linear);
@@ -131,8 +130,7 @@ static sn_linear *product_of(sn_scan_step *s, const sn_linear *a, const sn_linea
   return x;
 }
 
-/* ---- ops -----------------------------------------------------------------------------------------------------------
- */
+/* ---- ops -------------------------------------------------------------------------------------------------------- */
 
 static sn_linear *terms_at(sn_scan_step *s, sn_val v);
 
@@ -308,8 +306,7 @@ static sn_linear *terms_at(sn_scan_step *s, sn_val v) {
 
 sn_linear *sn_scan_terms(sn_scan_step *s, sn_val v) { return terms_at(s, v); }
 
-/* ---- classes -------------------------------------------------------------------------------------------------------
- */
+/* ---- classes ---------------------------------------------------------------------------------------------------- */
 
 /* Does the linear value keep a whole state: both axes of a matrix, or the axis of a vector? */
 static bool keeps_state(const sn_linear *x) {

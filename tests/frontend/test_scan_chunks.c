@@ -6,7 +6,7 @@
 
 #include "tests/scan_chunks.h"
 
-/* ---- comparison -------------------------------------------------------------------------------------------------- */
+/* ---- comparison ------------------------------------------------------------------------------------------------- */
 
 static bench *run(const char *graph, sn_scan_form form, int chunk, int64_t T) {
   bench *b = bench_begin_form(&sn_model_chunks, graph, NULL, SN_ELEM_F64, form, chunk);
@@ -65,10 +65,11 @@ static void compare(const char *graph, int chunk, int64_t T) {
 }
 
 static void chunks(void **state) {
-  static const char *const graph[] = {"linear", "heads", "backwards", "channels", "gated", "removes", "corrects"};
+  static const char *const graph[] = {"linear", "heads",   "backwards", "channels",
+                                      "gated",  "removes", "corrects",  "rewords"};
   static const int chunk[] = {1, 7, 16, 64};
   (void)state;
-  for (int i = 0; i < 7; i++) {
+  for (int i = 0; i < 8; i++) {
     for (int k = 0; k < 4; k++) compare(graph[i], chunk[k], 33);
     compare(graph[i], 16, 32);
     compare(graph[i], 7, 1);
@@ -81,7 +82,7 @@ static void long_decays(void **state) {
   compare("decays", 64, 500);
 }
 
-/* ---- refusals ---------------------------------------------------------------------------------------------------- */
+/* ---- refusals --------------------------------------------------------------------------------------------------- */
 
 static void refuses(const char *graph, const char *term) {
   sn_arena *arena = sn_arena_create();
@@ -96,10 +97,12 @@ static void refused(void **state) {
   refuses("refused_tanh", "`tanh` at ");
   refuses("refused_square", "`contract` at ");
   refuses("refused_reads", "`mul` at ");
+  refuses("refused_rows", "ties the axes of the state together");
+  refuses("refused_fan", "reads the state by a matrix");
   refuses("refused_matrix", "multiplies the state by a whole matrix");
 }
 
-/* ---- the models of the tree -------------------------------------------------------------------------------------- */
+/* ---- the models of the tree ------------------------------------------------------------------------------------- */
 
 static void models(void **state) {
   static const char *const name[] = {"linear", "retnet", "ssd", "gla", "rwkv6", "deltanet", "gated_deltanet", "rwkv7"};

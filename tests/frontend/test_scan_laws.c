@@ -9,8 +9,7 @@ SN_SETTINGS(opts, (int, steps, 21, "steps"));
 
 enum { B = 2, H = 2, K = 4, V = 3, CHUNK = 8 };
 
-/* ---- steps ---------------------------------------------------------------------------------------------------------
- */
+/* ---- steps ------------------------------------------------------------------------------------------------------ */
 
 static sn_t summed(sn_t h[], const sn_t x[], const void *opt) {
   (void)opt;
@@ -125,7 +124,7 @@ static void overwrite(sn_scope m, const opts *c) {
 
 SN_MODEL(laws, opts, parallel, undecayed, limit, halves, control, overwrite);
 
-/* ---- comparison -------------------------------------------------------------------------------------------------- */
+/* ---- comparison ------------------------------------------------------------------------------------------------- */
 
 static double distance(const bench *b, const char *x, const char *y) {
   const sn_tensor *p = bench_output(b, x), *q = bench_output(b, y);
