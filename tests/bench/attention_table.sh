@@ -34,7 +34,7 @@ explain() { # STEM GRAPH
   "$sinter" explain "$tree/models/attention/$1.c" --graph "$2" --dim B=1 $dims 2>/dev/null
 }
 
-kernels() { sed -n 's/^ *\([0-9]*\) kernels .*/\1/p' "$1"; }
+kernels() { sed -n 's/^ *\([0-9]*\) kernels .* in all; .*/\1/p' "$1"; }
 memory() { sed -n 's/^[0-9]* temporary buffers*, .* in all, \(.*\) at once$/\1/p' "$1" | grep . || echo 0; }
 blocks() { sed -n 's/^ *attention[^:]*: \(.*empty.*\)$/\1/p' "$1" | head -n 1 | grep . || echo -; }
 
