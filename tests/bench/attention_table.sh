@@ -4,7 +4,7 @@
 #
 # Lines are those of the variant: neither comments, blank lines, settings nor the last line. Kernels and temporary memory are
 # those that `explain` tells of one sequence of 16384, of the values and of values with all gradients; a matrix of scores
-# would take 1.07 GB by head. Blocks: what `explain` says of the mask there. Times are of T = 1024.
+# would take 1.07 GB by head. Blocks: what `explain` says of the mask there, in percent. Times are of T = 1024.
 set -euo pipefail
 sinter=$1
 shift
@@ -36,14 +36,21 @@ explain() { # STEM GRAPH
 
 kernels() { sed -n 's/^ *\([0-9]*\) kernels .* in all; .*/\1/p' "$1"; }
 memory() { sed -n 's/^[0-9]* temporary buffers*, .* in all, \(.*\) at once$/\1/p' "$1" | grep . || echo 0; }
-blocks() { sed -n 's/^ *attention[^:]*: \(.*empty.*\)$/\1/p' "$1" | head -n 1 | grep . || echo -; }
+blocks() { # of the first mask: empty / full / partial, and how that is known
+  awk '/ queries by .* keys: / { how = /at run time/ ? "at run time" : "proven"
+         if (!match($0, /[0-9.]+% empty.*/)) { print how; exit }
+         rest = substr($0, RSTART); gsub(/%/, "", rest); n = split(rest, w, /[ ,]+/); empty = full = partial = 0
+         for (i = 2; i <= n; i++) { if (w[i] == "empty") empty = w[i-1]; if (w[i] == "full") full = w[i-1]; if (w[i] == "partial") partial = w[i-1] }
+         if (how == "proven") printf "%s / %s / %s\n", empty, full, partial; else printf "%s / %s, the rest at run time\n", empty, full
+         exit }' "$1" | grep . || echo -
+}
 
 ms() { # STEM FUSE
   local dims="--dim T=1024"
   [ "$1" = lsh ] && dims="--dim chunks=16"
   # shellcheck disable=SC2086
   "$sinter" bench "$tree/models/attention/$1.c" --graph gradients --dim B=1 $dims --fuse "$2" --whole --json 2>/dev/null |
-    sed -n 's/.*"ms": \([0-9.]*\).*/\1/p' | head -n 1
+    sed -n 's/.*"median_ms": \([0-9.]*\).*/\1/p' | head -n 1
 }
 
 head="| variant | lines | kernels | with gradients | memory | with gradients | blocks |"
