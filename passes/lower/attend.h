@@ -4,7 +4,7 @@
 
 #include "passes/lower/internal.h"
 
-enum { SN_ATTEND_CAPTURES = 16 };
+enum { SN_ATTEND_CAPTURES = 40 };
 
 /* A tensor that a kernel reads or writes, over the axes of its type. */
 typedef struct sn_operand {

@@ -100,7 +100,40 @@ static void field(sn_scope m, const stack *c) {
   sn_grad(sn_sum(sn_where(last, sn_mul(x, w), 0), "bthd->"), (x0), (&dx));
   sn_output(m, "dx", dx);
 }
-SN_MODEL(stack, stack, field);
+
+/* Numbers of a table at constant places are captured one by one. */
+enum { NUMBERS = 24 };
+static sn_t sum_score(sn_t s, sn_site at, const void *opt) {
+  const sn_t *table = opt;
+  sn_t d = sn_mod(sn_add(at.q, at.k), NUMBERS);
+  for (int n = 0; n < NUMBERS; n++) s = sn_add(s, sn_mul(sn_index(*table, n), sn_cast(sn_eq(d, n), SN_REAL)));
+  return s;
+}
+static void numbers(sn_scope m, const stack *c) {
+  sn_dim T = sn_sym(m, "T");
+  sn_t x = sn_input(m, "x", SN_REAL, (c->layers, T, 1, 4)),
+       table = sn_param(m, "table", (NUMBERS), .init = sn_normal(1));
+  sn_output(m, "y", sn_attention(x, x, x, .score = sum_score, .opt = &table, .name = "numbers"));
+}
+SN_MODEL(stack, stack, field, numbers);
+
+static void check_kernels(bench *b, const char *graph, int T, const char *set) {
+  int64_t dims[4] = {T, T, T, T};
+  sn_model_opt opt = {.set = &set, .set_count = 1, .graphs = graph, .real = SN_ELEM_F32};
+  check_opt o = {.compile = {.target = SN_HAVE_LLVM ? "cpu" : "template"}, .graph = graph, .dims = dims, .seed = 1};
+  sn_module *m;
+  check_result r;
+  bench_check(b, sn_model_build(&sn_model_stack, &opt, b->arena, b->diags, &m));
+  bench_check(b, check_graph(m, &o, b->arena, b->diags, &r));
+  if (r.mismatched) fail_msg("%s", r.first);
+}
+
+static void many_numbers_are_captured(void **state) {
+  (void)state;
+  bench *b = bench_begin(&sn_model_stack, "numbers", "layers=2", SN_ELEM_F32);
+  check_kernels(b, "numbers", 16, "layers=2");
+  bench_end(b);
+}
 
 /* The last row depends on exactly 1 + L (w - 1) rows: the gradients of the others are 0 and their bound is 0, so that
  * those of kernels are 0 bit by bit. */
@@ -109,7 +142,6 @@ static void receptive_fields(void **state) {
   (void)state;
   for (int layers = 1; layers <= 3; layers++) {
     char set[32];
-    const char *sets[1] = {set};
     snprintf(set, sizeof set, "layers=%d", layers);
     bench *b = bench_begin(&sn_model_stack, "field", set, SN_ELEM_F32);
     bench_dim(b, "T", T);
@@ -119,14 +151,7 @@ static void receptive_fields(void **state) {
       bool inside = i / 4 >= T - (1 + layers * 2);
       assert_true(inside == (dx->value[i] != 0) && inside == (dx->bound[i] != 0));
     }
-    int64_t dims[4] = {T, T, T, T};
-    sn_model_opt opt = {.set = sets, .set_count = 1, .graphs = "field", .real = SN_ELEM_F32};
-    check_opt o = {.compile = {.target = SN_HAVE_LLVM ? "cpu" : "template"}, .graph = "field", .dims = dims, .seed = 1};
-    sn_module *m;
-    check_result r;
-    bench_check(b, sn_model_build(&sn_model_stack, &opt, b->arena, b->diags, &m));
-    bench_check(b, check_graph(m, &o, b->arena, b->diags, &r));
-    if (r.mismatched) fail_msg("%s", r.first);
+    check_kernels(b, "field", T, set);
     bench_end(b);
   }
 }
@@ -425,6 +450,7 @@ static void errors_fall_with_features(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(receptive_fields),
+      cmocka_unit_test(many_numbers_are_captured),
       cmocka_unit_test(strided_steps_reach_all),
       cmocka_unit_test(strided_is_a_transpose),
       cmocka_unit_test(one_global_position_joins_all),
