@@ -402,6 +402,32 @@ static void mla(const oracle *o, double *y) {
   free(v);
 }
 
+/* Keys of `memory` rows more than queries; r_n = W' R_n, R_n the sinusoids of n. */
+static void xl(const oracle *o, double *y) {
+  int M = SET(memory), S = M + o->T, d = o->d, width = SET(width);
+  double w[64], R[64], r[64], *q = oracle_get(o, "q"), *k = oracle_get(o, "k"), *W = oracle_get(o, "r_net.weight");
+  oracle keys = *o;
+  keys.T = S;
+  for (int n = 0; n < o->B * o->T * o->H; n++) {
+    int b = n / (o->T * o->H), i = M + n / o->H % o->T, h = n % o->H;
+    for (int j = 0; j < S; j++) {
+      for (int m = 0; m < width / 2; m++) {
+        R[2 * m] = sin((i - j) * pow(1e4, -2. * m / width));
+        R[2 * m + 1] = cos((i - j) * pow(1e4, -2. * m / width));
+      }
+      double s = 0;
+      for (int c = 0; c < d; c++) {
+        r[c] = 0;
+        for (int m = 0; m < width; m++) r[c] += R[m] * W[(m * o->H + h) * d + c];
+        s += (q[n * d + c] + AT(r_w_bias, h * d + c)) * row(&keys, k, o->H, d, b, j, h)[c];
+        s += (q[n * d + c] + AT(r_r_bias, h * d + c)) * r[c];
+      }
+      w[j] = j <= i ? s / sqrt(d) : -INFINITY;
+    }
+    weigh(&keys, w, oracle_get(o, "v"), b, h, y + n * o->e);
+  }
+}
+
 /* ---- all of them
  * --------------------------------------------------------------------------------------------------------- */
 
@@ -431,6 +457,7 @@ const attention_variant attention_variants[] = {
     {&sn_model_tree, "", tree, 0, 0, 0},
     {&sn_model_permutation, "", permutation, 0, 0, 0},
     {&sn_model_permutation, "query_stream=1", permutation, 0, 0, 0},
+    {&sn_model_xl, "memory=3 width=6", xl, 0, 0, ONE_KV},
     {&sn_model_mla, "nope=5 rope=4 value=6 latent=7", mla, 0, 0, LATENT},
     {&sn_model_mla, "nope=4 rope=2 value=5 latent=8 absorbed=1", mla, 0, 0, LATENT},
     {&sn_model_topk, "keys=3", topk, 3, 0, ONE_KV},
