@@ -324,7 +324,7 @@ static void sums_for_captures(void **state) {
     int64_t dims[] = {2, 14};
     sn_target target = sn_target_cpu(SN_ISA_AVX2);
     target.bq = 4, target.bkv = i % 2 ? 8 : 4, target.scratch_bytes = 0, target.scores_keys_major = i % 2;
-    captures_text(text, sizeof text, &captures_variants[which[i / 2]], seen, "f32", "f32", false, false);
+    captures_text(text, sizeof text, &captures_variants[which[i / 2]], seen, "f32", "f32", false, false, false);
     lowered_case c = {.text = text, .dims = dims, .target = &target};
     lowered_result r = lowered_compile(&c);
     r.env.target = &r.target;
