@@ -286,6 +286,10 @@ static void pick_pair(factors *f) {
 
 static labelled combine(sn_scan_lift *x, factors *f, labelled a, labelled b) {
   bool both = false;
+  if (lead_of(x) + a.rank + b.rank > SN_RANK_MAX) { /* more than any product of vectors has */
+    x->b->failed = SN_ERR_LIMIT;
+    return a;
+  }
   for (int i = a.rank; i-- > 0;)
     if (!is_kept(f, a.label[i]) && !has(&b, a.label[i])) sum_axis(x, &a, i);
   for (int i = b.rank; i-- > 0;)
@@ -391,6 +395,7 @@ static sn_val make(sn_scan_lift *x, sn_val v) {
   if (n->result_count != 1 || sn_op_get(n->op)->cls == SN_CLASS_RANDOM || n->op == SN_OP_NORMAL)
     return refuse(x, n, "cannot be made for all steps at once");
   x->whole[v] = whole;
+  if (!whole && n->type[0]->rank + lead_of(x) > SN_RANK_MAX) return refuse(x, n, "has too many axes for all steps");
   x->b->origin = n->origin;
   if (!whole) return lift_op(x, n);
   sn_val *arg = SN_ARRAY(x->s->arena, n->arg_count + 1, sn_val);
