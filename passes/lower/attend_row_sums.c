@@ -40,17 +40,31 @@ static sn_code by_row(const row_sums *r, const sn_sum_block *x, sn_kv *out) {
 
 /* ---- queries ----------------------------------------------------------------------------------------------------- */
 
-static sn_code walk_keys(const row_sums *r, sn_sum_block *x, sn_kv *sum) {
+/* What a walk over blocks adds up. */
+typedef struct adder {
+  const row_sums *r;
+  sn_sum_block *x;
+} adder;
+
+static sn_code add_keys(void *user, bool masked, sn_kv *sum) {
+  const adder *a = user;
+  const row_sums *r = a->r;
+  sn_sum_block *x = a->x;
   sn_kernel *k = x->w.s.b->k;
   sn_kv tile, rows;
-  sn_mask_range range = sn_attend_range(&x->w.s, false);
-  x->w.s.k0 = sn_k_for(k, range.lo, range.hi, x->w.s.bk, 1, sum);
+  (void)masked;
   x->k = sn_attend_key_rows(&x->w, false), x->v = sn_attend_key_rows(&x->w, true);
   SN_TRY(by_row(r, x, &tile));
   SN_TRY(sn_attend_captured_rows(&x->w.s, r->product, &rows));
   *sum = sn_k_mma(k, *sum, tile, rows, 0);
-  sn_k_end_for(k, 1, sum);
   return SN_OK;
+}
+
+static sn_code walk_keys(const row_sums *r, sn_sum_block *x, sn_kv *sum) {
+  sn_mask_range range = sn_attend_range(&x->w.s, false);
+  adder a = {r, x};
+  sn_walk w = {.s = &x->w.s, .masked = true, .step = add_keys, .user = &a};
+  return sn_attend_walk(&w, &range, 1, sum);
 }
 
 static sn_code lower_queries(row_sums *r) {
@@ -85,21 +99,29 @@ static blocks blocks_of(const sn_attend *a) {
   return n;
 }
 
-/* The block of keys from k0 on, if any of it is seen. */
-static sn_code add_block(const row_sums *r, sn_sum_block *x, sn_kv k0, sn_kv *sum) {
-  const sn_attend *a = r->m->a;
-  sn_kernel *k = x->w.s.b->k;
-  sn_kv tile, end = sn_k_iadd(k, k0, sn_k_i(k, x->w.s.bk));
-  sn_mask_range range = sn_attend_range(&x->w.s, false);
-  sn_kv from = sn_k_ibin(k, SN_K_IMAX, range.lo, k0), to = sn_k_ibin(k, SN_K_IMIN, range.hi, end);
-  x->w.s.k0 = sn_k_for(k, from, to, x->w.s.bk, 1, sum); /* once or never */
+static sn_code add_queries(void *user, bool masked, sn_kv *sum) {
+  const adder *own = user;
+  sn_sum_block *x = own->x;
+  const sn_attend *a = own->r->m->a;
+  sn_kv tile;
+  (void)masked;
   x->q = sn_attend_query_rows(&x->w, false), x->dy = sn_attend_query_rows(&x->w, true);
   x->k = sn_attend_key_rows(&x->w, false), x->v = sn_attend_key_rows(&x->w, true);
-  SN_TRY(by_row(r, x, &tile));
+  SN_TRY(by_row(own->r, x, &tile));
   sn_kv q = sn_attend_rows(a, x->w.s.b, &a->q, x->w.s.batch, x->w.s.q0, x->w.s.head, x->w.s.bq, a->d, a->T);
-  *sum = sn_k_mma(k, *sum, tile, q, SN_K_TA);
-  sn_k_end_for(k, 1, sum);
+  *sum = sn_k_mma(x->w.s.b->k, *sum, tile, q, SN_K_TA);
   return SN_OK;
+}
+
+/* The block of keys from k0 on, if any of it is seen. */
+static sn_code add_block(const row_sums *r, sn_sum_block *x, sn_kv k0, sn_kv *sum) {
+  sn_kernel *k = x->w.s.b->k;
+  sn_kv end = sn_k_iadd(k, k0, sn_k_i(k, x->w.s.bk));
+  sn_mask_range range = sn_attend_range(&x->w.s, false);
+  range.lo = sn_k_ibin(k, SN_K_IMAX, range.lo, k0), range.hi = sn_k_ibin(k, SN_K_IMIN, range.hi, end);
+  adder a = {r, x};
+  sn_walk w = {.s = &x->w.s, .masked = true, .step = add_queries, .user = &a};
+  return sn_attend_walk(&w, &range, 1, sum);
 }
 
 /* Diagonal m: the block of keys less that of queries is m - (blocks of queries - 1). */
