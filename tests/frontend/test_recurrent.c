@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+static sn_model_file *loaded[64]; /* to the end */
+static int loaded_count;
+
 static const sn_model *load(const char *name) {
   sn_diags *d = sn_diags_create();
   sn_arena *arena = sn_arena_create();
@@ -14,7 +17,9 @@ static const sn_model *load(const char *name) {
   assert_non_null(f);
   sn_arena_destroy(arena);
   sn_diags_destroy(d);
-  return sn_model_of(f); /* stays loaded */
+  assert_true(loaded_count < 64);
+  loaded[loaded_count++] = f;
+  return sn_model_of(f);
 }
 
 /* ---- states go from call to call ------------------------------------------------------------------------------- */

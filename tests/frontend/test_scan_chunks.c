@@ -118,7 +118,8 @@ static void models(void **state) {
     if (strncmp(train, "chunked: 64 steps", 17)) fail_msg("%s: %s", name[i], train);
     assert_string_equal(step, "decode: one step");
     sn_diags_destroy(d);
-    sn_arena_destroy(arena); /* the model stays loaded */
+    sn_arena_destroy(arena);
+    sn_model_unload(f);
   }
 }
 
