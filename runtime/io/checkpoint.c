@@ -39,11 +39,12 @@ static char *path_of(sn_arena *arena, const char *folder, int64_t step) {
   return sn_arena_printf(arena, "%s/step-%08" PRId64 ".ckpt", folder, step);
 }
 
-/* Steps that have a file, newest first; a missing folder has none. */
+/* Steps that have a file, newest first; a missing folder has none.   -> -1: it cannot be read, see errno */
 static int list_steps(sn_arena *arena, const char *folder, int64_t **out, bool clean) {
   int count = 0, capacity = 0;
   int64_t *at = NULL;
   DIR *d = opendir(folder);
+  if (!d && errno != ENOENT) return -1;
   for (struct dirent *e; d && (e = readdir(d));) {
     if (clean && is_leftover(e->d_name)) unlink(sn_arena_printf(arena, "%s/%s", folder, e->d_name));
     int64_t step = step_of(e->d_name);
@@ -214,6 +215,10 @@ static sn_code find_newest(resume *r, const char *folder, sn_arena *arena, sn_di
                            void (*on_skip)(void *user, const char *message), void *user, int64_t *out_step) {
   int64_t *step;
   int count = list_steps(arena, folder, &step, false);
+  if (count < 0) {
+    sn_code code = errno == ENOMEM || errno == EMFILE || errno == ENFILE ? SN_ERR_LIMIT : SN_ERR_FAIL;
+    return sn_fail(r->diags, code, (sn_loc){.file = folder}, "cannot list the checkpoints: %s", strerror(errno));
+  }
   for (int i = 0; i < count; i++) {
     bool valid;
     r->path = path_of(arena, folder, step[i]);
