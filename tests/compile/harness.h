@@ -5,6 +5,10 @@
 #include "backends/compile.h"
 #include "ir/ref/interp.h"
 
+#ifndef CHECK_SAMPLE
+#define CHECK_SAMPLE 1 /* every how manieth case; more of them are left out under sanitizers */
+#endif
+
 typedef struct check_opt {
   sn_compile_opt compile; /* cache_dir "" unless set */
   const char *graph;

@@ -47,7 +47,7 @@ static void on_processors(void **state) {
   static const char *const isa[] = {"avx512", "avx2", "baseline"};
   (void)state;
   if (!SN_HAVE_LLVM) skip();
-  for (int i = 0; i < (int)(sizeof chosen / sizeof *chosen); i++) {
+  for (int i = 0; i < (int)(sizeof chosen / sizeof *chosen); i += CHECK_SAMPLE) {
     const captures_variant *v = variant(chosen[i]);
     sn_compile_opt o = {.isa = isa[i % 3], .cache_dir = ""};
     const char *data = i % 5 == 4 ? "bf16" : "f32";

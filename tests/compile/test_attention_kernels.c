@@ -5,10 +5,6 @@
 #include "tests/compile/harness.h"
 #include "tests/compile/harness_attention.h"
 
-#ifndef SN_SAMPLE
-#define SN_SAMPLE 1 /* every how manieth case */
-#endif
-
 static void check_kernels(const attention_variant *v, uint64_t seed, const char *target) {
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
@@ -41,7 +37,7 @@ static void check_kernels(const attention_variant *v, uint64_t seed, const char 
 
 static void on_the_cpu(void **state) {
   (void)state;
-  for (int i = 0; i < attention_variant_count; i += SN_SAMPLE)
+  for (int i = 0; i < attention_variant_count; i += CHECK_SAMPLE)
     check_kernels(&attention_variants[i], 3 + (uint64_t)i, SN_HAVE_LLVM ? "cpu" : "template");
 }
 
@@ -49,7 +45,7 @@ static void on_the_cpu(void **state) {
 static void on_vulkan(void **state) {
   (void)state;
   if (!check_has_vulkan()) skip();
-  for (int i = 0; i < attention_variant_count; i += SN_SAMPLE)
+  for (int i = 0; i < attention_variant_count; i += CHECK_SAMPLE)
     if (!i || attention_variants[i].model != attention_variants[i - 1].model)
       check_kernels(&attention_variants[i], 5 + (uint64_t)i, "vulkan");
 }

@@ -135,8 +135,9 @@ static uint64_t check(const one *o, int kind, int threads) {
 }
 
 static void check_kinds(const one *o) {
+  static int count;
   for (int kind = 0; kind < KINDS; kind++)
-    if (!o->kinds || o->kinds >> kind & 1) check(o, kind, 1);
+    if ((!o->kinds || o->kinds >> kind & 1) && count++ % CHECK_SAMPLE == 0) check(o, kind, 1);
 }
 
 static void every_normaliser(void **state) {
