@@ -37,11 +37,11 @@ explain() { # STEM GRAPH
 kernels() { sed -n 's/^ *\([0-9]*\) kernels .* in all; .*/\1/p' "$1"; }
 memory() { sed -n 's/^[0-9]* temporary buffers*, .* in all, \(.*\) at once$/\1/p' "$1" | grep . || echo 0; }
 blocks() { # of the first mask: empty / full / partial, and how that is known
-  awk '/ queries by .* keys: / { how = /at run time/ ? "at run time" : "proven"
+  awk '/ queries by .* keys: / { how = /at run time/ ? "at run time" : /bounds of loops/ ? "bounds of loops" : "proven"
          if (!match($0, /[0-9.]+% empty.*/)) { print how; exit }
          rest = substr($0, RSTART); gsub(/%/, "", rest); n = split(rest, w, /[ ,]+/); empty = full = partial = 0
          for (i = 2; i <= n; i++) { if (w[i] == "empty") empty = w[i-1]; if (w[i] == "full") full = w[i-1]; if (w[i] == "partial") partial = w[i-1] }
-         if (how == "proven") printf "%s / %s / %s\n", empty, full, partial; else printf "%s / %s, the rest at run time\n", empty, full
+         if (how != "at run time") printf "%s / %s / %s\n", empty, full, partial; else printf "%s / %s, the rest at run time\n", empty, full
          exit }' "$1" | grep . || echo -
 }
 
@@ -62,6 +62,6 @@ for stem in "${stems[@]}"; do
   explain "$stem" forward > "$out/f" || { echo "$stem: forward" >&2; exit 1; }
   explain "$stem" gradients > "$out/g" || { echo "$stem: gradients" >&2; exit 1; }
   row="| \`$stem\` | $(lines "$tree/models/attention/$stem.c") | $(kernels "$out/f") | $(kernels "$out/g") | $(memory "$out/f") | $(memory "$out/g") | $(blocks "$out/g") |"
-  [ $timed = 0 ] || row="$row $(awk -v a="$(ms "$stem" none)" -v b="$(ms "$stem" all)" 'BEGIN { printf "%.1f", a / b }') |"
+  [ $timed = 0 ] || row="$row $(awk -v a="$(ms "$stem" none)" -v b="$(ms "$stem" all)" 'BEGIN { if (a > 0 && b > 0) printf "%.1f", a / b; else printf "-" }') |"
   echo "$row"
 done
