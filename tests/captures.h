@@ -108,8 +108,8 @@ static const char *const captures_masks[] = {
     "", "  %m = le %k, %q : bool[]\n",
     /* rows without a key; a block that is all masked */
     "  %n = sub %k, %q : i32[]\n  %n2 = const value 2 : i32[]\n  %m = lt %n2, %n : bool[]\n",
-    "  %n = sub %q, %k : i32[]\n  %n5 = const value 5 : i32[]\n  %c1 = le %k, %q : bool[]\n"
-    "  %c2 = lt %n, %n5 : bool[]\n  %m = and %c1, %c2 : bool[]\n"};
+    ("  %n = sub %q, %k : i32[]\n  %n5 = const value 5 : i32[]\n  %c1 = le %k, %q : bool[]\n"
+     "  %c2 = lt %n, %n5 : bool[]\n  %m = and %c1, %c2 : bool[]\n")};
 
 /* Captured tensors that regions see as products of the queries with their rows. */
 static inline const char *captures_products(const captures_variant *v) {

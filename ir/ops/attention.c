@@ -118,8 +118,10 @@ static sn_code check_map(sn_infer *in, int k) {
   sn_types *t = sn_infer_types(in);
   const sn_attr *blocks = sn_infer_attr(in, "blocks");
   const sn_type *q = in->arg[0], *m = in->arg[k];
-  if (blocks->count != 2 || blocks->ints[0] < 1 || blocks->ints[1] < 1)
-    return sn_infer_fail(in, "`blocks` must be two numbers, queries and keys of a block");
+  bool sizes = blocks->count == 2;
+  for (int i = 0; i < 2 && sizes; i++) sizes = blocks->ints[i] >= 1 && blocks->ints[i] <= 1024;
+  if (!sizes) return sn_infer_fail(in, "`blocks` must be two numbers up to 1024, queries and keys of a block");
+  if (sn_dimx_is_one(q->dim[1])) return sn_infer_fail(in, "a single query has no map of blocks");
   const sn_dimx *one = sn_dimx_const(t, 1), *rows = sn_dimx_ceildiv(t, q->dim[1], sn_dimx_const(t, blocks->ints[0])),
                 *cols = sn_dimx_ceildiv(t, in->arg[1]->dim[1], sn_dimx_const(t, blocks->ints[1]));
   bool fits = m->elem == SN_ELEM_I32 && m->rank == 4 && (m->dim[0] == one || m->dim[0] == q->dim[0]) &&

@@ -42,6 +42,8 @@ static bool multiples(const sn_func *f, const sn_node *n, const reach *of, reach
   for (int i = 0; i < n->arg_count; i++)
     if (!of[n->arg[i]].linear) return false;
   const reach *x = n->arg_count ? &of[n->arg[0]] : NULL, *y = n->arg_count > 1 ? &of[n->arg[1]] : NULL;
+  sn_elem e = n->type[0]->elem; /* narrower integers wrap */
+  if (n->op != SN_OP_CONST && e != SN_ELEM_I32 && e != SN_ELEM_I64) return false;
   switch (n->op) {
     case SN_OP_CONST:
     case SN_OP_DIM: return true;

@@ -86,6 +86,8 @@ sn_code sn_sums_infer(sn_infer *in) {
       return sn_infer_fail(in, "there is no sum %lld", (long long)kind);
     if (kind == SN_SUM_ENTRIES && used == entries->count) return sn_infer_fail(in, "sums of entries need their number");
     const sn_dimx *n = kind == SN_SUM_ENTRIES ? entries->dims[used++] : NULL;
+    if (n && (sn_dimx_max_value(n) < 1 || sn_dimx_max_value(n) > SN_ENTRIES))
+      return sn_infer_fail(in, "sums of entries are 1 to %d", SN_ENTRIES);
     in->result[3 + i] = sum_type(sn_infer_types(in), in->arg[0], in->arg[1], kind, n);
   }
   return used == entries->count ? SN_OK : sn_infer_fail(in, "only sums of entries have a number of them");

@@ -29,7 +29,8 @@ static sn_code walk_range(const sn_walk *w, const sn_mask_range *r, int count, s
   return loop(w, r->has_full ? r->mid1 : r->lo, r->hi, true, count, carry);
 }
 
-/* What the map says of the block at q0 and k0, which may be a part of one of the map's. */
+/* What the map says of the block at q0 and k0, which may be a part of one of the map's. One that ends beyond
+ * the keys is never full. */
 static sn_kv state_of(const sn_site_block *s) {
   const sn_attend *a = s->a;
   sn_kernel *k = s->b->k;
@@ -38,7 +39,10 @@ static sn_kv state_of(const sn_site_block *s) {
   if (!sn_dimx_is_one(v->extent[0])) at[0] = s->batch;
   if (!sn_dimx_is_one(v->extent[1])) at[1] = s->head;
   at[2] = sn_k_ibin(k, SN_K_IDIV, s->q0, sn_k_i(k, a->bq)), at[3] = sn_k_ibin(k, SN_K_IDIV, s->k0, sn_k_i(k, a->bk));
-  return sn_k_iload(k, sn_build_buffer(s->b, a->map.slot), sn_build_address(s->b, v, at));
+  sn_kv state = sn_k_iload(k, sn_build_buffer(s->b, a->map.slot), sn_build_address(s->b, v, at));
+  if (sn_dimx_divisor(a->S) % s->bk == 0) return state;
+  sn_kv past = sn_k_ibin(k, SN_K_ILT, sn_build_dim(s->b, a->S), sn_k_iadd(k, s->k0, sn_k_i(k, s->bk)));
+  return sn_k_isub(k, state, sn_k_imul(k, sn_k_ibin(k, SN_K_IDIV, state, sn_k_i(k, FULL)), past));
 }
 
 /* As many rounds, none or one. A loop, since loops carry tiles in place. */
