@@ -122,29 +122,32 @@ static bool holds_steps(sn_call *c, const scan *s, sn_val captured) {
   return rows;
 }
 
-/* The tensor of all steps that a captured value is, or was made of inside the step; 0: none. What was made before is
- * the caller's business. */
-static sn_val steps_in(sn_call *c, const scan *s, sn_val v) {
-  if (holds_steps(c, s, v)) return v;
-  const sn_node *n = sn_node_of(c->fn->b.func, v);
-  for (int k = 0; v >= s->made_before && k < n->arg_count; k++) {
-    sn_val found = steps_in(c, s, n->arg[k]);
-    if (found) return found;
+/* A tensor of all steps that a captured value is, or was made of inside the step; 0: none. What was made before is the
+ * caller's business. Operands come before what is made of them, so one way down sees all. */
+static sn_val steps_in(sn_call *c, const scan *s, const sn_closed *closed) {
+  bool *used = SN_ARRAY(c->trace->arena, c->fn->b.func->value_count, bool);
+  sn_val last = 0;
+  for (int i = 0; i < closed->captured_count; i++) {
+    used[closed->captured[i]] = true;
+    if (closed->captured[i] > last) last = closed->captured[i];
+  }
+  for (sn_val v = last; v > 0; v--) {
+    if (!used[v]) continue;
+    if (holds_steps(c, s, v)) return v;
+    const sn_node *n = sn_node_of(c->fn->b.func, v);
+    for (int k = 0; v >= s->made_before && k < n->arg_count; k++) used[n->arg[k]] = true;
   }
   return 0;
 }
 
 /* A step sees captured tensors whole: one of all steps would show it those to come. -> false after a mistake */
 static bool check_captures(sn_call *c, const scan *s, const sn_closed *closed) {
-  for (int i = 0; i < closed->captured_count; i++) {
-    sn_val v = steps_in(c, s, closed->captured[i]);
-    if (!v) continue;
+  sn_val v = steps_in(c, s, closed);
+  if (v)
     sn_mistake(c, "captured tensors that are the same for every step; of an input, a step sees its own row",
                sn_describe(c, (sn_t){.u.id = v, .fn = c->fn}, ""),
                "the step reads the steps to come: it captures a tensor of all of them");
-    return false;
-  }
-  return true;
+  return !v;
 }
 
 static sn_val emit_scan(sn_call *c, const scan *s, const sn_closed *closed, bool reverse) {
