@@ -301,7 +301,9 @@ static sn_linear *free_terms(sn_scan_step *s, sn_val v) {
 
 static sn_linear *terms_at(sn_scan_step *s, sn_val v) {
   if (s->cls[v] == SN_STEP_AFTER) return NULL;
-  return s->cls[v] == SN_STEP_LINEAR ? s->linear[v] : free_terms(s, v);
+  if (s->cls[v] == SN_STEP_LINEAR) return s->linear[v];
+  if (!s->known[v]) s->known[v] = free_terms(s, v);
+  return s->known[v];
 }
 
 sn_linear *sn_scan_terms(sn_scan_step *s, sn_val v) { return terms_at(s, v); }
@@ -380,6 +382,7 @@ bool sn_scan_step_read(sn_arena *arena, const sn_scan_layout *l, sn_scan_step *o
   *out = (sn_scan_step){.arena = arena, .l = *l, .f = l->step, .label_count = 1};
   out->cls = SN_ARRAY(arena, l->step->value_count, sn_step_class);
   out->linear = SN_ARRAY(arena, l->step->value_count, sn_linear *);
+  out->known = SN_ARRAY(arena, l->step->value_count, sn_linear *);
   out->blamed = SN_ARRAY(arena, l->step->value_count, const sn_node *);
   out->shifts = SN_ARRAY(arena, l->states + 1, bool);
   for (bool more = true; more;) {

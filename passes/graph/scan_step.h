@@ -41,6 +41,7 @@ typedef struct sn_scan_step {
   const sn_func *f;
   sn_step_class *cls;     /* by value id */
   sn_linear **linear;     /* by value id, of linear ones */
+  sn_linear **known;      /* by value id, of free ones that were asked for */
   const sn_node **blamed; /* by value id, of those that come after: the first op that is not linear */
   bool *shifts;           /* by state: what it becomes is free, so that it is known before every step */
   int label_count;

@@ -6,6 +6,36 @@
 
 #include "tests/scan_chunks.h"
 
+/* ---- steps that are hard to read --------------------------------------------------------------------------------- */
+
+/* The square of a square, and so on: of what is free, and of what is captured. */
+static sn_t powers(sn_t h[], const sn_t x[], const void *opt) {
+  sn_t w = sn_einsum("v,k->vk", x[2], x[1]);
+  (void)opt;
+  for (int i = 0; i < 40; i++) w = sn_mul(w, w);
+  h[0] = sn_add(h[0], w);
+  return sn_einsum("vk,k->v", h[0], x[0]);
+}
+static sn_t captured_powers(sn_t h[], const sn_t x[], const void *opt) {
+  sn_t w = *(const sn_t *)opt;
+  for (int i = 0; i < 40; i++) w = sn_mul(w, w);
+  h[0] = sn_add(sn_einsum("vk,kd->vd", h[0], w), sn_einsum("v,k->vk", x[2], x[1]));
+  return sn_einsum("vk,k->v", h[0], x[0]);
+}
+
+static void free_squares(sn_scope m, const opts *c) {
+  sn_t x[3], h = first(m, c, "S", c->value, c->key);
+  qkv(m, c, x);
+  sn_output(m, "y", sn_scan(powers, "bth", (&h), (x[0], x[1], x[2])));
+}
+static void captured_squares(sn_scope m, const opts *c) {
+  sn_t x[3], h = first(m, c, "S", c->value, c->key), w = sn_param(m, "w", (c->key, c->key), .init = sn_normal(.5));
+  qkv(m, c, x);
+  sn_output(m, "y", sn_scan(captured_powers, "bth", (&h), (x[0], x[1], x[2]), .opt = &w));
+}
+
+SN_MODEL(hard, opts, free_squares, captured_squares);
+
 /* ---- comparison ------------------------------------------------------------------------------------------------- */
 
 static bench *run(const char *graph, sn_scan_form form, int chunk, int64_t T) {
@@ -102,6 +132,18 @@ static void refused(void **state) {
   refuses("refused_matrix", "multiplies the state by a whole matrix");
 }
 
+/* Steps whose values are used twice, again and again, are read in no more time than they have ops. */
+static void hard_steps(void **state) {
+  static const char *const graph[] = {"free_squares", "captured_squares"};
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    sn_arena *arena = sn_arena_create();
+    const char *text = form_of(&sn_model_hard, graph[i], NULL, arena);
+    if (strncmp(text, "sequential: not chunked, ", 25)) fail_msg("%s: %s", graph[i], text);
+    sn_arena_destroy(arena);
+  }
+}
+
 /* ---- the models of the tree ------------------------------------------------------------------------------------- */
 
 static void models(void **state) {
@@ -125,6 +167,6 @@ static void models(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(chunks), cmocka_unit_test(long_decays), cmocka_unit_test(refused),
-                                     cmocka_unit_test(models)};
+                                     cmocka_unit_test(hard_steps), cmocka_unit_test(models)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
