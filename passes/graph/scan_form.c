@@ -45,11 +45,20 @@ static bool is_one_step(const sn_node *n, const sn_build *b, const sn_val *arg) 
   return sn_dimx_is_one(sn_g_type(b, arg[l.states])->dim[l.time]);
 }
 
+/* Forms follow the values of a step by recursion; a step this long keeps every core busy by itself. */
+enum { MOST_OPS = 4096 };
+
+static const char *too_long(const sn_scan_try *t) {
+  bool is = sn_scan_layout_of(t->node).step->node_count > MOST_OPS;
+  return is ? sn_arena_printf(t->env->arena, "the step has more than %d ops", MOST_OPS) : NULL;
+}
+
 static bool try_form(sn_scan_try *t, sn_scan_form form, const char *rule, const char **why) {
   sn_scan_form wanted = t->env->scan;
   bool chunked = form == SN_SCAN_CHUNKED;
   if (wanted != SN_SCAN_AUTO && wanted != form) return false;
   if (sn_rule_listed(t->env->disabled, rule)) return false;
+  if ((*why = too_long(t))) return false;
   *why = chunked ? sn_scan_chunked(t) : sn_scan_associative(t);
   if (*why || t->b->failed) return t->b->failed;
   (void)sn_rule_enabled(t->env, rule);
