@@ -352,6 +352,7 @@ static sn_val last_of(former *f, int i) {
   sn_val v = sn_scan_lift_value(&f->lift, f->step.f->result[i]);
   if (!v || f->b->failed) return 0;
   const sn_type *t = sn_g_type(f->b, v);
+  if (sn_dimx_min_value(f->steps) < 1) return f->step.why = "there may be no step", 0;
   const sn_dimx *one = number(f, 1), *dim[SN_RANK_MAX];
   const sn_dimx *at = layout(f)->reverse ? number(f, 0) : sn_dimx_sub(types_of(f), f->steps, one);
   v = sn_g_slice_axis(f->b, v, time, at, one);
@@ -375,14 +376,17 @@ static bool build(former *f) {
   return !f->b->failed;
 }
 
-/* Nodes that cannot be made, of too many axes say, are a reason and no mistake of the user. */
+/* Nodes that cannot be made, of too many axes say, are a reason and no mistake of the user. Where nothing was said of
+ * it, a product has too many axes. */
 static const char *built(former *f) {
-  int before = f->b->diags->count;
+  const sn_diags *d = f->b->diags;
+  int before = d->count;
   bool made = build(f);
   if (!f->b->failed) return made ? NULL : f->step.why ? f->step.why : "a value of the step cannot be made";
+  const char *said = d->count > before ? d->at[before].message : "its nodes have too many axes";
   f->b->failed = SN_OK;
   f->b->diags->count = before;
-  return "its nodes have too many axes";
+  return sn_arena_printf(f->t->env->arena, "%s", said);
 }
 
 const char *sn_scan_chunked(sn_scan_try *t) {
