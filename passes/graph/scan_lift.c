@@ -20,6 +20,8 @@ static sn_val refuse(sn_scan_lift *x, const sn_node *n, const char *what) {
   return 0;
 }
 
+static bool has_room(const sn_scan_lift *x, sn_val v) { return type_of(x, v)->rank + lead_of(x) <= SN_RANK_MAX; }
+
 sn_scan_lift sn_scan_lift_begin(sn_build *b, sn_matrix_plan *plan, const sn_node *node, const sn_val *arg) {
   sn_scan_step *s = plan->s;
   sn_scan_lift x = {.b = b, .plan = plan, .s = s, .node = node, .arg = arg};
@@ -36,6 +38,7 @@ sn_scan_lift sn_scan_lift_begin(sn_build *b, sn_matrix_plan *plan, const sn_node
 static sn_val spread(sn_scan_lift *x, sn_val v) {
   sn_val made = x->value[v];
   if (!x->whole[v] || x->b->failed) return made;
+  if (!has_room(x, v)) return refuse(x, sn_node_of(x->s->f, v), "has too many axes for all steps");
   const sn_type *t = type_of(x, v), *to = outer_type(x, t->elem, t->rank, t->dim);
   return sn_g_expand_to(x->b, made, to);
 }
@@ -385,7 +388,8 @@ static sn_val from_reads(sn_scan_lift *x, sn_val v) {
 static sn_val make(sn_scan_lift *x, sn_val v) {
   const sn_node *n = sn_node_of(x->s->f, v);
   if (n->op == SN_OP_ARG && x->s->cls[v] == SN_STEP_FREE) return operand(x, n, &x->whole[v]);
-  if (x->s->cls[v] == SN_STEP_LINEAR) return from_reads(x, v);
+  if (x->s->cls[v] == SN_STEP_LINEAR)
+    return has_room(x, v) ? from_reads(x, v) : refuse(x, n, "has too many axes for all steps");
   bool whole = true;
   for (int i = 0; i < n->arg_count; i++) {
     (void)sn_scan_lift_value(x, n->arg[i]);
@@ -395,7 +399,7 @@ static sn_val make(sn_scan_lift *x, sn_val v) {
   if (n->result_count != 1 || sn_op_get(n->op)->cls == SN_CLASS_RANDOM || n->op == SN_OP_NORMAL)
     return refuse(x, n, "cannot be made for all steps at once");
   x->whole[v] = whole;
-  if (!whole && n->type[0]->rank + lead_of(x) > SN_RANK_MAX) return refuse(x, n, "has too many axes for all steps");
+  if (!whole && !has_room(x, v)) return refuse(x, n, "has too many axes for all steps");
   x->b->origin = n->origin;
   if (!whole) return lift_op(x, n);
   sn_val *arg = SN_ARRAY(x->s->arena, n->arg_count + 1, sn_val);
