@@ -68,6 +68,15 @@ static sn_t reworded(sn_t h[], const sn_t x[], const void *opt) {
   return sn_add(o, sn_mul(sn_sin(sn_einsum("vk,k,v->", S, sn_cos(q), v)), v));
 }
 
+/* What is added is divided: by a number, by one of the step, by channel. */
+static sn_t divided(sn_t h[], const sn_t x[], const void *opt) {
+  (void)opt;
+  sn_t by = sn_add(2, sn_square(x[4])), now = sn_div(sn_div(sn_einsum("k,v->kv", x[1], x[2]), 8), by);
+  sn_t more = sn_div(sn_einsum("v,k->kv", x[2], x[0]), sn_rearrange(sn_add(3, sn_sin(x[1])), "k->k1"));
+  h[0] = sn_add(sn_add(sn_mul(h[0], x[3]), now), more);
+  return sn_einsum("kv,k->v", h[0], x[0]);
+}
+
 /* Not of the form. */
 static sn_t squashed(sn_t h[], const sn_t x[], const void *opt) {
   (void)opt;
@@ -150,6 +159,14 @@ static void linear(sn_scope m, const opts *c) {
   x[3] = first(m, c, "S", c->value, c->key), x[4] = sn_input(m, "n", SN_REAL, (rows(m), c->heads, c->key));
   sn_t h[2] = {x[3], x[4]}, y = sn_scan(normalised, "bth", (&h[0], &h[1]), (x[0], x[1], x[2]));
   outputs(m, y, 2, h, 5, x);
+}
+
+static void divides(sn_scope m, const opts *c) {
+  sn_t x[6];
+  qkv(m, c, x);
+  x[3] = number(m, c, "w"), x[4] = number(m, c, "b"), x[5] = first(m, c, "S", c->key, c->value);
+  sn_t h = x[5], y = sn_scan(divided, "bth", (&h), (x[0], x[1], x[2], x[3], x[4]));
+  outputs(m, y, 1, &h, 6, x);
 }
 
 /* Factors as they come: negative, 0 and above 1, too. */
@@ -261,7 +278,7 @@ static void refused_fan(sn_scope m, const opts *c) {
   sn_output(m, "y", sn_scan(fanned, "bth", (&h), (x[0], x[1], x[2]), .opt = &w));
 }
 
-SN_MODEL(chunks, opts, linear, heads, backwards, channels, gated, removes, corrects, rewords, decays, refused_rows,
-         refused_fan, refused_tanh, refused_square, refused_reads, refused_matrix);
+SN_MODEL(chunks, opts, linear, heads, backwards, channels, gated, removes, corrects, rewords, divides, decays,
+         refused_rows, refused_fan, refused_tanh, refused_square, refused_reads, refused_matrix);
 
 #endif

@@ -290,12 +290,24 @@ static sn_linear *terms_of_node(sn_scan_step *s, const sn_node *n) {
   }
 }
 
+/* Does the contraction only multiply, in the type of its operands? */
+static bool sums_nothing(const sn_node *n) {
+  sn_contract_spec c;
+  return !sn_node_attr(n, "to")->set && !sn_contract_parse(sn_node_attr(n, "spec")->s, &c) &&
+         strspn(c.a, c.out) == strlen(c.a) && strspn(c.b, c.out) == strlen(c.b);
+}
+
+static bool is_product(const sn_node *n) {
+  if (n->op == SN_OP_CONTRACT) return sums_nothing(n);
+  return n->op != SN_OP_SUM;
+}
+
 /* Free values of one axis or none are factors as they are, and so is what is no product of smaller ones. */
 static sn_linear *free_terms(sn_scan_step *s, sn_val v) {
   const sn_node *n = sn_node_of(s->f, v);
   sn_linear *x = NULL;
-  bool sums = n->op == SN_OP_SUM || n->op == SN_OP_CONTRACT || n->op == SN_OP_DIV;
-  if ((type_of(s, v)->rank > 1 && !sums) || n->op == SN_OP_BROADCAST || n->op == SN_OP_RESHAPE) x = terms_of_node(s, n);
+  bool taken = type_of(s, v)->rank > 1 && is_product(n);
+  if (taken || n->op == SN_OP_BROADCAST || n->op == SN_OP_RESHAPE) x = terms_of_node(s, n);
   return x ? x : atom(s, v);
 }
 
