@@ -244,6 +244,17 @@ static void decays(sn_scope m, const opts *c) {
   outputs(m, sn_scan(fading, "bth", (&h), (x[0], x[1], x[2], w)), 1, &h, 5, x);
 }
 
+/* The delta rule; the gradient of the first state by that of the last. */
+static void keeps(sn_scope m, const opts *c) {
+  sn_t x[3], start = first(m, c, "S", c->value, c->key), S = start, g;
+  qkv(m, c, x);
+  sn_t y = sn_scan(delta, "bth", (&S), (x[0], x[1], x[2], number(m, c, "w"), number(m, c, "b")));
+  sn_output(m, "y", y);
+  sn_output(m, "last", S);
+  sn_grad(sn_sum(sn_mul(S, first(m, c, "by", c->value, c->key)), "bhvk->"), (start), (&g));
+  sn_output(m, "g", g);
+}
+
 /* ---- steps that are refused ------------------------------------------------------------------------------------- */
 
 static void refused_tanh(sn_scope m, const opts *c) {
@@ -278,7 +289,7 @@ static void refused_fan(sn_scope m, const opts *c) {
   sn_output(m, "y", sn_scan(fanned, "bth", (&h), (x[0], x[1], x[2]), .opt = &w));
 }
 
-SN_MODEL(chunks, opts, linear, heads, backwards, channels, gated, removes, corrects, rewords, divides, decays,
+SN_MODEL(chunks, opts, linear, heads, backwards, channels, gated, removes, corrects, rewords, divides, decays, keeps,
          refused_rows, refused_fan, refused_tanh, refused_square, refused_reads, refused_matrix);
 
 #endif

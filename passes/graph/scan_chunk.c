@@ -7,8 +7,8 @@
  *      chunk change nothing: w = 1, all vectors 0.
  *   2. p depends on earlier p of its chunk: (I + L) p = S0 (G a) + M v, L = -M c. Both right sides are solved at once
  *      for all chunks: p = S0 U + P.
- *   3. A chunk takes S0 to S0 A + B, A = diag(all of w) + c U' Y. A scan over the N chunks carries S0: these are the
- *      only states that are kept.
+ *   3. A chunk takes S0 to S0 diag(all of w) + S0 (c U)' Y + B. A scan over the N chunks carries S0: these are the only
+ *      states that are kept.
  *   4. What is read is made of S0 and z by products; what the step makes of it is made for all steps at once. */
 #include <string.h>
 
@@ -179,8 +179,8 @@ static sn_val by_number(former *f, sn_val c, sn_val x) { return sn_chunks_scale(
 
 /* ---- 3. states of chunks ---------------------------------------------------------------------------------------- */
 
-/* diag(all of w) + sum of (c U)' Y, [batch.., N, K, K] */
-static sn_val transition(state *s) {
+/* The sum of (c U)' Y, [batch.., N, K, K]: what a chunk changes of S0 besides its decay. */
+static sn_val correction(state *s) {
   former *f = s->f;
   sn_val a = 0;
   for (int i = 0; i < s->m->source_count; i++) {
@@ -188,14 +188,7 @@ static sn_val transition(state *s) {
     sn_val y = sn_chunks_scale(&f->c, s->y[i], f->c.to_end);
     a = add(f->b, a, sn_chunks_contract(&f->c, "td,tk->dk", by_number(f, s->c[i], s->u), y));
   }
-  if (f->b->failed) return 0;
-  const sn_type *t = sn_g_type(f->b, a), *at = sn_type_with_elem(types_of(f), t, SN_ELEM_I32);
-  sn_val same = sn_g2(f->b, SN_OP_EQ, sn_g_iota(f->b, at, t->rank - 1), sn_g_iota(f->b, at, t->rank - 2));
-  sn_val kept = sn_g_const(f->b, t, 1);
-  int64_t axes[SN_RANK_MAX] = {0, 1, 2, 3, 4, 5, 6, 7};
-  if (f->c.channels) axes[f->c.batch + 1] = t->rank - 1;
-  if (f->c.all) kept = sn_g_broadcast(f->b, f->c.all, t->rank, t->dim, axes);
-  return add(f->b, a, sn_g3(f->b, SN_OP_SELECT, same, kept, sn_g_const(f->b, t, 0)));
+  return a;
 }
 
 /* What a chunk adds: sum of z' Y without S0, [batch.., N, V, K] */
@@ -217,22 +210,28 @@ static sn_val step_arg(sn_build *x, int index, const sn_type *type) {
   return sn_emit(x, SN_OP_ARG, 0, NULL, &at, type);
 }
 
-/* S, [A or w], [B] -> S A + B or S w + B */
-static sn_val next_state(sn_build *x, sn_val s, sn_val a, bool matrix, sn_val plus) {
+/* What the walk over chunks reads, by argument; 0: nothing. */
+typedef struct places {
+  int kept, low, plus; /* all of w, (c U)' Y, B */
+} places;
+
+/* S all(w) + S (c U)' Y + B. The decay stays out of the product, whose operands may be narrowed at every chunk. */
+static sn_val next_state(sn_build *x, const sn_val *arg, const places *at) {
   if (x->failed) return 0;
+  sn_val s = arg[0], next = s;
   const sn_type *t = sn_g_type(x, s);
   const int64_t last[1] = {1};
-  if (a && matrix) s = sn_g_contract(x, sn_name(x->func->module->names, "vd,dk->vk"), s, a);
-  if (a && !matrix) s = sn_g2(x, SN_OP_MUL, s, sn_g_broadcast(x, a, 2, t->dim, last));
-  return add(x, s, plus);
+  if (at->kept) next = sn_g2(x, SN_OP_MUL, s, sn_g_broadcast(x, arg[at->kept], 2, t->dim, last));
+  if (at->low) next = add(x, next, sn_g_contract(x, sn_name(x->func->module->names, "vd,dk->vk"), s, arg[at->low]));
+  return at->plus ? add(x, next, arg[at->plus]) : next;
 }
 
-static const sn_func *chunk_step(former *f, int count, const sn_type *const *type, int a, bool matrix, int plus) {
+static const sn_func *chunk_step(former *f, int count, const sn_type *const *type, const places *at) {
   sn_build x = sn_build_begin(sn_func_create(f->b->func->module, "chunk", SN_FUNC_BODY), f->b->diags);
-  sn_val arg[3] = {0};
+  sn_val arg[4] = {0};
   x.origin = f->b->origin;
   for (int i = 0; i < count; i++) arg[i] = step_arg(&x, i, type[i]);
-  sn_val next = next_state(&x, arg[0], a ? arg[a] : 0, matrix, plus ? arg[plus] : 0);
+  sn_val next = next_state(&x, arg, at);
   if (x.failed) f->b->failed = x.failed;
   if (f->b->failed) return NULL;
   sn_func_return(x.func, next);
@@ -250,13 +249,14 @@ static const sn_type *inner(former *f, sn_val v, int lead) {
 /* Walks the chunks: S0 of each, and the last state. first [batch.., V, K] */
 static void walk(state *s, sn_val first) {
   former *f = s->f;
-  bool matrix = s->m->low_rank >= 0;
-  sn_val by = matrix ? transition(s) : f->c.all, plus = added(s), arg[3] = {first};
-  const sn_type *type[3];
+  sn_val low = s->m->low_rank >= 0 ? correction(s) : 0, plus = added(s), arg[4] = {first};
+  const sn_type *type[4];
   char axes[SN_RANK_MAX + 1] = {0};
-  int n = 1, a = 0, b = 0;
-  if (by) arg[a = n++] = by;
-  if (plus) arg[b = n++] = plus;
+  places at = {0};
+  int n = 1;
+  if (f->c.all) arg[at.kept = n++] = f->c.all;
+  if (low) arg[at.low = n++] = low;
+  if (plus) arg[at.plus = n++] = plus;
   if (f->b->failed) return;
   if (n == 1) { /* nothing ever changes */
     arg[n++] = sn_g_const(f->b, sn_g_type(f->b, s->x[0] ? s->x[0] : first), 0);
@@ -264,7 +264,7 @@ static void walk(state *s, sn_val first) {
   for (int i = 0; i < n; i++) type[i] = inner(f, arg[i], f->c.batch + (i > 0));
   for (int i = 0; i < f->c.batch; i++) axes[i] = (char)('a' + i);
   axes[f->c.batch] = 't';
-  const sn_func *step = chunk_step(f, n, type, a, matrix, b);
+  const sn_func *step = chunk_step(f, n, type, &at);
   const sn_attr attr[5] = {{.set = true, .s = sn_name(f->b->func->module->names, axes)},
                            {.set = true, .i = 1},
                            {.set = true, .i = n - 1},

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "ir/ref/error.h"
 #include "tests/scan_chunks.h"
 
 /* ---- steps that are hard to read --------------------------------------------------------------------------------- */
@@ -150,6 +151,50 @@ static void long_decays(void **state) {
   compare("decays", 64, 500);
 }
 
+/* In the declared types: what is cast to bf16 is rounded. */
+static void run_rounded(bench *b, const char *graph) {
+  b->func = sn_module_find(b->module, graph);
+  bench_fill(b, b->func);
+  sn_interp in = {.arena = b->arena, .diags = b->diags, .dims = b->dims, .round = true};
+  in.leaf_count = b->leaf_count, in.leaf = b->leaf;
+  for (int i = 0; i < b->leaf_count; i++) {
+    sn_tensor *t = (sn_tensor *)b->leaf[i].tensor;
+    for (int64_t k = 0; k < t->count; k++) t->value[k] = sn_elem_round(t->elem, t->value[k]);
+  }
+  bench_check(b, sn_interp_run(&in, b->func, &b->values));
+}
+
+static void give_all(bench *b, const char *name, double x) {
+  sn_tensor *t = bench_tensor(b, bench_leaf(b, name)->type[0]);
+  for (int64_t i = 0; i < t->count; i++) bench_set(t, i, x);
+  bench_bind(b, name, t);
+}
+
+static void same(const bench *b, const char *output, const char *leaf) {
+  const sn_tensor *x = bench_output(b, output), *y = bench_bound(b, leaf);
+  assert_int_equal(x->count, y->count);
+  for (int64_t i = 0; i < x->count; i++)
+    if (x->value[i] != y->value[i]) fail_msg("%s is not %s: %.9g, %.9g", output, leaf, x->value[i], y->value[i]);
+}
+
+/* With products of bf16, only what a chunk changes of a state is rounded: where that is nothing, the state and its
+ * gradient stay what they are, bit by bit, over any number of chunks. */
+static void narrow(void **state) {
+  (void)state;
+  bench *b = bench_begin_form(&sn_model_chunks, "keeps", NULL, SN_ELEM_F32, SN_SCAN_CHUNKED, 4);
+  sn_pass_env env = {.arena = b->arena, .diags = b->diags, .precision = SN_ELEM_BF16};
+  bench_check(b, sn_pass_precision(b->module, &env));
+  assert_true(is_made(b));
+  bench_dim(b, "B", 2);
+  bench_dim(b, "T", 18);
+  give_all(b, "w", 1);
+  give_all(b, "b", 0);
+  run_rounded(b, "keeps");
+  same(b, "last", "S");
+  same(b, "g", "by");
+  bench_end(b);
+}
+
 /* ---- refusals --------------------------------------------------------------------------------------------------- */
 
 static void refuses(const char *graph, const char *term) {
@@ -251,8 +296,9 @@ static void models(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(chunks),  cmocka_unit_test(long_decays),
-                                     cmocka_unit_test(refused), cmocka_unit_test(hard_steps),
-                                     cmocka_unit_test(texts),   cmocka_unit_test(models)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(chunks),     cmocka_unit_test(long_decays),
+                                     cmocka_unit_test(narrow),     cmocka_unit_test(refused),
+                                     cmocka_unit_test(hard_steps), cmocka_unit_test(texts),
+                                     cmocka_unit_test(models)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
