@@ -28,13 +28,18 @@ static bool is_elementwise(sn_op op) { /* table */
   }
 }
 
+/* The only element of a captured tensor, as a number. */
+static bool takes_out(const sn_func *step, const sn_node *n) {
+  return n->op == SN_OP_RESHAPE && sn_val_type(step, n->arg[0])->rank > 0;
+}
+
 /* Is every value a number, made element by element? Captured tensors that nothing reads do no harm. */
 static bool is_single(const sn_func *step, int operands) {
   for (int i = 0; i < step->node_count; i++) {
     const sn_node *n = step->node[i];
     bool captured = n->op == SN_OP_ARG && n->attr[0].i >= operands;
     bool number = n->op == SN_OP_CONST || n->op == SN_OP_DIM || n->op == SN_OP_RESHAPE || n->op == SN_OP_ARG;
-    if (n->type[0]->rank && !captured) return false;
+    if ((n->type[0]->rank && !captured) || takes_out(step, n)) return false;
     if (!number && !is_elementwise(n->op)) return false;
   }
   return true;

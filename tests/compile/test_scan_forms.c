@@ -80,6 +80,43 @@ static void test_rows(void **state) {
   if (check_has_vulkan()) check_what(&(what){.set = "width=80"}, "backwards", "sequential", "vulkan", "all", 1, 5);
 }
 
+/* The one element of a captured tensor is a number of the step: it is walked as it is. */
+static void test_captured_number(void **state) {
+  static const char text[] =
+      "sinter 1\n"
+      "dims { B: 1..4, T: 1..16 }\n"
+      "body @step {\n"
+      "  %1 = arg index 0 : f32[]\n"
+      "  %2 = arg index 1 : f32[]\n"
+      "  %3 = arg index 2 : f32[1]\n"
+      "  %4 = reshape %3 shape [] : f32[]\n"
+      "  %5 = mul %1, %4 : f32[]\n"
+      "  %6 = add %5, %2 : f32[]\n"
+      "  return %6, %6\n"
+      "}\n"
+      "graph @g {\n"
+      "  %1 = input name \"h\" : f32[B, 8]\n"
+      "  %2 = input name \"a\" : f32[1]\n"
+      "  %3 = input name \"x\" : f32[B, T, 8]\n"
+      "  %4, %5 = scan %1, %3, %2 axes \"btd\" states 1 inputs 1 step @step"
+      " : f32[B, 8], f32[B, T, 8]\n"
+      "  output \"y\" = %5\n"
+      "}\n";
+  const char *const form[] = {"sequential", "associative:4"};
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    sn_arena *arena = sn_arena_create();
+    sn_diags *diags = sn_diags_create();
+    check_opt o = {.compile = {.target = "template", .scan = form[i]}, .graph = "g", .dims = (const int64_t[]){2, 9}};
+    check_result r;
+    if (check_graph(check_parse(arena, diags, text), &o, arena, diags, &r))
+      fail_msg("%s", sn_diags_print(diags, arena));
+    if (r.mismatched) fail_msg("%s: %s", form[i], r.first);
+    sn_diags_destroy(diags);
+    sn_arena_destroy(arena);
+  }
+}
+
 /* Long, with the weakest and the strongest decays: nothing overflows, nothing is no number. */
 static void test_long(void **state) {
   (void)state;
@@ -114,8 +151,9 @@ static void test_vulkan(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_associative), cmocka_unit_test(test_pieces), cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_long),        cmocka_unit_test(test_rwkv4),  cmocka_unit_test(test_vulkan),
+      cmocka_unit_test(test_associative),     cmocka_unit_test(test_pieces), cmocka_unit_test(test_rows),
+      cmocka_unit_test(test_captured_number), cmocka_unit_test(test_long),   cmocka_unit_test(test_rwkv4),
+      cmocka_unit_test(test_vulkan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
