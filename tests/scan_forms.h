@@ -3,6 +3,7 @@
 #ifndef SN_TESTS_SCAN_FORMS_H
 #define SN_TESTS_SCAN_FORMS_H
 
+#include <math.h>
 #include <stdio.h>
 
 #include "frontend/build.h"
@@ -136,6 +137,33 @@ static void decays(sn_scope m, const opts *c) {
   outputs(m, sn_scan(fading, "bt", (&h), (w, x[1])), 1, &h, 3, x);
 }
 
+/* The value seen last; none yet is minus infinity. Where there was none, the first step sees 1. */
+static sn_t seen(sn_t h[], const sn_t x[], const void *opt) {
+  (void)opt;
+  return h[0] = sn_where(sn_gt(x[1], 0), x[0], h[0]);
+}
+static void lasts(sn_scope m, const opts *c) {
+  sn_t x[2] = {in(m, "x", c->width), first(m, "h", c->width)}, none = sn_le(x[1], 0),
+       h = sn_where(none, -INFINITY, x[1]);
+  sn_t open = sn_rearrange(sn_cast(none, SN_REAL), "bd->b1d"),
+       one = sn_zeros(m, SN_REAL, (sn_sym(m, "B", .max = 4), 1, c->width));
+  open = sn_concat(1, open, in(m, "f", c->width));
+  outputs(m, sn_scan(seen, "btd", (&h), (sn_concat(1, sn_add(one, 1), x[0]), open)), 1, &h, 2, x);
+}
+
+/* Factors whose product is no number, while the state is 0; then others. */
+static sn_t scaled(sn_t h[], const sn_t x[], const void *opt) {
+  (void)opt;
+  return h[0] = sn_add(sn_mul(x[1], h[0]), x[0]);
+}
+static void grows(sn_scope m, const opts *c) {
+  sn_t x[2] = {in(m, "x", c->width), in(m, "f", c->width)},
+       h = sn_zeros(m, SN_REAL, (sn_sym(m, "B", .max = 4), c->width));
+  sn_t zero = sn_zeros(m, SN_REAL, (sn_sym(m, "B", .max = 4), 16, c->width));
+  sn_t in = sn_concat(1, zero, x[0]), by = sn_concat(1, sn_add(zero, 1e38), sn_sigmoid(x[1]));
+  outputs(m, sn_scan(scaled, "btd", (&h), (in, by)), 1, &h, 2, x);
+}
+
 /* No mapped axis; second derivatives. */
 static void lone(sn_scope m, const opts *c) {
   (void)c;
@@ -167,6 +195,6 @@ static void loops(sn_scope m, const opts *c) {
   outputs(m, sn_scan(halved, "bt", (&h), (x[0])), 1, &h, 2, x);
 }
 
-SN_MODEL(forms, opts, forwards, backwards, mamba, turns, chains, cells, decays, lone, loops);
+SN_MODEL(forms, opts, forwards, backwards, mamba, turns, chains, cells, decays, lasts, grows, lone, loops);
 
 #endif

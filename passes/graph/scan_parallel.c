@@ -173,6 +173,21 @@ static void emit_sums(form *f, sn_val *out) {
   emit_chunks(f, &sums, 0, out);
 }
 
+/* x; 0 where it is no finite number and `other` is 0. */
+static sn_val unless_zero(sn_build *x, sn_val v, sn_val other) {
+  sn_val zero = sn_g_const_like(x, v, 0);
+  sn_val none = sn_g2(x, SN_OP_EQ, other, sn_g_const_like(x, other, 0));
+  return sn_g3(x, SN_OP_SELECT, none, sn_g3(x, SN_OP_SELECT, sn_g1(x, SN_OP_ISFINITE, v), v, zero), v);
+}
+
+/* F s. What a chunk forgets is gone, be it infinite; a state of 0 stays 0, be the product F too large for its type. The
+ * operands are chosen, not the product, so that no gradient is 0 times infinity. */
+static sn_val joined(sn_build *x, sn_val factor, sn_val s) {
+  if (x->failed) return 0;
+  if (!sn_elem_is_float(sn_g_type(x, s)->elem)) return sn_g2(x, SN_OP_MUL, factor, s);
+  return sn_g2(x, SN_OP_MUL, unless_zero(x, factor, s), unless_zero(x, s, factor));
+}
+
 /* s.., sums.., F.. -> next s.., s..: s(i) = sum(i) + F(i, k) s(k) */
 static const sn_func *joins_step(form *f, int count, const sn_type *const *type) {
   const sn_scan_affine *a = f->a;
@@ -183,7 +198,7 @@ static const sn_func *joins_step(form *f, int count, const sn_type *const *type)
     next[i] = in[a->states + i];
     for (int k = 0; k < a->states; k++)
       if (reaches(a, i, k))
-        next[i] = sn_g2(&x, SN_OP_ADD, next[i], sn_g2(&x, SN_OP_MUL, in[2 * a->states + factor_of(a, i, k)], in[k]));
+        next[i] = sn_g2(&x, SN_OP_ADD, next[i], joined(&x, in[2 * a->states + factor_of(a, i, k)], in[k]));
   }
   for (int i = 0; i < a->states && !x.failed; i++) sn_func_return(x.func, next[i]);
   for (int i = 0; i < a->states && !x.failed; i++) sn_func_return(x.func, in[i]);

@@ -17,6 +17,7 @@ typedef struct {
   const char *set;
   double scale; /* of inputs; 0: .5 */
   int most;     /* percent of elements that may have no bound; 0: 2 */
+  int spread;   /* executions that bounds are estimated from; 0: they are proven */
 } what;
 
 static uint64_t check_what(const what *w, const char *graph, const char *form, const char *target, const char *fuse,
@@ -35,6 +36,7 @@ static uint64_t check_what(const what *w, const char *graph, const char *form, c
                  .dims = dims,
                  .threads = threads,
                  .seed = 3,
+                 .spread = w->spread,
                  .scale = w->scale ? w->scale : .5};
   check_result r;
   if (check_graph(m, &o, arena, diags, &r)) fail_msg("%s: %s", graph, sn_diags_print(diags, arena));
@@ -126,6 +128,19 @@ static void test_long(void **state) {
   check_form("decays", "associative", "cpu", "all", 1, 16384);
 }
 
+/* Infinite states that are forgotten, and factors that meet states of 0; also where the form is not asked for. */
+static void test_infinite(void **state) {
+  const what w = {.spread = 4}; /* the bound of a product with infinity is infinite */
+  (void)state;
+  if (SN_HAVE_LLVM) {
+    check_form("lasts", "associative:4", "cpu", "all", 1, 9);
+    check_what(&w, "grows", "associative:4", "cpu", "all", 1, 9);
+  }
+  if (!check_has_vulkan()) skip();
+  check_form("lasts", "auto", "vulkan", "all", 1, 80);
+  check_what(&w, "grows", "auto", "vulkan", "all", 1, 64);
+}
+
 /* The running maximum of RWKV-4: with k of 40 times normal numbers e^k is no f32. */
 static void test_rwkv4(void **state) {
   sn_diags *d = sn_diags_create();
@@ -152,8 +167,8 @@ static void test_vulkan(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_associative),     cmocka_unit_test(test_pieces), cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_captured_number), cmocka_unit_test(test_long),   cmocka_unit_test(test_rwkv4),
-      cmocka_unit_test(test_vulkan),
+      cmocka_unit_test(test_captured_number), cmocka_unit_test(test_long),   cmocka_unit_test(test_infinite),
+      cmocka_unit_test(test_rwkv4),           cmocka_unit_test(test_vulkan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,13 @@ static void long_decays(void **state) {
   compare("decays", SN_SCAN_ASSOCIATIVE, 64, 4096);
 }
 
+/* Infinite states that are forgotten, and factors that meet states of 0. */
+static void infinite(void **state) {
+  (void)state;
+  compare("lasts", SN_SCAN_ASSOCIATIVE, 4, 21);
+  compare("grows", SN_SCAN_ASSOCIATIVE, 12, 21);
+}
+
 static void pieces(void **state) {
   static const char *const graph[] = {"forwards", "backwards", "mamba", "chains", "cells"};
   static const int piece[] = {1, 7, 16, 64};
@@ -104,8 +111,8 @@ static void not_differentiable(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(rows), cmocka_unit_test(associative),
-                                     cmocka_unit_test(long_decays), cmocka_unit_test(pieces),
-                                     cmocka_unit_test(not_differentiable)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(rows),        cmocka_unit_test(associative),
+                                     cmocka_unit_test(long_decays), cmocka_unit_test(infinite),
+                                     cmocka_unit_test(pieces),      cmocka_unit_test(not_differentiable)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
