@@ -1,4 +1,5 @@
-/* Graph -> limits of the plan: inputs that reach an index operand unchanged, or with positions added to them. */
+/* Graph -> limits of the plan: inputs that reach an index operand unchanged, with positions added to them, or as the
+ * quotient by a number: pages of positions. */
 #include "passes/lower/limits.h"
 
 #include <string.h>
@@ -65,10 +66,23 @@ static void add(finder *x, const sn_node *user, const numbers *i, const sn_dimx 
                                                .line = at ? at->line : 0};
 }
 
+/* What v is the floor of a quotient of, by the number `page`: v is below rows when that is below rows page. */
+static sn_val undivided(const sn_func *f, sn_val v, int64_t *page) {
+  const sn_node *n = behind(f, v);
+  double by;
+  if (n->op != SN_OP_DIV || !sn_val_is_const(f, n->arg[1], &by) || by < 1 || by > INT32_MAX) return v;
+  *page = (int64_t)by;
+  return n->arg[0];
+}
+
 /* Operand `arg` of n numbers `rows` rows. */
 static void number(finder *x, const sn_node *n, int arg, const sn_dimx *rows) {
+  sn_types *types = x->plan->types;
+  int64_t page = 1;
+  sn_val v = undivided(x->f, n->arg[arg], &page);
   numbers i;
-  if (find_index(x->f, x->plan->types, n->arg[arg], &i)) add(x, n, &i, rows, i.span);
+  if (!find_index(x->f, types, v, &i)) return;
+  add(x, n, &i, page > 1 ? sn_dimx_mul(types, rows, sn_dimx_const(types, page)) : rows, i.span);
 }
 
 /* Operand `arg` of n is where `span` of `rows` rows start. */

@@ -196,6 +196,20 @@ static void levels_and_threads(void **state) {
   assert_true(check(&o, OWN, 1) == check(&o, OWN, 3));
 }
 
+/* Starts whose positions are beyond the pages of a sequence are refused. */
+static void check_starts(const sn_plan *p, const int64_t *dims) {
+  const sn_plan_graph *g = &p->graph[0];
+  int64_t rows = 0, span = 0;
+  for (int i = 0; i < g->limit_count; i++) {
+    const sn_plan_limit *l = &g->limit[i];
+    if (strcmp(p->slot[l->slot].name, "start") != 0) continue;
+    assert_int_equal(sn_dimx_eval(l->rows, dims, &rows), SN_OK);
+    assert_int_equal(sn_dimx_eval(l->span, dims, &span), SN_OK);
+  }
+  assert_int_equal(rows, 40);
+  assert_int_equal(span, dims[1]);
+}
+
 static void check_paged(const char *target, int64_t t) {
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
@@ -208,6 +222,7 @@ static void check_paged(const char *target, int64_t t) {
   check_result r;
   if (check_graph(m, &co, arena, diags, &r)) fail_msg("%s", sn_diags_print(diags, arena));
   if (r.mismatched || r.excluded) fail_msg("pages on %s: %s; %d without a bound", target, r.first, (int)r.excluded);
+  check_starts(r.compiled.plan, dims);
   sn_diags_destroy(diags);
   sn_arena_destroy(arena);
 }

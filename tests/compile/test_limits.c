@@ -50,6 +50,13 @@ static const limit limits[] = {
     {"dynamic_write", "i32[]",
      "  %5 = const value 1 : f32[T, 4]\n  %6 = dynamic_write %2, %5, %4 axis 0 ring 1 : f32[7, 4]\n", "%6", -1, 0},
     {"index", "i32[T]", "  %5 = iota axis 0 : i32[T]\n  %6 = index %2, %4, %5 : f32[T]\n", "%6", ROWS - 1, 7},
+    {"index", "i32[B]", /* the page that a position from a start is in */
+     "  %5 = iota axis 0 : i32[T]\n  %6 = reshape %4 shape [B, 1] : i32[B, 1]\n"
+     "  %7 = broadcast %6 shape [B, T] axes [0, 1] : i32[B, T]\n"
+     "  %8 = broadcast %5 shape [B, T] axes [1] : i32[B, T]\n  %9 = add %7, %8 : i32[B, T]\n"
+     "  %10 = const value 5 : i32[B, T]\n  %11 = div %9, %10 : i32[B, T]\n"
+     "  %12 = index %2, %11, %8 : f32[B, T]\n",
+     "%12", 5 * ROWS - T, 13},
     {"gather", "i32[T]", /* computed: moved inside */
      "  %5 = const value 6 : i32[T]\n  %6 = min %4, %5 : i32[T]\n  %7 = const value 0 : i32[T]\n"
      "  %8 = max %6, %7 : i32[T]\n  %9 = gather %2, %8 : f32[T, 4]\n",
