@@ -12,7 +12,7 @@
 #include "passes/passes.h"
 #include "runtime/io/json.h"
 
-enum { MOST_BLOCKS = 1 << 24 };
+enum { MOST_ELEMENTS = 1 << 22 }; /* of a map, and of a tensor that it is made of: the interpreter keeps them all */
 static const char share_graph[] = "blocks of a mask";
 
 sn_code cli_masks_copy(cli *c, const sn_module *m, sn_module **out) {
@@ -80,7 +80,19 @@ static sn_func *share_of(cli *c, sn_module *m, const sn_func *f, const sn_node *
   return b.failed ? NULL : to;
 }
 
+/* May the interpreter compute it? A captured mask that the graph computes has an element for each query and key. */
+static bool is_small(const sn_func *f, const int64_t *dims) {
+  int64_t count = 0;
+  for (sn_val v = 1; v < (sn_val)f->value_count; v++) {
+    const sn_type *t = sn_val_type(f, v);
+    if (!t) continue;
+    if (sn_dimx_eval(sn_type_count(f->module->types, t), dims, &count) || count > MOST_ELEMENTS) return false;
+  }
+  return true;
+}
+
 static void count_blocks(const sn_tensor *map, cli_mask *mask) {
+  mask->empty = mask->partial = mask->full = 0;
   for (int64_t i = 0; i < map->count; i++) {
     mask->empty += map->value[i] == 0;
     mask->partial += map->value[i] == 1;
@@ -92,19 +104,16 @@ static sn_code count_share(cli *c, sn_module *m, const sn_func *f, const sn_node
                            const bool *unknown, cli_mask *mask) {
   sn_pass_env env = {.arena = c->arena, .diags = c->diags};
   sn_tensor **value;
-  int64_t rows = 0, cols = 0;
-  SN_TRY(sn_dimx_eval(sn_val_type(f, n->arg[0])->dim[1], dims, &rows));
-  SN_TRY(sn_dimx_eval(sn_val_type(f, n->arg[1])->dim[1], dims, &cols));
-  if ((rows / mask->bq + 1) * (cols / mask->bk + 1) > MOST_BLOCKS || !sn_block_map_fits(f, n, n->arg)) {
-    mask->empty = mask->partial = mask->full = -1;
-    return SN_OK;
-  }
+  mask->empty = mask->partial = mask->full = -1;
+  if (!sn_block_map_fits(f, n, n->arg)) return SN_OK;
   if (!share_of(c, m, f, n, mask, unknown)) return SN_ERR_FAIL;
   SN_TRY(sn_pass_dce(m, &env));
   sn_func *to = sn_module_find(m, share_graph);
   sn_interp in = {.arena = c->arena, .diags = c->diags, .dims = dims, .no_bounds = true};
-  SN_TRY(sn_interp_run(&in, to, &value));
-  count_blocks(value[to->output[0].value], mask);
+  if (is_small(to, dims)) {
+    SN_TRY(sn_interp_run(&in, to, &value));
+    count_blocks(value[to->output[0].value], mask);
+  }
   sn_module_remove(m, to);
   return SN_OK;
 }

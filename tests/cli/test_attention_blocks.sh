@@ -84,3 +84,33 @@ graph @g {
 SN
 expect 0 "$SINTER" explain "$scratch/known.sn" $t
 prints '  attention, 64 queries by 64 keys: 75.0% empty, 25.0% full, 0.0% partial by index expressions (a map)'
+
+# an element for each query and key, made by the graph: counted while that is no work to speak of
+cat > "$scratch/dense.sn" <<'SN'
+sinter 1
+dims { B: 1..4, T: 1..65536 }
+body @m {
+  %b = arg index 0 : i32[]
+  %h = arg index 1 : i32[]
+  %q = arg index 2 : i32[]
+  %k = arg index 3 : i32[]
+  %d = arg index 4 : bool[T, T]
+  %m = index %d, %q, %k : bool[]
+  return %m
+}
+graph @g {
+  %i = iota axis 0 : i32[T, T]
+  %j = iota axis 1 : i32[T, T]
+  %x = xor %i, %j : i32[T, T]
+  %n = const value 64 : i32[T, T]
+  %d = lt %x, %n : bool[T, T]
+  %q = input name "q" : f32[B, T, 2, 16]
+  %y, %l = attention %q, %q, %q, %d scale 0.2 mask @m : f32[B, T, 2, 16], f32[B, 2, T]
+  output "y" = %y
+}
+SN
+dense="$scratch/dense.sn --target $(kernel_target) --dim B=1"
+expect 0 "$SINTER" explain $dense --dim T=256
+prints '  attention, 64 queries by 64 keys: 75.0% empty, 25.0% full, 0.0% partial by index expressions (a map)'
+expect 0 timeout 60 "$SINTER" explain $dense --dim T=32768
+prints '  attention, 64 queries by 64 keys: too many to count (a map)'
