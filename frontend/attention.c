@@ -175,10 +175,16 @@ sn_t sn_relu2_weight(sn_t s, sn_site at, const void *opt) {
 
 sn_t sn_score_weight(sn_t s, sn_site at, const void *opt) { return (void)at, (void)opt, s; }
 
+static sn_t cast_to(sn_call *c, sn_t x, sn_elem e) {
+  sn_val v = sn_bring(c, x, "");
+  return v ? sn_result(c, sn_g_cast(&c->fn->b, v, e)) : sn_poison(c);
+}
+
 /* With z = exp(sink) among what p is divided by: y sum / (sum + z) = y sigmoid(log sum - sink).
+ *   y, total: in the type that sums are taken in; given: the type of the attention's result
  *   source: Miller 2023 (z = 1); Xiao et al. 2023, section 3.2 */
-static sn_t with_sink(sn_call *c, sn_t y, sn_t total, sn_t sink) {
-  const sn_type *t = sn_t_type(sink), *ty = sn_t_type(y);
+static sn_t with_sink(sn_call *c, sn_t y, sn_t total, sn_t sink, const sn_type *given) {
+  const sn_type *t = sn_t_type(sink), *ty = given;
   if (sn_is_poison(sink)) return sink;
   if (t && (t->elem != ty->elem || t->rank > 1 || (t->rank == 1 && t->dim[0] != ty->dim[2]))) {
     const char *elem = sn_elem_name(ty->elem);
@@ -186,6 +192,7 @@ static sn_t with_sink(sn_call *c, sn_t y, sn_t total, sn_t sink) {
                sn_describe(c, sink, ""), "the sink does not fit");
     return sn_poison(c);
   }
+  if (t) sink = cast_to(c, sink, sn_t_type(total)->elem);
   if (t && t->rank) sink = sn_rearrange_at(c->here, (sn_axes){.x = sink, .spec = "h->h1"});
   return sn_x_mul(c->here, y, sn_op1(c->here, "sigmoid", (sn_arg){sn_x_sub(c->here, total, sink)}));
 }
@@ -273,23 +280,26 @@ static sn_val emit_attention(sn_call *c, const sn_attention_args *a, const sn_cl
   return c->poison ? 0 : sn_emit(&c->fn->b, SN_OP_ATTENTION, n, arg, attr, NULL);
 }
 
-/* total [B, H, T] as the user's function sees it. */
+/* total [B, H, T] as the user's function sees it: in the type of the scores, since bf16 has few digits for a sum. */
 static sn_t seen_total(sn_call *c, const sn_attention_args *a, const sn_type *y, sn_val total) {
   sn_build *b = &c->fn->b;
   const int64_t perm[3] = {0, 2, 1};
   const sn_dimx *dim[4] = {y->dim[0], y->dim[1], y->dim[2], sn_dimx_const(sn_types_of(c), 1)};
   if (!a->normaliser.accumulate) total = sn_g2(b, SN_OP_MAX, total, sn_g_const_like(b, total, NO_KEY));
-  total = sn_g_cast(b, sn_g_reshape(b, sn_g_transpose(b, total, perm), 4, dim), y->elem);
-  return sn_result(c, total);
+  return sn_result(c, sn_g_reshape(b, sn_g_transpose(b, total, perm), 4, dim));
 }
 
 static sn_t finish(sn_call *c, const sn_attention_args *a, sn_t y, sn_val total) {
-  const sn_type *want = sn_t_type(y);
+  const sn_type *given = sn_t_type(y);
   const void *opt = a->normaliser.opt ? a->normaliser.opt : a->opt;
-  if (a->normaliser.has_sink) return with_sink(c, y, seen_total(c, a, want, total), a->normaliser.sink.v);
-  sn_t out = a->normaliser.finish(y, seen_total(c, a, want, total), opt);
+  sn_t sum = seen_total(c, a, given, total);
+  y = sn_is_poison(sum) ? sum : cast_to(c, y, sn_t_type(sum)->elem);
+  if (sn_is_poison(y)) return y;
+  const sn_type *want = sn_t_type(y);
+  bool sink = a->normaliser.has_sink;
+  sn_t out = sink ? with_sink(c, y, sum, a->normaliser.sink.v, given) : a->normaliser.finish(y, sum, opt);
   if (sn_is_poison(out)) return sn_poison(c);
-  if (sn_t_type(out) == want) return out;
+  if (sn_t_type(out) == want) return cast_to(c, out, given->elem);
   sn_mistake(c, sn_type_text(c->trace->arena, want), sn_describe(c, out, ""),
              "the finish function returns the wrong type");
   return sn_poison(c);

@@ -425,7 +425,7 @@ sn_t sn_dot_q_at(sn_here here, sn_site at, sn_t table, sn_list index);
 
 /* What makes weights of the scores of one query. accumulate: the weight of a score, taken as it is, 0 where masked; NULL:
  * softmax. finish: the result, of the weighted sum of values y [B, T, H, e] and total [B, T, H, 1], the sum of the weights,
- * after a softmax its logarithm before they were divided by it (-1e30 without a key); NULL: y. */
+ * after a softmax its logarithm before they were divided by it (-1e30 without a key), all in the type of scores; NULL: y. */
 typedef struct sn_normaliser {
   sn_score accumulate;
   sn_t (*finish)(sn_t y, sn_t total, const void *opt);

@@ -136,6 +136,17 @@ static void own(sn_scope m, const opts *c) {
   sn_output(m, "y", sn_attention(i.q, i.k, i.v, .mask = before, .normaliser = {own_weight, own_finish}, .opt = &a));
 }
 
+/* Operands of few digits: what is added up has more, and so does what is made of it. */
+static void few_digits(sn_scope m, const opts *c) {
+  qkv i = inputs(m, c);
+  sn_t q = sn_cast(i.q, SN_BF16), z = sn_input(m, "z", SN_REAL, (c->heads)), z16 = sn_cast(z, SN_BF16);
+  sn_normaliser both[2] = {sn_softmax_sink(z16), {own_weight, own_finish}};
+  for (int n = 0; n < 2; n++) {
+    sn_t y = sn_attention(q, q, q, .mask = before, .normaliser = both[n], .opt = &z);
+    sn_output(m, n ? "own" : "sink", sn_cast(y, SN_REAL));
+  }
+}
+
 /* The same from a cache: query by query, and in a ring of as many rows as are seen. */
 static sn_t recent(sn_site at, const void *opt) { return (void)opt, sn_within(sn_sub(at.q, at.k), 0, 2); }
 static void cached(sn_scope m, const opts *c, bool ring) {
@@ -167,7 +178,7 @@ static void all_rows(sn_scope m, const opts *c) {
 }
 
 SN_MODEL(variants, opts, alibi_window, captures, relative, relative_flat, capped, in_layer, grouped, ropes, softmax1,
-         sink, sigmoids, squares, scores, own, one_row, one_of_ring, one_of_pages, all_rows);
+         sink, sigmoids, squares, scores, own, few_digits, one_row, one_of_ring, one_of_pages, all_rows);
 
 /* ---- by hand ---------------------------------------------------------------------------------------------- */
 
@@ -355,6 +366,18 @@ static void test_normalisers(void **state) {
   }
 }
 
+static void test_few_digits(void **state) {
+  (void)state;
+  bench *b = begin("few_digits");
+  bench_run(b, "few_digits");
+  sn_text t = sn_text_begin(b->arena);
+  sn_func_print(&t, b->func, (sn_print_opt){0});
+  assert_non_null(strstr(t.at, ": bf16[2, 3, 2, 4]"));
+  assert_non_null(strstr(t.at, ": f32[2, 3, 2, 1]"));
+  assert_null(strstr(t.at, ": bf16[2, 3, 2, 1]"));
+  bench_end(b);
+}
+
 /* Row t of q, k and v as the inputs of one query. */
 static void give_row(bench *b, int t) {
   static const char *const whole[3] = {"q", "k", "v"}, *const one[3] = {"q1", "k1", "v1"};
@@ -425,6 +448,7 @@ int main(void) {
       cmocka_unit_test(test_in_layer),     cmocka_unit_test(test_grouped),
       cmocka_unit_test(test_normalisers),  cmocka_unit_test(test_normalisers_of_caches),
       cmocka_unit_test(test_mistakes),     cmocka_unit_test(test_ropes),
+      cmocka_unit_test(test_few_digits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
