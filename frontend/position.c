@@ -20,7 +20,12 @@ sn_t sn_cache_at(sn_here here, sn_cache_args a) {
   sn_call c = sn_call_in(here, a.m, 1, &a.x);
   const sn_path *p = a.m.path;
   const sn_type *t = sn_need(&c, a.x, "x");
-  if (!t) return sn_poison(&c);
+  if (!t || sn_is_poison(a.table)) return sn_poison(&c);
+  if (a.pool && !a.table.fn) {
+    sn_mistake(&c, ".table, the pages of each sequence", sn_texts(&c, ".pool %lld alone", (long long)a.pool),
+               "a pool of pages without a table");
+    return sn_poison(&c);
+  }
   if (!p->cache) return a.x;
   if (t->rank < 2 || sn_dimx_max_value(t->dim[1]) > p->cache) {
     sn_mistake(&c, sn_texts(&c, "[B, T, ..] with T up to %lld, the rows of the cache", (long long)p->cache),

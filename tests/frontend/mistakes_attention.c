@@ -64,8 +64,12 @@ PAGES(pages_type, SN_REAL, 3, .pool = 8)
 PAGES(pages_count, SN_I32, 5, .pool = 8)
 PAGES(pages_pool, SN_I32, 3, .ring = false)
 PAGES(pages_ring, SN_I32, 3, .ring = true, .pool = 8)
+static void pages_alone(sn_scope m, const m0 *c) {
+  sn_t x = sn_input(m, "x", SN_REAL, (sn_sym(m, "B"), 1, c->heads));
+  sn_output(m, "y", sn_cache(sn_with(m, .cache = 12), "k", x, .pool = 8));
+}
 
 SN_MODEL(attentions, m0, other_keys, keys_at_once, mask_number, mask_tensor, index_count, index_float, index_beyond, index_below,
          index_short, score_type, accumulate_type, accumulate_op, finish_type, finish_number, finish_inside, sink_shape,
          row_size, row_indices, row_outside,
-         pages_type, pages_count, pages_pool, pages_ring);
+         pages_type, pages_count, pages_pool, pages_ring, pages_alone);
