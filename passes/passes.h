@@ -73,6 +73,8 @@ SN_MUST sn_code sn_pass_env_check(const sn_pass_env *env);
 void sn_pass_refuse(sn_pass_env *env, const char *graph, const char *ops, const char *reason);
 /* Notes the form that `what` got, and why, for the same report; once. */
 void sn_pass_form(sn_pass_env *env, const char *graph, const char *what, const char *form);
+/* The same of a node at the user's line: "scan at model.c:12". Nothing of a node without a line. */
+void sn_pass_form_at(sn_pass_env *env, const char *graph, const sn_node *n, const char *form);
 /* Is the kind of fusion in env->fuse, or all? */
 bool sn_fuse_wants(const sn_pass_env *env, const char *kind);
 /* Is the parameter one that no graph of the module updates? */

@@ -151,3 +151,10 @@ void sn_pass_refuse(sn_pass_env *env, const char *graph, const char *ops, const 
 void sn_pass_form(sn_pass_env *env, const char *graph, const char *what, const char *form) {
   sn_pass_refuse(env, graph, sn_arena_printf(env->arena, SN_REFUSAL_FORM "%s", what), form);
 }
+
+void sn_pass_form_at(sn_pass_env *env, const char *graph, const sn_node *n, const char *form) {
+  const sn_loc *at = n->origin.loc_count ? n->origin.locs : NULL;
+  if (!at || !at->file) return;
+  const char *what = sn_arena_printf(env->arena, "%s at %s:%d", sn_op_get(n->op)->name, at->file, at->line);
+  sn_pass_form(env, graph, what, form);
+}

@@ -63,12 +63,17 @@ static void begin_func(sn_rewriter *r, const sn_func *f) {
   }
 }
 
-static bool attention_expands(const sn_rewriter *r, const state *s, const sn_build *b, const sn_node *n,
-                              const sn_val *arg) {
+/* Why; NULL: it is not. */
+static const char *attention_expands(const sn_rewriter *r, const state *s, const sn_build *b, const sn_node *n,
+                                     const sn_val *arg) {
   bool kernels = r->env->target && strcmp(r->env->target->name, "ref");
-  if (kernels && (s->graph || s->branch) && !sn_attention_products_fit(n)) return true;
-  return s->step != NULL ||
-         ((s->graph || s->branch) && !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])));
+  bool there = s->graph || s->branch;
+  if (kernels && there && !sn_attention_products_fit(n))
+    return "products and softmax: kernels make products of queries with rows by query less key, of more than one query";
+  if (s->step) return "products and softmax: it is in the step of a scan";
+  return there && !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2]))
+             ? "products and softmax: there is no kernel for its types or sizes"
+             : NULL;
 }
 
 static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
@@ -77,7 +82,9 @@ static bool expand_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_
     out[0] = arg[0];
     return true;
   }
-  if (n->op == SN_OP_ATTENTION && attention_expands(r, s, b, n, arg) && sn_rule_enabled(r->env, "expand.attention")) {
+  const char *why = n->op == SN_OP_ATTENTION ? attention_expands(r, s, b, n, arg) : NULL;
+  if (why && sn_rule_enabled(r->env, "expand.attention")) {
+    sn_pass_form_at(r->env, b->func->name, n, why);
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return true;
   }

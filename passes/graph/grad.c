@@ -104,13 +104,17 @@ static void begin_func(sn_rewriter *r, const sn_func *f) {
 
 static bool on_path(const paths *p, sn_val v) { return p->reaches[v] && p->depends[v]; }
 
-static bool attention_expands(const paths *p, const sn_pass_env *env, const sn_node *n) {
-  if (!on_path(p, n->first) && !on_path(p, n->first + 1)) return false;
-  if (!sn_attention_has_kernel(env, sn_val_type(p->f, n->arg[0]), sn_val_type(p->f, n->arg[2]))) return true;
+/* Why attention is expanded, which takes memory of queries times keys; NULL: it is not. */
+static const char *attention_expands(const paths *p, const sn_pass_env *env, const sn_node *n) {
+  if (!on_path(p, n->first) && !on_path(p, n->first + 1)) return NULL;
+  if (!sn_attention_has_kernel(env, sn_val_type(p->f, n->arg[0]), sn_val_type(p->f, n->arg[2])))
+    return "products and softmax: there is no kernel for its types or sizes";
   bool *need = SN_ARRAY(env->arena, n->arg_count, bool);
   for (int i = 0; i < n->arg_count; i++) need[i] = carries(p, n->arg[i]);
-  if (!sn_attention_sums_captures(n, need, p->f->module->types)) return true;
-  return p->again[n->first] || p->again[n->first + 1];
+  if (!sn_attention_sums_captures(n, need, p->f->module->types))
+    return "products and softmax: its kernels make no gradient of a captured tensor that is read like this";
+  bool again = p->again[n->first] || p->again[n->first + 1];
+  return again ? "products and softmax: its gradient is differentiated again" : NULL;
 }
 
 static bool scan_is_stored(const paths *p, const sn_node *n) {
@@ -127,11 +131,9 @@ static bool in_pieces(sn_pass_env *env, sn_build *b, const sn_node *n, const sn_
     if (s.step->node[i]->op == SN_OP_SCAN) return false; /* in pieces already, maybe */
   s.stored = true;
   if (!piece || !sn_rule_enabled(env, "grad.pieces") || !sn_scan_in_pieces(b, &s, piece, out)) return false;
-  const sn_loc *at = n->origin.loc_count ? n->origin.locs : NULL;
-  if (at && at->file)
-    sn_pass_form(
-        env, b->func->name, sn_arena_printf(env->arena, "scan at %s:%d", at->file, at->line),
-        sn_arena_printf(env->arena, "for gradients one state of %d steps is kept, the others are made again", piece));
+  sn_pass_form_at(
+      env, b->func->name, n,
+      sn_arena_printf(env->arena, "for gradients one state of %d steps is kept, the others are made again", piece));
   return true;
 }
 
@@ -147,7 +149,9 @@ static bool derive(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out
 static bool grad_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
   const paths *p = r->data;
   if (n->op == SN_OP_GRAD) return sn_rule_enabled(r->env, "grad.derive") && derive(b, n, arg, out);
-  if (n->op == SN_OP_ATTENTION && attention_expands(p, r->env, n) && sn_rule_enabled(r->env, "grad.attention")) {
+  const char *why = n->op == SN_OP_ATTENTION ? attention_expands(p, r->env, n) : NULL;
+  if (why && sn_rule_enabled(r->env, "grad.attention")) {
+    sn_pass_form_at(r->env, b->func->name, n, why);
     out[0] = sn_attention_expand_lse(b, n, arg, &out[1]);
     return true;
   }
