@@ -9,8 +9,11 @@
  *      on both: the element where they are the same in all of the block, else the extremes of all elements
  *   4. anything else may be anything
  *
- * Comparisons are formed so that NaN leaves a block partial. Integers are taken not to overflow. */
+ * Comparisons are formed so that NaN leaves a block partial. Integers wrap: where static bounds (wraps.h) do not rule
+ * that out, a pair of i32 is any number in blocks whose ends come near the limits; other types may be anything. */
 #include "passes/graph/block_map.h"
+
+#include "passes/graph/wraps.h"
 
 /* what a value depends on; UNKNOWN: an operand that nothing is known of */
 enum { BATCH = 1, HEAD = 2, QUERY = 4, KEY = 8, UNKNOWN = 16, BOTH = QUERY | KEY };
@@ -38,6 +41,7 @@ typedef struct sites {
   const bool *unknown;           /* by operand; NULL: none */
   const sn_dimx *dim[4], *T, *S; /* of the map */
   int *deps;                     /* by value id of the region */
+  const bool *wraps;
   range *of;
   bool *done;
   sn_val *value[SPACES]; /* by value id, NULL: not made */
@@ -229,6 +233,7 @@ static bool widens(const sn_node *n, const sn_type *from) {
 static bool is_plain(const sites *s, sn_val v) {
   const sn_node *n = sn_node_of(s->mask, v), *x = n->arg_count ? sn_node_of(s->mask, n->arg[0]) : NULL;
   const sn_node *y = n->arg_count > 1 ? sn_node_of(s->mask, n->arg[1]) : NULL;
+  if (s->wraps[v]) return false;
   switch (n->op) {
     case SN_OP_ARG:
     case SN_OP_CONST:
@@ -281,6 +286,9 @@ static range both(sites *s, sn_op op, range x, range y) {
   return (range){sn_g2(s->b, op, x.lo, y.lo), sn_g2(s->b, op, x.hi, y.hi)};
 }
 
+static sn_val not_of(sites *s, sn_val x) { return sn_g1(s->b, SN_OP_NOT, x); }
+static sn_val and_of(sites *s, sn_val x, sn_val y) { return sn_g2(s->b, SN_OP_AND, x, y); }
+
 static range swapped(range x) { return (range){x.hi, x.lo}; }
 
 static range each(sites *s, sn_op op, range x) { return (range){sn_g1(s->b, op, x.lo), sn_g1(s->b, op, x.hi)}; }
@@ -310,6 +318,39 @@ static range magnitude(sites *s, range x) {
   return (range){sn_g2(b, SN_OP_MAX, least, sn_g_const_like(b, least, 0)), sn_g2(b, SN_OP_MAX, x.hi, minus.hi)};
 }
 
+/* What does not wrap. y: of two operands */
+static range exact(sites *s, sn_op op, range x, range y) {
+  switch (op) {
+    case SN_OP_NEG: return each(s, op, swapped(x));
+    case SN_OP_ABS: return magnitude(s, x);
+    case SN_OP_SUB: return both(s, op, x, swapped(y));
+    case SN_OP_MUL: return times(s, x, y);
+    default: return both(s, op, x, y);
+  }
+}
+
+static range in_floats(sites *s, range x) {
+  return x.lo ? (range){sn_g_cast(s->b, x.lo, SN_ELEM_F32), sn_g_cast(s->b, x.hi, SN_ELEM_F32)} : x;
+}
+
+/* The range, or all numbers where floats come near the limits of i32: their three roundings are 384 at most there. */
+static range unless_wrapped(sites *s, range x, range floats) {
+  sn_build *b = s->b;
+  const double near = INT32_MAX - 639.;
+  if (b->failed) return (range){0};
+  sn_val above = sn_g2(b, SN_OP_LT, sn_g_const_like(b, floats.lo, -near), floats.lo);
+  sn_val below = sn_g2(b, SN_OP_LT, floats.hi, sn_g_const_like(b, floats.hi, near)), fits = and_of(s, above, below);
+  if (b->failed) return (range){0};
+  return (range){sn_g3(b, SN_OP_SELECT, fits, x.lo, sn_g_const_like(b, x.lo, INT32_MIN)),
+                 sn_g3(b, SN_OP_SELECT, fits, x.hi, sn_g_const_like(b, x.hi, INT32_MAX))};
+}
+
+static range arithmetic(sites *s, const sn_node *n, range x, range y) {
+  if (s->wraps[n->first] && n->type[0]->elem != SN_ELEM_I32) return anything(s, n);
+  range r = exact(s, n->op, x, y);
+  return s->wraps[n->first] ? unless_wrapped(s, r, exact(s, n->op, in_floats(s, x), in_floats(s, y))) : r;
+}
+
 /* By a positive constant: within one period the remainders of the ends, else all remainders. */
 static range remainder_of(sites *s, range x, range by, double m) {
   sn_build *b = s->b;
@@ -319,9 +360,6 @@ static range remainder_of(sites *s, range x, range by, double m) {
   return (range){sn_g3(b, SN_OP_SELECT, one, rest.lo, sn_g_const_like(b, rest.lo, 0)),
                  sn_g3(b, SN_OP_SELECT, one, rest.hi, sn_g_const_like(b, rest.hi, m - 1))};
 }
-
-static sn_val not_of(sites *s, sn_val x) { return sn_g1(s->b, SN_OP_NOT, x); }
-static sn_val and_of(sites *s, sn_val x, sn_val y) { return sn_g2(s->b, SN_OP_AND, x, y); }
 
 /* x == y of bools: both must, or neither can */
 static range same(sites *s, range x, range y) {
@@ -412,8 +450,8 @@ static range unary(sites *s, const sn_node *n) {
   if (!x.lo) return anything(s, n);
   switch (n->op) {
     case SN_OP_NEG:
+    case SN_OP_ABS: return arithmetic(s, n, x, (range){0});
     case SN_OP_NOT: return each(s, n->op, swapped(x));
-    case SN_OP_ABS: return magnitude(s, x);
     case SN_OP_FLOOR:
     case SN_OP_CEIL:
     case SN_OP_ROUND:
@@ -431,10 +469,10 @@ static range binary(sites *s, const sn_node *n) {
   if (!x.lo || !y.lo) return anything(s, n);
   switch (n->op) {
     case SN_OP_ADD:
+    case SN_OP_SUB:
+    case SN_OP_MUL: return arithmetic(s, n, x, y);
     case SN_OP_MIN:
     case SN_OP_MAX: return both(s, n->op, x, y);
-    case SN_OP_SUB: return both(s, n->op, x, swapped(y));
-    case SN_OP_MUL: return times(s, x, y);
     case SN_OP_DIV: return by > 0 ? both(s, n->op, x, y) : anything(s, n);
     case SN_OP_MOD: return by > 0 ? remainder_of(s, x, y, by) : anything(s, n);
     case SN_OP_AND:
@@ -488,6 +526,7 @@ sn_val sn_block_map(sn_build *b, const sn_block_map_of *of) {
   sn_types *t = types_of(&s);
   s.unknown = of->unknown;
   s.T = of->q->dim[1], s.S = of->k->dim[1];
+  s.wraps = sn_region_wraps(arena, mask, (const sn_dimx *[]){of->q->dim[0], of->q->dim[2], s.T, s.S}, s.l.start >= 0);
   s.deps = SN_ARRAY(arena, mask->value_count, int), s.of = SN_ARRAY(arena, mask->value_count, range);
   s.done = SN_ARRAY(arena, mask->value_count, bool);
   int start = is_unknown(&s, s.l.start) ? UNKNOWN : 0;

@@ -236,6 +236,24 @@ static const kernel_mask masks[] = {
      SITE "  %d = arg index 4 : f32[B, S]\n  %i = index %d, %b, %q : f32[]\n  %j = index %d, %b, %k : f32[]\n"
           "  %m = lt %j, %i : bool[]\n  return %m\n",
      "  %x = input name \"u\" : f32[B, S]\n", true, false},
+    {"bytes", /* 0 - 1 is 255 */
+     SITE NUMBER("n", "2") "  %d = arg index 4 : u8[B, S]\n  %i = index %d, %b, %q : u8[]\n"
+                           "  %j = index %d, %b, %k : u8[]\n  %e = sub %i, %j : u8[]\n"
+                           "  %f = const value 2 : u8[]\n  %m = lt %e, %f : bool[]\n  return %m\n",
+     "  %x = input name \"u\" : u8[B, S]\n", true, false},
+    {"hashed", /* products wrap: of one side, of both, of captured numbers */
+     SITE NUMBER("n", "1103515245")
+         NUMBER("z", "0") "  %d = arg index 4 : i32[B, S]\n  %i = index %d, %b, %q : i32[]\n"
+                          "  %j = index %d, %b, %k : i32[]\n  %e = sub %i, %j : i32[]\n"
+                          "  %f = mul %e, %n : i32[]\n  %g = mul %f, %n : i32[]\n  %m = lt %g, %z : bool[]\n"
+                          "  return %m\n",
+     documents, true, false},
+    {"hashed rows",
+     SITE NUMBER("n", "1103515245") "  %i = mul %q, %n : i32[]\n  %j = mul %k, %n : i32[]\n"
+                                    "  %c = le %j, %i : bool[]\n  %e = sub %q, %k : i32[]\n"
+                                    "  %f = mul %e, %n : i32[]\n  %g = lt %f, %n : bool[]\n"
+                                    "  %m = and %c, %g : bool[]\n  return %m\n",
+     NULL, false, false},
     {"never",
      SITE NUMBER("z", "0") "  %c = lt %q, %z : bool[]\n  %d = lt %k, %z : bool[]\n  %m = or %c, %d : bool[]\n"
                            "  return %m\n",
