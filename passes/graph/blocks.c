@@ -10,14 +10,16 @@
 
 #include "passes/graph/block_map.h"
 #include "passes/graph/rewrite.h"
+#include "passes/graph/wraps.h"
 #include "passes/lower/internal.h"
 
 enum { ARG_BATCH, ARG_HEAD, ARG_QUERY, ARG_KEY, ARG_CAPTURE };
 
-/* q * query + k * key + what no row changes */
+/* q * row of query + k * key + s * start + what no row changes, from lo to hi */
 typedef struct linear {
   bool known;
-  int64_t q, k;
+  int64_t q, k, s;
+  double lo, hi;
 } linear;
 
 /* What the mask is of. */
@@ -26,8 +28,10 @@ typedef struct masked {
   const sn_node *n;
   const sn_val *arg; /* operands of n */
   sn_attention_layout l;
-  const sn_dimx *S;
+  const sn_dimx *T, *S;
   bool backward;
+  linear *of; /* by value id of f */
+  bool *done; /* .. and of comparisons: they bound keys */
 } masked;
 
 static int64_t arg_of(const sn_node *n) { return n->op == SN_OP_ARG ? sn_node_attr(n, "index")->i : -1; }
@@ -35,7 +39,7 @@ static int64_t arg_of(const sn_node *n) { return n->op == SN_OP_ARG ? sn_node_at
 static bool constant(const sn_node *n, int64_t *out) {
   double x = n->op == SN_OP_CONST ? sn_node_attr(n, "value")->f : 0.5;
   *out = x > -1e15 && x < 1e15 ? (int64_t)x : 0;
-  return (double)*out == x;
+  return (double)*out == x && x >= INT32_MIN && x <= INT32_MAX;
 }
 
 /* the captured `start` itself, or that of the batch row in it */
@@ -48,7 +52,21 @@ static bool is_start(const masked *m, const sn_node *n) {
 }
 
 static linear sum(linear x, int64_t times, linear y) {
-  return (linear){x.known && y.known, x.q + times * y.q, x.k + times * y.k};
+  double n = (double)times;
+  if (!x.known || !y.known) return (linear){0};
+  return (linear){true,
+                  x.q + times * y.q,
+                  x.k + times * y.k,
+                  x.s + times * y.s,
+                  x.lo + n * (times < 0 ? y.hi : y.lo),
+                  x.hi + n * (times < 0 ? y.lo : y.hi)};
+}
+
+/* May it not wrap? As loop bounds want it: lower/attend_mask.c. */
+static bool fits(const masked *m, linear x) {
+  const int64_t part[] = {x.q, x.k, x.s};
+  const double most[] = {sn_last_row(m->T, m->l.start >= 0), sn_last_row(m->S, false), SN_START_MAX};
+  return sn_fits_i32(3, part, most, x.lo, x.hi);
 }
 
 static linear linear_of(const masked *m, sn_val v);
@@ -56,7 +74,7 @@ static linear linear_of(const masked *m, sn_val v);
 static linear product(const masked *m, const sn_node *n) {
   int64_t c;
   for (int i = 0; i < 2; i++)
-    if (constant(sn_node_of(m->f, n->arg[i]), &c)) return sum((linear){true, 0, 0}, c, linear_of(m, n->arg[1 - i]));
+    if (constant(sn_node_of(m->f, n->arg[i]), &c)) return sum((linear){.known = true}, c, linear_of(m, n->arg[1 - i]));
   return (linear){0};
 }
 
@@ -65,21 +83,27 @@ static linear remainder_of(const masked *m, const sn_node *n) {
   linear x = linear_of(m, n->arg[0]);
   int64_t modulus;
   if (!constant(sn_node_of(m->f, n->arg[1]), &modulus) || modulus < sn_dimx_max_value(m->S)) return (linear){0};
-  x.known &= !m->backward && x.q == 0 && (x.k == 1 || x.k == -1);
-  return x;
+  bool known = x.known && !m->backward && x.q == 0 && (x.k == 1 || x.k == -1);
+  return (linear){.known = known, .k = x.k, .lo = -(double)modulus, .hi = 2. * (double)modulus};
 }
 
-static linear linear_of(const masked *m, sn_val v) {
+static linear of_dim(const sn_dimx *d) {
+  return (linear){.known = true, .lo = (double)sn_dimx_min_value(d), .hi = (double)sn_dimx_max_value(d)};
+}
+
+static linear linear_at(const masked *m, sn_val v) {
   const sn_node *n = sn_node_of(m->f, v);
   int64_t i = arg_of(n);
-  if (!sn_elem_is_int(n->type[0]->elem)) return (linear){0};
+  double x;
+  if (n->type[0]->elem != SN_ELEM_I32) return (linear){0};
   switch (n->op) {
     case SN_OP_ARG:
     case SN_OP_INDEX:
-      if (i == ARG_QUERY || i == ARG_KEY) return (linear){true, i == ARG_QUERY, i == ARG_KEY};
-      return (linear){.known = is_start(m, n)};
-    case SN_OP_CONST:
-    case SN_OP_DIM: return (linear){.known = true};
+      if (i == ARG_QUERY) return (linear){.known = true, .q = 1, .s = m->l.start >= 0};
+      if (i == ARG_KEY) return (linear){.known = true, .k = 1};
+      return (linear){.known = is_start(m, n), .s = 1};
+    case SN_OP_CONST: x = sn_node_attr(n, "value")->f; return (linear){.known = true, .lo = x, .hi = x};
+    case SN_OP_DIM: return of_dim(sn_node_attr(n, "dim")->d);
     case SN_OP_ADD: return sum(linear_of(m, n->arg[0]), 1, linear_of(m, n->arg[1]));
     case SN_OP_SUB: return sum(linear_of(m, n->arg[0]), -1, linear_of(m, n->arg[1]));
     case SN_OP_NEG: return sum((linear){.known = true}, -1, linear_of(m, n->arg[0]));
@@ -89,15 +113,30 @@ static linear linear_of(const masked *m, sn_val v) {
   }
 }
 
+static linear linear_of(const masked *m, sn_val v) {
+  if (m->done[v]) return m->of[v];
+  linear x = linear_at(m, v);
+  m->done[v] = true;
+  return m->of[v] = x.known && fits(m, x) ? x : (linear){0};
+}
+
 /* Do comparisons bound the keys of each query (backward: and the queries of each key), and nothing else? */
 static bool is_range(const masked *m, sn_val v) {
   const sn_node *n = sn_node_of(m->f, v);
-  if (n->op == SN_OP_AND) return is_range(m, n->arg[0]) && is_range(m, n->arg[1]);
+  if (n->op == SN_OP_AND) return m->done[v] || (m->done[v] = is_range(m, n->arg[0]) && is_range(m, n->arg[1]));
   if (n->op == SN_OP_CONST) return sn_node_attr(n, "value")->f != 0;
   if (n->op != SN_OP_LT && n->op != SN_OP_LE && n->op != SN_OP_EQ) return false;
   linear d = sum(linear_of(m, n->arg[0]), -1, linear_of(m, n->arg[1]));
   bool keys = d.k == 1 || d.k == -1, queries = d.q == 1 || d.q == -1;
   return d.known && keys && (queries || !m->backward);
+}
+
+static bool is_range_mask(masked *m) {
+  sn_arena *scratch = sn_arena_create();
+  m->of = SN_ARRAY(scratch, m->f->value_count, linear), m->done = SN_ARRAY(scratch, m->f->value_count, bool);
+  bool range = is_range(m, m->f->result[0]);
+  sn_arena_destroy(scratch);
+  return range;
 }
 
 static bool has_target(const sn_pass_env *env) {
@@ -110,10 +149,10 @@ static bool block_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_v
   if (!m.f || m.l.map >= 0 || !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])))
     return false;
   const sn_dimx *T = sn_g_type(b, arg[0])->dim[1];
-  m.S = sn_g_type(b, arg[1])->dim[1], m.backward = n->op == SN_OP_ATTENTION_GRAD;
+  m.T = T, m.S = sn_g_type(b, arg[1])->dim[1], m.backward = n->op == SN_OP_ATTENTION_GRAD;
   int bq = sn_attend_block(r->env->target->bq, T), bk = sn_attend_block(r->env->target->bkv, m.S);
   bool one = sn_dimx_max_value(T) <= bq && sn_dimx_max_value(m.S) <= bk;
-  if (one || sn_dimx_is_one(T) || is_range(&m, m.f->result[0]) || !sn_block_map_fits(b->func, n, arg)) return false;
+  if (one || sn_dimx_is_one(T) || is_range_mask(&m) || !sn_block_map_fits(b->func, n, arg)) return false;
   if (!sn_rule_enabled(r->env, "blocks.map")) return false;
   sn_val *with = SN_ARRAY(b->func->arena, n->arg_count + 1, sn_val);
   int64_t *size = SN_ARRAY(b->func->module->arena, 2, int64_t);

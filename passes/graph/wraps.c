@@ -19,10 +19,21 @@ static interval all_of(sn_elem e) {
   }
 }
 
-/* 0 .. n - 1, beginning at some start */
+double sn_last_row(const sn_dimx *n, bool started) {
+  double last = most((double)sn_dimx_max_value(n) - 1, 0);
+  return least(last, started ? INT32_MAX - SN_START_MAX : INT32_MAX);
+}
+
 static interval rows(const sn_dimx *n, bool started) {
-  double last = most((double)sn_dimx_max_value(n) - 1, 0) + (started ? SN_POSITION_MAX : 0);
-  return (interval){0, least(last, INT32_MAX)};
+  return (interval){0, sn_last_row(n, started) + (started ? SN_START_MAX : 0)};
+}
+
+bool sn_fits_i32(int count, const int64_t *coefficient, const double *most, double lo, double hi) {
+  for (int i = 0; i < count; i++) {
+    if (coefficient[i] > INT32_MAX || coefficient[i] < INT32_MIN) return false;
+    *(coefficient[i] < 0 ? &lo : &hi) += (double)coefficient[i] * most[i];
+  }
+  return lo >= INT32_MIN && hi <= INT32_MAX;
 }
 
 static interval product(interval x, interval y) {

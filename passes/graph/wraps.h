@@ -4,8 +4,15 @@
 
 #include "ir/ops/ops.h"
 
-/* No position is taken to be greater: a start is at most this much. */
-#define SN_POSITION_MAX 1073741824.0
+/* A start is taken to be at most this much. */
+#define SN_START_MAX 1073741823.0
+
+/* The last row of n. started: of those that begin at some start; both together are i32 */
+double sn_last_row(const sn_dimx *n, bool started);
+
+/* Does a number from lo to hi, with each coefficient times some number from 0 to its most, always fit into i32? Such
+ * coefficients fit too. */
+bool sn_fits_i32(int count, const int64_t *coefficient, const double *most, double lo, double hi);
 
 /* By value id of f: may what the operands make leave the element type? extent: batch rows, heads, queries, keys.
  * started: rows of queries begin at some start */

@@ -1,7 +1,8 @@
 /* Mask analysis: from the mask region to loop bounds. A comparison that is affine in the rows of queries and keys and
  * in `start` bounds the live blocks (some pair may pass) and the full ones (every pair passes); anything else leaves
  * blocks partial. Comparisons may hold one remainder `(start + .. - key) mod N`, as slots of a ring do: over all keys
- * it has two pieces, and is affine in each. */
+ * it has two pieces, and is affine in each. What may wrap is not affine: loop bounds are of numbers that do not. */
+#include "passes/graph/wraps.h"
 #include "passes/lower/attend.h"
 
 /* cq * row of q + ck * key + cs * start + cr * remainder + cf * quotient + c */
@@ -17,7 +18,9 @@ typedef struct constraints {
   const sn_func *f;
   int count;
   affine at[16];
-  bool complete;            /* the mask is exactly their conjunction */
+  bool complete; /* the mask is exactly their conjunction */
+  affine *of;    /* by value id of f */
+  bool *done;
   const sn_node *remainder; /* the one that comparisons hold, NULL: none */
   affine inside;            /* what it is of */
   int64_t modulus;
@@ -75,10 +78,19 @@ static affine remainder_of(constraints *s, const sn_node *n, affine x, affine by
   return (affine){.known = true, .cr = 1, .c = sn_dimx_const(types_of(s), 0)};
 }
 
-static affine affine_of(constraints *s, sn_val v) {
+static bool fits(const constraints *s, affine x) {
+  const sn_attend *a = s->a;
+  const int64_t part[] = {x.cq, x.ck, x.cs, x.cr};
+  const double most[] = {sn_last_row(a->T, a->has_start), sn_last_row(a->S, false), SN_START_MAX, (double)s->modulus};
+  return sn_fits_i32(4, part, most, (double)sn_dimx_min_value(x.c), (double)sn_dimx_max_value(x.c));
+}
+
+static affine affine_of(constraints *s, sn_val v);
+
+static affine affine_at(constraints *s, sn_val v) {
   const sn_node *n = sn_node_of(s->f, v);
   sn_types *t = types_of(s);
-  if (!sn_elem_is_int(n->type[0]->elem)) return (affine){0};
+  if (n->type[0]->elem != SN_ELEM_I32) return (affine){0};
   switch (n->op) {
     case SN_OP_ARG: {
       int64_t i = arg_of(n);
@@ -89,7 +101,7 @@ static affine affine_of(constraints *s, sn_val v) {
     case SN_OP_INDEX: return captured(s, n);
     case SN_OP_CONST: {
       double x = sn_node_attr(n, "value")->f;
-      return x == (double)(int64_t)x && x > -1e15 && x < 1e15 ? constant(t, (int64_t)x) : (affine){0};
+      return x == (double)(int32_t)x ? constant(t, (int64_t)x) : (affine){0};
     }
     case SN_OP_DIM: return (affine){.known = true, .c = sn_node_attr(n, "dim")->d};
     case SN_OP_ADD: return plus(t, affine_of(s, n->arg[0]), 1, affine_of(s, n->arg[1]));
@@ -99,6 +111,13 @@ static affine affine_of(constraints *s, sn_val v) {
     case SN_OP_MOD: return remainder_of(s, n, affine_of(s, n->arg[0]), affine_of(s, n->arg[1]));
     default: return (affine){0};
   }
+}
+
+static affine affine_of(constraints *s, sn_val v) {
+  if (s->done[v]) return s->of[v];
+  affine x = affine_at(s, v);
+  s->done[v] = true;
+  return s->of[v] = x.known && fits(s, x) ? x : (affine){0};
 }
 
 static void add(constraints *s, affine a) {
@@ -112,6 +131,8 @@ static void collect(constraints *s, sn_val v) {
   const sn_node *n = sn_node_of(s->f, v);
   sn_types *t = types_of(s);
   affine x, y;
+  if (s->done[v]) return;
+  s->done[v] = true;
   switch (n->op) {
     case SN_OP_AND:
       collect(s, n->arg[0]);
@@ -132,6 +153,13 @@ static void collect(constraints *s, sn_val v) {
     default: break;
   }
   s->complete = false;
+}
+
+static void collect_all(constraints *s) {
+  sn_arena *scratch = sn_arena_create();
+  s->of = SN_ARRAY(scratch, s->f->value_count, affine), s->done = SN_ARRAY(scratch, s->f->value_count, bool);
+  collect(s, s->f->result[0]);
+  sn_arena_destroy(scratch);
 }
 
 /* ---- bounds of the loop variable x given the block [o_lo, o_hi] of the other index ------------------------- */
@@ -280,7 +308,7 @@ sn_mask_range sn_attend_range(const sn_site_block *s, bool over_queries) {
   bounds r = {0};
   int by = over_queries ? s->bq : s->bk;
   sn_kv count = sn_build_dim(s->b, over_queries ? s->a->T : s->a->S), one = sn_k_i(k, 1), zero = sn_k_i(k, 0);
-  if (m.f) collect(&m, m.f->result[0]);
+  if (m.f) collect_all(&m);
   solver v = {.s = s, .over_queries = over_queries, .m = &m};
   other_block(&v);
   bool full = m.remainder && !over_queries ? solve_pieces(&v, &r) : solve(&v, &r);

@@ -254,6 +254,9 @@ static const kernel_mask masks[] = {
                                     "  %f = mul %e, %n : i32[]\n  %g = lt %f, %n : bool[]\n"
                                     "  %m = and %c, %g : bool[]\n  return %m\n",
      NULL, false, false},
+    {"hashed query",
+     SITE NUMBER("n", "1103515245") "  %i = mul %q, %n : i32[]\n  %m = le %k, %i : bool[]\n  return %m\n", NULL, false,
+     false},
     {"never",
      SITE NUMBER("z", "0") "  %c = lt %q, %z : bool[]\n  %d = lt %k, %z : bool[]\n  %m = or %c, %d : bool[]\n"
                            "  return %m\n",
@@ -326,6 +329,26 @@ static void kernels(void **state) {
     check_kernels(&masks[i], 16, true, false, 1 << 20);
     if (strcmp(masks[i].name, "dense") != 0) check_kernels(&masks[i], 9, true, true, 0);
     check_kernels(&masks[i], 3, false, false, 0);
+  }
+}
+
+/* Loop bounds are those of numbers that do not wrap either. */
+static void bounds_of_hashes(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
+    if (strncmp(masks[i].name, "hashed", 6) != 0) continue;
+    sn_arena *a = sn_arena_create();
+    int64_t dims[] = {2, 13};
+    sn_target target = sn_target_cpu(SN_ISA_AVX2);
+    target.bq = target.bkv = 4, target.scratch_bytes = 0;
+    lowered_case c = {.text = graph_of(a, &masks[i], false, false), .dims = dims, .target = &target, .int_below = 2};
+    c.disabled = "blocks";
+    lowered_result r = lowered_compile(&c);
+    r.env.target = &r.target;
+    assert_null(map_of(&r));
+    lowered_execute(&r, &c);
+    lowered_free(&r);
+    sn_arena_destroy(a);
   }
 }
 
@@ -448,11 +471,31 @@ static void ranges_have_no_map(void **state) {
   assert_int_equal(count_maps(window, 2, NULL), 0);
 }
 
+/* Sums and conjunctions of what is shared: the n-th holds the first about 1.6^n times. */
+static void shared_values(void **state) {
+  (void)state;
+  sn_arena *a = sn_arena_create();
+  sn_text sums = sn_text_begin(a), ands = sn_text_begin(a);
+  sn_text_add(&sums, "%s", SITE "  %s0 = sub %q, %k : i32[]\n  %s1 = sub %k, %q : i32[]\n");
+  sn_text_add(&ands, "%s", SITE CAUSAL "  %s0 = lt %k, %q : bool[]\n  %s1 = and %s0, %c : bool[]\n");
+  for (int i = 2; i < 80; i++) {
+    sn_text_add(&sums, "  %%s%d = %s %%s%d, %%s%d : i32[]\n", i, i % 2 ? "add" : "sub", i - 1, i - 2);
+    sn_text_add(&ands, "  %%s%d = and %%s%d, %%s%d : bool[]\n", i, i - 1, i - 2);
+  }
+  sn_text_add(&sums, "  %%m = le %%s79, %%k : bool[]\n  return %%m\n");
+  sn_text_add(&ands, "  return %%s79\n");
+  (void)count_maps(sums.at, 1, "blocks");
+  (void)count_maps(sums.at, 1, NULL);
+  assert_int_equal(count_maps(ands.at, 1, "canon,cse"), 0);
+  sn_arena_destroy(a);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(random_masks),       cmocka_unit_test(kernels),
       cmocka_unit_test(sums_for_captures),  cmocka_unit_test(empty_blocks_are_not_read),
       cmocka_unit_test(layers_share_a_map), cmocka_unit_test(ranges_have_no_map),
+      cmocka_unit_test(bounds_of_hashes),   cmocka_unit_test(shared_values),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
