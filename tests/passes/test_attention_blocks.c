@@ -16,11 +16,16 @@ typedef struct mask {
   sn_build b;
   sn_rng rng;
   sn_val arg[4 + CAPTURES]; /* batch, head, q, k, then captures */
+  bool wild;                /* numbers so large that what is made of them wraps */
 } mask;
 
 static int below(mask *m, int n) { return (int)sn_rng_below(&m->rng, (uint64_t)n); }
 
 static sn_val number(mask *m, double x) { return sn_g_const(&m->b, sn_type_scalar(m->w->m->types, SN_ELEM_I32), x); }
+
+static sn_val any_number(mask *m, int n) {
+  return number(m, m->wild && below(m, 2) ? (below(m, 2) ? 715827883. : -1431655766.) - n : n);
+}
 
 static sn_val within(mask *m, sn_val i, int n) {
   return sn_g2(&m->b, SN_OP_MIN, sn_g2(&m->b, SN_OP_MAX, i, number(m, 0)), number(m, n - 1));
@@ -56,12 +61,12 @@ static sn_val integer(mask *m, int depth) {
   sn_build *b = &m->b;
   int which = depth <= 0 ? below(m, 5) : below(m, 12);
   if (which < 4) return m->arg[which < 2 ? 2 + which : below(m, 4)];
-  if (which == 4) return number(m, below(m, 12) - 3);
+  if (which == 4) return any_number(m, below(m, 12) - 3);
   if (which < 7) return sn_g2(b, ops[below(m, 5)], integer(m, depth - 1), integer(m, depth - 1));
   sn_val x = integer(m, depth - 1);
   if (which == 7) return sn_g2(b, below(m, 2) ? SN_OP_DIV : SN_OP_MOD, x, number(m, 1 + below(m, 5)));
   if (which == 8) return sn_g1(b, below(m, 2) ? SN_OP_NEG : SN_OP_ABS, x);
-  if (which == 9) return sn_g2(b, SN_OP_MUL, x, below(m, 3) ? number(m, below(m, 7) - 3) : m->arg[2 + below(m, 2)]);
+  if (which == 9) return sn_g2(b, SN_OP_MUL, x, below(m, 3) ? any_number(m, below(m, 7) - 3) : m->arg[2 + below(m, 2)]);
   if (which == 10) return sn_g3(b, SN_OP_SELECT, truth(m, depth - 1), x, integer(m, depth - 1));
   return captured(m, depth);
 }
@@ -95,9 +100,9 @@ static const sn_type *type_of_arg(world *w, int i) {
   }
 }
 
-static const sn_func *random_mask(world *w, uint64_t seed) {
+static const sn_func *random_mask(world *w, uint64_t seed, bool wild) {
   sn_func *f = sn_func_create(w->m, "mask", SN_FUNC_BODY);
-  mask m = {.w = w, .b = sn_build_begin(f, w->diags), .rng = {.seed = seed}};
+  mask m = {.w = w, .b = sn_build_begin(f, w->diags), .rng = {.seed = seed}, .wild = wild};
   for (int i = 0; i < 4 + CAPTURES; i++) {
     const sn_attr at = {.set = true, .i = i};
     m.arg[i] = sn_emit(&m.b, SN_OP_ARG, 0, NULL, &at, type_of_arg(w, i));
@@ -156,9 +161,9 @@ static void count_block(const sn_tensor *live, const sn_tensor *map, int b, int 
   c->dead += seen == 0, c->all += seen == pairs && (j + 1) * BLOCK_K <= S;
 }
 
-static void check_mask(uint64_t seed, counts *c) {
+static void check_mask(uint64_t seed, bool wild, counts *c) {
   world w = world_create();
-  const sn_func *f = random_mask(&w, seed);
+  const sn_func *f = random_mask(&w, seed, wild);
   const sn_node *n = attention_of(&w, f, seed, seed % 4 == 0);
   sn_val live, raw = sn_g_const(&w.b, typed(&w, SN_ELEM_F32, 4, B, H, T, S), 0);
   assert_true(sn_block_map_fits(w.b.func, n, n->arg));
@@ -178,9 +183,17 @@ static void check_mask(uint64_t seed, counts *c) {
 static void random_masks(void **state) {
   (void)state;
   counts c = {0};
-  for (uint64_t seed = 1; seed <= 400; seed++) check_mask(seed, &c);
+  for (uint64_t seed = 1; seed <= 400; seed++) check_mask(seed, false, &c);
   print_message("%d blocks: %d of %d empty, %d of %d full are found\n", c.blocks, c.empty, c.dead, c.full, c.all);
   assert_true(c.empty * 10 > c.dead * 6 && c.full * 10 > c.all * 6);
+}
+
+/* Integers wrap. */
+static void random_masks_that_wrap(void **state) {
+  (void)state;
+  counts c = {0};
+  for (uint64_t seed = 1; seed <= 200; seed++) check_mask(seed, true, &c);
+  print_message("%d blocks: %d of %d empty, %d of %d full are found\n", c.blocks, c.empty, c.dead, c.full, c.all);
 }
 
 /* ---- kernels ---------------------------------------------------------------------------------------------------- */
@@ -492,10 +505,15 @@ static void shared_values(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(random_masks),       cmocka_unit_test(kernels),
-      cmocka_unit_test(sums_for_captures),  cmocka_unit_test(empty_blocks_are_not_read),
-      cmocka_unit_test(layers_share_a_map), cmocka_unit_test(ranges_have_no_map),
-      cmocka_unit_test(bounds_of_hashes),   cmocka_unit_test(shared_values),
+      cmocka_unit_test(random_masks),
+      cmocka_unit_test(random_masks_that_wrap),
+      cmocka_unit_test(kernels),
+      cmocka_unit_test(sums_for_captures),
+      cmocka_unit_test(empty_blocks_are_not_read),
+      cmocka_unit_test(layers_share_a_map),
+      cmocka_unit_test(ranges_have_no_map),
+      cmocka_unit_test(bounds_of_hashes),
+      cmocka_unit_test(shared_values),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
