@@ -31,13 +31,23 @@ static const char *operand_text(cli *c, const sn_func *f, sn_val v) {
   return sn_arena_printf(c->arena, "%s (%s)", sn_leaf_name(n) ? sn_leaf_name(n) : sn_op_get(n->op)->name, type);
 }
 
-/* Do inputs, parameters or states decide about the value? The others are made of dims, numbers and index values. */
-static bool is_data(const sn_func *f, sn_val v) {
+/* Do inputs, parameters or states decide about the value? The others are made of dims, numbers and index values.
+ * seen: by value id, those that were asked about: one that is data ends the search */
+static bool is_data(const sn_func *f, sn_val v, bool *seen) {
   const sn_node *n = sn_node_of(f, v);
+  if (seen[n->first]) return false;
+  seen[n->first] = true;
   if (sn_leaf_name(n) || sn_op_get(n->op)->cls == SN_CLASS_STRUCT) return true;
   for (int i = 0; i < n->arg_count; i++)
-    if (is_data(f, n->arg[i])) return true;
+    if (is_data(f, n->arg[i], seen)) return true;
   return false;
+}
+
+static bool operand_is_data(const sn_func *f, sn_val v) {
+  sn_arena *scratch = sn_arena_create();
+  bool data = is_data(f, v, SN_ARRAY(scratch, f->value_count, bool));
+  sn_arena_destroy(scratch);
+  return data;
 }
 
 /* What decides at run time, NULL: nothing. unknown: the operands that do. */
@@ -45,7 +55,7 @@ static const char *data_of(cli *c, const sn_func *f, const sn_node *n, bool *unk
   bool *read = SN_ARRAY(c->arena, n->arg_count, bool);
   sn_text t = sn_text_begin(c->arena);
   (void)sn_block_map_reads(n, read);
-  for (int i = 3; i < n->arg_count; i++) unknown[i] = is_data(f, n->arg[i]);
+  for (int i = 3; i < n->arg_count; i++) unknown[i] = operand_is_data(f, n->arg[i]);
   for (int i = 3; i < n->arg_count; i++) {
     const char *text = read[i] && unknown[i] ? operand_text(c, f, n->arg[i]) : NULL;
     if (text && !(t.count && strstr(t.at, text))) sn_text_add(&t, "%s%s", t.count ? ", " : "", text);
