@@ -9,7 +9,8 @@
 #include "frontend/build.h"
 #include "frontend/sinter.h"
 
-SN_SETTINGS(opts, (int, width, 3, "features"), (int, states, 2, "states of a feature"));
+SN_SETTINGS(opts, (int, width, 3, "features"), (int, states, 2, "states of a feature"),
+            (int, still, 8, "steps before there is a state"));
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
@@ -159,9 +160,9 @@ static sn_t scaled(sn_t h[], const sn_t x[], const void *opt) {
 static void grows(sn_scope m, const opts *c) {
   sn_t x[2] = {in(m, "x", c->width), in(m, "f", c->width)},
        h = sn_zeros(m, SN_REAL, (sn_sym(m, "B", .max = 4), c->width));
-  sn_t zero = sn_zeros(m, SN_REAL, (sn_sym(m, "B", .max = 4), 16, c->width));
+  sn_t zero = sn_zeros(m, SN_REAL, (sn_sym(m, "B", .max = 4), c->still, c->width));
   sn_t in = sn_concat(1, zero, x[0]), by = sn_concat(1, sn_add(zero, 1e38), sn_sigmoid(x[1]));
-  outputs(m, sn_scan(scaled, "btd", (&h), (in, by)), 1, &h, 2, x);
+  outputs(m, sn_scan(scaled, "btd", (&h), (in, by)), 1, &h, 1, x); /* by f it would be 0 F */
 }
 
 /* No mapped axis; second derivatives. */

@@ -181,7 +181,7 @@ static sn_val unless_zero(sn_build *x, sn_val v, sn_val other) {
 }
 
 /* F s. What a chunk forgets is gone, be it infinite; a state of 0 stays 0, be the product F too large for its type. The
- * operands are chosen, not the product, so that no gradient is 0 times infinity. */
+ * operands are chosen, not the product, so that the gradient of neither is 0 times infinity. */
 static sn_val joined(sn_build *x, sn_val factor, sn_val s) {
   if (x->failed) return 0;
   if (!sn_elem_is_float(sn_g_type(x, s)->elem)) return sn_g2(x, SN_OP_MUL, factor, s);
