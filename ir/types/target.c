@@ -41,7 +41,7 @@ sn_target sn_target_cpu(sn_isa isa) {
       .bkv = 64,
       .one_part = 256,
       .rows = 4,
-      .row_tile = 2048, /* two rows of 1024: longer ones are faster alone */
+      .row_tile = 1024, /* longer rows are faster alone */
       .cols = 256,
       .unit = 1,
       .fold = 1024,
