@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Random graphs notice every planted mistake (builds with SN_PLANT=ON) within 500 graphs.
+# Random graphs notice every planted mistake (builds with SN_PLANT=ON) within 600 graphs.
 . "$(dirname "$0")/common.sh"
 cd "$scratch" || exit 1
 "$SINTER" bisect --plants >plants 2>/dev/null || { echo "skipped: this build has no planted mistakes"; exit 77; }
@@ -13,7 +13,7 @@ while IFS=$'\t' read -r plant kind pass rule; do
     at=cpu
   fi
   export SN_PLANT=$plant
-  expect 6 "$SINTER" fuzz graph -n 500 --target "$at" --brief --most 1 --no-reduce --failures . --json
+  expect 6 "$SINTER" fuzz graph -n 600 --target "$at" --brief --most 1 --no-reduce --failures . --json
   prints '"failed": 1'
   echo "$kind ($plant, $rule): $(head -n 1 stderr)"
   unset SN_PLANT

@@ -27,6 +27,6 @@ expect 0 "$SINTER" explain "$delta" $t --dim T=4096 --json
 [ "$(states)" -eq $((4 * short)) ] || die "states: $short bytes for 1024 steps, $(states) for 4096"
 
 for form in half chunked:0 chunked:x; do
-  expect 2 "$SINTER" explain "$delta" --scan $form
+  expect 2 "$SINTER" explain "$delta" --target template --scan $form
   says "unknown form $form of recurrences"
 done

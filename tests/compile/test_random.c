@@ -1,7 +1,7 @@
 /* Random graphs, compiled: the interpreter, unfused, each fusion kind alone and all fused, one and two threads agree;
  * gradients are what differences say.
  *
- * 2000 graphs on the template target, and on the CPU as many of them as fit into SN_RANDOM_SECONDS (25); of the kinds
+ * 1200 graphs on the template target, and on the CPU as many of them as fit into SN_RANDOM_SECONDS (25); of the kinds
  * one alone per graph, in turn. SN_RANDOM_N: that many on each, however long it takes; SN_RANDOM_SEED: the first. A
  * failing graph is reduced and printed. `sinter fuzz graph` does the same by hand. */
 #include <math.h>
@@ -17,6 +17,7 @@
 
 #include "backends/faults/fuzz.h"
 #include "backends/faults/reduce.h"
+#include "tests/compile/harness.h"
 
 static char cache[64];  /* object cache of this run */
 static int64_t refused; /* graphs of a campaign that a target lacks something for */
@@ -116,7 +117,7 @@ static void graphs_agree_on_the_template(void **state) { (void)state, campaign("
 static void graphs_agree_on_the_cpu(void **state) {
   (void)state;
   if (!SN_HAVE_LLVM) skip();
-  campaign("cpu", 2000, (double)setting("SN_RANDOM_SECONDS", 25));
+  campaign("cpu", 2000, (double)setting("SN_RANDOM_SECONDS", 25 / CHECK_SAMPLE));
 }
 
 static int make_cache(void **state) {
