@@ -177,6 +177,9 @@ sn_scan_layout sn_scan_layout_of(const sn_node *n);
 bool sn_scan_stores_states(const sn_node *n);
 /* The same scan with these outputs after its own. -> its first result */
 sn_val sn_scan_store_states(sn_build *b, const sn_node *n, const sn_val *arg);
+/* A body of a scan's step, with one argument per type -> arg; and its end. */
+sn_build sn_scan_body_begin(sn_build *b, const char *name, int count, const sn_type *const *type, sn_val *arg);
+const sn_func *sn_scan_body_end(sn_build *b, sn_build *x);
 /* Different letters a .. z, one of them t, at most SN_RANK_MAX? */
 bool sn_scan_axes_valid(const char *axes);
 

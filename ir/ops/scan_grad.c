@@ -40,8 +40,7 @@ static const sn_type *inner_type(sn_build *b, const sn_scan_layout *l, const sn_
   return sn_type_of(sn_b_types(b), t->elem, t->rank - skip, t->dim + skip);
 }
 
-/* A body with one argument per type. */
-static sn_build begin_body(sn_build *b, const char *name, int count, const sn_type *const *type, sn_val *arg) {
+sn_build sn_scan_body_begin(sn_build *b, const char *name, int count, const sn_type *const *type, sn_val *arg) {
   sn_build x = sn_build_begin(sn_func_create(b->func->module, name, SN_FUNC_BODY), b->diags);
   x.origin = b->origin;
   for (int i = 0; i < count; i++) {
@@ -51,7 +50,7 @@ static sn_build begin_body(sn_build *b, const char *name, int count, const sn_ty
   return x;
 }
 
-static sn_func *end_body(sn_build *b, sn_build *x) {
+const sn_func *sn_scan_body_end(sn_build *b, sn_build *x) {
   if (x->failed) b->failed = x->failed;
   return b->failed ? NULL : sn_func_finish(x->func);
 }
@@ -72,11 +71,11 @@ sn_val sn_scan_store_states(sn_build *b, const sn_node *n, const sn_val *arg) {
   const sn_type **type = SN_ARRAY(arena, n->arg_count, const sn_type *);
   sn_val *in = SN_ARRAY(arena, n->arg_count, sn_val), *map = SN_ARRAY(arena, l.step->value_count, sn_val);
   for (int i = 0; i < n->arg_count; i++) type[i] = inner_type(b, &l, sn_g_type(b, arg[i]), i);
-  sn_build x = begin_body(b, l.step->name, n->arg_count, type, in);
+  sn_build x = sn_scan_body_begin(b, l.step->name, n->arg_count, type, in);
   sn_region_copy(&x, l.step, n->arg_count, in, map);
   for (int i = 0; i < l.step->result_count && !x.failed; i++) sn_func_return(x.func, map[l.step->result[i]]);
   for (int i = 0; i < l.states; i++) sn_func_return(x.func, in[i]);
-  const sn_func *step = end_body(b, &x);
+  const sn_func *step = sn_scan_body_end(b, &x);
   return emit_scan(b, n, l.states, l.inputs, step, l.reverse, n->arg_count, arg);
 }
 
@@ -154,7 +153,7 @@ static void derive_step(backward *w) {
   sn_val *map = SN_ARRAY(arena, l->step->value_count, sn_val), *d = SN_ARRAY(arena, operands, sn_val);
   sn_val *out = SN_ARRAY(arena, w->float_count + w->dy_count + 1, sn_val),
          *d_out = SN_ARRAY(arena, w->arg_count + 1, sn_val);
-  sn_build x = begin_body(w->b, sn_arena_printf(arena, "%s.d", l->step->name), w->arg_count, w->type, in);
+  sn_build x = sn_scan_body_begin(w->b, sn_arena_printf(arena, "%s.d", l->step->name), w->arg_count, w->type, in);
   for (int i = 0; i < operands; i++) arg[i] = in[place_of(w, i)];
   sn_region_inline_step(&x, l->step, operands, arg, map);
   for (int i = 0; i < w->float_count; i++, outs++) {
@@ -181,7 +180,7 @@ static void derive_step(backward *w) {
   w->dx_count = return_wanted(w, &x, l->states, l->inputs, d, w->dx);
   w->dc_count = return_wanted(w, &x, l->states + l->inputs, l->captures, d, w->dc);
   if (!x.func->result_count) sn_func_return(x.func, sn_g_const(&x, sn_type_scalar(sn_b_types(w->b), SN_ELEM_F32), 0));
-  w->derivative = end_body(w->b, &x);
+  w->derivative = sn_scan_body_end(w->b, &x);
 }
 
 /* ---- 3. the scan back -------------------------------------------------------------------------------------------- */
@@ -260,7 +259,7 @@ static const sn_func *make_step(step_back *k) {
   for (int i = 0; i < w->dc_count; i++)
     if (!k->sum[i].factors) k->type[n++] = sn_val_type(d, d->result[first_dc + i]);
   for (int i = w->float_count; i < w->arg_count; i++) k->type[n++] = w->type[i];
-  k->x = begin_body(w->b, sn_arena_printf(arena, "%s.back", w->l.step->name), n, k->type, k->in);
+  k->x = sn_scan_body_begin(w->b, sn_arena_printf(arena, "%s.back", w->l.step->name), n, k->type, k->in);
   sn_val *arg = SN_ARRAY(arena, w->arg_count + 1, sn_val), *map = SN_ARRAY(arena, d->value_count, sn_val);
   for (int i = 0; i < w->arg_count; i++) arg[i] = k->in[i < w->float_count ? i : i + k->sum_count];
   sn_region_copy(&k->x, d, w->arg_count, arg, map);
@@ -274,7 +273,7 @@ static const sn_func *make_step(step_back *k) {
       sn_func_return(k->x.func, map[k->sum[i].term[t]->arg[0]]);
       sn_func_return(k->x.func, map[k->sum[i].term[t]->arg[1]]);
     }
-  return end_body(w->b, &k->x);
+  return sn_scan_body_end(w->b, &k->x);
 }
 
 /* Zeros for a sum: one per element of the mapped axes. 0: too many axes. */

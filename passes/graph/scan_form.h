@@ -19,6 +19,8 @@ typedef struct sn_scan_try {
 /* "`tanh` at model.c:17", for reasons. */
 const char *sn_scan_at_line(sn_arena *arena, const sn_node *n);
 
+/* Is the op made element by element of operands of its own shape? Expansions of such ops too. */
+bool sn_scan_is_pointwise(sn_op op);
 /* A step of single numbers as one of rows along the last mapped axis; out: results. -> does that apply? */
 bool sn_scan_widen(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out);
 /* The chunked matmul form of S <- S (diag(w) + a b') + v k'. -> NULL, or the term that stops it */

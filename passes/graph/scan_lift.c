@@ -121,29 +121,11 @@ static bool has_axis(sn_op op) {
   }
 }
 
-/* Ops of one shape, element by element. */
-static bool is_point(const sn_node *n) {
-  switch (n->op) {
-    case SN_OP_SQUARE:
-    case SN_OP_RECIPROCAL:
-    case SN_OP_SIGMOID:
-    case SN_OP_LOGSIGMOID:
-    case SN_OP_SOFTPLUS:
-    case SN_OP_RELU:
-    case SN_OP_LEAKY_RELU:
-    case SN_OP_ELU:
-    case SN_OP_GELU:
-    case SN_OP_GELU_TANH:
-    case SN_OP_SILU: return true;
-    default: return sn_op_get(n->op)->cls == SN_CLASS_POINT;
-  }
-}
-
 static sn_val lift_op(sn_scan_lift *x, const sn_node *n) {
   sn_val *arg = SN_ARRAY(x->s->arena, n->arg_count + 1, sn_val);
   if (n->op == SN_OP_CONTRACT) return contract_op(x, n);
   for (int i = 0; i < n->arg_count; i++) arg[i] = spread(x, n->arg[i]);
-  if (is_point(n) || along_last(n->op)) return sn_emit(x->b, n->op, n->arg_count, arg, n->attr, NULL);
+  if (sn_scan_is_pointwise(n->op) || along_last(n->op)) return sn_emit(x->b, n->op, n->arg_count, arg, n->attr, NULL);
   if (has_axis(n->op)) return along_op(x, n, arg);
   if (n->op == SN_OP_SLICE) return slice_op(x, n, arg[0]);
   if (n->op == SN_OP_RESHAPE || n->op == SN_OP_TRANSPOSE || n->op == SN_OP_BROADCAST) return shape_op(x, n, arg[0]);

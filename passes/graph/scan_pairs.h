@@ -1,7 +1,7 @@
 /* Private to passes/graph: decays inside of a chunk of steps, and what a step reads of the steps before it. Values are
  * [batch.., N, C, ..]: N chunks of C steps. Decays are multiplied as they are: no logarithm, no division, so that 0,
- * negative numbers and those above 1 are right. With decays of at most 1 nothing overflows that the recurrence does not;
- * with others, their products inside of a chunk must be numbers of the type, also where a state or a key is 0. */
+ * negative numbers and those above 1 are right. With decays of at most 1 nothing overflows that the recurrence does
+ * not; with others, their products inside of a chunk must be numbers of the type, also where a state or a key is 0. */
 #ifndef SN_PASSES_GRAPH_SCAN_PAIRS_H
 #define SN_PASSES_GRAPH_SCAN_PAIRS_H
 

@@ -36,21 +36,6 @@ sn_val sn_scan_emit(sn_build *b, const sn_scan_make *s) {
   return v && s->stored ? sn_scan_store_states(b, sn_node_of(b->func, v), s->arg) : v;
 }
 
-sn_build sn_scan_body_begin(sn_build *b, const char *name, int count, const sn_type *const *type, sn_val *arg) {
-  sn_build x = sn_build_begin(sn_func_create(b->func->module, name, SN_FUNC_BODY), b->diags);
-  x.origin = b->origin;
-  for (int i = 0; i < count; i++) {
-    const sn_attr at = {.set = true, .i = i};
-    arg[i] = sn_emit(&x, SN_OP_ARG, 0, NULL, &at, type[i]);
-  }
-  return x;
-}
-
-const sn_func *sn_scan_body_end(sn_build *b, sn_build *x) {
-  if (x->failed) b->failed = x->failed;
-  return b->failed ? NULL : sn_func_finish(x->func);
-}
-
 const sn_type *sn_scan_inner_type(const sn_build *b, const sn_scan_make *s, int i) {
   const sn_type *t = sn_g_type(b, s->arg[i]);
   int lead = (int)strlen(s->axes), skip = i < s->states ? lead - 1 : i < s->states + s->inputs ? lead : 0;

@@ -18,9 +18,6 @@ sn_scan_make sn_scan_make_of(const sn_node *n, const sn_val *arg);
 /* -> its first result, 0 after an error */
 sn_val sn_scan_emit(sn_build *b, const sn_scan_make *s);
 
-/* A body with one argument per type -> arg; and its end. */
-sn_build sn_scan_body_begin(sn_build *b, const char *name, int count, const sn_type *const *type, sn_val *arg);
-const sn_func *sn_scan_body_end(sn_build *b, sn_build *x);
 /* The step as a function of its own under the name "step.WHAT". */
 const sn_func *sn_scan_step_copy(sn_build *b, const sn_func *step, const char *what);
 /* The type of operand i inside the step. */

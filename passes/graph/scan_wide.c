@@ -11,7 +11,7 @@
 
 enum { WIDEST = 64, NARROWEST = 4 };
 
-static bool is_elementwise(sn_op op) { /* table */
+bool sn_scan_is_pointwise(sn_op op) { /* table */
   switch (op) {
     case SN_OP_SQUARE:
     case SN_OP_RECIPROCAL:
@@ -40,7 +40,7 @@ static bool is_single(const sn_func *step, int operands) {
     bool captured = n->op == SN_OP_ARG && n->attr[0].i >= operands;
     bool number = n->op == SN_OP_CONST || n->op == SN_OP_DIM || n->op == SN_OP_RESHAPE || n->op == SN_OP_ARG;
     if ((n->type[0]->rank && !captured) || takes_out(step, n)) return false;
-    if (!number && !is_elementwise(n->op)) return false;
+    if (!number && !sn_scan_is_pointwise(n->op)) return false;
   }
   return true;
 }
