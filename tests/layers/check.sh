@@ -29,6 +29,7 @@ allowed() {
     host/compile) echo "host host/compile ir/base backends frontend runtime/io" ;;
     frontend/cli) echo "any" ;;
     models) echo "frontend backends runtime" ;;
+    tests/oracles) echo "tests/oracles" ;;
     *) echo "any" ;;
   esac
 }
@@ -53,6 +54,10 @@ check_fences() { # FILE
   grep -q -E '# *include <spirv-tools/' "$1" && [ "$room" != backends/spirv/inspect ] && complain "$1: SPIRV-Tools belong in backends/spirv/inspect"
   grep -q -E '# *include <omp.h>|# *pragma omp' "$1" && [ "$room" != runtime/cpu ] && complain "$1: OpenMP belongs in runtime/cpu"
   grep -q -E '# *include <(jansson|xxhash|pcre2|utf8proc|zstd)' "$1" && [ "$room" != runtime/io ] && complain "$1: file-format libraries belong in runtime/io"
+  case "$1" in
+    tests/oracles/test_*) ;;
+    tests/oracles/*) grep -E '# *include <' "$1" | grep -q -v -E '<(assert|float|inttypes|limits|math|stdbool|stddef|stdint|stdio|stdlib|string)\.h>' && complain "$1: an oracle uses the C library alone" ;;
+  esac
   case "$room" in
     runtime/standalone) ;;
     ir/base) ;; # sn_arena_alloc outside of sn_protect ends the process: stated in its contract
@@ -68,7 +73,7 @@ check_size() { # FILE
 
 list() { if [ -e .git ]; then git ls-files "$@"; else find . -name '*.[ch]' | sed 's|^\./||'; fi; }
 while read -r f; do
-  case "$f" in tests/* | build*) continue ;; esac
+  case "$f" in tests/oracles/*) ;; tests/* | build*) continue ;; esac
   check_includes "$f"
   check_fences "$f"
   check_size "$f"
@@ -81,7 +86,7 @@ alone() { printf '#include "%s"\n' "$1" | ${CC:-cc} -std=c17 -D_GNU_SOURCE -DSN_
 export -f alone
 volk=$(ls /usr/include/volk.h /usr/include/volk/volk.h 2>/dev/null | head -n 1)
 needs_vulkan='^runtime/vulkan/(api|inside)\.h'
-failed=$(list 'ir/*.h' 'passes/*.h' 'runtime/*.h' 'frontend/*.h' 'backends/*.h' 'host/*.h' | grep -v '^frontend/sinter.h' | { [ -n "$llvm" ] && cat || grep -v '^backends/llvm/'; } |
+failed=$(list 'ir/*.h' 'passes/*.h' 'runtime/*.h' 'frontend/*.h' 'backends/*.h' 'host/*.h' 'tests/oracles/*.h' | grep -v '^frontend/sinter.h' | { [ -n "$llvm" ] && cat || grep -v '^backends/llvm/'; } |
   { [ -n "$volk" ] && cat || grep -v -E "$needs_vulkan"; } |
   xargs -P "$(nproc)" -I{} bash -c 'alone {}')
 [ -n "$failed" ] && { echo "$failed"; bad=1; }
