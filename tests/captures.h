@@ -25,6 +25,12 @@ typedef struct captures_variant {
 #define CAPTURES_ADD(index) "  %r = index %c, " index " : real[]\n  %y = add %x, %r : real[]\n"
 #define CAPTURES_NUMBER(name, n) "  %" name " = const value " n " : i32[]\n"
 
+/* %yN = %from + %x times element (head, N, k) */
+#define CAPTURES_READ(n, head, from)                                             \
+  "  %n" n " = const value " n " : i32[]\n  %r" n " = index %c, %" head ", %n" n \
+  ", %k : real[]\n"                                                              \
+  "  %s" n " = mul %r" n ", %x : real[]\n  %y" n " = add %" from ", %s" n " : real[]\n"
+
 static const captures_variant captures_variants[] = {
     {"temperature", CAPTURES_ONE("real[]"), "  %y = mul %x, %c : real[]\n", "[0]"},
     {"slopes", CAPTURES_ONE("real[4]"),
@@ -69,6 +75,12 @@ static const captures_variant captures_variants[] = {
                     "  %w = index %d, %h, %m : real[]\n  %u = index %e, %q : real[]\n  %s = mul %c, %x : real[]\n"
                     "  %a1 = add %s, %w : real[]\n  %a2 = mul %a1, %u : real[]\n  %y = add %a2, %z : real[]\n",
      "[0, 0, 2, 0]"},
+    {"many", CAPTURES_ONE("real[4, 11, T + 3]"),
+     CAPTURES_READ("0", "h", "x") CAPTURES_READ("1", "h", "y0") CAPTURES_READ("2", "h", "y1")
+         CAPTURES_READ("3", "h", "y2") CAPTURES_READ("4", "h", "y3") CAPTURES_READ("5", "h", "y4")
+             CAPTURES_READ("6", "h", "y5") CAPTURES_READ("7", "h", "y6") CAPTURES_READ("8", "h", "y7")
+                 CAPTURES_READ("9", "h", "y8") CAPTURES_READ("10", "h", "y9") "  %y = tanh %y10 : real[]\n",
+     "[1, 1, 1, 1, 1, 1, 1, 1]"},
     {"rows", "  %c = input name \"c\" : real[4, 2 * T + 3, 8]\n", ", %c", ", %c", ", real[4, 2 * T + 3, 8]",
      "  output \"dc\" = %g0\n", "  %c = arg index 5 : real[B, T, 4, 2 * T + 3]\n",
      "  %t2 = dim dim T + 2 : i32[]\n  %n = sub %q, %k : i32[]\n  %i = add %n, %t2 : i32[]\n"

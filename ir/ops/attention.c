@@ -236,20 +236,31 @@ static bool through_total(const sn_grad_rule *g, const sn_sums_attrs *sums, sn_v
   return true;
 }
 
-static void grad_attention(sn_grad_rule *g) {
-  sn_accesses reads;
+/* The sums of some accesses; first: and the gradients of q, k and v. */
+static void grad_part(sn_grad_rule *g, sn_accesses *reads, bool first) {
   sn_sums_attrs sums;
   sn_val d[GRADS] = {0};
   bool y = g->d_result[0] != 0;
-  if (!sn_accesses_of(g->node, g->need, sn_b_types(g->b), &reads)) {
+  sn_sums_attrs_make(g, reads, &sums);
+  if (!first && !reads->count) return;
+  bool ok =
+      y ? backward(g, &sums, g->arg[2], g->result[0], g->d_result[0], d) : g->d_result[1] && through_total(g, &sums, d);
+  for (int i = 0; i < (y ? 3 : 2) && ok && first; i++) g->d_arg[i] = d[i];
+  if (ok) sn_sums_finish(g, reads, d + 3);
+}
+
+/* One node makes a few sums: what a kernel carries is bounded. */
+static void grad_attention(sn_grad_rule *g) {
+  sn_accesses all;
+  if (!sn_accesses_of(g->node, g->need, g->b->func->arena, sn_b_types(g->b), &all)) {
     sn_b_fail(g->b, "the gradient of a captured tensor needs the expansion of attention");
     return;
   }
-  sn_sums_attrs_make(g, &reads, &sums);
-  bool ok =
-      y ? backward(g, &sums, g->arg[2], g->result[0], g->d_result[0], d) : g->d_result[1] && through_total(g, &sums, d);
-  for (int i = 0; i < (y ? 3 : 2) && ok; i++) g->d_arg[i] = d[i];
-  if (ok) sn_sums_finish(g, &reads, d + 3);
+  for (int at = 0; (at == 0 || at < all.count) && !g->b->failed; at += SN_ACCESSES) {
+    int left = all.count - at;
+    sn_accesses reads = {left < SN_ACCESSES ? left : SN_ACCESSES, all.at + at};
+    grad_part(g, &reads, at == 0);
+  }
 }
 
 /* ---- expansion ---- */

@@ -136,14 +136,11 @@ static bool classify(const sn_func *f, sn_access_site *a, const reach *of, sn_ty
 }
 
 /* Products of queries with rows: their gradient goes to both. */
-static bool add_rows(const sn_node *attention, const sn_func *f, const sn_node *n, sn_accesses *out) {
+static void add_rows(const sn_func *f, const sn_node *n, sn_accesses *out) {
   int64_t c = sn_node_attr(sn_node_of(f, n->arg[0]), "index")->i - SN_SITE_CAPTURE;
-  if (out->count + 2 > SN_ACCESSES) return false;
-  (void)attention;
   for (int i = 0; i < 2; i++)
     out->at[out->count++] = (sn_access_site){
         .value = n->first, .capture = (int)c, .count = 4, .expr = n->arg + 1, .kind = SN_SUM_ROWS + 2 * (int)c + i};
-  return true;
 }
 
 static bool reads_product(const sn_node *attention, const sn_func *f, const sn_node *n) {
@@ -155,17 +152,19 @@ static bool reads_product(const sn_node *attention, const sn_func *f, const sn_n
 /* Reads of captured tensors by node n of the region. false: one that is no access */
 static bool add_reads(const sn_node *attention, const bool *need, const sn_func *f, const sn_node *n,
                       sn_accesses *out) {
-  if (reads_product(attention, f, n)) return add_rows(attention, f, n, out);
+  if (reads_product(attention, f, n)) {
+    add_rows(f, n, out);
+    return true;
+  }
   for (int i = 0; i < n->arg_count; i++) {
     int c = captured(attention, need, f, n->arg[i]);
     if (c < 0 || !sn_val_type(f, n->arg[i])->rank) continue;
-    if (n->op != SN_OP_INDEX || i > 0 || out->count == SN_ACCESSES) return false;
+    if (n->op != SN_OP_INDEX || i > 0) return false;
     out->at[out->count++] =
         (sn_access_site){.value = n->first, .capture = c, .count = n->arg_count - 1, .expr = n->arg + 1};
   }
   int c = captured(attention, need, f, n->first);
   if (c < 0 || n->type[0]->rank) return true;
-  if (out->count == SN_ACCESSES) return false;
   out->at[out->count++] = (sn_access_site){.value = n->first, .capture = c};
   return true;
 }
@@ -216,11 +215,12 @@ bool sn_attention_products_fit(const sn_node *n) {
   return true;
 }
 
-bool sn_accesses_of(const sn_node *n, const bool *need, sn_types *types, sn_accesses *out) {
+bool sn_accesses_of(const sn_node *n, const bool *need, sn_arena *arena, sn_types *types, sn_accesses *out) {
   const sn_func *f = sn_node_attr(n, "score")->region;
-  out->count = 0;
+  *out = (sn_accesses){0};
   if (!sn_attention_products_fit(n)) return false; /* part of the queries' gradient */
   if (!f) return true;
+  out->at = SN_ARRAY(arena, 2 * f->node_count, sn_access_site); /* two of a node at most */
   sn_arena *scratch = sn_arena_create();
   reach *of = SN_ARRAY(scratch, f->value_count, reach);
   sn_attention_layout l = sn_attention_layout_of(n);
@@ -237,5 +237,8 @@ bool sn_accesses_of(const sn_node *n, const bool *need, sn_types *types, sn_acce
 
 bool sn_attention_sums_captures(const sn_node *n, const bool *need, sn_types *types) {
   sn_accesses a;
-  return sn_accesses_of(n, need, types, &a);
+  sn_arena *scratch = sn_arena_create();
+  bool fits = sn_accesses_of(n, need, scratch, types, &a);
+  sn_arena_destroy(scratch);
+  return fits;
 }

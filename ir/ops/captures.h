@@ -4,7 +4,11 @@
 
 #include "ir/ops/rules.h"
 
-enum { SN_PRODUCTS = 4, SN_ACCESSES = 8, SN_ENTRIES = 1024 }; /* most of a score; entries that are added up one by one */
+enum {
+  SN_PRODUCTS = 4,
+  SN_ACCESSES = 8,
+  SN_ENTRIES = 1024
+}; /* most of one attention_grad; entries that are added up one by one */
 
 /* One place where the score region reads a captured tensor: an `index` of it, or the captured scalar itself. */
 typedef struct sn_access_site {
@@ -21,12 +25,12 @@ typedef struct sn_access_site {
 
 typedef struct sn_accesses {
   int count;
-  sn_access_site at[SN_ACCESSES];
+  sn_access_site *at;
 } sn_accesses;
 
 /* The accesses of captured tensors whose gradient is needed (need: by operand of the attention node).
- * -> false: some gradient is no sum that attention_grad makes */
-bool sn_accesses_of(const sn_node *n, const bool *need, sn_types *types, sn_accesses *out);
+ * -> false: some gradient is no sum that attention_grad makes.   owns: arena */
+bool sn_accesses_of(const sn_node *n, const bool *need, sn_arena *arena, sn_types *types, sn_accesses *out);
 /* What regions see of rows [R, d] or [H, R, d] that queries are multiplied with: [B, T, H, R]; NULL: they do not fit.
  */
 const sn_type *sn_product_type(sn_types *types, const sn_type *q, const sn_type *rows);
