@@ -4,6 +4,9 @@
  *      are carried.
  *   2. a diagonal crosses the blocks of two instances: their two sums are added. */
 #include "passes/lower/attend_sums.h"
+#include "passes/plan/assemble.h"
+
+enum { JOINED = 16 }; /* rows of several columns that an instance adds */
 
 typedef struct diagonals {
   sn_sums *m;
@@ -115,49 +118,53 @@ static sn_code lower_parts(const diagonals *d) {
 
 /* ---- the two sums of each difference ----------------------------------------------------------------------------- */
 
-/* One of the two: at `address` from the start of the head's parts, where `there`. */
-static sn_kv half(sn_build_kernel *b, const sn_sum *s, sn_kv address, sn_kv there) {
+/* One of the two: rows of the parts of the head, by number, where they are `there`. */
+static sn_kv half(sn_build_kernel *b, const sn_diagonals *d, const sn_sum *s, sn_kv row, sn_kv there) {
   sn_kernel *k = b->k;
-  sn_ktype t = sn_k_type(k, address);
-  sn_kv at[SN_VIEW_RANK] = {sn_k_gid(k, 0), sn_k_gid(k, 1)}, none = sn_k_const(k, SN_ELEM_I32, t.r, t.c, 0);
+  int n = sn_k_type(k, row).r;
+  sn_kv at[SN_VIEW_RANK] = {sn_k_gid(k, 0), sn_k_gid(k, 1)}, none = sn_k_const(k, SN_ELEM_I32, n, 1, 0);
   sn_kwin w = {.buf = sn_build_buffer(b, s->part.slot),
                .off = sn_build_address(b, &s->part.view, at),
-               .rs = sn_k_i(k, 1),
-               .cs = sn_k_i(k, 0)};
-  sn_kv x = sn_k_gather(k, t.r, t.c, w, sn_k_select(k, there, address, none), 0);
-  return sn_k_select(k, there, x, sn_k_const(k, SN_ELEM_F32, t.r, t.c, 0));
+               .rs = sn_k_i(k, d->columns),
+               .cs = sn_k_i(k, 1)};
+  sn_kv x = sn_k_gather(k, n, d->columns, w, sn_k_select(k, there, row, none), 0);
+  return sn_k_select(k, sn_k_bcast(k, n, d->columns, there), x, sn_k_const(k, SN_ELEM_F32, n, d->columns, 0));
 }
 
-/* Difference x is column y = x + (blocks of keys * block - S) of all the instances' diagonals, of which they are
- * `block` columns apart: y = m block + c, c < 2 block, for two m. */
-static sn_code lower_joined(const diagonals *d, const sn_sum *s) {
-  const sn_attend *a = d->m->a;
+static sn_code end_joined(const sn_sums *m, sn_build_kernel *b, const sn_sum *s, const char *ops) {
+  sn_report r = {.kind = "attend", .ops = sn_attend_ops(m->a, ops), .bytes_read = sn_sums_bytes(m, &s->part)};
+  r.flops = sn_dimx_floordiv(m->a->c->types, r.bytes_read, sn_dimx_const(m->a->c->types, 4));
+  r.bytes_written = sn_sums_bytes(m, &s->to);
+  return sn_build_kernel_end(b, &r);
+}
+
+/* Difference x is row y = x + (blocks * block - extent) of all the instances' diagonals, which begin `block` rows
+ * apart: y = m block + c, c < 2 block, for two m. */
+sn_code sn_sums_join(const sn_sums *m, const sn_sum *s, const sn_diagonals *d, const char *ops) {
+  const sn_attend *a = m->a;
   sn_types *t = a->c->types;
+  int rows = d->columns == 1 ? SN_ATTEND_ENTRIES : JOINED;
   sn_buffer_use use[2] = {{s->part.slot, SN_K_IN}, {s->to.slot, SN_K_OUT}};
   const sn_dimx *extent = sn_dimx_sub(t, sn_dimx_add(t, a->T, a->S), sn_dimx_const(t, 1));
-  sn_build_kernel *b = sn_build_kernel_begin(a->c, "attend_differences", 2, use);
+  sn_build_kernel *b = sn_build_kernel_begin(a->c, sn_arena_printf(a->c->plan->arena, "attend_%s", ops), 2, use);
   sn_kernel *k = b->k;
-  sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, extent, sn_dimx_const(t, SN_ATTEND_ENTRIES)));
-  sn_kv x0 = sn_k_imulc(k, sn_k_gid(k, 2), SN_ATTEND_ENTRIES);
-  sn_kv before = sn_k_isub(k, sn_k_imulc(k, sn_build_dim(b, d->keys), d->block), sn_build_dim(b, a->S));
-  sn_kv y = sn_k_iota(k, 1, SN_ATTEND_ENTRIES, 1, sn_k_iadd(k, x0, before));
-  sn_kv upper = sn_k_binc(k, SN_K_DIV, y, d->block), number = sn_k_isplat(k, 1, 1, sn_build_dim(b, d->number));
-  sn_kv address = sn_k_bin(k, SN_K_ADD, y, sn_k_binc(k, SN_K_MUL, upper, d->block));
-  sn_kv first = half(b, s, address, sn_k_bin(k, SN_K_LT, upper, number));
-  sn_kv none = sn_k_const(k, SN_ELEM_I32, 1, SN_ATTEND_ENTRIES, 0);
+  sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, extent, sn_dimx_const(t, rows)));
+  sn_kv x0 = sn_k_imulc(k, sn_k_gid(k, 2), rows);
+  sn_kv before = sn_k_isub(k, sn_k_imulc(k, sn_build_dim(b, d->blocks), d->block), sn_build_dim(b, d->extent));
+  sn_kv y = sn_k_iota(k, rows, 1, 0, sn_k_iadd(k, x0, before)), upper = sn_k_binc(k, SN_K_DIV, y, d->block);
+  sn_kv number = sn_k_isplat(k, 1, 1, sn_build_dim(b, d->number)), none = sn_k_const(k, SN_ELEM_I32, rows, 1, 0);
+  sn_kv row = sn_k_bin(k, SN_K_ADD, y, sn_k_binc(k, SN_K_MUL, upper, d->block));
+  sn_kv first = half(b, d, s, row, sn_k_bin(k, SN_K_LT, upper, number));
   sn_kv inside = sn_k_bin(k, SN_K_AND, sn_k_bin(k, SN_K_LT, none, upper), sn_k_bin(k, SN_K_LE, upper, number));
-  sn_kv second = half(b, s, sn_k_binc(k, SN_K_SUB, address, d->block), inside);
+  sn_kv second = half(b, d, s, sn_k_binc(k, SN_K_SUB, row, d->block), inside);
   sn_kv at[SN_VIEW_RANK] = {sn_k_gid(k, 0), sn_k_gid(k, 1), x0};
   sn_kwin w = {.buf = sn_build_buffer(b, s->to.slot),
                .off = sn_build_address(b, &s->to.view, at),
-               .cs = sn_build_dim(b, s->to.view.stride[2]),
-               .nc = sn_build_limit(b, extent, SN_ATTEND_ENTRIES, x0)};
+               .rs = sn_build_dim(b, s->to.view.stride[2]),
+               .nr = sn_build_limit(b, extent, rows, x0)};
+  if (d->columns > 1) w.cs = sn_build_dim(b, s->to.view.stride[3]);
   sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, second, first));
-  sn_report r = {
-      .kind = "attend", .ops = sn_attend_ops(d->m->a, "differences"), .bytes_read = sn_sums_bytes(d->m, &s->part)};
-  r.flops = sn_dimx_floordiv(t, r.bytes_read, sn_dimx_const(t, 4));
-  r.bytes_written = sn_sums_bytes(d->m, &s->to);
-  return sn_build_kernel_end(b, &r);
+  return end_joined(m, b, s, ops);
 }
 
 sn_code sn_sums_by_difference(sn_sums *m, const bool *chosen) {
@@ -165,7 +172,8 @@ sn_code sn_sums_by_difference(sn_sums *m, const bool *chosen) {
   for (int i = 0; i < m->count; i++)
     if (chosen[i]) m->at[i].part = sn_sums_temp(m, d.number, sn_dimx_const(m->a->c->types, d.width));
   SN_TRY(lower_parts(&d));
+  const sn_diagonals all = {.block = d.block, .columns = 1, .blocks = d.keys, .extent = m->a->S, .number = d.number};
   for (int i = 0; i < m->count; i++)
-    if (chosen[i]) SN_TRY(lower_joined(&d, &m->at[i]));
+    if (chosen[i]) SN_TRY(sn_sums_join(m, &m->at[i], &all, "differences"));
   return SN_OK;
 }

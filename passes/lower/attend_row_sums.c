@@ -1,11 +1,10 @@
 /* Schedule writer of `attend`, backward: what products of queries with captured rows give to both.
  *   queries   one instance owns a block of queries and walks the keys: a tile of gradients, each of its rows one
- * element further in scratch than the row before, times the rows that the block reads rows      sums of queries by the
- * difference of positions: one instance owns a diagonal of square blocks and walks it; the same tile, turned, times the
- * queries. A difference is in the diagonals of two instances, whose sums are added by a second kernel. */
+ *             element further in scratch than the row before, times the rows that the block reads
+ *   rows      sums of queries by the difference of positions: one instance owns a diagonal of square blocks and walks
+ *             it; the same tile, turned, times the queries. A difference is in the diagonals of two instances, whose
+ *             sums are added by a second kernel (attend_diagonals.c). */
 #include "passes/lower/attend_sums.h"
-
-enum { JOINED = 16 }; /* differences of an instance that adds */
 
 typedef struct row_sums {
   sn_sums *m;
@@ -159,57 +158,14 @@ static sn_code lower_parts(row_sums *r, const blocks *n) {
   return sn_sums_end(r->m, b, "rows", sn_sums_bytes(r->m, part));
 }
 
-/* Rows of one of the two sums of each difference, by number of row in the parts of the head. */
-static sn_kv half(sn_build_kernel *b, const sn_sum *s, int d, sn_kv row, sn_kv there) {
-  sn_kernel *k = b->k;
-  sn_kv at[SN_VIEW_RANK] = {sn_k_gid(k, 0), sn_k_gid(k, 1)}, none = sn_k_const(k, SN_ELEM_I32, JOINED, 1, 0);
-  sn_kwin w = {.buf = sn_build_buffer(b, s->part.slot),
-               .off = sn_build_address(b, &s->part.view, at),
-               .rs = sn_k_i(k, d),
-               .cs = sn_k_i(k, 1)};
-  sn_kv x = sn_k_gather(k, JOINED, d, w, sn_k_select(k, there, row, none), 0);
-  return sn_k_select(k, sn_k_bcast(k, JOINED, d, there), x, sn_k_const(k, SN_ELEM_F32, JOINED, d, 0));
-}
-
-/* Difference z is column y = z + (blocks of queries * size - T) of all the instances' diagonals, which begin `size`
- * columns apart: y = m size + c, c < 2 size, for two m. */
-static sn_code lower_joined(const row_sums *r, const blocks *n) {
-  const sn_attend *a = r->m->a;
-  const sn_sum *s = own(r);
-  sn_types *t = a->c->types;
-  sn_buffer_use use[2] = {{s->part.slot, SN_K_IN}, {s->to.slot, SN_K_OUT}};
-  const sn_dimx *extent = sn_dimx_sub(t, sn_dimx_add(t, a->T, a->S), sn_dimx_const(t, 1));
-  sn_build_kernel *b = sn_build_kernel_begin(a->c, "attend_rows_joined", 2, use);
-  sn_kernel *k = b->k;
-  sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, extent, sn_dimx_const(t, JOINED)));
-  sn_kv z0 = sn_k_imulc(k, sn_k_gid(k, 2), JOINED);
-  sn_kv before = sn_k_isub(k, sn_k_imulc(k, sn_build_dim(b, n->queries), n->size), sn_build_dim(b, a->T));
-  sn_kv y = sn_k_iota(k, JOINED, 1, 0, sn_k_iadd(k, z0, before)), upper = sn_k_binc(k, SN_K_DIV, y, n->size);
-  sn_kv number = sn_k_isplat(k, 1, 1, sn_build_dim(b, n->diagonals)), none = sn_k_const(k, SN_ELEM_I32, JOINED, 1, 0);
-  sn_kv row = sn_k_bin(k, SN_K_ADD, y, sn_k_binc(k, SN_K_MUL, upper, n->size));
-  sn_kv first = half(b, s, a->d, row, sn_k_bin(k, SN_K_LT, upper, number));
-  sn_kv inside = sn_k_bin(k, SN_K_LT, none, upper), below = sn_k_bin(k, SN_K_LE, upper, number);
-  sn_kv second = half(b, s, a->d, sn_k_binc(k, SN_K_SUB, row, n->size), sn_k_bin(k, SN_K_AND, inside, below));
-  sn_kv at[SN_VIEW_RANK] = {sn_k_gid(k, 0), sn_k_gid(k, 1), z0};
-  sn_kwin w = {.buf = sn_build_buffer(b, s->to.slot),
-               .off = sn_build_address(b, &s->to.view, at),
-               .rs = sn_build_dim(b, s->to.view.stride[2]),
-               .cs = sn_build_dim(b, s->to.view.stride[3]),
-               .nr = sn_build_limit(b, extent, JOINED, z0)};
-  sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, second, first));
-  sn_report report = {.kind = "attend", .ops = sn_attend_ops(a, "rows_joined")};
-  report.bytes_read = sn_sums_bytes(r->m, &s->part);
-  report.flops = sn_dimx_floordiv(t, report.bytes_read, sn_dimx_const(t, 4));
-  report.bytes_written = sn_sums_bytes(r->m, &s->to);
-  return sn_build_kernel_end(b, &report);
-}
-
 static sn_code lower_rows(row_sums *r) {
   sn_types *t = r->m->a->c->types;
   blocks n = blocks_of(r->m->a);
   own(r)->part = sn_sums_temp(r->m, n.diagonals, sn_dimx_const(t, 2 * (int64_t)n.size * r->m->a->d));
   SN_TRY(lower_parts(r, &n));
-  return lower_joined(r, &n);
+  const sn_diagonals all = {
+      .block = n.size, .columns = r->m->a->d, .blocks = n.queries, .extent = r->m->a->T, .number = n.diagonals};
+  return sn_sums_join(r->m, own(r), &all, "rows_joined");
 }
 
 sn_code sn_sums_of_rows(sn_sums *m) {

@@ -43,6 +43,15 @@ SN_MUST sn_code sn_sums_end(const sn_sums *m, sn_build_kernel *b, const char *op
 sn_operand sn_sums_temp(const sn_sums *m, const sn_dimx *rows, const sn_dimx *columns);
 const sn_dimx *sn_sums_bytes(const sn_sums *m, const sn_operand *o);
 
+/* Diagonals of square blocks, of which an instance each has the sums of its 2 block differences. */
+typedef struct sn_diagonals {
+  int block, columns;             /* columns: of a sum */
+  const sn_dimx *blocks, *extent; /* of keys where differences are of query and key, else of queries */
+  const sn_dimx *number;          /* of diagonals */
+} sn_diagonals;
+/* Each difference is in two diagonals: adds their sums, of s->part to s->to, by a kernel called after `ops`. */
+SN_MUST sn_code sn_sums_join(const sn_sums *m, const sn_sum *s, const sn_diagonals *d, const char *ops);
+
 /* What products of queries with captured rows give to both. */
 SN_MUST sn_code sn_sums_of_rows(sn_sums *m);
 /* Sums by the difference of positions. */
