@@ -57,6 +57,12 @@ static const captures_variant captures_variants[] = {
      CAPTURES_NUMBER("n2", "2") CAPTURES_NUMBER(
          "n3", "3") "  %i = mod %q, %n3 : i32[]\n  %j = mod %k, %n2 : i32[]\n" CAPTURES_ADD("%i, %h, %j"),
      "[3]"},
+    /* all pairs of residues: a block reads few of them, or many */
+    {"grid_of_many", CAPTURES_ONE("real[4, 40, 40]"),
+     CAPTURES_NUMBER("n40", "40")
+         CAPTURES_NUMBER("n7", "7") "  %i = mod %q, %n40 : i32[]\n  %k7 = mul %k, %n7 : i32[]\n  %j = mod %k7, %n40 : "
+                                    "i32[]\n" CAPTURES_ADD("%h, %i, %j"),
+     "[3]"},
     {"kinds", "  %d = input name \"d\" : i32[B, T + 3]\n  %c = input name \"c\" : real[4, 4]\n", ", %c, %d", ", %c",
      ", real[4, 4]", "  output \"dc\" = %g0\n", "  %c = arg index 5 : real[4, 4]\n  %d = arg index 6 : i32[B, T + 3]\n",
      "  %i = index %d, %b, %q : i32[]\n  %j = index %d, %b, %k : i32[]\n" CAPTURES_ADD("%i, %j"), "[3]"},

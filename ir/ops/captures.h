@@ -7,7 +7,7 @@
 enum {
   SN_PRODUCTS = 4,
   SN_ACCESSES = 8,
-  SN_ENTRIES = 1024
+  SN_ENTRIES = 65536
 }; /* most of one attention_grad; entries that are added up one by one */
 
 /* One place where the score region reads a captured tensor: an `index` of it, or the captured scalar itself. */

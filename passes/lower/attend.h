@@ -85,6 +85,8 @@ SN_MUST sn_code sn_attend_scores(const sn_site_block *s, sn_kv products, bool ma
 SN_MUST sn_code sn_attend_dscores(const sn_site_block *s, sn_kv products, bool masked, sn_kv ds, sn_kv *out);
 /* Results of the region of slopes; as large as they vary. */
 SN_MUST sn_code sn_attend_slopes(const sn_site_block *s, sn_kv products, sn_kv *out);
+/* A region with the arguments of the score's, which has no use for the score. */
+SN_MUST sn_code sn_attend_numbers(const sn_site_block *s, const sn_func *f, sn_kv *out);
 /* The tile with 0 where nothing is seen, and for queries past the end. */
 SN_MUST sn_code sn_attend_hide(const sn_site_block *s, bool masked, sn_kv *tile);
 /* The tile with 0 for queries past the end: what stands there may be anything that a region makes of nothing. */

@@ -272,3 +272,9 @@ sn_code sn_attend_slopes(const sn_site_block *s, sn_kv products, sn_kv *out) {
   arg[0] = (sn_region_arg){.tile = products, .slot = -1};
   return sn_region_emit(s->b, s->a->slopes, site_args(s, arg, 1), arg, out);
 }
+
+sn_code sn_attend_numbers(const sn_site_block *s, const sn_func *f, sn_kv *out) {
+  sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
+  arg[0] = (sn_region_arg){.tile = sn_k_const(s->b->k, SN_ELEM_F32, 1, 1, 0), .slot = -1};
+  return sn_region_emit(s->b, f, site_args(s, arg, 1), arg, out);
+}

@@ -3,7 +3,7 @@
  * order and no atomics:
  *   by query       one instance owns a block of queries and walks the keys
  *   by key         one instance owns a block of keys of one query head and walks the queries
- *   by entry       as by query, with the sums of all entries in scratch; a second kernel adds up the blocks
+ *   by entry       as by query, with the sums of all entries in scratch (attend_entries.c)
  *   by difference  attend_diagonals.c
  *   by row         attend_row_sums.c: products of queries with captured rows
  *   by pair        one instance owns a block of pairs and walks the batches and heads that share it */
@@ -28,10 +28,13 @@ const sn_dimx *sn_sums_bytes(const sn_sums *m, const sn_operand *o) {
 static const sn_operand *target_of(const sn_sum *s) { return s->part.slot >= 0 ? &s->part : &s->to; }
 
 sn_build_kernel *sn_sums_kernel(const sn_sums *m, const char *name, const bool *chosen) {
-  sn_buffer_use use[SN_ATTEND_SUMS + 8];
+  sn_buffer_use use[2 * SN_ATTEND_SUMS + 8];
   int count = sn_attend_more_uses(m->a, m->delta, use);
-  for (int i = 0; i < m->count; i++)
-    if (chosen[i]) use[count++] = (sn_buffer_use){target_of(&m->at[i])->slot, SN_K_OUT};
+  for (int i = 0; i < m->count; i++) {
+    if (!chosen[i]) continue;
+    use[count++] = (sn_buffer_use){target_of(&m->at[i])->slot, SN_K_OUT};
+    if (m->at[i].range.slot >= 0) use[count++] = (sn_buffer_use){m->at[i].range.slot, SN_K_IN};
+  }
   return sn_attend_kernel(m->a, name, count, use);
 }
 
@@ -83,6 +86,10 @@ static const sn_dimx *bytes_of(const sn_sums *m, const bool *chosen) {
   return n;
 }
 
+static const sn_dimx *query_blocks(const sn_sums *m) {
+  return sn_dimx_ceildiv(m->a->c->types, m->a->T, sn_dimx_const(m->a->c->types, m->a->bq));
+}
+
 static bool choose(const sn_sums *m, int kind, bool *chosen) {
   bool any = false;
   for (int i = 0; i < m->count; i++) {
@@ -105,82 +112,9 @@ static void store_line(const sn_sum_block *x, const sn_operand *o, sn_kv at, con
   sn_k_store(b->k, w, tile);
 }
 
-/* ---- by entry ---------------------------------------------------------------------------------------------------- */
-
-static const sn_dimx *query_blocks(const sn_sums *m) {
-  return sn_dimx_ceildiv(m->a->c->types, m->a->T, sn_dimx_const(m->a->c->types, m->a->bq));
-}
-
-/* A loop over pieces of the entries. */
-static sn_kv begin_pieces(sn_build_kernel *b, const sn_sum *s, sn_kwin *w) {
-  sn_kv e = sn_k_for(b->k, sn_k_i(b->k, 0), sn_build_dim(b, s->entries), SN_ATTEND_ENTRIES, 0, NULL);
-  *w = (sn_kwin){.buf = s->scratch, .off = e};
-  return e;
-}
-
-static void begin_entries(sn_build_kernel *b, sn_sum *s) {
-  sn_kernel *k = b->k;
-  sn_kwin w;
-  int64_t n = (sn_dimx_max_value(s->entries) + SN_ATTEND_ENTRIES - 1) / SN_ATTEND_ENTRIES * SN_ATTEND_ENTRIES;
-  s->scratch = sn_k_local(k, SN_ELEM_F32, n);
-  (void)begin_pieces(b, s, &w);
-  sn_k_store(k, w, sn_k_const(k, SN_ELEM_F32, 1, SN_ATTEND_ENTRIES, 0));
-  sn_k_end_for(k, 0, NULL);
-}
-
-/* One after the other: the sum of what goes to it. */
-static void add_entries(sn_build_kernel *b, const sn_sum *s, sn_kv term, sn_kv entry) {
-  sn_kernel *k = b->k;
-  sn_ktype t = sn_k_type(k, term);
-  sn_kv e = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(b, s->entries), 1, 0, NULL);
-  sn_kv own = sn_k_bin(k, SN_K_EQ, entry, sn_k_isplat(k, 1, 1, e));
-  sn_kv sum = sn_k_select(k, own, term, sn_k_const(k, SN_ELEM_F32, t.r, t.c, 0));
-  if (t.r > 1) sum = sn_k_reduce(k, SN_K_RSUM, 0, sum);
-  if (t.c > 1) sum = sn_k_reduce(k, SN_K_RSUM, 1, sum);
-  sn_kwin w = {.buf = s->scratch, .off = e};
-  sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, sn_k_load(k, 1, 1, w, 0), sum));
-  sn_k_end_for(k, 0, NULL);
-}
-
-static void end_entries(const sn_sum_block *x, const sn_sum *s, sn_kv block) {
-  sn_build_kernel *b = x->w.s.b;
-  sn_kwin w;
-  sn_kv e = begin_pieces(b, s, &w), at[SN_VIEW_RANK] = {x->w.s.batch, x->w.s.head, block, e};
-  sn_kv sum = sn_k_load(b->k, 1, SN_ATTEND_ENTRIES, w, 0);
-  w = (sn_kwin){.buf = sn_build_buffer(b, s->part.slot),
-                .off = sn_build_address(b, &s->part.view, at),
-                .nc = sn_build_limit(b, s->entries, SN_ATTEND_ENTRIES, e)};
-  sn_k_store(b->k, w, sum);
-  sn_k_end_for(b->k, 0, NULL);
-}
-
-/* Adds up the blocks of queries. */
-static sn_code lower_entries(const sn_sums *m, const sn_sum *s) {
-  const sn_attend *a = m->a;
-  sn_types *t = a->c->types;
-  sn_buffer_use use[2] = {{s->part.slot, SN_K_IN}, {s->to.slot, SN_K_OUT}};
-  sn_build_kernel *b = sn_build_kernel_begin(a->c, "attend_entries", 2, use);
-  sn_kernel *k = b->k;
-  sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, s->entries, sn_dimx_const(t, SN_ATTEND_ENTRIES)));
-  sn_kv e = sn_k_imulc(k, sn_k_gid(k, 2), SN_ATTEND_ENTRIES);
-  sn_kv sum = sn_k_const(k, SN_ELEM_F32, 1, SN_ATTEND_ENTRIES, 0);
-  sn_kv i = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(b, s->part.view.extent[2]), 1, 1, &sum);
-  sn_kv from[SN_VIEW_RANK] = {sn_k_gid(k, 0), sn_k_gid(k, 1), i, e}, to[SN_VIEW_RANK] = {from[0], from[1], e};
-  sn_kwin w = {.buf = sn_build_buffer(b, s->part.slot),
-               .off = sn_build_address(b, &s->part.view, from),
-               .nc = sn_build_limit(b, s->entries, SN_ATTEND_ENTRIES, e)};
-  sum = sn_k_bin(k, SN_K_ADD, sum, sn_k_load(k, 1, SN_ATTEND_ENTRIES, w, 0));
-  sn_k_end_for(k, 1, &sum);
-  w.buf = sn_build_buffer(b, s->to.slot), w.off = sn_build_address(b, &s->to.view, to);
-  w.cs = sn_build_dim(b, s->to.view.stride[2]);
-  sn_k_store(k, w, sum);
-  sn_report r = {.kind = "attend", .ops = sn_attend_ops(m->a, "entries"), .bytes_read = sn_sums_bytes(m, &s->part)};
-  r.flops = sn_dimx_floordiv(t, r.bytes_read, sn_dimx_const(t, 4));
-  r.bytes_written = sn_sums_bytes(m, &s->to);
-  return sn_build_kernel_end(b, &r);
-}
-
 /* ---- by query ---------------------------------------------------------------------------------------------------- */
+
+static bool is_line(const sn_sum *s) { return s->kind == SN_SUM_QUERIES; }
 
 static void add_terms(sn_sums *m, const sn_sum_block *x, const bool *chosen, const sn_kv *term, const sn_kv *entry,
                       sn_kv *line) {
@@ -188,10 +122,10 @@ static void add_terms(sn_sums *m, const sn_sum_block *x, const bool *chosen, con
   int axis = x->w.s.keys_major ? 0 : 1, n = 0;
   for (int i = 0; i < m->count; i++) {
     if (!chosen[i]) continue;
-    if (entry[i])
-      add_entries(x->w.s.b, &m->at[i], term[i], entry[i]);
-    else
+    if (is_line(&m->at[i]))
       line[n] = sn_k_bin(k, SN_K_ADD, line[n], sn_k_reduce(k, SN_K_RSUM, axis, term[i])), n++;
+    else
+      sn_entries_add(x, &m->at[i], term[i], entry[i]);
   }
 }
 
@@ -229,28 +163,53 @@ static void begin_queries(sn_sum_block *x) {
   if (x->turned) x->q = sn_k_trans(k, x->q), x->dy = sn_k_trans(k, x->dy);
 }
 
-static sn_code emit_by_query(sn_sums *m, const bool *chosen, const char *ops) {
+/* The block of queries at s.q0. */
+static sn_code one_block(sn_sums *m, sn_sum_block *x, const bool *chosen) {
   const sn_attend *a = m->a;
+  sn_kv line[SN_ATTEND_SUMS];
+  int lines = 0, n = 0;
+  begin_queries(x);
+  for (int i = 0; i < m->count; i++)
+    if (chosen[i] && is_line(&m->at[i]))
+      line[lines++] = x->w.s.keys_major ? sn_attend_zero(&x->w, 1, a->bq) : sn_attend_zero(&x->w, a->bq, 1);
+  SN_TRY(walk_keys(m, x, chosen, lines, line));
+  for (int i = 0; i < m->count; i++)
+    if (chosen[i] && is_line(&m->at[i])) store_line(x, &m->at[i].to, x->w.s.q0, a->T, line[n++]);
+  return SN_OK;
+}
+
+/* All blocks of queries of a part of `size` of them. */
+static sn_code walk_part(sn_sums *m, sn_sum_block *x, const bool *chosen, sn_kv part, int size) {
+  sn_build_kernel *b = x->w.s.b;
+  sn_kernel *k = b->k;
+  if (size == 1) {
+    x->w.s.q0 = sn_k_imulc(k, part, m->a->bq);
+    return one_block(m, x, chosen);
+  }
+  sn_kv from = sn_k_imulc(k, part, size), to = sn_k_iadd(k, from, sn_k_i(k, size));
+  sn_kv i = sn_k_for(k, from, sn_k_ibin(k, SN_K_IMIN, to, sn_build_dim(b, query_blocks(m))), 1, 0, NULL);
+  x->w.s.q0 = sn_k_imulc(k, i, m->a->bq);
+  sn_code code = one_block(m, x, chosen);
+  sn_k_end_for(k, 0, NULL);
+  return code;
+}
+
+static sn_code emit_by_query(sn_sums *m, const bool *chosen, int size, const char *ops) {
+  const sn_attend *a = m->a;
+  sn_types *t = a->c->types;
   sn_build_kernel *b = sn_sums_kernel(m, "attend_by_query", chosen);
   sn_kernel *k = b->k;
-  sn_build_grid(b, 3, a->B, a->H, query_blocks(m));
+  sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, query_blocks(m), sn_dimx_const(t, size)));
   sn_sum_block x = sn_sums_block(m, b, a->c->target->scores_keys_major, a->bq, a->bk);
-  sn_kv line[SN_ATTEND_SUMS], block = sn_k_gid(k, 2);
-  int lines = 0, n = 0;
-  x.w.s.batch = sn_k_gid(k, 0), x.w.s.q0 = sn_k_imulc(k, block, a->bq);
+  sn_kv part = sn_k_gid(k, 2);
+  x.w.s.batch = sn_k_gid(k, 0);
   sn_sums_head(&x, sn_k_gid(k, 1));
   x.w.s.start = sn_attend_start(&x.w.s);
-  begin_queries(&x);
-  for (int i = 0; i < m->count; i++) {
-    if (chosen[i] && m->at[i].part.slot >= 0) begin_entries(b, &m->at[i]);
-    if (chosen[i] && m->at[i].part.slot < 0)
-      line[lines++] = x.w.s.keys_major ? sn_attend_zero(&x.w, 1, a->bq) : sn_attend_zero(&x.w, a->bq, 1);
-  }
-  SN_TRY(walk_keys(m, &x, chosen, lines, line));
-  for (int i = 0; i < m->count; i++) {
-    if (chosen[i] && m->at[i].part.slot >= 0) end_entries(&x, &m->at[i], block);
-    if (chosen[i] && m->at[i].part.slot < 0) store_line(&x, &m->at[i].to, x.w.s.q0, a->T, line[n++]);
-  }
+  for (int i = 0; i < m->count; i++)
+    if (chosen[i] && !is_line(&m->at[i])) sn_entries_begin(b, &m->at[i]);
+  SN_TRY(walk_part(m, &x, chosen, part, size));
+  for (int i = 0; i < m->count; i++)
+    if (chosen[i] && !is_line(&m->at[i])) sn_entries_end(&x, &m->at[i], part);
   return sn_sums_end(m, b, ops, bytes_of(m, chosen));
 }
 
@@ -258,15 +217,18 @@ static sn_code emit_by_query(sn_sums *m, const bool *chosen, const char *ops) {
 static sn_code by_query(sn_sums *m) {
   bool chosen[SN_ATTEND_SUMS], table[SN_ATTEND_SUMS];
   bool lines = choose(m, SN_SUM_QUERIES, chosen), entries = choose(m, SN_SUM_ENTRIES, table);
+  int size = 1;
   if (!lines && !entries) return SN_OK;
+  for (int i = 0; i < m->count; i++)
+    if (table[i] && size < sn_entries_part(&m->at[i])) size = sn_entries_part(&m->at[i]);
   for (int i = 0; i < m->count; i++) {
-    if (table[i]) m->at[i].part = sn_sums_temp(m, query_blocks(m), m->at[i].entries);
+    if (table[i]) SN_TRY(sn_entries_find(m, &m->at[i], size));
     chosen[i] |= table[i];
   }
   const char *ops = !entries ? "by_query" : lines ? "by_query_and_entry" : "by_entry";
-  SN_TRY(emit_by_query(m, chosen, ops));
+  SN_TRY(emit_by_query(m, chosen, size, ops));
   for (int i = 0; i < m->count; i++)
-    if (table[i]) SN_TRY(lower_entries(m, &m->at[i]));
+    if (table[i]) SN_TRY(sn_entries_join(m, &m->at[i]));
   return SN_OK;
 }
 
@@ -399,7 +361,7 @@ static void read_sums(sn_sums *m) {
     m->at[i] = (sn_sum){.slope = i, .entry = table ? m->count + numbers : -1, .kind = (int)sums->ints[i]};
     if (table) m->at[i].entries = entries->dims[tables++];
     numbers += table || sums->ints[i] >= SN_SUM_ROWS;
-    m->at[i].part.slot = -1;
+    m->at[i].part.slot = m->at[i].range.slot = -1;
     (void)sn_attend_sink(m->a, 3 + i, &m->at[i].to, unused, 0);
   }
 }

@@ -11,9 +11,10 @@ typedef struct sn_sum {
   int slope, entry; /* results of the region of slopes; entry -1: none */
   int kind;         /* sn_sum_kind */
   const sn_dimx *entries;
-  sn_operand to;   /* slot -1: nobody wants it */
-  sn_operand part; /* sums of parts; slot -1: none */
-  sn_kv scratch;   /* of an instance: its sums by entry */
+  sn_operand to;    /* slot -1: nobody wants it */
+  sn_operand part;  /* sums of parts; slot -1: none */
+  sn_operand range; /* i32 [B or 1, H or 1, blocks of queries, 2 x blocks of keys]: entries of a block; slot -1: all */
+  sn_kv scratch;    /* of an instance: its sums by entry */
 } sn_sum;
 
 typedef struct sn_sums {
@@ -42,6 +43,21 @@ SN_MUST sn_code sn_sums_end(const sn_sums *m, sn_build_kernel *b, const char *op
 /* A buffer of f32 [B, H, rows, columns]. */
 sn_operand sn_sums_temp(const sn_sums *m, const sn_dimx *rows, const sn_dimx *columns);
 const sn_dimx *sn_sums_bytes(const sn_sums *m, const sn_operand *o);
+
+/* ---- sums by entry: attend_entries.c ---- */
+
+/* Blocks of queries of an instance, so that the sums of all parts do not outgrow the queries. */
+int sn_entries_part(const sn_sum *s);
+/* Buffers for parts of that many blocks, and for the entries of each block, which a kernel finds. */
+SN_MUST sn_code sn_entries_find(sn_sums *m, sn_sum *s, int part);
+/* In the kernel that makes the sums of a part: before, for each block, and after. */
+void sn_entries_begin(sn_build_kernel *b, sn_sum *s);
+void sn_entries_add(const sn_sum_block *x, const sn_sum *s, sn_kv term, sn_kv entry);
+void sn_entries_end(const sn_sum_block *x, const sn_sum *s, sn_kv part);
+/* Adds up the parts. */
+SN_MUST sn_code sn_entries_join(const sn_sums *m, const sn_sum *s);
+
+/* ---- diagonals ---- */
 
 /* Diagonals of square blocks, of which an instance each has the sums of its 2 block differences. */
 typedef struct sn_diagonals {

@@ -34,8 +34,9 @@ static uint64_t hash_of(const captures_variant *v, const char *mask, const char 
 }
 
 /* One of each way to add up, and to go on from there. */
-static const char *const chosen[] = {"temperature", "keys_of_heads", "buckets",     "relative", "dense_of_batch",
-                                     "grid",        "several",       "shared_rows", "rows",     "all"};
+static const char *const chosen[] = {"temperature",    "keys_of_heads", "buckets", "relative",
+                                     "dense_of_batch", "grid",          "several", "shared_rows",
+                                     "rows",           "all",           "many",    "grid_of_many"};
 
 static const captures_variant *variant(const char *name) {
   int i = 0;
@@ -62,6 +63,7 @@ static void on_a_device(void **state) {
   sn_compile_opt o = {.target = "vulkan", .cache_dir = ""};
   (void)hash_of(variant("all"), captures_masks[3], "f32", &o, 45, 1);
   (void)hash_of(variant("shared_rows"), captures_masks[1], "f32", &o, 45, 1);
+  (void)hash_of(variant("grid_of_many"), captures_masks[2], "f32", &o, 33, 1);
 }
 
 int main(void) {
