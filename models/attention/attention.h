@@ -2,11 +2,20 @@
  * and the function NAME_attention from its operands to y; ATTENTION_MODEL makes the graphs of it:
  *
  *   forward     q [B, T, H, d], k [B, T, G, d], v [B, T, G, d] -> y [B, T, H, d]
- *   gradients   the same, and the derivatives grad.NAME of loss = sum of y times w by all operands and parameters */
+ *   gradients   the same, and the derivatives grad.NAME of loss = sum of y times w by all operands and parameters
+ *   decode      one row of q, k, v at the position start [B] of each sequence; keys and values of `context` positions
+ *   prefill     are kept in caches
+ *   prefill     N rows
+ *   .._ring     the same where position p lies in slot p mod `context`: positions have no end, the last `context` are
+ *               seen
+ *   .._paged    the same where they lie in pages that sequences share: table [B, context / page]
+ *
+ * ATTENTION_COMPOSITION makes the first two, of what has no scores of single keys to decode by. */
 #ifndef SINTER_MODELS_ATTENTION_H
 #define SINTER_MODELS_ATTENTION_H
 
 #include <stdio.h>
+#include <string.h>
 
 #include "sinter.h"
 
@@ -15,7 +24,10 @@
   (int, heads,    4,     "query heads"),  \
   (int, head,     16,    "size of a head"), \
   (int, context,  16384, "longest sequence")
-#define ATTENTION_SIZES ATTENTION_HEADS, (int, kv_heads, 0, "key and value heads; 0: as many")
+#define ATTENTION_CACHES                        \
+  (int, page,     64,    "positions of a page"), \
+  (int, pages,    512,   "pages of all sequences")
+#define ATTENTION_SIZES ATTENTION_HEADS, ATTENTION_CACHES, (int, kv_heads, 0, "key and value heads; 0: as many")
 /* clang-format on */
 
 enum { ATTENTION_WRT_MAX = 16 };
@@ -23,7 +35,11 @@ enum { ATTENTION_WRT_MAX = 16 };
 /* A graph of a variant being made. */
 typedef struct attend {
   sn_scope m;
-  sn_dim B, T;
+  sn_dim B, T, S;    /* S: positions that there may be: T, or those of the caches */
+  const char *cache; /* caches: the scope of their names; NULL: none */
+  bool ring;
+  sn_t table; /* of pages; not there: none */
+  int64_t pages;
   int wrt_count; /* what the loss is differentiated by */
   sn_t wrt[ATTENTION_WRT_MAX];
   const char *name[ATTENTION_WRT_MAX];
@@ -39,15 +55,38 @@ static inline sn_t attention_wrt(attend *a, const char *name, sn_t x) {
 #define attention_input(a, name, shape) attention_wrt(a, name, sn_input((a)->m, name, SN_REAL, shape))
 #define attention_param(a, name, ...) attention_wrt(a, name, sn_param((a)->m, name, __VA_ARGS__))
 
+/* Rows [B, T, ..] of keys or values: with a cache, those of all positions. The last thing that is done to keys. */
+static inline sn_t attention_cache(attend *a, const char *name, sn_t x) {
+  if (!a->cache) return x;
+  return sn_cache(sn_in(a->m, a->cache), name, x, .ring = a->ring, .table = a->table, .pool = a->pages);
+}
+
+/* Numbers [B, T] that a mask looks up by position: with a cache, those of all positions, where keys are. */
+typedef struct by_position {
+  sn_t x;
+  int64_t ring; /* slots; 0: positions are places */
+} by_position;
+
+static inline by_position attention_by_position(attend *a, const char *name, int64_t context) {
+  sn_t x = sn_input(a->m, name, SN_I32, (a->B, a->T));
+  if (a->cache) x = sn_cache(sn_in(a->m, a->cache), name, x, .ring = a->ring);
+  return (by_position){x, a->ring ? context : 0};
+}
+
+static inline sn_t attention_number(by_position n, sn_t batch, sn_t position) {
+  return sn_index(n.x, batch, n.ring ? sn_mod(position, n.ring) : position);
+}
+
 typedef struct qkv {
   sn_t q, k, v;
 } qkv;
 
 /* The usual operands. */
 static inline qkv attention_inputs(attend *a, int heads, int kv_heads, int head) {
-  return (qkv){attention_input(a, "q", (a->B, a->T, heads, head)),
-               attention_input(a, "k", (a->B, a->T, kv_heads, head)),
-               attention_input(a, "v", (a->B, a->T, kv_heads, head))};
+  sn_t q = attention_input(a, "q", (a->B, a->T, heads, head));
+  sn_t k = attention_input(a, "k", (a->B, a->T, kv_heads, head));
+  sn_t v = attention_input(a, "v", (a->B, a->T, kv_heads, head));
+  return (qkv){q, attention_cache(a, "keys", k), attention_cache(a, "values", v)};
 }
 #define ATTENTION_KV(c) ((c)->kv_heads ? (c)->kv_heads : (c)->heads)
 #define ATTENTION_INPUTS(a, c) attention_inputs(a, (c)->heads, ATTENTION_KV(c), (c)->head)
@@ -93,23 +132,55 @@ static inline void attention_gradients(attend *a, sn_t y) {
   sn_output(a->m, "loss", loss);
 }
 
-/* The last line of a variant's file: graphs forward and gradients of NAME_attention, whose settings are NAME. Then what
- * is known of T: .min = 1. */
-#define ATTENTION_MODEL(type, ...)                                                            \
-  static attend begin(sn_scope m, const type *c) {                                            \
-    sn_sym_args T = {.m = m, .name = "T", .max = c->context, __VA_ARGS__};                    \
-    return (attend){.m = m, .B = sn_sym(m, "B"), .T = sn_sym_at(SN_HERE("sn_sym(m, T)"), T)}; \
-  }                                                                                           \
-  static void forward(sn_scope m, const type *c) {                                            \
-    attend a = begin(m, c);                                                                   \
-    sn_output(m, "y", type##_attention(&a, c));                                               \
-  }                                                                                           \
-  static void gradients(sn_scope m, const type *c) {                                          \
-    attend a = begin(m, c);                                                                   \
-    sn_t y = type##_attention(&a, c);                                                         \
-    sn_output(m, "y", y);                                                                     \
-    attention_gradients(&a, y);                                                               \
-  }                                                                                           \
+static inline attend attention_cached(sn_scope m, sn_dim T, int64_t context, int64_t page, int64_t pages,
+                                      const char *cache) {
+  sn_dim B = sn_sym(m, "B");
+  sn_t start = sn_input(m, "start", SN_I32, (B));
+  attend a = {
+      .m = sn_with(m, .cache = context, .start = start), .B = B, .T = T, .S = sn_dim_of(context), .cache = cache};
+  a.ring = !strcmp(cache, "ring");
+  if (!strcmp(cache, "paged")) a.table = sn_input(m, "table", SN_I32, (B, context / page)), a.pages = pages;
+  return a;
+}
+
+#define ATTENTION_FULL(type, ...)                                             \
+  static attend begin(sn_scope m, const type *c) {                            \
+    sn_sym_args args = {.m = m, .name = "T", .max = c->context, __VA_ARGS__}; \
+    sn_dim T = sn_sym_at(SN_HERE("sn_sym(m, T)"), args);                      \
+    return (attend){.m = m, .B = sn_sym(m, "B"), .T = T, .S = T};             \
+  }                                                                           \
+  static void forward(sn_scope m, const type *c) {                            \
+    attend a = begin(m, c);                                                   \
+    sn_output(m, "y", type##_attention(&a, c));                               \
+  }                                                                           \
+  static void gradients(sn_scope m, const type *c) {                          \
+    attend a = begin(m, c);                                                   \
+    sn_t y = type##_attention(&a, c);                                         \
+    sn_output(m, "y", y);                                                     \
+    attention_gradients(&a, y);                                               \
+  }
+
+#define ATTENTION_CACHED(type, one, many, cache)                                        \
+  static void one(sn_scope m, const type *c) {                                          \
+    attend a = attention_cached(m, sn_dim_of(1), c->context, c->page, c->pages, cache); \
+    sn_output(m, "y", type##_attention(&a, c));                                         \
+  }                                                                                     \
+  static void many(sn_scope m, const type *c) {                                         \
+    sn_dim N = sn_sym(m, "N", .max = c->context);                                       \
+    attend a = attention_cached(m, N, c->context, c->page, c->pages, cache);            \
+    sn_output(m, "y", type##_attention(&a, c));                                         \
+  }
+
+/* The last line of a variant's file: the graphs of NAME_attention, whose settings are NAME. Then what is known of T in
+ * forward and gradients: .min = 1. */
+#define ATTENTION_COMPOSITION(type, ...) \
+  ATTENTION_FULL(type, __VA_ARGS__)      \
   SN_MODEL(type, type, forward, gradients)
+#define ATTENTION_MODEL(type, ...)                             \
+  ATTENTION_FULL(type, __VA_ARGS__)                            \
+  ATTENTION_CACHED(type, decode, prefill, "cache")             \
+  ATTENTION_CACHED(type, decode_ring, prefill_ring, "ring")    \
+  ATTENTION_CACHED(type, decode_paged, prefill_paged, "paged") \
+  SN_MODEL(type, type, forward, gradients, decode, prefill, decode_ring, prefill_ring, decode_paged, prefill_paged)
 
 #endif

@@ -1,5 +1,6 @@
 /* BigBird: blocks see their neighbours, the first and last block see and are seen by all, and every block sees r random
- * others: distinct, in neither set, the same for the same input "seed".   Zaheer et al. 2020, section 2 and appendix D
+ * others: distinct, in neither set, the same for the same input "seed" and number of blocks.   Zaheer et al. 2020,
+ * section 2 and appendix D
  */
 #include "attention.h"
 
@@ -22,7 +23,7 @@ static sn_t bigbird_mask(sn_site at, const void *opt) {
 /* The blocks of the largest random numbers among those that are not seen anyway; where there are too few, the own one.
  */
 static blocks draw(attend *a, const bigbird *c) {
-  sn_dim n = sn_dim_ceildiv(a->T, c->block);
+  sn_dim n = sn_dim_ceildiv(a->S, c->block);
   sn_t last = sn_sub(sn_dim_value(n), 1), k = sn_arange(a->m, n), q = sn_rearrange(k, "q->q1");
   sn_t seen = sn_or(sn_within(sn_sub(q, k), -1, 2), sn_or(sn_eq(k, 0), sn_eq(k, last)));
   sn_t draws = sn_where(seen, -1., sn_random(a->m, "blocks", SN_UNIFORM, (n, n)));

@@ -4,17 +4,18 @@
 SN_SETTINGS(documents, ATTENTION_SIZES);
 
 typedef struct {
-  sn_t doc; /* i32[B, T] */
+  by_position doc;
 } packing;
 
 static sn_t documents_mask(sn_site at, const void *opt) {
-  sn_t doc = ((const packing *)opt)->doc;
-  return sn_and(sn_causal(at, NULL), sn_eq(sn_index(doc, at.batch, at.q), sn_index(doc, at.batch, at.k)));
+  by_position doc = ((const packing *)opt)->doc;
+  sn_t q = attention_number(doc, at.batch, at.q), k = attention_number(doc, at.batch, at.k);
+  return sn_and(sn_causal(at, NULL), sn_eq(q, k));
 }
 
 static sn_t documents_attention(attend *a, const documents *c) {
   qkv x = ATTENTION_INPUTS(a, c);
-  packing o = {sn_input(a->m, "doc", SN_I32, (a->B, a->T))};
+  packing o = {attention_by_position(a, "doc", c->context)};
   return sn_attention(x.q, x.k, x.v, .mask = documents_mask, .opt = &o, .name = "documents");
 }
 

@@ -36,4 +36,4 @@ static sn_t favor_attention(attend *a, const favor *c) {
   return attention_linear(a, phi(x.q, w, c), phi(x.k, w, c), x.v, c->both, true);
 }
 
-ATTENTION_MODEL(favor, .min = 1);
+ATTENTION_COMPOSITION(favor, .min = 1);

@@ -19,4 +19,4 @@ static sn_t linear_attention(attend *a, const linear *c) {
   return attention_linear(a, phi(a, x.q, c), phi(a, x.k, c), x.v, c->both, c->map != 1);
 }
 
-ATTENTION_MODEL(linear, .min = 1);
+ATTENTION_COMPOSITION(linear, .min = 1);

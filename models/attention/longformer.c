@@ -1,5 +1,6 @@
 /* Longformer: i sees j when |i - j| <= w / 2; the first g positions see all and are seen by all. With `separate`, the
- * rows of those are made of projections of their own.   Beltagy, Peters, Cohan 2020, section 3.1 */
+ * rows of those are made of projections of their own, of all keys: not while decoding.   Beltagy, Peters, Cohan 2020,
+ * section 3.1 */
 #include "attention.h"
 
 SN_SETTINGS(longformer, ATTENTION_SIZES, (int, window, 512, "keys seen"), (int, globals, 1, "positions that see all"),
@@ -14,7 +15,7 @@ static sn_t longformer_mask(sn_site at, const void *opt) {
 static sn_t longformer_attention(attend *a, const longformer *c) {
   qkv x = ATTENTION_INPUTS(a, c);
   sn_t y = sn_attention(x.q, x.k, x.v, .mask = longformer_mask, .opt = c, .name = "longformer");
-  if (!c->separate) return y;
+  if (!c->separate || a->cache) return y;
   sn_t q = attention_input(a, "q_global", (a->B, c->globals, c->heads, c->head));
   sn_t k = attention_input(a, "k_global", (a->B, a->T, ATTENTION_KV(c), c->head));
   sn_t v = attention_input(a, "v_global", (a->B, a->T, ATTENTION_KV(c), c->head));

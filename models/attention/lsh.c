@@ -72,4 +72,4 @@ static sn_t lsh_attention(attend *a, const lsh *c) {
   return attention_unfold(total, c->heads);
 }
 
-ATTENTION_MODEL(lsh, .min = 1);
+ATTENTION_COMPOSITION(lsh, .min = 1);

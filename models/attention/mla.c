@@ -1,12 +1,12 @@
 /* Multi-head latent attention: keys and values of all heads are made of one latent row; a rotated part of the key is
  * shared. Keys have nope + rope components, values `value`. Absorbed, the keys are the latent rows themselves: one
- * head, for decoding; the result is the same.   DeepSeek-AI 2024 (DeepSeek-V2), equations 9 to 19 */
+ * head, and all that a cache keeps; the result is the same.   DeepSeek-AI 2024 (DeepSeek-V2), equations 9 to 19 */
 #include "attention.h"
 
 SN_SETTINGS(mla, (int, heads, 4, "heads"), (int, nope, 16, "components of a key without position"),
             (int, rope, 8, "rotated components"), (int, value, 16, "components of a value"),
             (int, latent, 32, "components of a latent row"), (int, context, 16384, "longest sequence"),
-            (bool, absorbed, 0, "attend to latent rows"));
+            ATTENTION_CACHES, (bool, absorbed, 0, "attend to latent rows"));
 
 static sn_t mla_attention(attend *a, const mla *c) {
   sn_t q = attention_input(a, "q", (a->B, a->T, c->heads, c->nope + c->rope)), pos = sn_positions(a->m, q), k;
@@ -20,14 +20,14 @@ static sn_t mla_attention(attend *a, const mla *c) {
   if (c->absorbed) {
     sn_t row = sn_rearrange(latent, "btl->bt1l");
     q = sn_concat(3, sn_einsum("bthd,hld->bthl", plain, up_k), turned);
-    k = sn_concat(3, row, shared);
-    sn_t y = sn_attention(q, k, row, .mask = sn_causal, .scale = scale, .name = "mla");
+    k = attention_cache(a, "latent", sn_concat(3, row, shared));
+    sn_t y = sn_attention(q, k, sn_slice(k, 3, 0, c->latent), .mask = sn_causal, .scale = scale, .name = "mla");
     return sn_einsum("bthl,hle->bthe", y, up_v);
   }
   shared = sn_add(shared, sn_zeros(a->m, SN_REAL, (c->heads, c->rope)));
-  k = sn_concat(3, sn_einsum("btl,hld->bthd", latent, up_k), shared);
-  return sn_attention(sn_concat(3, plain, turned), k, sn_einsum("btl,hle->bthe", latent, up_v), .mask = sn_causal,
-                      .scale = scale, .name = "mla");
+  k = attention_cache(a, "keys", sn_concat(3, sn_einsum("btl,hld->bthd", latent, up_k), shared));
+  sn_t v = attention_cache(a, "values", sn_einsum("btl,hle->bthe", latent, up_v));
+  return sn_attention(sn_concat(3, plain, turned), k, v, .mask = sn_causal, .scale = scale, .name = "mla");
 }
 
 ATTENTION_MODEL(mla, .min = 1);

@@ -5,19 +5,19 @@
 SN_SETTINGS(permutation, ATTENTION_SIZES, (bool, query_stream, 0, "not the own content"));
 
 typedef struct {
-  sn_t rank; /* i32[B, T] */
+  by_position rank;
   bool query_stream;
 } order;
 
 static sn_t permutation_mask(sn_site at, const void *opt) {
   const order *o = opt;
-  sn_t q = sn_index(o->rank, at.batch, at.q), k = sn_index(o->rank, at.batch, at.k);
+  sn_t q = attention_number(o->rank, at.batch, at.q), k = attention_number(o->rank, at.batch, at.k);
   return o->query_stream ? sn_lt(k, q) : sn_le(k, q);
 }
 
 static sn_t permutation_attention(attend *a, const permutation *c) {
   qkv x = ATTENTION_INPUTS(a, c);
-  order o = {sn_input(a->m, "rank", SN_I32, (a->B, a->T)), c->query_stream};
+  order o = {attention_by_position(a, "rank", c->context), c->query_stream};
   return sn_attention(x.q, x.k, x.v, .mask = permutation_mask, .opt = &o, .name = "permutation");
 }
 

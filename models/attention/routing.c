@@ -39,4 +39,4 @@ static sn_t routing_attention(attend *a, const routing *c) {
   return attention_unfold(y, c->heads);
 }
 
-ATTENTION_MODEL(routing, .min = 1);
+ATTENTION_COMPOSITION(routing, .min = 1);

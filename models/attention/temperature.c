@@ -12,10 +12,13 @@ static sn_t temperature_score(sn_t s, sn_site at, const void *opt) {
 }
 
 static sn_t temperature_attention(attend *a, const temperature *c) {
-  qkv x = ATTENTION_INPUTS(a, c);
+  sn_t q = attention_input(a, "q", (a->B, a->T, c->heads, c->head));
+  sn_t k = attention_input(a, "k", (a->B, a->T, ATTENTION_KV(c), c->head));
+  sn_t v = attention_cache(a, "values", attention_input(a, "v", (a->B, a->T, ATTENTION_KV(c), c->head)));
   temperatures o = {attention_param(a, "g", (c->heads), .init = sn_fill(8))};
-  return sn_attention(sn_l2_norm(x.q, 1e-6), sn_l2_norm(x.k, 1e-6), x.v, .score = temperature_score, .mask = sn_causal,
-                      .opt = &o, .scale = 1, .name = "temperature");
+  k = attention_cache(a, "keys", sn_l2_norm(k, 1e-6));
+  return sn_attention(sn_l2_norm(q, 1e-6), k, v, .score = temperature_score, .mask = sn_causal, .opt = &o, .scale = 1,
+                      .name = "temperature");
 }
 
 ATTENTION_MODEL(temperature, .min = 1);

@@ -14,4 +14,4 @@ static sn_t topk_attention(attend *a, const topk *c) {
   return attention_unfold(sn_einsum("nij,nijd->nid", p, sn_slots(v, best)), c->heads);
 }
 
-ATTENTION_MODEL(topk, .min = c->keys);
+ATTENTION_COMPOSITION(topk, .min = c->keys);

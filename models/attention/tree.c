@@ -5,18 +5,18 @@
 SN_SETTINGS(tree, ATTENTION_SIZES);
 
 typedef struct {
-  sn_t enter, leave; /* i32[B, T] */
+  by_position enter, leave;
 } nodes;
 
 static sn_t tree_mask(sn_site at, const void *opt) {
   const nodes *o = opt;
-  sn_t from = sn_index(o->enter, at.batch, at.k), to = sn_index(o->leave, at.batch, at.k);
-  return sn_within(sn_index(o->enter, at.batch, at.q), from, to);
+  sn_t from = attention_number(o->enter, at.batch, at.k), to = attention_number(o->leave, at.batch, at.k);
+  return sn_within(attention_number(o->enter, at.batch, at.q), from, to);
 }
 
 static sn_t tree_attention(attend *a, const tree *c) {
   qkv x = ATTENTION_INPUTS(a, c);
-  nodes o = {sn_input(a->m, "enter", SN_I32, (a->B, a->T)), sn_input(a->m, "leave", SN_I32, (a->B, a->T))};
+  nodes o = {attention_by_position(a, "enter", c->context), attention_by_position(a, "leave", c->context)};
   return sn_attention(x.q, x.k, x.v, .mask = tree_mask, .opt = &o, .name = "tree");
 }
 

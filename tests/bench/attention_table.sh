@@ -18,7 +18,7 @@ trap 'rm -rf "$out"' EXIT
 
 lines() { # FILE: from what follows the settings to the last line
   awk '/^SN_SETTINGS/ { on = 1; skip = 1 }
-       /^ATTENTION_MODEL/ { on = 0 }
+       /^ATTENTION_(MODEL|COMPOSITION)/ { on = 0 }
        { code = $0; gsub(/\/\*.*\*\//, "", code)
          if (code ~ /\/\*/) { comment = 1; sub(/\/\*.*/, "", code) }
          else if (comment) { if (code ~ /\*\//) { comment = 0; sub(/.*\*\//, "", code) } else code = "" }
