@@ -137,15 +137,6 @@ bool sn_scan_affine_find(sn_arena *arena, const sn_scan_layout *l, sn_scan_affin
 
 /* ---- the choice -------------------------------------------------------------------------------------------------- */
 
-/* Elements of the mapped axes: what there is to do side by side without chunks. Batches that are symbols may be one. */
-static int64_t instances_of(const sn_scan_try *t, const sn_scan_layout *l) {
-  const sn_type *x = sn_g_type(t->b, t->arg[l->states]);
-  int64_t n = 1;
-  for (int i = 0; i < l->lead; i++)
-    if (i != l->time && sn_dimx_min_value(x->dim[i]) > 1) n *= sn_dimx_min_value(x->dim[i]);
-  return n;
-}
-
 /* Steps of a chunk; 0 and *why: the walk of all steps is no worse. */
 static int chunk_of(const sn_scan_try *t, const sn_scan_layout *l, const sn_scan_make *s, const char **why) {
   sn_arena *arena = t->env->arena;
@@ -156,7 +147,7 @@ static int chunk_of(const sn_scan_try *t, const sn_scan_layout *l, const sn_scan
   *why = sn_arena_printf(arena, "though the step is affine: there are no two chunks of %d steps", chunk);
   if (steps < 2 * chunk) return 0;
   if (forced) return chunk;
-  int64_t instances = instances_of(t, l);
+  int64_t instances = sn_scan_instances(t, l);
   *why = "though the step is affine: chunks side by side are three times the work, and the target has few cores";
   if (wanted <= 1) return 0;
   *why = sn_arena_printf(arena, "though the step is affine: its %lld instances keep the target busy",

@@ -40,6 +40,14 @@ static void report(const sn_scan_try *t, const char *text) {
 
 /* ---- the choice ------------------------------------------------------------------------------------------------- */
 
+int64_t sn_scan_instances(const sn_scan_try *t, const sn_scan_layout *l) {
+  const sn_type *x = sn_g_type(t->b, t->arg[l->states]);
+  int64_t n = 1;
+  for (int i = 0; i < l->lead; i++)
+    if (i != l->time && sn_dimx_min_value(x->dim[i]) > 1) n *= sn_dimx_min_value(x->dim[i]);
+  return n;
+}
+
 static bool is_one_step(const sn_node *n, const sn_build *b, const sn_val *arg) {
   sn_scan_layout l = sn_scan_layout_of(n);
   return sn_dimx_is_one(sn_g_type(b, arg[l.states])->dim[l.time]);

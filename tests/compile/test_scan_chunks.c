@@ -12,13 +12,14 @@
 #include "tests/compile/harness.h"
 #include "tests/scan_chunks.h"
 
-static uint64_t check_form(const char *graph, const char *form, const char *target, const char *fuse, int threads,
-                           int64_t T) {
+static uint64_t check_heads(const char *graph, const char *heads, const char *form, const char *target,
+                            const char *fuse, int threads, int64_t T) {
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
   sn_module *m = NULL;
   int64_t dims[2];
-  if (sn_model_build(&sn_model_chunks, &(sn_model_opt){.graphs = graph}, arena, diags, &m))
+  if (sn_model_build(&sn_model_chunks, &(sn_model_opt){.graphs = graph, .set = &heads, .set_count = 1}, arena, diags,
+                     &m))
     fail_msg("%s", sn_diags_print(diags, arena));
   for (int i = 0; i < sn_types_symbol_count(m->types); i++)
     dims[i] = sn_dimx_symbol_name(sn_types_symbol(m->types, i))[0] == 'B' ? 2 : T;
@@ -38,12 +39,32 @@ static uint64_t check_form(const char *graph, const char *form, const char *targ
   return hash;
 }
 
+/* Of two heads: chunks are made side by side. */
+static uint64_t check_form(const char *graph, const char *form, const char *target, const char *fuse, int threads,
+                           int64_t T) {
+  return check_heads(graph, "heads=2", form, target, fuse, threads, T);
+}
+
+/* Of four: one after the other, in one kernel. */
+static uint64_t check_turns(const char *graph, const char *form, const char *target, int threads, int64_t T) {
+  return check_heads(graph, "heads=4", form, target, "all", threads, T);
+}
+
 static void test_chunks(void **state) {
   static const char *const graph[] = {"linear", "heads", "channels", "gated", "corrects"};
   (void)state;
   check_form("gated", "chunked:4", "template", "all", 1, 6);
   check_form("channels", "chunked:2", "template", "all", 1, 3);
   for (int i = 0; SN_HAVE_LLVM && i < 5; i += CHECK_SAMPLE) check_form(graph[i], "chunked:8", "cpu", "all", 1, 21);
+}
+
+static void test_turns(void **state) {
+  static const char *const graph[] = {"linear", "heads", "channels", "gated", "corrects"};
+  (void)state;
+  check_turns("gated", "chunked:4", "template", 1, 6);
+  for (int i = 0; SN_HAVE_LLVM && i < 5; i += CHECK_SAMPLE) check_turns(graph[i], "chunked:8", "cpu", 1, 21);
+  if (SN_HAVE_LLVM)
+    assert_true(check_turns("removes", "chunked:4", "cpu", 1, 16) == check_turns("removes", "chunked:4", "cpu", 2, 16));
 }
 
 /* One kernel an op, and results that do not depend on threads. */
@@ -60,6 +81,7 @@ static void test_long(void **state) {
   (void)state;
   if (!SN_HAVE_LLVM) skip();
   check_form("decays", "chunked", "cpu", "all", 1, 4096);
+  check_turns("decays", "chunked", "cpu", 1, 500);
 }
 
 static void test_vulkan(void **state) {
@@ -72,10 +94,8 @@ static void test_vulkan(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_chunks),
-      cmocka_unit_test(test_ways),
-      cmocka_unit_test(test_long),
-      cmocka_unit_test(test_vulkan),
+      cmocka_unit_test(test_chunks), cmocka_unit_test(test_turns),  cmocka_unit_test(test_ways),
+      cmocka_unit_test(test_long),   cmocka_unit_test(test_vulkan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,10 @@ static void test_split(void **state) {
                                          "deltanet", "gated_deltanet", "rwkv7"};
   (void)state;
   for (int i = 0; i < 6; i++) split(models[i], "layers=2 width=6 vocab=11 context=64", SN_SCAN_AUTO);
-  for (int i = 0; i < 8; i++) split(matrices[i], "layers=2 width=6 heads=2 key=4 vocab=11 context=64", SN_SCAN_CHUNKED);
+  for (int i = 0; i < 8; i++) { /* chunks side by side, and, of more heads, in turn */
+    split(matrices[i], "layers=2 width=6 heads=2 key=4 vocab=11 context=64", SN_SCAN_CHUNKED);
+    split(matrices[i], "layers=1 width=8 heads=4 key=2 vocab=11 context=64", SN_SCAN_CHUNKED);
+  }
 }
 
 /* ---- S4D ------------------------------------------------------------------------------------------------------- */
