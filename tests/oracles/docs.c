@@ -1,0 +1,199 @@
+/* D3: documents with topics and ordinals, and Bayes' rule over them. */
+#include "tests/oracles/docs.h"
+
+#include <assert.h>
+
+#include "tests/oracles/draws.h"
+
+enum { TEXT = 0x646f01, PAIR = 0x646f02, SWAP = 0x646f03 };
+
+int docs_symbols(const docs *d) { return 1 + d->sentences + d->topics + d->words; }
+int docs_sentence(const docs *d) { return 3 + d->filler; }
+int docs_ordinal_cue(const docs *d, int ordinal) { return (void)d, 1 + ordinal; }
+int docs_topic_cue(const docs *d, int topic) { return 1 + d->sentences + topic; }
+
+/* What is shown for `right` of n things. */
+static int noisy(const docs *d, draws *r, int right, int n) {
+  int other = draws_below(r, n > 1 ? n - 1 : 1), wrong = draws_unit(r) < d->noise && n > 1;
+  return wrong ? (right + 1 + other) % n : right;
+}
+
+static void write_sentence(const docs *d, draws *r, int topic, int ordinal, int *out) {
+  assert(d->sentences >= 2 && d->sentences <= DOCS_SENTENCES && d->topics > 0 && 3 + d->filler <= DOCS_LENGTH);
+  *out++ = docs_ordinal_cue(d, noisy(d, r, ordinal, d->sentences));
+  *out++ = docs_topic_cue(d, noisy(d, r, topic, d->topics));
+  for (int i = 0; i < d->filler; i++) *out++ = docs_topic_cue(d, d->topics) + draws_below(r, d->words);
+  *out = 0;
+}
+
+int docs_sample(const docs *d, uint64_t seed, uint64_t index, int *tokens) {
+  draws r = draws_of(seed, TEXT, index);
+  int topic = draws_below(&r, d->topics);
+  for (int i = 0; i < d->sentences; i++) write_sentence(d, &r, topic, i, tokens + i * docs_sentence(d));
+  return topic;
+}
+
+int docs_pair_sample(const docs *d, uint64_t seed, uint64_t index, int *tokens) {
+  draws r = draws_of(seed, PAIR, index);
+  int label = draws_below(&r, 2), topic = draws_below(&r, d->topics), at = draws_below(&r, d->sentences - 1);
+  int other = draws_below(&r, d->topics), there = draws_below(&r, d->sentences);
+  write_sentence(d, &r, topic, at, tokens);
+  write_sentence(d, &r, label ? other : topic, label ? there : at + 1, tokens + docs_sentence(d));
+  return label;
+}
+
+int docs_swap_sample(const docs *d, uint64_t seed, uint64_t index, int *tokens) {
+  draws r = draws_of(seed, SWAP, index);
+  int label = draws_below(&r, 2), topic = draws_below(&r, d->topics), at = draws_below(&r, d->sentences - 1);
+  write_sentence(d, &r, topic, at + label, tokens);
+  write_sentence(d, &r, topic, at + 1 - label, tokens + docs_sentence(d));
+  return label;
+}
+
+/* p(cue | the right one), of n cues that begin at token `first`. */
+static double cue(const docs *d, int shown, int first, int right, int n) {
+  if (shown == DOCS_HIDDEN) return 1;
+  if (shown < first || shown >= first + n) return 0;
+  if (n == 1) return 1;
+  return shown == first + right ? 1 - d->noise : d->noise / (n - 1);
+}
+
+/* p(sentence shown | topic, ordinal) */
+static double sentence(const docs *d, int topic, int ordinal, const int *shown) {
+  double p = cue(d, shown[0], 1, ordinal, d->sentences) * cue(d, shown[1], 1 + d->sentences, topic, d->topics);
+  for (int i = 2; i < 2 + d->filler; i++) {
+    if (shown[i] == DOCS_HIDDEN) continue;
+    p *= shown[i] > d->sentences + d->topics && shown[i] < docs_symbols(d) ? 1.0 / d->words : 0;
+  }
+  return shown[2 + d->filler] == 0 || shown[2 + d->filler] == DOCS_HIDDEN ? p : 0;
+}
+
+double docs_likelihood(const docs *d, const int *order, const int *tokens) {
+  double sum = 0;
+  for (int z = 0; z < d->topics; z++) {
+    double p = 1.0 / d->topics;
+    for (int i = 0; i < d->sentences; i++) p *= sentence(d, z, order[i], tokens + i * docs_sentence(d));
+    sum += p;
+  }
+  return sum;
+}
+
+/* p(both | neighbours of one document, A at `at` and B at `at + step`), any topic and place. */
+static double neighbours(const docs *d, int step, const int *a, const int *b) {
+  double sum = 0;
+  for (int z = 0; z < d->topics; z++) {
+    for (int k = 0; k < d->sentences - 1; k++) {
+      sum += sentence(d, z, step > 0 ? k : k + 1, a) * sentence(d, z, step > 0 ? k + 1 : k, b);
+    }
+  }
+  return sum / d->topics / (d->sentences - 1);
+}
+
+/* p(sentence | any topic, any of the first `places` places) */
+static double alone(const docs *d, int places, const int *shown) {
+  double sum = 0;
+  for (int z = 0; z < d->topics; z++) {
+    for (int k = 0; k < places; k++) sum += sentence(d, z, k, shown);
+  }
+  return sum / d->topics / places;
+}
+
+double docs_pair_likelihood(const docs *d, int label, const int *tokens) {
+  const int *b = tokens + docs_sentence(d);
+  return label ? alone(d, d->sentences - 1, tokens) * alone(d, d->sentences, b) : neighbours(d, 1, tokens, b);
+}
+
+double docs_swap_likelihood(const docs *d, int label, const int *tokens) {
+  return neighbours(d, label ? -1 : 1, tokens, tokens + docs_sentence(d));
+}
+
+static int orders(const docs *d) {
+  int many = 1;
+  for (int i = 2; i <= d->sentences; i++) many *= i;
+  return many;
+}
+
+void docs_order(const docs *d, int number, int *order) {
+  int left[DOCS_SENTENCES], block = orders(d);
+  for (int i = 0; i < d->sentences; i++) left[i] = i;
+  for (int i = 0; i < d->sentences; i++) {
+    block /= d->sentences - i;
+    int at = number / block;
+    number %= block;
+    order[i] = left[at];
+    for (int k = at; k < d->sentences - 1; k++) left[k] = left[k + 1];
+  }
+}
+
+static void shares(int n, double *p) {
+  double sum = 0;
+  for (int i = 0; i < n; i++) sum += p[i];
+  assert(sum > 0);
+  for (int i = 0; i < n; i++) p[i] /= sum;
+}
+
+void docs_order_posterior(const docs *d, const int *tokens, double *out) {
+  int order[DOCS_SENTENCES];
+  for (int k = 0; k < orders(d); k++) {
+    docs_order(d, k, order);
+    out[k] = docs_likelihood(d, order, tokens);
+  }
+  shares(orders(d), out);
+}
+
+/* order[i], when the document began at sentence `start`. */
+static void turned(const docs *d, int start, int *order) {
+  for (int i = 0; i < d->sentences; i++) order[i] = (i - start + d->sentences) % d->sentences;
+}
+
+void docs_start_posterior(const docs *d, const int *tokens, double *out) {
+  int order[DOCS_SENTENCES];
+  for (int start = 0; start < d->sentences; start++) {
+    turned(d, start, order);
+    out[start] = docs_likelihood(d, order, tokens);
+  }
+  shares(d->sentences, out);
+}
+
+/* Sum over what two sentences can show (words say nothing and stay hidden) of the likelier label's share. */
+static double best_label(const docs *d, double (*likelihood)(const docs *, int, const int *)) {
+  int tokens[2 * DOCS_LENGTH], n = docs_sentence(d);
+  double sum = 0;
+  for (int i = 0; i < 2 * n; i++) tokens[i] = DOCS_HIDDEN;
+  for (int k = 0; k < d->sentences * d->sentences; k++) {
+    for (int z = 0; z < d->topics * d->topics; z++) {
+      tokens[0] = docs_ordinal_cue(d, k / d->sentences), tokens[n] = docs_ordinal_cue(d, k % d->sentences);
+      tokens[1] = docs_topic_cue(d, z / d->topics), tokens[n + 1] = docs_topic_cue(d, z % d->topics);
+      double a = likelihood(d, 0, tokens), b = likelihood(d, 1, tokens);
+      sum += (a > b ? a : b) / 2;
+    }
+  }
+  return sum;
+}
+
+double docs_pair_accuracy(const docs *d) { return best_label(d, docs_pair_likelihood); }
+double docs_swap_accuracy(const docs *d) { return best_label(d, docs_swap_likelihood); }
+
+/* Sum over all ordinal cues (topics say nothing) of the likeliest of `many` orders. */
+static double best_order(const docs *d, int many, void (*make)(const docs *, int, int *)) {
+  int tokens[DOCS_SENTENCES * DOCS_LENGTH], order[DOCS_SENTENCES], all = 1, n = docs_sentence(d);
+  double sum = 0;
+  for (int i = 0; i < d->sentences * n; i++) tokens[i] = DOCS_HIDDEN;
+  for (int i = 0; i < d->sentences; i++) all *= d->sentences;
+  for (int k = 0; k < all; k++) {
+    double most = 0;
+    for (int i = 0, rest = k; i < d->sentences; i++, rest /= d->sentences) {
+      tokens[i * n] = docs_ordinal_cue(d, rest % d->sentences);
+    }
+    for (int o = 0; o < many; o++) {
+      make(d, o, order);
+      double p = docs_likelihood(d, order, tokens);
+      if (p > most) most = p;
+    }
+    sum += most / many;
+  }
+  return sum;
+}
+
+double docs_order_accuracy(const docs *d) { return best_order(d, orders(d), docs_order); }
+double docs_start_accuracy(const docs *d) { return best_order(d, d->sentences, turned); }
