@@ -248,11 +248,11 @@ static bool check_start(sn_call *c, const sn_attention_args *a) {
 
 /* Captured tensors after arg[n]; of products of the queries with rows, the rows: kernels make the products that they
  * need. -> how many; ints: which */
-static int take_rows(sn_call *c, const sn_closed *any, bool started, sn_val *arg, int n, int64_t *ints) {
+static int take_rows(sn_call *c, const sn_closed *any, sn_val *arg, int n, int64_t *ints) {
   int count = 0;
   for (int i = 0; i < any->captured_count; i++) {
     const sn_fact *fact = sn_fact_of(c->fn, any->captured[i], false);
-    bool rows = fact && fact->row_table.fn && !started && sn_bring(c, fact->row_queries, "q") == arg[0];
+    bool rows = fact && fact->row_table.fn && sn_bring(c, fact->row_queries, "q") == arg[0];
     arg[n + i] = rows ? sn_bring(c, fact->row_table, "table") : any->captured[i];
     if (rows) ints[count++] = i;
   }
@@ -267,7 +267,7 @@ static sn_val emit_attention(sn_call *c, const sn_attention_args *a, const sn_cl
   const sn_t x[3] = {a->q, a->k, a->v};
   int n = 0;
   for (int i = 0; i < 3; i++) arg[n++] = sn_bring(c, x[i], sn_spelled(c, i));
-  int products = take_rows(c, any, started, arg, n, ints);
+  int products = take_rows(c, any, arg, n, ints);
   n += any->captured_count;
   if (started) arg[n++] = sn_start_value(c, a->start);
   const sn_attr attr[SN_ATTR_MAX] = {{.set = true, .f = scale_of(c, a)},

@@ -16,12 +16,24 @@ static bool attention_node(sn_rewriter *r, sn_build *b, const sn_node *n, const 
   return true;
 }
 
+/* Products of queries with rows that kernels do not make block by block. */
+static bool products_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
+  if (n->op != SN_OP_ATTENTION || sn_attention_products_fit(n) || !sn_rule_enabled(r->env, "attention.products"))
+    return false;
+  out[0] = sn_attention_make_products(b, n, arg);
+  out[1] = out[0] + 1;
+  return out[0] != 0;
+}
+
 /* graph -> graph: where fusion has no attention kernels, attention becomes products, softmax and sums before it is
- * differentiated. Terminates: the expansion holds no attention. */
+ * differentiated; where it has, it captures what they do not make. Terminates: the expansion holds no attention, and
+ * products become fewer. */
 static sn_code pass_attention(sn_module *m, sn_pass_env *env) {
-  sn_rewriter r = {.env = env, .pass = "attention", .node = attention_node};
+  sn_rewriter r = {.env = env, .pass = "attention"};
+  bool kernels = sn_fuse_wants(env, "attend");
+  r.node = kernels ? products_node : attention_node;
   env->rule_hits = 0;
-  return sn_fuse_wants(env, "attend") ? SN_OK : sn_rewrite_module(m, &r);
+  return kernels && !(env->target && strcmp(env->target->name, "ref")) ? SN_OK : sn_rewrite_module(m, &r);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */

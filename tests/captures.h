@@ -31,6 +31,11 @@ typedef struct captures_variant {
   ", %k : real[]\n"                                                              \
   "  %s" n " = mul %r" n ", %x : real[]\n  %y" n " = add %" from ", %s" n " : real[]\n"
 
+#define CAPTURES_ROWS(type, rows)                                                               \
+  "  %c = input name \"c\" : " type "\n", ", %c", ", %c", ", " type, "  output \"dc\" = %g0\n", \
+      "  %c = arg index 5 : real[B, T, 4, " rows "]\n"
+#define CAPTURES_ADD_ROW "  %r = index %c, %b, %q, %h, %i : real[]\n  %y = add %x, %r : real[]\n"
+
 static const captures_variant captures_variants[] = {
     {"temperature", CAPTURES_ONE("real[]"), "  %y = mul %x, %c : real[]\n", "[0]"},
     {"slopes", CAPTURES_ONE("real[4]"),
@@ -49,10 +54,10 @@ static const captures_variant captures_variants[] = {
     {"relative", CAPTURES_ONE("real[2 * T + 4]"),
      "  %t2 = dim dim T + 2 : i32[]\n  %n = add %q, %t2 : i32[]\n  %i = sub %n, %k : i32[]\n" CAPTURES_ADD("%i"),
      "[2]"},
-    {"dense", CAPTURES_ONE("real[4, T, T + 3]"), CAPTURES_ADD("%h, %q, %k"), "[6]"},
-    {"dense_wide", CAPTURES_ONE("real[4, T + 3, T + 3]"), CAPTURES_ADD("%h, %q, %k"), "[6]"},
-    {"dense_turned", CAPTURES_ONE("real[T + 3, T]"), CAPTURES_ADD("%k, %q"), "[4]"},
-    {"dense_of_batch", CAPTURES_ONE("real[T, B, T + 3]"), CAPTURES_ADD("%q, %b, %k"), "[5]"},
+    {"dense", CAPTURES_ONE("real[4, T, T + 3]"), CAPTURES_ADD("%h, %q, %k"), "[7]"},
+    {"dense_wide", CAPTURES_ONE("real[4, T + 3, T + 3]"), CAPTURES_ADD("%h, %q, %k"), "[7]"},
+    {"dense_turned", CAPTURES_ONE("real[T + 3, T]"), CAPTURES_ADD("%k, %q"), "[5]"},
+    {"dense_of_batch", CAPTURES_ONE("real[T, B, T + 3]"), CAPTURES_ADD("%q, %b, %k"), "[6]"},
     {"grid", CAPTURES_ONE("real[3, 4, 2]"),
      CAPTURES_NUMBER("n2", "2") CAPTURES_NUMBER(
          "n3", "3") "  %i = mod %q, %n3 : i32[]\n  %j = mod %k, %n2 : i32[]\n" CAPTURES_ADD("%i, %h, %j"),
@@ -87,19 +92,38 @@ static const captures_variant captures_variants[] = {
              CAPTURES_READ("6", "h", "y5") CAPTURES_READ("7", "h", "y6") CAPTURES_READ("8", "h", "y7")
                  CAPTURES_READ("9", "h", "y8") CAPTURES_READ("10", "h", "y9") "  %y = tanh %y10 : real[]\n",
      "[1, 1, 1, 1, 1, 1, 1, 1]"},
+    {"tables", CAPTURES_ONE("real[B, T, 4, 5]"),
+     CAPTURES_NUMBER("n5", "5") "  %n = add %q, %k : i32[]\n  %m = add %n, %k : i32[]\n  %i = mod %m, %n5 : "
+                                "i32[]\n" CAPTURES_ADD("%b, %q, %h, %i"),
+     "[4]"},
+    {"tables_of_many", CAPTURES_ONE("real[70, T]"),
+     CAPTURES_NUMBER("n70", "70")
+         CAPTURES_NUMBER("n9", "9") "  %n = mul %k, %n9 : i32[]\n  %i = mod %n, %n70 : i32[]\n" CAPTURES_ADD("%i, %q"),
+     "[4]"},
+    {"distances", CAPTURES_ROWS("real[T + 3, 8]", "T + 3"),
+     "  %n = sub %q, %k : i32[]\n  %i = abs %n : i32[]\n" CAPTURES_ADD_ROW, "[9, 10]"},
+    {"clipped_rows", CAPTURES_ROWS("real[4, 7, 8]", "7"),
+     CAPTURES_NUMBER("n3", "3") CAPTURES_NUMBER("n0", "0")
+         CAPTURES_NUMBER("n6", "6") "  %n = sub %q, %k : i32[]\n  %o = add %n, %n3 : i32[]\n"
+                                    "  %p = max %o, %n0 : i32[]\n  %i = min %p, %n6 : i32[]\n" CAPTURES_ADD_ROW,
+     "[9, 10]"},
+    {"rows_of_heads", CAPTURES_ROWS("real[2 * T + 5, 8]", "2 * T + 5"),
+     "  %t2 = dim dim T + 2 : i32[]\n  %n = sub %q, %k : i32[]\n  %o = add %n, %t2 : i32[]\n"
+     "  %i = add %o, %h : i32[]\n" CAPTURES_ADD_ROW,
+     "[9, 10]"},
     {"rows", "  %c = input name \"c\" : real[4, 2 * T + 3, 8]\n", ", %c", ", %c", ", real[4, 2 * T + 3, 8]",
      "  output \"dc\" = %g0\n", "  %c = arg index 5 : real[B, T, 4, 2 * T + 3]\n",
      "  %t2 = dim dim T + 2 : i32[]\n  %n = sub %q, %k : i32[]\n  %i = add %n, %t2 : i32[]\n"
      "  %r = index %c, %b, %q, %h, %i : real[]\n  %t = tanh %r : real[]\n  %u = mul %x, %t : real[]\n"
      "  %y = add %u, %r : real[]\n",
-     "[8, 9]"},
+     "[9, 10]"},
     {"shared_rows", "  %c = input name \"c\" : real[2 * T + 2, 8]\n  %d = input name \"d\" : real[4]\n", ", %d, %c",
      ", %c, %d", ", real[2 * T + 2, 8], real[4]", "  output \"dc\" = %g0\n  output \"dd\" = %g1\n",
      "  %d = arg index 5 : real[4]\n  %c = arg index 6 : real[B, T, 4, 2 * T + 2]\n",
      "  %t2 = dim dim T + 2 : i32[]\n  %m = add %t2, %q : i32[]\n  %i = sub %m, %k : i32[]\n"
      "  %r = index %c, %b, %q, %h, %i : real[]\n  %s = index %d, %h : real[]\n  %p = mul %s, %r : real[]\n"
      "  %y = add %x, %p : real[]\n",
-     "[10, 11, 0]"},
+     "[11, 12, 0]"},
     {"all",
      "  %c = input name \"c\" : real[4]\n  %d = input name \"d\" : real[B, T + 3]\n  %e = input name \"e\" : real[2 * "
      "T + 2]\n"
@@ -118,7 +142,7 @@ static const captures_variant captures_variants[] = {
               "  %w = index %e, %m : real[]\n  %z = index %f, %j3, %j2 : real[]\n  %p = index %i, %q, %k : real[]\n"
               "  %a1 = mul %u, %x : real[]\n  %a2 = add %a1, %v : real[]\n  %a3 = add %a2, %w : real[]\n"
               "  %a4 = mul %a3, %z : real[]\n  %y = add %a4, %p : real[]\n",
-     "[0, 1, 2, 3, 4]"},
+     "[0, 1, 2, 3, 5]"},
 };
 enum { CAPTURES_COUNT = sizeof captures_variants / sizeof *captures_variants };
 
@@ -131,7 +155,8 @@ static const char *const captures_masks[] = {
 
 /* Captured tensors that regions see as products of the queries with their rows. */
 static inline const char *captures_products(const captures_variant *v) {
-  return !strcmp(v->name, "rows") ? " products [0]" : !strcmp(v->name, "shared_rows") ? " products [1]" : "";
+  if (!strcmp(v->name, "shared_rows")) return " products [1]";
+  return v->sums[1] == '9' ? " products [0]" : "";
 }
 
 static inline void captures_put(char *text, const char *from, const char *to) {

@@ -252,7 +252,7 @@ static void grad_part(sn_grad_rule *g, sn_accesses *reads, bool first) {
 /* One node makes a few sums: what a kernel carries is bounded. */
 static void grad_attention(sn_grad_rule *g) {
   sn_accesses all;
-  if (!sn_accesses_of(g->node, g->need, g->b->func->arena, sn_b_types(g->b), &all)) {
+  if (sn_accesses_of(g->node, g->need, g->b->func->arena, sn_b_types(g->b), &all)) {
     sn_b_fail(g->b, "the gradient of a captured tensor needs the expansion of attention");
     return;
   }

@@ -5,6 +5,7 @@
  * in another way. Sums of integers are followed as multiples of the positions, so that (q + n) - k is a difference. */
 #include "ir/ops/captures.h"
 
+#include <assert.h>
 #include <string.h>
 
 typedef enum along { NOTHING, QUERY, KEY, DIFFERENCE, BOTH } along;
@@ -102,13 +103,33 @@ static bool is_pairs(const sn_func *f, const sn_access_site *a, const reach *of)
   return q == 1 && k == 1;
 }
 
-static bool is_entries(const sn_func *f, sn_access_site *a, const reach *of, sn_types *types) {
+/* Marks the axes whose combinations are the entries. */
+static void join_axes(const sn_func *f, sn_access_site *a, const reach *of, sn_types *types) {
   const sn_type *table = sn_val_type(f, sn_node_of(f, a->value)->arg[0]);
   a->entries = sn_dimx_const(types, 1);
   for (int i = 0; i < a->count; i++) {
-    a->joint[i] = of[a->expr[i]].along != NOTHING;
+    along x = of[a->expr[i]].along;
+    a->joint[i] = a->kind == SN_SUM_TABLES ? x > QUERY : x != NOTHING;
     if (a->joint[i]) a->entries = sn_dimx_mul(types, a->entries, table->dim[i]);
   }
+}
+
+/* Does some axis have an element of each query? */
+static bool is_of_queries(const sn_access_site *a, const reach *of) {
+  for (int i = 0; i < a->count; i++) {
+    const reach *x = &of[a->expr[i]];
+    if (x->linear && x->q == 1 && !x->k) return true;
+  }
+  return false;
+}
+
+/* Entries of each query where the tensor has such an axis, and they are few; else of all. */
+static bool is_entries(const sn_func *f, sn_access_site *a, const reach *of, sn_types *types) {
+  a->kind = SN_SUM_TABLES;
+  join_axes(f, a, of, types);
+  if (is_of_queries(a, of) && sn_dimx_max_value(a->entries) <= SN_TABLE) return true;
+  a->kind = SN_SUM_ENTRIES;
+  join_axes(f, a, of, types);
   return sn_dimx_max_value(a->entries) <= SN_ENTRIES;
 }
 
@@ -131,7 +152,6 @@ static bool classify(const sn_func *f, sn_access_site *a, const reach *of, sn_ty
     a->kind = SN_SUM_PAIRS + a->batch + 2 * a->head;
     return true;
   }
-  a->kind = SN_SUM_ENTRIES;
   return is_entries(f, a, of, types);
 }
 
@@ -188,57 +208,111 @@ static bool is_used(const sn_func *f, int64_t index) {
   return false;
 }
 
+/* Is v the number of the query's own row: its position, less that of the first query? */
+static bool is_own_row(const sn_node *attention, const sn_func *f, sn_val v) {
+  sn_attention_layout l = sn_attention_layout_of(attention);
+  const sn_node *n = sn_node_of(f, v);
+  if (l.start < 0) return sn_is_region_arg(f, v, SN_SITE_QUERY);
+  if (n->op != SN_OP_SUB || !sn_is_region_arg(f, n->arg[0], SN_SITE_QUERY)) return false;
+  const sn_node *start = sn_node_of(f, n->arg[1]);
+  if (start->op == SN_OP_INDEX) {
+    if (start->arg_count != 2 || !sn_is_region_arg(f, start->arg[1], SN_SITE_BATCH)) return false;
+    start = sn_node_of(f, start->arg[0]);
+  }
+  int64_t i = start->op == SN_OP_ARG ? sn_node_attr(start, "index")->i - SN_SITE_CAPTURE : -1;
+  return i >= 0 && i < l.capture_count && attention->arg[l.first_capture + i] == attention->arg[l.start];
+}
+
+static reach reach_of_value(const sn_node *n, const sn_func *f, sn_val v) {
+  sn_arena *scratch = sn_arena_create();
+  reach *of = SN_ARRAY(scratch, f->value_count, reach);
+  bool start_of_batch = sn_attention_layout_of(n).start >= 0;
+  for (int i = 0; i < f->node_count; i++) of[f->node[i]->first] = reach_of(f, f->node[i], of, start_of_batch);
+  reach r = of[v];
+  sn_arena_destroy(scratch);
+  return r;
+}
+
 sn_val sn_attention_row_number(const sn_node *n, int capture) {
   const sn_func *f = sn_node_attr(n, "score")->region;
   const sn_node *read = only_reader(f, SN_SITE_CAPTURE + capture);
-  if (!read || sn_attention_layout_of(n).start >= 0) return 0;
-  if (is_used(sn_node_attr(n, "mask")->region, SN_SITE_CAPTURE - 1 + capture)) return 0;
-  static const int own[3] = {SN_SITE_BATCH, SN_SITE_QUERY, SN_SITE_HEAD};
-  for (int i = 0; i < 3; i++)
-    if (!sn_is_region_arg(f, read->arg[1 + i], own[i])) return 0;
-  sn_arena *scratch = sn_arena_create();
-  reach *of = SN_ARRAY(scratch, f->value_count, reach), row;
-  for (int i = 0; i < f->node_count; i++) of[f->node[i]->first] = reach_of(f, f->node[i], of, false);
-  row = of[read->arg[4]];
-  sn_arena_destroy(scratch);
-  return row.linear && row.q == 1 && row.k == -1 && !row.batch ? read->arg[4] : 0;
+  if (!read || is_used(sn_node_attr(n, "mask")->region, SN_SITE_CAPTURE - 1 + capture)) return 0;
+  if (sn_dimx_is_one(sn_val_type(f, read->arg[0])->dim[1])) return 0; /* one query: they are few */
+  bool own = sn_is_region_arg(f, read->arg[1], SN_SITE_BATCH) && is_own_row(n, f, read->arg[2]) &&
+             sn_is_region_arg(f, read->arg[3], SN_SITE_HEAD);
+  if (!own) return 0;
+  reach row = reach_of_value(n, f, read->arg[4]);
+  return row.along == NOTHING || row.along == DIFFERENCE ? read->arg[4] : 0;
 }
 
 bool sn_attention_products_fit(const sn_node *n) {
   const sn_attr *products = sn_node_attr(n, "products");
-  const sn_func *f = sn_node_attr(n, "score")->region;
-  for (int i = 0; i < products->count; i++) {
+  for (int i = 0; i < products->count; i++)
     if (products->count > SN_PRODUCTS || !sn_attention_row_number(n, (int)products->ints[i])) return false;
-    const sn_node *read = only_reader(f, SN_SITE_CAPTURE + products->ints[i]);
-    if (sn_dimx_is_one(sn_val_type(f, read->arg[0])->dim[1])) return false; /* one query: they are few */
-  }
   return true;
 }
 
-bool sn_accesses_of(const sn_node *n, const bool *need, sn_arena *arena, sn_types *types, sn_accesses *out) {
+sn_val sn_attention_make_products(sn_build *b, const sn_node *n, const sn_val *arg) {
+  const sn_attr *products = sn_node_attr(n, "products");
+  int first = sn_attention_layout_of(n).first_capture, kept = 0;
+  sn_val *operand = SN_ARRAY(b->func->arena, n->arg_count, sn_val);
+  int64_t *left = SN_ARRAY(b->func->arena, products->count + 1, int64_t);
+  for (int i = 0; i < n->arg_count; i++) operand[i] = arg[i];
+  for (int i = 0; i < products->count; i++) {
+    int k = first + (int)products->ints[i];
+    const sn_type *rows = sn_g_type(b, arg[k]);
+    bool few = sn_dimx_is_one(sn_g_type(b, arg[0])->dim[1]) || sn_dimx_max_value(rows->dim[rows->rank - 2]) <= SN_TABLE;
+    bool made = few && (kept == SN_PRODUCTS || !sn_attention_row_number(n, (int)products->ints[i]));
+    if (made)
+      operand[k] = sn_product_of(b, arg[0], arg[k]);
+    else
+      left[kept++] = products->ints[i];
+  }
+  if (kept == products->count || b->failed) return 0;
+  sn_attr attr[SN_ATTR_MAX] = {{0}};
+  for (int i = 0; i < sn_op_get(n->op)->attr_count; i++) attr[i] = n->attr[i];
+  attr[sn_op_attr(n->op, "products")] = (sn_attr){.set = kept > 0, .ints = left, .count = kept};
+  return sn_emit(b, n->op, n->arg_count, operand, attr, NULL);
+}
+
+const char sn_attention_no_products[] =
+    "kernels make products of queries with rows by query less key, or with up to 1024 rows";
+static_assert(SN_TABLE == 1024, "says so");
+static const char too_many[] = "positions choose among more than 65536 entries of a captured tensor";
+static_assert(SN_ENTRIES == 65536, "says so");
+
+const char *sn_accesses_of(const sn_node *n, const bool *need, sn_arena *arena, sn_types *types, sn_accesses *out) {
   const sn_func *f = sn_node_attr(n, "score")->region;
   *out = (sn_accesses){0};
-  if (!sn_attention_products_fit(n)) return false; /* part of the queries' gradient */
-  if (!f) return true;
+  if (!sn_attention_products_fit(n)) return sn_attention_no_products; /* part of the queries' gradient */
+  if (!f) return NULL;
   out->at = SN_ARRAY(arena, 2 * f->node_count, sn_access_site); /* two of a node at most */
   sn_arena *scratch = sn_arena_create();
   reach *of = SN_ARRAY(scratch, f->value_count, reach);
   sn_attention_layout l = sn_attention_layout_of(n);
-  bool fits = true, start_of_batch = l.start >= 0;
-  for (int i = 0; i < f->node_count && fits; i++) {
+  bool start_of_batch = l.start >= 0;
+  const char *why = NULL;
+  for (int i = 0; i < f->node_count && !why; i++) {
     of[f->node[i]->first] = reach_of(f, f->node[i], of, start_of_batch);
-    fits = add_reads(n, need, f, f->node[i], out);
+    if (!add_reads(n, need, f, f->node[i], out)) why = "a captured tensor is read in another way than by index";
   }
-  for (int i = 0; i < out->count && fits; i++)
-    fits = out->at[i].kind >= SN_SUM_ROWS || classify(f, &out->at[i], of, types);
+  for (int i = 0; i < out->count && !why; i++) {
+    sn_access_site *a = &out->at[i];
+    if (a->kind < SN_SUM_ROWS) {
+      if (!classify(f, a, of, types)) why = too_many;
+      continue;
+    }
+    const reach *row = &of[a->expr[3]];
+    a->batch = row->batch, a->head = row->head, a->linear = row->linear && row->q == 1 && row->k == -1;
+  }
   sn_arena_destroy(scratch);
-  return fits;
+  return why;
 }
 
-bool sn_attention_sums_captures(const sn_node *n, const bool *need, sn_types *types) {
+const char *sn_attention_no_sums(const sn_node *n, const bool *need, sn_types *types) {
   sn_accesses a;
   sn_arena *scratch = sn_arena_create();
-  bool fits = sn_accesses_of(n, need, scratch, types, &a);
+  const char *why = sn_accesses_of(n, need, scratch, types, &a);
   sn_arena_destroy(scratch);
-  return fits;
+  return why;
 }

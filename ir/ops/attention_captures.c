@@ -7,7 +7,9 @@
  *   KEYS         key                          [B, H, S]          a function of the key's position
  *   DIFFERENCES  query - key                  [B, H, T + S - 1]  a function of their difference
  *   ENTRIES      combination of the axes that  [B, H, N]         anything else
- *                depend on both positions
+ *                depend on positions
+ *   TABLES       query, and combination of the  [B, H, T, N]     the query's position, in one axis, and anything else
+ *                others that do
  *   ROWS         query, times captured rows    [B, T, H, d]     products of queries with rows (attention_rows.c)
  *   ROWS + 1     key - query, times queries   [B, H, T + S - 1, d]
  *   PAIRS        pair, over what is no index  [B|1, H|1, T, S]   the positions themselves, one axis each
@@ -28,7 +30,7 @@ static const sn_type *rows_type(sn_types *t, const sn_type *q, const sn_type *k,
 }
 
 /* Does the region of slopes give a number for it: of its entry, of its row? */
-static bool is_numbered(int64_t kind) { return kind == SN_SUM_ENTRIES || kind >= SN_SUM_ROWS; }
+static bool is_numbered(int64_t kind) { return sn_sum_has_entries(kind) || kind >= SN_SUM_ROWS; }
 
 static int count_numbered(const sn_attr *sums) {
   int n = 0;
@@ -36,7 +38,7 @@ static int count_numbered(const sn_attr *sums) {
   return n;
 }
 
-/* entries: used by ENTRIES only */
+/* entries: used by ENTRIES and TABLES only */
 static const sn_type *sum_type(sn_types *t, const sn_type *q, const sn_type *k, int64_t kind, const sn_dimx *entries) {
   const sn_dimx *one = sn_dimx_const(t, 1), *dim[4] = {q->dim[0], q->dim[2], NULL, k->dim[1]};
   sn_elem acc = sn_acc_elem(q->elem);
@@ -45,6 +47,7 @@ static const sn_type *sum_type(sn_types *t, const sn_type *q, const sn_type *k, 
     case SN_SUM_KEYS: dim[2] = k->dim[1]; break;
     case SN_SUM_DIFFERENCES: dim[2] = differences(t, q, k); break;
     case SN_SUM_ENTRIES: dim[2] = entries; break;
+    case SN_SUM_TABLES: dim[2] = q->dim[1], dim[3] = entries; return sn_type_of(t, acc, 4, dim);
     default:
       if (kind >= SN_SUM_ROWS) return rows_type(t, q, k, kind);
       if (!((kind - SN_SUM_PAIRS) & 1)) dim[0] = one;
@@ -84,10 +87,12 @@ sn_code sn_sums_infer(sn_infer *in) {
     int64_t kind = sums->ints[i];
     if (kind < 0 || (kind >= SN_SUM_ROWS && !is_product(in, (kind - SN_SUM_ROWS) / 2)))
       return sn_infer_fail(in, "there is no sum %lld", (long long)kind);
-    if (kind == SN_SUM_ENTRIES && used == entries->count) return sn_infer_fail(in, "sums of entries need their number");
-    const sn_dimx *n = kind == SN_SUM_ENTRIES ? entries->dims[used++] : NULL;
-    if (n && (sn_dimx_max_value(n) < 1 || sn_dimx_max_value(n) > SN_ENTRIES))
-      return sn_infer_fail(in, "sums of entries are 1 to %d", SN_ENTRIES);
+    bool table = sn_sum_has_entries(kind);
+    int most = kind == SN_SUM_TABLES ? SN_TABLE : SN_ENTRIES;
+    if (table && used == entries->count) return sn_infer_fail(in, "sums of entries need their number");
+    const sn_dimx *n = table ? entries->dims[used++] : NULL;
+    if (n && (sn_dimx_max_value(n) < 1 || sn_dimx_max_value(n) > most))
+      return sn_infer_fail(in, "sums of entries are 1 to %d", most);
     in->result[3 + i] = sum_type(sn_infer_types(in), in->arg[0], in->arg[1], kind, n);
   }
   return used == entries->count ? SN_OK : sn_infer_fail(in, "only sums of entries have a number of them");
@@ -142,7 +147,7 @@ static void return_slopes(sn_build *b, const sn_func *score, sn_accesses *a, con
   for (int i = 0; i < a->count; i++) sn_func_return(b->func, sn_g_cast(b, d[i], acc));
   for (int i = 0; i < a->count; i++) {
     if (a->at[i].kind >= SN_SUM_ROWS) sn_func_return(b->func, sn_g_cast(b, map[a->at[i].expr[3]], SN_ELEM_I32));
-    if (a->at[i].kind == SN_SUM_ENTRIES)
+    if (sn_sum_has_entries(a->at[i].kind))
       sn_func_return(b->func,
                      entry_of(b, &a->at[i], sn_val_type(score, sn_node_of(score, a->at[i].value)->arg[0]), map));
   }
@@ -169,7 +174,7 @@ void sn_sums_attrs_make(const sn_grad_rule *g, sn_accesses *a, sn_sums_attrs *ou
   int n = 0;
   for (int i = 0; i < a->count; i++) {
     kind[i] = a->at[i].kind;
-    if (kind[i] == SN_SUM_ENTRIES) entries[n++] = a->at[i].entries;
+    if (sn_sum_has_entries(kind[i])) entries[n++] = a->at[i].entries;
   }
   out->slopes = (sn_attr){.set = true, .region = sn_func_finish(f)};
   out->sums = (sn_attr){.set = true, .ints = kind, .count = a->count};
@@ -220,7 +225,7 @@ static void drop_axes(spread *s) {
 static void split_entries(spread *s, const sn_type *table) {
   const sn_type *t = sn_g_type(s->b, s->d);
   const sn_dimx *dim[SN_RANK_MAX];
-  if (s->a->kind != SN_SUM_ENTRIES) return;
+  if (!sn_sum_has_entries(s->a->kind)) return;
   int n = s->rank - 1;
   for (int i = 0; i < n; i++) dim[i] = t->dim[i];
   for (int i = 0; i < s->a->count; i++)
@@ -274,21 +279,37 @@ static sn_val iota_of(const spread *s, const sn_type *it, int what) {
   return sn_g_const(s->b, it, 0);
 }
 
-/* The position of the query, of the sum's elements: that which stands for a difference is as far from key 0. */
-static sn_val query_of(const spread *s, const sn_type *it) {
+/* x + n on every element */
+static sn_val plus(sn_build *b, sn_val x, const sn_dimx *n) {
+  const sn_type *t = sn_g_type(b, x);
+  return b->failed ? 0 : sn_g2(b, SN_OP_ADD, x, sn_g_broadcast(b, sn_g_dim(b, n), t->rank, t->dim, NULL));
+}
+
+static const sn_dimx *less_one(sn_build *b, const sn_dimx *n) {
+  return sn_dimx_sub(sn_b_types(b), n, sn_dimx_const(sn_b_types(b), 1));
+}
+
+/* The position of the query in row q of the queries. */
+static sn_val started_query(const spread *s, const sn_type *it, sn_val q) {
   sn_build *b = s->b;
-  sn_val q = iota_of(s, it, s->a->kind == SN_SUM_DIFFERENCES ? DISTANCE : SN_SITE_QUERY);
   int start = sn_attention_layout_of(s->g->node).start, batch = -1;
-  if (s->a->kind == SN_SUM_DIFFERENCES) {
-    sn_val last = sn_g_dim(b, sn_dimx_sub(sn_b_types(b), operand_type(s, 1)->dim[1], sn_dimx_const(sn_b_types(b), 1)));
-    q = sn_g2(b, SN_OP_SUB, q, sn_g_broadcast(b, last, it->rank, it->dim, NULL));
-  }
   for (int i = 0; i < s->rank; i++)
     if (s->axis[i] == SN_SITE_BATCH) batch = i;
   bool per_batch = start >= 0 && operand_type(s, start)->rank;
   if (start < 0 || (per_batch && batch < 0)) return q;
   const int64_t axes[1] = {batch};
   return sn_g2(b, SN_OP_ADD, q, sn_g_broadcast(b, s->g->arg[start], it->rank, it->dim, per_batch ? axes : NULL));
+}
+
+/* The position of the query, of the sum's elements: that which stands for a difference is as far from key 0. */
+static sn_val query_of(const spread *s, const sn_type *it) {
+  sn_build *b = s->b;
+  sn_val q = iota_of(s, it, s->a->kind == SN_SUM_DIFFERENCES ? DISTANCE : SN_SITE_QUERY);
+  if (s->a->kind == SN_SUM_DIFFERENCES) {
+    sn_val last = sn_g_dim(b, less_one(b, operand_type(s, 1)->dim[1]));
+    q = sn_g2(b, SN_OP_SUB, q, sn_g_broadcast(b, last, it->rank, it->dim, NULL));
+  }
+  return started_query(s, it, q);
 }
 
 /* Values of the score region on tensors: site: what stands for its first arguments, i32 tensors of type it. */
@@ -324,7 +345,7 @@ static void lift_indices(const spread *s, sn_val *index) {
                           iota_of(s, it, SN_SITE_KEY)};
   lift_values(s->g, it, site, s->a->count, s->a->expr, index);
   for (int i = 0; i < s->a->count; i++)
-    if (s->a->kind == SN_SUM_ENTRIES && s->a->joint[i]) index[i] = iota_of(s, it, JOINT + i);
+    if (sn_sum_has_entries(s->a->kind) && s->a->joint[i]) index[i] = iota_of(s, it, JOINT + i);
 }
 
 static sn_val scattered(const spread *s, const sn_type *table) {
@@ -335,19 +356,43 @@ static sn_val scattered(const spread *s, const sn_type *table) {
 }
 
 static void axes_of(spread *s) {
-  s->rank = s->a->kind >= SN_SUM_PAIRS ? 4 : 3;
+  s->rank = s->a->kind >= SN_SUM_TABLES ? 4 : 3;
   s->axis[0] = SN_SITE_BATCH, s->axis[1] = SN_SITE_HEAD, s->axis[2] = SN_SITE_QUERY, s->axis[3] = SN_SITE_KEY;
   if (s->a->kind == SN_SUM_KEYS) s->axis[2] = SN_SITE_KEY;
   if (s->a->kind == SN_SUM_DIFFERENCES) s->axis[2] = DISTANCE;
   if (s->a->kind == SN_SUM_ENTRIES) s->axis[2] = JOINT;
+  if (s->a->kind == SN_SUM_TABLES) s->axis[3] = JOINT;
 }
 
 /* ---- products of queries with rows ---- */
 
-/* x + n on every element */
-static sn_val plus(sn_build *b, sn_val x, const sn_dimx *n) {
-  const sn_type *t = sn_g_type(b, x);
-  return b->failed ? 0 : sn_g2(b, SN_OP_ADD, x, sn_g_broadcast(b, sn_g_dim(b, n), t->rank, t->dim, NULL));
+/* Each sum to the row that its number says. d: [B, H, X, d], z of axis X the difference of key and query from 0 on */
+static sn_val scattered_rows(const sn_grad_rule *g, const sn_access_site *a, sn_val d, const sn_type *table) {
+  spread s = {g, g->b, a, sn_node_attr(g->node, "score")->region, d, 4, {SN_SITE_BATCH, SN_SITE_HEAD, DISTANCE, -1}};
+  sn_build *b = g->b;
+  bool heads = table->rank == 3;
+  int64_t sum[2], perm[4] = {0, 1, 2, 3};
+  int count = 0, kept = 0;
+  for (int i = 0; i < 2; i++) {
+    if (i ? a->head || heads : a->batch)
+      s.axis[kept++] = s.axis[i];
+    else
+      sum[count++] = i;
+  }
+  if (count) d = sn_g_sum(b, d, count, sum);
+  if (heads && kept == 2) perm[0] = 1, perm[1] = 0, s.axis[0] = SN_SITE_HEAD, s.axis[1] = SN_SITE_BATCH;
+  if (heads && kept == 2) d = sn_g_transpose(b, d, perm);
+  if (b->failed) return 0;
+  s.axis[kept] = DISTANCE, s.rank = kept + 1, s.d = d;
+  const sn_type *t = sn_g_type(b, d), *it = sn_type_of(sn_b_types(b), SN_ELEM_I32, s.rank, t->dim);
+  sn_val zero = sn_g_const(b, it, 0),
+         last = started_query(&s, it, plus(b, zero, less_one(b, operand_type(&s, 0)->dim[1])));
+  const sn_val site[4] = {iota_of(&s, it, SN_SITE_BATCH), iota_of(&s, it, SN_SITE_HEAD),
+                          sn_g2(b, SN_OP_SUB, last, iota_of(&s, it, DISTANCE)), zero};
+  sn_val arg[2] = {0, d};
+  lift_values(g, it, site, 1, &a->expr[3], &arg[0]);
+  const sn_attr at[2] = {{.set = heads, .i = heads}, {.set = true, .d = table->dim[table->rank - 2]}};
+  return b->failed ? 0 : sn_emit(b, SN_OP_SCATTER, 2, arg, at, NULL);
 }
 
 /* Row r of the table has the sum of the difference z of key and query, counted from 0, at which it is read: the first
@@ -378,7 +423,9 @@ static void finish_rows(const sn_grad_rule *g, const sn_access_site *a, sn_val s
   int k = (a->kind - SN_SUM_ROWS) & 1 ? sn_attention_layout_of(g->node).first_capture + a->capture : 0;
   const sn_type *t = sn_g_type(g->b, g->arg[k]);
   if (!g->need[k]) return;
-  if (k) sum = rows_of_table(g, a, sn_g_sum(g->b, sum, t->rank == 3 ? 1 : 2, axes), t);
+  bool simple = a->linear && !a->batch && (t->rank == 3 || !a->head); /* each row has one sum at most */
+  if (k && !simple) sum = scattered_rows(g, a, sum, t);
+  if (k && simple) sum = rows_of_table(g, a, sn_g_sum(g->b, sum, t->rank == 3 ? 1 : 2, axes), t);
   if (g->b->failed) return;
   sum = sn_g_cast(g->b, sum, t->elem);
   g->d_arg[k] = g->d_arg[k] ? sn_g2(g->b, SN_OP_ADD, g->d_arg[k], sum) : sum;
@@ -425,6 +472,15 @@ static sn_val difference_number(sn_build *b, const sn_type *t) {
   return sn_g2(b, SN_OP_ADD, d, sn_g_broadcast(b, last, 4, it->dim, NULL));
 }
 
+/* x [B, H, T, S] added up over the keys by number, [B, H, T, count] */
+static sn_val by_query_and_number(sn_build *b, sn_val x, sn_val number, const sn_dimx *count) {
+  const sn_type *t = sn_g_type(b, x), *it = sn_type_with_elem(sn_b_types(b), t, SN_ELEM_I32);
+  const sn_dimx *dim[4] = {t->dim[0], t->dim[1], t->dim[2], count};
+  const sn_val arg[5] = {x, counted(b, it, 0), counted(b, it, 1), counted(b, it, 2), number};
+  const sn_attr at = {.set = true, .dims = dim, .count = 4};
+  return b->failed ? 0 : sn_emit(b, SN_OP_INDEX_ADD, 5, arg, &at, NULL);
+}
+
 static sn_val one_sum(sn_build *b, sn_val x, int64_t kind, sn_val entry, const sn_type *result) {
   const int64_t axes[4] = {0, 1, 2, 3};
   if (b->failed) return 0;
@@ -433,6 +489,7 @@ static sn_val one_sum(sn_build *b, sn_val x, int64_t kind, sn_val entry, const s
     case SN_SUM_KEYS: return sn_g_sum(b, x, 1, axes + 2);
     case SN_SUM_DIFFERENCES: return by_number(b, x, difference_number(b, sn_g_type(b, x)), result->dim[2]);
     case SN_SUM_ENTRIES: return by_number(b, x, entry, result->dim[2]);
+    case SN_SUM_TABLES: return by_query_and_number(b, x, entry, result->dim[3]);
     default: break;
   }
   bool batch = (kind - SN_SUM_PAIRS) & 1, head = (kind - SN_SUM_PAIRS) & 2;
@@ -441,15 +498,6 @@ static sn_val one_sum(sn_build *b, sn_val x, int64_t kind, sn_val entry, const s
   if (batch) over[0] = 1;
   x = sn_g_sum(b, x, batch || head ? 1 : 2, over);
   return b->failed ? 0 : sn_g_reshape(b, x, 4, result->dim);
-}
-
-/* x [B, H, T, S] added up over the keys by number, [B, H, T, count] */
-static sn_val by_query_and_number(sn_build *b, sn_val x, sn_val number, const sn_dimx *count) {
-  const sn_type *t = sn_g_type(b, x), *it = sn_type_with_elem(sn_b_types(b), t, SN_ELEM_I32);
-  const sn_dimx *dim[4] = {t->dim[0], t->dim[1], t->dim[2], count};
-  const sn_val arg[5] = {x, counted(b, it, 0), counted(b, it, 1), counted(b, it, 2), number};
-  const sn_attr at = {.set = true, .dims = dim, .count = 4};
-  return b->failed ? 0 : sn_emit(b, SN_OP_INDEX_ADD, 5, arg, &at, NULL);
 }
 
 static sn_val rows_sum(sn_build *b, const sn_val *arg, int rows, int64_t kind, sn_val x, sn_val number,

@@ -6,9 +6,10 @@
 
 enum {
   SN_PRODUCTS = 4,
-  SN_ACCESSES = 8,
-  SN_ENTRIES = 65536
-}; /* most of one attention_grad; entries that are added up one by one */
+  SN_ACCESSES = 8,    /* most of one attention_grad */
+  SN_ENTRIES = 65536, /* entries that are added up one by one */
+  SN_TABLE = 1024     /* the same of each query */
+};
 
 /* One place where the score region reads a captured tensor: an `index` of it, or the captured scalar itself. */
 typedef struct sn_access_site {
@@ -19,8 +20,9 @@ typedef struct sn_access_site {
   int kind;                /* sn_sum_kind */
   bool batch, head;        /* does the index depend on them? */
   bool position;           /* on the position of query or key? */
-  bool joint[SN_RANK_MAX]; /* ENTRIES: expressions of query and key together */
-  const sn_dimx *entries;  /* ENTRIES: all combinations of those */
+  bool joint[SN_RANK_MAX]; /* ENTRIES: expressions of query or key; TABLES: of the key */
+  const sn_dimx *entries;  /* all combinations of those */
+  bool linear;             /* ROWS: the row is query - key + what only the head decides */
 } sn_access_site;
 
 typedef struct sn_accesses {
@@ -29,12 +31,14 @@ typedef struct sn_accesses {
 } sn_accesses;
 
 /* The accesses of captured tensors whose gradient is needed (need: by operand of the attention node).
- * -> false: some gradient is no sum that attention_grad makes.   owns: arena */
-bool sn_accesses_of(const sn_node *n, const bool *need, sn_arena *arena, sn_types *types, sn_accesses *out);
+ * -> NULL, or why some gradient is no sum that attention_grad makes.   owns: arena */
+const char *sn_accesses_of(const sn_node *n, const bool *need, sn_arena *arena, sn_types *types, sn_accesses *out);
 /* What regions see of rows [R, d] or [H, R, d] that queries are multiplied with: [B, T, H, R]; NULL: they do not fit.
  */
 const sn_type *sn_product_type(sn_types *types, const sn_type *q, const sn_type *rows);
 sn_val sn_product_of(sn_build *b, sn_val q, sn_val rows);
+/* Are sums of that kind by the number of an entry? */
+static inline bool sn_sum_has_entries(int64_t kind) { return kind == SN_SUM_ENTRIES || kind == SN_SUM_TABLES; }
 /* Does the value of the region equal argument `index` of it? */
 bool sn_is_region_arg(const sn_func *f, sn_val v, int64_t index);
 

@@ -142,19 +142,26 @@ typedef enum sn_sum_kind {
   SN_SUM_KEYS,
   SN_SUM_DIFFERENCES,
   SN_SUM_ENTRIES,
+  SN_SUM_TABLES,
   SN_SUM_PAIRS,
   SN_SUM_ROWS = SN_SUM_PAIRS + 4 /* + 2 c: captured rows c by query; + 2 c + 1: queries by key - query */
 } sn_sum_kind;
-/* Are the gradients of captured tensors made of such sums? need: by operand; else attention must be expanded. */
-bool sn_attention_sums_captures(const sn_node *n, const bool *need, sn_types *types);
+/* Why the gradients of captured tensors are not made of such sums, so that attention must be expanded; NULL: they are.
+ * need: by operand */
+const char *sn_attention_no_sums(const sn_node *n, const bool *need, sn_types *types);
+/* What products of queries with rows kernels make, for those that they do not. */
+extern const char sn_attention_no_products[];
 /* These results in other ops.  raw: scaled q.k, ds: gradient by the score, both [B, H, T, S] */
 void sn_attention_sums(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val ds, sn_val *out);
 
 /* The value of the score region that numbers the rows of such a tensor, where kernels make the products block by block:
- * it is read in one place, for the query's own row, by query - key + something of head and captures. 0: they do not */
+ * it is read in one place, for the query's own row, by a function of query - key, batch, head. 0: they do not */
 sn_val sn_attention_row_number(const sn_node *n, int capture);
 /* Do kernels make all of its products? */
 bool sn_attention_products_fit(const sn_node *n);
+/* The same attention, with those that they do not make as captured tensors [B, T, H, R] where these are no larger than
+ * what the queries are times a constant. 0: there are none */
+sn_val sn_attention_make_products(sn_build *b, const sn_node *n, const sn_val *arg);
 /* Is the captured tensor rows that regions see as their products with the queries (attention_rows.c)? */
 bool sn_attention_is_product(const sn_node *n, int capture);
 

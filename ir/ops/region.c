@@ -49,7 +49,7 @@ static bool attention_expands(const sn_build *b, const sn_node *n, inlining how)
   if (n->op != SN_OP_ATTENTION || how == AS_THEY_ARE) return false;
   bool *need = SN_ARRAY(b->func->arena, n->arg_count, bool);
   for (int i = 0; i < n->arg_count; i++) need[i] = true;
-  return how == IN_STEPS || !sn_attention_sums_captures(n, need, b->func->module->types);
+  return how == IN_STEPS || sn_attention_no_sums(n, need, b->func->module->types);
 }
 
 /* One node of a region in b->func. out[i]: its results */

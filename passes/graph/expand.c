@@ -69,7 +69,7 @@ static const char *attention_expands(const sn_rewriter *r, const state *s, const
   bool kernels = r->env->target && strcmp(r->env->target->name, "ref");
   bool there = s->graph || s->branch;
   if (kernels && there && !sn_attention_products_fit(n))
-    return "products and softmax: kernels make products of queries with rows by query less key, of more than one query";
+    return sn_arena_printf(r->env->arena, "products and softmax: %s", sn_attention_no_products);
   if (s->step) return "products and softmax: it is in the step of a scan";
   return there && !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2]))
              ? "products and softmax: there is no kernel for its types or sizes"

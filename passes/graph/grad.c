@@ -111,8 +111,8 @@ static const char *attention_expands(const paths *p, const sn_pass_env *env, con
     return "products and softmax: there is no kernel for its types or sizes";
   bool *need = SN_ARRAY(env->arena, n->arg_count, bool);
   for (int i = 0; i < n->arg_count; i++) need[i] = carries(p, n->arg[i]);
-  if (!sn_attention_sums_captures(n, need, p->f->module->types))
-    return "products and softmax: its kernels make no gradient of a captured tensor that is read like this";
+  const char *why = sn_attention_no_sums(n, need, p->f->module->types);
+  if (why) return sn_arena_printf(env->arena, "products and softmax: %s", why);
   bool again = p->again[n->first] || p->again[n->first + 1];
   return again ? "products and softmax: its gradient is differentiated again" : NULL;
 }

@@ -2,7 +2,8 @@
  *   1. of each block of pairs, the least and the largest entry that they read
  *   2. one instance owns a part of the blocks of queries, with the sums of all entries in scratch. Of a block it adds
  *      up, for one entry after the other, what goes to it (attend_sums.c walks the blocks)
- *   3. the sums of the parts are added */
+ *   3. the sums of the parts are added
+ * Sums by query and entry are the same, with as many sums as queries in scratch, and are stored after each block. */
 #include "passes/lower/attend_sums.h"
 #include "passes/lower/derive.h"
 
@@ -81,12 +82,15 @@ static sn_code lower_ranges(const sn_sums *m, const sn_sum *s) {
   return sn_build_kernel_end(b, &r);
 }
 
-int sn_entries_part(const sn_sum *s) { return (int)((sn_dimx_max_value(s->entries) + PART - 1) / PART); }
+int sn_entries_part(const sn_sum *s) {
+  return s->kind == SN_SUM_TABLES ? 1 : (int)((sn_dimx_max_value(s->entries) + PART - 1) / PART);
+}
 
 sn_code sn_entries_find(sn_sums *m, sn_sum *s, int part) {
   sn_types *t = m->a->c->types;
   sn_val entry = m->a->slopes->result[s->entry];
-  s->part = sn_sums_temp(m, sn_dimx_ceildiv(t, blocks_of(m, true), sn_dimx_const(t, part)), s->entries);
+  if (s->kind != SN_SUM_TABLES)
+    s->part = sn_sums_temp(m, sn_dimx_ceildiv(t, blocks_of(m, true), sn_dimx_const(t, part)), s->entries);
   if (sn_dimx_max_value(s->entries) <= SN_ATTEND_ENTRIES || depends(m, entry, 0)) return SN_OK;
   s->range = range_temp(m, entry);
   return lower_ranges(m, s);
@@ -94,20 +98,26 @@ sn_code sn_entries_find(sn_sums *m, sn_sum *s, int part) {
 
 /* ---- the sums of a part ------------------------------------------------------------------------------------------ */
 
-/* A loop over pieces of the entries. */
-static sn_kv begin_pieces(sn_build_kernel *b, const sn_sum *s, sn_kwin *w) {
+/* Sums of one entry, side by side in scratch. */
+static int width_of(const sn_sum_block *x, const sn_sum *s) { return s->kind == SN_SUM_TABLES ? x->w.s.bq : 1; }
+
+/* A loop over pieces of the entries: w is [sums of one, entries]. */
+static sn_kv begin_pieces(const sn_sum_block *x, const sn_sum *s, sn_kwin *w) {
+  sn_build_kernel *b = x->w.s.b;
+  int width = width_of(x, s);
   sn_kv e = sn_k_for(b->k, sn_k_i(b->k, 0), sn_build_dim(b, s->entries), SN_ATTEND_ENTRIES, 0, NULL);
-  *w = (sn_kwin){.buf = s->scratch, .off = e};
+  *w = (sn_kwin){.buf = s->scratch, .off = sn_k_imulc(b->k, e, width)};
+  if (width > 1) w->rs = sn_k_i(b->k, 1), w->cs = sn_k_i(b->k, width);
   return e;
 }
 
-void sn_entries_begin(sn_build_kernel *b, sn_sum *s) {
-  sn_kernel *k = b->k;
+void sn_entries_begin(const sn_sum_block *x, sn_sum *s) {
+  sn_kernel *k = x->w.s.b->k;
   sn_kwin w;
   int64_t n = (sn_dimx_max_value(s->entries) + SN_ATTEND_ENTRIES - 1) / SN_ATTEND_ENTRIES * SN_ATTEND_ENTRIES;
-  s->scratch = sn_k_local(k, SN_ELEM_F32, n);
-  (void)begin_pieces(b, s, &w);
-  sn_k_store(k, w, sn_k_const(k, SN_ELEM_F32, 1, SN_ATTEND_ENTRIES, 0));
+  s->scratch = sn_k_local(k, SN_ELEM_F32, n * width_of(x, s));
+  (void)begin_pieces(x, s, &w);
+  sn_k_store(k, w, sn_k_const(k, SN_ELEM_F32, width_of(x, s), SN_ATTEND_ENTRIES, 0));
   sn_k_end_for(k, 0, NULL);
 }
 
@@ -131,22 +141,40 @@ void sn_entries_add(const sn_sum_block *x, const sn_sum *s, sn_kv term, sn_kv en
   sn_kv e = begin_entries(x, s);
   sn_kv own = sn_k_bin(k, SN_K_EQ, entry, sn_k_isplat(k, 1, 1, e));
   sn_kv sum = sn_k_select(k, own, term, sn_k_const(k, SN_ELEM_F32, t.r, t.c, 0));
-  if (t.r > 1) sum = sn_k_reduce(k, SN_K_RSUM, 0, sum);
-  if (t.c > 1) sum = sn_k_reduce(k, SN_K_RSUM, 1, sum);
-  sn_kwin w = {.buf = s->scratch, .off = e};
-  sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, sn_k_load(k, 1, 1, w, 0), sum));
+  bool rows = s->kind != SN_SUM_TABLES || x->w.s.keys_major, columns = s->kind != SN_SUM_TABLES || !x->w.s.keys_major;
+  if (rows && t.r > 1) sum = sn_k_reduce(k, SN_K_RSUM, 0, sum);
+  if (columns && t.c > 1) sum = sn_k_reduce(k, SN_K_RSUM, 1, sum);
+  t = sn_k_type(k, sum);
+  sn_kwin w = {.buf = s->scratch, .off = sn_k_imulc(k, e, width_of(x, s)), .rs = sn_k_i(k, 1), .cs = sn_k_i(k, 1)};
+  sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, sn_k_load(k, t.r, t.c, w, 0), sum));
   sn_k_end_for(k, 0, NULL);
 }
 
 void sn_entries_end(const sn_sum_block *x, const sn_sum *s, sn_kv part) {
   sn_build_kernel *b = x->w.s.b;
   sn_kwin w;
-  sn_kv e = begin_pieces(b, s, &w), at[SN_VIEW_RANK] = {x->w.s.batch, x->w.s.head, part, e};
+  sn_kv e = begin_pieces(x, s, &w), at[SN_VIEW_RANK] = {x->w.s.batch, x->w.s.head, part, e};
   sn_kv sum = sn_k_load(b->k, 1, SN_ATTEND_ENTRIES, w, 0);
   w = (sn_kwin){.buf = sn_build_buffer(b, s->part.slot),
                 .off = sn_build_address(b, &s->part.view, at),
                 .nc = sn_build_limit(b, s->entries, SN_ATTEND_ENTRIES, e)};
   sn_k_store(b->k, w, sum);
+  sn_k_end_for(b->k, 0, NULL);
+}
+
+void sn_entries_store(const sn_sum_block *x, const sn_sum *s) {
+  sn_build_kernel *b = x->w.s.b;
+  const sn_view *v = &s->to.view;
+  sn_kwin w;
+  sn_kv e = begin_pieces(x, s, &w), at[SN_VIEW_RANK] = {x->w.s.batch, x->w.s.head, x->w.s.q0, e};
+  sn_kv sums = sn_k_load(b->k, width_of(x, s), SN_ATTEND_ENTRIES, w, 0);
+  w = (sn_kwin){.buf = sn_build_buffer(b, s->to.slot),
+                .off = sn_build_address(b, v, at),
+                .rs = sn_build_dim(b, v->stride[2]),
+                .cs = sn_build_dim(b, v->stride[3]),
+                .nr = sn_build_limit(b, x->w.s.a->T, width_of(x, s), x->w.s.q0),
+                .nc = sn_build_limit(b, s->entries, SN_ATTEND_ENTRIES, e)};
+  sn_k_store(b->k, w, sums);
   sn_k_end_for(b->k, 0, NULL);
 }
 

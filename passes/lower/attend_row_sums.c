@@ -75,6 +75,7 @@ static sn_code lower_queries(row_sums *r) {
   sn_sum_block x = sn_sums_block(r->m, b, false, a->bq, a->bk);
   x.w.s.batch = sn_k_gid(k, 0), x.w.s.q0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bq);
   sn_sums_head(&x, sn_k_gid(k, 1));
+  x.w.s.start = sn_attend_start(&x.w.s);
   x.q = sn_attend_query_rows(&x.w, false), x.dy = sn_attend_query_rows(&x.w, true);
   sn_kv sum = sn_attend_zero(&x.w, a->bq, a->d);
   SN_TRY(walk_keys(r, &x, &sum));
@@ -147,6 +148,7 @@ static sn_code lower_parts(row_sums *r, const blocks *n) {
   sn_sum_block x = sn_sums_block(r->m, b, false, n->size, n->size);
   x.w.s.batch = sn_k_gid(k, 0);
   sn_sums_head(&x, sn_k_gid(k, 1));
+  x.w.s.start = sn_attend_start(&x.w.s);
   sn_kv sum = sn_attend_zero(&x.w, 2 * n->size, a->d), m = sn_k_gid(k, 2);
   SN_TRY(walk_diagonal(r, n, &x, m, &sum));
   sn_kv at[SN_VIEW_RANK] = {x.w.s.batch, x.w.s.head, m};

@@ -1,7 +1,7 @@
-/* Products of queries with captured rows whose number is query - key + n, on one block. The block reads bq + bk - 1
- * rows, in descending order: one product gives each query with all of them, [bq, bq + bk], of which the keys of query i
- * read those from column bq - 1 - i on. Rows of scratch that are read one element further than the row before are the
- * tile [bq, bk]. */
+/* Products of queries with captured rows whose number is a function of query - key, on one block. The block reads
+ * bq + bk - 1 rows, as the difference descends: one product gives each query with all of them, [bq, bq + bk], of which
+ * the keys of query i read those from column bq - 1 - i on. Rows of scratch that are read one element further than the
+ * row before are the tile [bq, bk]. */
 #include "passes/lower/attend.h"
 #include "passes/lower/derive.h"
 
@@ -18,16 +18,23 @@ sn_code sn_attend_read_products(sn_attend *a) {
 
 static sn_kv number_tile(const sn_site_block *s, sn_kv index) { return sn_k_isplat(s->b->k, 1, 1, index); }
 
-/* The row of the first query and the first key. */
-static sn_code first_number(const sn_site_block *s, int i, sn_kv *out) {
+/* The rows that the differences of the block have, descending: those of queries at the block's first key, that before
+ * the first query come after it. [bq + bk, 1] */
+static sn_code numbers(const sn_site_block *s, int i, sn_kv *out) {
+  sn_kernel *k = s->b->k;
   sn_region_arg arg[SN_ATTEND_CAPTURES + 5];
-  int n = 0;
-  arg[n++] = (sn_region_arg){.tile = sn_k_const(s->b->k, SN_ELEM_F32, 1, 1, 0), .slot = -1};
-  const sn_kv at[4] = {s->batch, s->head, s->q0, s->k0};
-  for (int k = 0; k < 4; k++) arg[n++] = (sn_region_arg){.tile = number_tile(s, at[k]), .slot = -1};
-  for (int k = 0; k < s->a->capture_count; k++)
-    arg[n++] = (sn_region_arg){.slot = s->a->capture[k].slot, .view = s->a->capture[k].view};
-  return sn_region_emit(s->b, s->a->product[i].number, n, arg, out);
+  int n = 0, width = s->bq + s->bk;
+  sn_kv q0 = s->start ? sn_k_iadd(k, s->q0, s->start) : s->q0;
+  sn_kv far = number_tile(s, sn_k_iadd(k, q0, sn_k_i(k, s->bq - 1)));
+  arg[n++] = (sn_region_arg){.tile = sn_k_const(k, SN_ELEM_F32, 1, 1, 0), .slot = -1};
+  const sn_kv at[4] = {number_tile(s, s->batch), number_tile(s, s->head),
+                       sn_k_bin(k, SN_K_SUB, far, sn_k_iota(k, width, 1, 0, sn_k_i(k, 0))), number_tile(s, s->k0)};
+  for (int j = 0; j < 4; j++) arg[n++] = (sn_region_arg){.tile = at[j], .slot = -1};
+  for (int j = 0; j < s->a->capture_count; j++)
+    arg[n++] = (sn_region_arg){.slot = s->a->capture[j].slot, .view = s->a->capture[j].view};
+  SN_TRY(sn_region_emit(s->b, s->a->product[i].number, n, arg, out));
+  *out = sn_k_bcast(k, width, 1, sn_k_cast(k, SN_ELEM_I32, *out));
+  return SN_OK;
 }
 
 sn_code sn_attend_captured_rows(const sn_site_block *s, int i, sn_kv *out) {
@@ -36,9 +43,8 @@ sn_code sn_attend_captured_rows(const sn_site_block *s, int i, sn_kv *out) {
   const sn_view *v = &o->view;
   sn_kernel *k = s->b->k;
   int width = s->bq + s->bk, axis = v->rank - 2;
-  sn_kv first;
-  SN_TRY(first_number(s, i, &first));
-  sn_kv row = sn_k_bin(k, SN_K_SUB, first, sn_k_iota(k, width, 1, 0, sn_k_i(k, 1 - s->bq)));
+  sn_kv row;
+  SN_TRY(numbers(s, i, &row));
   sn_kv last = number_tile(s, sn_k_iadd(k, sn_build_dim(s->b, v->extent[axis]), sn_k_i(k, -1)));
   row = sn_k_binc(k, SN_K_MAX, sn_k_bin(k, SN_K_MIN, row, last), 0); /* beyond the sequence there may be none */
   sn_kv at[SN_VIEW_RANK] = {axis ? s->head : 0};

@@ -3,7 +3,7 @@
  * order and no atomics:
  *   by query       one instance owns a block of queries and walks the keys
  *   by key         one instance owns a block of keys of one query head and walks the queries
- *   by entry       as by query, with the sums of all entries in scratch (attend_entries.c)
+ *   by entry       as by query, with the sums of all entries in scratch, or of those of each query (attend_entries.c)
  *   by difference  attend_diagonals.c
  *   by row         attend_row_sums.c: products of queries with captured rows
  *   by pair        one instance owns a block of pairs and walks the batches and heads that share it */
@@ -115,6 +115,8 @@ static void store_line(const sn_sum_block *x, const sn_operand *o, sn_kv at, con
 /* ---- by query ---------------------------------------------------------------------------------------------------- */
 
 static bool is_line(const sn_sum *s) { return s->kind == SN_SUM_QUERIES; }
+static bool is_entries(const sn_sum *s) { return s->kind == SN_SUM_ENTRIES; } /* of all queries of the part */
+static bool is_table(const sn_sum *s) { return s->kind == SN_SUM_TABLES; }    /* of each query */
 
 static void add_terms(sn_sums *m, const sn_sum_block *x, const bool *chosen, const sn_kv *term, const sn_kv *entry,
                       sn_kv *line) {
@@ -170,9 +172,13 @@ static sn_code one_block(sn_sums *m, sn_sum_block *x, const bool *chosen) {
   int lines = 0, n = 0;
   begin_queries(x);
   for (int i = 0; i < m->count; i++)
+    if (chosen[i] && is_table(&m->at[i])) sn_entries_begin(x, &m->at[i]);
+  for (int i = 0; i < m->count; i++)
     if (chosen[i] && is_line(&m->at[i]))
       line[lines++] = x->w.s.keys_major ? sn_attend_zero(&x->w, 1, a->bq) : sn_attend_zero(&x->w, a->bq, 1);
   SN_TRY(walk_keys(m, x, chosen, lines, line));
+  for (int i = 0; i < m->count; i++)
+    if (chosen[i] && is_table(&m->at[i])) sn_entries_store(x, &m->at[i]);
   for (int i = 0; i < m->count; i++)
     if (chosen[i] && is_line(&m->at[i])) store_line(x, &m->at[i].to, x->w.s.q0, a->T, line[n++]);
   return SN_OK;
@@ -206,10 +212,10 @@ static sn_code emit_by_query(sn_sums *m, const bool *chosen, int size, const cha
   sn_sums_head(&x, sn_k_gid(k, 1));
   x.w.s.start = sn_attend_start(&x.w.s);
   for (int i = 0; i < m->count; i++)
-    if (chosen[i] && !is_line(&m->at[i])) sn_entries_begin(b, &m->at[i]);
+    if (chosen[i] && is_entries(&m->at[i])) sn_entries_begin(&x, &m->at[i]);
   SN_TRY(walk_part(m, &x, chosen, part, size));
   for (int i = 0; i < m->count; i++)
-    if (chosen[i] && !is_line(&m->at[i])) sn_entries_end(&x, &m->at[i], part);
+    if (chosen[i] && is_entries(&m->at[i])) sn_entries_end(&x, &m->at[i], part);
   return sn_sums_end(m, b, ops, bytes_of(m, chosen));
 }
 
@@ -217,7 +223,10 @@ static sn_code emit_by_query(sn_sums *m, const bool *chosen, int size, const cha
 static sn_code by_query(sn_sums *m) {
   bool chosen[SN_ATTEND_SUMS], table[SN_ATTEND_SUMS];
   bool lines = choose(m, SN_SUM_QUERIES, chosen), entries = choose(m, SN_SUM_ENTRIES, table);
+  bool queries[SN_ATTEND_SUMS], tables = choose(m, SN_SUM_TABLES, queries);
   int size = 1;
+  for (int i = 0; i < m->count; i++) table[i] |= queries[i];
+  entries |= tables;
   if (!lines && !entries) return SN_OK;
   for (int i = 0; i < m->count; i++)
     if (table[i] && size < sn_entries_part(&m->at[i])) size = sn_entries_part(&m->at[i]);
@@ -228,7 +237,7 @@ static sn_code by_query(sn_sums *m) {
   const char *ops = !entries ? "by_query" : lines ? "by_query_and_entry" : "by_entry";
   SN_TRY(emit_by_query(m, chosen, size, ops));
   for (int i = 0; i < m->count; i++)
-    if (table[i]) SN_TRY(sn_entries_join(m, &m->at[i]));
+    if (table[i] && is_entries(&m->at[i])) SN_TRY(sn_entries_join(m, &m->at[i]));
   return SN_OK;
 }
 
@@ -357,7 +366,7 @@ static void read_sums(sn_sums *m) {
   sn_buffer_use unused[1];
   m->count = sums->count;
   for (int i = 0, tables = 0, numbers = 0; i < m->count; i++) {
-    bool table = sums->ints[i] == SN_SUM_ENTRIES;
+    bool table = sums->ints[i] == SN_SUM_ENTRIES || sums->ints[i] == SN_SUM_TABLES;
     m->at[i] = (sn_sum){.slope = i, .entry = table ? m->count + numbers : -1, .kind = (int)sums->ints[i]};
     if (table) m->at[i].entries = entries->dims[tables++];
     numbers += table || sums->ints[i] >= SN_SUM_ROWS;

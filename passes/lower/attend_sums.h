@@ -51,9 +51,11 @@ int sn_entries_part(const sn_sum *s);
 /* Buffers for parts of that many blocks, and for the entries of each block, which a kernel finds. */
 SN_MUST sn_code sn_entries_find(sn_sums *m, sn_sum *s, int part);
 /* In the kernel that makes the sums of a part: before, for each block, and after. */
-void sn_entries_begin(sn_build_kernel *b, sn_sum *s);
+void sn_entries_begin(const sn_sum_block *x, sn_sum *s);
 void sn_entries_add(const sn_sum_block *x, const sn_sum *s, sn_kv term, sn_kv entry);
 void sn_entries_end(const sn_sum_block *x, const sn_sum *s, sn_kv part);
+/* After a block of queries: the sums of each, which are those of the result. */
+void sn_entries_store(const sn_sum_block *x, const sn_sum *s);
 /* Adds up the parts. */
 SN_MUST sn_code sn_entries_join(const sn_sums *m, const sn_sum *s);
 
