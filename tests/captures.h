@@ -144,6 +144,14 @@ static const captures_variant captures_variants[] = {
               "  %a4 = mul %a3, %z : real[]\n  %y = add %a4, %p : real[]\n",
      "[0, 1, 2, 3, 5]"},
 };
+/* Queries at a start, which the region knows, times rows that batch, head and distance choose. */
+static const captures_variant captures_started = {
+    "rows_at_a_start", "  %c = input name \"c\" : real[9, 8]\n", ", %c, %start", ", %c", ", real[9, 8]",
+    "  output \"dc\" = %g0\n", "  %c = arg index 5 : real[B, T, 4, 9]\n  %d = arg index 6 : i32[B]\n",
+    CAPTURES_NUMBER("n5", "5") CAPTURES_NUMBER("n0", "0") "  %s = index %d, %b : i32[]\n  %w = sub %q, %s : i32[]\n"
+    "  %n = sub %q, %k : i32[]\n  %m = min %n, %n5 : i32[]\n  %p = max %m, %n0 : i32[]\n  %i = add %p, %h : i32[]\n"
+    "  %r = index %c, %b, %w, %h, %i : real[]\n  %y = add %x, %r : real[]\n",
+    "[9, 10]"};
 enum { CAPTURES_COUNT = sizeof captures_variants / sizeof *captures_variants };
 
 static const char *const captures_masks[] = {

@@ -115,6 +115,7 @@ static void rules_at_a_start(void **state) {
   (void)state;
   for (int i = 0; i < CAPTURES_COUNT; i++)
     if (may_start(&captures_variants[i])) check_rule(&captures_variants[i], captures_masks[i % 2], false, true, false);
+  check_rule(&captures_started, captures_masks[1], true, true, false);
 }
 
 /* ---- tile programs ----------------------------------------------------------------------------------------------- */
@@ -132,6 +133,7 @@ static void check_kernels(const captures_variant *v, const char *mask, int64_t t
 static void kernels_agree(void **state) {
   (void)state;
   sn_target cpu = sn_target_cpu(SN_ISA_AVX2);
+  check_kernels(&captures_started, captures_masks[3], 9, 0, &cpu, false, true);
   for (int i = 0; i < CAPTURES_COUNT; i++)
     for (int64_t t = 1; t <= 13; t += 4) {
       check_kernels(&captures_variants[i], captures_masks[i % 4], t, 0, &cpu, false, false);
