@@ -63,7 +63,7 @@ static void draw_sums(draw *d, sn_elem acc, const sn_type *bias) {
   int count = 1 + (int)below(d, 3), tables = 0;
   for (int i = 0; i < count; i++) {
     kinds[i] = below(d, SN_SUM_PAIRS + 4);
-    if (kinds[i] == SN_SUM_ENTRIES) entries[tables++] = number(d, 3);
+    if (kinds[i] == SN_SUM_ENTRIES || kinds[i] == SN_SUM_TABLES) entries[tables++] = number(d, 3);
   }
   set_ints(d, "sums", count, kinds);
   if (tables) set_dims(d, "entries", tables, entries);
