@@ -21,8 +21,8 @@ static void add_key(sn_text *key, const sn_module *m, const sn_compile_opt *opt,
                     const sn_chooser *chooser) {
   sn_text_add(key, "plan by compiler %s, %s %s\n", SN_GENERATOR, c->backend->name, c->backend->version);
   sn_target_print(key, &c->target);
-  sn_text_add(key, "%d %d %s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n", opt->interpret, opt->debug_info,
-              text_or_none(opt->precision), text_or_none(opt->quantize), text_or_none(opt->vocab),
+  sn_text_add(key, "%d threads\n%d %d %s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n", c->target.threads, opt->interpret,
+              opt->debug_info, text_or_none(opt->precision), text_or_none(opt->quantize), text_or_none(opt->vocab),
               text_or_none(opt->scan), text_or_none(opt->disabled), opt->fuse ? opt->fuse : "all",
               text_or_none(opt->model), text_or_none(opt->settings));
   sn_chooser_print(key, chooser);

@@ -48,6 +48,7 @@ sn_target sn_target_cpu(sn_isa isa) {
       .fold_rows = 64,
       .scores_keys_major = true,
       .scratch_bytes = 320 << 10,
+      .scratch_most = 16 << 20, /* 65536 queries of 64: only what is used of it is touched */
       .packed_b = true,
       .vnni = isa == SN_ISA_AMX,
       .panel = isa == SN_ISA_AMX ? 32 : 0, /* two tiles: a step of K is 2 KB side by side */
@@ -189,7 +190,7 @@ sn_target sn_target_vulkan(const sn_gpu *gpu) {
 }
 
 /* A new fact has to be printed: what is cached under the text would be found for targets that differ in it. */
-_Static_assert(sizeof(void *) != 8 || sizeof(sn_target) == 424, "sn_target_print lacks a fact");
+_Static_assert(sizeof(void *) != 8 || sizeof(sn_target) == 432, "sn_target_print lacks a fact");
 
 void sn_target_print(sn_text *out, const sn_target *t) {
   const int64_t facts[] = {t->isa,
@@ -224,6 +225,7 @@ void sn_target_print(sn_text *out, const sn_target *t) {
                            t->fold_late,
                            t->scores_keys_major,
                            t->scratch_bytes,
+                           t->scratch_most,
                            t->packed_b,
                            t->vnni,
                            t->panel,

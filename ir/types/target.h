@@ -67,6 +67,7 @@ typedef struct sn_target {
   bool fold_late;       /* such loops carry whole tiles, which are reduced behind them */
   bool scores_keys_major; /* attend: scores as [keys, queries] (CPU) */
   int scratch_bytes;      /* attend: scratch that one instance may take for the gradients of a head's queries */
+  int scratch_most;       /* .. where there are heads for all threads */
   bool packed_b;          /* contract: constant operands are packed ahead of time */
   bool vnni;              /* packed bf16 operands pair rows of K (AMX) */
   int panel;              /* contract: most columns of a packed panel of such pairs; 0: bn */

@@ -1,7 +1,8 @@
-/* Schedule writer of `attend`, backward, of short sequences: one instance owns a key head and the query heads that
- * share it. Probabilities are computed once for all three gradients: five products for a block instead of seven.
- * Gradients of queries grow in scratch of the instance, so the scratch bounds the length; longer sequences have enough
- * blocks to be spread over more instances.
+/* Schedule writer of `attend`, backward, when one instance owns a key head and the query heads that share it.
+ * Probabilities are computed once for all three gradients: five products for a block instead of seven.
+ * Gradients of queries grow in scratch of the instance, so the scratch bounds the length. Longer sequences have enough
+ * blocks to be spread over more instances, by the kernels of attend_grad.c, which give the same bits; with heads for
+ * all threads, seven products that are spread take longer than five.
  *   1. per block of queries: delta (but of weights), dq = 0
  *   2. per block of keys: every live block of queries adds to dk, dv and to its dq
  *   3. per block of queries: dq to its place */
@@ -64,9 +65,18 @@ static sn_code all_keys(sn_backward *w, const sn_operand *dk, const sn_operand *
   return code;
 }
 
+/* Do instances that own heads keep all threads busy, but for what the two products more would take? */
+static bool enough_heads(const sn_attend *a) {
+  int64_t threads = a->c->target->threads > 0 ? a->c->target->threads : 1;
+  int64_t heads = sn_dimx_min_value(a->B) * sn_dimx_min_value(a->G);
+  return 5 * ((heads + threads - 1) / threads) * threads <= 7 * heads;
+}
+
 /* rows of scratch for one head; 0: too many */
 static int scratch_rows(const sn_attend *a) {
-  int64_t most = sn_dimx_max_value(a->T), bytes = a->c->target->scratch_bytes, row = 4 * (int64_t)(a->d + 1);
+  const sn_target *t = a->c->target;
+  int64_t most = sn_dimx_max_value(a->T), row = 4 * (int64_t)(a->d + 1);
+  int64_t bytes = enough_heads(a) && t->scratch_bytes ? t->scratch_most : t->scratch_bytes;
   if (a->c->inside || most > bytes) return 0;
   int64_t rows = (most + a->bq - 1) / a->bq * a->bq;
   return rows * a->group * row <= bytes ? (int)rows : 0;

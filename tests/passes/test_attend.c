@@ -81,18 +81,23 @@ static void narrow(char *text) {
 }
 
 /* -> launches */
-static int check(const char *graph, const char *variant, int64_t t, int scratch, bool bf16) {
+static int check_threads(const char *graph, const char *variant, int64_t t, int scratch, int most, int threads,
+                         bool bf16) {
   char text[4096];
   int64_t dims[] = {2, t};
   sn_target target = sn_target_cpu(SN_ISA_AVX2);
-  target.bq = 4, target.bkv = 4, target.scratch_bytes = scratch;
-  target.vnni = bf16;
+  target.bq = 4, target.bkv = 4, target.scratch_bytes = scratch, target.scratch_most = most;
+  target.threads = threads, target.vnni = bf16;
   snprintf(text, sizeof text, graph, regions, variant);
   if (bf16) narrow(text);
   return lowered_check_case(&(lowered_case){.text = text,
                                             .dims = dims,
                                             .target = &target,
                                             .exact_bytes = graph == views && strcmp(variant, " mask @window") != 0});
+}
+
+static int check(const char *graph, const char *variant, int64_t t, int scratch, bool bf16) {
+  return check_threads(graph, variant, t, scratch, scratch, 1, bf16);
 }
 
 static void schedules(const char *graph, bool bf16) {
@@ -119,6 +124,17 @@ static void scratch_bounds_the_length(void **state) {
   (void)state;
   int rows = 64 * 4 * (8 + 1);
   assert_int_equal(check(views, variants[1], 9, rows, false), check(views, variants[1], 9, rows - 1, false) - 2);
+}
+
+/* .. a longer one has one kernel where four heads keep all threads busy, about */
+static void heads_for_all_threads(void **state) {
+  (void)state;
+  int several = check(views, variants[1], 9, 0, false);
+  for (int threads = 1; threads <= 6; threads++) {
+    bool one = threads != 3 && threads != 6;
+    int found = check_threads(views, variants[1], 9, 64, 64 * 4 * (8 + 1), threads, false);
+    assert_int_equal(found, one ? several - 2 : several);
+  }
 }
 
 /* ---- weights, and both results ------------------------------------------------------------------------------------
@@ -272,6 +288,7 @@ int main(void) {
       cmocka_unit_test(views_of_a_product),
       cmocka_unit_test(shared_heads),
       cmocka_unit_test(scratch_bounds_the_length),
+      cmocka_unit_test(heads_for_all_threads),
       cmocka_unit_test(both_results),
       cmocka_unit_test(scores_as_weights),
       cmocka_unit_test(one_query),
