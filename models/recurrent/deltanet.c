@@ -3,7 +3,7 @@
  * chunk. */
 #include "heads.h"
 
-HEADS_SETTINGS(deltanet);
+SN_SETTINGS(deltanet, HEADS_SIZES, HEADS_RATE);
 
 static sn_t replace(sn_t h[], const sn_t x[], const void *opt) {
   sn_t q = x[0], k = x[1], v = x[2], b = x[3], old = sn_einsum("vk,k->v", h[0], k);
@@ -17,7 +17,7 @@ static sn_t layer(sn_scope m, sn_t x, bool carry, const void *opt) {
   int v = c->width / c->heads;
   sn_t q = sn_l2_norm(sn_silu(heads_of(m, "q_proj", x, c->heads, c->key)), 1e-6);
   sn_t k = sn_l2_norm(sn_silu(heads_of(m, "k_proj", x, c->heads, c->key)), 1e-6);
-  sn_t b = sn_sigmoid(number_of(m, "b_proj", x, c->heads));
+  sn_t b = sn_mul(c->most, sn_sigmoid(number_of(m, "b_proj", x, c->heads)));
   sn_t S0 = stack_state(m, "S", carry, (sn_size(x, 0), c->heads, v, c->key)), S = S0;
   sn_t y = sn_scan(replace, "bth", (&S), (q, k, sn_silu(heads_of(m, "v_proj", x, c->heads, v)), b));
   stack_keep(carry, S0, S);

@@ -2,7 +2,7 @@
  * that is written. Peng et al. 2025, eqs. 4 to 19. A decay by channel and low rank: chunked. */
 #include "heads.h"
 
-HEADS_SETTINGS(rwkv7);
+SN_SETTINGS(rwkv7, HEADS_SIZES, HEADS_RATE);
 
 static sn_t wkv(sn_t h[], const sn_t x[], const void *opt) {
   sn_t r = x[0], k = x[1], v = x[2], w = x[3], c = x[4], a = x[5];
@@ -36,7 +36,7 @@ static sn_t layer(sn_scope m, sn_t x, bool carry, const void *opt) {
   sn_t removed = sn_l2_norm(sn_mul(k, by_head(m, "removal", c, 1)), 1e-6);
   sn_t written = sn_mul(k, sn_add(1, sn_mul(sn_sub(a, 1), by_head(m, "mix_written", c, 1))));
   sn_t S0 = stack_state(m, "S", carry, (sn_size(x, 0), H, v, K)), S = S0;
-  sn_t y = sn_scan(wkv, "bth", (&S), (r, written, val, w, removed, a));
+  sn_t y = sn_scan(wkv, "bth", (&S), (r, written, val, w, removed, sn_mul(c->most, a)));
   stack_keep(carry, S0, S);
   sn_t bonus = sn_einsum("bthk,bthk,hk->bth", r, written, by_head(m, "bonus", c, 1));
   y = sn_add(y, sn_mul(sn_rearrange(bonus, "bth->bth1"), val));

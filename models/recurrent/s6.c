@@ -38,12 +38,18 @@ static sn_t convolved(sn_scope m, sn_t x, bool carry) {
   return sn_add(sn_conv1d(rows, w, .groups = C.extent), b);
 }
 
+/* softplus(x + bias), 0.001 to 0.1 to begin with: states remember tens to thousands of steps. */
+static sn_t step_size(sn_scope m, sn_t x) {
+  sn_t bias = sn_param(m, "dt_bias", (sn_size(x, 2)), .init = sn_uniform(2.3));
+  return sn_softplus(sn_add(x, sn_sub(bias, 4.6)));
+}
+
 /* in_proj, causal convolution, dt, B and C from what it gives, the scan, the gate, out_proj. */
 static sn_t layer(sn_scope m, sn_t x, bool carry, const void *opt) {
   const s6 *c = opt;
   sn_t xz = sn_linear(m, "in_proj", x, 2 * c->inner);
   sn_t u = sn_silu(convolved(sn_in(m, "conv1d"), sn_slice(xz, 2, 0, c->inner), carry));
-  sn_t dt = sn_softplus(sn_affine(m, "dt_proj", sn_linear(m, "x_dt", u, c->rank), c->inner));
+  sn_t dt = step_size(m, sn_linear(m, "dt_proj", sn_linear(m, "x_dt", u, c->rank), c->inner));
   sn_t B = sn_linear(m, "x_b", u, c->state), C = sn_linear(m, "x_c", u, c->state);
   rates p = rates_of(m, c);
   sn_t old = stack_state(m, "h", carry, (sn_size(x, 0), c->inner, c->state)), h = old;
