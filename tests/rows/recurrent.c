@@ -1,0 +1,103 @@
+/* Recurrent rows that are settled by training.   usage: rows_recurrent [quick | NAME...] */
+#include "tests/oracles/copying.h"
+#include "tests/oracles/draws.h"
+#include "tests/oracles/hmm.h"
+#include "tests/oracles/markov.h"
+#include "tests/oracles/recall.h"
+#include "tests/rows/rows.h"
+
+extern const sn_model sn_model_deltanet, sn_model_gla, sn_model_linear, sn_model_lstm, sn_model_rwkv7, sn_model_s4d,
+    sn_model_s6;
+
+static row_score score(const row_net *n, const row_task *learn, const row_task *test) {
+  row_run *w = row_train(n, learn);
+  row_score s = row_eval(w, test, 0, 128);
+  row_end(w);
+  return s;
+}
+
+/* ---- rec.rwkv: the word problem of S3 ---------------------------------------------------------------------------- */
+
+/* Tokens 0 to 2 behind a beginning, 3. */
+static void words_sample(const row_task *k, uint64_t seed, uint64_t index, int *tokens, int *answers) {
+  tokens[0] = 3, answers[0] = -1;
+  s3_sample(seed, index, k->length - 1, tokens + 1, answers + 1);
+}
+
+static double words_of(const sn_model *model, const char *set) {
+  row_task learn = {words_sample, .length = 33}, test = {words_sample, .length = 129};
+  return score(&(row_net){model, set, "prefill", 64, 1000, 1e-2f, 5e-4}, &learn, &test).right;
+}
+
+#define WORDS "layers=1 width=32 heads=4 key=8 vocab=8 context=160"
+static void words(void) {
+  row_at_least("rec.rwkv", "S3, learned at 32, at 128: DeltaNet, b in (0, 2)",
+               words_of(&sn_model_deltanet, WORDS " most=2"), .99);
+  row_at_least("rec.rwkv", "S3, learned at 32, at 128: RWKV-7, a in (0, 2)", words_of(&sn_model_rwkv7, WORDS " most=2"),
+               .99);
+  row_at_most("rec.rwkv", "control: GLA, positive and diagonal", words_of(&sn_model_gla, WORDS), .5);
+  row_at_most("rec.rwkv", "control: DeltaNet, b in (0, 1)", words_of(&sn_model_deltanet, WORDS), .5);
+}
+
+/* ---- rec.mamba: selective copying -------------------------------------------------------------------------------- */
+
+enum { KEPT = 4, VALUES = 8 };
+
+static void copying_sample(const row_task *k, uint64_t seed, uint64_t index, int *tokens, int *answers) {
+  selective_sample(seed, index, VALUES, k->count, k->length, tokens, answers);
+}
+
+/* Fewer and shorter, too, so that there is something to begin with. */
+static void copying_vary(row_task *k, uint64_t seed, uint64_t index) {
+  draws d = draws_of(seed, 1, index);
+  int kept = 1 + draws_below(&d, k->count), text = k->length - k->count;
+  k->length = 2 * kept + draws_below(&d, text - kept + 1);
+  k->count = kept;
+}
+
+static double copying_of(const sn_model *model, const char *set, int steps) {
+  row_task task = {copying_sample, copying_vary, 64 + KEPT, KEPT};
+  return score(&(row_net){model, set, "prefill", 32, steps, 5e-3f, 1e-2}, &task, &task).right;
+}
+
+static void copying(void) {
+  row_at_least("rec.mamba", "selective copying of 4 in 64: S6",
+               copying_of(&sn_model_s6, "layers=2 width=32 inner=64 state=16 vocab=10 context=128", 5000), .99);
+  row_at_most("rec.mamba", "control: S4D, time-invariant",
+              copying_of(&sn_model_s4d, "layers=2 width=64 state=16 vocab=10 context=128", 3000), .6);
+}
+
+/* ---- rec.delta: overwrite-recall --------------------------------------------------------------------------------- */
+
+enum { KEYS = 16, CHOICES = 4, FIRST = 1 + KEYS + CHOICES /* token of a pair */ };
+
+/* A key and the value behind it are one token: layers without a convolution see one token at a time. */
+static void recall_pairs(const row_task *k, uint64_t seed, uint64_t index, int *tokens, int *answers) {
+  recall r = {KEYS, KEYS, CHOICES, .length = 5 * KEYS, .overwrite = true};
+  int text[5 * KEYS], said[5 * KEYS], n = 0;
+  recall_sample(&r, seed, index, text, said);
+  for (int t = 0; t < r.length; t++) {
+    bool pair = t + 1 < r.length && text[t] > 0 && text[t] <= KEYS && text[t + 1] > KEYS;
+    tokens[n] = pair ? FIRST + (text[t] - 1) * CHOICES + text[t + 1] - 1 - KEYS : text[t];
+    answers[n++] = said[t];
+    t += pair;
+  }
+  (void)k; /* n == k->length: 2 KEYS pairs, KEYS queries */
+}
+
+static double recall_of(const sn_model *model) {
+  row_task task = {recall_pairs, .length = 3 * KEYS};
+  const char *set = "layers=1 width=64 heads=1 key=16 vocab=85 context=64";
+  return score(&(row_net){model, set, "prefill", 32, 2000, 1e-2f, 5e-3}, &task, &task).right;
+}
+
+static void overwriting(void) {
+  row_at_least("rec.delta", "second values of 16 keys, dk = 16: DeltaNet", recall_of(&sn_model_deltanet), .99);
+  row_at_most("rec.delta", "control: linear attention", recall_of(&sn_model_linear), .7);
+}
+
+int main(int argc, char **argv) {
+  static const row_check check[] = {
+      {"words", words, false}, {"copying", copying, false}, {"overwriting", overwriting, true}};
+  return row_main(argc, argv, check, sizeof check / sizeof *check);
+}
