@@ -5,8 +5,9 @@
  *   1. what depends on queries alone, or on keys alone, is computed at each of them; the pair are its extremes in a
  * block (documents, ranks, residues). Index values themselves and what is monotone in them need no such tensor.
  *   2. what depends on both follows from the pairs of its operands (queries less keys; comparisons)
- *   3. a captured tensor that is indexed by the query and the key: its extremes over the block; by numbers that depend
- *      on both: the element where they are the same in all of the block, else the extremes of all elements
+ *   3. a captured tensor that is indexed by the query and the key: its extremes over the block; by one of them, and by
+ *      numbers that are the same for all others of the block: its extremes over the rows of the one; by numbers that
+ *      depend on both: the element where they are the same in all of the block; else the extremes of all elements
  *   4. anything else may be anything
  *
  * Comparisons are formed so that NaN leaves a block partial. Integers wrap: where static bounds (wraps.h) do not rule
@@ -423,6 +424,15 @@ static range all_elements(sites *s, sn_val table) {
   return (range){narrow(s, sn_g_expand_to(b, lo, to), t->elem), narrow(s, sn_g_expand_to(b, hi, to), t->elem)};
 }
 
+/* The number i, or the nearest that there is along an axis of the table. */
+static sn_val within(const sites *s, sn_val i, sn_val table, int axis) {
+  sn_build *b = s->b;
+  if (b->failed) return 0;
+  sn_val last = sn_g_dim(b, sn_dimx_sub(types_of(s), sn_g_type(b, table)->dim[axis], sn_dimx_const(types_of(s), 1)));
+  last = sn_g_expand_to(b, sn_g_cast(b, last, elem_of(s, i)), sn_g_type(b, i));
+  return sn_g2(b, SN_OP_MAX, sn_g2(b, SN_OP_MIN, i, last), sn_g_const_like(b, i, 0));
+}
+
 static range element(sites *s, const sn_node *n) {
   sn_build *b = s->b;
   sn_val arg[SN_RANK_MAX + 1] = {values_at(s, FLAT)[n->arg[0]]}, one = 0;
@@ -431,16 +441,48 @@ static range element(sites *s, const sn_node *n) {
   for (int k = 1; k < n->arg_count; k++) {
     range i = bound(s, n->arg[k]);
     if (!i.lo) return all_elements(s, arg[0]);
-    sn_val same = sn_g2(b, SN_OP_EQ, i.lo, i.hi), zero = sn_g_const_like(b, i.lo, 0);
-    sn_val last = sn_g_dim(b, sn_dimx_sub(types_of(s), table->dim[k - 1], sn_dimx_const(types_of(s), 1)));
-    if (b->failed) return (range){0};
-    last = sn_g_expand_to(b, sn_g_cast(b, last, elem_of(s, i.lo)), sn_g_type(b, i.lo));
-    arg[k] = sn_g2(b, SN_OP_MAX, sn_g2(b, SN_OP_MIN, i.lo, last), zero);
+    sn_val same = sn_g2(b, SN_OP_EQ, i.lo, i.hi);
+    arg[k] = within(s, i.lo, arg[0], k - 1);
     one = one ? and_of(s, one, same) : same;
   }
   sn_val x = sn_emit(b, SN_OP_INDEX, n->arg_count, arg, NULL, NULL);
   range all = all_elements(s, arg[0]);
   return (range){sn_g3(b, SN_OP_SELECT, one, x, all.lo), sn_g3(b, SN_OP_SELECT, one, x, all.hi)};
+}
+
+/* The side whose row itself is among the numbers of the index, while the other's are made of it; 0: neither or both. */
+static int varied_side(const sites *s, const sn_node *n) {
+  int plain = 0;
+  for (int k = 1; k < n->arg_count; k++) {
+    int side = s->deps[n->arg[k]] & BOTH;
+    if (side == BOTH) return 0;
+    if (is_row(s, n->arg[k])) plain |= side;
+  }
+  return plain == BOTH ? 0 : plain;
+}
+
+/* Extremes over the rows of one side, where the other numbers are the same in all of the block. The element of every
+ * row is in [B, H, blocks, rows, blocks] or, of keys, [B, H, blocks, blocks, rows]. */
+static range along_side(sites *s, const sn_node *n, int side) {
+  sn_build *b = s->b;
+  bool queries = side == QUERY;
+  const int64_t rows[2][4] = {{0, 1, 3, 4}, {0, 1, 2, 3}}, blocks[2][4] = {{0, 1, 2, 3}, {0, 1, 2, 4}};
+  const sn_dimx *block = sn_dimx_const(types_of(s), queries ? s->bq : s->bk);
+  const sn_dimx *dim[5] = {s->dim[0], s->dim[1], s->dim[2], queries ? block : s->dim[3], queries ? s->dim[3] : block};
+  sn_val arg[SN_RANK_MAX + 1] = {values_at(s, FLAT)[n->arg[0]]}, one = sn_g_const(b, map_type(s, SN_ELEM_BOOL), 1);
+  for (int k = 1; k < n->arg_count; k++) {
+    bool varied = s->deps[n->arg[k]] & side;
+    range i = varied ? point(value_at(s, queries ? QUERIES : KEYS, n->arg[k])) : bound(s, n->arg[k]);
+    if (!i.lo || b->failed) return all_elements(s, arg[0]);
+    if (!varied) one = and_of(s, one, sn_g2(b, SN_OP_EQ, i.lo, i.hi)), i.lo = within(s, i.lo, arg[0], k - 1);
+    arg[k] = sn_g_broadcast(b, i.lo, 5, dim, (varied ? rows : blocks)[queries]);
+  }
+  const int64_t over[1] = {queries ? 3 : 4};
+  sn_val x = wide(s, sn_emit(b, SN_OP_INDEX, n->arg_count, arg, NULL, NULL));
+  range all = all_elements(s, arg[0]), end = {sn_g_amin(b, x, 1, over), sn_g_amax(b, x, 1, over)};
+  if (b->failed) return (range){0};
+  end.lo = narrow(s, end.lo, elem_of(s, all.lo)), end.hi = narrow(s, end.hi, elem_of(s, all.lo));
+  return (range){sn_g3(b, SN_OP_SELECT, one, end.lo, all.lo), sn_g3(b, SN_OP_SELECT, one, end.hi, all.hi)};
 }
 
 /* ---- the walk ---- */
@@ -486,10 +528,16 @@ static range binary(sites *s, const sn_node *n) {
   }
 }
 
+static range read_of(sites *s, const sn_node *n) {
+  int side = n->op == SN_OP_INDEX ? varied_side(s, n) : 0;
+  if (n->op == SN_OP_INDEX && indexed_by_rows(s, n)) return computed(s, n->first);
+  return side ? along_side(s, n, side) : element(s, n);
+}
+
 static range by_rule(sites *s, const sn_node *n) {
   range c, x, y;
   if (reads_table(n) && (s->deps[n->first] & UNKNOWN)) return anything(s, n);
-  if (reads_table(n)) return n->op == SN_OP_INDEX && indexed_by_rows(s, n) ? computed(s, n->first) : element(s, n);
+  if (reads_table(n)) return read_of(s, n);
   if (n->arg_count == 0) return leaf(s, n);
   if (n->op == SN_OP_RESHAPE) return bound(s, n->arg[0]);
   if (n->arg_count == 1) return unary(s, n);

@@ -43,13 +43,17 @@ static sn_val integer(mask *m, int depth);
 static sn_val captured(mask *m, int depth) {
   sn_val batch = m->arg[0], q = m->arg[2], k = m->arg[3], at[2];
   int side = below(m, 2);
-  switch (below(m, 5)) {
+  switch (below(m, 6)) {
     case 0: return element(m, 0, 2, (sn_val[]){batch, side ? q : k});
     case 1: return element(m, 1, 1, &batch);
     case 2: return element(m, 2, 1, (sn_val[]){side ? q : k});
     case 3:
       for (int i = 0; i < 2; i++) at[i] = within(m, integer(m, depth - 1), TABLE);
       return element(m, 3, 2, at);
+    case 4: /* by a row of one side and by a block of the other */
+      at[side] = side ? k : q;
+      at[!side] = sn_g2(&m->b, SN_OP_DIV, side ? q : k, number(m, 2 + below(m, 3)));
+      return element(m, 4, 2, at);
     default: return element(m, 4, 2, (sn_val[]){q, k});
   }
 }
@@ -161,20 +165,24 @@ static void count_block(const sn_tensor *live, const sn_tensor *map, int b, int 
   c->dead += seen == 0, c->all += seen == pairs && (j + 1) * BLOCK_K <= S;
 }
 
-static void check_mask(uint64_t seed, bool wild, counts *c) {
-  world w = world_create();
-  const sn_func *f = random_mask(&w, seed, wild);
-  const sn_node *n = attention_of(&w, f, seed, seed % 4 == 0);
-  sn_val live, raw = sn_g_const(&w.b, typed(&w, SN_ELEM_F32, 4, B, H, T, S), 0);
-  assert_true(sn_block_map_fits(w.b.func, n, n->arg));
-  const sn_type *q = sn_g_type(&w.b, n->arg[0]), *k = sn_g_type(&w.b, n->arg[1]);
-  sn_val map = sn_block_map(&w.b, &(sn_block_map_of){n, q, k, n->arg, BLOCK_Q, BLOCK_K, NULL});
-  (void)sn_attention_scores(&w.b, n, n->arg, raw, &live);
-  const sn_tensor *m = world_value(&w, map, RUN_VALUES), *l = world_value(&w, live, RUN_VALUES);
+/* The map of a mask, block by block. */
+static void check_map(world *w, const sn_func *f, uint64_t seed, bool start, counts *c) {
+  const sn_node *n = attention_of(w, f, seed, start);
+  sn_val live, raw = sn_g_const(&w->b, typed(w, SN_ELEM_F32, 4, B, H, T, S), 0);
+  assert_true(sn_block_map_fits(w->b.func, n, n->arg));
+  const sn_type *q = sn_g_type(&w->b, n->arg[0]), *k = sn_g_type(&w->b, n->arg[1]);
+  sn_val map = sn_block_map(&w->b, &(sn_block_map_of){n, q, k, n->arg, BLOCK_Q, BLOCK_K, NULL});
+  (void)sn_attention_scores(&w->b, n, n->arg, raw, &live);
+  const sn_tensor *m = world_value(w, map, RUN_VALUES), *l = world_value(w, live, RUN_VALUES);
   for (int b = 0; b < B; b++)
     for (int h = 0; h < H; h++)
       for (int i = 0; i * BLOCK_Q < T; i++)
         for (int j = 0; j * BLOCK_K < S; j++) count_block(l, m, b, h, i, j, c);
+}
+
+static void check_mask(uint64_t seed, bool wild, counts *c) {
+  world w = world_create();
+  check_map(&w, random_mask(&w, seed, wild), seed, seed % 4 == 0, c);
   world_destroy(&w);
 }
 
@@ -194,6 +202,30 @@ static void random_masks_that_wrap(void **state) {
   counts c = {0};
   for (uint64_t seed = 1; seed <= 200; seed++) check_mask(seed, true, &c);
   print_message("%d blocks: %d of %d empty, %d of %d full are found\n", c.blocks, c.empty, c.dead, c.full, c.all);
+}
+
+/* Blocks of keys that each query chooses: the map leaves out what no query of a block chose, and the other way round.
+ */
+static void chosen_blocks(void **state) {
+  (void)state;
+  counts c = {0};
+  for (uint64_t seed = 1; seed <= 8; seed++) {
+    world w = world_create();
+    sn_func *f = sn_func_create(w.m, "mask", SN_FUNC_BODY);
+    mask m = {.w = &w, .b = sn_build_begin(f, w.diags)};
+    for (int i = 0; i < 4 + CAPTURES; i++) {
+      const sn_attr at = {.set = true, .i = i};
+      m.arg[i] = sn_emit(&m.b, SN_OP_ARG, 0, NULL, &at, type_of_arg(&w, i));
+    }
+    int side = seed % 2, size = (side ? BLOCK_Q : BLOCK_K) * (seed % 4 < 2 ? 1 : 2);
+    sn_val at[2] = {m.arg[2], m.arg[3]};
+    at[!side] = sn_g2(&m.b, SN_OP_DIV, at[!side], number(&m, size));
+    sn_func_return(f, element(&m, CAPTURES - 1, 2, at));
+    check_map(&w, f, seed, false, &c);
+    world_destroy(&w);
+  }
+  print_message("%d of %d empty, %d of %d full are found\n", c.empty, c.dead, c.full, c.all);
+  assert_true(c.dead > 0 && c.all > 0 && c.empty == c.dead && c.full == c.all);
 }
 
 /* ---- kernels ---------------------------------------------------------------------------------------------------- */
@@ -243,6 +275,14 @@ static const kernel_mask masks[] = {
      SITE NUMBER("n", "4") "  %d = arg index 4 : bool[16, 16]\n  %i = div %q, %n : i32[]\n  %j = div %k, %n : i32[]\n"
                            "  %m = index %d, %i, %j : bool[]\n  return %m\n",
      "  %x = input name \"u\" : bool[16, 16]\n", false, false},
+    {"chosen", /* of each query some blocks of keys, as large as those of the map or larger */
+     SITE NUMBER("n", "8") "  %d = arg index 4 : bool[B, T, 4, T]\n  %j = div %k, %n : i32[]\n"
+                           "  %m = index %d, %b, %q, %h, %j : bool[]\n  return %m\n",
+     "  %x = input name \"u\" : bool[B, T, 4, T]\n", true, true},
+    {"choosing", /* .. and of each key some blocks of queries */
+     SITE NUMBER("n", "4") "  %d = arg index 4 : bool[64, S]\n  %i = div %q, %n : i32[]\n"
+                           "  %m = index %d, %i, %k : bool[]\n  return %m\n",
+     "  %x = input name \"u\" : bool[64, S]\n", false, false},
     {"dense", SITE "  %d = arg index 4 : bool[T, S]\n  %m = index %d, %q, %k : bool[]\n  return %m\n",
      "  %x = input name \"u\" : bool[T, S]\n", false, false},
     {"ranks",
@@ -340,7 +380,8 @@ static void kernels(void **state) {
   for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
     check_kernels(&masks[i], 13, false, false, 0);
     check_kernels(&masks[i], 16, true, false, 1 << 20);
-    if (strcmp(masks[i].name, "dense") != 0) check_kernels(&masks[i], 9, true, true, 0);
+    bool rows = !strcmp(masks[i].name, "dense") || !strcmp(masks[i].name, "chosen"); /* of the table: T queries */
+    if (!rows) check_kernels(&masks[i], 9, true, true, 0);
     check_kernels(&masks[i], 3, false, false, 0);
   }
 }
@@ -505,15 +546,11 @@ static void shared_values(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(random_masks),
-      cmocka_unit_test(random_masks_that_wrap),
-      cmocka_unit_test(kernels),
-      cmocka_unit_test(sums_for_captures),
-      cmocka_unit_test(empty_blocks_are_not_read),
-      cmocka_unit_test(layers_share_a_map),
-      cmocka_unit_test(ranges_have_no_map),
-      cmocka_unit_test(bounds_of_hashes),
-      cmocka_unit_test(shared_values),
+      cmocka_unit_test(random_masks),       cmocka_unit_test(random_masks_that_wrap),
+      cmocka_unit_test(chosen_blocks),      cmocka_unit_test(kernels),
+      cmocka_unit_test(sums_for_captures),  cmocka_unit_test(empty_blocks_are_not_read),
+      cmocka_unit_test(layers_share_a_map), cmocka_unit_test(ranges_have_no_map),
+      cmocka_unit_test(bounds_of_hashes),   cmocka_unit_test(shared_values),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
