@@ -214,6 +214,51 @@ static void weights(const oracle *o, bool sigmoid, double *y) {
 static void softmax1(const oracle *o, double *y) { weights(o, false, y); }
 static void sigmoid(const oracle *o, double *y) { weights(o, true, y); }
 
+/* Forget gates after j up to i. */
+static double fox_score(const oracle *o, double s, int b, int h, int i, int j) {
+  for (int l = j + 1; l <= i; l++) s -= log(1 + exp(-AT(gate, (b * o->T + l) * o->H + h)));
+  return s;
+}
+static void fox(const oracle *o, double *y) { attend(o, fox_score, past, 1 / sqrt(o->d), y); }
+
+static double ssmax_score(const oracle *o, double s, int b, int h, int i, int j) {
+  return (void)b, (void)j, AT(s, h) * log(i + 1) * s;
+}
+static void ssmax(const oracle *o, double *y) { attend(o, ssmax_score, past, 1 / sqrt(o->d), y); }
+
+/* As the paper's equation says it. */
+static void softpick(const oracle *o, double *y) {
+  double *q = oracle_get(o, "q"), *k = oracle_get(o, "k"), *v = oracle_get(o, "v");
+  memset(y, 0, sizeof *y * (size_t)(o->B * o->T * o->H * o->e));
+  for (int n = 0; n < o->B * o->T * o->H; n++) {
+    int b = n / (o->T * o->H), i = n / o->H % o->T, h = n % o->H, g = h / (o->H / o->G);
+    double w[64], sum = 0;
+    for (int j = 0; j <= i; j++) {
+      w[j] = exp(dot(q + n * o->d, row(o, k, o->G, o->d, b, j, g), o->d) / sqrt(o->d)) - 1;
+      sum += fabs(w[j]);
+    }
+    for (int j = 0; j <= i; j++)
+      for (int c = 0; w[j] > 0 && c < o->e; c++) y[n * o->e + c] += w[j] / sum * row(o, v, o->G, o->e, b, j, g)[c];
+  }
+}
+
+/* The product of q_i with the mean key of a block that lies before it. */
+static double moba_gate(const oracle *o, int b, int h, int i, int block) {
+  double sum = 0;
+  for (int j = block * SET(block); j < (block + 1) * SET(block); j++)
+    sum += dot(row(o, oracle_get(o, "q"), o->H, o->d, b, i, h),
+               row(o, oracle_get(o, "k"), o->G, o->d, b, j, h / (o->H / o->G)), o->d) /
+           SET(block);
+  return sum;
+}
+static bool moba_mask(const oracle *o, int b, int h, int i, int j) {
+  int own = i / SET(block), block = j / SET(block), better = 0;
+  if (j > i || block == own) return j <= i;
+  for (int n = 0; n < own; n++) better += moba_gate(o, b, h, i, n) > moba_gate(o, b, h, i, block);
+  return better < SET(top) - 1;
+}
+static void moba(const oracle *o, double *y) { attend(o, plain, moba_mask, 1 / sqrt(o->d), y); }
+
 /* ---- compositions
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -468,6 +513,11 @@ const attention_variant attention_variants[] = {
     {&sn_model_linear, "map=2 both=1", linear, 0, 0, ONE_KV},
     {&sn_model_favor, "blocks=2", favor, 0, 0, ONE_KV},
     {&sn_model_differential, "", differential, 0, 0, 0},
+    {&sn_model_fox, "", fox, 0, 0, 0},
+    {&sn_model_softpick, "", softpick, 0, 0, 0},
+    {&sn_model_moba, "block=2 top=3", moba, 0, 0, 0},
+    {&sn_model_moba, "block=3 top=2", moba, 0, 0, 0},
+    {&sn_model_ssmax, "", ssmax, 0, 0, 0},
 };
 const int attention_variant_count = sizeof attention_variants / sizeof *attention_variants;
 
