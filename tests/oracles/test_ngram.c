@@ -101,6 +101,7 @@ static void losses_near_the_entropy(void **state) {
     loss[order - 2] = ngram_loss(&m, LONG / 4, held);
     ngram_destroy(&m);
   }
+  markov_destroy(&chain);
   assert_true(loss[1] > least && loss[1] < least + 0.02);
   assert_true(loss[0] > least + 0.1 && loss[2] > loss[1]);
 }
