@@ -567,6 +567,19 @@ static sn_val without_tail(sites *s, sn_val full) {
   return and_of(s, full, sn_g2(b, SN_OP_LE, end, sn_g_expand_to(b, sn_g_dim(b, s->S), t)));
 }
 
+/* Positions of queries may wrap where the start is none that bounds hold for: then nothing is known of any block. */
+static sn_val some_unless_small(sites *s, sn_val map) {
+  sn_build *b = s->b;
+  const sn_type *t = map_type(s, SN_ELEM_I32);
+  if (s->l.start < 0 || b->failed) return map;
+  const sn_type *own = sn_g_type(b, s->arg[s->l.start]);
+  const int64_t axes[1] = {0};
+  sn_val start = sn_g_broadcast(b, s->arg[s->l.start], 4, t->dim, own->rank ? axes : NULL);
+  sn_val small = and_of(s, sn_g2(b, SN_OP_LE, sn_g_const(b, t, 0), start),
+                        sn_g2(b, SN_OP_LE, start, sn_g_const(b, t, SN_START_MAX)));
+  return sn_g3(b, SN_OP_SELECT, small, map, sn_g_const(b, t, 1));
+}
+
 sn_val sn_block_map(sn_build *b, const sn_block_map_of *of) {
   const sn_func *mask = sn_node_attr(of->n, "mask")->region;
   sn_arena *arena = b->func->arena;
@@ -587,5 +600,6 @@ sn_val sn_block_map(sn_build *b, const sn_block_map_of *of) {
   s.dim[3] = sn_dimx_ceildiv(t, s.S, sn_dimx_const(t, s.bk));
   range live = bound(&s, mask->result[0]);
   sn_val full = without_tail(&s, live.lo);
-  return sn_g2(b, SN_OP_ADD, sn_g_cast(b, full, SN_ELEM_I32), sn_g_cast(b, live.hi, SN_ELEM_I32));
+  sn_val map = sn_g2(b, SN_OP_ADD, sn_g_cast(b, full, SN_ELEM_I32), sn_g_cast(b, live.hi, SN_ELEM_I32));
+  return deps & QUERY && !(deps & UNKNOWN) ? some_unless_small(&s, map) : map;
 }

@@ -4,7 +4,7 @@
 
 #include "ir/ops/ops.h"
 
-/* A start is taken to be at most this much. */
+/* Bounds are of starts from 0 to this: kernels and maps ask at run time, and bound nothing for others. */
 #define SN_START_MAX 1073741823.0
 
 /* The last row of n. started: of those that begin at some start; both together are i32 */

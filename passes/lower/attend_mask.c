@@ -302,6 +302,23 @@ static void end_of_keys(const sn_site_block *s, sn_mask_range *r) {
   r->mid1 = sn_k_ibin(k, SN_K_IMIN, r->mid1, sn_build_dim(s->b, s->a->T));
 }
 
+static bool reads_start(const constraints *m) {
+  bool any = m->remainder && m->inside.cs;
+  for (int i = 0; i < m->count; i++) any |= m->at[i].cs != 0;
+  return any;
+}
+
+/* All blocks, and none full, where the start is none that bounds hold for: positions may wrap. */
+static void if_start_is_small(const sn_site_block *s, const constraints *m, sn_kv count, sn_mask_range *r) {
+  sn_kernel *k = s->b->k;
+  if (!reads_start(m)) return;
+  sn_kv one = sn_k_i(k, 1), small = sn_k_ibin(k, SN_K_ILT, s->start, sn_k_i(k, (int64_t)SN_START_MAX + 1));
+  small = sn_k_imul(k, small, sn_k_isub(k, one, sn_k_ibin(k, SN_K_ILT, s->start, sn_k_i(k, 0))));
+  r->lo = sn_k_imul(k, r->lo, small);
+  r->hi = sn_k_ibin(k, SN_K_IMAX, r->hi, sn_k_imul(k, sn_k_isub(k, one, small), count));
+  r->mid0 = sn_k_imul(k, r->mid0, small), r->mid1 = sn_k_imul(k, r->mid1, small);
+}
+
 sn_mask_range sn_attend_range(const sn_site_block *s, bool over_queries) {
   sn_kernel *k = s->b->k;
   constraints m = {.a = s->a, .f = s->a->mask, .complete = true};
@@ -316,7 +333,10 @@ sn_mask_range sn_attend_range(const sn_site_block *s, bool over_queries) {
   if (r.live_lo) out.lo = block_down(k, at_least_0(k, r.live_lo), by);
   if (r.live_hi) out.hi = sn_k_ibin(k, SN_K_IMIN, count, at_least_0(k, sn_k_iadd(k, r.live_hi, one)));
   out.mid0 = out.mid1 = out.lo;
-  if (!full) return out;
+  if (!full) {
+    if_start_is_small(s, &m, count, &out);
+    return out;
+  }
   sn_kv end = block_up(k, out.hi, by), whole = block_down(k, count, by);
   if (r.full_lo)
     out.mid0 = sn_k_ibin(k, SN_K_IMIN, sn_k_ibin(k, SN_K_IMAX, block_up(k, at_least_0(k, r.full_lo), by), out.lo),
@@ -324,5 +344,6 @@ sn_mask_range sn_attend_range(const sn_site_block *s, bool over_queries) {
   if (r.full_hi) whole = sn_k_ibin(k, SN_K_IMIN, whole, block_down(k, at_least_0(k, sn_k_iadd(k, r.full_hi, one)), by));
   out.mid1 = sn_k_ibin(k, SN_K_IMAX, out.mid0, whole);
   if (over_queries && sn_dimx_divisor(s->a->S) % s->bk) end_of_keys(s, &out);
+  if_start_is_small(s, &m, count, &out);
   return out;
 }

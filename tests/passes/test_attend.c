@@ -264,6 +264,8 @@ static int64_t check_ring(int64_t start, int queries, int keys, int window, bool
 
 static void ring_of_keys(void **state) {
   (void)state;
+  static const int64_t far[] = {2147483640, 1073741820, -5};
+  for (int i = 0; i < 3; i++) check_ring(far[i], 1, 16, 5, false), check_ring(far[i], 6, 13, 16, i);
   for (int64_t start = 0; start < 40; start += start < 20 ? 1 : 7)
     for (int window = 5; window <= 16; window += 11) {
       check_ring(start, 1, 16, window, false);

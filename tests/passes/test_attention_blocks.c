@@ -386,6 +386,40 @@ static void kernels(void **state) {
   }
 }
 
+/* Positions from a start on that no bounds hold for: they wrap, or are less than 0. */
+static void check_far(const kernel_mask *m, double start, int64_t length) {
+  sn_arena *a = sn_arena_create();
+  int64_t dims[] = {2, length};
+  sn_target target = sn_target_cpu(SN_ISA_AVX2);
+  sn_sample_domain at[] = {{.lo = start, .hi = start}};
+  target.bq = target.bkv = 4, target.scratch_bytes = 0;
+  char *text = sn_arena_strdup(a, graph_of(a, m, true, true));
+  captures_put(text, "\"start\"", "\"a0\"");
+  lowered_case c = {.text = text, .dims = dims, .target = &target, .domain = at};
+  lowered_result r = lowered_compile(&c);
+  r.env.target = &r.target;
+  lowered_execute(&r, &c);
+  lowered_free(&r);
+  sn_arena_destroy(a);
+}
+
+static void far_starts(void **state) {
+  static const double starts[] = {2147483641, 2147483633, 1073741822, -3, -2147483648.};
+  (void)state;
+  for (int i = 0; i < 5; i++) {
+    char region[3][1024];
+    for (int n = 0; n < 2; n++)
+      snprintf(region[n], sizeof region[n], "%s%s  return %%m\n", SITE, captures_masks[n ? 3 : 1]);
+    /* q + 9 < k or k mod 3 <= 1: that has a map */
+    snprintf(region[2], sizeof region[2],
+             "%s  %%c9 = const value 9 : i32[]\n  %%c3 = const value 3 : i32[]\n  %%c1 = const value 1 : i32[]\n"
+             "  %%n = add %%q, %%c9 : i32[]\n  %%a = lt %%n, %%k : bool[]\n  %%r = mod %%k, %%c3 : i32[]\n"
+             "  %%e = le %%r, %%c1 : bool[]\n  %%m = or %%a, %%e : bool[]\n  return %%m\n",
+             SITE);
+    for (int n = 0; n < 3; n++) check_far(&(kernel_mask){.name = "far", .region = region[n]}, starts[i], 11 + n);
+  }
+}
+
 /* Loop bounds are those of numbers that do not wrap either. */
 static void bounds_of_hashes(void **state) {
   (void)state;
@@ -546,11 +580,17 @@ static void shared_values(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(random_masks),       cmocka_unit_test(random_masks_that_wrap),
-      cmocka_unit_test(chosen_blocks),      cmocka_unit_test(kernels),
-      cmocka_unit_test(sums_for_captures),  cmocka_unit_test(empty_blocks_are_not_read),
-      cmocka_unit_test(layers_share_a_map), cmocka_unit_test(ranges_have_no_map),
-      cmocka_unit_test(bounds_of_hashes),   cmocka_unit_test(shared_values),
+      cmocka_unit_test(random_masks),
+      cmocka_unit_test(random_masks_that_wrap),
+      cmocka_unit_test(chosen_blocks),
+      cmocka_unit_test(kernels),
+      cmocka_unit_test(far_starts),
+      cmocka_unit_test(sums_for_captures),
+      cmocka_unit_test(empty_blocks_are_not_read),
+      cmocka_unit_test(layers_share_a_map),
+      cmocka_unit_test(ranges_have_no_map),
+      cmocka_unit_test(bounds_of_hashes),
+      cmocka_unit_test(shared_values),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
