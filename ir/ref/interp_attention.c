@@ -6,8 +6,10 @@
  *    dv. Where scores are the weights themselves: ds = (dp + dtotal) score'
  *
  * Bounds: an error d of a score changes its weight by the factor e^d; executions may use exp2 with a folded scale and
- * rescale running sums, which SLACK roundoffs cover. What is multiplied by a weight of 0 without being finite may reach
- * a result or not: blocks of hidden keys are skipped, single ones are not. Such results have no bound. */
+ * rescale running sums, which SLACK roundoffs cover. Every weight, product and partial sum may be flushed: each adds
+ * the smallest normal number, times what it is multiplied with. What is multiplied by a weight of 0 without being
+ * finite may reach a result or not: blocks of hidden keys are skipped, single ones are not. Such results have no bound.
+ */
 #include "ir/ref/eval.h"
 
 #define SLACK 64
@@ -19,6 +21,7 @@ typedef struct heads { /* extents, tensors, and regions applied */
   sn_tensor *raw;
   const sn_tensor *s, *mask, *slope; /* [B, H, T, S]; mask, slope may be NULL */
   double scale, u, u_store;          /* roundoff of sums; of weights stored in the type of q (0: none) */
+  double tiny;                       /* smallest normal number of sums */
   bool weights;                      /* scores are not normalised */
 } heads;
 
@@ -47,8 +50,15 @@ static num dot(const heads *a, const sn_tensor *x, int64_t i, const sn_tensor *y
     r.size += xv * yv;
     r.e += sn_times(xv, ye) + sn_times(yv, xe) + sn_times(xe, ye);
   }
-  r.e += sn_gamma((double)n + 2, a->u) * r.size;
+  r.e += sn_gamma((double)n + 2, a->u) * r.size + (r.size > 0 ? 2 * (double)n * a->tiny : 0);
   return r;
+}
+
+/* Queries may be scaled before they are multiplied with the key, or the products. */
+static double scaled_flush(const heads *a, int64_t key) {
+  double keys = 1;
+  for (int64_t j = 0; j < a->D; j++) keys += fabs(a->k->value[key + j]) + a->k->bound[key + j];
+  return (keys + 2 * (double)a->D) * a->tiny;
 }
 
 static sn_code raw_scores(heads *a, sn_tensor **out) {
@@ -59,7 +69,10 @@ static sn_code raw_scores(heads *a, sn_tensor **out) {
     for (int64_t s = 0; s < a->S; s++) {
       num x = dot(a, a->q, q_at(a, p), a->k, kv_at(a, p, s, a->D), a->D);
       (*out)->value[r * a->S + s] = x.v * a->scale;
-      if (a->e->bounds) (*out)->bound[r * a->S + s] = fabs(a->scale) * (x.e + 2 * a->u * fabs(x.v));
+      if (!a->e->bounds) continue;
+      double *e = &(*out)->bound[r * a->S + s];
+      *e = fabs(a->scale) * (x.e + 2 * a->u * fabs(x.v));
+      if (x.size > 0) *e += scaled_flush(a, kv_at(a, p, s, a->D));
     }
   }
   return SN_OK;
@@ -116,7 +129,7 @@ static sn_code begin(sn_eval *e, heads *a) {
                .v = v};
   a->scale = sn_node_attr(e->n, "scale")->f;
   a->weights = sn_node_attr(e->n, "weights")->i != 0;
-  a->u = sn_unit(sn_acc_of(q->elem));
+  a->u = sn_unit(sn_acc_of(q->elem)), a->tiny = sn_elem_tiny(sn_acc_of(q->elem));
   a->u_store = q->elem == sn_acc_of(q->elem) ? 0 : sn_unit(q->elem);
   SN_TRY(raw_scores(a, &a->raw));
   return apply_regions(a, a->raw);
@@ -161,7 +174,7 @@ static softmax_stats softmax_row(const heads *a, int64_t base, double *p) {
 /* Bound of y[j] = sum p v: weights move towards and away from the mean, sums round, stored weights round. */
 static double y_bound(const heads *a, const softmax_stats *r, spot p, const double *w, int64_t base, int64_t j,
                       double y) {
-  double spread = 0, own = 0, size = 0;
+  double spread = 0, own = 0, size = 0, flushed = 0;
   for (int64_t s = 0; s < a->S; s++) {
     if (!visible(a, base + s)) continue;
     int64_t at = kv_at(a, p, s, a->E) + j;
@@ -169,9 +182,11 @@ static double y_bound(const heads *a, const softmax_stats *r, spot p, const doub
     spread += w[s] * d * fabs(a->v->value[at] - y);
     own += sn_times(w[s] * (1 + d), a->v->bound[at]);
     size += w[s] * (v + a->v->bound[at]);
+    flushed += v + fabs(y) + a->v->bound[at] + 3; /* the weight; its product, the sum, their rescaling */
   }
   double slack = r->doubt < 1 ? 1 / (1 - r->doubt) : INFINITY;
   double e = slack * (spread + own + (2 * sn_gamma((double)r->seen + 8, a->u) + a->u_store) * size);
+  e += slack * a->tiny * flushed; /* of a sum of weights that is 1 at least */
   return e + sn_rounding(a->q->elem, sn_unit(a->q->elem), y, e, 2);
 }
 
@@ -230,7 +245,7 @@ static num plain_sum(const heads *a, spot p, const sn_tensor *v, int64_t j) {
     r.size += w.size * fabs(x);
     r.e += sn_times(w.size, xe) + sn_times(w.e, fabs(x)) + sn_times(w.e, xe);
   }
-  r.e += (sn_gamma((double)a->S + 4, a->u) + a->u_store) * r.size;
+  r.e += (sn_gamma((double)a->S + 4, a->u) + a->u_store) * r.size + (r.size > 0 ? 2 * (double)a->S * a->tiny : 0);
   return r;
 }
 
@@ -275,7 +290,7 @@ static num weight(const heads *a, const back *g, int64_t at, int64_t row) {
   if (!a->e->bounds) return p;
   double d =
       expm1(a->s->bound[at] + g->lse->bound[row] + 4 * a->u * (fabs(a->s->value[at]) + fabs(lse)) + SLACK * a->u);
-  p.e = mask_doubt(a, at) ? INFINITY : sn_times(p.v, d);
+  p.e = mask_doubt(a, at) ? INFINITY : sn_times(p.v, d) + (p.v - sn_times(p.v, d) < 2 * a->tiny ? a->tiny : 0);
   return p;
 }
 
@@ -298,22 +313,23 @@ static num share(const heads *a, num p, int64_t at) {
 
 /* p (dp - delta) slope scale */
 static num score_gradient(const heads *a, num p, num dp, num delta, int64_t at) {
-  double f = dp.v - delta.v, fe = dp.e + delta.e + a->u * fabs(f);
+  double f = dp.v - delta.v, fe = dp.e + delta.e + a->u * fabs(f) + a->tiny;
   double k = a->slope->value[at] * a->scale, ke = a->e->bounds ? a->slope->bound[at] * fabs(a->scale) : 0;
   if (p.v == 0 && p.e == 0) return (num){0};
   num r = {p.v * f * k, 0, 0};
   if (!a->e->bounds) return r;
   double pf = fabs(p.v * f), pfe = sn_times(p.v, fe) + sn_times(p.e, fabs(f)) + sn_times(p.e, fe);
   r.e = sn_times(pf, ke) + sn_times(pfe, fabs(k)) + sn_times(pfe, ke) + 4 * a->u * fabs(r.v);
+  r.e += a->tiny * (fabs(k) + ke + fabs(a->scale) + 1); /* p (dp - delta), times slope, times scale */
   return r;
 }
 
 /* p (dp - delta), by the score itself */
 static void keep_gradient(const heads *a, sn_tensor *ds, num p, num dp, num delta, int64_t at) {
-  double f = dp.v - delta.v, fe = dp.e + delta.e + a->u * fabs(f);
+  double f = dp.v - delta.v, fe = dp.e + delta.e + a->u * fabs(f) + a->tiny;
   ds->value[at] = p.v == 0 ? 0 : p.v * f;
   if (!a->e->bounds) return;
-  ds->bound[at] = sn_times(p.v, fe) + sn_times(p.e, fabs(f)) + sn_times(p.e, fe) + 2 * a->u * fabs(p.v * f);
+  ds->bound[at] = sn_times(p.v, fe) + sn_times(p.e, fabs(f)) + sn_times(p.e, fe) + 2 * a->u * fabs(p.v * f) + a->tiny;
   if (p.v == 0 && p.e == 0) ds->bound[at] = isfinite(f + fe) ? 0 : INFINITY;
 }
 
@@ -354,10 +370,11 @@ static void backward_row(const heads *a, const back *g, spot p) {
   }
 }
 
-/* Rounding of sums of n products. */
-static void settle_sums(const heads *a, sn_tensor *t, const double *size, int64_t n) {
+/* Rounding of sums of n products, which may be scaled afterwards. */
+static void settle_sums(const heads *a, sn_tensor *t, const double *size, int64_t n, double scale) {
   for (int64_t i = 0; a->e->bounds && i < t->count; i++) {
     double e = t->bound[i] + sn_gamma((double)n + 4, a->u) * size[i];
+    if (size[i] > 0 || e > 0) e += 2 * (double)n * a->tiny * fmax(1, fabs(scale)) + a->tiny;
     e += sn_rounding(t->elem, sn_unit(t->elem), t->value[i], e, 1);
     t->bound[i] = sn_settle(t->elem, t->value[i], e);
   }
@@ -391,8 +408,8 @@ static sn_code backward(sn_eval *e) {
   SN_TRY(sn_eval_tensor(e, sn_acc_of(a.q->elem), 4, extent, &g.ds));
   for (int i = 0; i < 3; i++) g.size[i] = SN_ARRAY(e->in->arena, e->out[i]->count + 1, double);
   for (int64_t r = 0; r < a.B * a.H * a.T; r++) backward_row(&a, &g, (spot){r / (a.H * a.T), r / a.T % a.H, r % a.T});
-  settle_sums(&a, e->out[0], g.size[0], a.S);
-  for (int i = 1; i < 3; i++) settle_sums(&a, e->out[i], g.size[i], a.T * (a.H / a.G));
+  settle_sums(&a, e->out[0], g.size[0], a.S, a.scale);
+  for (int i = 1; i < 3; i++) settle_sums(&a, e->out[i], g.size[i], a.T * (a.H / a.G), i == 1 ? a.scale : 1);
   return eval_sums(e, a.raw, g.ds);
 }
 
