@@ -313,23 +313,27 @@ static num share(const heads *a, num p, int64_t at) {
 
 /* p (dp - delta) slope scale */
 static num score_gradient(const heads *a, num p, num dp, num delta, int64_t at) {
-  double f = dp.v - delta.v, fe = dp.e + delta.e + a->u * fabs(f) + a->tiny;
+  double f = dp.v - delta.v, fe = dp.e + delta.e + a->u * fabs(f);
+  if (fabs(f) + fe > 0) fe += a->tiny;
   double k = a->slope->value[at] * a->scale, ke = a->e->bounds ? a->slope->bound[at] * fabs(a->scale) : 0;
   if (p.v == 0 && p.e == 0) return (num){0};
   num r = {p.v * f * k, 0, 0};
   if (!a->e->bounds) return r;
   double pf = fabs(p.v * f), pfe = sn_times(p.v, fe) + sn_times(p.e, fabs(f)) + sn_times(p.e, fe);
   r.e = sn_times(pf, ke) + sn_times(pfe, fabs(k)) + sn_times(pfe, ke) + 4 * a->u * fabs(r.v);
-  r.e += a->tiny * (fabs(k) + ke + fabs(a->scale) + 1); /* p (dp - delta), times slope, times scale */
+  if (pf + pfe > 0 && fabs(k) + ke > 0)
+    r.e += a->tiny * (fabs(k) + ke + fabs(a->scale) + 1); /* p (dp - delta), times slope, times scale */
   return r;
 }
 
 /* p (dp - delta), by the score itself */
 static void keep_gradient(const heads *a, sn_tensor *ds, num p, num dp, num delta, int64_t at) {
-  double f = dp.v - delta.v, fe = dp.e + delta.e + a->u * fabs(f) + a->tiny;
+  double f = dp.v - delta.v, fe = dp.e + delta.e + a->u * fabs(f);
+  if (fabs(f) + fe > 0) fe += a->tiny;
   ds->value[at] = p.v == 0 ? 0 : p.v * f;
   if (!a->e->bounds) return;
-  ds->bound[at] = sn_times(p.v, fe) + sn_times(p.e, fabs(f)) + sn_times(p.e, fe) + 2 * a->u * fabs(p.v * f) + a->tiny;
+  ds->bound[at] = sn_times(p.v, fe) + sn_times(p.e, fabs(f)) + sn_times(p.e, fe) + 2 * a->u * fabs(p.v * f);
+  if (fabs(f) + fe > 0) ds->bound[at] += a->tiny;
   if (p.v == 0 && p.e == 0) ds->bound[at] = isfinite(f + fe) ? 0 : INFINITY;
 }
 
