@@ -5,10 +5,11 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, field
 
+import cpu_attention
 import cpu_graphs as graphs
 from cpu_peers import Failed, run_once
+from cpu_row import Ours, Row
 
 GPT2 = {"layers": 12, "heads": 12, "width": 768, "vocab": 50257, "context": 1024}
 LLAMA_1B = {"layers": 22, "heads": 32, "kv_heads": 4, "width": 2048, "hidden": 5632, "vocab": 32000, "context": 2048}
@@ -17,33 +18,8 @@ SMALL_GPT = {"layers": 2, "heads": 2, "width": 64, "vocab": 257, "context": 1024
 SMALL_LLAMA = {"layers": 2, "heads": 4, "kv_heads": 1, "width": 64, "hidden": 128, "vocab": 256, "context": 256}
 # Every row of the table, also those that --quick makes smaller.
 NAMES = ["gemm.f32", "gemm.f32.small", "gemm.bf16", "train.gpt2.f32", "train.gpt2.bf16", "attention.fwd", "attention.fwdbwd", "attention.decode",
-         "decode", "decode.small", "prefill", "rows.softmax", "rows.layernorm", "rows.rmsnorm", "rows.cross_entropy", "rows.gelu", "adamw",
+         "attention.blocks", "attention.unfused", "attention.window", "attention.flex", "decode", "decode.small", "prefill", "rows.softmax", "rows.layernorm", "rows.rmsnorm", "rows.cross_entropy", "rows.gelu", "adamw",
          "compile.cold", "compile.warm"]
-
-
-@dataclass
-class Row:
-    name: str
-    shape: str
-    threads: int
-    unit: str  # GFLOP/s, GB/s, tok/s: more is better; ms, ns/element: less
-    work: float  # of one run: operations, bytes, tokens, elements; of ms 1
-    sinter: object  # (deadline) -> milliseconds
-    limit: tuple = None  # ("f32" or "bf16", operations); ("stream", reads, writes, bytes, in place, bytes moved)
-    peers: dict = field(default_factory=dict)  # name -> (deadline) -> Server or Once; None: absent
-    named: tuple = ()  # those that the ratio is against: the best of them
-    aim: dict = field(default_factory=dict)  # ratio, mean, share, most, peer
-    rounds: int = 3
-    patience: float = 1  # times the seconds that a row may take
-    gigabytes: float = 0  # of memory
-    peer_gigabytes: float = 0  # and what all peers need besides
-
-    def figure(self, ms):
-        if self.unit in ("GFLOP/s", "GB/s"):
-            return self.work / ms * 1e-6
-        if self.unit == "tok/s":
-            return self.work / ms * 1e3
-        return ms * 1e6 / self.work if self.unit == "ns/element" else ms
 
 
 def parameters(c):
@@ -89,15 +65,15 @@ class Table:
             return out
         return path
 
-    def model(self, file, graph, settings, keep=lambda line: True):
+    def model(self, file, graph, settings, keep=lambda line: True, edit=lambda text: text, label=""):
         """The graph of a model file, with initial values that are drawn quickly: no time depends on them."""
         def make():
             sets = [x for k, v in settings.items() for x in ("--set", f"{k}={v}")]
             text = run_once([self.sinter, "dump", os.path.join(self.tree, file), *sets, "--graph", graph, "--pass", "none"],
                             time.monotonic() + 120, self.cache)
             lines = [re.sub('init "(normal|uniform)" a [0-9.e-]+', 'init "fill" a 0.01', l) for l in text.splitlines() if keep(l)]
-            return "\n".join(lines) + "\n"
-        name = f"{os.path.basename(file)[:-2]}.{graph}." + ".".join(f"{v}" for v in settings.values())
+            return edit("\n".join(lines) + "\n")
+        name = f"{os.path.basename(file)[:-2]}.{graph}." + ".".join(f"{v}" for v in [*settings.values(), label])
         return self.text(name, make)
 
     # ---- rows ------------------------------------------------------------------------------------------------------
@@ -161,10 +137,10 @@ class Table:
     def attention(self):
         p, n, heads, d = self.peers, self.threads, 12, 64
         for what, products, aim in (("fwd", 2, 4.0), ("fwdbwd", 7, 3.0)):
-            for t in [128] if self.quick else [1024, 4096]:
+            for t in [128] if self.quick else [512, 1024, 2048, 4096]:
                 path = self.text(f"attention-{t}", lambda t=t: graphs.attention(t, heads, d))
                 flops = products * 2.0 * heads * t * (t + 1) / 2 * d
-                found = {"torch": p.torch(n, self.budget, "attention", "eager", what, t, heads, d),
+                found = {"torch": p.torch(n, self.budget, "attention", "eager", what, t, heads, d) if t in (128, 1024, 4096) else None,
                          "torch.sdpa": p.torch(n, self.budget, "attention", "sdpa", what, t, heads, d)}
                 yield Row(f"attention.{what}", f"B=1,H={heads},D={d},T={t}", n, "ms", 1, self.bench(path, "--graph", what, threads=n), ("f32", flops),
                           found, ("torch",), {"ratio": aim, "peer": {"torch.sdpa": 1.0}}, gigabytes=0.5, peer_gigabytes=5 if t > 1024 else 1)
@@ -175,6 +151,7 @@ class Table:
                      "ggml": p.ggml(n, self.budget, "attention", "plain", t, 32, 8, 128), "ggml.flash": p.ggml(n, self.budget, "attention", "fused", t, 32, 8, 128)}
             yield Row("attention.decode", f"B=1,H=32,KV=8,D=128,T={t}", n, "GB/s", size, self.bench(path, "--graph", "run", threads=n),
                       ("stream", 1, 0, size, False, size), found, ("ggml", "ggml.flash"), {"share": 0.8, "ratio": 8.0})
+        yield from cpu_attention.rows(self)
 
     def decoding(self):
         c, p, n = SMALL_LLAMA if self.quick else LLAMA_1B, self.peers, self.threads
@@ -279,17 +256,6 @@ class Table:
         yield Row("compile.cold", f"{layers} layers", n, "ms", 1, lambda d: cold(path(), d), aim={"most": 1500})
         yield Row("compile.cold", "a further layer", n, "ms", 1, layer, aim={"most": 5}, rounds=1)
         yield Row("compile.warm", f"{layers} layers", n, "ms", 1, warm, aim={"most": 50})
-
-
-class Ours:
-    """Another way to run Sinter, asked for times as a peer is."""
-    once = False
-
-    def __init__(self, run):
-        self.ask = run
-
-    def close(self):
-        pass
 
 
 def wall(command, deadline, env, times):

@@ -4,6 +4,7 @@
 usage: peer_torch.py THREADS BUDGET_MS     each line JOB ARGUMENTS... on stdin is a new job, "ready" its answer
   gemm M N K f32|bf16              weights packed ahead of time by the oneDNN that is in it
   attention eager|sdpa fwd|fwdbwd T HEADS D      causal
+  flex NAME T HEADS D [SIZE]       compiled flex_attention, forward; its map of blocks is made before. NAME: alibi, softcap, window, documents
   attention_decode T HEADS KV_HEADS D            one query, bf16
   rows OP N WIDTH
   adamw LAYERS WIDTH VOCAB         with a clipped norm; the fused kernel
@@ -52,6 +53,20 @@ def attention(how, what, t, heads, d):
         forward().backward(dy)
 
     return both if what == "fwdbwd" else forward
+
+
+def flex(name, t, heads, d, size=0):
+    t, heads, d, size = int(t), int(heads), int(d), int(size)
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+    torch._dynamo.reset()  # each job is compiled for its shapes
+    slope = torch.exp2(-8.0 * torch.arange(1, heads + 1) / heads)
+    doc = torch.arange(t) // max(size, 1)
+    score = {"alibi": lambda s, b, h, i, j: s - slope[h] * (i - j), "softcap": lambda s, b, h, i, j: 50 * torch.tanh(s / 50)}.get(name)
+    mask = {"window": lambda b, h, i, j: (j <= i) & (i - j < size), "documents": lambda b, h, i, j: (j <= i) & (doc[i] == doc[j])}.get(
+        name, lambda b, h, i, j: j <= i)
+    q, k, v = (torch.randn(1, t, heads, d).transpose(1, 2) for _ in range(3))
+    blocks, run = create_block_mask(mask, None, None, t, t, device="cpu"), torch.compile(flex_attention, dynamic=False)
+    return lambda: run(q, k, v, score_mod=score, block_mask=blocks)
 
 
 def attention_decode(t, heads, kv_heads, d):
@@ -117,7 +132,7 @@ def llama(t, layers, heads, kv_heads, width, hidden, vocab, context, elem):
     return run
 
 
-JOBS = {"gemm": gemm, "attention": attention, "attention_decode": attention_decode, "rows": rows, "adamw": adamw, "llama": llama}
+JOBS = {"gemm": gemm, "attention": attention, "flex": flex, "attention_decode": attention_decode, "rows": rows, "adamw": adamw, "llama": llama}
 line = sys.stdin.readline()
 while line:
     job, *arguments = line.split()

@@ -17,7 +17,11 @@ unset SN_PEERS
 expect 0 python3 "$TREE/tests/bench/cpu.py" "$(dirname "$SINTER")" --list --threads 2
 for row in 'gemm.f32 64x768x768 1T' 'gemm.f32 1024x50257x768 2T' 'gemm.f32.small 8x3072x768' 'gemm.bf16 256x4096x4096' 'train.gpt2.f32 B=4,T=64' \
   'train.gpt2.f32 B=4,T=256' 'train.gpt2.bf16 B=4,T=64' attention.fwd attention.fwdbwd attention.decode 'decode 1.1B,f32' 'decode 1.1B,bf16' \
-  decode.small 'prefill 1.1B,T=512,bf16' rows.softmax rows.layernorm rows.rmsnorm rows.cross_entropy rows.gelu adamw compile.cold compile.warm; do
+  decode.small 'prefill 1.1B,T=512,bf16' rows.softmax rows.layernorm rows.rmsnorm rows.cross_entropy rows.gelu adamw compile.cold compile.warm \
+  'attention.fwdbwd B=1,H=12,D=64,T=512' 'attention.blocks fwd window,H=2,T=8192: 51.1 % live' \
+  'attention.blocks fwdbwd documents,H=2,T=8192: 10.4 % live' 'attention.unfused softcap,H=12,T=1024' 'attention.unfused causal,H=12,T=4096' \
+  'attention.window fwd W=512: time 8192 over 2048' 'attention.window fwdbwd W=512: memory 8192 over 2048' \
+  'attention.flex alibi,H=12,T=512' 'attention.flex documents,H=12,T=4096'; do
   prints "$row"
 done
 expect 0 $bench --list --only 'rows.soft'
@@ -47,6 +51,17 @@ assert "href" not in open("roofline.svg").read()
 EOT
 python3 check.py || die "rows.json: $(cat rows.json)"
 grep -q '^| rows.softmax | 256x1024 | 2 | ' table.md || die "table.md: $(cat table.md)"
+
+# ---- variants of attention: against themselves in other forms, other lengths ----------------------------------------------
+
+expect 0 $bench --only 'attention.(blocks fwd .*doc.* 31.2|unfused alibi|window .*mem|flex window)' --threads 2 --json attention.json
+python3 -c 'import json
+blocks, unfused, window, flex = json.load(open("attention.json"))
+assert set(blocks["peers"]) == {"all live"} and blocks["ratio"] > 0 and blocks["limit"] is None, blocks
+assert set(unfused["peers"]) == {"unfused"} and unfused["ratio"] > 0, unfused
+assert window["unit"] == "x" and 3.9 < window["sinter"] < 4.1 and window["ratio"] is None, window
+assert flex["sinter"] > 0 and flex["peers"] == {}, flex' || die "attention.json: $(cat attention.json)"
+prints "reached"
 
 # ---- a peer of the folder SN_PEERS, in rounds with Sinter: a program that says its rate ---------------------------------
 
