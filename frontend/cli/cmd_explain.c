@@ -47,9 +47,8 @@ static void json_step(sn_text *t, const report *r, int index, bool first) {
   if (is_edited(r, s)) sn_text_add(t, ", \"edited\": true");
   if (*schedule_text(r, s)) sn_text_add(t, ", \"schedule\": \"%s\"", r->choice[s->code]->tuned ? "tuned" : "model");
   if (r->predicted_ms) sn_text_add(t, ", \"predicted_ms\": %.6g", r->predicted_ms[index]);
-  sn_text_add(t, ", \"flops\": %lld, \"bytes_read\": %lld, \"bytes_written\": %lld}",
-              (long long)cli_value_of(s->flops, r->dims), (long long)cli_value_of(s->bytes_read, r->dims),
-              (long long)cli_value_of(s->bytes_written, r->dims));
+  sn_text_add(t, ", \"flops\": %.0f, \"bytes_read\": %lld, \"bytes_written\": %lld}", r->flops[index],
+              (long long)cli_value_of(s->bytes_read, r->dims), (long long)cli_value_of(s->bytes_written, r->dims));
 }
 
 static bool is_control(const sn_step *s) { return s->kind == SN_STEP_CHOOSE || s->kind == SN_STEP_WHILE; }
@@ -160,8 +159,8 @@ static void text_control(sn_text *t, const report *r, int index, int kernels) {
 
 static void text_steps(cli *c, sn_text *t, const report *r) {
   const sn_plan_graph *g = &r->plan->graph[r->graph];
-  int64_t flops = 0, read = 0, written = 0;
-  double ms = 0;
+  int64_t read = 0, written = 0;
+  double ms = 0, flops = 0;
   int kernels = 0;
   const char *time = r->predicted_ms ? sn_arena_printf(c->arena, " %9s", "ms") : "";
   sn_text_add(t, "%4s %-9s %10s %10s %10s%s  %s\n", "", "kind", "flop", "read", "written", time, "ops");
@@ -169,17 +168,16 @@ static void text_steps(cli *c, sn_text *t, const report *r) {
     const sn_step *s = &g->step[i];
     if (is_control(s)) text_control(t, r, i, kernels);
     if (!is_launch(s)) continue;
-    int64_t f = cli_value_of(s->flops, r->dims), a = cli_value_of(s->bytes_read, r->dims),
-            b = cli_value_of(s->bytes_written, r->dims);
-    flops += f, read += a, written += b;
+    int64_t a = cli_value_of(s->bytes_read, r->dims), b = cli_value_of(s->bytes_written, r->dims);
+    flops += r->flops[i], read += a, written += b;
     if (r->predicted_ms) time = sn_arena_printf(c->arena, " %9.4f", r->predicted_ms[i]), ms += r->predicted_ms[i];
-    sn_text_add(t, "%4d %-9s %10s %10s %10s%s  %s%s%s%s\n", ++kernels, s->kind_name, cli_human(c->arena, (double)f, ""),
-                cli_human(c->arena, (double)a, "B"), cli_human(c->arena, (double)b, "B"), time, s->ops ? s->ops : "",
-                s->where ? "   @ " : "", s->where ? s->where : "",
-                is_edited(r, s) ? "   (yours)" : schedule_text(r, s));
+    sn_text_add(t, "%4d %-9s %10s %10s %10s%s  %s%s%s%s\n", ++kernels, s->kind_name,
+                cli_human(c->arena, r->flops[i], ""), cli_human(c->arena, (double)a, "B"),
+                cli_human(c->arena, (double)b, "B"), time, s->ops ? s->ops : "", s->where ? "   @ " : "",
+                s->where ? s->where : "", is_edited(r, s) ? "   (yours)" : schedule_text(r, s));
   }
   if (r->predicted_ms) time = sn_arena_printf(c->arena, " %9.4f", ms);
-  sn_text_add(t, "%4d kernels   %10s %10s %10s%s  in all%s\n", kernels, cli_human(c->arena, (double)flops, ""),
+  sn_text_add(t, "%4d kernels   %10s %10s %10s%s  in all%s\n", kernels, cli_human(c->arena, flops, ""),
               cli_human(c->arena, (double)read, "B"), cli_human(c->arena, (double)written, "B"), time,
               r->predicted_ms ? r->measured_limits ? "; ms are predicted, from limits measured here"
                                                    : "; ms are predicted, from default limits"
@@ -228,6 +226,7 @@ static sn_code predict(cli *c, const sn_compiled *k, report *r) {
   int64_t threads;
   sn_limits l = {0};
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
+  SN_TRY(cli_flops(c, k, r->graph, r->dims, &r->flops));
   SN_TRY(cli_predict(c, k, r->graph, r->dims, (int)threads, false, &r->predicted_ms, &l));
   r->measured_limits = l.measured;
   return SN_OK;
@@ -270,9 +269,10 @@ sn_code cli_explain(cli *c) {
   SN_TRY(cli_graph(c, r.plan, &r.graph));
   SN_TRY(sn_plan_peak_bytes(r.plan, r.graph, dims, &peak));
   SN_TRY(predict(c, &compiled, &r));
+  SN_TRY(cli_masks_find(c, &r, copy, &compiled.target, &m.count, &m.at));
+  cli_masks_apply(&r, m.count, m.at);
   if (cli_has(c, CLI_HTML)) SN_TRY(write_html(c, &compiled, &r, peak));
   if (cli_has(c, CLI_HTML) && !cli_has(c, CLI_JSON)) return SN_OK;
-  SN_TRY(cli_masks_find(c, &r, copy, &compiled.target, &m.count, &m.at));
   sn_text t = sn_text_begin(c->arena);
   if (cli_has(c, CLI_JSON))
     json_report(&t, &r, &m, peak);

@@ -11,6 +11,7 @@ typedef struct cli_report {
   const bool *edited;                    /* by kernel: one of --kernels */
   const struct sn_choice *const *choice; /* by kernel; NULL: none */
   const double *step_ms;                 /* measured, by step; NULL: not */
+  double *flops;                         /* by step: cli_flops */
   double *predicted_ms;                  /* by the cost model, by step; NULL: not */
   bool measured_limits;                  /* that it follows from; else defaults */
 } cli_report;

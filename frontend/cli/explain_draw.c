@@ -136,8 +136,7 @@ static void draw_box(drawing *d, int i) {
   cli_html_text(d->t, sn_arena_printf(d->c->arena, "%.28s", s->ops ? s->ops : ""));
   sn_text_add(d->t, "</text><title>");
   cli_html_text(d->t, cli_step_name(d->r, s));
-  sn_text_add(d->t, "\n%s flop, reads %s, writes %s\n",
-              cli_human(d->c->arena, (double)cli_value_of(s->flops, d->r->dims), ""),
+  sn_text_add(d->t, "\n%s flop, reads %s, writes %s\n", cli_human(d->c->arena, d->r->flops[i], ""),
               cli_human(d->c->arena, (double)cli_value_of(s->bytes_read, d->r->dims), "B"),
               cli_human(d->c->arena, (double)cli_value_of(s->bytes_written, d->r->dims), "B"));
   cli_html_text(d->t, s->ops);
@@ -222,7 +221,7 @@ typedef struct roofline {
 /* Intensity and rate of a step; false when it has no flop or no time. */
 static bool point_of(const cli_report *r, int i, roofline *out) {
   const sn_step *s = &graph_of(r)->step[i];
-  double flops = (double)cli_value_of(s->flops, r->dims), ms = r->step_ms[i];
+  double flops = r->flops[i], ms = r->step_ms[i];
   double bytes = (double)cli_value_of(s->bytes_read, r->dims) + (double)cli_value_of(s->bytes_written, r->dims);
   if (!cli_step_is_kernel(s) || flops <= 0 || bytes <= 0 || !(ms > 0)) return false;
   *out = (roofline){flops / bytes, flops / (ms * 1e6), bytes / (ms * 1e6)};

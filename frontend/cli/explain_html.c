@@ -57,7 +57,7 @@ static void head(page *p, int64_t peak) {
     const sn_step *s = &p->g->step[i];
     if (!cli_step_is_kernel(s)) continue;
     kernels++;
-    flops += (double)cli_value_of(s->flops, p->r->dims);
+    flops += p->r->flops[i];
     bytes += (double)cli_value_of(s->bytes_read, p->r->dims) + (double)cli_value_of(s->bytes_written, p->r->dims);
     if (p->r->step_ms) ms += p->r->step_ms[i];
   }
@@ -86,7 +86,7 @@ static void kernel_row(page *p, int i) {
   sn_text_add(p->t, "<tr><td class=\"n\">%d</td><td><i class=\"k-%s\"></i>%s</td>", i, cli_step_kind(s),
               cli_step_kind(s));
   if (p->r->step_ms) sn_text_add(p->t, "<td class=\"n\">%.4f</td>", p->r->step_ms[i]);
-  sn_text_add(p->t, "<td class=\"n\">%s</td>", human(p, (double)cli_value_of(s->flops, p->r->dims), ""));
+  sn_text_add(p->t, "<td class=\"n\">%s</td>", human(p, p->r->flops[i], ""));
   sn_text_add(p->t, "<td class=\"n\">%s</td>", human(p, (double)cli_value_of(s->bytes_read, p->r->dims), "B"));
   sn_text_add(p->t, "<td class=\"n\">%s</td><td>", human(p, (double)cli_value_of(s->bytes_written, p->r->dims), "B"));
   cli_html_text(p->t, cli_step_name(p->r, s));

@@ -190,6 +190,45 @@ sn_code cli_masks_find(cli *c, const cli_report *r, sn_module *copy, const sn_ta
   return SN_OK;
 }
 
+/* ---- what kernels do ---- */
+
+/* Is the kernel of the variant, forward or backward? Kernels are called as it is, or more with a dot. */
+static bool is_of(const char *ops, const char *name) {
+  static const char forward[] = "attention.", backward[] = "attention_grad.";
+  size_t skip = !strncmp(ops, forward, sizeof forward - 1)     ? sizeof forward - 1
+                : !strncmp(ops, backward, sizeof backward - 1) ? sizeof backward - 1
+                                                               : 0;
+  if (!skip || strncmp(name, forward, sizeof forward - 1)) return false;
+  const char *variant = name + sizeof forward - 1;
+  size_t length = strlen(variant);
+  return !strncmp(ops + skip, variant, length) && (!ops[skip + length] || ops[skip + length] == '.');
+}
+
+/* The only mask of a kernel; NULL: none, or several. */
+static const cli_mask *only_mask(const sn_step *s, int count, const cli_mask *mask) {
+  const cli_mask *found = NULL;
+  for (int i = 0; i < count; i++) {
+    if (!s->ops || !is_of(s->ops, mask[i].name)) continue;
+    if (found) return NULL;
+    found = &mask[i];
+  }
+  return found;
+}
+
+void cli_masks_apply(cli_report *r, int count, const cli_mask *mask) {
+  const sn_plan_graph *g = &r->plan->graph[r->graph];
+  for (int i = 0; i < g->step_count; i++) {
+    const sn_step *s = &g->step[i];
+    const cli_mask *m = s->kind_name && !strcmp(s->kind_name, "attend") ? only_mask(s, count, mask) : NULL;
+    if (!m || !m->map || m->empty < 0) continue;
+    double all = (double)cli_value_of(s->flops, r->dims), blocks = (double)(m->empty + m->partial + m->full);
+    double live = blocks > 0 ? all * (double)(m->partial + m->full) / blocks : all;
+    if (!(live < r->flops[i])) continue;
+    if (r->predicted_ms) r->predicted_ms[i] *= live / r->flops[i];
+    r->flops[i] = live;
+  }
+}
+
 /* ---- to show ---- */
 
 static double percent(const cli_mask *m, int64_t n) {

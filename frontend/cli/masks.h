@@ -19,6 +19,9 @@ SN_MUST sn_code cli_masks_copy(cli *c, const sn_module *m, sn_module **out);
 /* Masks of the graph of the report, from a copy of its module. */
 SN_MUST sn_code cli_masks_find(cli *c, const cli_report *r, sn_module *copy, const sn_target *target, int *count,
                                cli_mask **out);
+/* Operations and times of attention by the share of blocks that are not empty, where one mask has the variant's name:
+ * what loops over a map leave out is not seen in their bounds. */
+void cli_masks_apply(cli_report *r, int count, const cli_mask *mask);
 void cli_masks_text(sn_text *t, int count, const cli_mask *mask);
 void cli_masks_json(sn_text *t, int count, const cli_mask *mask);
 

@@ -256,21 +256,21 @@ static sn_code run_traced(cli *c, sn_compiled *k, const sn_runtime_opt *base, co
   return code;
 }
 
-static sn_code totals(cli *c, const sn_plan *p, int graph, const int64_t *dims, cli_measure *out) {
+static sn_code totals(cli *c, const sn_compiled *k, int graph, const int64_t *dims, cli_measure *out) {
+  const sn_plan *p = k->plan;
   const sn_plan_graph *g = &p->graph[graph];
   out->step_bytes = SN_ARRAY(c->arena, g->step_count + 1, double);
-  out->step_flops = SN_ARRAY(c->arena, g->step_count + 1, double);
+  SN_TRY(cli_flops(c, k, graph, dims, &out->step_flops));
   out->kernels = 0, out->bytes = out->flops = 0;
   for (int i = 0; i < g->step_count; i++) {
     const sn_step *s = &g->step[i];
-    int64_t read = 0, written = 0, flops = 0;
+    int64_t read = 0, written = 0;
     if (s->kind != SN_STEP_LAUNCH && s->kind != SN_STEP_COPY) continue;
     if (s->bytes_read) SN_TRY(sn_dimx_eval(s->bytes_read, dims, &read));
     if (s->bytes_written) SN_TRY(sn_dimx_eval(s->bytes_written, dims, &written));
-    if (s->flops) SN_TRY(sn_dimx_eval(s->flops, dims, &flops));
     out->kernels++;
     out->bytes += out->step_bytes[i] = (double)read + (double)written;
-    out->flops += out->step_flops[i] = (double)flops;
+    out->flops += out->step_flops[i];
   }
   out->ahead = p->prepare_count;
   return sn_plan_peak_bytes(p, graph, dims, &out->peak_bytes);
@@ -298,7 +298,7 @@ static sn_code compile_fitting(cli *c, const char *path, bool without_optimiser,
   SN_TRY(compile(c, path, without_optimiser, out, k));
   SN_TRY(cli_dims(c, k->plan->types, k->plan->settings, dims));
   SN_TRY(cli_graph(c, k->plan, index));
-  SN_TRY(totals(c, k->plan, *index, *dims, out));
+  SN_TRY(totals(c, k, *index, *dims, out));
   sn_runtime_opt run = cli_runtime_opt(c, k, threads);
   return check_memory(c, k, &run, k->plan->graph[*index].name, *dims);
 }

@@ -6,6 +6,7 @@
 
 #include "backends/cache.h"
 #include "backends/calibrate.h"
+#include "ir/kernel/work.h"
 #include "passes/plan/predict.h"
 
 sn_code cli_calibrate(cli *c, const sn_compile_opt *opt, sn_limits *out) {
@@ -37,5 +38,32 @@ sn_code cli_predict(cli *c, const sn_compiled *k, int graph, const int64_t *dims
   SN_TRY(sn_plan_predict(k->plan, graph, k->kernel, dims, &m, c->arena, ms));
   for (int i = 0; i < count; i++) ms[i] *= 1e3;
   *out_ms = ms;
+  return SN_OK;
+}
+
+/* A report of a plan counts every pair of attention; loops of its kernels leave out what bounds prove empty. */
+static double products_of(cli *c, const sn_compiled *k, const sn_step *s, const int64_t *dims) {
+  int64_t size[SN_K_PARAMS] = {0};
+  sn_work w;
+  for (int i = 0; i < s->arg_count && i < SN_K_PARAMS; i++)
+    if (!s->arg[i].is_slot) size[i] = dims[s->arg[i].index];
+  sn_kernel_work(k->kernel[s->code], c->arena, size, &w);
+  return 2 * (w.products + w.pairs);
+}
+
+sn_code cli_flops(cli *c, const sn_compiled *k, int graph, const int64_t *dims, double **out) {
+  const sn_plan_graph *g = &k->plan->graph[graph];
+  double *flops = SN_ARRAY(c->arena, g->step_count + 1, double);
+  for (int i = 0; i < g->step_count; i++) {
+    const sn_step *s = &g->step[i];
+    int64_t all = 0;
+    if (s->flops) SN_TRY(sn_dimx_eval(s->flops, dims, &all));
+    flops[i] = (double)all;
+    bool attends =
+        s->kind == SN_STEP_LAUNCH && k->kernel && k->kernel[s->code] && s->kind_name && !strcmp(s->kind_name, "attend");
+    double products = attends ? products_of(c, k, s, dims) : 0;
+    if (products > 0 && products < flops[i]) flops[i] = products;
+  }
+  *out = flops;
   return SN_OK;
 }

@@ -11,6 +11,10 @@
 SN_MUST sn_code cli_predict(cli *c, const sn_compiled *k, int graph, const int64_t *dims, int threads, bool measure,
                             double **out_ms, sn_limits *out_limits);
 
+/* Operations of each step; of attention those of blocks that loops reach, where there are kernels.
+ * owns: the command's arena */
+SN_MUST sn_code cli_flops(cli *c, const sn_compiled *k, int graph, const int64_t *dims, double **out);
+
 /* sn_calibrate; says it where nothing sound could be measured. */
 SN_MUST sn_code cli_calibrate(cli *c, const sn_compile_opt *opt, sn_limits *out);
 

@@ -94,16 +94,31 @@ static double pieces_of(walk *w, const sn_kins *x, sn_ktype t) {
 
 static void count_block(walk *w, const sn_kblock *b, double times);
 
-/* Is the index value a comparison with a number that is loaded: a round that is done or not? */
-static bool may_be(const walk *w, sn_kv v) {
+/* Does the index value follow from a number that is loaded? */
+static bool is_loaded(const walk *w, sn_kv v) {
   const sn_kins *x = &w->k->ins[v];
-  return x->op == SN_K_IEQ && (w->k->ins[x->a[0]].op == SN_K_ILOAD || w->k->ins[x->a[1]].op == SN_K_ILOAD);
+  if (x->op == SN_K_ILOAD) return true;
+  if (x->op == SN_K_IV) return false;
+  for (int i = 0; i < x->count && i < 2; i++)
+    if (x->a[i] && is_loaded(w, x->a[i])) return true;
+  return false;
+}
+
+/* A round that is done or not, as a loaded number says: done if it is not 0, or done in one of two such loops. 0: no
+ * such round. */
+static double share_of_round(const walk *w, sn_kv v) {
+  const sn_kins *x = &w->k->ins[v];
+  if ((x->op != SN_K_IEQ && x->op != SN_K_IMIN) || !is_loaded(w, v)) return 0;
+  if (x->op == SN_K_IEQ) return 0.5;
+  const sn_kins *most = &w->k->ins[x->a[1]];
+  return most->op == SN_K_ICONST && most->i == 1;
 }
 
 static void count_loop(walk *w, const sn_kins *x, double times) {
   double step = index_of(w, x->a[2]),
          rounds = step > 0 ? ceil((index_of(w, x->a[1]) - index_of(w, x->a[0])) / step) : 1;
-  if (may_be(w, x->a[1])) rounds = 0.5;
+  double share = share_of_round(w, x->a[1]);
+  if (share > 0) rounds = share;
   if (rounds > 0) count_block(w, x->body[0], times * rounds);
 }
 

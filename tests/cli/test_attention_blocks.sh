@@ -45,6 +45,15 @@ prints '  attention.local, 64 queries by 64 keys: 93.8% empty, 6.2% full, 0.0% p
 report causal --json
 prints '"block": [64, 64], "empty": 120, "partial": 16, "full": 120, "proof": "bounds"}'
 
+# operations are those of blocks that are not empty: 4 x 64 x 64 x 16 of each head and block
+work() { sed -n 's/.*"kind": "attend".*"flops": \([0-9]*\).*/\1/p' "$scratch/stdout" | head -n 1; }
+report local --json
+[ "$(work)" = $((16 * 2 * 262144)) ] || die "local: $(work) operations of 16 blocks"
+report causal --json
+[ "$(work)" = $((136 * 2 * 262144)) ] || die "causal: $(work) operations of 136 blocks"
+report documents --json
+[ "$(work)" = $((136 * 2 * 262144)) ] || die "documents: $(work) operations of at most 136 blocks"
+
 # one map for both layers; what the documents are is not known here, but half is empty whatever they are
 report documents
 prints 'attention.documents, 2 times, 64 queries by 64 keys: 46.9% empty, 0.0% full by index expressions, 53.1% at run time from doc (i32[B, T]) (a map)'

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -69,6 +70,27 @@ static void a_loop_counts_its_middle(void **state) {
   is(w.stored, 4 * 64 * 100);
 }
 
+/* Rounds that a loaded number decides: of two such loops one is run, of one that asks for anything but 0 it is. */
+static void rounds_that_memory_decides(void **state) {
+  (void)state;
+  static const char *const ends[] = {"ieq(iload(n, g0), 1)", "ieq(iload(n, g0) - iload(n, g0)/2*ilt(T, g0 + 64), 2)",
+                                     "imin(iload(n, g0) - ilt(T, g0), 1)"};
+  for (int i = 0; i < 3; i++) {
+    char text[512];
+    snprintf(text, sizeof text,
+             "kernel k(n: in i32, a: in f32, c: out f32, T: size 8..4096 step 8) grid(T/8) {\n"
+             "  %%1 = load a[g0*64 : 8, 1] : f32[8,8]\n"
+             "  %%2 = for i1 = 0 to %s step 1 carry %%3 = %%1 {\n"
+             "    %%4 = add %%3, %%1 : f32[8,8]\n"
+             "    yield %%4\n"
+             "  }\n"
+             "  store c[g0*64 : 8, 1], %%2\n"
+             "}\n",
+             ends[i]);
+    is(work_of(text, 800).points, i < 2 ? 3200 : 6400);
+  }
+}
+
 static void nothing_costs_nothing(void **state) {
   (void)state;
   const char *text =
@@ -86,6 +108,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_product_counts_rows_that_exist),
       cmocka_unit_test(a_loop_counts_its_middle),
+      cmocka_unit_test(rounds_that_memory_decides),
       cmocka_unit_test(nothing_costs_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
