@@ -4,10 +4,11 @@
 #include "tests/oracles/hmm.h"
 #include "tests/oracles/markov.h"
 #include "tests/oracles/recall.h"
+#include "tests/rows/adding_row.h"
 #include "tests/rows/rows.h"
 
-extern const sn_model sn_model_deltanet, sn_model_gla, sn_model_linear, sn_model_lstm, sn_model_rwkv7, sn_model_s4d,
-    sn_model_s6;
+extern const sn_model sn_model_deltanet, sn_model_ema, sn_model_gla, sn_model_linear, sn_model_lstm, sn_model_rwkv7,
+    sn_model_s4d, sn_model_s6;
 
 static row_score score(const row_net *n, const row_task *learn, const row_task *test) {
   row_run *w = row_train(n, learn);
@@ -96,8 +97,93 @@ static void overwriting(void) {
   row_at_most("rec.delta", "control: linear attention", recall_of(&sn_model_linear), .7);
 }
 
+/* ---- rec.rnn and rec.rwkv: texts whose best loss is known ---------------------------------------------------------
+ */
+
+enum { TEXT = 64 };
+
+static void next_of(int length, const int *text, int *tokens, int *answers) {
+  for (int t = 0; t < length; t++) tokens[t] = text[t], answers[t] = text[t + 1];
+}
+static void markov_text(const row_task *k, uint64_t seed, uint64_t index, int *tokens, int *answers) {
+  int text[TEXT + 1];
+  markov_sample(k->data, seed, index, TEXT + 1, text);
+  next_of(TEXT, text, tokens, answers);
+}
+static void hmm_text(const row_task *k, uint64_t seed, uint64_t index, int *tokens, int *answers) {
+  int text[TEXT + 1];
+  hmm_sample(k->data, seed, index, TEXT + 1, text, NULL);
+  next_of(TEXT, text, tokens, answers);
+}
+
+/* The loss above that of the best prediction of the same texts. */
+static double above(const row_net *n, const row_task *k) {
+  enum { COUNT = 512 };
+  double best = 0, loss[TEXT + 1];
+  for (int i = 0; i < COUNT; i++) {
+    int text[TEXT + 1];
+    if (k->sample == hmm_text) {
+      hmm_sample(k->data, ROW_FRESH, (uint64_t)i, TEXT + 1, text, NULL);
+      hmm_causal_loss(k->data, TEXT + 1, text, loss);
+    } else {
+      markov_sample(k->data, ROW_FRESH, (uint64_t)i, TEXT + 1, text);
+      markov_loss(k->data, TEXT + 1, text, loss);
+    }
+    for (int t = 1; t <= TEXT; t++) best += loss[t] / TEXT / COUNT;
+  }
+  row_run *w = row_train(n, k);
+  double found = row_eval(w, k, 0, COUNT).loss;
+  row_end(w);
+  return found - best;
+}
+
+/* The loss of what sees the last token only, above that of what sees all. */
+static double bigrams_above(const hmm *h) {
+  enum { COUNT = 512 };
+  double sum = 0, near[TEXT + 1], all[TEXT + 1];
+  for (int i = 0; i < COUNT; i++) {
+    int text[TEXT + 1];
+    hmm_sample(h, ROW_FRESH, (uint64_t)i, TEXT + 1, text, NULL);
+    hmm_window_loss(h, TEXT + 1, text, 1, near);
+    hmm_causal_loss(h, TEXT + 1, text, all);
+    for (int t = 1; t <= TEXT; t++) sum += (near[t] - all[t]) / TEXT / COUNT;
+  }
+  return sum;
+}
+
+static void chains(void) {
+  markov m;
+  if (!markov_create(&m, 1, 2, 6)) return;
+  row_task task = {markov_text, .length = TEXT, .data = &m};
+  row_at_most(
+      "rec.rnn", "nats above the entropy of D1 (2, 6): LSTM, 32 units",
+      above(&(row_net){&sn_model_lstm, "layers=1 width=32 vocab=7 context=64", "prefill", 32, 1500, 1e-2f, 0}, &task),
+      .02);
+  row_at_least(
+      "rec.rnn", "control: EMA of the same size, which adds up",
+      above(&(row_net){&sn_model_ema, "layers=1 width=32 vocab=7 context=64", "prefill", 32, 600, 1e-2f, 0}, &task),
+      .05);
+  markov_destroy(&m);
+}
+
+static void hidden(void) {
+  hmm h = hmm_make(1, 4, 8, .8);
+  row_task task = {hmm_text, .length = TEXT, .data = &h};
+  row_at_most("rec.rwkv", "nats above Bayes of D2 (4, 8): RWKV-7",
+              above(&(row_net){&sn_model_rwkv7, "layers=1 width=32 heads=4 key=8 vocab=9 context=64", "prefill", 32,
+                               500, 1e-2f, 0},
+                    &task),
+              .03);
+  row_at_least("rec.rwkv", "control: best loss of bigrams of D2 above Bayes", bigrams_above(&h), .03);
+}
+
+static void adding(void) {
+  row_at_most("rec.rnn", "adding problem of 100: squared error of an LSTM, 32 units", adding_error(4000, 5e-3), 1e-2);
+}
+
 int main(int argc, char **argv) {
   static const row_check check[] = {
-      {"words", words, false}, {"copying", copying, false}, {"overwriting", overwriting, true}};
+      {"words", words, false},   {"copying", copying, false}, {"overwriting", overwriting, true},
+      {"chains", chains, false}, {"hidden", hidden, false},   {"adding", adding, false}};
   return row_main(argc, argv, check, sizeof check / sizeof *check);
 }

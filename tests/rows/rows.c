@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVERY = 100, TRAINING = 1, FRESH = 2 /* seeds */ };
+enum { EVERY = 100 };
 
 struct row_run {
   const row_net *net;
@@ -69,9 +69,9 @@ row_run *row_begin(const row_net *n) {
   row_run *w = calloc(1, sizeof *w);
   w->net = n;
   snprintf(graphs, sizeof graphs, "train|%s", n->graph);
-  must(w, sn_ctx_create(NULL, &w->ctx));
+  must(w, sn_ctx_create(&(sn_ctx_opt){.threads = 1}, &w->ctx)); /* models are small */
   must(w, sn_compile(w->ctx, n->model, &(sn_compile_opt){.graphs = graphs, .set = n->set}, &w->program));
-  must(w, sn_store_create_for(w->program, TRAINING, "B=64", &w->store));
+  must(w, sn_store_create_for(w->program, ROW_LEARNED, "B=64", &w->store));
   w->vocab = vocab_of(w);
   return w;
 }
@@ -92,8 +92,8 @@ void row_take(row_run *w, row_run *from) {
 static float step(row_run *w, const row_task *k) {
   const row_net *n = w->net;
   row_task now = *k;
-  if (k->vary) k->vary(&now, TRAINING, (uint64_t)w->step);
-  batch b = batch_draw(&now, n->batch, TRAINING, (uint64_t)w->step);
+  if (k->vary) k->vary(&now, ROW_LEARNED, (uint64_t)w->step);
+  batch b = batch_draw(&now, n->batch, ROW_LEARNED, (uint64_t)w->step);
   float lr = n->lr, least = n->lr / 10, decay = 0, loss;
   int32_t warm = n->steps / 20, steps = n->steps;
   must(w, sn_run(w->program, "train", w->store, {"tokens", b.tokens, {b.rows, b.length}},
@@ -147,7 +147,7 @@ row_score row_eval(row_run *w, const row_task *k, int from, int count) {
   row_score s = {0};
   int rows = w->net->batch < count ? w->net->batch : count;
   for (int i = 0; i < count / rows; i++) {
-    batch b = batch_draw(k, rows, FRESH, (uint64_t)i);
+    batch b = batch_draw(k, rows, ROW_FRESH, (uint64_t)i);
     grade_batch(w, &b, from, &s);
     batch_free(&b);
   }

@@ -8,7 +8,7 @@
 
 #include "host/sinter_host.h"
 
-enum { ROW_LENGTH_MAX = 2048 };
+enum { ROW_LENGTH_MAX = 2048, ROW_LEARNED = 1, ROW_FRESH = 2 /* seeds of samples */ };
 
 /* What a model is asked. */
 typedef struct row_task {
