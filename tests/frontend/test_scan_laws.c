@@ -122,7 +122,62 @@ static void overwrite(sn_scope m, const opts *c) {
   sn_output(m, "S.a", P), sn_output(m, "S.b", sn_add(old, new));
 }
 
-SN_MODEL(laws, opts, parallel, undecayed, limit, halves, control, overwrite);
+/* One write at the first step, keys and queries 1, a decay of 3/4: step t reads (3/4)^t v. */
+static void impulse(sn_scope m, const opts *c) {
+  sn_t S = nothing(m), t = sn_arange(m, c->steps), first = sn_rearrange(sn_eq(t, 0), "t->1t11");
+  sn_t v = sn_where(first, in(m, c, "v", V), 0), w = sn_add(.75, sn_mul(0, number(m, c, "w")));
+  sn_t one = sn_cast(sn_eq(sn_arange(m, K), 0), SN_REAL), k = sn_add(sn_mul(0, in(m, c, "k", K)), one);
+  sn_output(m, "a", sn_scan(decayed, "bth", (&S), (k, k, v, w)));
+  sn_t power = sn_rearrange(sn_pow(.75, sn_cast(t, SN_REAL)), "t->1t11");
+  sn_output(m, "same", sn_mul(power, sn_sum(v, "bthv->b1hv")));
+}
+
+/* The gated delta rule that writes nothing (b = 0) only decays. */
+static void decay(sn_scope m, const opts *c) {
+  sn_t q = in(m, c, "q", K), k = sn_l2_norm(in(m, c, "k", K), 1e-6), v = in(m, c, "v", V);
+  sn_t S0 = sn_input(m, "S", SN_REAL, (B, H, V, K)), S = S0, log_w = sn_logsigmoid(number(m, c, "w"));
+  sn_scan(delta, "bth", (&S), (q, k, v, sn_exp(log_w), sn_mul(0, number(m, c, "b"))));
+  sn_output(m, "a", S);
+  sn_output(m, "same", sn_mul(sn_rearrange(sn_exp(sn_sum(log_w, "bth->bh")), "bh->bh11"), S0));
+}
+
+/* Mamba whose rate is the same for all channels and states of a head is Mamba-2. */
+static sn_t selects(sn_t h[], const sn_t x[], const void *opt) {
+  const sn_t *a = opt;
+  h[0] = sn_add(sn_mul(sn_exp(sn_einsum("v,vk->vk", x[1], *a)), h[0]), sn_einsum("v,k->vk", sn_mul(x[1], x[0]), x[2]));
+  return sn_einsum("vk,k->v", h[0], x[3]);
+}
+static void shared(sn_scope m, const opts *c) {
+  sn_t u = in(m, c, "v", V), B_ = in(m, c, "k", K), C = in(m, c, "q", K), dt = sn_softplus(number(m, c, "w"));
+  sn_t rate = sn_add(sn_zeros(m, SN_REAL, (V, K)), -.7), S = nothing(m), P = S;
+  sn_t each = sn_add(sn_rearrange(dt, "bth->bth1"), sn_mul(0, u));
+  sn_output(m, "a", sn_scan(decayed, "bth", (&S), (C, B_, sn_mul(each, u), sn_exp(sn_mul(-.7, dt)))));
+  sn_output(m, "same", sn_scan(selects, "bth", (&P), (u, each, B_, C), .opt = &rate));
+}
+
+/* Truncated backpropagation: a scan whose state is stopped every `TRUNCATED` steps has the gradients of the steps one
+ * by one with a stop there; without the stop it has not. */
+enum { TRUNCATED = 7 };
+static sn_t walked(const opts *c, const sn_t *x, sn_t S, int each, int stop) {
+  sn_t loss = sn_mul(0, sn_sum(S, "bhvk->"));
+  for (int t = 0; t < c->steps; t += each) {
+    sn_t part[5];
+    for (int i = 0; i < 5; i++) part[i] = sn_slice(x[i], 1, t, each);
+    if (stop && t % stop == 0) S = sn_stop(S);
+    sn_t y = sn_scan(delta, "bth", (&S), (part[0], part[1], part[2], part[3], part[4]));
+    loss = sn_add(loss, sn_sum(sn_square(y), "bthv->"));
+  }
+  return loss;
+}
+static void truncated(sn_scope m, const opts *c) {
+  sn_t k = in(m, c, "k", K), w = number(m, c, "w"), S = sn_input(m, "S", SN_REAL, (B, H, V, K)), g[3];
+  sn_t x[5] = {in(m, c, "q", K), sn_l2_norm(k, 1e-6), in(m, c, "v", V), sn_sigmoid(w), sn_sigmoid(number(m, c, "b"))};
+  sn_t loss[3] = {walked(c, x, S, TRUNCATED, TRUNCATED), walked(c, x, S, 1, TRUNCATED), walked(c, x, S, TRUNCATED, 0)};
+  for (int i = 0; i < 3; i++) sn_grad(loss[i], (k), (&g[i]));
+  sn_output(m, "a", g[0]), sn_output(m, "same", g[1]), sn_output(m, "wrong", g[2]);
+}
+
+SN_MODEL(laws, opts, parallel, undecayed, limit, halves, control, overwrite, impulse, decay, shared, truncated);
 
 /* ---- comparison ------------------------------------------------------------------------------------------------- */
 
@@ -172,6 +227,17 @@ static void test_overwrite(void **state) {
   check("overwrite", "S.a", "S.b", 1e-15);
 }
 
+static void test_impulse(void **state) { (void)state, check("impulse", "a", "same", 1e-15); }
+static void test_decay(void **state) { (void)state, check("decay", "a", "same", 1e-12); }
+static void test_shared(void **state) { (void)state, check("shared", "a", "same", 1e-10); }
+static void test_truncated(void **state) {
+  (void)state;
+  check("truncated", "a", "same", 1e-10);
+  bench *b = run("truncated");
+  assert_true(distance(b, "a", "wrong") > 1e-2);
+  bench_end(b);
+}
+
 /* The comparison tells a decay mask from one of 0 and 1. */
 static void test_control(void **state) {
   (void)state;
@@ -184,6 +250,8 @@ static void test_control(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_parallel),  cmocka_unit_test(test_undecayed),
                                      cmocka_unit_test(test_limit),     cmocka_unit_test(test_halves),
-                                     cmocka_unit_test(test_overwrite), cmocka_unit_test(test_control)};
+                                     cmocka_unit_test(test_overwrite), cmocka_unit_test(test_control),
+                                     cmocka_unit_test(test_impulse),   cmocka_unit_test(test_decay),
+                                     cmocka_unit_test(test_shared),    cmocka_unit_test(test_truncated)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
