@@ -15,6 +15,9 @@ static const char regions[] =
     "body @never {\n" SITE("0", "1", "2", "3") "  %s = lt %k, %q : bool[]\n  %t = lt %q, %k : bool[]\n"
     "  %m = and %s, %t : bool[]\n  return %m\n}\n"
     "body @cap {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %y = tanh %x : f32[]\n  return %y\n}\n"
+    /* each key above all before it */
+    "body @rise {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %f = cast %k to f32 : f32[]\n"
+    "  %n = const value 3 : f32[]\n  %r = mul %f, %n : f32[]\n  %y = add %x, %r : f32[]\n  return %y\n}\n"
     /* without a slope at 0, where queries beyond the last would stand */
     "body @root {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %a = abs %x : f32[]\n"
     "  %y = sqrt %a : f32[]\n  return %y\n}\n"
@@ -117,6 +120,30 @@ static void views_of_a_product(void **state) {
 static void shared_heads(void **state) {
   (void)state;
   schedules(shared, false);
+}
+
+/* The sum of exp(s_i) in blocks of 4 below a running maximum. */
+static double streamed(const double *s, int count, bool corrected) {
+  double most = -INFINITY, sum = 0;
+  for (int i = 0; i < count; i += 4) {
+    double before = most;
+    for (int j = i; j < i + 4 && j < count; j++) most = fmax(most, s[j]);
+    if (corrected) sum *= exp(before - most);
+    for (int j = i; j < i + 4 && j < count; j++) sum += exp(s[j] - most);
+  }
+  return sum * exp(most);
+}
+
+/* Every block raises the maximum: what was summed before must shrink, or much is wrong. */
+static void keys_in_rising_order(void **state) {
+  double s[13], all = 0;
+  (void)state;
+  for (int i = 0; i < 13; i++) all += exp(s[i] = 3 * i);
+  assert_true(fabs(streamed(s, 13, true) / all - 1) < 1e-12);
+  assert_true(fabs(streamed(s, 13, false) / all - 1) > 1);
+  check(views, " score @rise", 13, 0, false);
+  check(views, " score @rise mask @causal", 13, 1 << 20, false);
+  check(shared, " score @rise mask @causal", 13, 0, false);
 }
 
 /* a sequence whose gradients do not fit the scratch has a kernel for each */
@@ -289,6 +316,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(views_of_a_product),
       cmocka_unit_test(shared_heads),
+      cmocka_unit_test(keys_in_rising_order),
       cmocka_unit_test(scratch_bounds_the_length),
       cmocka_unit_test(heads_for_all_threads),
       cmocka_unit_test(both_results),
