@@ -9,28 +9,30 @@ SN_SETTINGS(seen,
   (int, heads,   2,   "attention heads"),
   (int, window,  0,   "keys seen; 0: all before"),
   (int, firsts,  0,   "first positions, always seen"),
+  (bool, beside, 0,   "logits are a sum of what attention and MLP say: neither can switch the other off"),
+  (bool, strict, 0,   "no row sees itself, but for the first"),
   (int, context, 256, "longest sequence"),
   (int, vocab,   32,  "tokens"));
 /* clang-format on */
 
 static sn_t seen_mask(sn_site at, const void *opt) {
   const seen *c = opt;
-  sn_t near = sn_or(sn_lt(sn_sub(at.q, at.k), c->window), sn_lt(at.k, c->firsts));
-  return sn_and(sn_le(at.k, at.q), near);
+  sn_t see = sn_le(at.k, c->strict ? sn_max(sn_sub(at.q, 1), 0) : at.q);
+  return c->window ? sn_and(see, sn_or(sn_lt(sn_sub(at.q, at.k), c->window), sn_lt(at.k, c->firsts))) : see;
 }
 
 static sn_t attention(sn_scope m, sn_t x, const seen *c) {
   sn_t at = sn_positions(m, x), q = sn_linear(m, "q", x, c->width, .heads = c->heads);
   sn_t k = sn_linear(m, "k", x, c->width, .heads = c->heads), v = sn_linear(m, "v", x, c->width, .heads = c->heads);
-  sn_t y = sn_attention(sn_rope(q, at, .base = 100), sn_rope(k, at, .base = 100), v,
-                        .mask = c->window ? seen_mask : sn_causal, .opt = c, .name = "seen");
+  sn_t y = sn_attention(sn_rope(q, at, .base = 100), sn_rope(k, at, .base = 100), v, .mask = seen_mask, .opt = c,
+                        .name = "seen");
   return sn_linear(m, "out", sn_merge(y), c->width);
 }
 
 static sn_t block(sn_scope m, sn_t x, const seen *c) {
-  x = sn_add(x, attention(m, sn_rmsnorm(m, "norm_1", x), c));
-  sn_t h = sn_gelu(sn_affine(m, "up", sn_rmsnorm(m, "norm_2", x), 4 * c->width));
-  return sn_add(x, sn_linear(m, "down", h, c->width));
+  sn_t y = sn_add(x, attention(m, sn_rmsnorm(m, "norm_1", x), c));
+  sn_t h = sn_gelu(sn_affine(m, "up", sn_rmsnorm(m, "norm_2", c->beside ? x : y), 4 * c->width));
+  return sn_add(y, sn_linear(m, "down", h, c->width));
 }
 
 static sn_t ids(sn_scope m, const char *name, const seen *c) {
@@ -41,7 +43,7 @@ static sn_t answers(sn_scope m, const seen *c) {
   sn_t embed = sn_param(m, "embed.weight", (c->vocab, c->width), .init = sn_normal(1));
   sn_t x = sn_gather(embed, ids(m, "tokens", c));
   sn_layers(h, m, "layers", c->layers, &x) x = block(h, x, c);
-  return sn_linear(m, "head", sn_rmsnorm(m, "norm", x), c->vocab);
+  return sn_linear(m, "head", c->beside ? x : sn_rmsnorm(m, "norm", x), c->vocab);
 }
 
 static void logits(sn_scope m, const seen *c) { sn_output(m, "logits", answers(m, c)); }
