@@ -244,6 +244,13 @@ static void decays(sn_scope m, const opts *c) {
   outputs(m, sn_scan(fading, "bth", (&h), (x[0], x[1], x[2], w)), 1, &h, 5, x);
 }
 
+/* Gated linear attention, forward only. */
+static void reads(sn_scope m, const opts *c) {
+  sn_t x[3], S = first(m, c, "S", c->key, c->value), w = sn_sigmoid(in(m, c, "w", c->key));
+  qkv(m, c, x);
+  sn_output(m, "y", sn_scan(bonus, "bth", (&S), (x[0], x[1], x[2], w, x[1])));
+}
+
 /* The delta rule; the gradient of the first state by that of the last. */
 static void keeps(sn_scope m, const opts *c) {
   sn_t x[3], start = first(m, c, "S", c->value, c->key), S = start, g;
@@ -290,6 +297,6 @@ static void refused_fan(sn_scope m, const opts *c) {
 }
 
 SN_MODEL(chunks, opts, linear, heads, backwards, channels, gated, removes, corrects, rewords, divides, decays, keeps,
-         refused_rows, refused_fan, refused_tanh, refused_square, refused_reads, refused_matrix);
+         reads, refused_rows, refused_fan, refused_tanh, refused_square, refused_reads, refused_matrix);
 
 #endif

@@ -158,14 +158,6 @@ static int chunk_of(const sn_scan_try *t, const sn_scan_layout *l, const sn_scan
   return chunk < LEAST_CHUNK ? LEAST_CHUNK : chunk;
 }
 
-/* Is there a gradient in the graph? */
-static bool is_derived(const sn_build *b) {
-  const sn_func *f = sn_module_find(b->func->module, b->func->name);
-  for (int i = 0; f && i < f->node_count; i++)
-    if (f->node[i]->op == SN_OP_GRAD) return true;
-  return false;
-}
-
 const char *sn_scan_associative(sn_scan_try *t) {
   sn_arena *arena = t->env->arena;
   sn_scan_layout l = sn_scan_layout_of(t->node);
@@ -176,7 +168,7 @@ const char *sn_scan_associative(sn_scan_try *t) {
     return a.stop ? sn_arena_printf(arena, "%s, %s", a.why, sn_scan_at_line(arena, a.stop)) : a.why;
   int chunk = chunk_of(t, &l, &s, &why), before = t->b->func->node_count;
   if (!chunk) return why;
-  bool recompute = is_derived(t->b) && sn_scan_states_dominate(t->b, &s);
+  bool recompute = sn_scan_is_derived(t->b) && sn_scan_states_dominate(t->b, &s);
   if (!sn_scan_affine_emit(t->b, &a, &s, chunk, recompute, t->out)) return "its operands have too many axes for chunks";
   for (int i = before; i < t->b->func->node_count && !t->b->failed; i++)
     if (t->b->func->node[i]->op == SN_OP_SCAN)

@@ -9,9 +9,11 @@
 #include <string.h>
 
 #include "passes/graph/scan_chunk_state.h"
+#include "passes/graph/scan_cost.h"
 #include "passes/graph/scan_lift.h"
 
-enum { USUAL = 64, USUAL_IN_TURN = 32, LEAST = 16, SHORT = 8, FEW_STATES = 4 };
+/* DERIVED: a walk whose gradient takes four times as long, that of chunks three, and half as much again for states. */
+enum { USUAL = 64, LEAST = 16, SHORT = 8, FEW_STATES = 4, FEW_CHUNKS = 4, DERIVED = 2 };
 
 typedef struct former {
   sn_scan_try *t;
@@ -21,7 +23,8 @@ typedef struct former {
   sn_scan_lift lift;
   sn_chunks c;
   const sn_dimx *steps; /* T */
-  bool in_turn, channels, low_rank;
+  bool derived, in_turn, channels, low_rank;
+  double share; /* of the predicted cost of a walk; 0: not known */
 } former;
 
 typedef struct state {
@@ -132,7 +135,7 @@ static void read_factors(state *s) {
   }
 }
 
-/* ---- 2. chunks -----------------------------------------------------------------------------------------------------
+/* ---- 2. chunks ----------------------------------------------------------------------------------------------------
  */
 
 /* The state between its own axes and [V, K]. */
@@ -171,18 +174,50 @@ static bool chunk_state(former *f, int i) {
   return !f->b->failed;
 }
 
-/* ---- the form --------------------------------------------------------------------------------------------------- */
+/* ---- the choice ------------------------------------------------------------------------------------------------- */
 
-/* C: as asked; else the usual, less for short sequences. 0: too short. Products of steps with each other grow with C;
- * side by side, states that are kept for all chunks grow with 1 / C. */
+/* Few cores have work enough where a state or two each are walked, chunk by chunk. */
+static bool in_turn(const sn_scan_try *t, const sn_scan_layout *l) {
+  const sn_target *target = t->env->target;
+  if (!target || target->instances > 1 || sn_scan_instances(t, l) < FEW_STATES) return false;
+  return !sn_rule_listed(t->env->disabled, "scan.in_turn") && sn_rule_enabled(t->env, "scan.in_turn");
+}
+
+/* Of a walk; 0: not known. Side by side chunks are more work, on more cores. Devices that want many instances have
+ * their own measure: a walk keeps few of them busy, and all wait at every step. */
+static double share_of(const former *f, int c) {
+  const sn_target *target = f->t->env->target;
+  double walk = sn_scan_walk_cost(&f->plan), chunks = sn_scan_chunk_cost(&f->plan, c, f->derived);
+  if (!target || target->instances > 1 || !walk) return 0;
+  return chunks / walk;
+}
+
+/* Steps of a chunk: as asked; else those that are predicted to cost least. Short sequences have smaller chunks: side by
+ * side there shall be some, and decays by channel take kernels for every halving. */
 static int steps_of_chunk(const former *f) {
   int64_t most = sn_dimx_max_value(f->steps);
   if (f->t->chunk) return f->t->chunk;
-  if (most < SHORT && f->t->env->scan == SN_SCAN_AUTO) return 0;
-  int c = LEAST, usual = f->in_turn ? USUAL_IN_TURN : USUAL;
-  while (c < usual && c < most) c *= 2;
+  int best = LEAST, usual = USUAL;
+  for (int c = LEAST; f->in_turn && c <= USUAL; c *= 2)
+    if (share_of(f, c) < share_of(f, best)) best = c;
+  if (f->in_turn && share_of(f, best)) usual = best;
+  int c = LEAST;
+  while (c < usual && (f->in_turn ? c : FEW_CHUNKS * c) < most) c *= 2;
   return c;
 }
+
+/* Why the walk is better; NULL: it is not. Its gradient takes longer, and keeps the states of all steps. */
+static const char *walk_is_better(former *f) {
+  double least = f->derived ? DERIVED : 1;
+  if (f->t->env->scan != SN_SCAN_AUTO) return NULL;
+  if (sn_dimx_max_value(f->steps) < SHORT) return "there are few steps";
+  if (f->share <= least) return NULL;
+  return sn_arena_printf(f->t->env->arena,
+                         "though the step has the form: chunks of %d steps are predicted at %.1f times the walk",
+                         f->c.c, f->share);
+}
+
+/* ---- the form --------------------------------------------------------------------------------------------------- */
 
 /* A state that shifts ends as what the last step made of it. */
 static sn_val last_of(former *f, int i) {
@@ -227,27 +262,29 @@ static const char *built(former *f) {
   return sn_arena_printf(f->t->env->arena, "%s", said);
 }
 
-/* Few cores have work enough where a state or two each are walked, chunk by chunk. */
-static bool in_turn(const sn_scan_try *t, const sn_scan_layout *l) {
-  const sn_target *target = t->env->target;
-  if (!target || target->instances > 1 || sn_scan_instances(t, l) < FEW_STATES) return false;
-  return !sn_rule_listed(t->env->disabled, "scan.in_turn") && sn_rule_enabled(t->env, "scan.in_turn");
+static const char *description(const former *f) {
+  sn_text t = sn_text_begin(f->t->env->arena);
+  sn_text_add(&t, "%d steps a chunk, of which one state is kept", f->c.c);
+  if (f->in_turn) sn_text_add(&t, "; in turn, in one kernel");
+  if (f->channels) sn_text_add(&t, "; decay by channel");
+  if (f->low_rank) sn_text_add(&t, "; low rank solved in the chunk");
+  if (f->share) sn_text_add(&t, "; predicted at %.2f of a walk", f->share);
+  return t.at;
 }
 
 const char *sn_scan_chunked(sn_scan_try *t) {
   sn_scan_layout l = sn_scan_layout_of(t->node);
   former f = {.t = t, .b = t->b, .steps = sn_g_type(t->b, t->arg[l.states])->dim[l.time]};
   if (!sn_scan_step_read(t->env->arena, &l, &f.step) || !sn_matrix_plan_make(&f.step, &f.plan)) return f.step.why;
-  f.in_turn = in_turn(t, &l);
-  int c = steps_of_chunk(&f);
-  if (!c) return "there are few steps";
   if (l.lead + 4 > SN_RANK_MAX) return "the state is mapped along too many axes";
-  f.c = (sn_chunks){.b = t->b, .batch = l.lead - 1, .c = c};
-  f.c.n = sn_dimx_ceildiv(types_of(&f), f.steps, number(&f, c));
+  f.in_turn = in_turn(t, &l), f.derived = sn_scan_is_derived(t->b);
+  f.c = (sn_chunks){.b = t->b, .batch = l.lead - 1, .c = steps_of_chunk(&f)};
+  f.c.n = sn_dimx_ceildiv(types_of(&f), f.steps, number(&f, f.c.c));
+  f.share = share_of(&f, f.c.c);
+  const char *why = walk_is_better(&f);
+  if (why) return why;
   f.lift = sn_scan_lift_begin(t->b, &f.plan, t->node, t->arg);
-  const char *why = built(&f);
-  t->done = sn_arena_printf(t->env->arena, "%d steps a chunk, of which one state is kept%s%s%s", c,
-                            f.in_turn ? "; in turn, in one kernel" : "", f.channels ? "; decay by channel" : "",
-                            f.low_rank ? "; low rank solved in the chunk" : "");
+  why = built(&f);
+  t->done = description(&f);
   return why;
 }

@@ -48,6 +48,13 @@ int64_t sn_scan_instances(const sn_scan_try *t, const sn_scan_layout *l) {
   return n;
 }
 
+bool sn_scan_is_derived(const sn_build *b) {
+  const sn_func *f = sn_module_find(b->func->module, b->func->name);
+  for (int i = 0; f && i < f->node_count; i++)
+    if (f->node[i]->op == SN_OP_GRAD) return true;
+  return false;
+}
+
 static bool is_one_step(const sn_node *n, const sn_build *b, const sn_val *arg) {
   sn_scan_layout l = sn_scan_layout_of(n);
   return sn_dimx_is_one(sn_g_type(b, arg[l.states])->dim[l.time]);

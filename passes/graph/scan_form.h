@@ -22,6 +22,9 @@ const char *sn_scan_at_line(sn_arena *arena, const sn_node *n);
 /* Elements of the mapped axes: what there is to do side by side without chunks. Batches that are symbols may be one. */
 int64_t sn_scan_instances(const sn_scan_try *t, const sn_scan_layout *l);
 
+/* Is there a gradient in the graph? */
+bool sn_scan_is_derived(const sn_build *b);
+
 /* Is the op made element by element of operands of its own shape? Expansions of such ops too. */
 bool sn_scan_is_pointwise(sn_op op);
 /* A step of single numbers as one of rows along the last mapped axis; out: results. -> does that apply? */

@@ -81,9 +81,9 @@ static bench *run(const char *graph, const char *settings, sn_scan_form form, in
 }
 
 /* What the report says of the scans of a module. */
-static const char *form_in(sn_module *m, sn_arena *arena, sn_diags *d) {
+static const char *form_in(sn_module *m, sn_scan_form form, sn_arena *arena, sn_diags *d) {
   sn_target target = sn_target_cpu(SN_ISA_BASELINE);
-  sn_pass_env env = {.arena = arena, .diags = d, .target = &target};
+  sn_pass_env env = {.arena = arena, .diags = d, .target = &target, .scan = form};
   assert_int_equal(sn_pass_inline(m, &env), SN_OK);
   if (sn_pass_scan(m, &env)) fail_msg("%s", sn_diags_print(d, arena));
   assert_true(env.refusal_count > 0);
@@ -93,12 +93,14 @@ static const char *form_in(sn_module *m, sn_arena *arena, sn_diags *d) {
 }
 
 static const char *form_of(const sn_model *model, const char *graph, const char *settings, sn_arena *arena) {
-  const char *set[1] = {settings};
+  const char *set[8];
   sn_diags *d = sn_diags_create();
   sn_module *m = NULL;
-  sn_model_opt opt = {.set = set, .set_count = settings != NULL, .graphs = graph};
+  sn_model_opt opt = {.set = set, .graphs = graph};
+  char *copy = sn_arena_strdup(arena, settings ? settings : ""), *rest = NULL;
+  for (char *w = strtok_r(copy, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) set[opt.set_count++] = w;
   if (sn_model_build(model, &opt, arena, d, &m)) fail_msg("%s", sn_diags_print(d, arena));
-  const char *text = form_in(m, arena, d);
+  const char *text = form_in(m, SN_SCAN_AUTO, arena, d);
   sn_diags_destroy(d);
   return text;
 }
@@ -266,7 +268,7 @@ static void text_steps(const char *least, const char *product, const char *expec
                                      "  output \"y\" = %%7\n}\n",
                                      least, product);
   if (sn_module_parse(arena, d, "shift.sn", text, strlen(text), &m)) fail_msg("%s", sn_diags_print(d, arena));
-  const char *said = form_in(m, arena, d);
+  const char *said = form_in(m, SN_SCAN_CHUNKED, arena, d);
   if (!strstr(said, expected)) fail_msg("%s", said);
   assert_int_equal(d->count, 0);
   sn_diags_destroy(d);
@@ -280,12 +282,28 @@ static void texts(void **state) {
       "  %6 = broadcast %3 shape [2, 3] axes [1] : f32[2, 3]\n"
       "  %7 = mul %5, %6 : f32[2, 3]\n";
   (void)state;
-  text_steps("1", outer, "chunked: 64 steps a chunk");
-  text_steps("1", spread, "chunked: 64 steps a chunk");
+  text_steps("1", outer, "chunked: 16 steps a chunk");
+  text_steps("1", spread, "chunked: 16 steps a chunk");
   text_steps("0", spread, "not chunked, there may be no step"); /* a state ends as the input of the last one */
 }
 
 /* ---- the models of the tree ------------------------------------------------------------------------------------- */
+
+static void expect_form(const char *graph, const char *settings, const char *form) {
+  sn_arena *arena = sn_arena_create();
+  const char *text = form_of(&sn_model_chunks, graph, settings, arena);
+  if (strncmp(text, form, strlen(form))) fail_msg("%s, %s: %s", graph, settings, text);
+  sn_arena_destroy(arena);
+}
+
+/* Without gradients small states are walked, large ones go in chunks. */
+static void choice(void **state) {
+  (void)state;
+  expect_form("reads", "heads=4 key=8 value=8",
+              "sequential: not chunked, though the step has the form: chunks of 16 steps are predicted at 1.");
+  expect_form("reads", "heads=4 key=64 value=64", "chunked: 16 steps a chunk, of which one state is kept; in turn");
+  expect_form("reads", "heads=1 key=64 value=64", "chunked: 64 steps a chunk, of which one state is kept; decay by");
+}
 
 static void models(void **state) {
   static const char *const name[] = {"linear", "retnet", "ssd", "gla", "rwkv6", "deltanet", "gated_deltanet", "rwkv7"};
@@ -298,7 +316,7 @@ static void models(void **state) {
     if (sn_model_load(path, SN_BINARY_DIR "/test-model-cache", d, &f)) fail_msg("%s", sn_diags_print(d, arena));
     const char *train = form_of(sn_model_of(f), "train", NULL, arena),
                *step = form_of(sn_model_of(f), "decode", NULL, arena);
-    if (!strstr(train, "chunked: 32 steps a chunk, of which one state is kept; in turn"))
+    if (strncmp(train, "chunked: 16 steps a chunk, of which one state is kept; in turn", 60))
       fail_msg("%s: %s", name[i], train);
     assert_string_equal(step, "decode: one step");
     sn_diags_destroy(d);
@@ -310,6 +328,6 @@ static void models(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(chunks),  cmocka_unit_test(long_decays), cmocka_unit_test(narrow),
                                      cmocka_unit_test(refused), cmocka_unit_test(hard_steps),  cmocka_unit_test(texts),
-                                     cmocka_unit_test(models)};
+                                     cmocka_unit_test(choice),  cmocka_unit_test(models)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
