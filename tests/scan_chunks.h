@@ -251,6 +251,25 @@ static void reads(sn_scope m, const opts *c) {
   sn_output(m, "y", sn_scan(bonus, "bth", (&S), (x[0], x[1], x[2], w, x[1])));
 }
 
+/* Queries, keys and values stored as bf16; the state, the decay and what is summed are floats. */
+static sn_t widened(sn_t h[], const sn_t x[], const void *opt) {
+  sn_t wide[5] = {sn_cast(x[0], SN_REAL), sn_cast(x[1], SN_REAL), sn_cast(x[2], SN_REAL), x[3], x[4]};
+  return retained(h, wide, opt);
+}
+static sn_t stored(sn_scope m, const char *name, int heads, int size) {
+  return sn_input(m, name, SN_BF16, (rows(m), sn_sym(m, "T", .max = 16384), heads, size));
+}
+static void narrow_inputs(sn_scope m, const opts *c) {
+  sn_t x[6] = {stored(m, "q", c->heads, c->key),
+               stored(m, "k", c->heads, c->key),
+               stored(m, "v", c->heads, c->value),
+               number(m, c, "w"),
+               number(m, c, "b"),
+               first(m, c, "S", c->key, c->value)};
+  sn_t h = x[5], y = sn_scan(widened, "bth", (&h), (x[0], x[1], x[2], sn_sigmoid(x[3]), x[4]));
+  outputs(m, y, 1, &h, 6, x);
+}
+
 /* The delta rule; the gradient of the first state by that of the last. */
 static void keeps(sn_scope m, const opts *c) {
   sn_t x[3], start = first(m, c, "S", c->value, c->key), S = start, g;
@@ -297,6 +316,6 @@ static void refused_fan(sn_scope m, const opts *c) {
 }
 
 SN_MODEL(chunks, opts, linear, heads, backwards, channels, gated, removes, corrects, rewords, divides, decays, keeps,
-         reads, refused_rows, refused_fan, refused_tanh, refused_square, refused_reads, refused_matrix);
+         reads, narrow_inputs, refused_rows, refused_fan, refused_tanh, refused_square, refused_reads, refused_matrix);
 
 #endif

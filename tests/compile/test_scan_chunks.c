@@ -12,8 +12,7 @@
 #include "tests/compile/harness.h"
 #include "tests/scan_chunks.h"
 
-static uint64_t check_heads(const char *graph, const char *heads, const char *form, const char *target,
-                            const char *fuse, int threads, int64_t T) {
+static uint64_t check_as(const char *graph, const char *heads, const sn_compile_opt *compile, int threads, int64_t T) {
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
   sn_module *m = NULL;
@@ -23,20 +22,20 @@ static uint64_t check_heads(const char *graph, const char *heads, const char *fo
     fail_msg("%s", sn_diags_print(diags, arena));
   for (int i = 0; i < sn_types_symbol_count(m->types); i++)
     dims[i] = sn_dimx_symbol_name(sn_types_symbol(m->types, i))[0] == 'B' ? 2 : T;
-  check_opt o = {.compile = {.target = target, .fuse = fuse, .scan = form},
-                 .graph = graph,
-                 .dims = dims,
-                 .threads = threads,
-                 .seed = 3,
-                 .scale = .5};
+  check_opt o = {.compile = *compile, .graph = graph, .dims = dims, .threads = threads, .seed = 3, .scale = .5};
   check_result r;
   if (check_graph(m, &o, arena, diags, &r)) fail_msg("%s: %s", graph, sn_diags_print(diags, arena));
-  if (r.mismatched) fail_msg("%s, %s on %s, fuse %s: %s", graph, form, target, fuse, r.first);
+  if (r.mismatched) fail_msg("%s, %s, %s on %s: %s", graph, heads, compile->scan, compile->target, r.first);
   assert_true(r.total > 0 && r.excluded * 50 <= r.total);
   uint64_t hash = r.hash;
   sn_diags_destroy(diags);
   sn_arena_destroy(arena);
   return hash;
+}
+
+static uint64_t check_heads(const char *graph, const char *heads, const char *form, const char *target,
+                            const char *fuse, int threads, int64_t T) {
+  return check_as(graph, heads, &(sn_compile_opt){.target = target, .fuse = fuse, .scan = form}, threads, T);
 }
 
 /* Of two heads: chunks are made side by side. */
@@ -67,6 +66,20 @@ static void test_turns(void **state) {
     assert_true(check_turns("removes", "chunked:4", "cpu", 1, 16) == check_turns("removes", "chunked:4", "cpu", 2, 16));
 }
 
+/* Operands stored as bf16, and products of bf16: states, decays and sums are f32. */
+static void test_narrow(void **state) {
+  static const char *const heads[] = {"heads=2", "heads=4"};
+  const char *target = SN_HAVE_LLVM ? "cpu" : "template";
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    sn_compile_opt o = {.target = target, .scan = "chunked:8"};
+    check_as("narrow_inputs", heads[i], &o, 1, 21);
+    o.precision = "bf16";
+    check_as("narrow_inputs", heads[i], &o, 1, 21);
+    check_as("gated", heads[i], &o, 1, 21);
+  }
+}
+
 /* One kernel an op, and results that do not depend on threads. */
 static void test_ways(void **state) {
   (void)state;
@@ -94,8 +107,8 @@ static void test_vulkan(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_chunks), cmocka_unit_test(test_turns),  cmocka_unit_test(test_ways),
-      cmocka_unit_test(test_long),   cmocka_unit_test(test_vulkan),
+      cmocka_unit_test(test_chunks), cmocka_unit_test(test_turns), cmocka_unit_test(test_narrow),
+      cmocka_unit_test(test_ways),   cmocka_unit_test(test_long),  cmocka_unit_test(test_vulkan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
