@@ -328,6 +328,12 @@ typedef struct sn_sort_args { sn_t x; int axis; bool descending; int end_; } sn_
 #define sn_top_k(x, k) sn_top_k_at(SN_HERE("sn_top_k(" #x ", " #k ")"), x, SN_D(k))
 sn_ranked sn_sort_at(sn_here here, sn_sort_args a);
 sn_ranked sn_top_k_at(sn_here here, sn_t x, sn_ext k);
+/* Of each query of q [N, T, d] the `count` keys of k [N, S, d] with the largest products, [N, T, count], the largest
+ * first and of equal ones the first; nothing of T by S is made, and no gradient passes. causal: among those at positions up
+ * to its own. Where there are fewer, the product is -1e30 and the position S - 1. */
+typedef struct sn_top_keys_args { sn_t q, k; int count; bool causal; int end_; } sn_top_keys_args;
+#define sn_top_keys(...) sn_top_keys_at(SN_HERE("sn_top_keys(" #__VA_ARGS__ ")"), (sn_top_keys_args){__VA_ARGS__, .end_ = 0})
+sn_ranked sn_top_keys_at(sn_here here, sn_top_keys_args a);
 /* How many elements of the ascending `sorted` [b.., N] are less (.right: at most) than each of `values` [b.., S..]: i32. */
 typedef struct sn_search_args { sn_t sorted, values; bool right; int end_; } sn_search_args;
 #define sn_searchsorted(...) sn_searchsorted_at(SN_HERE("sn_searchsorted(" #__VA_ARGS__ ")"), (sn_search_args){__VA_ARGS__, .end_ = 0})

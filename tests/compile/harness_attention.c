@@ -505,7 +505,7 @@ const attention_variant attention_variants[] = {
     {&sn_model_xl, "memory=3 width=6", xl, 0, 0, ONE_KV},
     {&sn_model_mla, "nope=5 rope=4 value=6 latent=7", mla, 0, 0, LATENT},
     {&sn_model_mla, "nope=4 rope=2 value=5 latent=8 absorbed=1", mla, 0, 0, LATENT},
-    {&sn_model_topk, "keys=3", topk, 3, 0, ONE_KV},
+    {&sn_model_topk, "keys=3", topk, 0, 0, ONE_KV},
     {&sn_model_routing, "clusters=3", routing, 0, 0, ONE_KV},
     {&sn_model_lsh, "buckets=4 rounds=2 chunk=4", lsh, 4, 4, ONE_KV},
     {&sn_model_linear, "", linear, 0, 0, ONE_KV},

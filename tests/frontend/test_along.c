@@ -100,6 +100,31 @@ static void stepped(sn_scope m, const none *c) {
   sn_output(m, "y", convolved(sn_with(m, .cache = 8, .start = start), "x1", 1));
 }
 
+/* Keys of one number: products are q k. */
+static void top_keys(sn_scope m, const none *c) {
+  (void)c;
+  sn_t q = sn_input(m, "q", SN_REAL, (1, 3, 1)), k = sn_input(m, "k", SN_REAL, (1, 4, 1));
+  sn_ranked any = sn_top_keys(q, k, 2), past = sn_top_keys(q, k, 2, .causal = true), all = sn_top_keys(q, k, 5);
+  sn_output(m, "any", any.values);
+  sn_output(m, "any_at", any.positions);
+  sn_output(m, "past", past.values);
+  sn_output(m, "past_at", past.positions);
+  sn_output(m, "all", sn_slice(all.values, 1, 0, 1));
+  sn_output(m, "all_at", sn_slice(all.positions, 1, 0, 1));
+}
+
+/* Of 600 keys 7 times i modulo 599 the largest lie in each block; the first of equal ones. */
+static void many_keys(sn_scope m, const none *c) {
+  (void)c;
+  sn_t i = sn_arange(m, 600), k = sn_cast(sn_mod(sn_mul(i, 7), 599), SN_REAL),
+       q = sn_input(m, "one", SN_REAL, (2, 70, 1));
+  sn_t both = sn_add(sn_rearrange(k, "s->1s1"), sn_zeros(m, SN_REAL, (2, 1, 1)));
+  sn_ranked best = sn_top_keys(q, both, 40), naive = sn_top_k(sn_einsum("ntd,nsd->nts", q, both), 40);
+  sn_output(m, "apart", sn_sum(sn_abs(sn_sub(best.positions, naive.positions)), "ntk->"));
+  sn_output(m, "values", sn_sum(sn_abs(sn_sub(best.values, naive.values)), "ntk->"));
+}
+
+static void no_keys(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_top_keys(x23(m), x23(m), 2).values); }
 static void too_many(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_top_k(x23(m), 4).values); }
 static void no_maximum(sn_scope m, const none *c) {
   (void)c;
@@ -114,7 +139,7 @@ static void no_square(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn
 static void no_segment(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_segment_sum(x23(m), x23(m), 3)); }
 
 SN_MODEL(along, none, prefixes, gradients, order, places, linear, whole, begun, stepped, too_many, no_maximum,
-         no_predicate, no_window, no_square, no_segment);
+         no_predicate, no_window, no_square, no_segment, top_keys, many_keys, no_keys);
 
 static bench *begin(const char *graph) { return bench_begin(&sn_model_along, graph, NULL, SN_ELEM_F32); }
 
@@ -228,6 +253,26 @@ static void test_conv(void **state) {
   bench_end(b);
 }
 
+static void test_top_keys(void **state) {
+  (void)state;
+  bench *b = begin("top_keys");
+  GIVE(b, "q", 1, -1, 2);
+  GIVE(b, "k", 3, 1, 3, 2);
+  bench_run(b, "top_keys");
+  EXPECT(b, "any", 3, 3, -1, -2, 6, 6);
+  EXPECT(b, "any_at", 0, 2, 1, 3, 0, 2);
+  EXPECT(b, "past", 3, -1e30f, -1, -3, 6, 6);
+  EXPECT(b, "past_at", 0, 3, 1, 0, 0, 2);
+  EXPECT(b, "all", 3, 3, 2, 1, -1e30f);
+  EXPECT(b, "all_at", 0, 2, 3, 1, 3);
+  bench_end(b);
+  b = begin("many_keys");
+  bench_run(b, "many_keys"); /* queries at random */
+  EXPECT(b, "apart", 0);
+  EXPECT(b, "values", 0);
+  bench_end(b);
+}
+
 static void test_mistakes(void **state) {
   (void)state;
   static const struct {
@@ -238,6 +283,7 @@ static void test_mistakes(void **state) {
       {"no_predicate", {"sn_compact: the predicate does not fit", "bool of the leading axes", "f32[2, 3]"}},
       {"no_window", {"`conv1d`: operand 2 does not fit", "as many positions as the taps span", "f32[4, 3, 1]"}},
       {"no_square", {"`solve_lower`: operand 1 does not fit", "floats [b.., N, N]", "f32[2, 3]"}},
+      {"no_keys", {"sn_top_keys: queries and keys do not fit", "floats [N, T, d] and [N, S, d]", "x23(m) f32[2, 3]"}},
       {"no_segment", {"sn_segment_sum: the segments are not of integers", "i32 or i64", "f32[2, 3]"}},
   };
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -254,6 +300,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_prefixes), cmocka_unit_test(test_gradients),
                                      cmocka_unit_test(test_order),    cmocka_unit_test(test_places),
                                      cmocka_unit_test(test_linear),   cmocka_unit_test(test_conv),
-                                     cmocka_unit_test(test_mistakes)};
+                                     cmocka_unit_test(test_mistakes), cmocka_unit_test(test_top_keys)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
