@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Variants by score and mask of models/attention are attention and nothing else, values and all gradients, of a sequence of
-# 16384: no product of its own, and what is kept grows with the length, not its square.
+# 16384: no product of its own, and what is kept grows with the length, not its square (compile_test_attention_memory
+# looks at every slot of every variant).
 . "$(dirname "$0")/common.sh"
 on=$(kernel_target)
 
@@ -15,7 +16,7 @@ for stem in window bigbird tree alibi t5 kerple sigmoid; do
   [ "$peak" -lt $((16 << 20)) ] || die "$stem: $peak bytes"
 done
 
-# Exact top-k takes all scores: the check can fail.
+# Exact top-k makes products of what it gathered: the check can fail.
 expect 0 "$SINTER" explain "$TREE/models/attention/topk.c" --graph gradients --dim B=1 --dim T=16384 --target "$on" --json
 finds '"kind": "contract"' "$scratch/stdout" || die "top-k without products"
 
