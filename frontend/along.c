@@ -174,6 +174,39 @@ sn_t sn_solve_lower_at(sn_here here, sn_solve_args a) {
   return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_SOLVE, 2, arg, &at, NULL));
 }
 
+typedef struct orthonormal {
+  sn_here here;
+  double eps;
+} orthonormal;
+
+/* Gram-Schmidt: what is left of x[0] outside the rows before, of length 1; h[0]: the projection on what they leave. */
+static sn_t next_row(sn_t h[], const sn_t x[], const void *opt) {
+  const orthonormal *o = opt;
+  const sn_arg left[2] = {{h[0]}, {x[0]}};
+  sn_t u = sn_l2_norm_at(o->here, sn_einsum_at(o->here, "ij,j->i", (sn_list){2, left}), o->eps);
+  const sn_arg twice[2] = {{u}, {u}};
+  h[0] = sn_x_sub(o->here, h[0], sn_einsum_at(o->here, "i,j->ij", (sn_list){2, twice}));
+  return u;
+}
+
+sn_t sn_orthonormal_at(sn_here here, sn_t x, double eps) {
+  sn_call c = sn_call_on(here, 1, &x);
+  const sn_type *t = c.fn ? sn_need(&c, x, sn_spelled(&c, 0)) : NULL;
+  if (!t || c.poison) return sn_poison(&c);
+  if (t->rank != 3 || !sn_elem_is_float(t->elem) || t->elem != c.trace->real) {
+    sn_mistake(&c, "rows [B, n, d] of the working float", sn_describe(&c, x, sn_spelled(&c, 0)), "x does not fit");
+    return sn_poison(&c);
+  }
+  const orthonormal o = {here, eps};
+  const sn_scope m = {.fn = c.trace->inner};
+  sn_dim B = sn_size(x, 0), d = sn_size(x, 2);
+  sn_t i = sn_arange_at(here, m, SN_D(d)), j = sn_rearrange_at(here, (sn_axes){.x = i, .spec = "i->i1"});
+  sn_t one = sn_cast_at(here, (sn_arg){sn_op2(here, "eq", (sn_arg){i}, (sn_arg){j})}, SN_REAL);
+  sn_t left = sn_x_add(here, sn_zeros_at(here, m, SN_REAL, (sn_shape){3, {{B}, {d}, {d}}}), one);
+  const sn_arg rows = {x};
+  return sn_scan_at(here, next_row, "bt", (sn_t *[]){&left, NULL}, (sn_list){1, &rows}, (sn_scan_opt){.opt = &o});
+}
+
 static sn_attr above(int64_t i, int64_t usual) { return (sn_attr){.set = i && i != usual, .i = i}; }
 
 sn_t sn_conv1d_at(sn_here here, sn_conv1d_args a) {

@@ -160,6 +160,23 @@ sn_t sn_causal(sn_site at, const void *opt) {
   return sn_x_le(here_of(at.k, "sn_causal"), at.k, at.q);
 }
 
+/* f32: whole steps of the logarithm stay whole. */
+sn_t sn_log_bucket_at(sn_here here, sn_t d, int last, double far) {
+  sn_call c = sn_call_on(here, 1, &d);
+  int exact = (last + 1) / 2;
+  if (!c.fn || c.poison) return sn_poison(&c);
+  if (last < 1 || !(far > exact)) {
+    sn_mistake(&c, "a last bucket from 1, and a distance beyond the exact ones",
+               sn_texts(&c, "%d and %g, with %d exact ones", last, far, exact), "there are no such buckets");
+    return sn_poison(&c);
+  }
+  sn_t ratio = sn_x_div(here, sn_x_max(here, d, sn_num(1)), sn_num(exact));
+  sn_t steps = sn_x_div(here, sn_op1(here, "log", (sn_arg){ratio}), sn_num(log(far / exact) / exact));
+  sn_t coarse = sn_cast_at(here, (sn_arg){sn_x_add(here, steps, sn_num(1e-4))}, SN_I32);
+  coarse = sn_x_min(here, sn_x_add(here, coarse, sn_num(exact)), sn_num(last));
+  return sn_x_where(here, sn_x_lt(here, d, sn_num(exact)), d, coarse);
+}
+
 /* ---- normalisers ------------------------------------------------------------------------------------------------ */
 
 sn_t sn_sigmoid_weight(sn_t s, sn_site at, const void *opt) {

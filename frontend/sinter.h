@@ -346,6 +346,9 @@ sn_t sn_segment_sum_at(sn_here here, sn_t x, sn_t ids, sn_ext n);
 typedef struct sn_compacted { sn_t rows, count, positions; } sn_compacted;
 #define sn_compact(x, mask) sn_compact_at(SN_HERE("sn_compact(" #x ", " #mask ")"), x, mask)
 sn_compacted sn_compact_at(sn_here here, sn_t x, sn_t mask);
+/* Rows of x [B, n, d], n up to d, made orthogonal in their order and divided by sqrt(length^2 + eps). */
+#define sn_orthonormal(x, eps) sn_orthonormal_at(SN_HERE("sn_orthonormal(" #x ", " #eps ")"), x, eps)
+sn_t sn_orthonormal_at(sn_here here, sn_t x, double eps);
 /* y of (I + L) y = x: L what l [b.., N, N] holds below its diagonal; x [b.., N, M]. transposed: (I + L)' y = x. */
 typedef struct sn_solve_args { sn_t l, x; bool transposed; int end_; } sn_solve_args;
 #define sn_solve_lower(...) sn_solve_lower_at(SN_HERE("sn_solve_lower(" #__VA_ARGS__ ")"), (sn_solve_args){__VA_ARGS__, .end_ = 0})
@@ -427,6 +430,10 @@ sn_t sn_causal(sn_site at, const void *opt);                   /* k <= q */
  * first, or [R, d]: kernels of their own */
 #define sn_dot_q(at, table, ...) sn_dot_q_at(SN_HERE("sn_dot_q(" #at ", " #table ", " #__VA_ARGS__ ")"), at, table, SN_LIST(__VA_ARGS__))
 sn_t sn_dot_q_at(sn_here here, sn_site at, sn_t table, sn_list index);
+/* The bucket of a distance d from 0, of 0 .. last: its own for the first half, then logarithmic, the last from `far` on:
+ * relative positions as in T5. */
+#define sn_log_bucket(d, last, far) sn_log_bucket_at(SN_HERE("sn_log_bucket(" #d ", " #last ", " #far ")"), d, last, far)
+sn_t sn_log_bucket_at(sn_here here, sn_t d, int last, double far);
 #define sn_alibi_slope(head, n_heads) sn_op2(SN_HERE("sn_alibi_slope(" #head ", " #n_heads ")"), "alibi_slope", SN_T(head), SN_T(n_heads))
 
 /* What makes weights of the scores of one query. accumulate: the weight of a score, taken as it is, 0 where masked; NULL:

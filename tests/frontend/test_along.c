@@ -124,6 +124,14 @@ static void many_keys(sn_scope m, const none *c) {
   sn_output(m, "values", sn_sum(sn_abs(sn_sub(best.values, naive.values)), "ntk->"));
 }
 
+static void helpers(sn_scope m, const none *c) {
+  (void)c;
+  sn_t u = sn_orthonormal(sn_input(m, "rows", SN_REAL, (1, 2, 2)), 0);
+  sn_output(m, "frame", u);
+  sn_output(m, "buckets", sn_log_bucket(sn_arange(m, 8), 3, 5));
+}
+static void no_rows(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_orthonormal(x23(m), 0)); }
+static void no_buckets(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_log_bucket(sn_arange(m, 8), 4, 2)); }
 static void no_keys(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_top_keys(x23(m), x23(m), 2).values); }
 static void too_many(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_top_k(x23(m), 4).values); }
 static void no_maximum(sn_scope m, const none *c) {
@@ -139,7 +147,7 @@ static void no_square(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn
 static void no_segment(sn_scope m, const none *c) { (void)c, sn_output(m, "y", sn_segment_sum(x23(m), x23(m), 3)); }
 
 SN_MODEL(along, none, prefixes, gradients, order, places, linear, whole, begun, stepped, too_many, no_maximum,
-         no_predicate, no_window, no_square, no_segment, top_keys, many_keys, no_keys);
+         no_predicate, no_window, no_square, no_segment, top_keys, many_keys, no_keys, helpers, no_rows, no_buckets);
 
 static bench *begin(const char *graph) { return bench_begin(&sn_model_along, graph, NULL, SN_ELEM_F32); }
 
@@ -273,6 +281,16 @@ static void test_top_keys(void **state) {
   bench_end(b);
 }
 
+static void test_helpers(void **state) {
+  (void)state;
+  bench *b = begin("helpers");
+  GIVE(b, "rows", 3, 4, 4, 3);
+  bench_run(b, "helpers");
+  EXPECT(b, "frame", .6, .8, .8, -.6);
+  EXPECT(b, "buckets", 0, 1, 2, 2, 3, 3, 3, 3);
+  bench_end(b);
+}
+
 static void test_mistakes(void **state) {
   (void)state;
   static const struct {
@@ -283,6 +301,8 @@ static void test_mistakes(void **state) {
       {"no_predicate", {"sn_compact: the predicate does not fit", "bool of the leading axes", "f32[2, 3]"}},
       {"no_window", {"`conv1d`: operand 2 does not fit", "as many positions as the taps span", "f32[4, 3, 1]"}},
       {"no_square", {"`solve_lower`: operand 1 does not fit", "floats [b.., N, N]", "f32[2, 3]"}},
+      {"no_rows", {"sn_orthonormal: x does not fit", "rows [B, n, d] of the working float", "x23(m) f32[2, 3]"}},
+      {"no_buckets", {"sn_log_bucket: there are no such buckets", "beyond the exact ones", "4 and 2, with 2 exact"}},
       {"no_keys", {"sn_top_keys: queries and keys do not fit", "floats [N, T, d] and [N, S, d]", "x23(m) f32[2, 3]"}},
       {"no_segment", {"sn_segment_sum: the segments are not of integers", "i32 or i64", "f32[2, 3]"}},
   };
@@ -297,9 +317,9 @@ static void test_mistakes(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_prefixes), cmocka_unit_test(test_gradients),
-                                     cmocka_unit_test(test_order),    cmocka_unit_test(test_places),
-                                     cmocka_unit_test(test_linear),   cmocka_unit_test(test_conv),
-                                     cmocka_unit_test(test_mistakes), cmocka_unit_test(test_top_keys)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_prefixes), cmocka_unit_test(test_gradients), cmocka_unit_test(test_order),
+      cmocka_unit_test(test_places),   cmocka_unit_test(test_linear),    cmocka_unit_test(test_conv),
+      cmocka_unit_test(test_mistakes), cmocka_unit_test(test_top_keys),  cmocka_unit_test(test_helpers)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
