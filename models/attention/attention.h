@@ -35,7 +35,7 @@ enum { ATTENTION_WRT_MAX = 16 };
 /* A graph of a variant being made. */
 typedef struct attend {
   sn_scope m;
-  sn_dim B, T, S;    /* S: positions that there may be: T, or those of the caches */
+  sn_dim B, T, S;    /* S: keys: as many as queries T, or positions of the caches */
   const char *cache; /* caches: the scope of their names; NULL: none */
   bool ring;
   sn_t table; /* of pages; not there: none */
@@ -83,9 +83,9 @@ typedef struct qkv {
 
 /* The usual operands. */
 static inline qkv attention_inputs(attend *a, int heads, int kv_heads, int head) {
+  sn_dim S = a->cache ? a->T : a->S;
   sn_t q = attention_input(a, "q", (a->B, a->T, heads, head));
-  sn_t k = attention_input(a, "k", (a->B, a->T, kv_heads, head));
-  sn_t v = attention_input(a, "v", (a->B, a->T, kv_heads, head));
+  sn_t k = attention_input(a, "k", (a->B, S, kv_heads, head)), v = attention_input(a, "v", (a->B, S, kv_heads, head));
   return (qkv){q, attention_cache(a, "keys", k), attention_cache(a, "values", v)};
 }
 #define ATTENTION_KV(c) ((c)->kv_heads ? (c)->kv_heads : (c)->heads)
@@ -94,6 +94,14 @@ static inline qkv attention_inputs(attend *a, int heads, int kv_heads, int head)
 /* Compositions: heads as a batch, [B, T, H, d] -> [B H, T, d], and back. */
 static inline sn_t attention_fold(sn_t x) { return sn_rearrange(x, "bthd->(bh)td"); }
 static inline sn_t attention_unfold(sn_t x, int heads) { return sn_rearrange(x, "(bh)td->bthd", .h = heads); }
+
+/* .. rows of heads in an order of their own, i32[B H, T]: [B, T, H, d] -> [B H, T, 1, d], and back where they stood. */
+static inline sn_t attention_rows(sn_t x, sn_t order) {
+  return sn_rearrange(sn_slots(attention_fold(x), order), "ntd->nt1d");
+}
+static inline sn_t attention_rows_back(sn_t x, sn_t order, int heads) {
+  return attention_unfold(sn_slots(sn_rearrange(x, "nt1d->ntd"), sn_argsort(order, 1)), heads);
+}
 
 /* One step of a kernel feature map's attention: S = S + k v', o = S' q. */
 static inline sn_t attention_accumulate(sn_t h[], const sn_t x[], const void *opt) {

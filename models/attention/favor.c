@@ -6,21 +6,12 @@
 SN_SETTINGS(favor, ATTENTION_HEADS, (int, blocks, 4, "m = blocks times head"), (bool, independent, 0, "not orthogonal"),
             (bool, both, 0, "in both directions"));
 
-/* Gram-Schmidt: what is left of x outside the rows before, of length 1. */
-static sn_t orthogonal(sn_t h[], const sn_t x[], const void *opt) {
-  sn_t u = sn_l2_norm(sn_einsum("ij,j->i", h[0], x[0]), 1e-12);
-  h[0] = sn_sub(h[0], sn_einsum("i,j->ij", u, u));
-  return (void)opt, u;
-}
-
 static sn_t directions(attend *a, const favor *c) {
-  sn_t w = sn_random(a->m, "directions", SN_NORMAL, (c->blocks, c->head, c->head)), i = sn_arange(a->m, c->head);
-  sn_t left = sn_add(sn_zeros(a->m, SN_REAL, (c->blocks, c->head, c->head)),
-                     sn_cast(sn_eq(i, sn_rearrange(i, "i->i1")), SN_REAL));
+  sn_t w = sn_random(a->m, "directions", SN_NORMAL, (c->blocks, c->head, c->head));
   if (c->independent) return sn_rearrange(w, "bti->(bt)i");
   sn_t other = sn_random(a->m, "lengths", SN_NORMAL, (c->blocks, c->head, c->head));
   sn_t length = sn_sqrt(sn_sum(sn_square(other), "bti->bt1"));
-  return sn_rearrange(sn_mul(sn_scan(orthogonal, "bt", (&left), (w)), length), "bti->(bt)i");
+  return sn_rearrange(sn_mul(sn_orthonormal(w, 1e-12), length), "bti->(bt)i");
 }
 
 static sn_t phi(sn_t x, sn_t w, const favor *c) {

@@ -11,17 +11,10 @@ typedef struct {
   const t5 *c;
 } biases;
 
-static sn_t bucket_of(sn_t d, int far, int last) {
-  int exact = (last + 1) / 2;
-  sn_t steps = sn_div(sn_log(sn_div(sn_max(d, 1), exact)), log((double)far / exact));
-  sn_t coarse = sn_cast(sn_add(sn_mul(steps, exact), 1e-4), SN_I32); /* f32: whole steps stay whole */
-  return sn_where(sn_lt(d, exact), d, sn_min(sn_add(exact, coarse), last));
-}
-
 static sn_t t5_score(sn_t s, sn_site at, const void *opt) {
   const biases *o = opt;
   int half = o->c->both ? o->c->buckets / 2 : o->c->buckets;
-  sn_t d = sn_sub(at.q, at.k), bucket = bucket_of(sn_abs(d), o->c->far, half - !o->c->book);
+  sn_t d = sn_sub(at.q, at.k), bucket = sn_log_bucket(sn_abs(d), half - !o->c->book, o->c->far);
   if (o->c->both) bucket = sn_add(bucket, sn_mul(half, sn_cast(sn_lt(d, 0), SN_I32)));
   return sn_add(s, sn_index(o->table, at.head, bucket));
 }
