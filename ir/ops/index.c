@@ -133,14 +133,22 @@ static sn_code infer_dyn_slice(sn_infer *in) {
   return sn_infer_one(in, sn_type_of(sn_infer_types(in), x->elem, x->rank, dim));
 }
 
+/* Does it write rows of axis 0 by their numbers, one for each? */
+static bool is_numbered(int64_t axis, const sn_type *start) { return axis == 0 && start->rank == 1; }
+
 static sn_code infer_dyn_write(sn_infer *in) {
   int64_t axis = sn_infer_attr(in, "axis")->i;
-  SN_TRY(want_start(in, 2, axis));
-  const sn_type *dst = in->arg[0], *src = in->arg[1];
+  const sn_type *dst = in->arg[0], *src = in->arg[1], *start = in->arg[2];
+  bool numbered = is_numbered(axis, start) && dst->rank > 0 && src->rank > 0;
+  bool ring = sn_infer_attr(in, "ring")->i != 0;
+  if (numbered && (start->elem != SN_ELEM_I32 || start->dim[0] != src->dim[0] || ring))
+    return sn_infer_want(in, 2, "i32[], or i32 with the number of each row of %s, which is no ring",
+                         sn_infer_text(in, src));
+  if (!numbered) SN_TRY(want_start(in, 2, axis));
   bool fits = src->elem == dst->elem && src->rank == dst->rank;
   for (int i = 0; fits && i < dst->rank; i++) fits = i == axis || src->dim[i] == dst->dim[i];
   if (!fits) return sn_infer_want(in, 1, "%s but for axis %d", sn_infer_text(in, dst), (int)axis);
-  if (sn_dimx_min_value(sn_dimx_sub(sn_infer_types(in), dst->dim[axis], src->dim[axis])) < 0)
+  if (!numbered && sn_dimx_min_value(sn_dimx_sub(sn_infer_types(in), dst->dim[axis], src->dim[axis])) < 0)
     return sn_infer_want(in, 1, "at most the rows of %s along axis %d", sn_infer_text(in, dst), (int)axis);
   return sn_infer_one(in, dst);
 }
@@ -185,6 +193,10 @@ static void grad_dyn_write(sn_grad_rule *g) {
   }
   if (!g->need[1]) return;
   const sn_val arg[2] = {g->d_result[0], g->arg[2]};
+  if (is_numbered(axis->i, sn_g_type(g->b, g->arg[2]))) {
+    g->d_arg[1] = sn_emit(g->b, SN_OP_GATHER, 2, arg, NULL, NULL);
+    return;
+  }
   const sn_attr at[2] = {*axis, {.set = true, .d = n}};
   g->d_arg[1] = ring->i ? ring_read(g, (int)axis->i, n) : sn_emit(g->b, SN_OP_DYN_SLICE, 2, arg, at, NULL);
 }
@@ -220,6 +232,8 @@ const sn_op_rules sn_rules_INDEX_ADD = {
     .doc = "elements added up by position into zeros of `shape`: the transpose of index"};
 const sn_op_rules sn_rules_DYN_SLICE = {infer_dyn_slice, grad_dyn_slice,
                                         .doc = "`count` rows of `axis` from start: i32[], or one per row of axis 0"};
-const sn_op_rules sn_rules_DYN_WRITE = {
-    infer_dyn_write, grad_dyn_write,
-    .doc = "x with rows of `axis` from start replaced; `ring`: positions wrap at the end"};
+const sn_op_rules sn_rules_DYN_WRITE = {infer_dyn_write, grad_dyn_write,
+                                        .doc =
+                                            "x with rows of `axis` from start replaced; `ring`: positions wrap at the "
+                                            "end; of axis 0 also rows by their numbers, "
+                                            "of equal ones the last (their gradients: none may be equal)"};

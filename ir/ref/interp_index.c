@@ -172,6 +172,20 @@ static sn_code dynamic_slice(sn_eval *e) {
   return SN_OK;
 }
 
+/* Rows of axis 0, each by its number, in order. */
+static sn_code write_rows(sn_eval *e) {
+  const sn_tensor *src = e->arg[1], *number = e->arg[2];
+  sn_tensor *out = e->out[0];
+  int64_t inner = product(out, 1, out->rank), s;
+  for (int64_t i = 0; i < number->count; i++) {
+    bool doubt;
+    SN_TRY(start_at(e, number, i, 1, out->extent[0], false, &s, &doubt));
+    for (int64_t k = 0; k < inner; k++) sn_copy_at(out, s * inner + k, src, i * inner + k);
+    if (doubt) doubt_all(out, 0, out->count);
+  }
+  return SN_OK;
+}
+
 static sn_code dynamic_write(sn_eval *e) {
   const sn_tensor *dst = e->arg[0], *src = e->arg[1], *start = e->arg[2];
   sn_tensor *out = e->out[0];
@@ -180,6 +194,7 @@ static sn_code dynamic_write(sn_eval *e) {
   int64_t n = src->extent[axis], extent = out->extent[axis], s;
   rows r = rows_of(dst, axis, start);
   for (int64_t i = 0; i < out->count; i++) sn_copy_at(out, i, dst, i);
+  if (axis == 0 && start->rank) return write_rows(e);
   if (n > extent) return sn_eval_fail(e, "%lld rows do not fit in %lld", (long long)n, (long long)extent);
   for (int64_t o = 0; o < r.outer; o++) {
     bool doubt;

@@ -88,11 +88,34 @@ static sn_val write(sn_build *b, const sn_node *n, const sn_val *arg) {
   return sn_g3(b, SN_OP_SELECT, inside, sn_emit(b, SN_OP_INDEX, t->rank + 1, pick, NULL, NULL), arg[0]);
 }
 
+/* Rows of axis 0 by number: the row of the update with that number, of several the last, else what it was. */
+static sn_val write_numbered(sn_build *b, const sn_node *n, const sn_val *arg) {
+  const sn_type *t = n->type[0], *at = with_elem(b, t, SN_ELEM_I32), *number = sn_g_type(b, arg[2]);
+  const sn_dimx *pair[2] = {t->dim[0], number->dim[0]};
+  const sn_type *pairs = sn_type_of(b->func->module->types, SN_ELEM_I32, 2, pair);
+  const int64_t first[1] = {0}, second[1] = {1};
+  sn_val same = sn_g2(b, SN_OP_EQ, sn_g_iota(b, pairs, 0), sn_g_broadcast(b, arg[2], 2, pair, second));
+  sn_val update = sn_g2(b, SN_OP_ADD, sn_g_iota(b, pairs, 1), sn_g_const(b, pairs, 1));
+  sn_val last = sn_g_amax(b, sn_g3(b, SN_OP_SELECT, same, update, sn_g_const(b, pairs, 0)), 1, second);
+  last = b->failed ? 0 : sn_g_broadcast(b, last, t->rank, t->dim, first);
+  sn_val one = sn_g_const(b, at, 1), zero = sn_g_const(b, at, 0), pick[SN_RANK_MAX + 1] = {arg[1]};
+  for (int i = 0; i < t->rank; i++) pick[1 + i] = sn_g_iota(b, at, i);
+  pick[1] = sn_g2(b, SN_OP_MAX, sn_g2(b, SN_OP_SUB, last, one), zero);
+  sn_val taken = sn_emit(b, SN_OP_INDEX, t->rank + 1, pick, NULL, NULL);
+  return sn_g3(b, SN_OP_SELECT, sn_g2(b, SN_OP_LT, zero, last), taken, arg[0]);
+}
+
+static bool is_numbered(const sn_build *b, const sn_node *n, const sn_val *arg) {
+  return sn_node_attr(n, "axis")->i == 0 && sn_g_type(b, arg[2])->rank == 1;
+}
+
 sn_val sn_expand_store(sn_build *b, const sn_node *n, const sn_val *arg, int states) {
   bool given = true;
   switch (n->op) {
     case SN_OP_SCATTER: return is_given(b, arg[0], states) ? 0 : scatter(b, n, arg);
-    case SN_OP_DYN_WRITE: return is_given(b, arg[2], states) ? 0 : write(b, n, arg);
+    case SN_OP_DYN_WRITE:
+      if (is_given(b, arg[2], states)) return 0;
+      return is_numbered(b, n, arg) ? write_numbered(b, n, arg) : write(b, n, arg);
     case SN_OP_INDEX_ADD:
       for (int i = 1; i < n->arg_count; i++) given &= is_given(b, arg[i], states);
       return given ? 0 : index_add(b, n, arg);

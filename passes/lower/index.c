@@ -138,7 +138,15 @@ static sn_code copy_old(sn_indexing *x, sn_val v) {
   return sn_map_emit(x->c, g, "copy", &report);
 }
 
-/* Grid over all axes but the last one or two, which the tile spans; the written axis is never a row of the tile. */
+/* Are rows of axis 0 written by their numbers? */
+static bool is_numbered(const sn_indexing *x) {
+  return sn_node_attr(x->n, "axis")->i == 0 && sn_val_type(x->c->body, x->n->arg[2])->rank == 1;
+}
+
+/* Grid over all axes but the last one or two, which the tile spans; the written axis is never a row of the tile.
+ * Numbered rows are in no grid: an instance writes some columns of all of them in order, so that of equal numbers the
+ * last counts.
+ */
 static void write_tile(sn_indexing *x, sn_tile *t, int axis) {
   sn_axis_block a[SN_VIEW_RANK];
   const sn_shape *s = &t->g->space;
@@ -148,16 +156,32 @@ static void write_tile(sn_indexing *x, sn_tile *t, int axis) {
   t->row = s->rank >= 2 && s->rank - 2 != axis && !(starts && s->rank == 2) && t->col >= 0 ? s->rank - 2 : -1;
   t->c = t->col < 0 ? 1 : sn_block_of(s->extent[t->col], 256);
   t->r = t->row < 0 ? 1 : sn_block_of(s->extent[t->row], 8);
-  for (int i = 0; i < s->rank; i++)
+  for (int i = is_numbered(x); i < s->rank; i++)
     a[n++] = (sn_axis_block){.axis = i, .block = i == t->col ? t->c : i == t->row ? t->r : 1};
   sn_tile_grid(t, n, a);
   sn_tile_limits(t);
 }
 
+/* Where the rows of the tile go along the written axis. */
+static sn_kv write_place(sn_indexing *x, const sn_numbers *start, const sn_tile *t, int axis) {
+  sn_build_kernel *b = t->b;
+  bool ring = sn_node_attr(x->n, "ring")->i;
+  const sn_type *dst = x->n->type[0], *src = sn_val_type(x->c->body, x->n->arg[1]);
+  sn_kv row_of_start[SN_VIEW_RANK] = {t->at[0]};
+  sn_kv first = sn_number_load(b, start, row_of_start);
+  if (is_numbered(x)) return sn_number_clamped(b, first, dst->dim[0], sn_dimx_const(x->c->types, 1));
+  if (!ring)
+    first = sn_number_clamped(b, first, dst->dim[axis], src->dim[axis]);
+  else
+    first = sn_k_ibin(b->k, SN_K_IMAX, first, sn_k_i(b->k, 0));
+  sn_kv at = t->at[axis] ? sn_k_iadd(b->k, first, t->at[axis]) : first;
+  return ring ? sn_k_ibin(b->k, SN_K_IMOD, at, sn_build_dim(b, dst->dim[axis])) : at;
+}
+
 static sn_code lower_write(sn_indexing *x) {
   int axis = (int)sn_node_attr(x->n, "axis")->i;
   bool ring = sn_node_attr(x->n, "ring")->i;
-  const sn_type *dst = x->n->type[0], *src = sn_val_type(x->c->body, x->n->arg[1]);
+  const sn_type *src = sn_val_type(x->c->body, x->n->arg[1]);
   sn_numbers start;
   SN_TRY(copy_old(x, x->n->arg[0]));
   SN_TRY(sn_numbers_find(x, x->n->arg[2], &start));
@@ -170,21 +194,16 @@ static sn_code lower_write(sn_indexing *x) {
   sn_build_kernel *b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, ring ? "ring" : "write"), count, use);
   sn_tile t = {.b = b, .g = g, .memo = sn_tile_memo_new(x->c->arena, NULL)};
   write_tile(x, &t, axis);
+  if (is_numbered(x)) t.at[0] = sn_k_for(b->k, sn_k_i(b->k, 0), sn_build_dim(b, src->dim[0]), 1, 0, NULL);
   sn_kv value = sn_tile_value(&t, g->output[0].value, g->output[0].chain);
-  sn_kv row_of_start[SN_VIEW_RANK] = {t.at[0]};
-  sn_kv first = sn_number_load(b, &start, row_of_start);
-  if (!ring)
-    first = sn_number_clamped(b, first, dst->dim[axis], src->dim[axis]);
-  else
-    first = sn_k_ibin(b->k, SN_K_IMAX, first, sn_k_i(b->k, 0));
-  sn_kv at = t.at[axis] ? sn_k_iadd(b->k, first, t.at[axis]) : first;
-  t.at[axis] = ring ? sn_k_ibin(b->k, SN_K_IMOD, at, sn_build_dim(b, dst->dim[axis])) : at;
+  t.at[axis] = write_place(x, &start, &t, axis);
   g->output[0].slot = x->slot;
   for (int i = 0; i < src->rank; i++)
     g->output[0].view.stride[i] =
         sn_dimx_is_one(src->dim[i]) && i != axis ? g->output[0].view.stride[i] : x->result.stride[i];
   g->output[0].view.offset = x->result.offset;
   sn_tile_store(&t, &g->output[0], value);
+  if (is_numbered(x)) sn_k_end_for(b->k, 0, NULL);
   sn_report report = {.kind = "index", .bytes_written = sn_outputs_bytes(x->c, g)};
   report.bytes_read = sn_dimx_add(x->c->types, sn_groups_bytes_read(x->c, 1, &g), sn_numbers_bytes(x, x->n->arg[2]));
   return sn_build_kernel_end(b, &report);

@@ -111,7 +111,10 @@ static void look_at(finder *x, const sn_node *n) {
       return;
     case SN_OP_DYN_WRITE:
       axis = sn_node_attr(n, "axis")->i;
-      if (!sn_node_attr(n, "ring")->i) start(x, n, 2, result->dim[axis], sn_val_type(x->f, n->arg[1])->dim[axis]);
+      if (axis == 0 && sn_val_type(x->f, n->arg[2])->rank)
+        number(x, n, 2, result->dim[0]);
+      else if (!sn_node_attr(n, "ring")->i)
+        start(x, n, 2, result->dim[axis], sn_val_type(x->f, n->arg[1])->dim[axis]);
       return;
     default: return;
   }

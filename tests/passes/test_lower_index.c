@@ -150,6 +150,28 @@ static void dynamic(void **state) {
                                            "}\n"});
 }
 
+/* Rows by number: more than there are, so that some are written twice and the last counts. */
+static void numbered(void **state) {
+  (void)state;
+  int64_t dims[] = {7};
+  lowered_check_all((lowered_case){.int_below = 5,
+                                   .dims = dims,
+                                   .text = "dims { N: 1..8 }\n"
+                                           "graph @g {\n"
+                                           "  %1 = state name \"k\" init \"fill\" a 0 : f32[5, 3, 40]\n"
+                                           "  %2 = input name \"x\" : f32[N, 3, 40]\n"
+                                           "  %3 = input name \"n\" : i32[N]\n"
+                                           "  %4 = neg %2 : f32[N, 3, 40]\n"
+                                           "  %5 = dynamic_write %1, %4, %3 axis 0 : f32[5, 3, 40]\n"
+                                           "  %6 = input name \"one\" : f32[5]\n"
+                                           "  %7 = input name \"y\" : f32[N]\n"
+                                           "  %8 = dynamic_write %6, %7, %3 axis 0 : f32[5]\n"
+                                           "  update %1 = %5\n"
+                                           "  output \"y\" = %5\n"
+                                           "  output \"z\" = %8\n"
+                                           "}\n"});
+}
+
 static void random_numbers(void **state) {
   (void)state;
   lowered_check_all((lowered_case){.text = "dims { B: 1..64 }\n"
@@ -292,15 +314,11 @@ static void sums_in_place(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(gathers),
-      cmocka_unit_test(batched_gather),
-      cmocka_unit_test(scatters),
-      cmocka_unit_test(scatters_in_many_instances),
-      cmocka_unit_test(concats),
-      cmocka_unit_test(dynamic),
-      cmocka_unit_test(random_numbers),
-      cmocka_unit_test(states),
-      cmocka_unit_test(guard_stops_updates),
+      cmocka_unit_test(gathers),       cmocka_unit_test(batched_gather),
+      cmocka_unit_test(scatters),      cmocka_unit_test(scatters_in_many_instances),
+      cmocka_unit_test(concats),       cmocka_unit_test(dynamic),
+      cmocka_unit_test(numbered),      cmocka_unit_test(random_numbers),
+      cmocka_unit_test(states),        cmocka_unit_test(guard_stops_updates),
       cmocka_unit_test(sums_in_place),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,12 @@ static void slices_and_writes_rows(void **state) {
                 0);
   expect_values(&w, sn_emit(&w.b, SN_OP_DYN_WRITE, 3, c, ring, NULL), 8, (const double[]){-2, 2, 3, -1, -4, 6, 7, -3},
                 0);
+  const double number[2] = {1, 1};
+  const sn_val by_number[3] = {t, world_data(&w, typed(&w, F32, 2, 2, 4), (const double[]){9, 9, 9, 9, 5, 4, 3, 2}),
+                               world_data(&w, typed(&w, I32, 1, 2), number)};
+  const sn_attr first[2] = {{.set = true, .i = 0}};
+  expect_values(&w, sn_emit(&w.b, SN_OP_DYN_WRITE, 3, by_number, first, NULL), 8,
+                (const double[]){1, 2, 3, 4, 5, 4, 3, 2}, 0);
   world_destroy(&w);
 }
 
