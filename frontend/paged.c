@@ -1,10 +1,9 @@
 /* Caches in pages: a pool of pages that sequences share, and a table of the pages of each. Position p of sequence b
- * lies in row p mod page of page table[b, p / page]. What is written to a row of the pool is found by the row:
- * owner-computes, so that nothing depends on an order; tables must not give one row to two positions that are written.
+ * lies in row p mod page of page table[b, p / page]. Tables should not give one row to two positions that are written:
+ * the last of them counts.
  *   1. the row of the pool for every position that is written        [B T]
- *   2. its number, plus one, scattered to the rows of the pool       [pool page]
- *   3. rows with an owner take what it wrote
- *   4. the pages of each sequence, side by side                      [B, N, ..] */
+ *   2. the pool with those rows                                      [pool page, ..]
+ *   3. the pages of each sequence, side by side                      [B, N, ..]; attention takes the table (pages.c) */
 #include "frontend/trace.h"
 
 typedef struct paged {
@@ -45,29 +44,18 @@ static sn_val rows_written(const paged *p, sn_scope m, sn_t x, sn_t table) {
   return p->c->poison ? 0 : sn_g_reshape(p->b, v, 1, &all);
 }
 
-/* 2. and 3. */
+/* 2. */
 static sn_val written(const paged *p, sn_val old, sn_val x, sn_val rows) {
-  const sn_type *t = sn_g_type(p->b, rows);
-  const sn_dimx *count = sn_dimx_mul(types_of(p), p->pool, p->page), *split[2] = {p->pool, p->page};
-  sn_val number = sn_g_iota(p->b, t, 0), one = sn_g_const_like(p->b, number, 1);
-  const sn_val arg[2] = {rows, sn_g2(p->b, SN_OP_ADD, number, one)};
-  const sn_attr at[2] = {{0}, {.set = true, .d = count}};
-  sn_val owner = sn_emit(p->b, SN_OP_SCATTER, 2, arg, at, NULL);
-  if (p->b->failed) return 0;
-  sn_val zero = sn_g_const_like(p->b, owner, 0), first = sn_g_const_like(p->b, owner, 1);
-  sn_val from = sn_g2(p->b, SN_OP_MAX, sn_g2(p->b, SN_OP_SUB, owner, first), zero);
-  sn_val fresh = front(p, gather(p, front(p, x, 2, 1, t->dim), from), 1, 2, split);
-  const int64_t axes[2] = {0, 1};
-  sn_val owned = sn_g_reshape(p->b, sn_g2(p->b, SN_OP_LT, zero, owner), 2, split);
-  if (p->b->failed) return 0;
-  const sn_type *to = sn_g_type(p->b, old);
-  return sn_g3(p->b, SN_OP_SELECT, sn_g_broadcast(p->b, owned, to->rank, to->dim, axes), fresh, old);
+  const sn_val arg[3] = {old, front(p, x, 2, 1, sn_g_type(p->b, rows)->dim), rows};
+  const sn_attr axis[2] = {{.set = true, .i = 0}};
+  return sn_emit(p->b, SN_OP_DYN_WRITE, 3, arg, axis, NULL);
 }
 
-/* 4. */
+/* 3. */
 static sn_val side_by_side(const paged *p, sn_val pool, sn_val table) {
-  const sn_dimx *all = sn_dimx_mul(types_of(p), p->x->dim[0], p->table);
+  const sn_dimx *all = sn_dimx_mul(types_of(p), p->x->dim[0], p->table), *pages[2] = {p->pool, p->page};
   const sn_dimx *rows[2] = {p->x->dim[0], sn_dimx_mul(types_of(p), p->table, p->page)};
+  pool = front(p, pool, 1, 2, pages);
   return front(p, gather(p, pool, sn_g_reshape(p->b, table, 1, &all)), 2, 2, rows);
 }
 
@@ -92,9 +80,9 @@ static bool read_sizes(paged *p, const sn_cache_args *a) {
 sn_t sn_paged_cache(sn_call *c, const sn_cache_args *a) {
   paged p = {.c = c, .here = c->here, .b = &c->fn->b, .x = sn_t_type(a->x)};
   if (!read_sizes(&p, a)) return sn_poison(c);
-  const sn_dimx *dim[SN_RANK_MAX] = {p.pool, p.page};
-  for (int i = 2; i < p.x->rank; i++) dim[i] = p.x->dim[i];
-  const sn_type *pool = sn_type_of(types_of(&p), p.x->elem, p.x->rank, dim);
+  const sn_dimx *dim[SN_RANK_MAX] = {sn_dimx_mul(types_of(&p), p.pool, p.page)};
+  for (int i = 2; i < p.x->rank; i++) dim[i - 1] = p.x->dim[i];
+  const sn_type *pool = sn_type_of(types_of(&p), p.x->elem, p.x->rank - 1, dim);
   sn_t old = sn_leaf(c, SN_OP_STATE, a->m, a->name, pool, (sn_init){0});
   sn_val rows = sn_is_poison(old) ? 0 : rows_written(&p, a->m, a->x, a->table);
   if (!rows) return sn_poison(c);

@@ -389,7 +389,7 @@ sn_t sn_conv_at(sn_here here, sn_conv_args a);
 
 /* In a scope with .cache = N: x [B, T, ..] is written at its positions into a state [B, N, ..], whose next value is
  * returned; x otherwise. ring: position p lives in slot p mod N, so positions may grow without end. table i32[B, n]: the
- * state is a pool [pool, N / n, ..] of pages that sequences share; position p of sequence b is in page table[b, p n / N]. */
+ * state is a pool [pool N / n, ..] of pages that sequences share; position p of sequence b is in page table[b, p n / N]. */
 typedef struct sn_cache_args { sn_scope m; const char *name; sn_t x; bool ring; sn_t table; int64_t pool; int end_; } sn_cache_args;
 #define sn_cache(...) sn_cache_at(SN_HERE("sn_cache(" #__VA_ARGS__ ")"), (sn_cache_args){__VA_ARGS__, .end_ = 0})
 sn_t sn_cache_at(sn_here here, sn_cache_args a);
