@@ -64,8 +64,9 @@ SN_MUST sn_code sn_pass_cse(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_dce(sn_module *m, sn_pass_env *env);
 SN_MUST sn_code sn_pass_precision(sn_module *m, sn_pass_env *env); /* operands of products and attention in bf16 */
 SN_MUST sn_code sn_pass_quantize(sn_module *m, sn_pass_env *env);  /* weights of products in i8, with scales */
-SN_MUST sn_code sn_pass_blocks(sn_module *m, sn_pass_env *env);    /* masks of attention -> maps of live blocks */
-SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env);      /* groups -> fused nodes, with reasons */
+SN_MUST sn_code sn_pass_pages(sn_module *m, sn_pass_env *env);  /* gathered pages -> attention with a table of them */
+SN_MUST sn_code sn_pass_blocks(sn_module *m, sn_pass_env *env); /* masks of attention -> maps of live blocks */
+SN_MUST sn_code sn_pass_fuse(sn_module *m, sn_pass_env *env);   /* groups -> fused nodes, with reasons */
 
 /* Are the names in env->fuse and the passes in env->disabled known? errors: SN_ERR_USAGE, with those that are. */
 SN_MUST sn_code sn_pass_env_check(const sn_pass_env *env);

@@ -60,6 +60,7 @@ const sn_pass sn_pipeline[] = {
   {"precision",  sn_pass_precision, PRIMITIVE, 0,               0,             NULL},
   {"quantize",   sn_pass_quantize, PRIMITIVE, 0,                0,             NULL},
   {"blocks",     sn_pass_blocks,  PRIMITIVE, 0,                 0,             NULL},
+  {"pages",      sn_pass_pages,   PRIMITIVE, 0,                 0,             NULL},
   {"canon2",     sn_pass_canon,   PRIMITIVE, 0,                 0,             NULL}, /* what the first round uncovered */
   {"fold2",      sn_pass_fold,    PRIMITIVE, 0,                 0,             NULL},
   {"cse2",       sn_pass_cse,     PRIMITIVE, 0,                 0,             NULL},

@@ -53,7 +53,7 @@ static const char *const rules[] = { /* table */
   "precision.contract", "precision.attention", "precision.attention_grad", "precision.concat",
   "precision.state",
   "quantize.contract",
-  "blocks.map",
+  "blocks.map", "pages.read",
   "fuse.inline_numbers", "fuse.multiply_add", "fuse.siblings", "fuse.equal_forms", "fuse.recompute",
   "fuse.attend_into_concat", "fuse.index_into_copy", "fuse.map_into_index", "fuse.map_into_contract_epilogue",
   "fuse.map_into_contract_prologue", "fuse.map_into_map", "fuse.map_into_rows", "fuse.rows_into_map",

@@ -7,7 +7,9 @@
  *
  * Scores and total are f32, or f64 when q is. attention_grad takes q, k, v, y, total, dy, and with the attribute dtotal
  * the gradient of total; with weights it reads neither y nor total, whatever stands there.
- * A map of blocks says where the mask lets nothing, something (1) or everything (2) through: no part of the values. */
+ * A map of blocks says where the mask lets nothing, something (1) or everything (2) through: no part of the values.
+ * With the attribute pages, k and v are pools of pages [P, n, G, ..] that sequences share, and the last operand holds
+ * the pages of each, i32[B, N]: key s of sequence b is row s mod n of page pages[b, s / n], and S is N n. */
 #include "ir/ops/captures.h"
 
 #include <math.h>
@@ -15,18 +17,41 @@
 
 /* ---- types ---- */
 
-static sn_attention_layout layout_of(sn_op op, int count, bool start, bool map, bool dtotal) {
-  sn_attention_layout l = {.first_capture = op == SN_OP_ATTENTION ? 3 : 6, .start = -1, .map = -1, .dtotal = -1};
-  if (dtotal) l.dtotal = l.first_capture++;
-  if (map) l.map = --count;
-  if (start) l.start = --count;
+typedef struct operands { /* which there are */
+  bool start, map, pages, dtotal;
+} operands;
+
+static sn_attention_layout layout_of(sn_op op, int count, operands has) {
+  int first = op == SN_OP_ATTENTION ? 3 : 6;
+  sn_attention_layout l = {.first_capture = first, .start = -1, .map = -1, .pages = -1, .dtotal = -1};
+  if (has.dtotal) l.dtotal = l.first_capture++;
+  if (has.pages) l.pages = --count;
+  if (has.map) l.map = --count;
+  if (has.start) l.start = --count;
   l.capture_count = count - l.first_capture;
   return l;
 }
 
 sn_attention_layout sn_attention_layout_of(const sn_node *n) {
-  bool dtotal = n->op == SN_OP_ATTENTION_GRAD && sn_node_attr(n, "dtotal")->i != 0;
-  return layout_of(n->op, n->arg_count, sn_node_attr(n, "start")->i != 0, sn_node_attr(n, "blocks")->set, dtotal);
+  bool backward = n->op == SN_OP_ATTENTION_GRAD;
+  operands has = {.start = sn_node_attr(n, "start")->i != 0,
+                  .map = sn_node_attr(n, "blocks")->set,
+                  .pages = !backward && sn_node_attr(n, "pages")->i != 0,
+                  .dtotal = backward && sn_node_attr(n, "dtotal")->i != 0};
+  return layout_of(n->op, n->arg_count, has);
+}
+
+static sn_attention_layout inferred_layout(sn_infer *in) {
+  bool backward = in->op == SN_OP_ATTENTION_GRAD;
+  operands has = {.start = sn_infer_attr(in, "start")->i != 0,
+                  .map = sn_infer_attr(in, "blocks")->set,
+                  .pages = !backward && sn_infer_attr(in, "pages")->i != 0,
+                  .dtotal = backward && sn_infer_attr(in, "dtotal")->i != 0};
+  return layout_of(in->op, in->arg_count, has);
+}
+
+const sn_dimx *sn_attention_keys(sn_types *types, const sn_type *k, const sn_type *pages) {
+  return pages ? sn_dimx_mul(types, pages->dim[1], k->dim[1]) : k->dim[1];
 }
 
 /* One argument of a region: which type it must have, NULL if the region has no such argument. */
@@ -114,7 +139,7 @@ static sn_code check_products(sn_infer *in, const sn_attention_layout *l) {
 }
 
 /* The map of blocks: 0, 1 or 2 for each block of queries and keys, maybe the same for all batch rows or heads. */
-static sn_code check_map(sn_infer *in, int k) {
+static sn_code check_map(sn_infer *in, int k, const sn_dimx *S) {
   sn_types *t = sn_infer_types(in);
   const sn_attr *blocks = sn_infer_attr(in, "blocks");
   const sn_type *q = in->arg[0], *m = in->arg[k];
@@ -123,28 +148,35 @@ static sn_code check_map(sn_infer *in, int k) {
   if (!sizes) return sn_infer_fail(in, "`blocks` must be two numbers up to 1024, queries and keys of a block");
   if (sn_dimx_is_one(q->dim[1])) return sn_infer_fail(in, "a single query has no map of blocks");
   const sn_dimx *one = sn_dimx_const(t, 1), *rows = sn_dimx_ceildiv(t, q->dim[1], sn_dimx_const(t, blocks->ints[0])),
-                *cols = sn_dimx_ceildiv(t, in->arg[1]->dim[1], sn_dimx_const(t, blocks->ints[1]));
+                *cols = sn_dimx_ceildiv(t, S, sn_dimx_const(t, blocks->ints[1]));
   bool fits = m->elem == SN_ELEM_I32 && m->rank == 4 && (m->dim[0] == one || m->dim[0] == q->dim[0]) &&
               (m->dim[1] == one || m->dim[1] == q->dim[2]) && m->dim[2] == rows && m->dim[3] == cols;
   return fits ? SN_OK : sn_infer_want(in, k, "i32 [B or 1, H or 1, blocks of queries, blocks of keys], the map");
 }
 
-/* q, k, v, regions, start, map. */
-static sn_code check_common(sn_infer *in, bool dtotal) {
+static sn_code check_pages(sn_infer *in, int at) {
+  const sn_type *t = in->arg[at];
+  if (t->elem == SN_ELEM_I32 && t->rank == 2 && t->dim[0] == in->arg[0]->dim[0]) return SN_OK;
+  return sn_infer_want(in, at, "i32[B, N], the pages of each sequence, for queries %s", sn_infer_text(in, in->arg[0]));
+}
+
+/* q, k, v, regions, start, map, pages. */
+static sn_code check_common(sn_infer *in) {
   sn_types *types = sn_infer_types(in);
-  bool start = sn_infer_attr(in, "start")->i != 0, map = sn_infer_attr(in, "blocks")->set;
-  sn_attention_layout l = layout_of(in->op, in->arg_count, start, map, dtotal);
-  if (l.capture_count < 0) return sn_infer_fail(in, "takes at least %d operands", l.first_capture + start + map);
+  sn_attention_layout l = inferred_layout(in);
+  int last = (l.start >= 0) + (l.map >= 0) + (l.pages >= 0);
+  if (l.capture_count < 0) return sn_infer_fail(in, "takes at least %d operands", l.first_capture + last);
   const sn_type *q = in->arg[0], *k = in->arg[1], *v = in->arg[2];
+  if (l.pages >= 0) SN_TRY(check_pages(in, l.pages));
   if (!sn_elem_is_float(q->elem) || q->rank != 4) return sn_infer_want(in, 0, "floats [B, T, H, d]");
-  if (k->elem != q->elem || k->rank != 4 || k->dim[0] != q->dim[0] || k->dim[3] != q->dim[3])
+  if (k->elem != q->elem || k->rank != 4 || (l.pages < 0 && k->dim[0] != q->dim[0]) || k->dim[3] != q->dim[3])
     return sn_infer_want(in, 1, "[B, S, G, d] for queries %s", sn_infer_text(in, q));
   if (v->elem != q->elem || v->rank != 4 || v->dim[0] != k->dim[0] || v->dim[1] != k->dim[1] || v->dim[2] != k->dim[2])
     return sn_infer_want(in, 2, "[B, S, G, e] for keys %s", sn_infer_text(in, k));
   if (!sn_dimx_exact_div(types, q->dim[2], k->dim[2]))
     return sn_infer_want(in, 1, "a number of heads (axis 2) that divides the heads of %s", sn_infer_text(in, q));
   if (l.start >= 0) SN_TRY(check_start(in, l.start));
-  if (l.map >= 0) SN_TRY(check_map(in, l.map));
+  if (l.map >= 0) SN_TRY(check_map(in, l.map, sn_attention_keys(types, k, l.pages < 0 ? NULL : in->arg[l.pages])));
   SN_TRY(check_products(in, &l));
   SN_TRY(check_region(in, &l, "score", sn_acc_elem(q->elem)));
   return check_region(in, &l, "mask", SN_ELEM_BOOL);
@@ -163,7 +195,7 @@ static const sn_type *total_type(sn_infer *in) {
 }
 
 static sn_code infer_attention(sn_infer *in) {
-  SN_TRY(check_common(in, false));
+  SN_TRY(check_common(in));
   sn_infer_results(in, 2);
   in->result[0] = y_type(in);
   in->result[1] = total_type(in);
@@ -172,7 +204,7 @@ static sn_code infer_attention(sn_infer *in) {
 
 static sn_code infer_attention_grad(sn_infer *in) {
   bool dtotal = sn_infer_attr(in, "dtotal")->i != 0;
-  SN_TRY(check_common(in, dtotal));
+  SN_TRY(check_common(in));
   const sn_type *total = total_type(in);
   bool weights = sn_infer_attr(in, "weights")->i != 0; /* operands 4 and 5 are not read */
   if (!weights && in->arg[3] != y_type(in))
@@ -180,8 +212,7 @@ static sn_code infer_attention_grad(sn_infer *in) {
   if (!weights && in->arg[4] != total) return sn_infer_want(in, 4, "%s, its second result", sn_infer_text(in, total));
   if (in->arg[5] != y_type(in)) return sn_infer_want(in, 5, "%s, as the result", sn_infer_text(in, y_type(in)));
   if (dtotal && in->arg[6] != total) return sn_infer_want(in, 6, "%s, as the second result", sn_infer_text(in, total));
-  bool start = sn_infer_attr(in, "start")->i != 0, map = sn_infer_attr(in, "blocks")->set;
-  sn_attention_layout l = layout_of(in->op, in->arg_count, start, map, dtotal);
+  sn_attention_layout l = inferred_layout(in);
   SN_TRY(check_body(in, &l, "slopes"));
   sn_infer_results(in, 3 + sn_infer_attr(in, "sums")->count);
   for (int i = 0; i < 3; i++) in->result[i] = in->arg[i];
@@ -252,6 +283,10 @@ static void grad_part(sn_grad_rule *g, sn_accesses *reads, bool first) {
 /* One node makes a few sums: what a kernel carries is bounded. */
 static void grad_attention(sn_grad_rule *g) {
   sn_accesses all;
+  if (sn_node_attr(g->node, "pages")->i) {
+    sn_b_fail(g->b, "rows of pages have a gradient where they are gathered, before attention takes the table");
+    return;
+  }
   if (sn_accesses_of(g->node, g->need, g->b->func->arena, sn_b_types(g->b), &all)) {
     sn_b_fail(g->b, "the gradient of a captured tensor needs the expansion of attention");
     return;
@@ -359,7 +394,35 @@ static sn_val softmax_values(sn_build *b, sn_val s, sn_val mask, sn_val v, const
   return b->failed ? 0 : weighted(b, p, v, tq);
 }
 
+/* The operands with keys and values side by side, as without a table. */
+static const sn_val *gathered(sn_build *b, const sn_node *n, const sn_val *arg) {
+  int table = sn_attention_layout_of(n).pages;
+  if (table < 0 || b->failed) return arg;
+  sn_types *t = sn_b_types(b);
+  const sn_type *pages = sn_g_type(b, arg[table]);
+  const sn_dimx *all = sn_dimx_mul(t, pages->dim[0], pages->dim[1]);
+  sn_val *out = SN_ARRAY(b->func->arena, n->arg_count, sn_val), numbers = sn_g_reshape(b, arg[table], 1, &all);
+  for (int i = 0; i < n->arg_count; i++) out[i] = arg[i];
+  for (int i = 1; i < 3 && !b->failed; i++) {
+    const sn_type *pool = sn_g_type(b, arg[i]);
+    const sn_dimx *rows[4] = {pages->dim[0], sn_attention_keys(t, pool, pages), pool->dim[2], pool->dim[3]};
+    const sn_val of[2] = {arg[i], numbers};
+    out[i] = sn_g_reshape(b, sn_emit(b, SN_OP_GATHER, 2, of, NULL, NULL), 4, rows);
+  }
+  return out;
+}
+
+sn_val sn_attention_side_by_side(sn_build *b, const sn_node *n, const sn_val *arg) {
+  sn_attr attr[SN_ATTR_MAX] = {{0}};
+  const sn_val *with = gathered(b, n, arg);
+  memcpy(attr, n->attr, (size_t)sn_op_get(n->op)->attr_count * sizeof *attr);
+  attr[sn_op_attr(n->op, "pages")] = (sn_attr){0};
+  return b->failed ? 0 : sn_emit(b, n->op, n->arg_count - 1, with, attr, NULL);
+}
+
 static sn_val expand(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *total, sn_val *inside) {
+  if (n->op == SN_OP_ATTENTION) arg = gathered(b, n, arg);
+  if (b->failed) return 0;
   const sn_type *tq = sn_g_type(b, arg[0]), *tk = sn_g_type(b, arg[1]);
   const sn_dimx *dim[4] = {tq->dim[0], tq->dim[2], tq->dim[1], tk->dim[1]};
   const sn_type *shape = sn_type_of(sn_b_types(b), sn_acc_elem(tq->elem), 4, dim);

@@ -151,6 +151,10 @@ typedef enum sn_sum_kind {
 const char *sn_attention_no_sums(const sn_node *n, const bool *need, sn_types *types);
 /* What products of queries with rows kernels make, for those that they do not. */
 extern const char sn_attention_no_products[];
+/* The keys that queries may see: rows of operand k, or those of a sequence's pages. */
+const sn_dimx *sn_attention_keys(sn_types *types, const sn_type *k, const sn_type *pages);
+/* Attention with a table of pages as attention of the rows of those pages side by side. -> its first result */
+sn_val sn_attention_side_by_side(sn_build *b, const sn_node *n, const sn_val *arg);
 /* These results in other ops.  raw: scaled q.k, ds: gradient by the score, both [B, H, T, S] */
 void sn_attention_sums(sn_build *b, const sn_node *n, const sn_val *arg, sn_val raw, sn_val ds, sn_val *out);
 
@@ -165,10 +169,10 @@ sn_val sn_attention_make_products(sn_build *b, const sn_node *n, const sn_val *a
 /* Is the captured tensor rows that regions see as their products with the queries (attention_rows.c)? */
 bool sn_attention_is_product(const sn_node *n, int capture);
 
-/* Operand layout of attention and attention_grad: captures, and the indices of start, of the map of blocks and of the
- * gradient of the second result (-1: none). */
+/* Operand layout of attention and attention_grad: captures, and the indices of start, of the map of blocks, of the
+ * table of pages and of the gradient of the second result (-1: none). */
 typedef struct sn_attention_layout {
-  int first_capture, capture_count, start, map, dtotal;
+  int first_capture, capture_count, start, map, pages, dtotal;
 } sn_attention_layout;
 sn_attention_layout sn_attention_layout_of(const sn_node *n);
 

@@ -442,13 +442,29 @@ static void make_backward(sn_build *b, const sn_node *n, const sn_val *arg, cons
   for (int i = 0; i < n->result_count - 3 && !b->failed; i++) sn_func_return(b->func, sum[i]);
 }
 
+/* With keys and values in pages: the same of their rows side by side. */
+static void make_side_by_side(sn_build *b, const sn_node *n, const sn_val *arg, const sn_val *extra) {
+  (void)extra;
+  sn_val y = sn_attention_side_by_side(b, n, arg);
+  if (b->failed) return;
+  sn_func_return(b->func, y);
+  sn_func_return(b->func, y + 1);
+}
+
 static sn_code rounded(sn_eval *e) {
   const sn_func *body;
   SN_TRY(sn_eval_body(e, 1, 0, NULL, e->n->op == SN_OP_ATTENTION ? make_forward : make_backward, &body));
   return sn_eval_quietly(e, body, e->n->arg_count, e->arg, e->out);
 }
 
+static sn_code paged(sn_eval *e) {
+  const sn_func *body;
+  SN_TRY(sn_eval_body(e, 2, 0, NULL, make_side_by_side, &body));
+  return sn_eval_quietly(e, body, e->n->arg_count, e->arg, e->out);
+}
+
 sn_code sn_eval_attention(sn_eval *e) {
+  if (sn_attention_layout_of(e->n).pages >= 0) return paged(e);
   if (e->in->round) return rounded(e);
   return e->n->op == SN_OP_ATTENTION ? forward(e) : backward(e);
 }

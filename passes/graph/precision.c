@@ -6,8 +6,9 @@
  *                             values are bf16 already: it reads each once, and rounding them all would cost more
  *   precision.attention_grad  the same of its gradient
  *   precision.concat          narrow pieces are put together before they are widened
- *   precision.state           a state in which rows are written, and which only products and attention read, is stored
- *                             as bf16: caches of keys and values. It is one in every graph of the module, or in none
+ *   precision.state           a state in which rows are written, and which only products and attention read, maybe
+ *                             gathered, is stored as bf16: caches of keys and values. It is one in every graph of the
+ * module, or in none
  *
  * A value that was widened gives what it was widened from, and views are taken of what is narrow, so that a value is
  * rounded once where it is made. Terminates: every rule lowers the number of f32 operands of products, attention and
@@ -82,19 +83,21 @@ static const sn_node *written_state(const sn_func *f, sn_val v) {
 }
 
 static bool is_view(const sn_node *n) { return sn_op_get(n->op)->cls == SN_CLASS_VIEW; }
+/* Pages of a cache are gathered. */
+static bool shows(const sn_node *n) { return is_view(n) || n->op == SN_OP_GATHER; }
 
-/* The state, through rows that are written and views, that operand `arg` of n is of; NULL: none. */
+/* The state, through rows that are written, views and gathers, that operand `arg` of n is of; NULL: none. */
 static const sn_node *state_under(const sn_func *f, const sn_node *n, int arg) {
   const sn_node *x = sn_node_of(f, n->arg[arg]);
-  while (is_view(x)) x = sn_node_of(f, x->arg[0]);
+  while (shows(x)) x = sn_node_of(f, x->arg[0]);
   return written_state(f, x->first);
 }
 
 /* May operand `arg` of n be a state in bf16? */
 static bool reads_narrow(const sn_func *f, const sn_node *n, int arg) {
-  if (n->op == SN_OP_DYN_WRITE) return arg == 0 && !is_view(sn_node_of(f, n->arg[0]));
+  if (n->op == SN_OP_DYN_WRITE) return arg == 0 && !shows(sn_node_of(f, n->arg[0]));
   bool keys = n->op == SN_OP_ATTENTION && (arg == 1 || arg == 2);
-  return is_view(n) || n->op == SN_OP_CONTRACT || keys;
+  return is_view(n) || (n->op == SN_OP_GATHER && arg == 0) || n->op == SN_OP_CONTRACT || keys;
 }
 
 static void refuse(sn_map *wide, const sn_node *state) {
@@ -108,7 +111,7 @@ static void find_wide(const sn_func *f, sn_map *wide) {
       if (!reads_narrow(f, f->node[i], k)) refuse(wide, state_under(f, f->node[i], k));
   for (int i = 0; i < f->output_count; i++) {
     const sn_node *n = sn_node_of(f, f->output[i].value);
-    while (is_view(n)) n = sn_node_of(f, n->arg[0]);
+    while (shows(n)) n = sn_node_of(f, n->arg[0]);
     refuse(wide, written_state(f, n->first));
   }
   for (int i = 0; i < f->node_count; i++) { /* one that no row is written in, or that becomes anything else */
@@ -145,6 +148,14 @@ static bool dynamic_write(const sn_rewriter *r, sn_build *b, const sn_node *n, c
   return true;
 }
 
+static bool gather(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
+  sn_val below = is_f32(b, arg[0]) ? unwidened(b, arg[0]) : 0;
+  const sn_val narrow[2] = {below, arg[1]};
+  if (!below) return false;
+  out[0] = sn_g_cast(b, sn_emit(b, n->op, 2, narrow, n->attr, NULL), SN_ELEM_F32);
+  return true;
+}
+
 static void narrow_update(sn_build *b, sn_val *state, sn_val *next) {
   sn_val narrow = is_f32(b, *state) ? unwidened(b, *state) : 0;
   if (narrow) *state = narrow, *next = unwidened(b, *next);
@@ -160,6 +171,7 @@ static bool narrow_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_
       return attention(b, n, arg, 6, out) && sn_rule_enabled(r->env, "precision.attention_grad");
     case SN_OP_STATE: return state(r, b, n, out);
     case SN_OP_DYN_WRITE: return dynamic_write(r, b, n, arg, out);
+    case SN_OP_GATHER: return gather(b, n, arg, out);
     case SN_OP_CONCAT: return concat(b, n, arg, out) && sn_rule_enabled(r->env, "precision.concat");
     default: return false;
   }

@@ -32,13 +32,15 @@ static double late_scale(const sn_attend *a) {
   return !a->score && !a->weights && a->scale > LEAST_LATE ? a->scale * LOG2E : 0;
 }
 
-/* Rows of queries or keys: factors of the scores. */
-static sn_kv factor(const sn_forward *f, const sn_operand *o, const sn_operand *with, sn_kv row0, sn_kv head, int rows,
-                    const sn_dimx *extent) {
+/* Are rows of queries and keys factors of the scores as they are stored? */
+static bool as_stored(const sn_forward *f) { return f->scale > 0 && !f->s.heads; }
+
+static sn_kv queries(const sn_forward *f) {
   const sn_attend *a = f->s.a;
-  if (f->scale > 0 && !f->s.heads)
-    return sn_attend_factor(a, f->s.b, o, with, f->s.batch, row0, head, rows, a->d, extent);
-  return sn_attend_rows(a, f->s.b, o, f->s.batch, row0, head, rows, a->d, extent);
+  const sn_site_block *s = &f->s;
+  if (s->heads) return sn_attend_heads(s->b, &a->q, s->batch, s->q0, s->head, s->heads, a->d);
+  if (as_stored(f)) return sn_attend_factor(a, s->b, &a->q, &a->k, s->batch, s->q0, s->head, s->bq, a->d, a->T);
+  return sn_attend_rows(a, s->b, &a->q, s->batch, s->q0, s->head, s->bq, a->d, a->T);
 }
 
 /* The largest score of each query. */
@@ -62,11 +64,9 @@ static sn_code step(void *user, bool masked, sn_kv *used) {
   sn_forward *f = user;
   sn_kv *carry = used - f->first; /* those of sn_forward_keys */
   const sn_attend *a = f->s.a;
-  sn_build_kernel *b = f->s.b;
-  sn_kernel *k = b->k;
+  sn_kernel *k = f->s.b->k;
   int axis = f->s.keys_major ? 0 : 1; /* over keys */
-  const sn_dimx *S = f->s.whole_keys ? NULL : a->S;
-  sn_kv keys = factor(f, &a->k, &a->q, f->s.k0, f->kv_head, f->s.bk, S), score, p, alpha = 0;
+  sn_kv keys = sn_attend_keys(&f->s, &a->k, as_stored(f) ? &a->q : NULL, f->kv_head, a->d), score, p, alpha = 0;
   SN_TRY(sn_attend_scores(&f->s, products(f, keys), masked, &score));
   p = score;
   if (!a->weights) {
@@ -75,7 +75,7 @@ static sn_code step(void *user, bool masked, sn_kv *used) {
     p = sn_k_un(k, SN_K_EXP2, below(f, score, m));
     carry[0] = m;
   }
-  sn_kv values = sn_attend_rows(a, b, &a->v, f->s.batch, f->s.k0, f->kv_head, f->s.bk, a->e, S);
+  sn_kv values = sn_attend_keys(&f->s, &a->v, NULL, f->kv_head, a->e);
   sn_kv acc = alpha ? sn_k_rescale(k, carry[2], alpha) : carry[2];
   if (alpha)
     carry[1] = sn_k_fma(k, carry[1], alpha, sn_k_reduce(k, SN_K_RSUM, axis, p));
@@ -102,8 +102,7 @@ void sn_forward_begin(sn_forward *f, sn_kv carry[3]) {
   sn_kernel *k = f->s.b->k;
   f->s.start = sn_attend_start(&f->s);
   f->scale = late_scale(a);
-  f->q = f->s.heads ? sn_attend_heads(f->s.b, &a->q, f->s.batch, f->s.q0, f->s.head, f->s.heads, a->d)
-                    : factor(f, &a->q, &a->k, f->s.q0, f->s.head, f->s.bq, a->T);
+  f->q = queries(f);
   if (!(f->scale > 0)) f->q = sn_k_binc(k, SN_K_MUL, f->q, sn_attend_unit(a));
   if (f->s.keys_major) f->q = sn_k_trans(k, f->q);
   sn_forward_empty(f, carry);
@@ -185,7 +184,12 @@ sn_report sn_attend_report(const sn_attend *a, int from, int to, int products_d,
   sn_report r = {.bytes_read = sn_dimx_const(t, 0)};
   for (int i = from; i < to; i++) {
     if (read_as(a, i) < 0) continue;
-    r.bytes_read = sn_dimx_add(t, r.bytes_read, bytes_of(t, sn_val_type(a->c->body, a->node->arg[read_as(a, i)])));
+    const sn_type *type = sn_val_type(a->c->body, a->node->arg[read_as(a, i)]);
+    const sn_dimx *bytes = bytes_of(t, type),
+                  *pages = sn_dimx_floordiv(t, a->S, sn_dimx_const(t, a->page ? a->page : 1));
+    if (a->page && (i == 1 || i == 2)) /* those of the sequences, not the pool */
+      bytes = sn_dimx_mul(t, sn_dimx_mul(t, a->B, pages), sn_dimx_exact_div(t, bytes, a->pool));
+    r.bytes_read = sn_dimx_add(t, r.bytes_read, bytes);
   }
   const sn_dimx *pairs = sn_dimx_mul(t, sn_dimx_mul(t, a->B, a->H), sn_dimx_mul(t, a->T, a->S));
   r.flops = sn_dimx_mul(
@@ -213,7 +217,7 @@ static sn_code lower_forward(sn_attend *a) {
   sn_kernel *k = b->k;
   sn_build_grid(b, 3, a->B, a->H, sn_dimx_ceildiv(t, a->T, sn_dimx_const(t, a->bq)));
   sn_forward f = {
-      .s = {.a = a, .b = b, .keys_major = a->c->target->scores_keys_major && a->bq > 1, .bq = a->bq, .bk = a->bk},
+      .s = {.a = a, .b = b, .keys_major = a->c->target->scores_keys_major && a->bq > 1, .bq = a->bq, .bk = a->step},
       .first = sn_forward_first(a, &lse)};
   f.s.batch = sn_k_gid(k, 0), f.s.head = sn_k_gid(k, 1), f.s.q0 = sn_k_imulc(k, sn_k_gid(k, 2), a->bq);
   f.kv_head = a->group == 1 ? f.s.head : sn_k_ibin(k, SN_K_IDIV, f.s.head, sn_k_i(k, a->group));

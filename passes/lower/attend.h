@@ -20,6 +20,9 @@ typedef struct sn_attend {
   bool backward;
   bool weights;                                       /* scores are the weights of values, as they are: no softmax */
   sn_operand q, k, v, y, lse, dy, dtotal, start, map; /* map: [B or 1, H or 1, blocks of queries, of keys] */
+  sn_operand pages;                                   /* [B, N]: then k and v are pools [P, page, G, ..] */
+  int page;                                           /* rows of a page; 0: keys lie side by side */
+  const sn_dimx *pool;                                /* P */
   sn_operand capture[SN_ATTEND_CAPTURES];
   int capture_count;
   bool has_start, has_map, has_dtotal;
@@ -34,6 +37,7 @@ typedef struct sn_attend {
   int d, e;   /* static head sizes */
   int group;  /* H / G */
   int bq, bk; /* queries and keys of a block */
+  int step;   /* keys that the forward walk takes at a time: bk, or a part of it that lies in one page */
   double scale;
 } sn_attend;
 
@@ -67,6 +71,8 @@ sn_kv sn_attend_factor(const sn_attend *a, sn_build_kernel *b, const sn_operand 
                        sn_kv row0, sn_kv head, int rows, int cols, const sn_dimx *extent);
 void sn_attend_store(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,
                      const sn_dimx *extent, sn_kv tile);
+/* The same of keys or values: rows of one page, where they lie in pages. */
+sn_kv sn_attend_keys(const sn_site_block *s, const sn_operand *o, const sn_operand *with, sn_kv head, int cols);
 /* One row, `row`, of `heads` heads from `head` on, as an f32 tile [heads, cols]; stores such a tile. */
 sn_kv sn_attend_heads(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row, sn_kv head, int heads, int cols);
 void sn_attend_store_heads(sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row, sn_kv head, sn_kv tile);

@@ -40,7 +40,7 @@ static int part_uses(const one *o, sn_buffer_use *use, sn_krole role) {
 static sn_forward instance(const one *o, sn_build_kernel *b, sn_kv kv_head) {
   const sn_attend *a = o->a;
   sn_forward f = {
-      .s = {.a = a, .b = b, .bq = 1, .bk = a->bk, .heads = a->group}, .kv_head = kv_head, .first = o->first};
+      .s = {.a = a, .b = b, .bq = 1, .bk = a->step, .heads = a->group}, .kv_head = kv_head, .first = o->first};
   f.s.batch = sn_k_gid(b->k, 0), f.s.head = sn_k_imulc(b->k, kv_head, a->group), f.s.q0 = sn_k_i(b->k, 0);
   return f;
 }

@@ -24,7 +24,12 @@ static sn_code read_shapes(sn_lower_ctx *c, sn_attend *a) {
   const sn_type *q = sn_val_type(c->body, a->node->arg[0]), *k = sn_val_type(c->body, a->node->arg[1]);
   const sn_type *v = sn_val_type(c->body, a->node->arg[2]);
   int64_t group;
-  a->B = q->dim[0], a->T = q->dim[1], a->H = q->dim[2], a->S = k->dim[1], a->G = k->dim[2];
+  int table = sn_attention_layout_of(a->node).pages;
+  const sn_type *pages = table < 0 ? NULL : sn_val_type(c->body, a->node->arg[table]);
+  a->B = q->dim[0], a->T = q->dim[1], a->H = q->dim[2], a->G = k->dim[2];
+  a->S = sn_attention_keys(c->types, k, pages), a->pool = k->dim[0];
+  if (pages && !static_extent(k->dim[1], &a->page))
+    return sn_lower_fail(c, "attention: pages must have 1 to 1024 rows");
   if (!static_extent(q->dim[3], &a->d) || !static_extent(v->dim[3], &a->e))
     return sn_lower_fail(c, "attention: head sizes must be numbers from 1 to 1024");
   const sn_dimx *ratio = sn_dimx_exact_div(c->types, a->H, a->G);
@@ -32,6 +37,11 @@ static sn_code read_shapes(sn_lower_ctx *c, sn_attend *a) {
     return sn_lower_fail(c, "attention: key heads must divide query heads");
   a->group = (int)group;
   return SN_OK;
+}
+
+int sn_attend_page_step(int block, int page) {
+  while (block > 1 && page % block) block /= 2;
+  return block;
 }
 
 int sn_attend_block(int block, const sn_dimx *extent) {
@@ -55,6 +65,7 @@ sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a) {
   for (int i = 0; i < a->capture_count; i++) ok &= read_operand(c, n->arg[l.first_capture + i], &a->capture[i]);
   if (a->has_start) ok &= read_operand(c, n->arg[l.start], &a->start);
   if (a->has_map) ok &= read_operand(c, n->arg[l.map], &a->map);
+  if (l.pages >= 0) ok &= read_operand(c, n->arg[l.pages], &a->pages);
   if (a->has_dtotal) ok &= read_operand(c, n->arg[l.dtotal], &a->dtotal);
   if (!ok) return sn_lower_fail(c, "attention: an operand is not a strided view of a buffer");
   SN_TRY(read_shapes(c, a));
@@ -66,6 +77,8 @@ sn_code sn_attend_read(sn_lower_ctx *c, sn_attend *a) {
   a->bk = sn_attend_block(a->bq == 1 && c->target->bkv_one ? c->target->bkv_one : c->target->bkv, a->S);
   const sn_attr *blocks = sn_node_attr(n, "blocks");
   if (a->has_map) a->bq = (int)blocks->ints[0], a->bk = (int)blocks->ints[1];
+  a->step = a->page ? sn_attend_page_step(a->bk, a->page) : a->bk;
+  if (!a->has_map) a->bk = a->step;
   if (a->score) SN_TRY(sn_attend_read_products(a));
   a->slopes = a->backward ? sn_node_attr(n, "slopes")->region : NULL;
   if (a->backward && a->score) SN_TRY(sn_derive_first(c, a->score, &a->dscore));
@@ -82,6 +95,7 @@ static int uses_of(const sn_attend *a, sn_buffer_use *list) {
   for (int i = 0; i < a->capture_count; i++) use(list, &count, &a->capture[i]);
   if (a->has_start) use(list, &count, &a->start);
   if (a->has_map) use(list, &count, &a->map);
+  if (a->page) use(list, &count, &a->pages);
   return count;
 }
 
@@ -131,6 +145,25 @@ sn_kv sn_attend_factor(const sn_attend *a, sn_build_kernel *b, const sn_operand 
   bool narrow = a->c->target->vnni && sn_k_type(b->k, tile).elem == SN_ELEM_BF16 &&
                 sn_lower_slot_type(a->c, with->slot)->elem == SN_ELEM_BF16;
   return narrow ? tile : sn_k_cast(b->k, SN_ELEM_F32, tile);
+}
+
+/* The page that holds the keys at s->k0; tables may hold anything. */
+static sn_kv page_of(const sn_site_block *s) {
+  const sn_attend *a = s->a;
+  sn_kernel *k = s->b->k;
+  sn_kv at[SN_VIEW_RANK] = {s->batch, sn_k_ibin(k, SN_K_IDIV, s->k0, sn_k_i(k, a->page))};
+  sn_kv page = sn_k_iload(k, sn_build_buffer(s->b, a->pages.slot), sn_build_address(s->b, &a->pages.view, at));
+  sn_kv last = sn_k_isub(k, sn_build_dim(s->b, a->pool), sn_k_i(k, 1));
+  return sn_k_ibin(k, SN_K_IMAX, sn_k_ibin(k, SN_K_IMIN, page, last), sn_k_i(k, 0));
+}
+
+sn_kv sn_attend_keys(const sn_site_block *s, const sn_operand *o, const sn_operand *with, sn_kv head, int cols) {
+  const sn_attend *a = s->a;
+  const sn_dimx *exist = s->whole_keys || a->page ? NULL : a->S;
+  sn_kv batch = a->page ? page_of(s) : s->batch, row = s->k0;
+  if (a->page) row = sn_k_ibin(s->b->k, SN_K_IMOD, row, sn_k_i(s->b->k, a->page));
+  if (with) return sn_attend_factor(a, s->b, o, with, batch, row, head, s->bk, cols, exist);
+  return sn_attend_rows(a, s->b, o, batch, row, head, s->bk, cols, exist);
 }
 
 void sn_attend_store(const sn_attend *a, sn_build_kernel *b, const sn_operand *o, sn_kv batch, sn_kv row0, sn_kv head,

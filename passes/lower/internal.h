@@ -418,6 +418,8 @@ static inline void sn_schedule_made(const sn_lower_ctx *c, int rows, int cols) {
 bool sn_contract_fits(sn_arena *arena, const sn_func *f, int node_count, const sn_node *const *node, const bool *member,
                       const bool *stored, int output_count, const sn_val *output, const char **why);
 /* Queries or keys of a block of attention: those of the target, less where fewer can occur. */
+/* Rows that a kernel takes at a time of pages of that many: a part of a block. */
+int sn_attend_page_step(int block, int page);
 int sn_attend_block(int block, const sn_dimx *extent);
 /* The body holds one ATTENTION or ATTENTION_GRAD node, views of its operands, and returns its results (or views of
  * them). */

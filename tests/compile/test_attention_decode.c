@@ -35,6 +35,49 @@ static bool is_relative(const attention_variant *v) {
   return true;
 }
 
+/* ---- gradients through caches ------------------------------------------------------------------------------------ */
+
+SN_SETTINGS(caches, (int, page, 16, "positions of a page"));
+
+static void through(sn_scope m, const caches *c, bool paged) {
+  sn_dim B = sn_dim_of(BATCH), T = sn_dim_of(5);
+  sn_t start = sn_input(m, "start", SN_I32, (B));
+  sn_scope s = sn_with(m, .cache = 64, .start = start);
+  sn_t table = {0}, q = sn_input(m, "q", SN_REAL, (B, T, 2, 8)), k = sn_input(m, "k", SN_REAL, (B, T, 1, 8)), dq, dk;
+  if (paged) { /* none twice */
+    sn_t nth = sn_add(sn_mul(sn_rearrange(sn_arange(m, B), "b->b1"), 64 / c->page), sn_arange(m, 64 / c->page));
+    table = sn_mod(sn_add(sn_mul(nth, 5), 3), BATCH * 64 / c->page);
+  }
+  sn_t rows = sn_cache(s, paged ? "pages" : "rows", k, .table = table, .pool = paged ? BATCH * 64 / c->page : 0);
+  sn_t y = sn_attention(q, rows, rows, .mask = sn_causal);
+  sn_grad(sn_sum(sn_square(y), "bthd->"), (q, k), (&dq, &dk));
+  sn_output(m, "y", y);
+  sn_output(m, "dq", dq);
+  sn_output(m, "dk", dk);
+}
+static void in_rows(sn_scope m, const caches *c) { through(m, c, false); }
+static void in_pages(sn_scope m, const caches *c) { through(m, c, true); }
+SN_MODEL(caches, caches, in_rows, in_pages);
+
+/* Gradients go through what is gathered; of empty caches both are the same. */
+static void pages_have_gradients(void **state) {
+  (void)state;
+  static const char *const outputs[3] = {"y", "dq", "dk"};
+  bench *b = bench_begin(&sn_model_caches, "in_rows|in_pages", "", SN_ELEM_F64);
+  const sn_tensor *want[3];
+  GIVE(b, "start", 30, 14);
+  bench_run_with(b, "in_rows", true);
+  for (int i = 0; i < 3; i++) want[i] = bench_output(b, outputs[i]);
+  bench_run_with(b, "in_pages", true);
+  for (int i = 0; i < 3; i++) {
+    const sn_tensor *found = bench_output(b, outputs[i]);
+    for (int64_t n = 0; n < found->count; n++)
+      if (!(fabs(found->value[n] - want[i]->value[n]) <= found->bound[n] + want[i]->bound[n]))
+        fail_msg("%s[%d] is %.15g, not %.15g", outputs[i], (int)n, found->value[n], want[i]->value[n]);
+  }
+  bench_end(b);
+}
+
 /* ---- by the interpreter -------------------------------------------------------------------------------------- */
 
 typedef struct decoding {
@@ -174,12 +217,13 @@ static void rings_of_a_window_forget_nothing(void **state) {
 
 /* ---- by kernels ---------------------------------------------------------------------------------------------- */
 
-static void check_kernels(const attention_variant *v, const char *graph, uint64_t seed, const char *target) {
+static void check_kernels_of(const attention_variant *v, const char *settings, const char *graph, uint64_t seed,
+                             const char *target, const char *precision) {
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
   const char *set[32];
   sn_model_opt opt = {.set = set, .graphs = graph, .real = SN_ELEM_F32};
-  char *text = sn_arena_strdup(arena, settings(v, 64, 16, 64, arena)), *rest = NULL;
+  char *text = sn_arena_strdup(arena, settings), *rest = NULL;
   for (char *w = strtok_r(text, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) set[opt.set_count++] = w;
   sn_module *m;
   sn_code code = sn_model_build(v->model, &opt, arena, diags, &m);
@@ -188,11 +232,11 @@ static void check_kernels(const attention_variant *v, const char *graph, uint64_
   attention_dims(m->types, &(oracle){.set = v->set, .B = BATCH}, dims);
   const sn_dimx *N = sn_dimx_find_symbol(m->types, "N");
   if (N) dims[sn_dimx_symbol_index(N)] = 5;
-  check_opt c = {.compile = {.target = target},
+  check_opt c = {.compile = {.target = target, .precision = precision},
                  .graph = graph,
                  .dims = dims,
                  .seed = seed,
-                 .int_limit = 59,
+                 .int_limit = strstr(settings, "context=40") ? 35 : 55,
                  .keep_store = true,
                  .threads = 2};
   check_result r;
@@ -203,6 +247,28 @@ static void check_kernels(const attention_variant *v, const char *graph, uint64_
     fail_msg("%s %s %s: nothing is known of %d of %d", v->model->name, v->set, graph, (int)r.excluded, (int)r.total);
   sn_diags_destroy(diags);
   sn_arena_destroy(arena);
+}
+
+static void check_kernels(const attention_variant *v, const char *graph, uint64_t seed, const char *target) {
+  sn_arena *arena = sn_arena_create();
+  check_kernels_of(v, settings(v, 64, 16, 64, arena), graph, seed, target, NULL);
+  sn_arena_destroy(arena);
+}
+
+/* Pages of any size, also those whose rows are gathered; pages in bf16; gradients. */
+static void pages_of_other_kinds(void **state) {
+  (void)state;
+  static const char *const sizes[3] = {"heads=2 head=8 context=60 page=12 pages=64",
+                                       "heads=3 head=24 context=384 page=128 pages=64",
+                                       "heads=2 head=8 context=40 page=8 pages=64"};
+  const attention_variant causal = attention_variants[0], gradients = {&sn_model_caches, "", NULL, 0, 0, 0};
+  const char *targets[2] = {SN_HAVE_LLVM ? "cpu" : "template", check_has_vulkan() ? "vulkan" : NULL};
+  for (int t = 0; t < 2 && targets[t]; t++) {
+    check_kernels_of(&causal, sizes[t], "decode_paged", 1, targets[t], NULL);
+    check_kernels_of(&causal, sizes[1 - t], "prefill_paged", 2, targets[t], NULL);
+    check_kernels_of(&causal, sizes[2], t ? "decode_paged" : "prefill_paged", 3, targets[t], "bf16");
+    check_kernels_of(&gradients, "page=16", "in_pages", 4, targets[t], NULL);
+  }
 }
 
 /* Each variant by one graph of one row and one of several, of different caches. */
@@ -234,6 +300,8 @@ int main(void) {
       cmocka_unit_test(rings_of_a_window_forget_nothing),
       cmocka_unit_test(on_the_cpu),
       cmocka_unit_test(on_vulkan),
+      cmocka_unit_test(pages_of_other_kinds),
+      cmocka_unit_test(pages_have_gradients),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
