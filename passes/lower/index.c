@@ -217,19 +217,26 @@ typedef struct points {
   sn_build_kernel *b;
   sn_tile t;
   sn_numbers index[SN_RANK_MAX];
-  sn_kv scratch;
+  sn_kv scratch; /* 0: sums are the result, since it is large */
   sn_elem e;
 } points;
 
-/* Zeroes the scratch, or (out) copies it to the result. */
+static sn_kwin sums_in_result(const points *p, sn_kv at) {
+  return (sn_kwin){.buf = sn_build_buffer(p->b, p->x->slot), .off = sn_build_offset(p->b, p->x->slot, at)};
+}
+
+static sn_kwin sums_at(const points *p, sn_kv at) {
+  return p->scratch ? (sn_kwin){.buf = p->scratch, .off = at} : sums_in_result(p, at);
+}
+
+/* Zeroes the sums, or (out) copies them to the result. */
 static void sweep(points *p, bool out) {
   sn_kernel *k = p->b->k;
   const sn_dimx *count = sn_type_count(p->x->c->types, p->x->n->type[0]);
   int block = sn_block_of(count, 256);
   sn_kv at = sn_k_for(k, sn_k_i(k, 0), sn_build_dim(p->b, count), block, 0, NULL);
-  sn_kwin from = {.buf = p->scratch, .off = at, .nc = sn_build_limit(p->b, count, block, at)}, to = from;
-  to.buf = sn_build_buffer(p->b, p->x->slot);
-  to.off = sn_build_offset(p->b, p->x->slot, at);
+  sn_kwin from = sums_at(p, at), to = sums_in_result(p, at);
+  from.nc = to.nc = sn_build_limit(p->b, count, block, at);
   if (out)
     sn_k_store(k, to, sn_k_cast(k, p->x->n->type[0]->elem, sn_k_load(k, 1, block, from, 0)));
   else
@@ -251,19 +258,21 @@ static void add_points(points *p, int axis) {
   for (int i = 0; i < p->x->result.rank; i++)
     at[i] = sn_number_clamped(p->b, sn_number_load(p->b, &p->index[i], t->at), p->x->result.extent[i],
                               sn_dimx_const(p->x->c->types, 1));
-  sn_kwin w = {.buf = p->scratch, .off = sn_build_address(p->b, &p->x->result, at)};
+  sn_kwin w = sums_at(p, sn_build_address(p->b, &p->x->result, at));
   sn_kv old = sn_k_load(k, 1, 1, w, 0);
   sn_kv u = sn_tile_value(t, t->g->output[0].value, t->g->output[0].chain);
   sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, p->e, u)));
 }
 
-/* One instance adds element by element. */
+/* One instance adds element by element, in scratch, or where the result is large in it. */
 static sn_code lower_index_add(sn_indexing *x) {
   points p = {.x = x, .e = sn_compute_elem(x->n->type[0]->elem)};
   sn_types *t = x->c->types;
   int64_t elements = sn_dimx_max_value(sn_type_count(t, x->n->type[0]));
-  if (elements > 4 * SN_INDEX_SCRATCH)
-    return sn_lower_fail(x->c, "`index_add` into more than %d elements is not supported", 4 * SN_INDEX_SCRATCH);
+  bool large = elements > 4 * SN_INDEX_SCRATCH;
+  if (large && x->n->type[0]->elem != p.e)
+    return sn_lower_fail(x->c, "`index_add` into more than %d elements of %s is not supported", 4 * SN_INDEX_SCRATCH,
+                         sn_elem_name(x->n->type[0]->elem));
   sn_group *g = sn_index_group(x, x->n->arg[0]);
   if (!g) return x->c->failed;
   sn_buffer_use use[SN_LOWER_BUFFERS];
@@ -274,14 +283,14 @@ static sn_code lower_index_add(sn_indexing *x) {
     count = sn_numbers_use(&p.index[i], use, count);
     bytes = sn_dimx_add(t, bytes, sn_numbers_bytes(x, x->n->arg[i + 1]));
   }
-  use[count++] = (sn_buffer_use){x->slot, SN_K_OUT};
+  use[count++] = (sn_buffer_use){x->slot, large ? SN_K_INOUT : SN_K_OUT};
   p.b = sn_build_kernel_begin(x->c, sn_kernel_name_of(x->c, "points"), count, use);
   p.t = (sn_tile){.b = p.b, .g = g, .row = -1, .col = -1, .r = 1, .c = 1};
-  p.scratch = sn_k_local(p.b->k, p.e, elements < 1 ? 1 : elements);
+  if (!large) p.scratch = sn_k_local(p.b->k, p.e, elements < 1 ? 1 : elements);
   sn_build_grid(p.b, 1, sn_dimx_const(t, 1), NULL, NULL);
   sweep(&p, false);
   add_points(&p, 0);
-  sweep(&p, true);
+  if (!large) sweep(&p, true);
   sn_report report = {.kind = "index", .bytes_written = sn_type_bytes(t, x->n->type[0])};
   report.bytes_read = sn_dimx_add(t, sn_groups_bytes_read(x->c, 1, &g), bytes);
   return sn_build_kernel_end(p.b, &report);

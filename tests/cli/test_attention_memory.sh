@@ -96,3 +96,10 @@ SN_MODEL(rows, rows, keys);
 C
 expect 0 "$SINTER" explain "$scratch/rows.c" --graph keys --target "$on"
 prints ": products and softmax: kernels make products of queries with rows by query less key, or with up to 1024 rows"
+
+# Without fusion the rows of xl are picked from all products of queries with rows, whose gradient is large.
+targets=$on
+if "$SINTER" doctor | finds '^target vulkan *device'; then targets="$on vulkan"; fi
+for target in $targets; do
+  expect 0 "$SINTER" bisect "$TREE/models/attention/xl.c" --graph gradients --dim B=1 --dim T=9 --fuse none --target "$target"
+done
