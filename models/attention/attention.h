@@ -67,14 +67,30 @@ typedef struct by_position {
   int64_t ring; /* slots; 0: positions are places */
 } by_position;
 
-static inline by_position attention_by_position(attend *a, const char *name, int64_t context) {
-  sn_t x = sn_input(a->m, name, SN_I32, (a->B, a->T));
+static inline by_position attention_places(attend *a, const char *name, sn_t x, int64_t context) {
   if (a->cache) x = sn_cache(sn_in(a->m, a->cache), name, x, .ring = a->ring);
   return (by_position){x, a->ring ? context : 0};
 }
+static inline by_position attention_by_position(attend *a, const char *name, int64_t context) {
+  return attention_places(a, name, sn_input(a->m, name, SN_I32, (a->B, a->T)), context);
+}
 
+static inline sn_t attention_place(by_position n, sn_t position) {
+  return n.ring ? sn_mod(position, n.ring) : position;
+}
 static inline sn_t attention_number(by_position n, sn_t batch, sn_t position) {
-  return sn_index(n.x, batch, n.ring ? sn_mod(position, n.ring) : position);
+  return sn_index(n.x, batch, attention_place(n, position));
+}
+
+/* Running sums of x [B, T, H]; with a cache they go on where the rows before ended. */
+static inline sn_t attention_sums(attend *a, const char *name, sn_t x) {
+  sn_t sum = sn_cumsum(x, 1);
+  if (!a->cache) return sum;
+  sn_t before = sn_state(sn_in(a->m, a->cache), name, (a->B, sn_size(x, 2)));
+  sn_t begins = sn_eq(sn_rearrange(sn_start(a->m), "b->b1"), 0);
+  sum = sn_add(sum, sn_rearrange(sn_where(begins, 0, before), "bh->b1h"));
+  sn_update(before, sn_rearrange(sn_slice(sum, 1, sn_sub(sn_dim_value(a->T), 1), 1), "b1h->bh"));
+  return sum;
 }
 
 typedef struct qkv {

@@ -12,7 +12,7 @@ typedef struct {
 
 static sn_t bigbird_mask(sn_site at, const void *opt) {
   const blocks *o = opt;
-  return sn_index(o->see, sn_floordiv(at.q, o->block), sn_floordiv(at.k, o->block));
+  return sn_index(o->see, sn_floordiv(at.q, o->block), sn_floordiv(sn_max(at.k, 0), o->block));
 }
 
 static sn_t bigbird_attention(attend *a, const bigbird *c) {

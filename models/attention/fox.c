@@ -6,18 +6,19 @@
 SN_SETTINGS(fox, ATTENTION_SIZES);
 
 typedef struct {
-  sn_t c; /* [B, T, H]: sums of log f up to t */
+  by_position c; /* [B, T, H]: sums of log f up to t */
 } forgetting;
 
 static sn_t fox_score(sn_t s, sn_site at, const void *opt) {
-  sn_t c = ((const forgetting *)opt)->c;
-  return sn_add(s, sn_sub(sn_index(c, at.batch, at.q, at.head), sn_index(c, at.batch, at.k, at.head)));
+  by_position c = ((const forgetting *)opt)->c;
+  sn_t ci = sn_index(c.x, at.batch, attention_place(c, at.q), at.head);
+  return sn_add(s, sn_sub(ci, sn_index(c.x, at.batch, attention_place(c, at.k), at.head)));
 }
 
 static sn_t fox_attention(attend *a, const fox *c) {
   qkv x = ATTENTION_INPUTS(a, c);
   sn_t gate = attention_input(a, "gate", (a->B, a->T, c->heads));
-  forgetting o = {sn_cumsum(sn_logsigmoid(gate), 1)};
+  forgetting o = {attention_places(a, "c", attention_sums(a, "sums", sn_logsigmoid(gate)), c->context)};
   return sn_attention(x.q, x.k, x.v, .score = fox_score, .mask = sn_causal, .opt = &o, .name = "fox");
 }
 

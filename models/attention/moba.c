@@ -1,5 +1,6 @@
 /* Mixture of block attention (MoBA): i sees j <= i of its own block and of those earlier blocks whose mean key has the
- * largest products with q_i, `top` blocks in all.   Lu et al. 2025, equations 2 to 6 */
+ * largest products with q_i, `top` blocks in all.   Lu et al. 2025, equations 2 to 6.   Without caches: it would need
+ * the sums of keys of past blocks */
 #include "attention.h"
 
 SN_SETTINGS(moba, ATTENTION_SIZES, (int, block, 512, "keys"), (int, top, 3, "blocks seen, the own one included"));
@@ -27,4 +28,4 @@ static sn_t moba_attention(attend *a, const moba *c) {
   return sn_attention(x.q, x.k, x.v, .mask = moba_mask, .opt = &o, .name = "moba");
 }
 
-ATTENTION_MODEL(moba, .min = 1);
+ATTENTION_COMPOSITION(moba, .min = 1);

@@ -18,6 +18,7 @@ static sn_t divide(sn_t y, sn_t total, const void *opt) {
 static sn_t softpick_attention(attend *a, const softpick *c) {
   qkv x = ATTENTION_INPUTS(a, c);
   sn_t one = sn_add(sn_zeros(a->m, SN_REAL, (a->B, a->T, ATTENTION_KV(c), 1)), 1);
+  one = attention_cache(a, "ones", one);
   sn_t rest = sn_attention(x.q, x.k, one, .mask = sn_causal, .normaliser = {below}, .name = "softpick_rest");
   return sn_attention(x.q, x.k, x.v, .score = above, .mask = sn_causal, .normaliser = {.finish = divide, .opt = &rest},
                       .name = "softpick");
