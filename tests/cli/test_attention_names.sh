@@ -29,3 +29,15 @@ for file in m.c m.sn; do
   shows " attention.bell " "bench $file"
   shows " attention_grad.bell" "bench $file"
 done
+
+# Every variant of models/attention but those without scores of pairs (products and scans of their own), both streams of
+# permuted order and every normaliser among them.
+for file in "$TREE"/models/attention/*.c; do
+  stem=$(basename "$file" .c)
+  case $stem in favor | linear | lsh | topk) continue ;; esac
+  expect 0 "$SINTER" dump "$file" --graph forward --target template
+  shows "= attention.$stem %" "dump $stem"
+done
+expect 0 "$SINTER" explain "$TREE/models/attention/permutation.c" --graph gradients --set query_stream=1 --target template
+shows " attention.permutation " "explain permutation"
+shows " attention_grad.permutation" "explain permutation"
