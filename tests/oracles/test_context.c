@@ -18,6 +18,8 @@ static void accuracies_by_hand(void **state) {
   double p[2];
   context_posterior(&c, 2, (int[]){0, 2, 1, 3}, p);
   assert_true(p[0] == 0 && p[1] == 1);
+  context_posterior(&c, 1, (int[]){0, 3}, p); /* no task says that */
+  assert_true(p[0] == 0.5 && p[1] == 0.5);
   context_answer(&c, 1, (int[]){0, 2}, 1, p);
   assert_true(p[0] == 0.5 && p[1] == 0.5);
 }
@@ -85,6 +87,8 @@ static void orders_make_masks(void **state) {
   }
   orders_rank(5, z, 2, rank); /* 1 and 3 are predicted */
   for (int i = 0; i < 5; i++) assert_int_equal(rank[i], i == 1 ? 0 : i == 3 ? 1 : -1);
+  assert_false(orders_content_sees(rank, 0, 1) ||
+               orders_query_sees(rank, 0, 3)); /* what is not predicted sees no target */
   assert_true(orders_query_sees(rank, 1, 4) && !orders_query_sees(rank, 1, 3) && orders_query_sees(rank, 3, 1));
 }
 

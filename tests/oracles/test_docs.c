@@ -90,6 +90,8 @@ static void likelihoods_are_laws(void **state) {
   assert_near(docs_pair_likelihood(&small, 0, tokens), 1, 1e-14);
   tokens[0] = 1, tokens[5] = 4;
   assert_near(docs_pair_likelihood(&small, 1, tokens), shown, 1e-13);
+  int word[8] = {1, 4, 6, 0, 2, 4, 6, 0}, no_word[8] = {1, 4, DOCS_HIDDEN, 0, 2, 4, DOCS_HIDDEN, 0};
+  assert_near(docs_pair_likelihood(&small, 0, no_word), 4 * docs_pair_likelihood(&small, 0, word), 1e-14);
 }
 
 /* The best classifier scores what it should on samples; classes are balanced; sentences are well formed. */

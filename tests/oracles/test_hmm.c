@@ -172,6 +172,20 @@ static void entropy_lies_between_its_bounds(void **state) {
   }
 }
 
+/* Results of several seeds differ by what the error says. */
+static void errors_are_deviations(void **state) {
+  (void)state;
+  enum { SEEDS = 40 };
+  hmm h = hmm_make(5, S, V, 0.3);
+  double mean = 0, square = 0, error2 = 0;
+  for (uint64_t seed = 0; seed < SEEDS; seed++) {
+    double error, rate = hmm_entropy(&h, seed, 2560, &error);
+    mean += rate / SEEDS, square += rate * rate / SEEDS, error2 += error * error / SEEDS;
+  }
+  double ratio = (square - mean * mean) * SEEDS / (SEEDS - 1) / error2;
+  assert_true(ratio > 0.4 && ratio < 2);
+}
+
 /* The bounds are H(x_n | x_<n) of the joint law. */
 static void bounds_are_entropies(void **state) {
   (void)state;
@@ -245,6 +259,7 @@ int main(void) {
       cmocka_unit_test(windows_forget),
       cmocka_unit_test(ranks_say_what_is_seen),
       cmocka_unit_test(entropy_lies_between_its_bounds),
+      cmocka_unit_test(errors_are_deviations),
       cmocka_unit_test(bounds_are_entropies),
       cmocka_unit_test(samples_have_the_law),
       cmocka_unit_test(long_texts_hold),

@@ -21,6 +21,7 @@ static void examples_are_graded(void **state) {
       {"drop c", "abcc", "ab"},
       {"drop a", "aaa", ""},
       {"count then reverse", "aaaaaaaaaaaa", "21"},
+      {"reverse", "09", "90"},
       {"upper then shift 1", "h", "A"},
       {"upper then drop b then last", "ab", "A"},
       {"last", "", ""},
@@ -99,6 +100,7 @@ static void facts_are_what_is_written(void **state) {
   assert_true(stats_fit_p(5, count, p) > 1e-4);
   for (int k = 0; k < 25; k++) p[k] = 0.04;
   assert_true(stats_fit_p(25, pair, p) > 1e-4); /* tables know nothing of each other */
+  assert_int_equal(facts_symbols(&f), 14);
   assert_near(facts_bits(&f), 18 * log(5) / log(2), 1e-12);
 }
 

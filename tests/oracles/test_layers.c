@@ -179,6 +179,25 @@ static void blocks_are_their_formulas(void **state) {
   }
 }
 
+static bool itself(const void *user, int i, int j) { return (void)user, i == j; }
+
+/* Tokens that see only themselves are treated one by one. */
+static void rows_are_apart(void **state) {
+  (void)state;
+  weights w;
+  fill(sizeof w / sizeof(double), (double *)&w);
+  for (int placement = LAYERS_POST; placement <= LAYERS_SANDWICH; placement++) {
+    layers_block b = block_of(&w, (layers_placement)placement, true);
+    double x[N * D], out[N * D], one[D];
+    fill(N * D, x);
+    layers_run(&b, &(layers_mask){itself, NULL, NULL}, N, x, out);
+    for (int r = 0; r < N; r++) {
+      layers_run(&b, &(layers_mask){0}, 1, x + r * D, one);
+      for (int i = 0; i < D; i++) assert_near(out[r * D + i], one[i], 1e-13);
+    }
+  }
+}
+
 /* What a causal block says of a token does not hang on later ones. */
 static void causal_blocks_do_not_look_ahead(void **state) {
   (void)state;
@@ -221,6 +240,12 @@ static void losses_have_their_slopes(void **state) {
   memcpy(before, l.logits, sizeof before);
   assert_near(layers_slope(loss_of, &l, 12, l.logits, way, 1e-2), expected, 1e-8);
   assert_memory_equal(before, l.logits, sizeof before);
+  double sum = 0;
+  for (int r = 0; r < 3; r++) {
+    double one[3] = {r == 0, r == 1, r == 2};
+    sum += layers_cross_entropy(3, 4, l.logits, l.target, one) / 3;
+  }
+  assert_near(layers_cross_entropy(3, 4, l.logits, l.target, NULL), sum, 1e-15);
   l.weight[0] = l.weight[2] = 0;
   assert_near(loss_of(&l), 0, 0);
 }
@@ -232,6 +257,7 @@ int main(void) {
       cmocka_unit_test_setup(attention_is_a_mean, set_up),
       cmocka_unit_test_setup(heads_share_keys, set_up),
       cmocka_unit_test_setup(blocks_are_their_formulas, set_up),
+      cmocka_unit_test_setup(rows_are_apart, set_up),
       cmocka_unit_test_setup(causal_blocks_do_not_look_ahead, set_up),
       cmocka_unit_test_setup(losses_have_their_slopes, set_up),
   };

@@ -104,6 +104,10 @@ static void least_squares_find_the_map(void **state) {
   for (int k = 0; k < 15; k++) shift[k % 5 * 3 + k / 5] = l.shift[k];
   linear_svd(5, 3, shift, values, left, right);
   assert_true(values[1] > 0.05 && values[2] < 1e-14);
+  double small[4] = {1, 2, 2, 1}, right_side[2] = {3, 5}, ridge[2]; /* (x^T x + 3) w = x^T y: (8 4; 4 8) w = (13; 11) */
+  assert_true(linear_least_squares(2, 2, 1, small, right_side, 3, ridge));
+  assert_near(ridge[0], 60.0 / 48, 1e-14);
+  assert_near(ridge[1], 36.0 / 48, 1e-14);
   for (int r = 0; r < M; r++) x[r * 5 + 4] = x[r * 5 + 3];
   assert_false(linear_least_squares(M, 5, 3, x, y, 0, w));
 }

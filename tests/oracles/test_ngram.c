@@ -76,6 +76,9 @@ static void probabilities_are_the_formula(void **state) {
     }
     assert_near(sum, 1, 1e-13);
   }
+  double sum = 0;
+  for (int t = 0; t < N; t++) sum -= log(ngram_probability(&m, t, text, text[t])) / N;
+  assert_near(ngram_loss(&m, N, text), sum, 1e-13);
   assert_near(ngram_probability(&m, 0, past, 1), formula(text, d, past, 0, 1, 1), 1e-13);
   ngram_destroy(&m);
   markov_destroy(&chain);

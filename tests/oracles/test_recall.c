@@ -56,6 +56,7 @@ static void overwriting_hides_the_order(void **state) {
   (void)state;
   recall r = {.pairs = 3, .keys = 6, .values = 5, .length = 15, .overwrite = true};
   assert_int_equal(recall_shortest(&r), 15);
+  assert_int_equal(recall_symbols(&r), 12);
   int tokens[LONG], answers[LONG], below = 0;
   for (int i = 0; i < SAMPLES; i++) {
     recall_sample(&r, 1, (uint64_t)i, tokens, answers);

@@ -65,6 +65,12 @@ static void fits_tell_laws_apart(void **state) {
   for (int i = 0; i < 50000; i++) count[draws_pick(&d, 12, p)]++, other[draws_pick(&d, 12, q)]++;
   assert_true(stats_fit_p(12, count, p) > 1e-4 && stats_fit_p(12, other, p) < 1e-6);
   assert_true(stats_same_p(12, count, other) < 1e-6);
+  double few[30], rare[30]; /* cells that expect little each, but not together */
+  for (int i = 0; i < 30; i++) few[i] = i ? 2 : 242, rare[i] = i ? 0.001 : 0.971;
+  assert_true(stats_fit_p(30, few, rare) < 1e-6);
+  few[0] = 10000;
+  for (int i = 1; i < 30; i++) few[i] = 10, rare[i] = 0.0001, rare[0] = 0.9971;
+  assert_true(stats_fit_p(30, few, rare) < 1e-6);
   p[3] = 0;
   count[3] = 1;
   assert_near(stats_fit_p(12, count, p), 0, 0);
