@@ -107,6 +107,33 @@ double docs_swap_likelihood(const docs *d, int label, const int *tokens) {
   return neighbours(d, label ? -1 : 1, tokens, tokens + docs_sentence(d));
 }
 
+/* Ordinal cues and words are independent of all else; topic cues share the topic, so every filling of them is tried. */
+double docs_restore(const docs *d, const int *tokens, int *out) {
+  int order[DOCS_SENTENCES], hidden[DOCS_SENTENCES], holes = 0, fillings = 1, n = docs_sentence(d),
+                                                     text[DOCS_SENTENCES * DOCS_LENGTH];
+  for (int i = 0; i < d->sentences; i++) order[i] = i;
+  for (int t = 0; t < d->sentences * n; t++) {
+    int right = d->noise <= 1 - 1.0 / d->sentences ? t / n : (t / n + 1) % d->sentences;
+    text[t] = tokens[t];
+    if (tokens[t] != DOCS_HIDDEN) continue;
+    if (t % n == 0)
+      text[t] = docs_ordinal_cue(d, right);
+    else if (t % n == 1)
+      hidden[holes++] = t, fillings *= d->topics;
+    else
+      text[t] = t % n == n - 1 ? 0 : docs_topic_cue(d, d->topics);
+  }
+  double shown = docs_likelihood(d, order, tokens), best = -1;
+  for (int k = 0; k < fillings; k++) {
+    for (int i = 0, rest = k; i < holes; i++, rest /= d->topics) text[hidden[i]] = docs_topic_cue(d, rest % d->topics);
+    double p = docs_likelihood(d, order, text);
+    if (p <= best) continue;
+    best = p;
+    for (int t = 0; t < d->sentences * n; t++) out[t] = text[t];
+  }
+  return best / shown;
+}
+
 static int orders(const docs *d) {
   int many = 1;
   for (int i = 2; i <= d->sentences; i++) many *= i;

@@ -41,6 +41,10 @@ double docs_swap_likelihood(const docs *d, int label, const int *tokens);
 /* p(shown | sentence i has ordinal order[i]). */
 double docs_likelihood(const docs *d, const int *order, const int *tokens);
 
+/* The likeliest document behind tokens [sentences * docs_sentence], in order, some of them DOCS_HIDDEN, in out; returns
+ * its probability given what is shown: mean over texts, the best rate of restoring masked documents without fault. */
+double docs_restore(const docs *d, const int *tokens, int *out);
+
 /* order [sentences] number `number` of sentences!, in alphabetical order; 0 is the order as written. */
 void docs_order(const docs *d, int number, int *order);
 

@@ -94,6 +94,37 @@ static void likelihoods_are_laws(void **state) {
   assert_near(docs_pair_likelihood(&small, 0, no_word), 4 * docs_pair_likelihood(&small, 0, word), 1e-14);
 }
 
+/* Against every text that what is shown may be. */
+static void restoring_tries_all(void **state) {
+  (void)state;
+  const docs *d = &small;
+  int order[3] = {0, 1, 2}, n = 12;
+  draws r = draws_of(3, 1, 1);
+  for (int round = 0; round < 20; round++) {
+    int text[12], shown[12], hole[4], out[12];
+    docs_sample(d, 1, (uint64_t)round, text);
+    memcpy(shown, text, sizeof text);
+    for (int i = 0; i < 4; i++) {
+      hole[i] = round == 0 && i < 3 ? 4 * i + 1 : draws_below(&r, n); /* once all topic cues */
+      shown[hole[i]] = DOCS_HIDDEN;
+    }
+    double best = 0, all = 0, found = docs_restore(d, shown, out);
+    for (int k = 0; k < 8 * 8 * 8 * 8; k++) {
+      int other[12], fresh = 1;
+      memcpy(other, shown, sizeof shown);
+      for (int i = 0, rest = k; i < 4; i++, rest /= 8) {
+        fresh &= other[hole[i]] == DOCS_HIDDEN || other[hole[i]] == rest % 8; /* a place may come up twice */
+        other[hole[i]] = rest % 8;
+      }
+      double p = fresh ? docs_likelihood(d, order, other) : 0;
+      best = fmax(best, p), all += p;
+    }
+    assert_near(docs_likelihood(d, order, shown), all, 1e-15);
+    assert_near(found, best / all, 1e-12);
+    assert_near(docs_likelihood(d, order, out), best, 1e-15);
+  }
+}
+
 /* The best classifier scores what it should on samples; classes are balanced; sentences are well formed. */
 static void samples_reach_the_accuracies(void **state) {
   (void)state;
@@ -134,6 +165,7 @@ int main(void) {
       cmocka_unit_test(accuracies_are_sums_over_causes),
       cmocka_unit_test(orders_are_assignments),
       cmocka_unit_test(likelihoods_are_laws),
+      cmocka_unit_test(restoring_tries_all),
       cmocka_unit_test(samples_reach_the_accuracies),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
