@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/compile/harness.h"
-#include "frontend/build.h"
+#include "tests/compile/harness_scan.h"
 #include "tests/recurrent.h"
 
 SN_SETTINGS(opts, (int, width, 12, "features"), (int, heads, 2, "heads"), (int, key, 20, "features of a key"));
@@ -139,28 +139,13 @@ SN_MODEL(recurrent, opts, linear_attention, delta_rule, lstm_cell, gru_cell, swa
 
 static uint64_t check_variant(const char *graph, const char *target, const char *fuse, int threads, int64_t B,
                               int64_t T) {
-  sn_arena *arena = sn_arena_create();
-  sn_diags *diags = sn_diags_create();
-  sn_module *m = NULL;
-  int64_t dims[2];
-  if (sn_model_build(&sn_model_recurrent, &(sn_model_opt){.graphs = graph}, arena, diags, &m))
-    fail_msg("%s", sn_diags_print(diags, arena));
-  for (int i = 0; i < sn_types_symbol_count(m->types); i++)
-    dims[i] = sn_dimx_symbol_name(sn_types_symbol(m->types, i))[0] == 'B' ? B : T;
-  check_opt o = {.compile = {.target = target, .fuse = fuse},
-                 .graph = graph,
-                 .dims = dims,
-                 .threads = threads,
-                 .seed = 3,
-                 .scale = .5};
-  check_result r;
-  if (check_graph(m, &o, arena, diags, &r)) fail_msg("%s: %s", graph, sn_diags_print(diags, arena));
-  if (r.mismatched) fail_msg("%s on %s, fuse %s: %s", graph, target, fuse, r.first);
-  assert_true(r.total > 0 && r.excluded * 50 <= r.total);
-  uint64_t hash = r.hash;
-  sn_diags_destroy(diags);
-  sn_arena_destroy(arena);
-  return hash;
+  return scan_check(&(scan_way){.model = &sn_model_recurrent,
+                                .graph = graph,
+                                .target = target,
+                                .fuse = fuse,
+                                .threads = threads,
+                                .B = B,
+                                .T = T});
 }
 
 /* Stores at positions that the step computes: a ring, a clamped write, points and rows that add up. */
@@ -183,24 +168,11 @@ static const char stores[] =
     "  %4, %5, %6 = scan %1, %2, %3 axes \"bt\" states 2 inputs 1 step @step : f32[B, 5, 2], i32[B], f32[B, T, 5, 2]\n"
     "  output \"y\" = %6\n  output \"last\" = %4\n  output \"n\" = %5\n}\n";
 
-static void check_text(const char *text, const char *target, const char *fuse) {
-  const int64_t dims[2] = {2, 7};
-  sn_arena *arena = sn_arena_create();
-  sn_diags *diags = sn_diags_create();
-  check_opt o = {.compile = {.target = target, .fuse = fuse}, .graph = "g", .dims = dims, .seed = 7, .scale = .5};
-  check_result r;
-  if (check_graph(check_parse(arena, diags, text), &o, arena, diags, &r)) fail_msg("%s", sn_diags_print(diags, arena));
-  if (r.mismatched) fail_msg("on %s, fuse %s: %s", target, fuse, r.first);
-  assert_true(r.total > 0 && r.excluded == 0);
-  sn_diags_destroy(diags);
-  sn_arena_destroy(arena);
-}
-
 static void test_stores(void **state) {
   (void)state;
-  check_text(stores, "template", "none");
-  check_text(stores, "template", "all");
-  if (SN_HAVE_LLVM) check_text(stores, "cpu", "all");
+  scan_check_text(stores, "template", "none", NULL, 7);
+  scan_check_text(stores, "template", "all", NULL, 7);
+  if (SN_HAVE_LLVM) scan_check_text(stores, "cpu", "all", NULL, 7);
 }
 
 static void check(const char *graph) {

@@ -10,32 +10,19 @@
 #include <cmocka.h>
 
 #include "tests/compile/harness.h"
+#include "tests/compile/harness_scan.h"
 #include "tests/scan_chunks.h"
-
-static uint64_t check_as(const char *graph, const char *heads, const sn_compile_opt *compile, int threads, int64_t T) {
-  sn_arena *arena = sn_arena_create();
-  sn_diags *diags = sn_diags_create();
-  sn_module *m = NULL;
-  int64_t dims[2];
-  if (sn_model_build(&sn_model_chunks, &(sn_model_opt){.graphs = graph, .set = &heads, .set_count = 1}, arena, diags,
-                     &m))
-    fail_msg("%s", sn_diags_print(diags, arena));
-  for (int i = 0; i < sn_types_symbol_count(m->types); i++)
-    dims[i] = sn_dimx_symbol_name(sn_types_symbol(m->types, i))[0] == 'B' ? 2 : T;
-  check_opt o = {.compile = *compile, .graph = graph, .dims = dims, .threads = threads, .seed = 3, .scale = .5};
-  check_result r;
-  if (check_graph(m, &o, arena, diags, &r)) fail_msg("%s: %s", graph, sn_diags_print(diags, arena));
-  if (r.mismatched) fail_msg("%s, %s, %s on %s: %s", graph, heads, compile->scan, compile->target, r.first);
-  assert_true(r.total > 0 && r.excluded * 50 <= r.total);
-  uint64_t hash = r.hash;
-  sn_diags_destroy(diags);
-  sn_arena_destroy(arena);
-  return hash;
-}
 
 static uint64_t check_heads(const char *graph, const char *heads, const char *form, const char *target,
                             const char *fuse, int threads, int64_t T) {
-  return check_as(graph, heads, &(sn_compile_opt){.target = target, .fuse = fuse, .scan = form}, threads, T);
+  return scan_check(&(scan_way){.model = &sn_model_chunks,
+                                .graph = graph,
+                                .target = target,
+                                .fuse = fuse,
+                                .form = form,
+                                .set = heads,
+                                .threads = threads,
+                                .T = T});
 }
 
 /* Of two heads: chunks are made side by side. */
@@ -72,11 +59,14 @@ static void test_narrow(void **state) {
   const char *target = SN_HAVE_LLVM ? "cpu" : "template";
   (void)state;
   for (int i = 0; i < 2; i++) {
-    sn_compile_opt o = {.target = target, .scan = "chunked:8"};
-    check_as("narrow_inputs", heads[i], &o, 1, 21);
-    o.precision = "bf16";
-    check_as("narrow_inputs", heads[i], &o, 1, 21);
-    check_as("gated", heads[i], &o, 1, 21);
+    scan_way w = {
+        .model = &sn_model_chunks, .target = target, .form = "chunked:8", .set = heads[i], .threads = 1, .T = 21};
+    w.graph = "narrow_inputs";
+    scan_check(&w);
+    w.precision = "bf16";
+    scan_check(&w);
+    w.graph = "gated";
+    scan_check(&w);
   }
 }
 

@@ -10,48 +10,21 @@
 #include <cmocka.h>
 
 #include "tests/compile/harness.h"
+#include "tests/compile/harness_scan.h"
 #include "tests/scan_forms.h"
 
-typedef struct {
-  const sn_model *model; /* NULL: that of scan_forms.h */
-  const char *set;
-  double scale; /* of inputs; 0: .5 */
-  int most;     /* percent of elements that may have no bound; 0: 2 */
-  int spread;   /* executions that bounds are estimated from; 0: they are proven */
-} what;
-
-static uint64_t check_what(const what *w, const char *graph, const char *form, const char *target, const char *fuse,
-                           int threads, int64_t T) {
-  sn_arena *arena = sn_arena_create();
-  sn_diags *diags = sn_diags_create();
-  sn_module *m = NULL;
-  int64_t dims[2];
-  const sn_model_opt build = {.graphs = graph, .set = (const char *[]){w->set}, .set_count = w->set != NULL};
-  if (sn_model_build(w->model ? w->model : &sn_model_forms, &build, arena, diags, &m))
-    fail_msg("%s", sn_diags_print(diags, arena));
-  for (int i = 0; i < sn_types_symbol_count(m->types); i++)
-    dims[i] = sn_dimx_symbol_name(sn_types_symbol(m->types, i))[0] == 'B' ? 2 : T;
-  check_opt o = {.compile = {.target = target, .fuse = fuse, .scan = form},
-                 .graph = graph,
-                 .dims = dims,
-                 .threads = threads,
-                 .seed = 3,
-                 .spread = w->spread,
-                 .scale = w->scale ? w->scale : .5};
-  check_result r;
-  if (check_graph(m, &o, arena, diags, &r)) fail_msg("%s: %s", graph, sn_diags_print(diags, arena));
-  if (r.mismatched) fail_msg("%s, %s on %s, fuse %s: %s", graph, form, target, fuse, r.first);
-  if (!(r.total > 0 && r.excluded * 100 <= r.total * (w->most ? w->most : 2)))
-    fail_msg("%s: %d of %d excluded", graph, (int)r.excluded, (int)r.total);
-  uint64_t hash = r.hash;
-  sn_diags_destroy(diags);
-  sn_arena_destroy(arena);
-  return hash;
+/* The rest of how it is done: model (NULL: that of scan_forms.h), settings, scale, what may have no bound. */
+static uint64_t check_what(const scan_way *what, const char *graph, const char *form, const char *target,
+                           const char *fuse, int threads, int64_t T) {
+  scan_way w = *what;
+  w.graph = graph, w.form = form, w.target = target, w.fuse = fuse, w.threads = threads, w.T = T;
+  if (!w.model) w.model = &sn_model_forms;
+  return scan_check(&w);
 }
 
 static uint64_t check_form(const char *graph, const char *form, const char *target, const char *fuse, int threads,
                            int64_t T) {
-  return check_what(&(what){0}, graph, form, target, fuse, threads, T);
+  return check_what(&(scan_way){0}, graph, form, target, fuse, threads, T);
 }
 
 static void check(const char *graph, const char *form) {
@@ -77,9 +50,9 @@ static void test_pieces(void **state) {
 
 static void test_rows(void **state) {
   (void)state;
-  check_what(&(what){.set = "width=80"}, "backwards", "sequential", "template", "all", 1, 3);
-  if (SN_HAVE_LLVM) check_what(&(what){.set = "width=12"}, "forwards", "sequential", "cpu", "all", 1, 5);
-  if (check_has_vulkan()) check_what(&(what){.set = "width=80"}, "backwards", "sequential", "vulkan", "all", 1, 5);
+  check_what(&(scan_way){.set = "width=80"}, "backwards", "sequential", "template", "all", 1, 3);
+  if (SN_HAVE_LLVM) check_what(&(scan_way){.set = "width=12"}, "forwards", "sequential", "cpu", "all", 1, 5);
+  if (check_has_vulkan()) check_what(&(scan_way){.set = "width=80"}, "backwards", "sequential", "vulkan", "all", 1, 5);
 }
 
 /* The one element of a captured tensor is a number of the step: it is walked as it is. */
@@ -104,19 +77,9 @@ static void test_captured_number(void **state) {
       " : f32[B, 8], f32[B, T, 8]\n"
       "  output \"y\" = %5\n"
       "}\n";
-  const char *const form[] = {"sequential", "associative:4"};
   (void)state;
-  for (int i = 0; i < 2; i++) {
-    sn_arena *arena = sn_arena_create();
-    sn_diags *diags = sn_diags_create();
-    check_opt o = {.compile = {.target = "template", .scan = form[i]}, .graph = "g", .dims = (const int64_t[]){2, 9}};
-    check_result r;
-    if (check_graph(check_parse(arena, diags, text), &o, arena, diags, &r))
-      fail_msg("%s", sn_diags_print(diags, arena));
-    if (r.mismatched) fail_msg("%s: %s", form[i], r.first);
-    sn_diags_destroy(diags);
-    sn_arena_destroy(arena);
-  }
+  scan_check_text(text, "template", NULL, "sequential", 9);
+  scan_check_text(text, "template", NULL, "associative:4", 9);
 }
 
 /* Long, with the weakest and the strongest decays: nothing overflows, nothing is no number. */
@@ -130,7 +93,7 @@ static void test_long(void **state) {
 
 /* Infinite states that are forgotten, and factors that meet states of 0; also where the form is not asked for. */
 static void test_infinite(void **state) {
-  const what w = {.spread = 4}; /* the bound of a product with infinity is infinite */
+  const scan_way w = {.spread = 4}; /* the bound of a product with infinity is infinite */
   (void)state;
   if (SN_HAVE_LLVM) {
     check_form("lasts", "associative:4", "cpu", "all", 1, 9);
@@ -149,7 +112,7 @@ static void test_rwkv4(void **state) {
   if (!SN_HAVE_LLVM) skip();
   assert_int_equal(sn_model_load(SN_SOURCE_DIR "/models/recurrent/rwkv4.c", SN_BINARY_DIR "/test-model-cache", d, &f),
                    0);
-  const what w = {.model = sn_model_of(f), .set = "width=8", .scale = 40, .most = 15};
+  const scan_way w = {.model = sn_model_of(f), .set = "width=8", .scale = 40, .most = 15};
   check_what(&w, "core", "auto", "cpu", "all", 1, 21);
   if (check_has_vulkan()) check_what(&w, "core", "auto", "vulkan", "all", 1, 7);
   sn_model_unload(f);
