@@ -142,8 +142,10 @@ static int mistakes(sn_ctx *ctx, sn_program *p, sn_store *s, const char *broken,
   sn_problem problem;
   sn_program *q;
   const sn_model *m;
-  int32_t tokens[B * T] = {0};
+  int32_t tokens[B * T] = {0}, longer[B * (T + 1)] = {0};
   float loss;
+  EXPECT(sn_run(p, "eval", s, {"tokens", longer, {B, T + 1}}, {"targets", longer, {B, T + 1}}, {"loss", &loss, {0}}) ==
+         SN_ERR_INPUT);                                                     /* there are T learned positions */
   EXPECT(sn_run(p, "eval", s, {"tokens", tokens, {B, T}}) == SN_ERR_USAGE); /* targets are missing */
   EXPECT(strstr(sn_ctx_error(ctx), "targets"));
   EXPECT(sn_run(p, "eval", s, {"tokens", tokens, {B, T}, 3}, {"targets", tokens, {B, T}}) == SN_ERR_USAGE);
