@@ -71,6 +71,9 @@ void cg_fail(cg *c, sn_kv v, const char *what);
 
 /* kernel.c */
 ll_v cg_index(cg *c, sn_kv v);
+/* What it gains with the next turn of the loop around, where no number says that: places that a table gives. NULL: a
+ * number does, or there is no loop. */
+ll_v cg_to_next_turn(cg *c, sn_kv v);
 ll_v cg_ws_at(cg *c, int64_t offset);
 int64_t cg_temp(cg *c, int64_t bytes); /* workspace until the end of the step */
 ll_v cg_slot(cg *c, sn_kv v);

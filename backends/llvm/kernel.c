@@ -31,9 +31,8 @@ ll_v cg_buffer(cg *c, sn_kv b) {
 
 /* ---- index values: emitted where first needed, remembered while that place dominates ------------------- */
 
-static ll_v binary_index(cg *c, const sn_kins *x) {
+static ll_v binary_index(cg *c, const sn_kins *x, ll_v a, ll_v b) {
   ll *g = &c->g;
-  ll_v a = cg_index(c, x->a[0]), b = cg_index(c, x->a[1]);
   switch (x->op) { /* table */
     case SN_K_IADD: return ll_add(g, a, b);
     case SN_K_ISUB: return ll_sub(g, a, b);
@@ -46,9 +45,9 @@ static ll_v binary_index(cg *c, const sn_kins *x) {
   }
 }
 
-static ll_v load_index(cg *c, const sn_kins *x) {
+static ll_v load_index(cg *c, const sn_kins *x, ll_v at) {
   ll *g = &c->g;
-  ll_v p = ll_gep(g, cg_buffer(c, x->a[0]), ll_mul(g, cg_index(c, x->a[1]), ll_i(g, 4)));
+  ll_v p = ll_gep(g, cg_buffer(c, x->a[0]), ll_mul(g, at, ll_i(g, 4)));
   return LLVMBuildSExt(g->b, ll_load_invariant(g, g->i32, p, 4), g->i64, "");
 }
 
@@ -61,9 +60,28 @@ ll_v cg_index(cg *c, sn_kv v) {
     case SN_K_PARAM: return c->param[x->i];
     case SN_K_GID: return c->gid[x->i];
     case SN_K_IV: return c->iv[v];
-    case SN_K_ILOAD: return ll_remember(&c->g, v, load_index(c, x));
-    default: return ll_remember(&c->g, v, binary_index(c, x));
+    case SN_K_ILOAD: return ll_remember(&c->g, v, load_index(c, x, cg_index(c, x->a[1])));
+    default: return ll_remember(&c->g, v, binary_index(c, x, cg_index(c, x->a[0]), cg_index(c, x->a[1])));
   }
+}
+
+/* The index value where the variable of the loop around is `at`. */
+static ll_v index_at(cg *c, sn_kv v, ll_v at) {
+  const sn_kins *x = cg_ins(c, v);
+  int64_t gain;
+  if (v == c->loop->iv) return at;
+  if (cg_gains(c->k, c->loop->iv, v, &gain) && !gain) return cg_index(c, v);
+  if (x->op == SN_K_ILOAD) return load_index(c, x, index_at(c, x->a[1], at));
+  return binary_index(c, x, index_at(c, x->a[0], at), index_at(c, x->a[1], at));
+}
+
+ll_v cg_to_next_turn(cg *c, sn_kv v) {
+  ll *g = &c->g;
+  int64_t gain;
+  if (!c->loop || cg_gains(c->k, c->loop->iv, v, &gain)) return NULL;
+  ll_v last = ll_sub(g, cg_index(c, c->loop->a[1]), ll_i(g, 1));
+  ll_v next = ll_imin(g, ll_add(g, cg_index(c, c->loop->iv), cg_index(c, c->loop->a[2])), last);
+  return ll_sub(g, index_at(c, v, next), cg_index(c, v));
 }
 
 bool cg_limit_holds(const cg *c, sn_kv limit, int64_t extent) {

@@ -149,6 +149,8 @@ void cg_look_at_next_rows(cg_product *p); /* sets next_a where that helps */
 void cg_look_at_next_panel(cg_product *p);
 enum { CG_PANEL_LINES = 4 }; /* of the next panel, asked for with every step of tiles */
 ll_v cg_next_panel(const cg_product *p, int block_rows, ll_v row); /* the share of the block that begins there */
+/* Elements from the rows of b to those that the loop around takes next: `rows` below, or where a table says. */
+ll_v cg_rows_ahead_of(const cg_product *p, ll_v rows);
 cg_next cg_next_of(const cg_product *p, int rows, int col, int columns, ll_v row);
 /* mma_kernels.c */
 ll_v cg_microkernel(cg *c, cg_uk_key key);

@@ -40,7 +40,8 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
   cg_next next = cg_next_of(p, rows, ch.col, ch.vectors * g->lanes, row);
   key.fetch = next.panel ? 0 : fetch_of(p);
   key.next = next.at_once, key.next_turns = next.turns;
-  ll_v fn = cg_microkernel(c, key);
+  ll_v fn = cg_microkernel(c, key), below = LLVMGetPoison(g->i64);
+  if (key.fetch == CG_FETCH_BELOW) below = ll_mul(g, cg_rows_ahead_of(p, p->k), ll_i(g, bytes_of(p->elem_b)));
   int64_t a_bytes = bytes_of(p->elem_a), b_bytes = p->pairs ? 4 : bytes_of(p->elem_b); /* pairs of bf16 */
   ll_v a = ll_mul(g, first_of_a(p, row), ll_i(g, a_bytes));
   ll_v d = ll_mul(g, ll_add(g, ll_mul(g, row, p->d.ld), ll_i(g, ch.col)), ll_i(g, bytes_of(p->elem)));
@@ -53,7 +54,7 @@ static void call_block(const cg_product *p, int rows, chunk ch, ll_v row) {
       p->pb.ld,
       p->d.ld,
       next.at_once ? next.from : LLVMGetPoison(g->ptr),
-      next.at_once ? next.ld : LLVMGetPoison(g->i64),
+      next.at_once ? next.ld : below,
       p->adds ? p->adds : LLVMGetPoison(LLVMInt1TypeInContext(g->c))};
   LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 10, "");
 }

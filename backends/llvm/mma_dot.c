@@ -119,14 +119,14 @@ static void block(const dots *u, ll_v b, ll_v d, ll_v k) {
 
 ll_v cg_dots_microkernel(cg *c, const cg_uk_key *key, const char *name) {
   ll *g = &c->g;
-  ll_t args[] = {g->ptr, g->ptr, g->ptr, g->i64, g->i64, g->i64, g->i64, g->i64};
-  ll_v f = ll_function(g, name, 8, args, true), k = LLVMGetParam(f, 3), n = LLVMGetParam(f, 7);
+  ll_t args[] = {g->ptr, g->ptr, g->ptr, g->i64, g->i64, g->i64, g->i64, g->i64, g->i64};
+  ll_v f = ll_function(g, name, 9, args, true), k = LLVMGetParam(f, 3), n = LLVMGetParam(f, 7);
   ll_v ld[3] = {key->lda ? ll_i(g, key->lda) : LLVMGetParam(f, 4), key->ldb ? ll_i(g, key->ldb) : LLVMGetParam(f, 5),
                 key->ldc ? ll_i(g, key->ldc) : LLVMGetParam(f, 6)};
   dots u = {.c = c, .key = key, .a = LLVMGetParam(f, 0), .b = LLVMGetParam(f, 1), .d = LLVMGetParam(f, 2)};
   u.lda = ll_mul(g, ld[0], ll_i(g, 4)), u.ldc = ll_mul(g, ld[2], ll_i(g, 4));
   u.ldb = ll_mul(g, ld[1], ll_i(g, bytes_of((sn_elem)key->elem_b)));
-  u.near = ll_mul(g, u.ldb, ll_i(g, key->dots)), u.ahead = ll_mul(g, n, u.ldb);
+  u.near = ll_mul(g, u.ldb, ll_i(g, key->dots)), u.ahead = LLVMGetParam(f, 8);
   ll_loop l;
   ll_loop_begin(g, &l, ll_i(g, 0), n, ll_i(g, key->dots), 0, NULL, false);
   block(&u, ll_gep(g, u.b, ll_mul(g, l.iv, u.ldb)), ll_gep(g, u.d, ll_mul(g, l.iv, ll_i(g, 4))), k);
@@ -150,6 +150,7 @@ void cg_emit_dots(const cg_product *p) {
   key.beta = p->beta, key.any_k = k % (UNROLL * (int64_t)g->lanes) != 0, key.fetch = !p->near_b;
   key.lda = p->pa.ld_const, key.ldb = p->pb.ld_const, key.ldc = p->d.ld_const;
   ll_v fn = cg_microkernel(c, key);
-  ll_v args[] = {p->pa.p, p->pb.p, p->d.p, p->k, p->pa.ld, p->pb.ld, p->d.ld, ll_i(g, p->n)};
-  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 8, "");
+  ll_v ahead = ll_mul(g, cg_rows_ahead_of(p, ll_i(g, p->n)), ll_i(g, bytes_of(p->elem_b)));
+  ll_v args[] = {p->pa.p, p->pb.p, p->d.p, p->k, p->pa.ld, p->pb.ld, p->d.ld, ll_i(g, p->n), ahead};
+  LLVMBuildCall2(g->b, LLVMGlobalGetValueType(fn), fn, args, 9, "");
 }

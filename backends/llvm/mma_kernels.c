@@ -211,7 +211,7 @@ static ll_v build(cg *c, const cg_uk_key *key, const char *name) {
   u.lda = ll_mul(g, ld[0], ll_i(g, bytes_of(key->pairs ? SN_ELEM_BF16 : key->elem)));
   u.ldb = ll_mul(g, ld[1], ll_i(g, bytes_of(key->pairs ? SN_ELEM_BF16 : key->elem_b)));
   u.ldc = ll_mul(g, ld[2], ll_i(g, bytes_of(key->elem)));
-  u.below = ll_mul(g, LLVMGetParam(f, 3), u.ldb);
+  u.below = key->next ? ll_mul(g, LLVMGetParam(f, 3), u.ldb) : LLVMGetParam(f, 8);
   u.next = LLVMGetParam(f, 7), u.next_ld = LLVMGetParam(f, 8);
   if (key->beta == CG_BETA_ARG) u.adds = LLVMGetParam(f, 9);
   u.pointers = grouped(key) ? (key->rows + GROUP - 1) / GROUP : 1;

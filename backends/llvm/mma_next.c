@@ -61,6 +61,12 @@ static void next_stretch(const cg_product *p, int rows, int col, int columns, ll
   out->ld = out->ld ? ll_select(g, is_b, ld, out->ld) : ld;
 }
 
+ll_v cg_rows_ahead_of(const cg_product *p, ll_v rows) {
+  cg *c = p->c;
+  ll_v next = cg_is_window(c, p->b.v) ? cg_to_next_turn(c, cg_ins(c, p->b.v)->a[1]) : NULL;
+  return next ? next : ll_mul(&c->g, rows, p->pb.ld);
+}
+
 /* ---- the next rows --------------------------------------------------------------------------------------- */
 
 /* does the window move down by its rows when the last grid dimension grows by one? */
