@@ -57,6 +57,7 @@ static void rates_rise_and_fall(void **state) {
   assert_near(adam_rate_linear(2, 10, 110, 110), 0, 0);
   assert_near(adam_rate_cosine(2, 1, 10, 110, 60), 1.5, 1e-15);
   assert_near(adam_rate_cosine(2, 1, 10, 110, 10), 2, 1e-15);
+  assert_near(adam_rate_cosine(2, 1, 10, 110, 35), 1.5 + 0.5 * sqrt(0.5), 1e-15);
   assert_near(adam_rate_cosine(2, 1, 10, 110, 200), 1, 0);
 }
 

@@ -26,6 +26,7 @@ static void selection_keeps_the_order(void **state) {
     int found[20], n = 0;
     for (int t = 0; t < 20; t++) {
       assert_int_equal(answers[t], -1);
+      assert_true(tokens[t] != 1 && tokens[t] >= 0 && tokens[t] < 5);
       if (tokens[t] >= 2) found[n++] = tokens[t] - 2, places[t]++;
     }
     assert_int_equal(n, 5);

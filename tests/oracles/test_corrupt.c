@@ -92,6 +92,9 @@ static void sentinels_are_lossless(void **state) {
   assert_memory_equal(out, text, sizeof text);
   assert_int_equal(corrupt_unsentinel(&s, 7, source, 6, target, 7, out), -1);  /* no room */
   assert_int_equal(corrupt_unsentinel(&s, 7, source, 5, target, 16, out), -1); /* no mark at the end */
+  s.many = 2;                                                                  /* the third is a word like others */
+  assert_int_equal(corrupt_unsentinel(&s, 7, source, 6, target, 16, out), -1);
+  s.many = 10;
   target[1] = 98;
   assert_int_equal(corrupt_unsentinel(&s, 7, source, 6, target, 16, out), -1); /* an empty span */
   int out_of_order[7] = {1, 2, 3, 98, 5, 99, 8}, side[6] = {1, 99, 98, 5, 6, 7};

@@ -94,6 +94,27 @@ static void likelihoods_are_laws(void **state) {
   assert_near(docs_pair_likelihood(&small, 0, no_word), 4 * docs_pair_likelihood(&small, 0, word), 1e-14);
 }
 
+/* Labels and cues of samples come up as the likelihoods say. */
+static void samples_have_the_law(void **state) {
+  (void)state;
+  enum { MANY = 20000 };
+  const docs *d = &small;
+  double count[2][72] = {{0}}, law[2][72];
+  int tokens[8];
+  for (int i = 0; i < MANY; i++) {
+    for (int swap = 0; swap < 2; swap++) {
+      int label = swap ? docs_swap_sample(d, 2, (uint64_t)i, tokens) : docs_pair_sample(d, 2, (uint64_t)i, tokens);
+      count[swap][label * 36 + (tokens[0] - 1) * 12 + (tokens[4] - 1) * 4 + (tokens[1] - 4) * 2 + tokens[5] - 4]++;
+    }
+  }
+  for (int k = 0; k < 72; k++) {
+    int text[8] = {1 + k / 12 % 3, 4 + k / 2 % 2, DOCS_HIDDEN, 0, 1 + k / 4 % 3, 4 + k % 2, DOCS_HIDDEN, 0};
+    law[0][k] = docs_pair_likelihood(d, k / 36, text) / 2;
+    law[1][k] = docs_swap_likelihood(d, k / 36, text) / 2;
+  }
+  assert_true(stats_fit_p(72, count[0], law[0]) > 1e-4 && stats_fit_p(72, count[1], law[1]) > 1e-4);
+}
+
 /* Against every text that what is shown may be. */
 static void restoring_tries_all(void **state) {
   (void)state;
@@ -153,6 +174,12 @@ static void samples_reach_the_accuracies(void **state) {
     for (int k = 0; k < 4; k++) memcpy(text + k * n, tokens + order[k] * n, (size_t)n * sizeof *text);
     docs_order_posterior(&d, text, p);
     int best = 0, ties = 0;
+    double sum = 0, start[DOCS_SENTENCES];
+    for (int o = 0; o < 24; o++) sum += p[o];
+    assert_near(sum, 1, 1e-13);
+    docs_start_posterior(&d, text, start);
+    assert_near(start[0] * p[18], start[1] * p[0], 1e-15); /* order 18 is 3 0 1 2 */
+    assert_near(start[0] + start[1] + start[2] + start[3], 1, 1e-13);
     for (int o = 1; o < 24; o++) best = p[o] > p[best] * (1 + 1e-9) ? o : best;
     for (int o = 0; o < 24; o++) ties += p[o] > p[best] * (1 - 1e-9);
     right[2] += p[number] > p[best] * (1 - 1e-9) ? 1.0 / ties : 0;
@@ -165,6 +192,7 @@ int main(void) {
       cmocka_unit_test(accuracies_are_sums_over_causes),
       cmocka_unit_test(orders_are_assignments),
       cmocka_unit_test(likelihoods_are_laws),
+      cmocka_unit_test(samples_have_the_law),
       cmocka_unit_test(restoring_tries_all),
       cmocka_unit_test(samples_reach_the_accuracies),
   };

@@ -186,25 +186,28 @@ static void errors_are_deviations(void **state) {
   assert_true(ratio > 0.4 && ratio < 2);
 }
 
-/* The bounds are H(x_n | x_<n) of the joint law. */
+/* The bounds are H(x_n | x_<n), and the same with the first state known, of the joint law. */
 static void bounds_are_entropies(void **state) {
   (void)state;
   hmm h = hmm_make(8, S, V, 0);
-  double low, high, entropy[2] = {0};
+  double low, high, entropy[2] = {0}, known[2] = {0};
   hmm_entropy_bounds(&h, 4, &low, &high);
   for (int n = 3; n <= 4; n++) {
     for (int k = 0; k < pow(V, n) - 0.5; k++) {
       int x[4], s[4];
       digits(k, V, n, x);
-      double p = 0;
+      double p = 0, with[S] = {0};
       for (int i = 0; i < pow(S, n) - 0.5; i++) {
         digits(i, S, n, s);
         p += joint(&h, n, s, x);
+        with[s[0]] += joint(&h, n, s, x);
       }
       entropy[n - 3] -= p > 0 ? p * log(p) : 0;
+      for (int i = 0; i < S; i++) known[n - 3] -= with[i] > 0 ? with[i] * log(with[i]) : 0;
     }
   }
   assert_near(high, entropy[1] - entropy[0], 1e-12);
+  assert_near(low, known[1] - known[0], 1e-12);
   assert_true(low < high);
 }
 
