@@ -53,6 +53,7 @@ static void bleu_clips(void **state) {
   int close[5] = {1, 2, 3, 4, 1};
   metrics_text shorter = {5, close};
   assert_near(metrics_bleu(1, &shorter, &r), exp(1 - 6.0 / 5), 1e-15);
+  assert_near(metrics_bleu(1, &r, &shorter), pow(1 / 3.0, 0.25), 1e-15); /* 5/6 4/5 3/4 2/3; nothing for being longer */
   int other[6] = {1, 2, 3, 4, 1, 1};
   metrics_text both[2] = {{6, other}, {5, close}}, refs[2] = {r, r};
   double p = (5.0 + 5) / 11 * ((4.0 + 4) / 9) * ((3.0 + 3) / 7) * ((2.0 + 2) / 5);

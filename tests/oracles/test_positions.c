@@ -31,6 +31,7 @@ static void buckets_are_the_table(void **state) {
 
 static void slopes_are_the_table(void **state) {
   (void)state;
+  assert_near(positions_alibi(0, 1), 1 / 256.0, 0);
   for (int h = 0; h < 8; h++) {
     assert_near(positions_alibi(h, 8), pow(2, -h - 1), 0);
     assert_near(positions_alibi(h, 12), pow(2, -h - 1), 0);
