@@ -128,6 +128,21 @@ int corrupt_chosen(int n, double rate, int most) {
   return many < most ? many : most;
 }
 
+bool corrupt_bert_done(int n, const int *x, const bool *special, const int *shown, const bool *chosen, int many,
+                       int mask, double done[3]) {
+  double own[3] = {0};
+  int found = 0;
+  for (int t = 0; t < n; t++) {
+    if (!chosen[t] && shown[t] != x[t]) return false;
+    if (!chosen[t]) continue;
+    if (special[t]) return false;
+    own[shown[t] == mask ? 0 : shown[t] == x[t] ? 1 : 2]++;
+    found++;
+  }
+  for (int k = 0; k < 3 && found == many; k++) done[k] += own[k];
+  return found == many;
+}
+
 void corrupt_bert_sight(int symbols, double rate, int shown, bool target, double *out) {
   for (int w = 0; w < symbols; w++) {
     double chosen = shown < 0 ? 0.8 : 0.1 / symbols + 0.1 * (w == shown);

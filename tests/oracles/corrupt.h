@@ -44,6 +44,12 @@ double corrupt_spans(double mean, int budget, double *out);
 /* BERT's choice: min(most, max(1, round(rate * n))), halves upward. n: tokens that may be chosen. */
 int corrupt_chosen(int n, double rate, int most);
 
+/* Whether `shown` is x [n] with `many` tokens chosen, none of them special, and nothing else changed; if so, adds what
+ * was done with them to done: hidden by `mask`, kept (by intent or by chance), exchanged. Expected shares over V
+ * symbols: 0.8, 0.1 + 0.1 / V and 0.1 - 0.1 / V. */
+bool corrupt_bert_done(int n, const int *x, const bool *special, const int *shown, const bool *chosen, int many,
+                       int mask, double done[3]);
+
 /* out [symbols]: p(shown | clean token w) up to a factor, of a token chosen with probability `rate`, then hidden
  * (shown: -1) 80 %, kept 10 %, any symbol 10 %. `target`: it is known to have been chosen. A row of sight for hmm.h. */
 void corrupt_bert_sight(int symbols, double rate, int shown, bool target, double *out);

@@ -179,11 +179,43 @@ static void bert_counts_and_sights(void **state) {
   for (int w = 0; w < 4; w++) assert_near(chosen[w], 1, 1e-15);
 }
 
+/* A right program, and one of each mistake. */
+static void bert_programs_are_judged(void **state) {
+  (void)state;
+  enum { LONG = 20, MASK = 9, MANY = 20000 };
+  double done[3] = {0}, law[3] = {0.8, 0.1 + 0.1 / 8, 0.1 - 0.1 / 8};
+  int x[LONG], shown[LONG], place[LONG - 2];
+  bool special[LONG] = {[0] = true, [LONG - 1] = true}, chosen[LONG];
+  for (int i = 0; i < MANY; i++) {
+    draws d = draws_of(6, 1, (uint64_t)i);
+    for (int t = 0; t < LONG; t++) x[t] = shown[t] = draws_below(&d, 8), chosen[t] = false;
+    for (int t = 0; t < LONG - 2; t++) place[t] = t + 1;
+    draws_shuffle(&d, LONG - 2, place);
+    for (int k = 0; k < corrupt_chosen(LONG - 2, 0.15, 20); k++) {
+      int t = place[k], way = draws_below(&d, 10), any = draws_below(&d, 8);
+      chosen[t] = true;
+      shown[t] = way < 8 ? MASK : way == 8 ? x[t] : any;
+    }
+    assert_true(corrupt_bert_done(LONG, x, special, shown, chosen, 3, MASK, done));
+  }
+  assert_true(stats_fit_p(3, done, law) > 1e-4);
+  assert_near(done[0] + done[1] + done[2], 3 * MANY, 0);
+  assert_false(corrupt_bert_done(LONG, x, special, shown, chosen, 4, MASK, done));
+  int other = place[5];
+  shown[other] = MASK;
+  assert_false(corrupt_bert_done(LONG, x, special, shown, chosen, 3, MASK, done));
+  chosen[other] = true;
+  assert_true(corrupt_bert_done(LONG, x, special, shown, chosen, 4, MASK, done));
+  special[other] = true;
+  assert_false(corrupt_bert_done(LONG, x, special, shown, chosen, 4, MASK, done));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(deletions_are_counted), cmocka_unit_test(infills_are_counted),
-      cmocka_unit_test(rotations_and_orders),  cmocka_unit_test(sentinels_are_lossless),
-      cmocka_unit_test(spans_are_trimmed),     cmocka_unit_test(bert_counts_and_sights),
+      cmocka_unit_test(deletions_are_counted),    cmocka_unit_test(infills_are_counted),
+      cmocka_unit_test(rotations_and_orders),     cmocka_unit_test(sentinels_are_lossless),
+      cmocka_unit_test(spans_are_trimmed),        cmocka_unit_test(bert_counts_and_sights),
+      cmocka_unit_test(bert_programs_are_judged),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
