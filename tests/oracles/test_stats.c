@@ -73,6 +73,8 @@ static void fits_tell_laws_apart(void **state) {
   assert_true(stats_fit_p(30, few, rare) < 1e-6);
   for (int i = 0; i < 30; i++) few[i] = 10000 * rare[i];
   assert_near(stats_fit_p(30, few, rare), 1, 1e-9);
+  double a[3] = {30, 0, 10}, b[3] = {20, 0, 20}; /* of four cells: N (ad - bc)^2 / margins, one degree of freedom */
+  assert_near(stats_same_p(3, a, b), stats_normal_p(sqrt(80.0 * 400 * 400 / (50.0 * 30 * 40 * 40))), 1e-14);
   p[3] = 0;
   count[3] = 1;
   assert_near(stats_fit_p(12, count, p), 0, 0);
