@@ -53,7 +53,7 @@ static ll_v load_index(cg *c, const sn_kins *x, ll_v at) {
 
 ll_v cg_index(cg *c, sn_kv v) {
   const sn_kins *x = cg_ins(c, v);
-  ll_v known = ll_recall(&c->g, v);
+  ll_v known = ll_recall(&c->g, v), a;
   if (known) return known;
   switch (x->op) {
     case SN_K_ICONST: return ll_i(&c->g, x->i);
@@ -61,7 +61,7 @@ ll_v cg_index(cg *c, sn_kv v) {
     case SN_K_GID: return c->gid[x->i];
     case SN_K_IV: return c->iv[v];
     case SN_K_ILOAD: return ll_remember(&c->g, v, load_index(c, x, cg_index(c, x->a[1])));
-    default: return ll_remember(&c->g, v, binary_index(c, x, cg_index(c, x->a[0]), cg_index(c, x->a[1])));
+    default: a = cg_index(c, x->a[0]); return ll_remember(&c->g, v, binary_index(c, x, a, cg_index(c, x->a[1])));
   }
 }
 
@@ -72,16 +72,18 @@ static ll_v index_at(cg *c, sn_kv v, ll_v at) {
   if (v == c->loop->iv) return at;
   if (cg_gains(c->k, c->loop->iv, v, &gain) && !gain) return cg_index(c, v);
   if (x->op == SN_K_ILOAD) return load_index(c, x, index_at(c, x->a[1], at));
-  return binary_index(c, x, index_at(c, x->a[0], at), index_at(c, x->a[1], at));
+  ll_v a = index_at(c, x->a[0], at);
+  return binary_index(c, x, a, index_at(c, x->a[1], at));
 }
 
 ll_v cg_to_next_turn(cg *c, sn_kv v) {
   ll *g = &c->g;
   int64_t gain;
   if (!c->loop || cg_gains(c->k, c->loop->iv, v, &gain)) return NULL;
-  ll_v last = ll_sub(g, cg_index(c, c->loop->a[1]), ll_i(g, 1));
-  ll_v next = ll_imin(g, ll_add(g, cg_index(c, c->loop->iv), cg_index(c, c->loop->a[2])), last);
-  return ll_sub(g, index_at(c, v, next), cg_index(c, v));
+  ll_v here = cg_index(c, c->loop->iv), next = ll_add(g, here, cg_index(c, c->loop->a[2]));
+  next = ll_select(g, ll_icmp(g, LLVMIntSLT, next, cg_index(c, c->loop->a[1])), next, here); /* no table goes further */
+  ll_v then = index_at(c, v, next);
+  return ll_sub(g, then, cg_index(c, v));
 }
 
 bool cg_limit_holds(const cg *c, sn_kv limit, int64_t extent) {
