@@ -46,7 +46,7 @@ static bool is_fusion(const char *at, size_t bytes) {
 /* Those that are in no table of their own. Rules of `expand` are also the names of the ops that it expands. */
 /* clang-format off */
 static const char *const rules[] = { /* table */
-  "inline.call", "attention.expand", "attention.products", "chunk.loss", "chunk.fused", "scan.rows", "scan.chunked", "scan.associative",
+  "inline.call", "attention.expand", "attention.products", "chunk.loss", "chunk.fused", "scan.rows", "scan.chunked", "scan.in_turn", "scan.associative",
   "grad.apart", "grad.derive", "grad.attention", "grad.scan", "grad.pieces", "grad.expand",
   "expand.stop", "expand.attention", "expand.store",
   "cse.exchanged", "cse.bodies", "dce.nodes",

@@ -18,6 +18,17 @@ prints "sequential: not chunked, "
 expect 0 "$SINTER" explain "$TREE/models/recurrent/gla.c" --target template --graph decode
 prints "decode: one step"
 
+# chunks of four heads in turn; small states are walked where that is predicted to be faster, unless the form is asked for
+gla="$TREE/models/recurrent/gla.c --target template --graph prefill --set layers=1"
+expect 0 "$SINTER" explain $gla --set key=64 --set width=256
+prints "chunked: 32 steps a chunk, of which one state is kept; in turn, in one kernel; decay by channel; predicted at 0."
+expect 0 "$SINTER" explain $gla --set key=64 --set width=256 --disable scan.in_turn
+prints "chunked: 64 steps a chunk, of which one state is kept; decay by channel; predicted at "
+expect 0 "$SINTER" explain $gla
+prints "sequential: not chunked, though the step has the form: chunks of 16 steps are predicted at 1."
+expect 0 "$SINTER" explain $gla --scan chunked
+prints "chunked: 16 steps a chunk"
+
 # one state a chunk: T / 64 of them, no buffer with one a step
 expect 0 "$SINTER" explain "$delta" $t --dim T=1024 --json
 short=$(states)
