@@ -30,7 +30,7 @@ static void every_row(void **state) {
 static void some_rows(void **state) {
   (void)state;
   const sn_op_info *attention = sn_op_get(SN_OP_ATTENTION);
-  assert_int_equal(attention->attr_count, 8);
+  assert_int_equal(attention->attr_count, 9);
   assert_string_equal(attention->attr[0].name, "scale");
   assert_int_equal(attention->attr[0].kind, 'f');
   assert_false(attention->attr[0].optional);
