@@ -9,67 +9,58 @@ SN_SETTINGS(lsh, ATTENTION_HEADS, (int, buckets, 16, "of a round, even"), (int, 
 
 enum { ROUNDS_MAX = 8 };
 
+/* Rows in the order of round `own`: where they stood, and their buckets and chunks in every round, i32[B H, T]. */
 typedef struct {
-  sn_t bucket, chunk, order; /* i32[B H, T]: by position; positions in order */
+  sn_t position, bucket[ROUNDS_MAX], chunk[ROUNDS_MAX];
+  int own, rounds;
 } hashing;
 
-static hashing hash(sn_t x, sn_t R, int chunk) {
-  sn_t r = sn_einsum("ntd,dm->ntm", sn_stop(x), R), bucket = sn_argmax(sn_concat(2, r, sn_neg(r)));
-  sn_t order = sn_argsort(bucket, .axis = 1);
-  return (hashing){bucket, sn_floordiv(sn_argsort(order, .axis = 1), chunk), order};
+static sn_t seen(const hashing *o, int round, sn_site at) {
+  sn_t bucket = o->bucket[round], chunk = o->chunk[round];
+  sn_t apart = sn_sub(sn_index(chunk, at.batch, at.q), sn_index(chunk, at.batch, at.k));
+  return sn_and(sn_eq(sn_index(bucket, at.batch, at.q), sn_index(bucket, at.batch, at.k)), sn_within(apart, 0, 2));
 }
 
-/* Rows [N, T, d] as chunks [N, n, c, d]; with the chunk before each, [N, n, 2c, d], what is not there being `before`.
- */
-static sn_t cut(sn_t x, int c) { return sn_rearrange(x, "n(tc)d->ntcd", .c = c); }
-static sn_t cut_back(sn_t x, int c, double before) {
-  x = cut(x, c);
-  return sn_concat(2, sn_slice(sn_pad(x, 1, 1, 0, before), 1, 0, sn_size(x, 1)), x);
+static sn_t lsh_mask(sn_site at, const void *opt) {
+  const hashing *o = opt;
+  sn_t past = sn_le(sn_index(o->position, at.batch, at.k), sn_index(o->position, at.batch, at.q));
+  return sn_and(seen(o, o->own, at), past);
 }
 
-/* A number by row, for the queries [N, n, c, 1] and the keys [N, n, 1, 2c] of the chunks. */
-typedef struct {
-  sn_t q, k;
-} pair;
-static pair pairs(sn_t x, int c) {
-  x = sn_rearrange(x, "nt->nt1");
-  return (pair){cut(x, c), sn_rearrange(cut_back(x, c, 1 << 30), "ntc1->nt1c")};
+static sn_t lsh_score(sn_t s, sn_site at, const void *opt) {
+  const hashing *o = opt;
+  sn_t itself = sn_eq(at.q, at.k), times = {0};
+  for (int r = 0; r < o->rounds; r++) times = sn_add(times, sn_cast(seen(o, r, at), SN_REAL));
+  return sn_sub(s, sn_add(sn_log(sn_max(times, 1)), sn_where(itself, 1e3, 0)));
 }
 
-/* Which pairs of the chunks that `order` gives are seen in the round h? */
-static sn_t seen(hashing h, sn_t order, int c) {
-  pair bucket = pairs(sn_slots(h.bucket, order), c), chunk = pairs(sn_slots(h.chunk, order), c);
-  return sn_and(sn_eq(bucket.q, bucket.k), sn_within(sn_sub(chunk.q, chunk.k), 0, 2));
-}
-
-/* Round r: its result [N, T, d], and the logarithm of its weights' sum, [N, T, 1]. */
-static sn_t attend_round(qkv x, const hashing *h, int r, const lsh *c, sn_t *sum) {
-  sn_t order = h[r].order, back = sn_argsort(order, .axis = 1), times = {0};
-  pair at = pairs(order, c->chunk);
-  for (int n = 0; n < c->rounds; n++) times = sn_add(times, sn_cast(seen(h[n], order, c->chunk), SN_REAL));
-  sn_t k = cut_back(sn_slots(x.k, order), c->chunk, 0), v = cut_back(sn_slots(x.v, order), c->chunk, 0);
-  sn_t s = sn_div(sn_einsum("ntid,ntjd->ntij", cut(sn_slots(x.q, order), c->chunk), k), sqrt(c->head));
-  s = sn_sub(s, sn_add(sn_log(sn_max(times, 1)), sn_where(sn_eq(at.q, at.k), 1e3, 0)));
-  s = sn_where(sn_and(seen(h[r], order, c->chunk), sn_le(at.k, at.q)), s, -1e30);
-  *sum = sn_rearrange(sn_slots(sn_rearrange(sn_logsumexp(s), "nti->n(ti)"), back), "nt->nt1");
-  return sn_slots(sn_rearrange(sn_einsum("ntij,ntjd->ntid", sn_softmax(s), v), "ntid->n(ti)d"), back);
-}
+/* The logarithm of the weights' sum, which rounds are weighed by, is kept. */
+static sn_t keep(sn_t y, sn_t total, const void *opt) { return **(sn_t *const *)opt = total, y; }
 
 static sn_t lsh_attention(attend *a, const lsh *c) {
-  a->T = sn_dim_mul(sn_sym(a->m, "chunks", .max = c->context / c->chunk), c->chunk);
-  sn_t q = attention_fold(attention_input(a, "q", (a->B, a->T, c->heads, c->head))), y[ROUNDS_MAX], sums = {0};
-  sn_t v = attention_fold(attention_input(a, "v", (a->B, a->T, c->heads, c->head))), sum, total = {0};
-  sn_t R = sn_random(a->m, "rotation", SN_NORMAL, (c->rounds, c->head, c->buckets / 2));
-  hashing h[ROUNDS_MAX];
+  sn_t q = attention_input(a, "q", (a->B, a->T, c->heads, c->head)), sum, *const kept = &sum, sums = {0}, y = {0};
+  sn_t v = attention_input(a, "v", (a->B, a->T, c->heads, c->head)), k = sn_l2_norm(q, 1e-6), part[ROUNDS_MAX];
+  sn_t R = sn_random(a->m, "rotation", SN_NORMAL, (c->rounds, c->head, c->buckets / 2)), order[ROUNDS_MAX];
+  hashing h = {.rounds = c->rounds};
   sn_output(a->m, "rotation", R);
-  for (int r = 0; r < c->rounds; r++) h[r] = hash(q, sn_at(R, r), c->chunk);
   for (int r = 0; r < c->rounds; r++) {
-    y[r] = attend_round((qkv){q, sn_l2_norm(q, 1e-6), v}, h, r, c, &sum);
-    sums = r ? sn_concat(2, sums, sum) : sum;
+    sn_t x = sn_einsum("ntd,dm->ntm", sn_stop(attention_fold(q)), sn_at(R, r));
+    h.bucket[r] = sn_argmax(sn_concat(2, x, sn_neg(x))), order[r] = sn_argsort(h.bucket[r], 1);
+    h.chunk[r] = sn_floordiv(sn_argsort(order[r], 1), c->chunk);
+  }
+  for (int r = 0; r < c->rounds; r++) {
+    hashing o = {.position = order[r], .own = r, .rounds = c->rounds};
+    for (int n = 0; n < c->rounds; n++)
+      o.bucket[n] = sn_slots(h.bucket[n], order[r]), o.chunk[n] = sn_slots(h.chunk[n], order[r]);
+    part[r] = sn_attention(attention_rows(q, order[r]), attention_rows(k, order[r]), attention_rows(v, order[r]),
+                           .score = lsh_score, .mask = lsh_mask, .opt = &o,
+                           .normaliser = {.finish = keep, .opt = &kept}, .name = "lsh");
+    part[r] = attention_rows_back(part[r], order[r], c->heads), sum = attention_rows_back(sum, order[r], c->heads);
+    sums = r ? sn_concat(3, sums, sum) : sum;
   }
   sn_t weight = sn_softmax(sums);
-  for (int r = 0; r < c->rounds; r++) total = sn_add(total, sn_mul(sn_slice(weight, 2, r, 1), y[r]));
-  return attention_unfold(total, c->heads);
+  for (int r = 0; r < c->rounds; r++) y = sn_add(y, sn_mul(sn_slice(weight, 3, r, 1), part[r]));
+  return y;
 }
 
 ATTENTION_COMPOSITION(lsh, .min = 1);

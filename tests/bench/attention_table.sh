@@ -28,10 +28,7 @@ lines() { # FILE: from what follows the settings to the last line
 }
 
 explain() { # STEM GRAPH
-  local dims="--dim T=16384"
-  [ "$1" = lsh ] && dims="--dim chunks=256"
-  # shellcheck disable=SC2086
-  "$sinter" explain "$tree/models/attention/$1.c" --graph "$2" --dim B=1 $dims 2>/dev/null
+  "$sinter" explain "$tree/models/attention/$1.c" --graph "$2" --dim B=1 --dim T=16384 2>/dev/null
 }
 
 kernels() { sed -n 's/^ *\([0-9]*\) kernels .* in all; .*/\1/p' "$1"; }
@@ -46,10 +43,7 @@ blocks() { # of the first mask: empty / full / partial, and how that is known
 }
 
 ms() { # STEM FUSE
-  local dims="--dim T=1024"
-  [ "$1" = lsh ] && dims="--dim chunks=16"
-  # shellcheck disable=SC2086
-  "$sinter" bench "$tree/models/attention/$1.c" --graph gradients --dim B=1 $dims --fuse "$2" --whole --json 2>/dev/null |
+  "$sinter" bench "$tree/models/attention/$1.c" --graph gradients --dim B=1 --dim T=1024 --fuse "$2" --whole --json 2>/dev/null |
     sed -n 's/.*"median_ms": \([0-9.]*\).*/\1/p' | head -n 1
 }
 

@@ -475,47 +475,47 @@ static void xl(const oracle *o, double *y) {
  * --------------------------------------------------------------------------------------------------------- */
 
 const attention_variant attention_variants[] = {
-    {&sn_model_causal, "", causal, 0, 0, 0},
-    {&sn_model_window, "window=3", window, 0, 0, 0},
-    {&sn_model_window, "window=4 both=1", window, 0, 0, 0},
-    {&sn_model_dilated, "window=3 step=2", dilated, 0, 0, 0},
-    {&sn_model_strided, "stride=3", strided, 0, 0, 0},
-    {&sn_model_fixed, "block=4 summary=1", fixed, 0, 0, 0},
-    {&sn_model_bigbird, "block=1 random=2", bigbird, 0, 0, 0},
-    {&sn_model_longformer, "window=2 globals=2", longformer, 3, 0, 0},
-    {&sn_model_longformer, "window=2 globals=1 separate=1", longformer, 2, 0, 0},
-    {&sn_model_sinks, "window=3 sinks=2", sinks, 0, 0, 0},
-    {&sn_model_prefix, "", prefix, 0, 0, 0},
-    {&sn_model_documents, "", documents, 0, 0, 0},
-    {&sn_model_alibi, "", alibi, 0, 0, 0},
-    {&sn_model_kerple, "", kerple, 0, 0, 0},
-    {&sn_model_kerple, "power=1", kerple, 0, 0, 0},
-    {&sn_model_t5, "buckets=6 far=8", t5, 0, 0, 0},
-    {&sn_model_t5, "buckets=8 far=6 both=1", t5, 0, 0, 0},
-    {&sn_model_softcap, "cap=2", softcap, 0, 0, 0},
-    {&sn_model_temperature, "", temperature, 0, 0, 0},
-    {&sn_model_softmax1, "", softmax1, 0, 0, 0},
-    {&sn_model_softmax1, "learned=1", softmax1, 0, 0, 0},
-    {&sn_model_sigmoid, "", sigmoid, 0, 0, 0},
-    {&sn_model_tree, "", tree, 0, 0, 0},
-    {&sn_model_permutation, "", permutation, 0, 0, 0},
-    {&sn_model_permutation, "query_stream=1", permutation, 0, 0, 0},
-    {&sn_model_xl, "memory=3 width=6", xl, 0, 0, ONE_KV},
-    {&sn_model_mla, "nope=5 rope=4 value=6 latent=7", mla, 0, 0, LATENT},
-    {&sn_model_mla, "nope=4 rope=2 value=5 latent=8 absorbed=1", mla, 0, 0, LATENT},
-    {&sn_model_topk, "keys=3", topk, 0, 0, ONE_KV},
-    {&sn_model_routing, "clusters=3", routing, 0, 0, ONE_KV},
-    {&sn_model_lsh, "buckets=4 rounds=2 chunk=4", lsh, 4, 4, ONE_KV},
-    {&sn_model_linear, "", linear, 0, 0, ONE_KV},
-    {&sn_model_linear, "map=1", linear, 0, 0, ONE_KV},
-    {&sn_model_linear, "map=2 both=1", linear, 0, 0, ONE_KV},
-    {&sn_model_favor, "blocks=2", favor, 0, 0, ONE_KV},
-    {&sn_model_differential, "", differential, 0, 0, 0},
-    {&sn_model_fox, "", fox, 0, 0, 0},
-    {&sn_model_softpick, "", softpick, 0, 0, 0},
-    {&sn_model_moba, "block=2 top=3", moba, 0, 0, 0},
-    {&sn_model_moba, "block=3 top=2", moba, 0, 0, 0},
-    {&sn_model_ssmax, "", ssmax, 0, 0, 0},
+    {&sn_model_causal, "", causal, 0, 0},
+    {&sn_model_window, "window=3", window, 0, 0},
+    {&sn_model_window, "window=4 both=1", window, 0, 0},
+    {&sn_model_dilated, "window=3 step=2", dilated, 0, 0},
+    {&sn_model_strided, "stride=3", strided, 0, 0},
+    {&sn_model_fixed, "block=4 summary=1", fixed, 0, 0},
+    {&sn_model_bigbird, "block=1 random=2", bigbird, 0, 0},
+    {&sn_model_longformer, "window=2 globals=2", longformer, 3, 0},
+    {&sn_model_longformer, "window=2 globals=1 separate=1", longformer, 2, 0},
+    {&sn_model_sinks, "window=3 sinks=2", sinks, 0, 0},
+    {&sn_model_prefix, "", prefix, 0, 0},
+    {&sn_model_documents, "", documents, 0, 0},
+    {&sn_model_alibi, "", alibi, 0, 0},
+    {&sn_model_kerple, "", kerple, 0, 0},
+    {&sn_model_kerple, "power=1", kerple, 0, 0},
+    {&sn_model_t5, "buckets=6 far=8", t5, 0, 0},
+    {&sn_model_t5, "buckets=8 far=6 both=1", t5, 0, 0},
+    {&sn_model_softcap, "cap=2", softcap, 0, 0},
+    {&sn_model_temperature, "", temperature, 0, 0},
+    {&sn_model_softmax1, "", softmax1, 0, 0},
+    {&sn_model_softmax1, "learned=1", softmax1, 0, 0},
+    {&sn_model_sigmoid, "", sigmoid, 0, 0},
+    {&sn_model_tree, "", tree, 0, 0},
+    {&sn_model_permutation, "", permutation, 0, 0},
+    {&sn_model_permutation, "query_stream=1", permutation, 0, 0},
+    {&sn_model_xl, "memory=3 width=6", xl, 0, ONE_KV},
+    {&sn_model_mla, "nope=5 rope=4 value=6 latent=7", mla, 0, LATENT},
+    {&sn_model_mla, "nope=4 rope=2 value=5 latent=8 absorbed=1", mla, 0, LATENT},
+    {&sn_model_topk, "keys=3", topk, 0, ONE_KV},
+    {&sn_model_routing, "clusters=3", routing, 0, ONE_KV},
+    {&sn_model_lsh, "buckets=4 rounds=2 chunk=4", lsh, 0, ONE_KV},
+    {&sn_model_linear, "", linear, 0, ONE_KV},
+    {&sn_model_linear, "map=1", linear, 0, ONE_KV},
+    {&sn_model_linear, "map=2 both=1", linear, 0, ONE_KV},
+    {&sn_model_favor, "blocks=2", favor, 0, ONE_KV},
+    {&sn_model_differential, "", differential, 0, 0},
+    {&sn_model_fox, "", fox, 0, 0},
+    {&sn_model_softpick, "", softpick, 0, 0},
+    {&sn_model_moba, "block=2 top=3", moba, 0, 0},
+    {&sn_model_moba, "block=3 top=2", moba, 0, 0},
+    {&sn_model_ssmax, "", ssmax, 0, 0},
 };
 const int attention_variant_count = sizeof attention_variants / sizeof *attention_variants;
 
@@ -524,12 +524,10 @@ const int attention_variant_count = sizeof attention_variants / sizeof *attentio
 oracle attention_case(const attention_variant *v, uint64_t seed, sn_arena *arena) {
   static const int heads[] = {1, 2, 3, 4, 6}, sizes[] = {2, 3, 4, 5, 8, 16};
   sn_rng r = {.seed = seed};
-  int multiple = v->multiple ? v->multiple : 1;
   oracle o = {.B = 1 + (int)sn_rng_below(&r, 2), .H = heads[sn_rng_below(&r, 5)], .d = sizes[sn_rng_below(&r, 6)]};
   do o.G = 1 + (int)sn_rng_below(&r, (uint64_t)o.H);
   while (o.H % o.G);
   o.T = 1 + (int)sn_rng_below(&r, 11);
-  o.T = (o.T + multiple - 1) / multiple * multiple;
   if (o.T < v->least) o.T = v->least;
   if (v->flags & (ONE_KV | LATENT)) o.G = o.H;
   o.set = sn_arena_printf(arena, "heads=%d context=64 %s", o.H, v->set);
@@ -542,9 +540,9 @@ oracle attention_case(const attention_variant *v, uint64_t seed, sn_arena *arena
 }
 
 void attention_dims(const sn_types *types, const oracle *o, int64_t *dims) {
-  const char *const names[3] = {"B", "T", "chunks"};
-  const int values[3] = {o->B, o->T, o->T / oracle_setting(o, "chunk", 1)};
-  for (int i = 0; i < 3; i++) {
+  const char *const names[2] = {"B", "T"};
+  const int values[2] = {o->B, o->T};
+  for (int i = 0; i < 2; i++) {
     const sn_dimx *d = sn_dimx_find_symbol(types, names[i]);
     if (d) dims[sn_dimx_symbol_index(d)] = values[i];
   }

@@ -28,7 +28,7 @@ typedef struct attention_variant {
   const sn_model *model;
   const char *set;                                 /* settings beside the sizes */
   void (*reference)(const oracle *o, double *out); /* y [B, T, H, e] */
-  int least, multiple;                             /* of T; 0: 1 */
+  int least;                                       /* of T; 0: 1 */
   int flags;
 } attention_variant;
 

@@ -33,10 +33,7 @@ static bench *run(const given *g) {
   snprintf(set, sizeof set, "heads=%d head=%d %s %s", g->H, g->d, g->one_kv ? "" : "kv_heads=1", g->set);
   bench *b = bench_begin(g->model, "forward", set, SN_ELEM_F64);
   bench_dim(b, "B", 1);
-  if (oracle_setting(&(oracle){.set = g->set}, "chunk", 0))
-    bench_dim(b, "chunks", g->T / oracle_setting(&(oracle){.set = g->set}, "chunk", 0));
-  else
-    bench_dim(b, "T", g->T);
+  bench_dim(b, "T", g->T);
   give(b, "q", g->q);
   give(b, "k", g->k);
   give(b, "v", g->v);

@@ -31,10 +31,10 @@ static void gradients(sn_scope m, const none *c) { (void)c, naive(m, true); }
 SN_MODEL(naive, none, forward, gradients);
 
 static int64_t elements(const sn_plan *p, const sn_slot *s, int64_t length) {
-  static const char *const names[3] = {"B", "T", "chunks"};
-  const int64_t values[3] = {1, length, length / BLOCK};
+  static const char *const names[2] = {"B", "T"};
+  const int64_t values[2] = {1, length};
   int64_t dims[64] = {0}, count;
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 2; i++) {
     const sn_dimx *d = sn_dimx_find_symbol(p->types, names[i]);
     if (d) dims[sn_dimx_symbol_index(d)] = values[i];
   }
