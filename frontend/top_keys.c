@@ -5,7 +5,7 @@
  *   are stable and those before come first: of equal products the first keys count. */
 #include "frontend/trace.h"
 
-enum { QUERIES = 64, KEYS = 256 };
+enum { QUERIES = 64, KEYS = 512 };
 
 #define NO_KEY (-1e30)
 
