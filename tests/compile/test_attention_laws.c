@@ -273,6 +273,44 @@ static void top_keys(void **state) {
   }
 }
 
+/* Blocks: all that there are is causal attention, the own one alone is attention within blocks. */
+static void chosen_blocks(void **state) {
+  enum { T = 24, D = 4 };
+  (void)state;
+  double *q = draw(T * D, 11), *k = draw(T * D, 12), *v = draw(T * D, 13);
+  given g = {.model = &sn_model_causal, .set = "", .T = T, .H = 1, .d = D, .q = q, .k = k, .v = v};
+  bench *dense = run(&g);
+  g.model = &sn_model_moba;
+  g.set = "block=4 top=6";
+  bench *all = run(&g);
+  g.set = "block=4 top=2";
+  bench *some = run(&g);
+  g.set = "block=4 top=1";
+  bench *own = run(&g);
+  g.model = &sn_model_fixed; /* of head 0 */
+  g.set = "block=4 summary=1";
+  bench *within = run(&g);
+  assert_true(difference(dense, all) < 1e-12);
+  assert_true(difference(dense, some) > 1e-3 && difference(own, some) > 1e-3);
+  assert_true(difference(within, own) < 1e-12);
+  bench *const done[] = {dense, all, some, own, within};
+  for (int i = 0; i < 5; i++) bench_end(done[i]);
+  free(q);
+  free(k);
+  free(v);
+}
+
+/* A rectified softmax of scores of 10^4: nothing where all are below 0, else the mean of those above. */
+static void large_rectified_scores(void **state) {
+  static const double q[4] = {1e4, 1e4, 1e4, 1e4}, k[4] = {-1, 1, -1, 1}, v[4] = {5, 7, 11, 13},
+                      want[4] = {0, 7, 7, 10};
+  (void)state;
+  bench *b = run(&(given){.model = &sn_model_softpick, .set = "", .T = 4, .H = 1, .d = 1, .q = q, .k = k, .v = v});
+  for (int i = 0; i < 4; i++) assert_true(fabs(bench_output(b, "y")->value[i] - want[i]) < 1e-12);
+  assert_true(bench_output(b, "y")->value[0] == 0);
+  bench_end(b);
+}
+
 /* How many of the pairs of near rows see each other, of one run. */
 static double recall(int rounds, int seed) {
   enum { T = 32 };
@@ -456,6 +494,8 @@ int main(void) {
       cmocka_unit_test(one_global_position_joins_all),
       cmocka_unit_test(random_blocks),
       cmocka_unit_test(top_keys),
+      cmocka_unit_test(chosen_blocks),
+      cmocka_unit_test(large_rectified_scores),
       cmocka_unit_test(recall_grows_with_rounds),
       cmocka_unit_test(capacity_of_linear_attention),
       cmocka_unit_test(random_features_are_unbiased),
