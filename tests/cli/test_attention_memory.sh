@@ -77,7 +77,7 @@ for graph in far near head both keys reads wide later_near later later_both; do
   expect 0 "$SINTER" explain "$scratch/forms.c" --graph $graph --dim B=2 --dim T=19 --target "$on"
   ! finds 'products and softmax' "$scratch/stdout" || die "$graph: products"
 done
-for graph in near head both later_near later; do
+for graph in both later_near; do
   expect 0 "$SINTER" bisect "$scratch/forms.c" --graph $graph --dim B=2 --dim T=19 --target "$on"
 done
 expect 0 "$SINTER" explain "$scratch/forms.c" --graph too_many --target "$on"
