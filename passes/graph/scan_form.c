@@ -2,7 +2,8 @@
  * applies:
  *
  *   decode       one step: it is the step itself
- *   chunked      the state is a matrix, S <- S (diag(w) + a b') + v k': products over chunks of steps
+ *   chunked      the state is a matrix, S <- S (diag(w) + a b') + v k', and not so small that a walk is predicted to be
+ *                faster: products over chunks of steps
  *   associative  the step is affine, element by element: chunks of steps side by side
  *   sequential   any step at all, one after the other
  *
