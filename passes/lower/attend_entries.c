@@ -7,7 +7,10 @@
 #include "passes/lower/attend_sums.h"
 #include "passes/lower/derive.h"
 
-enum { PART = 1024 }; /* entries for each block of queries that a part has */
+enum {
+  PART = 1024, /* entries for each block of queries that a part has */
+  TOGETHER = 4 /* entries that are added up in one pass over a block; those beyond the last get nothing */
+};
 
 static const sn_dimx *blocks_of(const sn_sums *m, bool queries) {
   const sn_attend *a = m->a;
@@ -114,7 +117,8 @@ static sn_kv begin_pieces(const sn_sum_block *x, const sn_sum *s, sn_kwin *w) {
 void sn_entries_begin(const sn_sum_block *x, sn_sum *s) {
   sn_kernel *k = x->w.s.b->k;
   sn_kwin w;
-  int64_t n = (sn_dimx_max_value(s->entries) + SN_ATTEND_ENTRIES - 1) / SN_ATTEND_ENTRIES * SN_ATTEND_ENTRIES;
+  int64_t n =
+      (sn_dimx_max_value(s->entries) + SN_ATTEND_ENTRIES - 1) / SN_ATTEND_ENTRIES * SN_ATTEND_ENTRIES + TOGETHER;
   s->scratch = sn_k_local(k, SN_ELEM_F32, n * width_of(x, s));
   (void)begin_pieces(x, s, &w);
   sn_k_store(k, w, sn_k_const(k, SN_ELEM_F32, width_of(x, s), SN_ATTEND_ENTRIES, 0));
@@ -125,28 +129,37 @@ void sn_entries_begin(const sn_sum_block *x, sn_sum *s) {
 static sn_kv begin_entries(const sn_sum_block *x, const sn_sum *s) {
   const sn_site_block *at = &x->w.s;
   sn_kernel *k = at->b->k;
-  if (s->range.slot < 0) return sn_k_for(k, sn_k_i(k, 0), sn_build_dim(at->b, s->entries), 1, 0, NULL);
+  if (s->range.slot < 0) return sn_k_for(k, sn_k_i(k, 0), sn_build_dim(at->b, s->entries), TOGETHER, 0, NULL);
   sn_kv queries = sn_k_ibin(k, SN_K_IDIV, at->q0, sn_k_i(k, at->bq));
   sn_kv keys = sn_k_ibin(k, SN_K_IDIV, at->k0, sn_k_i(k, at->bk)), range[2];
   for (int i = 0; i < 2; i++) {
     sn_kwin w = bound(at->b, s, at->batch, at->head, queries, keys, i);
     range[i] = sn_k_iload(k, w.buf, w.off);
   }
-  return sn_k_for(k, range[0], sn_k_iadd(k, range[1], sn_k_i(k, 1)), 1, 0, NULL);
+  return sn_k_for(k, range[0], sn_k_iadd(k, range[1], sn_k_i(k, 1)), TOGETHER, 0, NULL);
+}
+
+/* The sums over the block, or over the keys of it, of what goes to entry e. */
+static sn_kv own_sum(const sn_sum_block *x, const sn_sum *s, sn_kv term, sn_kv entry, sn_kv e) {
+  sn_kernel *k = x->w.s.b->k;
+  sn_ktype t = sn_k_type(k, term);
+  bool rows = s->kind != SN_SUM_TABLES || x->w.s.keys_major, columns = s->kind != SN_SUM_TABLES || !x->w.s.keys_major;
+  sn_kv own = sn_k_bin(k, SN_K_EQ, entry, sn_k_isplat(k, 1, 1, e));
+  sn_kv sum = sn_k_select(k, own, term, sn_k_const(k, SN_ELEM_F32, t.r, t.c, 0));
+  if (rows && t.r > 1) sum = sn_k_reduce(k, SN_K_RSUM, 0, sum);
+  return columns && t.c > 1 ? sn_k_reduce(k, SN_K_RSUM, 1, sum) : sum;
 }
 
 void sn_entries_add(const sn_sum_block *x, const sn_sum *s, sn_kv term, sn_kv entry) {
   sn_kernel *k = x->w.s.b->k;
-  sn_ktype t = sn_k_type(k, term);
-  sn_kv e = begin_entries(x, s);
-  sn_kv own = sn_k_bin(k, SN_K_EQ, entry, sn_k_isplat(k, 1, 1, e));
-  sn_kv sum = sn_k_select(k, own, term, sn_k_const(k, SN_ELEM_F32, t.r, t.c, 0));
-  bool rows = s->kind != SN_SUM_TABLES || x->w.s.keys_major, columns = s->kind != SN_SUM_TABLES || !x->w.s.keys_major;
-  if (rows && t.r > 1) sum = sn_k_reduce(k, SN_K_RSUM, 0, sum);
-  if (columns && t.c > 1) sum = sn_k_reduce(k, SN_K_RSUM, 1, sum);
-  t = sn_k_type(k, sum);
-  sn_kwin w = {.buf = s->scratch, .off = sn_k_imulc(k, e, width_of(x, s)), .rs = sn_k_i(k, 1), .cs = sn_k_i(k, 1)};
-  sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, sn_k_load(k, t.r, t.c, w, 0), sum));
+  sn_kv e = begin_entries(x, s), sum[TOGETHER];
+  for (int i = 0; i < TOGETHER; i++) sum[i] = own_sum(x, s, term, entry, sn_k_iadd(k, e, sn_k_i(k, i)));
+  for (int i = 0; i < TOGETHER; i++) {
+    sn_ktype t = sn_k_type(k, sum[i]);
+    sn_kv at = sn_k_imulc(k, sn_k_iadd(k, e, sn_k_i(k, i)), width_of(x, s));
+    sn_kwin w = {.buf = s->scratch, .off = at, .rs = sn_k_i(k, 1), .cs = sn_k_i(k, 1)};
+    sn_k_store(k, w, sn_k_bin(k, SN_K_ADD, sn_k_load(k, t.r, t.c, w, 0), sum[i]));
+  }
   sn_k_end_for(k, 0, NULL);
 }
 
