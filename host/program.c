@@ -99,3 +99,9 @@ bool sn_program_port(const sn_program *p, const char *graph, int i, sn_port *out
   }
   return false;
 }
+
+const char *sn_program_parameter(const sn_program *p, int i) {
+  for (int k = 0; i >= 0 && k < p->plan->slot_count; k++)
+    if (p->plan->slot[k].role == SN_SLOT_PARAM && !i--) return p->plan->slot[k].name;
+  return NULL;
+}

@@ -48,6 +48,7 @@
 #define sn_program_destroy SN_API(program_destroy)
 #define sn_program_graph SN_API(program_graph)
 #define sn_program_port SN_API(program_port)
+#define sn_program_parameter SN_API(program_parameter)
 #define sn_store SN_API(store)
 #define sn_store_create SN_API(store_create)
 #define sn_store_create_for SN_API(store_create_for)
@@ -159,6 +160,9 @@ typedef struct sn_port {
 
 /* Input or output i of a graph, inputs first. -> false: there is none. */
 bool sn_program_port(const sn_program *p, const char *graph, int i, sn_port *out);
+
+/* Name of parameter i of all graphs; NULL: there are not so many. */
+const char *sn_program_parameter(const sn_program *p, int i);
 
 /* ---- weights and state ------------------------------------------------------------------------------------------ */
 

@@ -144,6 +144,7 @@ sn_code cli_opt(cli *c);
 sn_code cli_inspect(cli *c);
 sn_code cli_doctor(cli *c);
 sn_code cli_pages(cli *c);
+sn_code cli_recipe(cli *c);
 sn_code cli_conformance(cli *c);
 sn_code cli_fuzz(cli *c);
 sn_code cli_reduce(cli *c);

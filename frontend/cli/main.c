@@ -25,7 +25,8 @@ enum {
   CONFORM = 1 << 17,
   PAGES = 1 << 18,
   TUNE = 1 << 19,
-  ANY = (1 << 20) - 1
+  RECIPE = 1 << 20,
+  ANY = (1 << 21) - 1
 };
 
 static const cli_option_row options[] = {
@@ -70,6 +71,8 @@ static const cli_command_row commands[] = {
    "  sinter doctor\n  sinter doctor --json\n"},
   {"conformance", CONFORM, cli_conformance, "[MODEL.c...]", "try a backend: tile programs with every kernel op, random graphs with every op, whole models",
    "  sinter conformance --backend ./mine.so\n  sinter conformance --target template -n 50 --json\n"},
+  {"recipe",   RECIPE,   cli_recipe,   "[ID...]",       "train and judge the systems of docs/systems.md on tasks whose best result is known",
+   "  sinter recipe --list\n  sinter recipe tp.causal\n  sinter recipe --all --rows tp,dec --quick --out report\n"},
   {"pages",    PAGES,    cli_pages,    "man|bash|zsh|fish", "write the manual page, or the completions of a shell",
    "  sinter pages man | man -l -\n  source <(sinter pages bash)\n"},
 };

@@ -75,6 +75,10 @@ static kind kind_of(cli_option o) {
     case CLI_EMIT:
     case CLI_LEVELS:
     case CLI_GRAPH:
+    case CLI_LIST:
+    case CLI_ALL:
+    case CLI_ROWS:
+    case CLI_QUICK:
     case CLI_KERNELS:
     case CLI_PLAN:
     case CLI_DIM:

@@ -113,6 +113,7 @@ static int ports(sn_program *p) {
   }
   EXPECT(inputs == 2 && outputs == 1);
   EXPECT(!sn_program_port(p, "nothing", 0, &port));
+  EXPECT(sn_program_parameter(p, 0) && !sn_program_parameter(p, 1000) && !sn_program_parameter(p, -1));
   return 0;
 }
 

@@ -1,0 +1,117 @@
+/* Recipes: systems that are trained and judged on a task whose best result is known. A file of this folder is a row of
+ * docs/systems.md or a small family of them: graphs in the DSL, data and oracle of tests/oracles, and a function that
+ * trains and checks. `sinter recipe ID` runs one.
+ *
+ * The functions below keep recipes short: after the first error they do nothing and return NAN or NULL, and the recipe
+ * ends as failed with that error. What they return belongs to the run. */
+#ifndef SINTER_MODELS_RECIPE_H
+#define SINTER_MODELS_RECIPE_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frontend/sinter.h"
+#include "host/sinter_host.h"
+
+typedef struct recipe recipe;
+
+typedef struct recipe_row {
+  const char *id;    /* "tp.causal" */
+  int slide;         /* of the lecture, as SYSTEMS counts them */
+  const char *shows; /* one line */
+  void (*run)(recipe *r);
+} recipe_row;
+
+/* The rows of a file, its last line: RECIPES(tp_causal, {"tp.causal", 4, "...", causal}); the name is the file's. */
+#define RECIPES(file, ...) const recipe_row recipe_rows_##file[] = {__VA_ARGS__, {0}}
+
+/* ---- the run ------------------------------------------------------------------------------------------------------
+ */
+
+/* The quick form: exact checks whole, training shorter; what takes `full` there takes `quick` here. */
+bool recipe_is_quick(const recipe *r);
+int recipe_pick(const recipe *r, int full, int quick);
+/* Different for every `use`, the same in every run with the same --seed. */
+uint64_t recipe_seed(const recipe *r, uint64_t use);
+/* Memory that is freed when the recipe ends. */
+void *recipe_alloc(recipe *r, size_t bytes);
+/* The recipe cannot go on. */
+void recipe_fail(recipe *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool recipe_has_failed(const recipe *r);
+
+/* ---- networks: compiled graphs of a model and one store -----------------------------------------------------------
+ */
+
+typedef struct net net;
+
+/* graphs as in sn_compile; settings: printf, "layers=2 vocab=%d". Sizes of caches: `dims` of sn_store_create_for. */
+net *recipe_net(recipe *r, const sn_model *model, const char *graphs, const char *settings, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Another store of the same program: other initial values, or a copy. */
+net *net_again(net *n, uint64_t seed);
+/* Parameters of `from` that `to` has, too, with the same shape, and whose name matches `pattern` as in sn_store_reset.
+ * -> how many. */
+int net_copy(net *to, net *from, const char *pattern);
+/* Runs a graph once, as sn_run. */
+#define net_run(n, graph, ...) \
+  net_run_io(n, graph, (const sn_io[]){__VA_ARGS__}, (int)(sizeof((const sn_io[]){__VA_ARGS__}) / sizeof(sn_io)))
+void net_run_io(net *n, const char *graph, const sn_io *io, int count);
+/* Values of a parameter, until the next run of the net. f32 is all there is. -> how many elements in *out_count */
+float *net_values(net *n, const char *parameter, int64_t *out_count);
+/* After writing to them. */
+void net_changed(net *n);
+/* Of all parameters whose names match: changes when one bit does. */
+uint64_t net_hash(net *n, const char *pattern);
+int64_t net_parameters(net *n, const char *pattern);
+
+/* ---- training -----------------------------------------------------------------------------------------------------
+ */
+
+enum { FEED_PORTS = 8 };
+
+/* Where batches come from. */
+typedef struct feed {
+  struct {
+    const char *name; /* an input of the graph, i32 or f32 */
+    int64_t extent[8];
+  } port[FEED_PORTS]; /* up to the first without a name */
+  /* Batch `index` of the stream `seed`, into port[i] in the order above. The same numbers give the same batch. */
+  void (*fill)(const void *data, uint64_t seed, uint64_t index, void *const port[]);
+  const void *data;
+} feed;
+
+typedef struct training {
+  net *n;
+  const char *graph; /* NULL: "train" */
+  const char *label; /* in the plot; NULL: the graph's name */
+  const feed *feed;
+  int steps;
+  double lr; /* for the inputs lr, min_lr (a tenth), warmup (a twentieth of the steps) and steps, where the graph has
+                them */
+} training;
+
+/* Runs the steps; the loss of each is plotted.   -> mean loss of the last tenth */
+double recipe_train(recipe *r, const training *t);
+/* Mean of a scalar output over `batches` batches that no training sees.   out_error: its standard error; NULL: not
+ * asked
+ */
+double recipe_mean(net *n, const char *graph, const char *output, const feed *f, int batches, double *out_error);
+
+/* ---- checks -------------------------------------------------------------------------------------------------------
+ */
+
+/* E: exact identity or f64 oracle; O: a known optimum is recovered; T: trained behaviour; N: a wrong variant, which
+ * must miss the bound that the right one keeps. A check whose value is not a number fails. */
+typedef enum recipe_kind { EXACT = 'E', OPTIMUM = 'O', TRAINED = 'T', CONTROL = 'N' } recipe_kind;
+
+void recipe_at_most(recipe *r, recipe_kind kind, const char *what, double value, double bound);
+void recipe_at_least(recipe *r, recipe_kind kind, const char *what, double value, double bound);
+
+/* ---- plots --------------------------------------------------------------------------------------------------------
+ */
+
+/* A line of a second chart, beside that of the losses; all lines with one title are in one chart. */
+void recipe_plot(recipe *r, const char *title, const char *label, int count, const double *x, const double *y);
+
+#endif

@@ -1,0 +1,49 @@
+/* How a recipe is run, for `sinter recipe`; recipes themselves need recipe.h only. */
+#ifndef SINTER_MODELS_RECIPES_RUN_H
+#define SINTER_MODELS_RECIPES_RUN_H
+
+#include "ir/base/status.h"
+#include "models/recipes/recipe.h"
+
+/* All rows, by file and in the order of each. -> NULL behind the last */
+const recipe_row *recipe_row_at(int i);
+
+typedef struct recipe_check {
+  recipe_kind kind;
+  const char *what;
+  bool at_least; /* else at most */
+  double value, bound;
+  bool pass; /* of controls: that the bound is missed */
+} recipe_check;
+
+typedef struct recipe_line {
+  const char *title; /* of its chart */
+  const char *label;
+  int count, capacity;
+  double *x, *y;
+} recipe_line;
+
+typedef struct recipe_options {
+  bool quick;
+  uint64_t seed;
+  int threads;
+  const char *target;    /* NULL: cpu */
+  const char *cache_dir; /* as in sn_ctx_opt */
+  void *user;
+  void (*on_step)(void *user, const char *label, int64_t done, int64_t count, double loss); /* NULL: none */
+  void (*on_check)(void *user, const recipe_check *c);                                      /* NULL: none */
+} recipe_options;
+
+typedef struct recipe_result {
+  int check_count, line_count;
+  const recipe_check *check;
+  const recipe_line *line;
+  double seconds;
+  bool pass; /* there are checks, and all of them pass */
+} recipe_result;
+
+/* Trains and checks. owns: arena. errors: those of compiling and running; checks that fail are none */
+SN_MUST sn_code recipe_run(const recipe_row *row, const recipe_options *o, sn_arena *arena, sn_diags *diags,
+                           recipe_result *out);
+
+#endif
