@@ -40,7 +40,8 @@ static void causal(recipe *r) {
   feed f = {{{"tokens", {ROWS, LENGTH}}, {"targets", {ROWS, LENGTH}}}, chain_fill, &m};
   net *n = recipe_net(r, &sn_model_gpt, "train|eval", "layers=2 heads=4 width=%d context=%d vocab=%d",
                       recipe_pick(r, 64, 32), LENGTH, symbols);
-  recipe_train(r, &(training){n, .label = "decoder", .feed = &f, .steps = recipe_pick(r, 2000, 600), .lr = recipe_is_quick(r) ? 1e-2 : 3e-3});
+  recipe_train(r, &(training){n, .label = "decoder", .feed = &f, .steps = recipe_pick(r, 2000, 600),
+                              .lr = recipe_is_quick(r) ? 1e-2 : 3e-3});
   int batches = recipe_pick(r, 64, 16);
   double best = chain_best(&m, recipe_seed(r, 1), batches), error;
   double loss = recipe_mean(n, "eval", "loss", &f, batches, &error);

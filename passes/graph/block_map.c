@@ -14,15 +14,12 @@
  * that out, a pair of i32 is any number in blocks whose ends come near the limits; other types may be anything. */
 #include "passes/graph/block_map.h"
 
+#include "passes/graph/block_range.h"
 #include "passes/graph/wraps.h"
 
 /* what a value depends on; UNKNOWN: an operand that nothing is known of */
 enum { BATCH = 1, HEAD = 2, QUERY = 4, KEY = 8, UNKNOWN = 16, BOTH = QUERY | KEY };
 enum { ARG_BATCH, ARG_HEAD, ARG_QUERY, ARG_KEY, ARG_CAPTURE }; /* arguments of the region */
-
-typedef struct range {
-  sn_val lo, hi; /* 0: may be anything */
-} range;
 
 /* The region at every site of some space: all batch rows and heads, and .. */
 typedef enum space {
@@ -43,7 +40,7 @@ typedef struct sites {
   const sn_dimx *dim[4], *T, *S; /* of the map */
   int *deps;                     /* by value id of the region */
   const bool *wraps;
-  range *of;
+  sn_range *of;
   bool *done;
   sn_val *value[SPACES]; /* by value id, NULL: not made */
   sn_val row[SPACES][2]; /* numbers of queries and keys in QUERIES, KEYS, PAIRS */
@@ -52,6 +49,8 @@ typedef struct sites {
 static sn_types *types_of(const sites *s) { return s->b->func->module->types; }
 static int64_t arg_of(const sn_node *n) { return n->op == SN_OP_ARG ? sn_node_attr(n, "index")->i : -1; }
 static sn_elem elem_of(const sites *s, sn_val v) { return sn_g_type(s->b, v)->elem; }
+
+static sn_val and_of(const sites *s, sn_val x, sn_val y) { return sn_g2(s->b, SN_OP_AND, x, y); }
 
 static const sn_type *map_type(const sites *s, sn_elem e) { return sn_type_of(types_of(s), e, 4, s->dim); }
 
@@ -195,10 +194,10 @@ static sn_val narrow(const sites *s, sn_val x, sn_elem e) {
   return sn_g2(s->b, SN_OP_NE, x, sn_g_const_like(s->b, x, 0));
 }
 
-static range point(sn_val x) { return (range){x, x}; }
+static sn_range point(sn_val x) { return (sn_range){x, x}; }
 
 /* Extremes of a value of a space over its rows. */
-static range extremes(sites *s, space at, sn_val x) {
+static sn_range extremes(sites *s, space at, sn_val x) {
   sn_build *b = s->b;
   const int64_t over[2] = {3, 5}, to_queries[3] = {0, 1, 2}, to_keys[3] = {0, 1, 3};
   sn_elem e = b->failed ? SN_ELEM_I32 : elem_of(s, x);
@@ -209,10 +208,10 @@ static range extremes(sites *s, space at, sn_val x) {
     if (at != PAIRS) end[i] = sn_g_broadcast(b, end[i], 4, s->dim, at == QUERIES ? to_queries : to_keys);
     end[i] = narrow(s, end[i], e);
   }
-  return (range){end[0], end[1]};
+  return (sn_range){end[0], end[1]};
 }
 
-static range computed(sites *s, sn_val v) {
+static sn_range computed(sites *s, sn_val v) {
   int side = s->deps[v] & BOTH;
   space at = !side ? FLAT : side == QUERY ? QUERIES : side == KEY ? KEYS : PAIRS;
   sn_val x = value_at(s, at, v);
@@ -253,15 +252,15 @@ static bool is_plain(const sites *s, sn_val v) {
 
 /* ---- 2: rules ---- */
 
-static range bound(sites *s, sn_val v);
+static sn_range bound(sites *s, sn_val v);
 
-static range anything(const sites *s, const sn_node *n) {
-  if (n->type[0]->elem != SN_ELEM_BOOL) return (range){0};
+static sn_range anything(const sites *s, const sn_node *n) {
+  if (n->type[0]->elem != SN_ELEM_BOOL) return (sn_range){0};
   const sn_type *t = map_type(s, SN_ELEM_BOOL);
-  return (range){sn_g_const(s->b, t, 0), sn_g_const(s->b, t, 1)};
+  return (sn_range){sn_g_const(s->b, t, 0), sn_g_const(s->b, t, 1)};
 }
 
-static range rows(sites *s, bool queries) {
+static sn_range rows(sites *s, bool queries) {
   sn_build *b = s->b;
   const sn_type *t = map_type(s, SN_ELEM_I32);
   int block = queries ? s->bq : s->bk;
@@ -269,10 +268,10 @@ static range rows(sites *s, bool queries) {
   sn_val last = sn_g_dim(b, sn_dimx_sub(types_of(s), queries ? s->T : s->S, sn_dimx_const(types_of(s), 1)));
   sn_val end = sn_g2(b, SN_OP_ADD, first, sn_g_const(b, t, block - 1));
   end = sn_g2(b, SN_OP_MIN, end, sn_g_expand_to(b, last, t));
-  return queries ? (range){started(s, first), started(s, end)} : (range){first, end};
+  return queries ? (sn_range){started(s, first), started(s, end)} : (sn_range){first, end};
 }
 
-static range leaf(sites *s, const sn_node *n) {
+static sn_range leaf(sites *s, const sn_node *n) {
   const sn_type *t = map_type(s, n->type[0]->elem);
   if (n->op == SN_OP_CONST) return point(sn_g_const(s->b, t, sn_node_attr(n, "value")->f));
   if (n->op == SN_OP_DIM) {
@@ -283,120 +282,13 @@ static range leaf(sites *s, const sn_node *n) {
   return i == ARG_QUERY || i == ARG_KEY ? rows(s, i == ARG_QUERY) : point(sn_g_iota(s->b, t, (int)i));
 }
 
-static range both(sites *s, sn_op op, range x, range y) {
-  return (range){sn_g2(s->b, op, x.lo, y.lo), sn_g2(s->b, op, x.hi, y.hi)};
-}
-
-static sn_val not_of(sites *s, sn_val x) { return sn_g1(s->b, SN_OP_NOT, x); }
-static sn_val and_of(sites *s, sn_val x, sn_val y) { return sn_g2(s->b, SN_OP_AND, x, y); }
-
-static range swapped(range x) { return (range){x.hi, x.lo}; }
-
-static range each(sites *s, sn_op op, range x) { return (range){sn_g1(s->b, op, x.lo), sn_g1(s->b, op, x.hi)}; }
-
-/* The least and the greatest of four. */
-static range hull(sites *s, const sn_val v[4]) {
-  sn_val end[2];
-  for (int i = 0; i < 2; i++) {
-    sn_op op = i ? SN_OP_MAX : SN_OP_MIN;
-    end[i] = sn_g2(s->b, op, sn_g2(s->b, op, v[0], v[1]), sn_g2(s->b, op, v[2], v[3]));
-  }
-  return (range){end[0], end[1]};
-}
-
-static range times(sites *s, range x, range y) {
-  sn_build *b = s->b;
-  const sn_val v[4] = {sn_g2(b, SN_OP_MUL, x.lo, y.lo), sn_g2(b, SN_OP_MUL, x.lo, y.hi),
-                       sn_g2(b, SN_OP_MUL, x.hi, y.lo), sn_g2(b, SN_OP_MUL, x.hi, y.hi)};
-  return hull(s, v);
-}
-
-static range magnitude(sites *s, range x) {
-  sn_build *b = s->b;
-  range minus = each(s, SN_OP_NEG, swapped(x));
-  sn_val least = sn_g2(b, SN_OP_MAX, x.lo, minus.lo);
-  if (b->failed) return (range){0};
-  return (range){sn_g2(b, SN_OP_MAX, least, sn_g_const_like(b, least, 0)), sn_g2(b, SN_OP_MAX, x.hi, minus.hi)};
-}
-
-/* What does not wrap. y: of two operands */
-static range exact(sites *s, sn_op op, range x, range y) {
-  switch (op) {
-    case SN_OP_NEG: return each(s, op, swapped(x));
-    case SN_OP_ABS: return magnitude(s, x);
-    case SN_OP_SUB: return both(s, op, x, swapped(y));
-    case SN_OP_MUL: return times(s, x, y);
-    default: return both(s, op, x, y);
-  }
-}
-
-static range in_floats(sites *s, range x) {
-  return x.lo ? (range){sn_g_cast(s->b, x.lo, SN_ELEM_F32), sn_g_cast(s->b, x.hi, SN_ELEM_F32)} : x;
-}
-
-/* The range, or all numbers where floats come near the limits of i32: their three roundings are 384 at most there. */
-static range unless_wrapped(sites *s, range x, range floats) {
-  sn_build *b = s->b;
-  const double near = INT32_MAX - 639.;
-  if (b->failed) return (range){0};
-  sn_val above = sn_g2(b, SN_OP_LT, sn_g_const_like(b, floats.lo, -near), floats.lo);
-  sn_val below = sn_g2(b, SN_OP_LT, floats.hi, sn_g_const_like(b, floats.hi, near)), fits = and_of(s, above, below);
-  if (b->failed) return (range){0};
-  return (range){sn_g3(b, SN_OP_SELECT, fits, x.lo, sn_g_const_like(b, x.lo, INT32_MIN)),
-                 sn_g3(b, SN_OP_SELECT, fits, x.hi, sn_g_const_like(b, x.hi, INT32_MAX))};
-}
-
-static range arithmetic(sites *s, const sn_node *n, range x, range y) {
+static sn_range arithmetic(sites *s, const sn_node *n, sn_range x, sn_range y) {
   if (s->wraps[n->first] && n->type[0]->elem != SN_ELEM_I32) return anything(s, n);
-  range r = exact(s, n->op, x, y);
-  return s->wraps[n->first] ? unless_wrapped(s, r, exact(s, n->op, in_floats(s, x), in_floats(s, y))) : r;
-}
-
-/* By a positive constant: within one period the remainders of the ends, else all remainders. */
-static range remainder_of(sites *s, range x, range by, double m) {
-  sn_build *b = s->b;
-  range quotient = both(s, SN_OP_DIV, x, by), rest = both(s, SN_OP_MOD, x, by);
-  if (b->failed) return (range){0};
-  sn_val one = sn_g2(b, SN_OP_EQ, quotient.lo, quotient.hi);
-  return (range){sn_g3(b, SN_OP_SELECT, one, rest.lo, sn_g_const_like(b, rest.lo, 0)),
-                 sn_g3(b, SN_OP_SELECT, one, rest.hi, sn_g_const_like(b, rest.hi, m - 1))};
-}
-
-/* x == y of bools: both must, or neither can */
-static range same(sites *s, range x, range y) {
-  range ones = both(s, SN_OP_AND, x, y), zeros = each(s, SN_OP_NOT, swapped(both(s, SN_OP_OR, x, y)));
-  return both(s, SN_OP_OR, ones, zeros);
-}
-
-static range compare(sites *s, const sn_node *n, range x, range y) {
-  sn_build *b = s->b;
-  sn_op over = n->op == SN_OP_LT ? SN_OP_LE : SN_OP_LT; /* y is so below x that no pair passes */
-  if (n->op == SN_OP_LT || n->op == SN_OP_LE)
-    return (range){sn_g2(b, n->op, x.hi, y.lo), not_of(s, sn_g2(b, over, y.hi, x.lo))};
-  range eq;
-  if (b->failed) return (range){0};
-  if (elem_of(s, x.lo) == SN_ELEM_BOOL) {
-    eq = same(s, x, y);
-  } else {
-    eq.lo = and_of(s, sn_g2(b, SN_OP_LE, x.hi, y.lo), sn_g2(b, SN_OP_LE, y.hi, x.lo));
-    eq.hi = and_of(s, not_of(s, sn_g2(b, SN_OP_LT, x.hi, y.lo)), not_of(s, sn_g2(b, SN_OP_LT, y.hi, x.lo)));
-  }
-  return n->op == SN_OP_EQ ? eq : each(s, SN_OP_NOT, swapped(eq));
-}
-
-static range chosen(sites *s, range c, range x, range y) {
-  sn_build *b = s->b;
-  if (b->failed) return (range){0};
-  bool logic = elem_of(s, x.lo) == SN_ELEM_BOOL;
-  sn_val lo = sn_g2(b, logic ? SN_OP_AND : SN_OP_MIN, x.lo, y.lo),
-         hi = sn_g2(b, logic ? SN_OP_OR : SN_OP_MAX, x.hi, y.hi);
-  return (range){sn_g3(b, SN_OP_SELECT, c.lo, x.lo, sn_g3(b, SN_OP_SELECT, c.hi, lo, y.lo)),
-                 sn_g3(b, SN_OP_SELECT, c.lo, x.hi, sn_g3(b, SN_OP_SELECT, c.hi, hi, y.hi))};
-}
-
-static range cast(sites *s, const sn_node *n, range x) {
-  sn_elem to = n->type[0]->elem;
-  return (range){sn_g_cast(s->b, x.lo, to), sn_g_cast(s->b, x.hi, to)};
+  sn_range r = sn_range_exact(s->b, n->op, x, y);
+  return s->wraps[n->first]
+             ? sn_range_unless_wrapped(s->b, r,
+                                       sn_range_exact(s->b, n->op, sn_range_floats(s->b, x), sn_range_floats(s->b, y)))
+             : r;
 }
 
 /* ---- 3: captured tensors indexed by both ---- */
@@ -413,15 +305,15 @@ static bool indexed_by_rows(const sites *s, const sn_node *n) {
   return true;
 }
 
-static range all_elements(sites *s, sn_val table) {
+static sn_range all_elements(sites *s, sn_val table) {
   sn_build *b = s->b;
   int64_t axes[SN_RANK_MAX];
   const sn_type *t = sn_g_type(b, table);
   for (int i = 0; i < t->rank; i++) axes[i] = i;
   sn_val x = wide(s, table), lo = sn_g_amin(b, x, t->rank, axes), hi = sn_g_amax(b, x, t->rank, axes);
-  if (b->failed) return (range){0};
+  if (b->failed) return (sn_range){0};
   const sn_type *to = map_type(s, elem_of(s, lo));
-  return (range){narrow(s, sn_g_expand_to(b, lo, to), t->elem), narrow(s, sn_g_expand_to(b, hi, to), t->elem)};
+  return (sn_range){narrow(s, sn_g_expand_to(b, lo, to), t->elem), narrow(s, sn_g_expand_to(b, hi, to), t->elem)};
 }
 
 /* The number i, or the nearest that there is along an axis of the table. */
@@ -433,21 +325,21 @@ static sn_val within(const sites *s, sn_val i, sn_val table, int axis) {
   return sn_g2(b, SN_OP_MAX, sn_g2(b, SN_OP_MIN, i, last), sn_g_const_like(b, i, 0));
 }
 
-static range element(sites *s, const sn_node *n) {
+static sn_range element(sites *s, const sn_node *n) {
   sn_build *b = s->b;
   sn_val arg[SN_RANK_MAX + 1] = {values_at(s, FLAT)[n->arg[0]]}, one = 0;
   const sn_type *table = b->failed ? NULL : sn_g_type(b, arg[0]);
   if (!table || n->arg_count != table->rank + 1) return anything(s, n);
   for (int k = 1; k < n->arg_count; k++) {
-    range i = bound(s, n->arg[k]);
+    sn_range i = bound(s, n->arg[k]);
     if (!i.lo) return all_elements(s, arg[0]);
     sn_val same = sn_g2(b, SN_OP_EQ, i.lo, i.hi);
     arg[k] = within(s, i.lo, arg[0], k - 1);
     one = one ? and_of(s, one, same) : same;
   }
   sn_val x = sn_emit(b, SN_OP_INDEX, n->arg_count, arg, NULL, NULL);
-  range all = all_elements(s, arg[0]);
-  return (range){sn_g3(b, SN_OP_SELECT, one, x, all.lo), sn_g3(b, SN_OP_SELECT, one, x, all.hi)};
+  sn_range all = all_elements(s, arg[0]);
+  return (sn_range){sn_g3(b, SN_OP_SELECT, one, x, all.lo), sn_g3(b, SN_OP_SELECT, one, x, all.hi)};
 }
 
 /* The side whose row itself is among the numbers of the index, while the other's are made of it; 0: neither or both. */
@@ -463,7 +355,7 @@ static int varied_side(const sites *s, const sn_node *n) {
 
 /* Extremes over the rows of one side, where the other numbers are the same in all of the block. The element of every
  * row is in [B, H, blocks, rows, blocks] or, of keys, [B, H, blocks, blocks, rows]. */
-static range along_side(sites *s, const sn_node *n, int side) {
+static sn_range along_side(sites *s, const sn_node *n, int side) {
   sn_build *b = s->b;
   bool queries = side == QUERY;
   const int64_t rows[2][4] = {{0, 1, 3, 4}, {0, 1, 2, 3}}, blocks[2][4] = {{0, 1, 2, 3}, {0, 1, 2, 4}};
@@ -472,40 +364,41 @@ static range along_side(sites *s, const sn_node *n, int side) {
   sn_val arg[SN_RANK_MAX + 1] = {values_at(s, FLAT)[n->arg[0]]}, one = sn_g_const(b, map_type(s, SN_ELEM_BOOL), 1);
   for (int k = 1; k < n->arg_count; k++) {
     bool varied = s->deps[n->arg[k]] & side;
-    range i = varied ? point(value_at(s, queries ? QUERIES : KEYS, n->arg[k])) : bound(s, n->arg[k]);
+    sn_range i = varied ? point(value_at(s, queries ? QUERIES : KEYS, n->arg[k])) : bound(s, n->arg[k]);
     if (!i.lo || b->failed) return all_elements(s, arg[0]);
     if (!varied) one = and_of(s, one, sn_g2(b, SN_OP_EQ, i.lo, i.hi)), i.lo = within(s, i.lo, arg[0], k - 1);
     arg[k] = sn_g_broadcast(b, i.lo, 5, dim, (varied ? rows : blocks)[queries]);
   }
   const int64_t over[1] = {queries ? 3 : 4};
   sn_val x = wide(s, sn_emit(b, SN_OP_INDEX, n->arg_count, arg, NULL, NULL));
-  range all = all_elements(s, arg[0]), end = {sn_g_amin(b, x, 1, over), sn_g_amax(b, x, 1, over)};
-  if (b->failed) return (range){0};
+  sn_range all = all_elements(s, arg[0]), end = {sn_g_amin(b, x, 1, over), sn_g_amax(b, x, 1, over)};
+  if (b->failed) return (sn_range){0};
   end.lo = narrow(s, end.lo, elem_of(s, all.lo)), end.hi = narrow(s, end.hi, elem_of(s, all.lo));
-  return (range){sn_g3(b, SN_OP_SELECT, one, end.lo, all.lo), sn_g3(b, SN_OP_SELECT, one, end.hi, all.hi)};
+  return (sn_range){sn_g3(b, SN_OP_SELECT, one, end.lo, all.lo), sn_g3(b, SN_OP_SELECT, one, end.hi, all.hi)};
 }
 
 /* ---- the walk ---- */
 
-static range unary(sites *s, const sn_node *n) {
-  range x = bound(s, n->arg[0]);
+static sn_range unary(sites *s, const sn_node *n) {
+  sn_range x = bound(s, n->arg[0]);
   if (!x.lo) return anything(s, n);
   switch (n->op) {
     case SN_OP_NEG:
-    case SN_OP_ABS: return arithmetic(s, n, x, (range){0});
-    case SN_OP_NOT: return each(s, n->op, swapped(x));
+    case SN_OP_ABS: return arithmetic(s, n, x, (sn_range){0});
+    case SN_OP_NOT: return sn_range_map(s->b, n->op, sn_range_swapped(x));
     case SN_OP_FLOOR:
     case SN_OP_CEIL:
     case SN_OP_ROUND:
     case SN_OP_TRUNC:
-    case SN_OP_SIGN: return each(s, n->op, x);
-    case SN_OP_CAST: return widens(n, sn_val_type(s->mask, n->arg[0])) ? cast(s, n, x) : anything(s, n);
+    case SN_OP_SIGN: return sn_range_map(s->b, n->op, x);
+    case SN_OP_CAST:
+      return widens(n, sn_val_type(s->mask, n->arg[0])) ? sn_range_cast(s->b, x, n->type[0]->elem) : anything(s, n);
     default: return anything(s, n);
   }
 }
 
-static range binary(sites *s, const sn_node *n) {
-  range x = bound(s, n->arg[0]), y = bound(s, n->arg[1]);
+static sn_range binary(sites *s, const sn_node *n) {
+  sn_range x = bound(s, n->arg[0]), y = bound(s, n->arg[1]);
   double by = number_of(sn_node_of(s->mask, n->arg[1]));
   bool logic = sn_val_type(s->mask, n->arg[0])->elem == SN_ELEM_BOOL;
   if (!x.lo || !y.lo) return anything(s, n);
@@ -514,28 +407,29 @@ static range binary(sites *s, const sn_node *n) {
     case SN_OP_SUB:
     case SN_OP_MUL: return arithmetic(s, n, x, y);
     case SN_OP_MIN:
-    case SN_OP_MAX: return both(s, n->op, x, y);
-    case SN_OP_DIV: return by > 0 ? both(s, n->op, x, y) : anything(s, n);
-    case SN_OP_MOD: return by > 0 ? remainder_of(s, x, y, by) : anything(s, n);
+    case SN_OP_MAX: return sn_range_each_end(s->b, n->op, x, y);
+    case SN_OP_DIV: return by > 0 ? sn_range_each_end(s->b, n->op, x, y) : anything(s, n);
+    case SN_OP_MOD: return by > 0 ? sn_range_mod(s->b, x, y, by) : anything(s, n);
     case SN_OP_AND:
-    case SN_OP_OR: return logic ? both(s, n->op, x, y) : anything(s, n);
-    case SN_OP_XOR: return logic ? each(s, SN_OP_NOT, swapped(same(s, x, y))) : anything(s, n);
+    case SN_OP_OR: return logic ? sn_range_each_end(s->b, n->op, x, y) : anything(s, n);
+    case SN_OP_XOR:
+      return logic ? sn_range_map(s->b, SN_OP_NOT, sn_range_swapped(sn_range_same(s->b, x, y))) : anything(s, n);
     case SN_OP_EQ:
     case SN_OP_NE:
     case SN_OP_LT:
-    case SN_OP_LE: return compare(s, n, x, y);
+    case SN_OP_LE: return sn_range_compare(s->b, n->op, x, y);
     default: return anything(s, n);
   }
 }
 
-static range read_of(sites *s, const sn_node *n) {
+static sn_range read_of(sites *s, const sn_node *n) {
   int side = n->op == SN_OP_INDEX ? varied_side(s, n) : 0;
   if (n->op == SN_OP_INDEX && indexed_by_rows(s, n)) return computed(s, n->first);
   return side ? along_side(s, n, side) : element(s, n);
 }
 
-static range by_rule(sites *s, const sn_node *n) {
-  range c, x, y;
+static sn_range by_rule(sites *s, const sn_node *n) {
+  sn_range c, x, y;
   if (reads_table(n) && (s->deps[n->first] & UNKNOWN)) return anything(s, n);
   if (reads_table(n)) return read_of(s, n);
   if (n->arg_count == 0) return leaf(s, n);
@@ -544,15 +438,15 @@ static range by_rule(sites *s, const sn_node *n) {
   if (n->arg_count == 2) return binary(s, n);
   if (n->op != SN_OP_SELECT) return anything(s, n);
   c = bound(s, n->arg[0]), x = bound(s, n->arg[1]), y = bound(s, n->arg[2]);
-  return x.lo && y.lo ? chosen(s, c, x, y) : anything(s, n);
+  return x.lo && y.lo ? sn_range_select(s->b, c, x, y) : anything(s, n);
 }
 
-static range bound(sites *s, sn_val v) {
+static sn_range bound(sites *s, sn_val v) {
   if (s->done[v] || s->b->failed) return s->of[v];
   if ((s->deps[v] & UNKNOWN) && ((s->deps[v] & BOTH) != BOTH || arg_of(sn_node_of(s->mask, v)) >= 0))
     return anything(s, sn_node_of(s->mask, v));
   bool rule = (s->deps[v] & BOTH) == BOTH || is_plain(s, v);
-  range r = rule ? by_rule(s, sn_node_of(s->mask, v)) : computed(s, v);
+  sn_range r = rule ? by_rule(s, sn_node_of(s->mask, v)) : computed(s, v);
   s->done[v] = true;
   return s->of[v] = r;
 }
@@ -588,7 +482,7 @@ sn_val sn_block_map(sn_build *b, const sn_block_map_of *of) {
   s.unknown = of->unknown;
   s.T = of->q->dim[1], s.S = of->k->dim[1];
   s.wraps = sn_region_wraps(arena, mask, (const sn_dimx *[]){of->q->dim[0], of->q->dim[2], s.T, s.S}, s.l.start >= 0);
-  s.deps = SN_ARRAY(arena, mask->value_count, int), s.of = SN_ARRAY(arena, mask->value_count, range);
+  s.deps = SN_ARRAY(arena, mask->value_count, int), s.of = SN_ARRAY(arena, mask->value_count, sn_range);
   s.done = SN_ARRAY(arena, mask->value_count, bool);
   int start = is_unknown(&s, s.l.start) ? UNKNOWN : 0;
   if (!start && s.l.start >= 0 && sn_g_type(b, of->arg[s.l.start])->rank) start = BATCH;
@@ -598,7 +492,7 @@ sn_val sn_block_map(sn_build *b, const sn_block_map_of *of) {
   s.dim[1] = deps & HEAD ? of->q->dim[2] : sn_dimx_const(t, 1);
   s.dim[2] = sn_dimx_ceildiv(t, s.T, sn_dimx_const(t, s.bq)),
   s.dim[3] = sn_dimx_ceildiv(t, s.S, sn_dimx_const(t, s.bk));
-  range live = bound(&s, mask->result[0]);
+  sn_range live = bound(&s, mask->result[0]);
   sn_val full = without_tail(&s, live.lo);
   sn_val map = sn_g2(b, SN_OP_ADD, sn_g_cast(b, full, SN_ELEM_I32), sn_g_cast(b, live.hi, SN_ELEM_I32));
   return deps & QUERY && !(deps & UNKNOWN) ? some_unless_small(&s, map) : map;

@@ -40,8 +40,9 @@ sinter() {
     tune) more=(--tune-seconds 1 --set layers=1) ;;
     fuzz) more=(-n 1 --target template) ;;
     conformance) more=(-n 3) ;;
+    recipe) more=(--quick) ;;
   esac
-  case "$*" in *.c*) more+=(--set width=16 --set heads=2) ;; esac
+  case "$*" in *.c | *.c\ *) more+=(--set width=16 --set heads=2) ;; esac
   "$SINTER" "$@" "${more[@]}"
 }
 man() { cat >/dev/null; } # is not everywhere

@@ -13,7 +13,7 @@ expect 2 "$SINTER" recipe tp.casual
 says 'did you mean "tp.causal"?'
 expect 2 "$SINTER" recipe --rows nosuch
 expect 2 "$SINTER" recipe tp.causal --all
-expect 5 "$SINTER" recipe tp.causal --target nosuch
+expect 2 "$SINTER" recipe tp.causal --target nosuch
 
 skip_without_cpu
 expect 0 "$SINTER" recipe tp.causal --quick --out report
