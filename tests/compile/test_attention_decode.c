@@ -261,7 +261,7 @@ static void pages_of_other_kinds(void **state) {
   static const char *const sizes[3] = {"heads=2 head=8 context=60 page=12 pages=64",
                                        "heads=3 head=24 context=384 page=128 pages=64",
                                        "heads=2 head=8 context=40 page=8 pages=64"};
-  const attention_variant causal = attention_variants[0], gradients = {&sn_model_caches, "", NULL, 0, 0, 0};
+  const attention_variant causal = attention_variants[0], gradients = {.model = &sn_model_caches, .set = ""};
   const char *targets[2] = {SN_HAVE_LLVM ? "cpu" : "template", check_has_vulkan() ? "vulkan" : NULL};
   for (int t = 0; t < 2 && targets[t]; t++) {
     check_kernels_of(&causal, sizes[t], "decode_paged", 1, targets[t], NULL);
