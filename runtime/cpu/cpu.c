@@ -68,7 +68,6 @@ typedef struct worker {
   unsigned mode;  /* the caller's floating-point mode */
   uint64_t epoch; /* of shares: counts the shared tasks so far, the same in every worker */
   bool ran;       /* anything of the current task */
-  int64_t start;  /* of the current task, where it is timed */
 } worker;
 
 static void *workspace_of(const worker *w) { return w->job->workspace + w->thread * w->job->workspace_bytes; }
@@ -196,18 +195,26 @@ static void stamp(sn_cpu_job *job) {
   while (seen < now && !atomic_compare_exchange_weak(&job->done_ns, &seen, now)) {}
 }
 
+/* And it begins when the first of them goes on. */
+static void stamp_begin(sn_cpu_job *job) {
+  int64_t now = (int64_t)now_ns(), seen = atomic_load(&job->begun_ns);
+  while (seen > now && !atomic_compare_exchange_weak(&job->begun_ns, &seen, now)) {}
+}
+
 /* The others wait: who is told may look at what the task wrote, and the next one may write there. */
 static void tell_time(worker *w, int i) {
-  int64_t done = atomic_load(&w->job->done_ns);
-  if (!w->thread) w->job->on_task(w->job->user, i, (double)(done - w->start));
+  sn_cpu_job *job = w->job;
+  if (!w->thread) {
+    job->on_task(job->user, i, (double)(atomic_load(&job->done_ns) - atomic_load(&job->begun_ns)));
+    atomic_store(&job->begun_ns, INT64_MAX);
+  }
   wait_for_others(w);
-  w->start = (int64_t)now_ns();
+  stamp_begin(job);
 }
 
 static void walk(sn_cpu_job *job, int thread, int threads) {
   worker w = {.job = job, .thread = thread, .threads = threads, .mode = mode_get()};
   mode_set(mode_flushing(w.mode));
-  if (job->on_task) w.start = atomic_load(&job->done_ns);
   for (int i = 0; i < job->task_count;) {
     run_traced(&w, i);
     if (job->on_task) stamp(job);
@@ -236,6 +243,7 @@ void sn_cpu_run(sn_cpu_job *job) {
   atomic_store(&job->stop, INT_MAX);
   for (int i = 0; i < job->threads; i++) atomic_store(&job->share[i].left, 0);
   atomic_store(&job->done_ns, 0);
+  atomic_store(&job->begun_ns, INT64_MAX);
 #ifdef _OPENMP
   if (parallel && job->threads > 1) {
 #pragma omp parallel num_threads(job->threads)
@@ -243,7 +251,7 @@ void sn_cpu_run(sn_cpu_job *job) {
 #pragma omp single
       {
         sn_barrier_begin(&job->barrier, omp_get_num_threads());
-        stamp(job);
+        stamp_begin(job);
       }
       walk(job, omp_get_thread_num(), omp_get_num_threads());
     }
@@ -251,6 +259,6 @@ void sn_cpu_run(sn_cpu_job *job) {
   }
 #endif
   (void)parallel;
-  stamp(job);
+  stamp_begin(job);
   walk(job, 0, 1);
 }

@@ -59,10 +59,11 @@ typedef struct sn_cpu_job {
   /* After each part of a task, by the thread that ran it; NULL: no timing. */
   void (*on_part)(void *user, int task, int thread, double start_ns, double end_ns);
   void *user;
-  sn_barrier barrier;      /* private */
-  atomic_int stop;         /* private: the task after which the job ends */
-  atomic_int at;           /* private: the task that follows one that branches */
-  _Atomic int64_t done_ns; /* private: when the last thread was done with a task */
+  sn_barrier barrier;       /* private */
+  atomic_int stop;          /* private: the task after which the job ends */
+  atomic_int at;            /* private: the task that follows one that branches */
+  _Atomic int64_t done_ns;  /* private: when the last thread was done with a task */
+  _Atomic int64_t begun_ns; /* private: when the first thread went on to it */
 } sn_cpu_job;
 
 /* Runs the tasks in order. Each task sees the results of those before it. Denormals are flushed while kernels run; the
