@@ -125,16 +125,17 @@ void sn_entries_begin(const sn_sum_block *x, sn_sum *s) {
   sn_k_end_for(k, 0, NULL);
 }
 
-/* A loop over the entries of the block. */
+/* A loop over the entries of the block; regions may give numbers of none. */
 static sn_kv begin_entries(const sn_sum_block *x, const sn_sum *s) {
   const sn_site_block *at = &x->w.s;
   sn_kernel *k = at->b->k;
   if (s->range.slot < 0) return sn_k_for(k, sn_k_i(k, 0), sn_build_dim(at->b, s->entries), TOGETHER, 0, NULL);
   sn_kv queries = sn_k_ibin(k, SN_K_IDIV, at->q0, sn_k_i(k, at->bq));
   sn_kv keys = sn_k_ibin(k, SN_K_IDIV, at->k0, sn_k_i(k, at->bk)), range[2];
+  sn_kv last = sn_k_isub(k, sn_build_dim(at->b, s->entries), sn_k_i(k, 1));
   for (int i = 0; i < 2; i++) {
     sn_kwin w = bound(at->b, s, at->batch, at->head, queries, keys, i);
-    range[i] = sn_k_iload(k, w.buf, w.off);
+    range[i] = sn_k_ibin(k, SN_K_IMAX, sn_k_ibin(k, SN_K_IMIN, sn_k_iload(k, w.buf, w.off), last), sn_k_i(k, 0));
   }
   return sn_k_for(k, range[0], sn_k_iadd(k, range[1], sn_k_i(k, 1)), TOGETHER, 0, NULL);
 }

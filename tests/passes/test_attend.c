@@ -312,8 +312,28 @@ static void empty_slots_are_not_read(void **state) {
   assert_int_equal(check_ring(2, 3, 16, 16, false), check_ring(50, 3, 16, 16, false) - 2 * block);
 }
 
+/* ---- sums by entry ----------------------------------------------------------------------------------------------- */
+
+/* A region of slopes of the user's own gives numbers of no entry: nothing outside of the sums is touched. */
+static void entries_that_do_not_exist(void **state) {
+  (void)state;
+  static const char text[] =
+      "body @score {\n  %x = arg index 0 : f32[]\n  return %x\n}\n"
+      "body @slopes {\n  %x = arg index 0 : f32[]\n" SITE("1", "2", "3", "4") "  %o = const value 1 : f32[]\n"
+      "  %n = const value 90 : i32[]\n  %f = mul %q, %n : i32[]\n  %e = sub %f, %n : i32[]\n  return %o, %e\n}\n"
+      "graph @g {\n  %q = input name \"q\" : f32[1, 16, 1, 4]\n  %l = input name \"l\" : f32[1, 1, 16]\n"
+      "  %a, %b, %c, %d = attention_grad %q, %q, %q, %q, %l, %q scale 1 score @score slopes @slopes sums [3] entries [100]"
+      " : f32[1, 16, 1, 4], f32[1, 16, 1, 4], f32[1, 16, 1, 4], f32[1, 1, 100]\n  output \"d\" = %d\n}\n";
+  lowered_case c = {.text = text};
+  lowered_result r = lowered_compile(&c);
+  r.run = (sn_lower_run){.arena = r.arena, .diags = r.diags, .lowered = &r.lowered, .dims = r.dims, .check = true};
+  if (sn_lower_run_begin(&r.run) || sn_lower_run_graph(&r.run, 0)) lowered_fail(&r, "the plan does not run");
+  lowered_free(&r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(entries_that_do_not_exist),
       cmocka_unit_test(views_of_a_product),
       cmocka_unit_test(shared_heads),
       cmocka_unit_test(keys_in_rising_order),
