@@ -135,10 +135,13 @@ static sn_code mask_of(cli *c, sn_module *m, const sn_func *f, const sn_node *n,
   const sn_attr *blocks = sn_node_attr(n, "blocks");
   const char *variant = sn_node_attr(n, "variant")->s;
   bool *unknown = SN_ARRAY(c->arena, n->arg_count, bool);
+  int pages = sn_attention_layout_of(n).pages;
+  const sn_dimx *S =
+      sn_attention_keys(f->module->types, sn_val_type(f, n->arg[1]), pages < 0 ? NULL : sn_val_type(f, n->arg[pages]));
   *mask = (cli_mask){.nodes = 1, .map = blocks->set, .data = data_of(c, f, n, unknown)};
   mask->name = variant ? sn_arena_printf(c->arena, "attention.%s", variant) : "attention";
   mask->bq = sn_attend_block(target->bq, sn_val_type(f, n->arg[0])->dim[1]);
-  mask->bk = sn_attend_block(target->bkv, sn_val_type(f, n->arg[1])->dim[1]);
+  mask->bk = sn_attend_block(target->bkv, S);
   if (blocks->set) mask->bq = (int)blocks->ints[0], mask->bk = (int)blocks->ints[1];
   return count_share(c, m, f, n, dims, unknown, mask);
 }

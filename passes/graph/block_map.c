@@ -480,7 +480,8 @@ sn_val sn_block_map(sn_build *b, const sn_block_map_of *of) {
   sites s = {.b = b, .arg = of->arg, .mask = mask, .l = sn_attention_layout_of(of->n), .bq = of->bq, .bk = of->bk};
   sn_types *t = types_of(&s);
   s.unknown = of->unknown;
-  s.T = of->q->dim[1], s.S = of->k->dim[1];
+  s.T = of->q->dim[1];
+  s.S = sn_attention_keys(t, of->k, s.l.pages < 0 ? NULL : sn_g_type(b, of->arg[s.l.pages]));
   s.wraps = sn_region_wraps(arena, mask, (const sn_dimx *[]){of->q->dim[0], of->q->dim[2], s.T, s.S}, s.l.start >= 0);
   s.deps = SN_ARRAY(arena, mask->value_count, int), s.of = SN_ARRAY(arena, mask->value_count, sn_range);
   s.done = SN_ARRAY(arena, mask->value_count, bool);

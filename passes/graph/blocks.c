@@ -149,7 +149,9 @@ static bool block_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_v
   if (!m.f || m.l.map >= 0 || !sn_attention_has_kernel(r->env, sn_g_type(b, arg[0]), sn_g_type(b, arg[2])))
     return false;
   const sn_dimx *T = sn_g_type(b, arg[0])->dim[1];
-  m.T = T, m.S = sn_g_type(b, arg[1])->dim[1], m.backward = n->op == SN_OP_ATTENTION_GRAD;
+  int pages = m.l.pages, at = pages < 0 ? n->arg_count : pages; /* the table stays last */
+  m.T = T, m.backward = n->op == SN_OP_ATTENTION_GRAD;
+  m.S = sn_attention_keys(b->func->module->types, sn_g_type(b, arg[1]), pages < 0 ? NULL : sn_g_type(b, arg[pages]));
   int bq = sn_attend_block(r->env->target->bq, T), bk = sn_attend_block(r->env->target->bkv, m.S);
   bool one = sn_dimx_max_value(T) <= bq && sn_dimx_max_value(m.S) <= bk;
   if (one || sn_dimx_is_one(T) || is_range_mask(&m) || !sn_block_map_fits(b->func, n, arg)) return false;
@@ -162,8 +164,8 @@ static bool block_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_v
   size[0] = bq, size[1] = bk;
   attr[sn_op_attr(n->op, "blocks")] = (sn_attr){.set = true, .count = 2, .ints = size};
   memcpy(with, arg, (size_t)n->arg_count * sizeof *arg);
-  with[n->arg_count] =
-      sn_block_map(b, &(sn_block_map_of){n, sn_g_type(b, arg[0]), sn_g_type(b, arg[1]), arg, bq, bk, NULL});
+  if (pages >= 0) with[pages + 1] = arg[pages];
+  with[at] = sn_block_map(b, &(sn_block_map_of){n, sn_g_type(b, arg[0]), sn_g_type(b, arg[1]), arg, bq, bk, NULL});
   sn_val first = sn_emit(b, n->op, n->arg_count + 1, with, attr, NULL);
   for (int i = 0; i < n->result_count; i++) out[i] = first + (sn_val)i;
   return true;
