@@ -40,8 +40,9 @@ static sn_code read_shapes(sn_lower_ctx *c, sn_attend *a) {
 }
 
 int sn_attend_page_step(int block, int page) {
-  while (block > 1 && page % block) block /= 2;
-  return block;
+  int step = block;
+  while (block % step || page % step) step--;
+  return step;
 }
 
 int sn_attend_block(int block, const sn_dimx *extent) {

@@ -41,7 +41,17 @@ static void maps_of_pages(void **state) {
   for (int page = 3; page <= 40; page += page < 9 ? 1 : 8) check(strided, page, "", "", "");
 }
 
+/* Blocks of 5 keys in pages of 4: the first is empty, and what is read at a time is of one block. */
+static void blocks_across_pages(void **state) {
+  (void)state;
+  check("  %m = le %n, %k : bool[]\n", 4,
+        "  %i = iota axis 3 : i32[1, 1, ceildiv(T, 4), 4]\n  %o = const value 1 : i32[1, 1, ceildiv(T, 4), 4]\n"
+        "  %m = min %i, %o : i32[1, 1, ceildiv(T, 4), 4]\n",
+        "%m, ", "blocks [4, 5] ");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(cases), cmocka_unit_test(maps_of_pages)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(cases), cmocka_unit_test(maps_of_pages),
+                                     cmocka_unit_test(blocks_across_pages)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
