@@ -111,7 +111,7 @@ int sn_attend_unique(sn_buffer_use *list, int count) {
 }
 
 sn_build_kernel *sn_attend_kernel(const sn_attend *a, const char *name, int count, const sn_buffer_use *more) {
-  sn_buffer_use *list = SN_ARRAY(a->c->arena, SN_ATTEND_CAPTURES + 5 + count, sn_buffer_use); /* before they are one */
+  sn_buffer_use *list = SN_ARRAY(a->c->arena, SN_ATTEND_CAPTURES + 6 + count, sn_buffer_use); /* before they are one */
   int n = uses_of(a, list);
   for (int i = 0; i < count; i++) list[n++] = more[i];
   sn_build_kernel *b = sn_build_kernel_begin(a->c, name, sn_attend_unique(list, n), list);
