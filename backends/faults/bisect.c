@@ -82,6 +82,8 @@ static sn_code run_passes(const stage_job *j, const char *stop, sn_map *hits, sn
   SN_TRY(sn_compile_target(&opt, diags, &target, &backend));
   sn_pass_env env = {
       .arena = arena, .diags = diags, .target = &target, .disabled = j->v->disabled, .fuse = j->v->fuse, .hits = hits};
+  SN_TRY(sn_compile_vocab(j->v->vocab, diags, &env.vocab));
+  SN_TRY(sn_compile_scan(j->v->scan, diags, &env));
   return sn_pipeline_run(*m, &env, stop, NULL, NULL);
 }
 
@@ -200,6 +202,8 @@ static void collect(const sn_case *c, const sn_variant *v, int stage, sn_map *hi
                                 .backend = x.backend,
                                 .isa = x.isa,
                                 .fuse = x.fuse,
+                                .vocab = x.vocab,
+                                .scan = x.scan,
                                 .disabled = x.disabled,
                                 .hits = hits,
                                 .interpret = true,

@@ -254,6 +254,8 @@ static sn_code compile_and_run(session *x) {
                              .backend = v->backend,
                              .fuse = v->fuse,
                              .isa = v->isa,
+                             .vocab = v->vocab,
+                             .scan = v->scan,
                              .disabled = v->disabled,
                              .hits = v->hits,
                              .kernels = v->kernels,
@@ -305,6 +307,8 @@ const char *sn_variant_text(const sn_variant *v, sn_arena *arena) {
                               : "cpu");
   sn_text_add(&t, " --fuse %s", v->fuse ? v->fuse : "all");
   if (v->isa) sn_text_add(&t, " --isa %s", v->isa);
+  if (v->vocab) sn_text_add(&t, " --vocab %s", v->vocab);
+  if (v->scan) sn_text_add(&t, " --scan %s", v->scan);
   if (v->disabled) sn_text_add(&t, " --disable %s", v->disabled);
   sn_text_add(&t, " --threads %d", v->threads ? v->threads : 1);
   return t.at;

@@ -21,6 +21,7 @@ typedef struct sn_variant {
   const sn_backend *backend;                  /* as sn_compile_opt.backend; NULL: target decides */
   const char *backend_file;                   /* where `backend` came from: for what is printed; NULL: none */
   const char *target, *fuse, *isa, *disabled; /* as sn_compile_opt; NULL: default */
+  const char *vocab, *scan;                   /* the same */
   int threads;                                /* 0: 1 */
   const sn_stage_text *kernels;               /* as sn_compile_opt; NULL: none */
   bool interpret;                             /* as sn_compile_opt */

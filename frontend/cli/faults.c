@@ -95,11 +95,16 @@ sn_code cli_variant(cli *c, sn_variant *out) {
                       .isa = cli_get(c, CLI_ISA, NULL),
                       .fuse = cli_get(c, CLI_FUSE, NULL),
                       .disabled = cli_get(c, CLI_DISABLE, NULL),
+                      .vocab = cli_get(c, CLI_VOCAB, NULL),
+                      .scan = cli_get(c, CLI_SCAN, NULL),
                       .cache_dir = "",
                       .threads = (int)threads};
   SN_TRY(cli_stage(c, CLI_KERNELS, &out->kernels));
   sn_target target;
   const sn_backend *backend;
   const sn_compile_opt opt = {.target = out->target, .backend = out->backend, .isa = out->isa};
+  sn_pass_env env;
+  SN_TRY(sn_compile_vocab(out->vocab, c->diags, &env.vocab));
+  SN_TRY(sn_compile_scan(out->scan, c->diags, &env));
   return sn_compile_target(&opt, c->diags, &target, &backend);
 }

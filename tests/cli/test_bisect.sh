@@ -28,6 +28,15 @@ expect 2 "$SINTER" run --check "$graph" $dims --target ref
 says "no kernels to compare"
 expect 0 "$SINTER" bisect "$graph" $dims --target "$target"
 prints "every stage agrees"
+
+# the forms that are asked for are those that are compared
+results() { # OPTIONS...
+  expect 0 "$SINTER" run --check "$TREE/models/recurrent/ema.c" --graph eval --set layers=1 --dim B=1 --dim T=16 --target "$target" --json "$@"
+  sed -n 's/.*"results": \([0-9]*\).*/\1/p' stdout
+}
+[ "$(results --scan sequential)" != "$(results --scan associative:4)" ] || die "run --check does not look at --scan"
+expect 2 "$SINTER" run --check "$graph" $dims --target "$target" --scan nosuch
+expect 2 "$SINTER" bisect "$graph" $dims --target "$target" --scan nosuch
 expect 2 "$SINTER" bisect "$graph" --dim K=3 --target "$target"
 
 # layers have parameters of their own
