@@ -79,9 +79,10 @@ static void copying_control(void) {
 
 enum { KEYS = 16, CHOICES = 4, FIRST = 1 + KEYS + CHOICES /* token of a pair */ };
 
-/* A key and the value behind it are one token: layers without a convolution see one token at a time. */
+/* A key and the value behind it are one token: layers without a convolution see one token at a time. count: how often
+ * each key is written. */
 static void recall_pairs(const row_task *k, uint64_t seed, uint64_t index, int *tokens, int *answers) {
-  recall r = {KEYS, KEYS, CHOICES, .length = 5 * KEYS, .overwrite = true};
+  recall r = {KEYS, KEYS, CHOICES, .length = (1 + 2 * k->count) * KEYS, .overwrite = k->count == 2};
   int text[5 * KEYS], said[5 * KEYS], n = 0;
   recall_sample(&r, seed, index, text, said);
   for (int t = 0; t < r.length; t++) {
@@ -90,18 +91,22 @@ static void recall_pairs(const row_task *k, uint64_t seed, uint64_t index, int *
     answers[n++] = said[t];
     t += pair;
   }
-  (void)k; /* n == k->length: 2 KEYS pairs, KEYS queries */
+  /* n == k->length: count KEYS pairs, KEYS queries */
 }
 
-static double recall_of(const sn_model *model) {
-  row_task task = {recall_pairs, .length = 3 * KEYS};
-  const char *set = "layers=1 width=64 heads=1 key=16 vocab=85 context=64";
-  return score(&(row_net){model, set, "prefill", 32, 2000, 1e-2f, 5e-3}, &task, &task).right;
+static double recall_of(const row_net *n, int writes) {
+  row_task task = {recall_pairs, .length = (writes + 1) * KEYS, .count = writes};
+  return score(n, &task, &task).right;
 }
 
 static void overwriting(void) {
-  row_at_least("rec.delta", "second values of 16 keys, dk = 16: DeltaNet", recall_of(&sn_model_deltanet), .99);
-  row_at_most("rec.delta", "control: linear attention", recall_of(&sn_model_linear), .7);
+  row_net delta = {
+      &sn_model_deltanet, "layers=1 width=64 heads=1 key=16 vocab=85 context=64", "prefill", 32, 2000, 1e-2f, 5e-3};
+  row_net sums = {
+      &sn_model_linear, "layers=1 width=64 heads=4 key=16 vocab=85 context=64", "prefill", 32, 2500, 5e-3f, 5e-3};
+  row_at_least("rec.delta", "second values of 16 keys, dk = 16: DeltaNet", recall_of(&delta, 2), .99);
+  row_at_least("rec.delta", "only values of 16 keys: linear attention, 4 heads", recall_of(&sums, 1), .99);
+  row_at_most("rec.delta", "control: second values, which it adds to the first", recall_of(&sums, 2), .7);
 }
 
 /* ---- rec.rnn and rec.rwkv: texts whose best loss is known ---------------------------------------------------------
