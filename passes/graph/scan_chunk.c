@@ -264,8 +264,10 @@ static const char *built(former *f) {
 
 static const char *description(const former *f) {
   sn_text t = sn_text_begin(f->t->env->arena);
+  int matrices = 0;
+  for (int i = 0; i < layout(f)->states; i++) matrices += !f->step.shifts[i];
   sn_text_add(&t, "%d steps a chunk, of which one state is kept", f->c.c);
-  if (f->in_turn) sn_text_add(&t, "; in turn, in one kernel");
+  if (f->in_turn) sn_text_add(&t, "; in turn, in one kernel%s", matrices > 1 ? " a state" : "");
   if (f->channels) sn_text_add(&t, "; decay by channel");
   if (f->low_rank) sn_text_add(&t, "; low rank solved in the chunk");
   if (f->share) sn_text_add(&t, "; predicted at %.2f of a walk", f->share);

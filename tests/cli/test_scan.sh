@@ -24,6 +24,9 @@ expect 0 "$SINTER" explain $gla --set key=64 --set width=256
 prints "chunked: 32 steps a chunk, of which one state is kept; in turn, in one kernel; decay by channel; predicted at 0."
 expect 0 "$SINTER" explain $gla --set key=64 --set width=256 --disable scan.in_turn
 prints "chunked: 64 steps a chunk, of which one state is kept; decay by channel; predicted at "
+expect 0 "$SINTER" explain "$TREE/models/recurrent/linear.c" --target template --graph prefill --set layers=1 --set key=64 --set width=256
+prints "in turn, in one kernel a state; predicted at 0."
+[ "$(grep -c '^ *[0-9][0-9]* scan ' "$scratch/stdout")" = 2 ] || die "not one kernel a state"
 expect 0 "$SINTER" explain $gla
 prints "sequential: not chunked, though the step has the form: chunks of 16 steps are predicted at 1."
 expect 0 "$SINTER" explain $gla --scan chunked
