@@ -2,6 +2,8 @@
  * quotient by a number: pages of positions. */
 #include "passes/lower/limits.h"
 
+#include "ir/ops/ops.h"
+
 #include <string.h>
 
 /* An index: an input, as it is or with the positions of an axis added. */
@@ -96,7 +98,12 @@ static void start(finder *x, const sn_node *n, int arg, const sn_dimx *rows, con
 static void look_at(finder *x, const sn_node *n) {
   const sn_type *result = n->type[0], *first = n->arg_count ? sn_val_type(x->f, n->arg[0]) : NULL;
   int64_t axis;
+  int pages;
   switch (n->op) {
+    case SN_OP_ATTENTION:
+      pages = sn_attention_layout_of(n).pages;
+      if (pages >= 0) number(x, n, pages, sn_val_type(x->f, n->arg[1])->dim[0]);
+      return;
     case SN_OP_GATHER: number(x, n, 1, first->dim[sn_node_attr(n, "batch")->i]); return;
     case SN_OP_SCATTER: number(x, n, 0, result->dim[sn_node_attr(n, "batch")->i]); return;
     case SN_OP_PICK:

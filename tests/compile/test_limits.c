@@ -49,6 +49,12 @@ static const limit limits[] = {
      "%6", ROWS - T, 7},
     {"dynamic_write", "i32[]",
      "  %5 = const value 1 : f32[T, 4]\n  %6 = dynamic_write %2, %5, %4 axis 0 ring 1 : f32[7, 4]\n", "%6", -1, 0},
+    {"dynamic_write", "i32[T]", /* rows by their numbers */
+     "  %5 = const value 1 : f32[T, 4]\n  %6 = dynamic_write %2, %5, %4 axis 0 : f32[7, 4]\n", "%6", ROWS - 1, 7},
+    {"attention", "i32[B, T]", /* pages */
+     "  %5 = reshape %2 shape [7, 2, 1, 2] : f32[7, 2, 1, 2]\n  %6 = const value 1 : f32[B, 3, 1, 2]\n"
+     "  %7, %8 = attention %6, %5, %5, %4 scale 1 pages 1 : f32[B, 3, 1, 2], f32[B, 1, 3]\n",
+     "%7", ROWS - 1, 8},
     {"index", "i32[T]", "  %5 = iota axis 0 : i32[T]\n  %6 = index %2, %4, %5 : f32[T]\n", "%6", ROWS - 1, 7},
     {"index", "i32[B]", /* the page that a position from a start is in */
      "  %5 = iota axis 0 : i32[T]\n  %6 = reshape %4 shape [B, 1] : i32[B, 1]\n"
