@@ -18,9 +18,11 @@ static void set_texts(const sn_compiled *c, sn_plan *p, int count, sn_kernel *co
 }
 
 static sn_code hash_usual(sn_compiled *c, sn_arena *arena, sn_diags *diags, uint64_t out[2]) {
-  sn_pass_env env = {.arena = arena, .diags = diags, .target = &c->target, .disabled = c->disabled};
+  sn_target one = c->target;
+  sn_pass_env env = {.arena = arena, .diags = diags, .target = &one, .disabled = c->disabled};
   sn_lowered usual = {.plan = c->plan, .kernel_count = c->kernel_count, .kernel = c->kernel};
-  bool chosen = false;
+  bool chosen = one.threads != 1; /* workers, too, decide among kernels of equal bits only */
+  one.threads = 1;
   for (int i = 0; i < c->kernel_count; i++) chosen |= c->choice[i] && c->choice[i]->taken;
   if (chosen) {
     SN_TRY(sn_lower(c->fused, &env, &usual));
