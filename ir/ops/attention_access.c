@@ -36,6 +36,11 @@ static reach of_argument(int64_t index, bool start_of_batch) {
   }
 }
 
+/* Does a cast keep multiples? Not one to i64: what wrapped before is another number there. */
+static bool keeps_multiples(sn_elem from, sn_elem to, const reach *x) {
+  return sn_elem_is_int(from) && (to == SN_ELEM_I32 || from == SN_ELEM_I64 || (!x->q && !x->k));
+}
+
 /* r.q and r.k of a sum or multiple of integers; false: it is neither. */
 static bool multiples(const sn_func *f, const sn_node *n, const reach *of, reach *r) {
   double c;
@@ -48,7 +53,7 @@ static bool multiples(const sn_func *f, const sn_node *n, const reach *of, reach
   switch (n->op) {
     case SN_OP_CONST:
     case SN_OP_DIM: return true;
-    case SN_OP_CAST: r->q = x->q, r->k = x->k; return sn_elem_is_int(sn_val_type(f, n->arg[0])->elem);
+    case SN_OP_CAST: r->q = x->q, r->k = x->k; return keeps_multiples(sn_val_type(f, n->arg[0])->elem, e, x);
     case SN_OP_NEG: r->q = -x->q, r->k = -x->k; return true;
     case SN_OP_ADD: r->q = x->q + y->q, r->k = x->k + y->k; return true;
     case SN_OP_SUB: r->q = x->q - y->q, r->k = x->k - y->k; return true;

@@ -331,8 +331,35 @@ static void entries_that_do_not_exist(void **state) {
   lowered_free(&r);
 }
 
+/* A difference of i64 made of products that may have wrapped says more than the difference of positions. */
+static void wrapped_products_are_no_differences(void **state) {
+  (void)state;
+  static const char *const type[2] = {"i32", "i64"}, *const sums[2] = {"sums [2]", "sums [3]"};
+  for (int i = 0; i < 2; i++) {
+    char text[2048];
+    snprintf(text, sizeof text,
+             "body @score {\n  %%x = arg index 0 : f32[]\n%s  %%t = arg index 5 : f32[10]\n"
+             "  %%c = const value 65535 : i32[]\n  %%m = mul %%q, %%c : i32[]\n  %%n = mul %%k, %%c : i32[]\n"
+             "  %%a = cast %%m to %s : %s[]\n  %%d = cast %%n to %s : %s[]\n  %%e = sub %%a, %%d : %s[]\n"
+             "  %%o = const value 10 : %s[]\n  %%r = mod %%e, %%o : %s[]\n  %%i = cast %%r to i32 : i32[]\n"
+             "  %%v = index %%t, %%i : f32[]\n  %%y = add %%x, %%v : f32[]\n  return %%y\n}\n"
+             "graph @g {\n  %%q = input name \"q\" : f32[1, 8, 1, 4]\n  %%t = input name \"t\" : f32[10]\n"
+             "  %%y, %%l = attention %%q, %%q, %%q, %%t scale 1 score @score : f32[1, 8, 1, 4], f32[1, 1, 8]\n"
+             "  %%z = mul %%y, %%y : f32[1, 8, 1, 4]\n  %%s = sum %%z axes [0, 1, 2, 3] : f32[]\n"
+             "  %%g = grad %%s, %%t : f32[10]\n  output \"g\" = %%g\n}\n",
+             SITE("1", "2", "3", "4"), type[i], type[i], type[i], type[i], type[i], type[i], type[i]);
+    lowered_case c = {.text = text};
+    lowered_result r = lowered_compile(&c);
+    sn_text t = sn_text_begin(r.arena);
+    sn_module_print(&t, r.module, (sn_print_opt){0});
+    if (!strstr(t.at, sums[i])) lowered_fail(&r, sums[i]);
+    lowered_free(&r);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(wrapped_products_are_no_differences),
       cmocka_unit_test(entries_that_do_not_exist),
       cmocka_unit_test(views_of_a_product),
       cmocka_unit_test(shared_heads),
