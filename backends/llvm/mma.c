@@ -116,7 +116,7 @@ typedef struct stepping {
 /* does e gain the same number in every iteration? */
 static bool gains(const stepping *s, sn_kv e, int64_t *gain) {
   const sn_kins *x = &s->k->ins[e];
-  int64_t a = 0, b = 0, f;
+  int64_t a = 0, b = 0, f = 0;
   *gain = e == s->iv ? s->step : 0;
   if (e == s->iv || x->op == SN_K_IV || x->count == 0) return true;
   if (x->op == SN_K_ILOAD) return gains(s, x->a[1], &b) && b == 0;
@@ -127,7 +127,7 @@ static bool gains(const stepping *s, sn_kv e, int64_t *gain) {
     case SN_K_IADD: *gain = a + b; return true;
     case SN_K_ISUB: *gain = a - b; return true;
     case SN_K_IMUL: *gain = (a + b) * f; return first || second;
-    case SN_K_IDIV: *gain = a / f; return second && f > 0 && a % f == 0;
+    case SN_K_IDIV: *gain = second && f > 0 ? a / f : 0; return second && f > 0 && a % f == 0;
     default: return false;
   }
 }

@@ -86,4 +86,30 @@ i32 const value -1
 i8 input name "t"
 bf16 const value 300
 LIST
+
+# an instance's number divided by an extent that is no constant
+cat >divided.sn <<'EOF'
+sinter 1
+dims { T: 1..130 }
+body @step {
+  %1 = arg index 0 : f32[T]
+  %2 = arg index 1 : f32[T]
+  %3 = arg index 2 : f32[T, T]
+  %4 = contract %1, %3 spec "i,ij->j" : f32[T]
+  %5 = add %4, %2 : f32[T]
+  %6 = tanh %5 : f32[T]
+  %7 = sum %2 axes [0] : f32[]
+  %8 = broadcast %7 shape [T] axes [] : f32[T]
+  %9 = mul %6, %8 : f32[T]
+  return %6, %9
+}
+graph @g {
+  %1 = const value 0.5 : f32[2, T, T]
+  %2 = const value 0.5 : f32[2, 1, T, T]
+  %3 = const value 0.5 : f32[T, T]
+  %4, %5 = scan %1, %2, %3 axes "bth" states 1 inputs 1 step @step : f32[2, T, T], f32[2, 1, T, T]
+  output "y" = %4
+}
+EOF
+for t in 1 15; do agrees divided.sn --dim T=$t --fuse map,rows; done
 exit 0
