@@ -72,7 +72,7 @@ static void copying(void) {
 /* Of the same width. Twice as wide, as many parameters as S6 here, it came to 0.64. */
 static void copying_control(void) {
   row_at_most("rec.mamba", "control: S4D, time-invariant",
-              copying_of(&sn_model_s4d, "layers=2 width=32 state=16 vocab=10 context=128", 3000), .6);
+              copying_of(&sn_model_s4d, "layers=2 width=32 state=16 vocab=10 context=128", 5000), .6);
 }
 
 /* ---- rec.delta: overwrite-recall --------------------------------------------------------------------------------- */
