@@ -22,14 +22,14 @@ states() { # GRAPH T: MB
 }
 
 options=("$@")
-echo "| recurrence | 8192 steps, ms | one by one | walked | with gradients, 2048 steps, ms | walked | one step, µs, of at most 64, 16384 | states kept, MB, 2048, 8192 steps |"
+echo "| recurrence | 8192 steps, ms | one by one | walked | with gradients, 2048 steps, ms | walked | one step, µs | states kept, MB, 2048, 8192 steps |"
 echo "|---|--:|--:|--:|--:|--:|--:|--:|"
 for n in "${names[@]}"; do
   chunks=$(ms "$n" --dim T=8192) walk=$(ms "$n" --dim T=8192 --scan sequential)
   back=$(ms "${n}_gradients" --dim T=2048) back_walk=$(ms "${n}_gradients" --dim T=2048 --scan sequential)
-  short=$(ms "${n}_step" --set steps=64) long=$(ms "${n}_step" --set steps=16384)
-  awk -v n="$n" -v c="$chunks" -v w="$walk" -v b="$back" -v bw="$back_walk" -v s="$short" -v l="$long" \
+  step=$(ms "${n}_step")
+  awk -v n="$n" -v c="$chunks" -v w="$walk" -v b="$back" -v bw="$back_walk" -v s="$step" \
     -v x="$(states "${n}_gradients" 2048)" -v y="$(states "${n}_gradients" 8192)" 'BEGIN {
-      printf "| %s | %.1f | %.1f x | %.1f x | %.1f | %.1f x | %.1f, %.1f | %s, %s |\n",
-             n, c, 8192 * l / c, w / c, b, bw / b, s * 1e3, l * 1e3, x, y }'
+      printf "| %s | %.1f | %.1f x | %.1f x | %.1f | %.1f x | %.1f | %s, %s |\n",
+             n, c, 8192 * s / c, w / c, b, bw / b, s * 1e3, x, y }'
 done
