@@ -1,7 +1,6 @@
 /* mask region -> map of blocks, by interval analysis: every value of the region becomes a pair of tensors [B, H, blocks
  * of queries, blocks of keys], the least and the greatest that it may be in the block. Of a bool these are "must be
  * true" and "may be true".
- *
  *   1. what depends on queries alone, or on keys alone, is computed at each of them; the pair are its extremes in a
  * block (documents, ranks, residues). Index values themselves and what is monotone in them need no such tensor.
  *   2. what depends on both follows from the pairs of its operands (queries less keys; comparisons)
@@ -9,7 +8,6 @@
  *      numbers that are the same for all others of the block: its extremes over the rows of the one; by numbers that
  *      depend on both: the element where they are the same in all of the block; else the extremes of all elements
  *   4. anything else may be anything
- *
  * Comparisons are formed so that NaN leaves a block partial. Integers wrap: where static bounds (wraps.h) do not rule
  * that out, a pair of i32 is any number in blocks whose ends come near the limits; other types may be anything. */
 #include "passes/graph/block_map.h"
@@ -219,7 +217,6 @@ static sn_range computed(sites *s, sn_val v) {
 }
 
 static bool is_number(const sn_node *n) { return n->op == SN_OP_CONST || n->op == SN_OP_DIM; }
-
 /* The value of a constant; 0 for others. */
 static double number_of(const sn_node *n) { return n->op == SN_OP_CONST ? sn_node_attr(n, "value")->f : 0; }
 
@@ -466,9 +463,7 @@ static sn_val some_unless_small(sites *s, sn_val map) {
   sn_build *b = s->b;
   const sn_type *t = map_type(s, SN_ELEM_I32);
   if (s->l.start < 0 || b->failed) return map;
-  const sn_type *own = sn_g_type(b, s->arg[s->l.start]);
-  const int64_t axes[1] = {0};
-  sn_val start = sn_g_broadcast(b, s->arg[s->l.start], 4, t->dim, own->rank ? axes : NULL);
+  sn_val start = started(s, sn_g_const(b, t, 0));
   sn_val small = and_of(s, sn_g2(b, SN_OP_LE, sn_g_const(b, t, 0), start),
                         sn_g2(b, SN_OP_LE, start, sn_g_const(b, t, SN_START_MAX)));
   return sn_g3(b, SN_OP_SELECT, small, map, sn_g_const(b, t, 1));
@@ -479,8 +474,7 @@ sn_val sn_block_map(sn_build *b, const sn_block_map_of *of) {
   sn_arena *arena = b->func->arena;
   sites s = {.b = b, .arg = of->arg, .mask = mask, .l = sn_attention_layout_of(of->n), .bq = of->bq, .bk = of->bk};
   sn_types *t = types_of(&s);
-  s.unknown = of->unknown;
-  s.T = of->q->dim[1];
+  s.unknown = of->unknown, s.T = of->q->dim[1];
   s.S = sn_attention_keys(t, of->k, s.l.pages < 0 ? NULL : sn_g_type(b, of->arg[s.l.pages]));
   s.wraps = sn_region_wraps(arena, mask, (const sn_dimx *[]){of->q->dim[0], of->q->dim[2], s.T, s.S}, s.l.start >= 0);
   s.deps = SN_ARRAY(arena, mask->value_count, int), s.of = SN_ARRAY(arena, mask->value_count, sn_range);
