@@ -74,10 +74,10 @@ struct sn_fn {
   const char *name;  /* "train", "h", "score" */
   const char *where; /* note of mistakes inside: "in layer h.0, sn_layers at gpt.c:38"; NULL: none */
   sn_build b;
-  sn_loc loc;      /* the origin of b points here */
-  bool closed;     /* its values can no longer be used */
-  bool repeats;    /* runs many times: the step of a scan */
-  sn_t queries;    /* a region of attention: its q, and where that stands; fn NULL: none */
+  sn_loc loc;   /* the origin of b points here */
+  bool closed;  /* its values can no longer be used */
+  bool repeats; /* runs many times: the step of a scan */
+  sn_t queries; /* a region of attention: its q, and where that stands; fn NULL: none */
   sn_t start;
   int fixed_count; /* ARG leaves before the captures */
   int capture_count, capture_capacity;
