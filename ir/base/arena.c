@@ -152,6 +152,12 @@ sn_arena *sn_arena_scratch(void) {
   return a;
 }
 
+sn_arena *sn_arena_needed(void) {
+  sn_arena *a = sn_arena_scratch();
+  if (!a) out_of_memory(sizeof(block_first));
+  return a;
+}
+
 void sn_arena_destroy(sn_arena *a) {
   if (!a) return;
   unlink_scratch(a);

@@ -18,6 +18,8 @@ sn_arena *sn_arena_create(void);
 /* The same, for memory that the calling function destroys before it returns: when memory runs out meanwhile, the
  * sn_protect that stops it destroys the arena. */
 sn_arena *sn_arena_scratch(void);
+/* The same, never NULL: for functions that cannot say that memory ran out. needs: as sn_arena_alloc */
+sn_arena *sn_arena_needed(void);
 /* Frees everything allocated from it. NULL is allowed. */
 void sn_arena_destroy(sn_arena *a);
 

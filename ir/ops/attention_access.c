@@ -229,7 +229,7 @@ static bool is_own_row(const sn_node *attention, const sn_func *f, sn_val v) {
 }
 
 static reach reach_of_value(const sn_node *n, const sn_func *f, sn_val v) {
-  sn_arena *scratch = sn_arena_create();
+  sn_arena *scratch = sn_arena_needed();
   reach *of = SN_ARRAY(scratch, f->value_count, reach);
   bool start_of_batch = sn_attention_layout_of(n).start >= 0;
   for (int i = 0; i < f->node_count; i++) of[f->node[i]->first] = reach_of(f, f->node[i], of, start_of_batch);
@@ -292,7 +292,7 @@ const char *sn_accesses_of(const sn_node *n, const bool *need, sn_arena *arena, 
   if (!sn_attention_products_fit(n)) return sn_attention_no_products; /* part of the queries' gradient */
   if (!f) return NULL;
   out->at = SN_ARRAY(arena, 2 * f->node_count, sn_access_site); /* two of a node at most */
-  sn_arena *scratch = sn_arena_create();
+  sn_arena *scratch = sn_arena_needed();
   reach *of = SN_ARRAY(scratch, f->value_count, reach);
   sn_attention_layout l = sn_attention_layout_of(n);
   bool start_of_batch = l.start >= 0;
@@ -316,7 +316,7 @@ const char *sn_accesses_of(const sn_node *n, const bool *need, sn_arena *arena, 
 
 const char *sn_attention_no_sums(const sn_node *n, const bool *need, sn_types *types) {
   sn_accesses a;
-  sn_arena *scratch = sn_arena_create();
+  sn_arena *scratch = sn_arena_needed();
   const char *why = sn_accesses_of(n, need, scratch, types, &a);
   sn_arena_destroy(scratch);
   return why;

@@ -87,7 +87,7 @@ static bool is_captured(const sn_func *f, const sn_attention_layout *l, const sn
 
 bool sn_block_map_fits(const sn_func *f, const sn_node *n, const sn_val *arg) {
   sites s = {.mask = sn_node_attr(n, "mask")->region, .l = sn_attention_layout_of(n)};
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_needed();
   bool fits = true;
   s.deps = SN_ARRAY(arena, s.mask->value_count, int);
   find_deps(&s, 0);
@@ -107,7 +107,7 @@ bool sn_block_map_fits(const sn_func *f, const sn_node *n, const sn_val *arg) {
 bool sn_block_map_reads(const sn_node *n, bool *operand) {
   const sn_func *mask = sn_node_attr(n, "mask")->region;
   sn_attention_layout l = sn_attention_layout_of(n);
-  sn_arena *arena = sn_arena_create();
+  sn_arena *arena = sn_arena_needed();
   bool *used = SN_ARRAY(arena, mask->value_count, bool), any = false;
   used[mask->result[0]] = true;
   for (int i = mask->node_count - 1; i >= 0; i--) {

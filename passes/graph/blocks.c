@@ -132,7 +132,7 @@ static bool is_range(const masked *m, sn_val v) {
 }
 
 static bool is_range_mask(masked *m) {
-  sn_arena *scratch = sn_arena_create();
+  sn_arena *scratch = sn_arena_needed();
   m->of = SN_ARRAY(scratch, m->f->value_count, linear), m->done = SN_ARRAY(scratch, m->f->value_count, bool);
   bool range = is_range(m, m->f->result[0]);
   sn_arena_destroy(scratch);

@@ -156,7 +156,7 @@ static void collect(constraints *s, sn_val v) {
 }
 
 static void collect_all(constraints *s) {
-  sn_arena *scratch = sn_arena_create();
+  sn_arena *scratch = sn_arena_needed();
   s->of = SN_ARRAY(scratch, s->f->value_count, affine), s->done = SN_ARRAY(scratch, s->f->value_count, bool);
   collect(s, s->f->result[0]);
   sn_arena_destroy(scratch);
