@@ -27,7 +27,7 @@ static void words_sample(const row_task *k, uint64_t seed, uint64_t index, int *
 
 static double words_of(const sn_model *model, const char *set) {
   row_task learn = {words_sample, .length = 33}, test = {words_sample, .length = 129};
-  return score(&(row_net){model, set, "prefill", 64, 1000, 1e-2f, 5e-4}, &learn, &test).right;
+  return score(&(row_net){model, set, "prefill", 64, 2000, 1e-2f, 1e-4}, &learn, &test).right;
 }
 
 #define WORDS "layers=1 width=32 heads=4 key=8 vocab=8 context=160"
