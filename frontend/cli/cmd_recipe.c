@@ -1,12 +1,11 @@
 /* sinter recipe: trains and judges systems, one after another; their results as a table, JSON and plots. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "frontend/cli/cli.h"
 #include "frontend/cli/progress.h"
 #include "models/recipes/run.h"
+#include "runtime/io/dir.h"
 #include "runtime/io/file.h"
 #include "runtime/io/json.h"
 #include "runtime/io/svg.h"
@@ -197,12 +196,6 @@ static sn_code write_results(recipes *x, const sn_text *json) {
   return SN_OK;
 }
 
-static sn_code make_folder(cli *c, const char *path) {
-  struct stat st;
-  if (!mkdir(path, 0777) || (errno == EEXIST && !stat(path, &st) && S_ISDIR(st.st_mode))) return SN_OK;
-  return sn_fail(c->diags, SN_ERR_FAIL, (sn_loc){.file = path}, "cannot make this folder: %s", strerror(errno));
-}
-
 static sn_code finish(recipes *x) {
   cli *c = x->c;
   int failed = 0;
@@ -222,13 +215,14 @@ static sn_code finish(recipes *x) {
 
 sn_code cli_recipe(cli *c) {
   int64_t seed, threads;
+  bool made;
   if (cli_has(c, CLI_LIST)) return list(c);
   recipes *x = SN_NEW(c->arena, recipes);
   *x = (recipes){.c = c, .out = cli_get(c, CLI_OUT_DIR, NULL)};
   SN_TRY(choose(x));
   SN_TRY(cli_int(c, CLI_SEED, 1, 0, INT64_MAX, &seed));
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
-  if (x->out) SN_TRY(make_folder(c, x->out));
+  if (x->out) SN_TRY(sn_dir_make(x->out, c->diags, &made));
   x->opt = (recipe_options){.quick = cli_has(c, CLI_QUICK),
                             .seed = (uint64_t)seed,
                             .threads = (int)threads,

@@ -85,13 +85,13 @@ int net_copy(net *to, net *from, const char *pattern) {
 }
 
 uint64_t net_hash(net *n, const char *pattern) {
-  uint64_t hash = 0xcbf29ce484222325u;
+  uint64_t hash = 0;
   const char *name;
   if (!n || n->r->code) return 0;
   for (int i = 0; (name = next(n, pattern, &i));) {
     sn_tensor_view v;
     if (!view(n, name, &v)) return 0;
-    for (size_t k = 0; k < v.bytes; k++) hash = (hash ^ ((const unsigned char *)v.data)[k]) * 0x100000001b3u;
+    hash = sn_hash_bytes(v.data, v.bytes, hash);
   }
   return hash;
 }

@@ -11,11 +11,7 @@ int recipe_pick(const recipe *r, int full, int quick) { return r->opt->quick ? q
 void *recipe_alloc(recipe *r, size_t bytes) { return sn_arena_alloc(r->arena, bytes); }
 bool recipe_has_failed(const recipe *r) { return r->code != SN_OK; }
 
-uint64_t recipe_seed(const recipe *r, uint64_t use) {
-  uint64_t x = r->opt->seed * 0x9e3779b97f4a7c15u + use * 0xbf58476d1ce4e5b9u + 1;
-  x = (x ^ x >> 31) * 0x94d049bb133111ebu;
-  return x ^ x >> 29;
-}
+uint64_t recipe_seed(const recipe *r, uint64_t use) { return sn_hash_bytes(&use, sizeof use, r->opt->seed); }
 
 void recipe_fail(recipe *r, const char *format, ...) {
   if (r->code) return;

@@ -35,8 +35,7 @@ static sn_code cannot(sn_diags *diags, const char *what, const char *path) {
   return sn_fail(diags, code, (sn_loc){.file = path}, "cannot %s %s: %s", what, path, strerror(errno));
 }
 
-/* mkdir -p */
-static sn_code make_folder(const char *path, sn_diags *diags, bool *out_made) {
+sn_code sn_dir_make(const char *path, sn_diags *diags, bool *out_made) {
   sn_arena *arena = sn_arena_scratch();
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = path}, "out of memory");
   char *p = sn_arena_strdup(arena, path);
@@ -71,7 +70,7 @@ sn_code sn_dir_check(const sn_dir *d, sn_dir_mode mode, sn_diags *diags) {
 static sn_code enter(const sn_dir *d, sn_dir_mode mode, sn_diags *diags, bool *out_made) {
   struct stat st;
   SN_TRY(sn_dir_check(d, mode, diags));
-  return stat(d->path, &st) ? make_folder(d->path, diags, out_made) : SN_OK;
+  return stat(d->path, &st) ? sn_dir_make(d->path, diags, out_made) : SN_OK;
 }
 
 /* ---- a former run ------------------------------------------------------------------------------- */

@@ -15,6 +15,10 @@ typedef struct sn_dir {
 /* Names only; nothing is opened. owns: arena. */
 sn_dir sn_dir_of(sn_arena *arena, const char *path);
 
+/* Makes a folder and those above it. out_made: it was not there before.  errors: SN_ERR_LIMIT, SN_ERR_FAIL, with the
+ * system's reason */
+SN_MUST sn_code sn_dir_make(const char *path, sn_diags *diags, bool *out_made);
+
 typedef enum sn_dir_mode {
   SN_DIR_NEW,    /* must not exist */
   SN_DIR_RESUME, /* must exist */
