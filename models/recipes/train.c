@@ -44,11 +44,12 @@ static void batch_add(batch *b, const net *n, const char *graph, const char *nam
 double recipe_train(recipe *r, const training *t) {
   if (!t->n || r->code) return NAN;
   const char *graph = t->graph ? t->graph : "train", *label = t->label ? t->label : graph;
-  float loss = 0, lr = (float)t->lr, least = lr / 10;
+  float loss = 0, lr = (float)t->lr, least = lr / 10, decay = 0;
   int32_t warmup = t->steps / 20, steps = t->steps;
   batch b = batch_make(r, t->feed);
   batch_add(&b, t->n, graph, "lr", &lr);
   batch_add(&b, t->n, graph, "min_lr", &least);
+  batch_add(&b, t->n, graph, "weight_decay", &decay); /* every batch is new: nothing to be learned by heart */
   batch_add(&b, t->n, graph, "warmup", &warmup);
   batch_add(&b, t->n, graph, "steps", &steps);
   b.io[b.count++] = (sn_io){.name = "loss", .data = &loss};
