@@ -83,7 +83,7 @@ static void test_ways(void **state) {
 static void test_long(void **state) {
   (void)state;
   if (!SN_HAVE_LLVM) skip();
-  check_form("decays", "chunked", "cpu", "all", 1, 4096);
+  check_form("decays", "chunked", "cpu", "all", 1, 16384);
   check_turns("decays", "chunked", "cpu", 1, 500);
 }
 
