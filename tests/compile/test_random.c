@@ -68,6 +68,8 @@ static void report(void *user, const sn_fuzz_sums *s, const sn_outcome *o) {
   sn_arena_destroy(arena);
 }
 
+enum { SAMPLE = 500 }; /* graphs from which on a share of them is not noise */
+
 /* Pairs of ops that so many graphs meet at least, if each meets six that are drawn at random; 90 % are enough. */
 static double least_pairs(const sn_fuzz_sums *s) {
   double possible = s->pairs->possible_count;
@@ -78,7 +80,7 @@ static double least_pairs(const sn_fuzz_sums *s) {
 static void check_sums(const sn_fuzz_sums *s, int64_t least) {
   assert_int_equal(s->failed, 0);
   assert_true(s->graphs >= least);
-  if (s->graphs < 50) return; /* a slow machine: too few for what follows */
+  if (s->graphs < SAMPLE) return;
   assert_true(sn_fuzz_median_ops(s) >= 8);
   assert_true(s->grads * 2 >= s->graphs);
   assert_true(s->excluded * 100 <= s->total);
