@@ -68,4 +68,8 @@ sn_program *sn_host_program(sn_ctx *c);
 /* Gives it its runtime and puts it on the context's list. errors: those of sn_runtime_create */
 SN_MUST sn_code sn_host_program_start(sn_program *p, const sn_plan *plan, const sn_runtime_opt *opt);
 
+/* Value of each symbol of the program: its maximum, or what "B=8 T=64" says. errors: SN_ERR_USAGE
+ * needs: to run inside sn_host_call */
+SN_MUST sn_code sn_host_dims(const sn_program *p, const char *text, int64_t **out);
+
 #endif

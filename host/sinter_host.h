@@ -49,6 +49,7 @@
 #define sn_program_graph SN_API(program_graph)
 #define sn_program_port SN_API(program_port)
 #define sn_program_parameter SN_API(program_parameter)
+#define sn_program_report SN_API(program_report)
 #define sn_store SN_API(store)
 #define sn_store_create SN_API(store_create)
 #define sn_store_create_for SN_API(store_create_for)
@@ -163,6 +164,33 @@ bool sn_program_port(const sn_program *p, const char *graph, int i, sn_port *out
 
 /* Name of parameter i of all graphs; NULL: there are not so many. */
 const char *sn_program_parameter(const sn_program *p, int i);
+
+/* ---- what a run does -------------------------------------------------------------------------------------------- */
+
+typedef struct sn_report_step {
+  const char *kind;  /* schedule of a kernel: "map", "rows", "contract", "attend", "index", ...; "copy" */
+  const char *ops;   /* that it fuses: "contract mul add" */
+  const char *where; /* layer of the model, or file and line; "": unknown */
+  double flops, bytes_read, bytes_written; /* of attention as if every query met every key */
+  int64_t largest;                         /* elements of the largest tensor that it writes */
+} sn_report_step;
+
+typedef struct sn_report_buffer { /* a tensor that lives during a run only */
+  const char *type;               /* "f32[B, T, 256]" */
+  int64_t elements, bytes;
+} sn_report_buffer;
+
+/* `ahead`: steps that run once, after weights were loaded. */
+typedef struct sn_report {
+  int step_count, ahead_count, buffer_count;
+  const sn_report_step *step, *ahead; /* in order */
+  const sn_report_buffer *buffer;
+  int64_t peak_bytes; /* of all buffers that exist at the same time */
+} sn_report;
+
+/* What a run of the graph with sizes "B=8 T=64" does; sizes that are not named count with their largest.
+ *   errors: SN_ERR_USAGE no such graph, or no size of that name   owns: the program */
+SN_MUST sn_code sn_program_report(sn_program *p, const char *graph, const char *dims, sn_report *out);
 
 /* ---- weights and state ------------------------------------------------------------------------------------------ */
 

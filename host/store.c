@@ -26,49 +26,13 @@ typedef struct creation {
   sn_v1_store *out;
 } creation;
 
-static sn_code one_dim(const creation *x, const char *word, int length, int64_t *dims) {
-  const sn_types *types = x->p->plan->types;
-  sn_diags *diags = x->p->ctx->diags;
-  const char *equals = memchr(word, '=', (size_t)length);
-  const char *name = sn_arena_printf(diags->arena, "%.*s", equals ? (int)(equals - word) : length, word);
-  const sn_dimx *d = sn_dimx_find_symbol(types, name);
-  if (!d) return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "the model has no dim called %s", name);
-  const char *value =
-      equals ? sn_arena_printf(diags->arena, "%.*s", length - (int)(equals + 1 - word), equals + 1) : "";
-  int64_t n = 0;
-  if (!sn_int_in(value, sn_dimx_min_value(d), sn_dimx_max_value(d), &n)) {
-    sn_code code = sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "dim %s: not a size that it may have", name);
-    sn_fail_expected(diags, "%s=N with N from %lld to %lld", name, (long long)sn_dimx_min_value(d),
-                     (long long)sn_dimx_max_value(d));
-    sn_fail_found(diags, "%.*s", length, word);
-    return code;
-  }
-  dims[sn_dimx_symbol_index(d)] = n;
-  return SN_OK;
-}
-
-/* Value of each symbol: its maximum, or what the text says. */
-static sn_code read_dims(const creation *x, int64_t **out) {
-  const sn_types *types = x->p->plan->types;
-  int count = sn_types_symbol_count(types);
-  int64_t *dims = SN_ARRAY(x->p->ctx->diags->arena, count + 1, int64_t);
-  for (int i = 0; i < count; i++) dims[i] = sn_dimx_max_value(sn_types_symbol(types, i));
-  for (const char *at = x->dims; *at;) {
-    int length = (int)strcspn(at, " ,");
-    if (length) SN_TRY(one_dim(x, at, length, dims));
-    at += length + (at[length] != 0);
-  }
-  *out = dims;
-  return SN_OK;
-}
-
 static int create(void *arg) {
   creation *x = arg;
   int64_t *dims = NULL;
   x->out = sn_block_alloc(sizeof *x->out);
   if (!x->out) return SN_ERR_LIMIT;
   *x->out = (sn_v1_store){.program = x->p};
-  if (x->dims) SN_TRY(read_dims(x, &dims));
+  if (x->dims) SN_TRY(sn_host_dims(x->p, x->dims, &dims));
   return sn_store_create(x->p->runtime, x->seed, dims, x->p->ctx->diags, &x->out->store);
 }
 

@@ -65,6 +65,30 @@ void net_changed(net *n);
 uint64_t net_hash(net *n, const char *pattern);
 int64_t net_parameters(net *n, const char *pattern);
 
+/* ---- what a graph does, as its plan says --------------------------------------------------------------------------
+ */
+
+/* Which kernels and copies: those of a kind ("contract", "attend", "copy"), that fuse an op ("attention_grad"), of a
+ * layer or line ("h.*"), or that write a tensor of so many elements. kind and where are patterns; {0}: all */
+typedef struct which {
+  const char *kind, *op, *where;
+  int64_t elements;
+} which;
+
+/* Sums over them. Buffers, tensors that live during a run only, are those of the whole graph. */
+typedef struct report {
+  int kernels, copies, ahead; /* ahead: kernels that run once, after weights were loaded */
+  double flops;               /* of attention as if every query met every key */
+  double bytes_read, bytes_written, bytes_copied;
+  int64_t largest; /* elements of the largest tensor that one of them writes */
+  int buffers;
+  int64_t largest_buffer; /* elements */
+  int64_t buffer_bytes, peak_bytes;
+} report;
+
+/* For sizes such as "B=8 T=64". */
+report net_report(net *n, const char *graph, const char *sizes, which of);
+
 /* ---- training -----------------------------------------------------------------------------------------------------
  */
 

@@ -117,6 +117,27 @@ static int ports(sn_program *p) {
   return 0;
 }
 
+/* A step of training does three times the work of an evaluation, and decoding writes one row of the caches. */
+static int reports(sn_ctx *ctx, sn_program *p, const char *target) {
+  sn_report train, eval, twice, decode, none;
+  double work[3] = {0};
+  CHECK(ctx, sn_program_report(p, "train", "B=2 T=8", &train));
+  CHECK(ctx, sn_program_report(p, "eval", "B=2 T=8", &eval));
+  CHECK(ctx, sn_program_report(p, "eval", "B=4, T=8", &twice));
+  CHECK(ctx, sn_program_report(p, "decode", "B=2", &decode));
+  EXPECT(sn_program_report(p, "nothing", "", &none) == SN_ERR_USAGE);
+  EXPECT(sn_program_report(p, "eval", "C=2", &none) == SN_ERR_USAGE && strstr(sn_ctx_error(ctx), "C"));
+  if (!strcmp(target, "ref")) return 0; /* no kernels */
+  for (int i = 0; i < train.step_count; i++) work[0] += train.step[i].flops;
+  for (int i = 0; i < eval.step_count; i++) work[1] += eval.step[i].flops;
+  for (int i = 0; i < twice.step_count; i++) work[2] += twice.step[i].flops;
+  EXPECT(work[1] > 0 && work[0] > 2.5 * work[1] && fabs(work[2] - 2 * work[1]) < .01 * work[2]);
+  EXPECT(eval.buffer_count && eval.peak_bytes > 0 && eval.buffer[0].elements && strstr(eval.buffer[0].type, "["));
+  for (int i = 0; i < decode.step_count; i++)
+    if (strstr(decode.step[i].ops, "dynamic_write")) EXPECT(decode.step[i].bytes_written == 2 * 16 * 4);
+  return 0;
+}
+
 /* Weights are read and written in place. */
 static int weights(sn_ctx *ctx, sn_program *p, sn_store *s) {
   sn_tensor_view w;
@@ -283,6 +304,7 @@ int main(int argc, char **argv) {
   EXPECT(j.infos > 0);
   CHECK(ctx, sn_store_create_for(p, 42, "B=2", &s));
   if (train(ctx, p, s, &loss) || serve(ctx, p, s) || ports(p) || weights(ctx, p, s)) return 1;
+  if (reports(ctx, p, argv[1])) return 1;
   CHECK(ctx, sn_store_save(s, "tiny.safetensors"));
   CHECK(ctx, sn_store_create(p, 7, &again));
   CHECK(ctx, sn_store_load(again, "tiny.safetensors"));
