@@ -130,6 +130,9 @@ typedef struct sn_compile_opt {
   const char *isa;  /* at most this feature level: baseline, avx2, avx512, avx512bf16, amx; NULL: all that there is */
   const char *fuse; /* "all" (NULL), "none" or kinds: "map,rows,contract,attend,index" */
   const char *disable; /* rules to switch off, "pass.rule,..."; NULL: none */
+  const char *real;    /* the model's working float: "f32" (NULL) or "f64" */
+  const char *grad;    /* a scalar output: graphs that have it also have its derivatives by their parameters, outputs
+                          "grad.NAME"; NULL: none */
 } sn_compile_opt;
 
 /* opt: NULL for defaults.

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/gradients.h"
 #include "frontend/cli/tune.h"
 #include "frontend/cli/cli.h"
 #include "runtime/io/json.h"
@@ -20,15 +21,9 @@ static sn_val find_leaf(const sn_func *f, const char *name) {
   return v;
 }
 
-static sn_val find_output(const sn_func *f, const char *name) {
-  for (int i = 0; i < f->output_count; i++)
-    if (!strcmp(f->output[i].name, name)) return f->output[i].value;
-  return 0;
-}
-
 static sn_code add_gradients(cli *c, sn_module *m, sn_func *f) {
   const char *loss = cli_get(c, CLI_GRAD, NULL), *wrt = cli_get(c, CLI_WRT, NULL), *names[63];
-  sn_val arg[64] = {0};
+  sn_val leaf[63];
   int count = 0;
   if (!loss && !wrt) return SN_OK;
   if (!loss || !wrt) return cli_usage_error(c, "--grad and --wrt go together");
@@ -36,21 +31,16 @@ static sn_code add_gradients(cli *c, sn_module *m, sn_func *f) {
   const char *graph = f->name;
   SN_TRY(sn_pass_inline(m, &env)); /* parameters of layers have their full names only here */
   f = sn_module_find(m, graph);
-  if (!(arg[0] = find_output(f, loss)))
+  if (!sn_func_output_value(f, loss))
     return cli_usage_error(c, "--grad %s: the graph has no output of that name", loss);
   char *list = sn_arena_strdup(c->arena, wrt);
   for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
     if (count == 63) return cli_usage_error(c, "--wrt takes at most 63 names");
-    if (!(arg[count + 1] = find_leaf(f, name)))
+    if (!(leaf[count] = find_leaf(f, name)))
       return cli_usage_error(c, "--wrt %s: the graph has no input, parameter or state of that name", name);
     names[count++] = name;
   }
-  sn_build b = sn_build_begin(f, c->diags);
-  sn_val first = sn_emit(&b, SN_OP_GRAD, count + 1, arg, NULL, NULL);
-  if (b.failed) return b.failed;
-  for (int i = 0; i < count; i++)
-    sn_func_output(f, sn_name(m->names, sn_arena_printf(c->arena, "grad.%s", names[i])), first + (sn_val)i);
-  return SN_OK;
+  return sn_gradient_outputs(m, f, sn_func_output_value(f, loss), count, names, leaf, c->diags);
 }
 
 /* ---- binding --------------------------------------------------------------------------------------------------- */

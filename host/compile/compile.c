@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backends/compile.h"
+#include "backends/gradients.h"
 #include "backends/plugin.h"
 #include "frontend/build.h"
 #include "frontend/sinter.h"
@@ -67,9 +68,14 @@ static int split(sn_arena *arena, const char *text, const char *const **out) {
 static sn_code build(job *x, sn_module **module, const char **settings) {
   sn_arena *arena = x->p->arena;
   sn_model_opt o = {.graphs = x->opt.graphs ? sn_arena_strdup(arena, x->opt.graphs) : NULL, .real = SN_ELEM_F32};
+  if (x->opt.real && !strcmp(x->opt.real, "f64"))
+    o.real = SN_ELEM_F64;
+  else if (x->opt.real && strcmp(x->opt.real, "f32"))
+    return sn_fail(x->c->diags, SN_ERR_USAGE, (sn_loc){0}, "real %s: a model computes in f32 or f64", x->opt.real);
   o.set_count = split(arena, x->opt.set, &o.set);
   SN_TRY(sn_model_settings(x->model, &o, arena, x->c->diags, settings));
-  return sn_model_build(x->model, &o, arena, x->c->diags, module);
+  SN_TRY(sn_model_build(x->model, &o, arena, x->c->diags, module));
+  return x->opt.grad ? sn_gradients_of(*module, x->opt.grad, arena, x->c->diags) : SN_OK;
 }
 
 static sn_code load_backend(job *x, sn_compile_opt *o) {

@@ -138,6 +138,37 @@ static int reports(sn_ctx *ctx, sn_program *p, const char *target) {
   return 0;
 }
 
+/* Derivatives are those of differences, in f64 and, less exactly, in f32. */
+static int derivatives(sn_ctx *ctx, const char *target) {
+  sn_program *p;
+  sn_store *s;
+  sn_tensor_view w;
+  double loss, up, grad[V * 16];
+  float narrow[V * 16];
+  int32_t tokens[B * T], next[B * T];
+  sn_compile_opt o = {.graphs = "eval", .set = SMALL, .target = "ref", .real = "f64", .grad = "loss"};
+  text(tokens, next);
+  CHECK(ctx, sn_compile(ctx, &sn_model_gpt, &o, &p));
+  CHECK(ctx, sn_store_create(p, 42, &s));
+  CHECK(ctx, sn_run(p, "eval", s, {"tokens", tokens, {B, T}}, {"targets", next, {B, T}}, {"loss", &loss, {0}},
+                    {"grad.wte.weight", grad, {V, 16}, sizeof grad}));
+  CHECK(ctx, sn_store_tensor(s, "wte.weight", &w));
+  EXPECT(!strcmp(w.dtype, "f64"));
+  ((double *)w.data)[5 * 16] += 1e-6;
+  sn_store_changed(s);
+  CHECK(ctx, sn_run(p, "eval", s, {"tokens", tokens, {B, T}}, {"targets", next, {B, T}}, {"loss", &up, {0}}));
+  EXPECT(grad[5 * 16] != 0 && fabs((up - loss) / 1e-6 - grad[5 * 16]) < 1e-3 * fabs(grad[5 * 16]));
+  o.real = NULL, o.target = target;
+  CHECK(ctx, sn_compile(ctx, &sn_model_gpt, &o, &p));
+  CHECK(ctx, sn_store_create(p, 42, &s));
+  CHECK(ctx, sn_run(p, "eval", s, {"tokens", tokens, {B, T}}, {"targets", next, {B, T}},
+                    {"grad.wte.weight", narrow, {V, 16}, sizeof narrow}));
+  for (int i = 0; i < V * 16; i++) EXPECT(fabs((double)narrow[i] - grad[i]) < 1e-5);
+  EXPECT(sn_compile(ctx, &sn_model_gpt, &(sn_compile_opt){.real = "f8"}, &p) == SN_ERR_USAGE);
+  EXPECT(sn_compile(ctx, &sn_model_gpt, &(sn_compile_opt){.grad = "los"}, &p) == SN_ERR_USAGE);
+  return 0;
+}
+
 /* Weights are read and written in place. */
 static int weights(sn_ctx *ctx, sn_program *p, sn_store *s) {
   sn_tensor_view w;
@@ -304,7 +335,7 @@ int main(int argc, char **argv) {
   EXPECT(j.infos > 0);
   CHECK(ctx, sn_store_create_for(p, 42, "B=2", &s));
   if (train(ctx, p, s, &loss) || serve(ctx, p, s) || ports(p) || weights(ctx, p, s)) return 1;
-  if (reports(ctx, p, argv[1])) return 1;
+  if (reports(ctx, p, argv[1]) || derivatives(ctx, argv[1])) return 1;
   CHECK(ctx, sn_store_save(s, "tiny.safetensors"));
   CHECK(ctx, sn_store_create(p, 7, &again));
   CHECK(ctx, sn_store_load(again, "tiny.safetensors"));
