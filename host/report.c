@@ -124,3 +124,31 @@ sn_code sn_program_report(sn_program *p, const char *graph, const char *dims, sn
   reporting x = {p, graph, dims, NULL, out};
   return sn_host_call(p->ctx, report, &x);
 }
+
+/* ---- extents ------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct measuring {
+  sn_program *p;
+  const char *graph, *port, *dims;
+  int64_t *out;
+} measuring;
+
+static int measure(void *arg) {
+  measuring *x = arg;
+  const sn_plan *plan = x->p->plan;
+  sn_diags *diags = x->p->ctx->diags;
+  int g = sn_plan_find_graph(plan, x->graph), slot = g < 0 ? -1 : sn_plan_find_slot(plan, g, x->port);
+  int64_t *dim;
+  if (slot < 0) return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "graph %s has no port called %s", x->graph, x->port);
+  SN_TRY(sn_host_dims(x->p, x->dims ? x->dims : "", &dim));
+  const sn_type *t = plan->slot[slot].type;
+  for (int i = 0; i < 8; i++) x->out[i] = 0;
+  for (int i = 0; i < t->rank && i < 8; i++) SN_TRY(sn_dimx_eval(t->dim[i], dim, &x->out[i]));
+  return SN_OK;
+}
+
+sn_code sn_program_extents(sn_program *p, const char *graph, const char *port, const char *dims, int64_t out[8]) {
+  measuring x = {p, graph, port, dims, out};
+  return sn_host_call(p->ctx, measure, &x);
+}

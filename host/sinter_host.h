@@ -50,6 +50,7 @@
 #define sn_program_port SN_API(program_port)
 #define sn_program_parameter SN_API(program_parameter)
 #define sn_program_report SN_API(program_report)
+#define sn_program_extents SN_API(program_extents)
 #define sn_store SN_API(store)
 #define sn_store_create SN_API(store_create)
 #define sn_store_create_for SN_API(store_create_for)
@@ -194,6 +195,10 @@ typedef struct sn_report {
 /* What a run of the graph with sizes "B=8 T=64" does; sizes that are not named count with their largest.
  *   errors: SN_ERR_USAGE no such graph, or no size of that name   owns: the program */
 SN_MUST sn_code sn_program_report(sn_program *p, const char *graph, const char *dims, sn_report *out);
+
+/* Extents of an input or output of the graph with such sizes.   errors: SN_ERR_USAGE no such port or size */
+SN_MUST sn_code sn_program_extents(sn_program *p, const char *graph, const char *port, const char *dims,
+                                   int64_t out[8]);
 
 /* ---- weights and state ------------------------------------------------------------------------------------------ */
 

@@ -19,7 +19,8 @@ struct recipe {
 
 struct net {
   recipe *r;
-  const char *graphs;
+  const sn_model *model;
+  const char *graphs, *settings;
   sn_program *program;
   sn_store *store;
 };
@@ -27,5 +28,33 @@ struct net {
 /* Notes that a call of the interface failed, if it did. -> whether all is well */
 bool recipe_ok(recipe *r, sn_code code, const char *doing);
 void recipe_point(recipe *r, const char *title, const char *label, double x, double y);
+
+/* Inputs and outputs of a graph, in the types that it has. */
+enum { BATCH_PORTS = FEED_PORTS + 8 };
+typedef struct batch {
+  net *n;
+  const char *graph;
+  const feed *f;
+  int count;
+  sn_io io[BATCH_PORTS];
+  void *port[FEED_PORTS];   /* what the feed fills */
+  double *wide[FEED_PORTS]; /* the same as the graph wants it, in f64; NULL: as it is filled */
+  char sizes[256];          /* "B=8 T=64", as the feed's extents say */
+} batch;
+
+/* With the ports of the feed that the graph has. */
+batch batch_make(net *n, const char *graph, const feed *f);
+void batch_fill(batch *b, uint64_t seed, uint64_t index);
+/* A scalar input, where the graph has it. */
+void batch_scalar(batch *b, const char *name, double value);
+/* An output: its memory, filled by a run. data NULL: there is none, the recipe failed */
+typedef struct result {
+  void *data;
+  char dtype; /* 'f' f32, 'd' f64, 'i' i32 */
+  int64_t count, extent[8];
+} result;
+result batch_output(batch *b, const char *name);
+double result_at(const result *x, int64_t i);
+void batch_run(batch *b);
 
 #endif

@@ -5,8 +5,27 @@
 
 #include "models/recipes/inside.h"
 
+/* Does a port of a graph have the size B? */
+static bool has_rows(const net *n) {
+  sn_port p;
+  const char *graph;
+  for (int g = 0; (graph = sn_program_graph(n->program, g)); g++)
+    for (int i = 0; sn_program_port(n->program, graph, i, &p); i++)
+      for (const char *at = p.type; (at = strchr(at, 'B')); at++)
+        if (strchr("[ *", at[-1]) && strchr("],*", at[1])) return true;
+  return false;
+}
+
 static net *add_store(net *n, uint64_t seed) {
-  return recipe_ok(n->r, sn_store_create_for(n->program, seed, "B=64", &n->store), "making weights") ? n : NULL;
+  const char *sizes = has_rows(n) ? "B=64" : ""; /* room in caches */
+  return recipe_ok(n->r, sn_store_create_for(n->program, seed, sizes, &n->store), "making weights") ? n : NULL;
+}
+
+static net *compiled(net n, const char *target, const char *real, const char *grad) {
+  sn_compile_opt o = {.graphs = n.graphs, .set = n.settings, .target = target, .real = real, .grad = grad};
+  net *out = SN_NEW(n.r->arena, net);
+  *out = n;
+  return recipe_ok(n.r, sn_compile(n.r->ctx, n.model, &o, &out->program), "compiling") ? out : NULL;
 }
 
 net *recipe_net(recipe *r, const sn_model *model, const char *graphs, const char *settings, ...) {
@@ -16,19 +35,28 @@ net *recipe_net(recipe *r, const sn_model *model, const char *graphs, const char
   vsnprintf(set, sizeof set, settings, args);
   va_end(args);
   if (r->code) return NULL;
-  net *n = SN_NEW(r->arena, net);
-  *n = (net){.r = r};
-  sn_compile_opt o = {.graphs = graphs, .set = set, .target = r->opt->target};
-  if (!recipe_ok(r, sn_compile(r->ctx, model, &o, &n->program), "compiling")) return NULL;
-  return add_store(n, recipe_seed(r, 0));
+  net *n = compiled((net){r, model, graphs, sn_arena_strdup(r->arena, set), NULL, NULL}, r->opt->target, NULL, NULL);
+  return n ? add_store(n, recipe_seed(r, 0)) : NULL;
 }
 
 net *net_again(net *n, uint64_t seed) {
   if (!n || n->r->code) return NULL;
   net *m = SN_NEW(n->r->arena, net);
-  *m = (net){.r = n->r, .program = n->program};
+  *m = *n;
   return add_store(m, seed);
 }
+
+/* The same net in another form, with the parameters of n. */
+static net *twin(net *n, const char *target, const char *real, const char *grad) {
+  if (!n || n->r->code) return NULL;
+  net *m = compiled(*n, target, real, grad);
+  if (!m || !add_store(m, 0)) return NULL;
+  net_copy(m, n, "*");
+  return m->r->code ? NULL : m;
+}
+
+net *net_exact(net *n, const char *grad) { return twin(n, "ref", "f64", grad); }
+net *net_gradients(net *n, const char *grad) { return n ? twin(n, n->r->opt->target, NULL, grad) : NULL; }
 
 void net_run_io(net *n, const char *graph, const sn_io *io, int count) {
   if (!n || n->r->code) return;
@@ -69,6 +97,37 @@ static const char *find(const net *n, const char *name) {
   return NULL;
 }
 
+static double value_at(const sn_tensor_view *v, int64_t i) {
+  return v->dtype[1] == '6' ? ((const double *)v->data)[i] : (double)((const float *)v->data)[i];
+}
+
+static void set_at(const sn_tensor_view *v, int64_t i, double x) {
+  if (v->dtype[1] == '6')
+    ((double *)v->data)[i] = x;
+  else
+    ((float *)v->data)[i] = (float)x;
+}
+
+static bool is_real(const sn_tensor_view *v) { return !strcmp(v->dtype, "f32") || !strcmp(v->dtype, "f64"); }
+
+static int64_t elements(const sn_tensor_view *v) {
+  int64_t n = 1;
+  for (int k = 0; k < v->rank; k++) n *= v->extent[k];
+  return n;
+}
+
+/* -> whether they have one shape and can be copied */
+static bool copy_values(const sn_tensor_view *from, const sn_tensor_view *to) {
+  if (from->rank != to->rank || memcmp(from->extent, to->extent, sizeof(int64_t) * (size_t)from->rank)) return false;
+  if (!strcmp(from->dtype, to->dtype))
+    memcpy(to->data, from->data, from->bytes);
+  else if (is_real(from) && is_real(to))
+    for (int64_t i = elements(to); i-- > 0;) set_at(to, i, value_at(from, i));
+  else
+    return false;
+  return true;
+}
+
 int net_copy(net *to, net *from, const char *pattern) {
   int copied = 0;
   const char *name;
@@ -76,9 +135,7 @@ int net_copy(net *to, net *from, const char *pattern) {
   for (int i = 0; (name = next(to, pattern, &i));) {
     sn_tensor_view a, b;
     if (!find(from, name) || !view(from, name, &a) || !view(to, name, &b)) continue;
-    if (a.bytes != b.bytes || memcmp(a.extent, b.extent, sizeof(int64_t) * (size_t)a.rank)) continue;
-    memcpy(b.data, a.data, a.bytes);
-    copied++;
+    copied += copy_values(&a, &b);
   }
   net_changed(to);
   return copied;
@@ -103,9 +160,7 @@ int64_t net_parameters(net *n, const char *pattern) {
   for (int i = 0; (name = next(n, pattern, &i));) {
     sn_tensor_view v;
     if (!view(n, name, &v)) return 0;
-    int64_t elements = 1;
-    for (int k = 0; k < v.rank; k++) elements *= v.extent[k];
-    count += elements;
+    count += elements(&v);
   }
   return count;
 }

@@ -50,6 +50,10 @@ net *recipe_net(recipe *r, const sn_model *model, const char *graphs, const char
     __attribute__((format(printf, 4, 5)));
 /* Another store of the same program: other initial values, or a copy. */
 net *net_again(net *n, uint64_t seed);
+/* The same graphs with the parameters of n: in f64 on the interpreter; or as n is. grad: a scalar output, whose
+ * derivatives by every parameter the graphs that have it then have, too, as outputs "grad.NAME"; NULL: none */
+net *net_exact(net *n, const char *grad);
+net *net_gradients(net *n, const char *grad);
 /* Parameters of `from` that `to` has, too, with the same shape, and whose name matches `pattern` as in sn_store_reset.
  * -> how many. */
 int net_copy(net *to, net *from, const char *pattern);
@@ -64,30 +68,6 @@ void net_changed(net *n);
 /* Of all parameters whose names match: changes when one bit does. */
 uint64_t net_hash(net *n, const char *pattern);
 int64_t net_parameters(net *n, const char *pattern);
-
-/* ---- what a graph does, as its plan says --------------------------------------------------------------------------
- */
-
-/* Which kernels and copies: those of a kind ("contract", "attend", "copy"), that fuse an op ("attention_grad"), of a
- * layer or line ("h.*"), or that write a tensor of so many elements. kind and where are patterns; {0}: all */
-typedef struct which {
-  const char *kind, *op, *where;
-  int64_t elements;
-} which;
-
-/* Sums over them. Buffers, tensors that live during a run only, are those of the whole graph. */
-typedef struct report {
-  int kernels, copies, ahead; /* ahead: kernels that run once, after weights were loaded */
-  double flops;               /* of attention as if every query met every key */
-  double bytes_read, bytes_written, bytes_copied;
-  int64_t largest; /* elements of the largest tensor that one of them writes */
-  int buffers;
-  int64_t largest_buffer; /* elements */
-  int64_t buffer_bytes, peak_bytes;
-} report;
-
-/* For sizes such as "B=8 T=64". */
-report net_report(net *n, const char *graph, const char *sizes, which of);
 
 /* ---- training -----------------------------------------------------------------------------------------------------
  */
@@ -121,6 +101,47 @@ double recipe_train(recipe *r, const training *t);
  * asked
  */
 double recipe_mean(net *n, const char *graph, const char *output, const feed *f, int batches, double *out_error);
+
+/* ---- exactness: on batch 0 of a feed, of which a graph takes the ports that it has --------------------------------
+ */
+
+/* An output of one run on a batch. -> as many values as *out_count says; NULL: the recipe failed */
+double *net_output(net *n, const char *graph, const feed *f, uint64_t index, const char *output, int64_t *out_count);
+/* Largest difference over the largest magnitude of `right`; 0: all are equal. */
+double recipe_difference(int64_t count, const double *x, const double *right);
+/* The same of an output of two nets. SYSTEMS 0.4: f32 against f64 2e-5 sqrt(longest sum), f64 against an oracle 1e-10
+ */
+double net_difference(net *n, net *right, const char *graph, const feed *f, const char *output);
+/* Gradient of a scalar output by all parameters, in f64: worst relative error against central differences, along 20
+ * random directions. Bound: 1e-6 */
+double net_slope_error(net *n, const char *graph, const char *loss, const feed *f);
+/* Gradient of the net against that in f64: the worst parameter's difference, over its largest value or a thousandth of
+ * the largest of all. Bound: ten times that of outputs */
+double net_gradient_error(net *n, const char *graph, const char *loss, const feed *f);
+
+/* ---- what a graph does, as its plan says --------------------------------------------------------------------------
+ */
+
+/* Which kernels and copies: those of a kind ("contract", "attend", "copy"), that fuse an op ("attention_grad"), of a
+ * layer or line ("h.*"), or that write a tensor of so many elements. kind and where are patterns; {0}: all */
+typedef struct which {
+  const char *kind, *op, *where;
+  int64_t elements;
+} which;
+
+/* Sums over them. Buffers, tensors that live during a run only, are those of the whole graph. */
+typedef struct report {
+  int kernels, copies, ahead; /* ahead: kernels that run once, after weights were loaded */
+  double flops;               /* of attention as if every query met every key */
+  double bytes_read, bytes_written, bytes_copied;
+  int64_t largest; /* elements of the largest tensor that one of them writes */
+  int buffers;
+  int64_t largest_buffer; /* elements */
+  int64_t buffer_bytes, peak_bytes;
+} report;
+
+/* For sizes such as "B=8 T=64". */
+report net_report(net *n, const char *graph, const char *sizes, which of);
 
 /* ---- checks -------------------------------------------------------------------------------------------------------
  */
