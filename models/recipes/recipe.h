@@ -26,6 +26,13 @@ typedef struct recipe_row {
 /* The rows of a file, its last line: RECIPES(tp_causal, {"tp.causal", 4, "...", causal}); the name is the file's. */
 #define RECIPES(file, ...) const recipe_row recipe_rows_##file[] = {__VA_ARGS__, {0}}
 
+/* ---- kinds of checks ------------------------------------------------------------------------------------------------
+ */
+
+/* E: exact identity or f64 oracle; O: a known optimum is recovered; T: trained behaviour; N: a wrong variant, which
+ * must miss the bound that the right one keeps. A check whose value is not a number fails. */
+typedef enum recipe_kind { EXACT = 'E', OPTIMUM = 'O', TRAINED = 'T', CONTROL = 'N' } recipe_kind;
+
 /* ---- the run ------------------------------------------------------------------------------------------------------
  */
 
@@ -102,6 +109,26 @@ double recipe_train(recipe *r, const training *t);
  */
 double recipe_mean(net *n, const char *graph, const char *output, const feed *f, int batches, double *out_error);
 
+/* Losses of a net beside the best ones, token by token, on the same tokens. */
+typedef struct excess {
+  double model, best; /* mean losses, nats */
+  double mean, error; /* of their differences; the error of the mean, from rows of batches */
+  int64_t tokens;     /* that were counted */
+} excess;
+typedef struct against {
+  net *n;
+  const char *graph, *output; /* logits [.., V], classes last; NULL: "logits", "logits" */
+  const feed *feed;
+  int targets; /* which port of the feed has the answers, one for each row of logits; below 0: not counted */
+  /* Best loss of each answer of batch `index`, in nats. */
+  void (*best)(const void *data, uint64_t seed, uint64_t index, double *loss);
+  int64_t tokens; /* at least; 0: 20000 */
+} against;
+excess recipe_excess(recipe *r, const against *a);
+/* The leak detector: nothing beats the best loss by more than three standard errors. kind: OPTIMUM, or CONTROL for
+ * what does leak. */
+void recipe_no_leak(recipe *r, recipe_kind kind, const char *what, const excess *e);
+
 /* ---- exactness: on batch 0 of a feed, of which a graph takes the ports that it has --------------------------------
  */
 
@@ -145,10 +172,6 @@ report net_report(net *n, const char *graph, const char *sizes, which of);
 
 /* ---- checks -------------------------------------------------------------------------------------------------------
  */
-
-/* E: exact identity or f64 oracle; O: a known optimum is recovered; T: trained behaviour; N: a wrong variant, which
- * must miss the bound that the right one keeps. A check whose value is not a number fails. */
-typedef enum recipe_kind { EXACT = 'E', OPTIMUM = 'O', TRAINED = 'T', CONTROL = 'N' } recipe_kind;
 
 void recipe_at_most(recipe *r, recipe_kind kind, const char *what, double value, double bound);
 void recipe_at_least(recipe *r, recipe_kind kind, const char *what, double value, double bound);
