@@ -130,10 +130,13 @@ typedef struct sn_compile_opt {
   const char *backend; /* a backend's shared object instead of a target; NULL: none */
   const char *isa;  /* at most this feature level: baseline, avx2, avx512, avx512bf16, amx; NULL: all that there is */
   const char *fuse; /* "all" (NULL), "none" or kinds: "map,rows,contract,attend,index" */
-  const char *disable; /* rules to switch off, "pass.rule,..."; NULL: none */
-  const char *real;    /* the model's working float: "f32" (NULL) or "f64" */
-  const char *grad;    /* a scalar output: graphs that have it also have its derivatives by their parameters, outputs
-                          "grad.NAME"; NULL: none */
+  const char *disable;   /* rules to switch off, "pass.rule,..."; NULL: none */
+  const char *real;      /* the model's working float: "f32" (NULL) or "f64" */
+  const char *grad;      /* a scalar output: graphs that have it also have its derivatives by their parameters, outputs
+                            "grad.NAME"; NULL: none */
+  const char *trainable; /* of the parameters that the model trains only those of these names, as sn_store_reset has
+                            patterns; no work is done for the others; NULL: all */
+  const char *vocab;     /* losses over large vocabularies: "auto" (NULL), "whole", "parts" or "fused" */
 } sn_compile_opt;
 
 /* opt: NULL for defaults.

@@ -72,6 +72,7 @@ static sn_code build(job *x, sn_module **module, const char **settings) {
     o.real = SN_ELEM_F64;
   else if (x->opt.real && strcmp(x->opt.real, "f32"))
     return sn_fail(x->c->diags, SN_ERR_USAGE, (sn_loc){0}, "real %s: a model computes in f32 or f64", x->opt.real);
+  o.trainable = x->opt.trainable;
   o.set_count = split(arena, x->opt.set, &o.set);
   SN_TRY(sn_model_settings(x->model, &o, arena, x->c->diags, settings));
   SN_TRY(sn_model_build(x->model, &o, arena, x->c->diags, module));
@@ -102,6 +103,7 @@ static int compile(void *arg) {
                       .isa = x->opt.isa,
                       .disabled = x->opt.disable,
                       .fuse = x->opt.fuse,
+                      .vocab = x->opt.vocab,
                       .model = x->model->name,
                       .settings = settings,
                       .cache_dir = x->c->opt.cache_dir,

@@ -21,10 +21,12 @@ static net *add_store(net *n, uint64_t seed) {
   return recipe_ok(n->r, sn_store_create_for(n->program, seed, sizes, &n->store), "making weights") ? n : NULL;
 }
 
-static net *compiled(net n, const char *target, const char *real, const char *grad) {
-  sn_compile_opt o = {.graphs = n.graphs, .set = n.settings, .target = target, .real = real, .grad = grad};
+static net *compiled(net n, sn_compile_opt o) {
   net *out = SN_NEW(n.r->arena, net);
   *out = n;
+  if (!o.graphs) o.graphs = n.graphs;
+  if (!o.set) o.set = n.settings;
+  if (!o.target) o.target = n.r->opt->target;
   return recipe_ok(n.r, sn_compile(n.r->ctx, n.model, &o, &out->program), "compiling") ? out : NULL;
 }
 
@@ -35,7 +37,7 @@ net *recipe_net(recipe *r, const sn_model *model, const char *graphs, const char
   vsnprintf(set, sizeof set, settings, args);
   va_end(args);
   if (r->code) return NULL;
-  net *n = compiled((net){r, model, graphs, sn_arena_strdup(r->arena, set), NULL, NULL}, r->opt->target, NULL, NULL);
+  net *n = compiled((net){r, model, graphs, sn_arena_strdup(r->arena, set), NULL, NULL}, (sn_compile_opt){0});
   return n ? add_store(n, recipe_seed(r, 0)) : NULL;
 }
 
@@ -46,17 +48,19 @@ net *net_again(net *n, uint64_t seed) {
   return add_store(m, seed);
 }
 
-/* The same net in another form, with the parameters of n. */
-static net *twin(net *n, const char *target, const char *real, const char *grad) {
+net *net_as(net *n, const sn_compile_opt *o) {
   if (!n || n->r->code) return NULL;
-  net *m = compiled(*n, target, real, grad);
+  net *m = compiled(*n, *o);
   if (!m || !add_store(m, 0)) return NULL;
   net_copy(m, n, "*");
   return m->r->code ? NULL : m;
 }
 
-net *net_exact(net *n, const char *grad) { return twin(n, "ref", "f64", grad); }
-net *net_gradients(net *n, const char *grad) { return n ? twin(n, n->r->opt->target, NULL, grad) : NULL; }
+net *net_exact(net *n, const char *grad) {
+  return net_as(n, &(sn_compile_opt){.target = "ref", .real = "f64", .grad = grad});
+}
+net *net_gradients(net *n, const char *grad) { return net_as(n, &(sn_compile_opt){.grad = grad}); }
+net *net_trainable(net *n, const char *pattern) { return net_as(n, &(sn_compile_opt){.trainable = pattern}); }
 
 void net_run_io(net *n, const char *graph, const sn_io *io, int count) {
   if (!n || n->r->code) return;

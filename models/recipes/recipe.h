@@ -57,6 +57,11 @@ net *recipe_net(recipe *r, const sn_model *model, const char *graphs, const char
     __attribute__((format(printf, 4, 5)));
 /* Another store of the same program: other initial values, or a copy. */
 net *net_again(net *n, uint64_t seed);
+/* The same model with the parameters of n, compiled otherwise: what o leaves out is as in n. */
+net *net_as(net *n, const sn_compile_opt *o);
+/* Its training graphs change parameters of these names only (patterns as in sn_store_reset), and no work is done for
+ * the others, which stay equal to the bit: net_hash. The optimiser starts anew. */
+net *net_trainable(net *n, const char *pattern);
 /* The same graphs with the parameters of n: in f64 on the interpreter; or as n is. grad: a scalar output, whose
  * derivatives by every parameter the graphs that have it then have, too, as outputs "grad.NAME"; NULL: none */
 net *net_exact(net *n, const char *grad);
