@@ -6,6 +6,7 @@
 static sn_init_kind init_kind(const char *name) {
   if (!strcmp(name, "normal")) return SN_INITIAL_NORMAL;
   if (!strcmp(name, "uniform")) return SN_INITIAL_UNIFORM;
+  if (!strcmp(name, "truncated")) return SN_INITIAL_TRUNCATED;
   if (!strcmp(name, "fill")) return SN_INITIAL_FILL;
   return SN_INITIAL_NONE;
 }

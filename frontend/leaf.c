@@ -60,7 +60,11 @@ static sn_init init_of(const sn_leaf_decl *d) {
 }
 
 static const char *init_name(sn_init i) {
-  return i.kind == SN_INIT_NORMAL ? "normal" : i.kind == SN_INIT_UNIFORM ? "uniform" : "fill";
+  static const char *const name[] = {[SN_INIT_NORMAL] = "normal",
+                                     [SN_INIT_UNIFORM] = "uniform",
+                                     [SN_INIT_FILL] = "fill",
+                                     [SN_INIT_TRUNCATED] = "truncated"};
+  return name[i.kind];
 }
 
 static void note_param(sn_trace *t, const sn_leaf_decl *d, bool frozen) {

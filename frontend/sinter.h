@@ -150,8 +150,9 @@ int sn_layer(sn_scope m);                               /* index of the layer be
 /* ---- 5. parameters, inputs, state, outputs ----------------------------------------------------------------------- */
 
 /* Initial values. Default: normal of standard deviation 1/sqrt(first extent) for matrices, 0 for the rest. */
-typedef struct sn_init { enum { SN_INIT_AUTO, SN_INIT_NORMAL, SN_INIT_UNIFORM, SN_INIT_FILL } kind; double a; } sn_init;
+typedef struct sn_init { enum { SN_INIT_AUTO, SN_INIT_NORMAL, SN_INIT_UNIFORM, SN_INIT_FILL, SN_INIT_TRUNCATED } kind; double a; } sn_init;
 #define sn_normal(std) ((sn_init){SN_INIT_NORMAL, std})
+#define sn_truncated(std) ((sn_init){SN_INIT_TRUNCATED, std}) /* normal, drawn again beyond 2 std */
 #define sn_uniform(bound) ((sn_init){SN_INIT_UNIFORM, bound}) /* in [-bound, bound) */
 #define sn_fill(x) ((sn_init){SN_INIT_FILL, x})
 

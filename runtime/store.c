@@ -2,6 +2,7 @@
  * are made when they are needed: storage is zero at first, and what is loaded before a run or a look at it was never
  * drawn. Parameters that no step writes may be lent by the caller instead of copied, as a program does with the weights
  * in its own file. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,13 @@ void sn_rt_fill(void *data, sn_elem elem, int64_t count, double x) {
 
 /* ---- initial values ----------------------------------------------------------------------------- */
 
+/* Of those within two standard deviations; one in 22 is drawn again. */
+static double truncated(sn_rng *rng) {
+  double x = sn_rng_normal(rng);
+  while (fabs(x) > 2) x = sn_rng_normal(rng);
+  return x;
+}
+
 /* Into zeroed storage. */
 static void draw(sn_store *s, int slot) {
   const sn_slot *t = &s->runtime->plan->slot[slot];
@@ -57,6 +65,9 @@ static void draw(sn_store *s, int slot) {
       break;
     case SN_INITIAL_NORMAL:
       for (int64_t i = 0; i < count; i++) sn_rt_set(data, t->type->elem, i, t->init_a * sn_rng_normal(&rng));
+      break;
+    case SN_INITIAL_TRUNCATED:
+      for (int64_t i = 0; i < count; i++) sn_rt_set(data, t->type->elem, i, t->init_a * truncated(&rng));
       break;
     case SN_INITIAL_UNIFORM:
       for (int64_t i = 0; i < count; i++) sn_rt_set(data, t->type->elem, i, t->init_a * (2 * sn_rng_f64(&rng) - 1));

@@ -9,7 +9,7 @@ enum {
   SN_PLAN_NAME_BYTES = 65000, /* longest string, so that it is one token of the text form */
   SN_PLAN_NESTED = 128,       /* blocks around a step */
   SN_PLAN_ROLES = SN_SLOT_PACKED + 1,
-  SN_PLAN_INITS = SN_INITIAL_UNIFORM + 1,
+  SN_PLAN_INITS = SN_INITIAL_TRUNCATED + 1,
   SN_PLAN_CODES = SN_CODE_KERNEL_TEXT + 1,
   SN_PLAN_STEPS = SN_STEP_WHILE + 1,
 };

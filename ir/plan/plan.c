@@ -6,7 +6,7 @@
 #include "ir/plan/internal.h"
 
 const char *const sn_plan_role_names[SN_PLAN_ROLES] = {"input", "output", "param", "state", "temp", "packed"};
-const char *const sn_plan_init_names[SN_PLAN_INITS] = {"none", "fill", "normal", "uniform"};
+const char *const sn_plan_init_names[SN_PLAN_INITS] = {"none", "fill", "normal", "uniform", "truncated"};
 const char *const sn_plan_code_names[SN_PLAN_CODES] = {"cpu", "spirv", "kernel"};
 const char *const sn_plan_step_names[SN_PLAN_STEPS] = {"launch", "copy", "check", "swap", "host", "choose", "while"};
 

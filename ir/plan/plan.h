@@ -17,7 +17,13 @@ typedef enum sn_slot_role {
   SN_SLOT_PACKED, /* made of PARAMs that no graph updates, another layout or a value; filled by `prepare` steps */
 } sn_slot_role;
 
-typedef enum sn_init_kind { SN_INITIAL_NONE, SN_INITIAL_FILL, SN_INITIAL_NORMAL, SN_INITIAL_UNIFORM } sn_init_kind;
+typedef enum sn_init_kind {
+  SN_INITIAL_NONE,
+  SN_INITIAL_FILL,
+  SN_INITIAL_NORMAL,
+  SN_INITIAL_UNIFORM,
+  SN_INITIAL_TRUNCATED
+} sn_init_kind;
 
 typedef struct sn_slot {
   const char *name; /* of inputs, outputs, parameters, states; generated for the others */

@@ -44,6 +44,7 @@ typedef struct fitted {
 
 static sn_init_kind init_of(const char *name) {
   if (!strcmp(name, "normal")) return SN_INITIAL_NORMAL;
+  if (!strcmp(name, "truncated")) return SN_INITIAL_TRUNCATED;
   return strcmp(name, "uniform") ? SN_INITIAL_FILL : SN_INITIAL_UNIFORM;
 }
 

@@ -147,7 +147,7 @@ static inline void bench_fill(bench *b, const sn_func *f) {
     double a = n->op == SN_OP_INPUT ? 1 : sn_node_attr(n, "a")->f;
     for (int64_t k = 0; k < t->count; k++) {
       double x = !strcmp(init, "fill")     ? a
-                 : !strcmp(init, "normal") ? a * sn_rng_normal(&r)
+                 : strcmp(init, "uniform") ? a * sn_rng_normal(&r)
                                            : a * (2 * sn_rng_f64(&r) - 1);
       if (!sn_elem_is_float(t->elem) && strcmp(init, "fill") != 0) x = (double)sn_rng_below(&r, 4);
       bench_set(t, k, x);

@@ -79,6 +79,26 @@ static void values_are_drawn_when_they_are_looked_at(void **state) {
   world_destroy(&w);
 }
 
+/* Those of the normal stream that are within two standard deviations, in order. */
+static void truncated_values_are_normal_ones_within_two_deviations(void **state) {
+  (void)state;
+  world w = model();
+  w.plan->slot[P].init = SN_INITIAL_TRUNCATED;
+  sn_runtime *r = runtime_of(&w, (sn_runtime_opt){.threads = 1});
+  sn_store *s = store_of(&w, r, 5);
+  const float *p = sn_store_read(s, P, NULL);
+  uint64_t drawn = 0;
+  for (int i = 0; i < N; i++) {
+    double x = normal_at(5, "p", drawn++);
+    while (fabs(x) > 2) x = normal_at(5, "p", drawn++);
+    assert_true(p[i] == (float)(0.02 * x));
+  }
+  assert_in_range(drawn, N + 20, N + 80); /* 48 are expected beyond */
+  sn_store_destroy(s);
+  sn_runtime_destroy(r);
+  world_destroy(&w);
+}
+
 static void runs_find_what_was_not_loaded_drawn(void **state) {
   (void)state;
   for (int loads = 0; loads < 2; loads++) {
@@ -221,6 +241,7 @@ static void a_program_draws_and_copies_nothing(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(values_are_drawn_when_they_are_looked_at),
+      cmocka_unit_test(truncated_values_are_normal_ones_within_two_deviations),
       cmocka_unit_test(runs_find_what_was_not_loaded_drawn),
       cmocka_unit_test(resets_of_what_nobody_saw_draw_nothing),
       cmocka_unit_test(lent_parameters_are_read_where_they_are_and_copied_to_be_written),
