@@ -276,8 +276,12 @@ sn_t sn_step_count_at(sn_here here, sn_scope m) {
 
 static sn_t or_default(sn_t x, double value) { return sn_is_number(x) && x.u.num == 0 ? sn_num(value) : x; }
 
-/* lr t / warmup up to update `warmup`; then min_lr + (lr - min_lr) (1 + cos(pi done)) / 2, done from 0 to 1 at `steps`.
- */
+static sn_t half_wave(sn_here h, sn_t done) {
+  return sn_x_mul(h, sn_num(.5), sn_x_add(h, sn_num(1), sn_x_cos(h, sn_x_mul(h, sn_num(SN_PI), done))));
+}
+
+/* lr t / warmup up to update `warmup`; then min_lr + (lr - min_lr) left, left from 1 to 0 at `steps`: (1 + cos(pi
+ * done)) / 2 or 1 - done. */
 static sn_t scheduled(sn_here h, const sn_adamw_opt *o, sn_t lr, sn_t t) {
   bool warms = !sn_is_number(o->warmup) || o->warmup.u.num > 0, decays = !sn_is_number(o->steps) || o->steps.u.num > 0;
   sn_t now = lr;
@@ -285,8 +289,8 @@ static sn_t scheduled(sn_here h, const sn_adamw_opt *o, sn_t lr, sn_t t) {
     sn_t span = sn_x_max(h, sn_x_sub(h, o->steps, o->warmup), sn_num(1));
     sn_t done = sn_x_div(h, sn_x_sub(h, t, o->warmup), span);
     done = sn_x_min(h, sn_x_max(h, done, sn_num(0)), sn_num(1));
-    sn_t wave = sn_x_mul(h, sn_num(.5), sn_x_add(h, sn_num(1), sn_x_cos(h, sn_x_mul(h, sn_num(SN_PI), done))));
-    now = sn_x_add(h, o->min_lr, sn_x_mul(h, sn_x_sub(h, lr, o->min_lr), wave));
+    sn_t left = o->linear ? sn_x_sub(h, sn_num(1), done) : half_wave(h, done);
+    now = sn_x_add(h, o->min_lr, sn_x_mul(h, sn_x_sub(h, lr, o->min_lr), left));
   }
   if (!warms) return now;
   sn_t ramp = sn_x_mul(h, lr, sn_x_div(h, t, sn_x_max(h, o->warmup, sn_num(1))));
@@ -313,8 +317,8 @@ void sn_adamw(sn_scope m, sn_t w, sn_t g, const void *opt) {
   sn_t mean = sn_state_like_at(h, m, "adam_m", w), power = sn_state_like_at(h, m, "adam_v", w);
   sn_t mean1 = sn_update_at(h, mean, (sn_arg){move(h, mean, g, beta1)});
   sn_t power1 = sn_update_at(h, power, (sn_arg){move(h, power, sn_x_square(h, g), beta2)});
-  sn_t root = sn_x_sqrt(h, unbiased(h, power1, beta2, t));
-  sn_t step = sn_x_div(h, unbiased(h, mean1, beta1, t), sn_x_add(h, root, or_default(o->eps, 1e-8)));
+  if (!o->no_correction) mean1 = unbiased(h, mean1, beta1, t), power1 = unbiased(h, power1, beta2, t);
+  sn_t step = sn_x_div(h, mean1, sn_x_add(h, sn_x_sqrt(h, power1), or_default(o->eps, 1e-8)));
   bool decays = sn_rank(w) > 1 && (!sn_is_number(o->weight_decay) || o->weight_decay.u.num != 0);
   if (decays) step = sn_x_add(h, step, sn_x_mul(h, o->weight_decay, w));
   sn_update_at(h, w, (sn_arg){sn_x_sub(h, w, sn_x_mul(h, scheduled(h, o, lr, t), step))});

@@ -542,11 +542,13 @@ sn_t sn_step_count_at(sn_here here, sn_scope m);
 /* Stock rules. Every field is a number or a scalar value.
  * AdamW: decoupled decay on matrices only (rank > 1); linear warm-up over `warmup` updates, then a cosine from lr to min_lr
  * at update `steps`, constant after; steps 0: constant lr after the warm-up. States "<name>.adam_m", "<name>.adam_v".
+ * linear: a line instead of the cosine. no_correction: moments are not divided by 1 - beta^t, as in BERT's code.
  *   source: Loshchilov and Hutter 2019, algorithm 2 */
 typedef struct sn_adamw_opt {
   sn_t lr, beta1, beta2, eps;  /* default 1e-3, 0.9, 0.999, 1e-8 */
   sn_t weight_decay;           /* default 0 */
   sn_t warmup, steps, min_lr;  /* default 0 */
+  bool linear, no_correction;
   int end_;
 } sn_adamw_opt;
 void sn_adamw(sn_scope m, sn_t w, sn_t g, const void *opt); /* opt: sn_adamw_opt or NULL */

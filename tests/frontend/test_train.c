@@ -21,6 +21,12 @@ static void plain_adamw(sn_scope m, const opts *c) {
   (void)c;
   sn_minimize(m, loss_of(m), sn_adamw, NULL);
 }
+static void bert_adam(sn_scope m, const opts *c) {
+  (void)c;
+  sn_adamw_opt o = {.lr = .1, .weight_decay = .5, .eps = 1e-6, .warmup = sn_scalar(m, "warmup", SN_I32, 2)};
+  o.steps = sn_scalar(m, "steps", SN_I32, 6), o.linear = true, o.no_correction = true;
+  sn_minimize(m, loss_of(m), sn_adamw, &o);
+}
 static void sgd(sn_scope m, const opts *c) {
   sn_sgd_opt o = {.lr = 1};
   sn_minimize(m, loss_of(m), sn_sgd, &o, .clip = 2.5, .accumulate = c->every);
@@ -78,7 +84,7 @@ static void noise(sn_scope m, const opts *c) {
   sn_output(m, "steps", sn_step_count(m));
 }
 
-SN_MODEL(trained, opts, adamw, plain_adamw, sgd, every_input, table, chosen, two, grads, noise);
+SN_MODEL(trained, opts, adamw, plain_adamw, bert_adam, sgd, every_input, table, chosen, two, grads, noise);
 
 static bench *begin(const char *graph, const char *settings) {
   return bench_begin(&sn_model_trained, graph, settings, SN_ELEM_F64);
@@ -124,6 +130,22 @@ static void test_plain_adamw(void **state) {
     bench_run(b, "plain_adamw");
     adam_step(&w, 2, t, 1e-3, 0, .999);
     assert_float_equal(value_of(b, "w"), w.w, 1e-9);
+  }
+  bench_end(b);
+}
+
+/* Moments as they are, and a line from update 2 to 0 at update 6. */
+static void test_bert_adam(void **state) {
+  (void)state;
+  bench *b = begin("bert_adam", NULL);
+  GIVE(b, "x", 2, -1);
+  double w = 1, m = 0, v = 0;
+  for (int t = 1; t <= 7; t++) {
+    double lr = t <= 2 ? .05 * t : t < 6 ? .025 * (6 - t) : 0;
+    bench_run(b, "bert_adam");
+    m = .9 * m + .1 * 2, v = .999 * v + .001 * 4;
+    w -= lr * (m / (sqrt(v) + 1e-6) + .5 * w);
+    assert_float_equal(value_of(b, "w"), w, 1e-9);
   }
   bench_end(b);
 }
@@ -252,10 +274,10 @@ static void test_noise(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_adamw),      cmocka_unit_test(test_plain_adamw), cmocka_unit_test(test_clip),
-      cmocka_unit_test(test_accumulate), cmocka_unit_test(test_table),       cmocka_unit_test(test_chosen),
-      cmocka_unit_test(test_two),        cmocka_unit_test(test_guard),       cmocka_unit_test(test_grads),
-      cmocka_unit_test(test_noise),
+      cmocka_unit_test(test_adamw),  cmocka_unit_test(test_plain_adamw), cmocka_unit_test(test_bert_adam),
+      cmocka_unit_test(test_clip),   cmocka_unit_test(test_accumulate),  cmocka_unit_test(test_table),
+      cmocka_unit_test(test_chosen), cmocka_unit_test(test_two),         cmocka_unit_test(test_guard),
+      cmocka_unit_test(test_grads),  cmocka_unit_test(test_noise),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
