@@ -107,6 +107,75 @@ double docs_swap_likelihood(const docs *d, int label, const int *tokens) {
   return neighbours(d, label ? -1 : 1, tokens, tokens + docs_sentence(d));
 }
 
+/* p(token w at place i of a sentence | topic, ordinal) */
+static double law(const docs *d, int i, int topic, int ordinal, int w) {
+  if (i == 0) return cue(d, w, 1, ordinal, d->sentences);
+  if (i == 1) return cue(d, w, 1 + d->sentences, topic, d->topics);
+  if (i == 2 + d->filler) return w == 0;
+  return w > d->sentences + d->topics ? 1.0 / d->words : 0;
+}
+
+typedef double causes[DOCS_TOPICS][DOCS_SENTENCES];
+
+/* p(evidence about place i | topic, ordinal) */
+static double seen(const docs *d, int i, int topic, int ordinal, const double *sight) {
+  double sum = 0;
+  for (int w = 0; w < docs_symbols(d); w++) sum += law(d, i, topic, ordinal, w) * sight[w];
+  return sum;
+}
+
+/* p(evidence about a sentence | topic, ordinal), and its sum over topics and the first `places` ordinals. */
+static double sentence_seen(const docs *d, const double *sight, int places, causes out) {
+  double sum = 0;
+  for (int z = 0; z < d->topics; z++) {
+    for (int k = 0; k < d->sentences; k++) {
+      out[z][k] = 1;
+      for (int i = 0; i < docs_sentence(d); i++) out[z][k] *= seen(d, i, z, k, sight + i * docs_symbols(d));
+      sum += k < places ? out[z][k] : 0;
+    }
+  }
+  return sum;
+}
+
+/* weight: p(topic, ordinal, all evidence) of this sentence */
+static void tokens_of(const docs *d, const double *sight, causes weight, double all, double *token) {
+  int symbols = docs_symbols(d);
+  for (int i = 0; i < docs_sentence(d); i++) {
+    for (int w = 0; w < symbols; w++) token[i * symbols + w] = 0;
+    for (int z = 0; z < d->topics; z++) {
+      for (int k = 0; k < d->sentences; k++) {
+        double here = seen(d, i, z, k, sight + i * symbols);
+        for (int w = 0; w < symbols && here > 0; w++)
+          token[i * symbols + w] += weight[z][k] / all * law(d, i, z, k, w) * sight[i * symbols + w] / here;
+      }
+    }
+  }
+}
+
+double docs_pair_smooth(const docs *d, const double *sight, double *label, double *token) {
+  assert(d->topics <= DOCS_TOPICS && d->sentences <= DOCS_SENTENCES);
+  const double *second = sight + docs_sentence(d) * docs_symbols(d);
+  int last = d->sentences - 1;
+  causes a, b, of_a, of_b;
+  double all_a = sentence_seen(d, sight, last, a), all_b = sentence_seen(d, second, d->sentences, b), next = 0;
+  double pair = 0.5 / d->topics / last, other = pair / d->topics / d->sentences;
+  for (int z = 0; z < d->topics; z++) {
+    for (int k = 0; k < d->sentences; k++) {
+      double before = k > 0 ? pair * a[z][k - 1] : 0, after = k < last ? pair * b[z][k + 1] : 0;
+      next += after * a[z][k];
+      of_a[z][k] = k < last ? a[z][k] * (after + other * all_b) : 0;
+      of_b[z][k] = b[z][k] * (before + other * all_a);
+    }
+  }
+  double any = other * all_a * all_b, all = next + any;
+  if (label) label[0] = next / all, label[1] = any / all;
+  if (token) {
+    tokens_of(d, sight, of_a, all, token);
+    tokens_of(d, second, of_b, all, token + docs_sentence(d) * docs_symbols(d));
+  }
+  return all;
+}
+
 /* Ordinal cues and words are independent of all else; topic cues share the topic, so every filling of them is tried. */
 double docs_restore(const docs *d, const int *tokens, int *out) {
   int order[DOCS_SENTENCES], hidden[DOCS_SENTENCES], holes = 0, fillings = 1, n = docs_sentence(d),

@@ -8,7 +8,13 @@
 
 #include <stdint.h>
 
-enum { DOCS_SENTENCES = 5, DOCS_LENGTH = 8 /* of a sentence */, DOCS_ORDERS = 120, DOCS_HIDDEN = -1 /* as a token */ };
+enum {
+  DOCS_SENTENCES = 5,
+  DOCS_LENGTH = 8 /* of a sentence */,
+  DOCS_ORDERS = 120,
+  DOCS_TOPICS = 16 /* of docs_pair_smooth */,
+  DOCS_HIDDEN = -1 /* as a token */
+};
 
 typedef struct docs {
   int topics;
@@ -37,6 +43,10 @@ int docs_swap_sample(const docs *d, uint64_t seed, uint64_t index, int *tokens);
  * token at a hidden place, it answers everything about pairs. */
 double docs_pair_likelihood(const docs *d, int label, const int *tokens);
 double docs_swap_likelihood(const docs *d, int label, const int *tokens);
+
+/* Of a pair, from evidence about each token: sight [2 * docs_sentence][symbols], as in hmm.h. label [2]: p(label | all
+ * evidence); token [2 * docs_sentence][symbols]: p(token | all evidence); either may be NULL. Returns p(evidence). */
+double docs_pair_smooth(const docs *d, const double *sight, double *label, double *token);
 
 /* p(shown | sentence i has ordinal order[i]). */
 double docs_likelihood(const docs *d, const int *order, const int *tokens);

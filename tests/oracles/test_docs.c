@@ -45,6 +45,52 @@ static void accuracies_are_sums_over_causes(void **state) {
   assert_true(best_pair > 0.6 && best_swap > 0.7);
 }
 
+/* p(shown) of a pair, whatever its label. */
+static double shown_pair(const docs *d, const int *tokens) {
+  return (docs_pair_likelihood(d, 0, tokens) + docs_pair_likelihood(d, 1, tokens)) / 2;
+}
+
+/* Each token told to `sight`, or nothing about it. */
+static void see(const docs *d, const int *tokens, double *sight) {
+  int symbols = docs_symbols(d);
+  for (int i = 0; i < 2 * docs_sentence(d) * symbols; i++)
+    sight[i] = tokens[i / symbols] == DOCS_HIDDEN || tokens[i / symbols] == i % symbols;
+}
+
+/* Against likelihoods with tokens put in, some hidden; a token seen through noise is a mixture. */
+static void pairs_are_smoothed(void **state) {
+  (void)state;
+  const docs d = {.topics = 3, .sentences = 4, .words = 2, .filler = 1, .noise = 0.15};
+  int symbols = docs_symbols(&d), n = 2 * docs_sentence(&d), text[8];
+  double sight[8 * 16], label[2], token[8 * 16];
+  for (uint64_t index = 0; index < 40; index++) {
+    draws r = draws_of(3, 3, index);
+    docs_pair_sample(&d, 1, index, text);
+    for (int t = 0; t < n; t++) text[t] = draws_below(&r, 3) ? text[t] : DOCS_HIDDEN;
+    see(&d, text, sight);
+    double all = docs_pair_smooth(&d, sight, label, token), mixed = 0;
+    assert_near(all, shown_pair(&d, text), 1e-14);
+    assert_near(label[1], docs_pair_likelihood(&d, 1, text) / 2 / all, 1e-12);
+    for (int t = 0; t < n; t++) {
+      int was = text[t];
+      for (int w = 0; w < symbols; w++) {
+        text[t] = w;
+        assert_near(token[t * symbols + w], was == DOCS_HIDDEN || was == w ? shown_pair(&d, text) / all : 0, 1e-12);
+      }
+      text[t] = was;
+    }
+    int at = draws_below(&r, n), was = text[at];
+    for (int w = 0; w < symbols; w++) {
+      sight[at * symbols + w] = draws_unit(&r);
+      text[at] = w;
+      mixed += sight[at * symbols + w] * shown_pair(&d, text);
+    }
+    all = docs_pair_smooth(&d, sight, label, NULL);
+    assert_near(all, mixed, 1e-14);
+    text[at] = was;
+  }
+}
+
 /* Three sentences, six orders, 27 cues. */
 static void orders_are_assignments(void **state) {
   (void)state;
@@ -189,11 +235,9 @@ static void samples_reach_the_accuracies(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(accuracies_are_sums_over_causes),
-      cmocka_unit_test(orders_are_assignments),
-      cmocka_unit_test(likelihoods_are_laws),
-      cmocka_unit_test(samples_have_the_law),
-      cmocka_unit_test(restoring_tries_all),
+      cmocka_unit_test(pairs_are_smoothed),           cmocka_unit_test(accuracies_are_sums_over_causes),
+      cmocka_unit_test(orders_are_assignments),       cmocka_unit_test(likelihoods_are_laws),
+      cmocka_unit_test(samples_have_the_law),         cmocka_unit_test(restoring_tries_all),
       cmocka_unit_test(samples_reach_the_accuracies),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
