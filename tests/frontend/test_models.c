@@ -244,8 +244,8 @@ static void test_compilers(void **state) {
                                                                  : NULL;
   if (!clang || !runs("gcc --version >/dev/null 2>&1")) skip();
   sn_arena *arena = sn_arena_create();
-  const char *const models[] = {"gpt", "llama", "bert"};
-  for (int i = 0; i < 3; i++)
+  const char *const models[] = {"gpt", "llama", "bert", "t5", "bart"};
+  for (size_t i = 0; i < sizeof models / sizeof *models; i++)
     assert_string_equal(graphs_by("gcc", models[i], arena), graphs_by(clang, models[i], arena));
   unsetenv("CC");
   sn_arena_destroy(arena);
