@@ -15,7 +15,8 @@ SN_SETTINGS(electra,
   (int,    vocab,     257, "tokens; the last one hides another"),
   (int,    part,      6,   "one of so many places is hidden: 15 %"),
   (double, dropout,   0,   "dropout probability"),
-  (bool,   soft,      0,   "control: mean embeddings in place of drawn ones, so that gradients pass"));
+  (bool,   soft,      0,   "control: mean embeddings in place of drawn ones, so that gradients pass"),
+  (bool,   drawn,     0,   "control: what was drawn counts as replaced, even if it is the original"));
 /* clang-format on */
 
 /* A text with hidden places. */
@@ -26,9 +27,7 @@ typedef struct text {
   sn_dim B, T, K;
 } text;
 
-static sn_t where_hidden(const text *x, sn_t hidden, sn_t other) {
-  return sn_where(sn_lt(x->number, sn_dim_value(x->K)), hidden, other);
-}
+static sn_t is_hidden(const text *x) { return sn_lt(x->number, sn_dim_value(x->K)); }
 /* Of each slot [B, K, ..] -> where its place is [B, T, ..]; anything elsewhere. */
 static sn_t spread(const text *x, sn_t y) { return sn_slots(y, sn_min(x->number, sn_sub(sn_dim_value(x->K), 1))); }
 
@@ -52,14 +51,15 @@ static sn_t encoder(sn_scope m, const char *name, sn_t embedded, int width, int 
   return x;
 }
 
-/* What stands at the slots, by the generator: [B, K, vocab]. */
+/* What stands at the slots, by the generator, which never draws what hides: [B, K, vocab - 1]. */
 static sn_t generator(sn_scope m, const text *x, const electra *c) {
-  sn_t shown = where_hidden(x, sn_sub(c->vocab, 1), x->tokens);
+  sn_t shown = sn_where(is_hidden(x), sn_sub(c->vocab, 1), x->tokens);
   sn_t h = encoder(m, "generator", sn_gather(words(m, c), shown), c->gen_width, c->gen_heads, c);
   sn_scope g = sn_in(m, "generator");
   h = sn_gelu(sn_affine(g, "dense", sn_slots(h, x->slots), c->embedding, .init = sn_normal(.02)));
   h = sn_layernorm(g, "norm", h, .eps = 1e-12);
-  return sn_add(sn_einsum("bke,ve->bkv", h, words(m, c)), sn_param(g, "bias", (c->vocab)));
+  sn_t to = sn_slice(words(m, c), 0, 0, c->vocab - 1);
+  return sn_add(sn_einsum("bke,ve->bkv", h, to), sn_param(g, "bias", (c->vocab - 1)));
 }
 
 /* Log odds that what stands at each place is not the original: [B, T]. */
@@ -87,12 +87,13 @@ static sn_t draw(sn_scope m, sn_t logits) {
 static game play(sn_scope m, const text *x, const electra *c) {
   sn_t logits = generator(m, x, c);
   game y = {.generator_loss = sn_cross_entropy(logits, sn_slots(x->tokens, x->slots))};
-  y.shown = where_hidden(x, spread(x, draw(m, logits)), x->tokens);
+  y.shown = sn_where(is_hidden(x), spread(x, draw(m, logits)), x->tokens);
   y.replaced = sn_ne(y.shown, x->tokens); /* drawn, but the original: not replaced */
+  if (c->drawn) y.replaced = is_hidden(x);
   sn_t seen = sn_gather(words(m, c), y.shown);
   if (c->soft) {
-    sn_t mean = spread(x, sn_einsum("bkv,ve->bke", sn_softmax(logits), words(m, c)));
-    seen = sn_where(sn_rearrange(sn_lt(x->number, sn_dim_value(x->K)), "bt->bt1"), mean, seen);
+    sn_t mean = spread(x, sn_einsum("bkv,ve->bke", sn_softmax(logits), sn_slice(words(m, c), 0, 0, c->vocab - 1)));
+    seen = sn_where(sn_rearrange(is_hidden(x), "bt->bt1"), mean, seen);
   }
   y.odds = discriminator(m, seen, c);
   sn_t right = sn_logsigmoid(sn_where(y.replaced, y.odds, sn_neg(y.odds)));
