@@ -14,10 +14,16 @@ typedef void replaced_generator(const void *user, int n, const int *tokens, int 
 /* The best generator: the exact law of one hidden token given those that are not; user is the hmm. */
 void replaced_best(const void *user, int n, const int *tokens, int t, double *out);
 
-/* Each place is hidden with probability `rate`, filled by the generator, places independently of each other.
+/* Which places are hidden: each with probability `rate`, independently; or just `many` of them, all sets alike. */
+typedef struct replaced_places {
+  double rate;
+  int many; /* 0: by rate */
+} replaced_places;
+
+/* Hidden places are filled by the generator, independently of each other.
  * out [n]: p(shown[t] differs from the original | shown). A draw that equals the original counts as original.
  * needs: n <= REPLACED_LENGTH */
-void replaced_posterior(const hmm *h, double rate, replaced_generator *generator, const void *user, int n,
+void replaced_posterior(const hmm *h, replaced_places places, replaced_generator *generator, const void *user, int n,
                         const int *shown, double *out);
 
 #endif

@@ -17,7 +17,7 @@ static void half_best(const void *user, int n, const int *tokens, int t, double 
   for (int w = 0; w < V; w++) out[w] = 0.5 * out[w] + 0.5 / V;
 }
 
-static void check(const hmm *h, double rate, replaced_generator *generator) {
+static void check(const hmm *h, replaced_places places, replaced_generator *generator) {
   for (int shown_number = 0; shown_number < TEXTS; shown_number += 5) {
     int shown[N], x[N];
     double found[N], replaced[N] = {0}, all = 0;
@@ -27,7 +27,8 @@ static void check(const hmm *h, double rate, replaced_generator *generator) {
       double prior = exp(hmm_filter(h, N, x, NULL, NULL));
       for (int set = 0; set < 1 << N; set++) {
         int seen[N];
-        double p = prior, law[V];
+        int many = (set & 1) + (set >> 1 & 1) + (set >> 2 & 1) + (set >> 3 & 1);
+        double p = places.many && many != places.many ? 0 : prior, law[V], rate = places.many ? .5 : places.rate;
         for (int t = 0; t < N; t++) seen[t] = set >> t & 1 ? HMM_HIDDEN : x[t];
         for (int t = 0; t < N; t++) {
           if (set >> t & 1) generator(h, N, seen, t, law);
@@ -37,7 +38,7 @@ static void check(const hmm *h, double rate, replaced_generator *generator) {
         for (int t = 0; t < N; t++) replaced[t] += x[t] != shown[t] ? p : 0;
       }
     }
-    replaced_posterior(h, rate, generator, h, N, shown, found);
+    replaced_posterior(h, places, generator, h, N, shown, found);
     for (int t = 0; t < N; t++) assert_near(found[t], replaced[t] / all, 1e-12);
   }
 }
@@ -45,8 +46,9 @@ static void check(const hmm *h, double rate, replaced_generator *generator) {
 static void posteriors_are_enumeration(void **state) {
   (void)state;
   hmm h = hmm_make(3, 3, V, 0.2);
-  check(&h, 0.3, half_best);
-  check(&h, 0.15, replaced_best);
+  check(&h, (replaced_places){.rate = 0.3}, half_best);
+  check(&h, (replaced_places){.rate = 0.15}, replaced_best);
+  check(&h, (replaced_places){.many = 2}, half_best);
 }
 
 int main(void) {
