@@ -79,7 +79,7 @@ static int generate(void *arg) {
                         dir.parts.part[SN_PAYLOAD_PLAN].bytes, &plan));
   SN_TRY(cli_rundir_serves(c, path, plan));
   SN_TRY(cli_trace_begin(c, plan, &run));
-  SN_TRY(sn_serving_open(&dir.parts, plan, &run, c->diags, &g->serving));
+  SN_TRY(sn_serving_open(&dir.parts, plan, &run, 1, c->diags, &g->serving));
   g->open = true;
   o.user = &out;
   double start = now();

@@ -1,67 +1,11 @@
 /* Prompt -> ids, one at a time. */
 #include "runtime/loop/generate.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- sampling ----------------------------------------------------------------------------------- */
-
-typedef struct candidate {
-  double p;
-  int32_t id;
-} candidate;
-
-static int likelier(const void *a, const void *b) {
-  const candidate *x = a, *y = b;
-  if (x->p != y->p) return x->p > y->p ? -1 : 1;
-  return (x->id > y->id) - (x->id < y->id);
-}
-
-static int32_t likeliest(const float *logits, int64_t vocab) {
-  int32_t best = -1;
-  for (int64_t i = 0; i < vocab; i++)
-    if (isfinite(logits[i]) && (best < 0 || logits[i] > logits[best])) best = (int32_t)i;
-  return best;
-}
-
-/* How many of the sorted candidates stay under top-k and top-p. */
-static int64_t keep(const candidate *c, int64_t count, const sn_sampling *s, double total) {
-  int64_t n = s->top_k > 0 && s->top_k < count ? s->top_k : count;
-  double sum = 0, limit = 0;
-  for (int64_t i = 0; i < n; i++) limit += c[i].p;
-  if (s->top_p >= 1) return n;
-  limit = s->top_p * (s->top_k > 0 ? limit : total);
-  for (int64_t i = 0; i < n; i++)
-    if ((sum += c[i].p) >= limit) return i + 1;
-  return n;
-}
-
-sn_code sn_sample(const float *logits, int64_t vocab, const sn_sampling *s, sn_rng *rng, int32_t *out) {
-  int32_t best = likeliest(logits, vocab);
-  if (best < 0) return SN_ERR_NUMERIC;
-  *out = best;
-  if (s->temperature <= 0) return SN_OK;
-  candidate *c = malloc((size_t)vocab * sizeof *c);
-  if (!c) return SN_ERR_LIMIT;
-  double total = 0, sum = 0;
-  for (int64_t i = 0; i < vocab; i++) {
-    double p = isfinite(logits[i]) ? exp(((double)logits[i] - (double)logits[best]) / s->temperature) : 0;
-    c[i] = (candidate){p, (int32_t)i};
-    total += p;
-  }
-  qsort(c, (size_t)vocab, sizeof *c, likelier);
-  int64_t n = keep(c, vocab, s, total);
-  for (int64_t i = 0; i < n; i++) sum += c[i].p;
-  double x = sn_rng_f64(rng) * sum;
-  int64_t pick = 0;
-  while (pick + 1 < n && c[pick + 1].p > 0 && (x -= c[pick].p) >= 0) pick++;
-  *out = c[pick].id;
-  free(c);
-  return SN_OK;
-}
-
-/* ---- the loop ----------------------------------------------------------------------------------- */
+#include "runtime/loop/search.h"
+#include "runtime/loop/speculate.h"
 
 static const sn_slot *slot_of(const sn_plan *p, const char *graph, const char *name) {
   int g = sn_plan_find_graph(p, graph), s = g < 0 ? -1 : sn_plan_find_slot(p, g, name);
@@ -116,84 +60,135 @@ sn_code sn_generate_check(const sn_plan *p, sn_diags *diags) {
   return SN_OK;
 }
 
+/* ---- a plan as a model that speaks ------------------------------------------------------------- */
+
+static sn_code voice_read(void *user, int64_t rows, int64_t count, const int32_t *tokens, const int32_t *start,
+                          float *logits, sn_diags *diags) {
+  const sn_voice *v = user;
+  const sn_plan *p = sn_runtime_plan(v->runtime);
+  sn_buffer b[] = {{"tokens", (void *)(uintptr_t)tokens, 2, {rows, count}},
+                   {"start", (void *)(uintptr_t)start, 1, {rows}},
+                   {"logits", logits, 3, {rows, count, sn_generate_vocab(p)}}};
+  return sn_run(v->runtime, v->store, count == 1 && *start ? "decode" : "prefill", 3, b, diags);
+}
+
+static sn_code voice_reorder(void *user, int64_t rows, const int32_t *parent, sn_diags *diags) {
+  const sn_voice *v = user;
+  return sn_store_reorder(v->store, "B", rows, parent, diags);
+}
+
+sn_speaker sn_voice_speaker(sn_voice *v) {
+  const sn_plan *p = sn_runtime_plan(v->runtime);
+  return (sn_speaker){v, sn_generate_vocab(p), sn_generate_context(p), v->ring, voice_read, voice_reorder};
+}
+
+/* ---- the loop ----------------------------------------------------------------------------------- */
+
 typedef struct session {
   const sn_generate_opt *o;
   sn_diags *diags;
-  int64_t context, vocab;
   int32_t *ids; /* prompt and what was written */
   int64_t count;
   float *logits; /* [context, vocab] */
-  const float *last;
+  sn_rng rng;
+  sn_speculation ahead;
 } session;
 
-static sn_code prefill(session *s) {
-  int64_t n = s->count < s->context ? s->count : s->context;
-  int32_t start = 0;
-  sn_buffer b[] = {{"tokens", s->ids + s->count - n, 2, {1, n}},
-                   {"start", &start, 1, {1}},
-                   {"logits", s->logits, 3, {1, n, s->vocab}}};
-  s->last = s->logits + (n - 1) * s->vocab;
-  return sn_run(s->o->runtime, s->o->store, "prefill", 3, b, s->diags);
+/* Reads the ids that the model has not read, or the newest that fit its context, and draws the next. */
+static sn_code write_one(session *s, bool again) {
+  const sn_speaker *m = s->o->speaker;
+  int64_t n = !again ? 1 : s->count < m->context ? s->count : m->context;
+  int32_t start = again ? 0 : (int32_t)(s->count - 1);
+  SN_TRY(m->read(m->user, 1, n, s->ids + s->count - n, &start, s->logits, s->diags));
+  sn_code code = sn_sample(s->logits + (n - 1) * m->vocab, m->vocab, &s->o->sampling, &s->rng, &s->ids[s->count]);
+  if (!code) return SN_OK;
+  return sn_fail(s->diags, code, (sn_loc){0},
+                 code == SN_ERR_LIMIT ? "no memory to choose a token" : "no token can be chosen: no logit is finite");
 }
 
-static sn_code decode(session *s) {
-  int32_t start = (int32_t)(s->count - 1);
-  sn_buffer b[] = {{"tokens", s->ids + s->count - 1, 2, {1, 1}},
-                   {"start", &start, 1, {1}},
-                   {"logits", s->logits, 3, {1, 1, s->vocab}}};
-  s->last = s->logits;
-  return sn_run(s->o->runtime, s->o->store, "decode", 3, b, s->diags);
-}
-
-static sn_code check_prompt(const session *s) {
-  for (int i = 0; i < s->o->prompt_count; i++) {
-    if (s->o->prompt[i] >= 0 && s->o->prompt[i] < s->vocab) continue;
-    sn_fail(s->diags, SN_ERR_INPUT, (sn_loc){0}, "token %d of the prompt is outside of the model's vocabulary", i);
-    sn_fail_expected(s->diags, "ids from 0 to %lld", (long long)s->vocab - 1);
-    sn_fail_found(s->diags, "%d", s->o->prompt[i]);
-    return SN_ERR_INPUT;
-  }
-  return SN_OK;
+/* How many ids may be drafted behind those that there are. */
+static int64_t room(const session *s) {
+  const sn_generate_opt *o = s->o;
+  if (!o->draft) return 0;
+  int64_t most = o->speaker->context < o->draft->context ? o->speaker->context : o->draft->context;
+  return most - s->count;
 }
 
 static sn_code write_ids(session *s) {
   const sn_generate_opt *o = s->o;
-  sn_rng rng = {.seed = o->seed};
-  for (int64_t i = 0; i < o->count; i++) {
-    bool again = !i || (!o->ring && s->count > s->context);
-    SN_TRY(again ? prefill(s) : decode(s));
-    sn_code code = sn_sample(s->last, s->vocab, &o->sampling, &rng, &s->ids[s->count]);
-    if (code)
-      return sn_fail(
-          s->diags, code, (sn_loc){0},
-          code == SN_ERR_LIMIT ? "no memory to choose a token" : "no token can be chosen: no logit is finite");
-    s->count++;
-    if (o->on_id && !o->on_id(o->user, s->ids[s->count - 1])) return SN_OK;
+  for (int64_t done = 0; done < o->count;) {
+    int64_t written = 1;
+    if (done && room(s) > 0)
+      SN_TRY(sn_speculation_next(&s->ahead, room(s), s->ids, s->count, &s->rng, &written, s->diags));
+    else
+      SN_TRY(write_one(s, !done || (!o->speaker->ring && s->count > o->speaker->context)));
+    for (int64_t i = 0; i < written && done < o->count; i++, done++)
+      if (s->count++, o->on_id && !o->on_id(o->user, s->ids[s->count - 1])) return SN_OK;
   }
   return SN_OK;
 }
 
-static int write_protected(void *arg) { return write_ids(arg); }
+static sn_code search(session *s) {
+  const sn_generate_opt *o = s->o;
+  sn_search x = {.speaker = o->speaker,
+                 .beams = o->beams,
+                 .power = o->power,
+                 .end = -1,
+                 .count = o->count,
+                 .prompt_count = s->count,
+                 .prompt = s->ids};
+  int64_t written = 0;
+  double log_p;
+  if (!o->count) return SN_OK;
+  SN_TRY(sn_search_beams(&x, s->diags, s->ids + s->count, &written, &log_p));
+  for (int64_t i = 0; i < written; i++)
+    if (o->on_id && !o->on_id(o->user, s->ids[s->count + i])) return SN_OK;
+  return SN_OK;
+}
 
-sn_code sn_generate(const sn_generate_opt *o, sn_diags *diags) {
-  session s = {.o = o, .diags = diags, .context = sn_generate_context(o->plan), .vocab = sn_generate_vocab(o->plan)};
-  SN_TRY(sn_generate_check(o->plan, diags));
+static int write_protected(void *arg) { /* on_id may run out of memory */
+  session *s = arg;
+  return s->o->beams ? search(s) : write_ids(s);
+}
+
+static sn_code check(const sn_generate_opt *o, sn_diags *diags) {
   if (o->prompt_count < 1)
     return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "the prompt is empty: at least one token is needed");
-  SN_TRY(check_prompt(&s));
+  for (int i = 0; i < o->prompt_count; i++) {
+    if (o->prompt[i] >= 0 && o->prompt[i] < o->speaker->vocab) continue;
+    sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "token %d of the prompt is outside of the model's vocabulary", i);
+    sn_fail_expected(diags, "ids from 0 to %lld", (long long)o->speaker->vocab - 1);
+    sn_fail_found(diags, "%d", o->prompt[i]);
+    return SN_ERR_INPUT;
+  }
+  if (!o->draft || o->draft->vocab == o->speaker->vocab) return SN_OK;
+  sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "the draft has another vocabulary than the model");
+  sn_fail_expected(diags, "%lld tokens", (long long)o->speaker->vocab);
+  sn_fail_found(diags, "%lld", (long long)o->draft->vocab);
+  return SN_ERR_INPUT;
+}
+
+sn_code sn_generate(const sn_generate_opt *o, sn_diags *diags) {
+  session s = {.o = o, .diags = diags, .rng = {.seed = o->seed}};
+  const sn_speaker *m = o->speaker;
+  SN_TRY(check(o, diags));
+  s.ahead = (sn_speculation){.target = m, .draft = o->draft, .sampling = o->sampling, .ahead = o->ahead};
+  if (o->draft) SN_TRY(sn_speculation_begin(&s.ahead, diags));
   /* a ring starts at the positions that the last `context` ids of the prompt have among themselves */
-  int64_t kept = o->prompt_count < s.context ? o->prompt_count : s.context;
-  s.ids = malloc((size_t)(kept + o->count + 1) * sizeof *s.ids);
-  s.logits = malloc((size_t)(s.context * s.vocab) * sizeof *s.logits);
+  int64_t kept = o->beams || o->prompt_count < m->context ? o->prompt_count : m->context;
+  s.ids = malloc((size_t)(kept + o->count + o->ahead + 1) * sizeof *s.ids);
+  s.logits = malloc((size_t)(m->context * m->vocab) * sizeof *s.logits);
   sn_code code = SN_ERR_LIMIT;
   if (s.ids && s.logits) {
     memcpy(s.ids, o->prompt + o->prompt_count - kept, (size_t)kept * sizeof *s.ids);
     s.count = kept;
-    code = (sn_code)sn_protect(write_protected, &s); /* on_id may run out of memory */
+    code = (sn_code)sn_protect(write_protected, &s);
   } else {
     sn_fail(diags, code, (sn_loc){0}, "no memory to generate");
   }
+  if (o->drafted) o->drafted[0] = s.ahead.drafted, o->drafted[1] = s.ahead.kept;
   free(s.ids);
   free(s.logits);
+  if (o->draft) sn_speculation_end(&s.ahead);
   return code;
 }

@@ -2,27 +2,29 @@
 #ifndef SN_RUNTIME_LOOP_GENERATE_H
 #define SN_RUNTIME_LOOP_GENERATE_H
 
-#include "ir/base/rng.h"
+#include "runtime/loop/sample.h"
+#include "runtime/loop/speaker.h"
 #include "runtime/runtime.h"
 
-typedef struct sn_sampling {
-  double temperature; /* 0: the likeliest */
-  int64_t top_k;      /* 0: all */
-  double top_p;       /* 1: all */
-} sn_sampling;
-
-/* One id from logits[vocab]. Ties go to the smaller id. errors: SN_ERR_NUMERIC when no logit is finite. */
-SN_MUST sn_code sn_sample(const float *logits, int64_t vocab, const sn_sampling *s, sn_rng *rng, int32_t *out);
+/* A plan with the graphs prefill and decode, as a model that speaks. */
+typedef struct sn_voice {
+  sn_runtime *runtime;
+  sn_store *store;
+  bool ring; /* positions may pass the context: caches are rings */
+} sn_voice;
+/* keeps: v.   needs: sn_generate_check */
+sn_speaker sn_voice_speaker(sn_voice *v);
 
 typedef struct sn_generate_opt {
-  sn_runtime *runtime;
-  const sn_plan *plan;
-  sn_store *store;
+  const sn_speaker *speaker;
   sn_sampling sampling;
   uint64_t seed;
-  int64_t count; /* ids to write */
-  bool
-      ring; /* positions may pass the context: caches are rings. Otherwise the last `context` ids are prefilled again */
+  int64_t count; /* ids to write; beyond the context of a model that is no ring, the last ids are read again for each */
+  int64_t beams; /* 0: sampling; else the best text of so many beams, by log p / ids^power */
+  double power;
+  const sn_speaker *draft; /* drafts `ahead` ids at a time, while the context holds them; NULL: none */
+  int64_t ahead;
+  int64_t *drafted; /* [2]: ids that were drafted, and kept of them; NULL: not asked */
   int prompt_count; /* at least 1; only the last `context` count */
   const int32_t *prompt;
   /* After each new id; returns false to stop. */
@@ -33,7 +35,8 @@ typedef struct sn_generate_opt {
 /* Has the plan the graphs prefill and decode (tokens i32[B, T], start i32[B]) -> logits f32[B, T, V]?
  * errors: SN_ERR_INPUT what is missing */
 SN_MUST sn_code sn_generate_check(const sn_plan *p, sn_diags *diags);
-/* errors: SN_ERR_USAGE an empty prompt; SN_ERR_INPUT missing graphs, a prompt id outside of the vocabulary. */
+/* errors: SN_ERR_USAGE an empty prompt, or one that is too long for beams; SN_ERR_INPUT a prompt id outside of the
+ * vocabulary, a draft of another one; and those of the model. */
 SN_MUST sn_code sn_generate(const sn_generate_opt *o, sn_diags *diags);
 /* Longest sequence of the graph `prefill`, size of the vocabulary; 0 when there is no such graph. */
 int64_t sn_generate_context(const sn_plan *p);

@@ -16,11 +16,12 @@ typedef struct sn_serving {
   sn_store *store;
 } sn_serving;
 
-/* plan: one that is compiled already, or NULL: read from the part. opt: hooks and threads.
+/* plan: one that is compiled already, or NULL: read from the part. opt: hooks and threads. sequences: that its caches
+ * hold.
  * keeps: the plan, and the map of an executable's parts: the weights are used where they lie. errors: those of the
  * parts; SN_ERR_DEVICE when the code does not run on this host. */
-SN_MUST sn_code sn_serving_open(const sn_payload *parts, sn_plan *plan, const sn_runtime_opt *opt, sn_diags *diags,
-                                sn_serving *out);
+SN_MUST sn_code sn_serving_open(const sn_payload *parts, sn_plan *plan, const sn_runtime_opt *opt, int64_t sequences,
+                                sn_diags *diags, sn_serving *out);
 void sn_serving_close(sn_serving *s);
 
 /* Continues a text: on_text gets the bytes of each new token (which may be part of a character).
@@ -30,6 +31,11 @@ typedef struct sn_continue_opt {
   int64_t tokens;
   sn_sampling sampling;
   uint64_t seed;
+  int64_t beams; /* as in sn_generate_opt; the serving needs as many sequences */
+  double power;
+  sn_serving *draft; /* another model with the same tokens; NULL: none */
+  int64_t ahead;
+  int64_t *drafted;
   bool (*on_text)(void *user, int32_t id, const char *text, int bytes);
   void *user;
 } sn_continue_opt;

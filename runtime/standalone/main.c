@@ -130,7 +130,7 @@ static int run(void *arg) {
   sn_runtime_opt opt = {
       .threads = (int)c->o->threads, .memory_limit = c->o->memory_limit, .on_warning = on_warning, .warning_user = c};
   SN_TRY(sn_payload_open("/proc/self/exe", c->diags, &parts));
-  SN_TRY(sn_serving_open(&parts, NULL, &opt, c->diags, &serving));
+  SN_TRY(sn_serving_open(&parts, NULL, &opt, 1, c->diags, &serving));
   output out = {.json = c->o->json, .diags = c->diags, .text = sn_text_begin(c->arena)};
   c->o->run.on_text = on_text;
   c->o->run.user = &out;

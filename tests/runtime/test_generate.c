@@ -73,6 +73,8 @@ typedef struct bench {
   world w;
   sn_runtime *r;
   sn_store *s;
+  sn_voice voice;
+  sn_speaker speaker;
   int prefills, decodes;
   int32_t out[32];
   int count, stop_after;
@@ -128,9 +130,9 @@ static void finish(bench *b) {
 }
 
 static sn_generate_opt options(bench *b, int count, const int32_t *prompt) {
-  return (sn_generate_opt){.runtime = b->r,
-                           .plan = b->w.plan,
-                           .store = b->s,
+  b->voice = (sn_voice){.runtime = b->r, .store = b->s};
+  b->speaker = sn_voice_speaker(&b->voice);
+  return (sn_generate_opt){.speaker = &b->speaker,
                            .sampling = {.top_p = 1},
                            .count = 10,
                            .prompt_count = count,
@@ -159,7 +161,7 @@ static void generation_keeps_the_last_context(void **state) {
       int32_t want[10];
       start(&b);
       sn_generate_opt o = options(&b, count, prompt);
-      o.ring = ring;
+      b.speaker.ring = ring;
       if (sn_generate(&o, b.w.diags)) fail_msg("%s", messages(&b.w));
       expected(prompt, count, 10, want);
       assert_int_equal(b.count, 10);
@@ -198,8 +200,7 @@ static void bad_prompts_are_refused(void **state) {
   o.prompt_count = 0;
   assert_int_equal(sn_generate(&o, b.w.diags), SN_ERR_USAGE);
   b.w.plan->graph[1].name = "other";
-  o = options(&b, 1, (const int32_t[]){1});
-  assert_int_equal(sn_generate(&o, b.w.diags), SN_ERR_INPUT);
+  assert_int_equal(sn_generate_check(b.w.plan, b.w.diags), SN_ERR_INPUT);
   assert_message(&b.w, "prefill and decode");
   finish(&b);
 }

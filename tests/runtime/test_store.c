@@ -224,7 +224,7 @@ static void a_program_draws_and_copies_nothing(void **state) {
   sn_serving serving;
   assert_int_equal(sn_payload_open(path, w.diags, &parts), SN_OK);
   sn_runtime_opt opt = {.threads = 1};
-  if (sn_serving_open(&parts, NULL, &opt, w.diags, &serving)) fail_msg("%s", messages(&w));
+  if (sn_serving_open(&parts, NULL, &opt, 1, w.diags, &serving)) fail_msg("%s", messages(&w));
   assert_int_equal(sn_store_drawn(serving.store), 0);
   for (int i = P; i <= BF; i++) assert_true(is_inside(&parts, sn_store_read(serving.store, i, NULL)));
   float y[N];
