@@ -104,19 +104,33 @@ static inline sn_t block_leave(const block *b, sn_scope m, const char *name, sn_
   return b->place == BLOCK_POST ? block_norm(b, m, name, x) : x;
 }
 
+/* Keys and values [B, S, heads, head] of rows y, several layers may look at; with those of before in a `.cache` scope.
+ */
+typedef struct block_memory {
+  sn_t k, v;
+} block_memory;
+
+static inline block_memory block_remember(const block *b, sn_scope m, const block_names *n, sn_t y) {
+  int d = b->head ? b->head : b->width / b->heads, kv = b->kv_heads ? b->kv_heads : b->heads;
+  sn_t k = block_linear(b, m, n->k, y, kv * d, kv, b->init), v = block_linear(b, m, n->v, y, kv * d, kv, b->init);
+  if (b->rope > 0) k = sn_rope(k, sn_positions(m, y), .base = b->rope);
+  return (block_memory){sn_cache(sn_in(m, n->k), "kept", k), sn_cache(sn_in(m, n->v), "kept", v)};
+}
+
+/* Rows of x [B, T, width] look at them. */
+static inline sn_t block_look(const block *b, sn_scope m, const block_names *n, sn_t x, block_memory at,
+                              block_view see) {
+  int d = b->head ? b->head : b->width / b->heads;
+  sn_t q = block_linear(b, m, n->q, x, b->heads * d, b->heads, b->init);
+  if (b->rope > 0) q = sn_rope(q, sn_positions(m, x), .base = b->rope);
+  sn_t y = sn_attention(q, at.k, at.v, .mask = see.mask, .score = see.score, .opt = see.opt, .scale = see.scale,
+                        .start = sn_start(m));
+  return block_linear(b, m, n->o, sn_merge(y), b->width, 0, b->out_init);
+}
+
 /* Rows of x [B, T, width] look at rows of y [B, S, ..]; y = x: self-attention. */
 static inline sn_t block_attend(const block *b, sn_scope m, const block_names *n, sn_t x, sn_t y, block_view see) {
-  int d = b->head ? b->head : b->width / b->heads, kv = b->kv_heads ? b->kv_heads : b->heads;
-  sn_t q = block_linear(b, m, n->q, x, b->heads * d, b->heads, b->init);
-  sn_t k = block_linear(b, m, n->k, y, kv * d, kv, b->init), v = block_linear(b, m, n->v, y, kv * d, kv, b->init);
-  if (b->rope > 0) {
-    q = sn_rope(q, sn_positions(m, x), .base = b->rope);
-    k = sn_rope(k, sn_positions(m, y), .base = b->rope);
-  }
-  k = sn_cache(sn_in(m, n->k), "kept", k), v = sn_cache(sn_in(m, n->v), "kept", v);
-  sn_t out = sn_attention(q, k, v, .mask = see.mask, .score = see.score, .opt = see.opt, .scale = see.scale,
-                          .start = sn_start(m));
-  return block_linear(b, m, n->o, sn_merge(out), b->width, 0, b->out_init);
+  return block_look(b, m, n, x, block_remember(b, m, n, y), see);
 }
 
 static inline sn_t block_activate(block_feed_kind kind, sn_t x) {
