@@ -16,6 +16,7 @@
 #undef sn_store_load
 #undef sn_store_save
 #undef sn_store_reset
+#undef sn_store_reorder
 
 #include "runtime/runtime.h"
 

@@ -60,6 +60,7 @@
 #define sn_store_tensor SN_API(store_tensor)
 #define sn_store_changed SN_API(store_changed)
 #define sn_store_reset SN_API(store_reset)
+#define sn_store_reorder SN_API(store_reorder)
 #define sn_compile_opt SN_API(compile_opt)
 
 #ifdef __GNUC__
@@ -231,6 +232,10 @@ SN_MUST sn_code sn_store_tensor(sn_store *s, const char *name, sn_tensor_view *o
 void sn_store_changed(sn_store *s);
 /* Initial values again for states (moments, caches) whose name matches: `*` any text, `|` or, leading `-` except. */
 void sn_store_reset(sn_store *s, const char *pattern);
+/* In every state whose first extent is the symbol `dim`, row i < count becomes what row parent[i] was: the caches of "B"
+ * sequences go on from others, as beams do.
+ *   errors: SN_ERR_USAGE a row that is not there, SN_ERR_LIMIT memory, SN_ERR_DEVICE a state cannot be read */
+SN_MUST sn_code sn_store_reorder(sn_store *s, const char *dim, int64_t count, const int32_t *parent);
 
 /* ---- running ---------------------------------------------------------------------------------------------------- */
 

@@ -103,3 +103,20 @@ sn_code sn_store_tensor(sn_v1_store *s, const char *name, sn_tensor_view *out) {
 
 void sn_store_changed(sn_v1_store *s) { sn_store_touch(s->store); }
 void sn_v1_store_reset(sn_v1_store *s, const char *pattern) { sn_store_reset(s->store, pattern); }
+
+typedef struct moving {
+  sn_v1_store *s;
+  const char *dim;
+  int64_t count;
+  const int32_t *parent;
+} moving;
+
+static int move(void *arg) {
+  moving *x = arg;
+  return sn_store_reorder(x->s->store, x->dim, x->count, x->parent, x->s->program->ctx->diags);
+}
+
+sn_code sn_v1_store_reorder(sn_v1_store *s, const char *dim, int64_t count, const int32_t *parent) {
+  moving x = {s, dim, count, parent};
+  return sn_host_call(s->program->ctx, move, &x);
+}

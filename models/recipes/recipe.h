@@ -13,6 +13,7 @@
 
 #include "frontend/sinter.h"
 #include "host/sinter_host.h"
+#include "runtime/loop/speaker.h"
 
 typedef struct recipe recipe;
 
@@ -77,6 +78,9 @@ void net_run_io(net *n, const char *graph, const sn_io *io, int count);
 float *net_values(net *n, const char *parameter, int64_t *out_count);
 /* After writing to them. */
 void net_changed(net *n);
+/* The net, with the graphs prefill and decode, as what samplers and searches of runtime/loop ask; context: positions of
+ * its caches. */
+sn_speaker net_speaker(net *n, int64_t vocab, int64_t context);
 /* Of all parameters whose names match: changes when one bit does. */
 uint64_t net_hash(net *n, const char *pattern);
 int64_t net_parameters(net *n, const char *pattern);
