@@ -139,6 +139,21 @@ static double kerple_score(const oracle *o, double s, int b, int h, int i, int j
 }
 static void kerple(const oracle *o, double *y) { attend(o, kerple_score, past, 1 / sqrt(o->d), y); }
 
+static double sandwich_score(const oracle *o, double s, int b, int h, int i, int j) {
+  double sum = -SET(width) / 2., slope = s - alibi_score(o, s, b, h, 1, 0);
+  for (int k = 0; k < SET(width) / 2; k++) sum += cos((i - j) * pow(1e4, -2. * k / SET(width)));
+  return s + slope * sum;
+}
+static void sandwich(const oracle *o, double *y) { attend(o, sandwich_score, past, 1 / sqrt(o->d), y); }
+
+static double fire_score(const oracle *o, double s, int b, int h, int i, int j) {
+  (void)b;
+  double c = fabs(AT(c, 0)), x = log(1 + c * (i - j)) / log(1 + c * fmax(fabs(AT(L, 0)), i));
+  for (int n = 0; n < SET(hidden); n++) s += AT(down, h * SET(hidden) + n) * fmax(0, AT(up, n) * x + AT(bias, n));
+  return s + AT(out, h);
+}
+static void fire(const oracle *o, double *y) { attend(o, fire_score, past, 1 / sqrt(o->d), y); }
+
 static int t5_bucket(int d, int buckets, int far, bool both) {
   int first = 0;
   if (both) {
@@ -490,6 +505,8 @@ const attention_variant attention_variants[] = {
     {&sn_model_alibi, "", alibi, 0, 0},
     {&sn_model_kerple, "", kerple, 0, 0},
     {&sn_model_kerple, "power=1", kerple, 0, 0},
+    {&sn_model_sandwich, "width=6", sandwich, 0, 0},
+    {&sn_model_fire, "hidden=3", fire, 0, 0},
     {&sn_model_t5_bias, "buckets=6 far=8", t5, 0, 0},
     {&sn_model_t5_bias, "buckets=8 far=6 both=1", t5, 0, 0},
     {&sn_model_softcap, "cap=2", softcap, 0, 0},

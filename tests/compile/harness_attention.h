@@ -39,7 +39,7 @@ extern const sn_model sn_model_causal, sn_model_window, sn_model_dilated, sn_mod
     sn_model_kerple, sn_model_t5_bias, sn_model_softcap, sn_model_temperature, sn_model_softmax1, sn_model_sigmoid,
     sn_model_tree, sn_model_permutation, sn_model_xl, sn_model_mla, sn_model_topk, sn_model_routing, sn_model_lsh,
     sn_model_linear, sn_model_favor, sn_model_differential, sn_model_fox, sn_model_softpick, sn_model_moba,
-    sn_model_ssmax;
+    sn_model_ssmax, sn_model_sandwich, sn_model_fire;
 
 extern const attention_variant attention_variants[];
 extern const int attention_variant_count;

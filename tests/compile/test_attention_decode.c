@@ -29,7 +29,7 @@ static bool decodes(const attention_variant *v) {
 
 /* Is nothing of it bound to the beginning of the sequence, which a ring forgets? */
 static bool is_relative(const attention_variant *v) {
-  static const char *const bound[] = {"fixed", "bigbird", "longformer", "sinks", "prefix", "ssmax"};
+  static const char *const bound[] = {"fixed", "bigbird", "longformer", "sinks", "prefix", "ssmax", "fire"};
   for (int i = 0; i < (int)(sizeof bound / sizeof *bound); i++)
     if (!strcmp(v->model->name, bound[i])) return false;
   return true;
