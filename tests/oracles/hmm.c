@@ -3,12 +3,13 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "tests/oracles/draws.h"
 
-enum { TABLES = 0x686d01, TEXT = 0x686d02, BATCHES = 64 };
+enum { TABLES = 0x686d01, TEXT = 0x686d02, OWN = 0x686d03, BATCHES = 64 };
 
 typedef double belief[HMM_STATES];
 
@@ -53,6 +54,31 @@ hmm hmm_make(uint64_t seed, int states, int symbols, double stay) {
     if (change < 1e-17) break;
   }
   normalise(states, h.start);
+  return h;
+}
+
+static bool is_new(const hmm *h, int state) {
+  for (int a = 0; a < state; a++)
+    if (!memcmp(h->emit[a], h->emit[state], sizeof h->emit[a])) return false;
+  return true;
+}
+
+hmm hmm_sticky(uint64_t seed, int states, int symbols, int twins, double stay, double slip) {
+  assert(states > 1 && states <= HMM_STATES && twins > 0 && symbols <= HMM_SYMBOLS);
+  assert(symbols % (4 * twins) == 0 && symbols / twins >= 8); /* of 8 there are 28 quarters */
+  hmm h = {.states = states, .symbols = symbols};
+  draws d = draws_of(seed, OWN, 0);
+  int order[HMM_SYMBOLS], groups = symbols / twins, own = symbols / 4;
+  for (int i = 0; i < groups; i++) order[i] = i;
+  for (int a = 0; a < states; a++) {
+    h.start[a] = 1.0 / states;
+    for (int b = 0; b < states; b++) h.step[a][b] = a == b ? stay : (1 - stay) / (states - 1);
+    do {
+      draws_shuffle(&d, groups, order);
+      for (int i = 0; i < symbols; i++)
+        h.emit[a][order[i / twins] * twins + i % twins] = i < own ? (1 - slip) / own : slip / (symbols - own);
+    } while (!is_new(&h, a));
+  }
   return h;
 }
 

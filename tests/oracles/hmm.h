@@ -24,6 +24,12 @@ typedef struct hmm {
  * slow state, for tasks that need long memory). */
 hmm hmm_make(uint64_t seed, int states, int symbols, double stay);
 
+/* States that last and look alike, all as often: one stays with probability `stay`, else any other is next; tokens are
+ * of a quarter of the symbols, another quarter for each state, or with probability `slip` of the rest. Symbols are in
+ * groups of `twins` that no state tells apart: which of a group it is says nothing.   needs: symbols = twins 8, 12 or
+ * 16 */
+hmm hmm_sticky(uint64_t seed, int states, int symbols, int twins, double stay, double slip);
+
 /* tokens [n] and, unless NULL, states [n]. */
 void hmm_sample(const hmm *h, uint64_t seed, uint64_t index, int n, int *tokens, int *states);
 

@@ -254,6 +254,27 @@ static void long_texts_hold(void **state) {
   assert_near(sum, -hmm_filter(&h, LONG, x, NULL, NULL), 1e-9);
 }
 
+static void sticky_states_last_and_look_alike(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 20; seed++) {
+    hmm h = hmm_sticky(seed, 8, 16, 2, .95, .1);
+    for (int a = 0; a < 8; a++) {
+      double next = 0, enters = 0, seen = 0;
+      int often = 0;
+      for (int b = 0; b < 8; b++) next += h.step[a][b], enters += h.start[b] * h.step[b][a];
+      for (int v = 0; v < 16; v++) {
+        seen += h.emit[a][v], often += h.emit[a][v] > .2;
+        assert_true(h.emit[a][v] == h.emit[a][v ^ 1]);
+      }
+      assert_near(next, 1, 1e-12);
+      assert_near(enters, h.start[a], 1e-12); /* stationary */
+      assert_near(seen, 1, 1e-12);
+      assert_int_equal(often, 4);
+      for (int b = 0; b < a; b++) assert_memory_not_equal(h.emit[a], h.emit[b], sizeof h.emit[a]);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(smoothing_is_bayes_rule),
@@ -266,6 +287,7 @@ int main(void) {
       cmocka_unit_test(bounds_are_entropies),
       cmocka_unit_test(samples_have_the_law),
       cmocka_unit_test(long_texts_hold),
+      cmocka_unit_test(sticky_states_last_and_look_alike),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
