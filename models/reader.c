@@ -1,0 +1,104 @@
+/* Reader: one trunk, a transformer, and two heads: it is pre-trained on text (train, eval, logits) and adapted to
+ * labels of places, whole (tune) or in the head only (tune_head). What was trained before is copied by name; a head for
+ * other classes is another head. Devlin et al. 2019; Radford et al. 2018. */
+#include "sinter.h"
+
+/* clang-format off */
+SN_SETTINGS(reader,
+  (int,    layers,  2,  "transformer blocks"),
+  (int,    heads,   4,  "attention heads"),
+  (int,    width,   64, "size of the residual stream"),
+  (int,    context, 64, "longest sequence"),
+  (int,    vocab,   256, "tokens"),
+  (int,    classes, 2,  "labels of a place"),
+  (bool,   causal,  1,  "no place sees what comes after it"),
+  (double, trunk,   1,  "rate of learning of the trunk where both are tuned, as a share of the head's"),
+  (double, ridge,   0,  "where the head alone is tuned, ridge / 2 |w|^2 is added to its loss"));
+/* clang-format on */
+
+static sn_t attention(sn_scope m, sn_t x, const reader *c) {
+  sn_t qkv = sn_linear(m, "qkv", x, 3 * c->width);
+  qkv = sn_rearrange(qkv, "bt(nhd)->nbthd", .n = 3, .h = c->heads);
+  sn_t y = sn_attention(sn_at(qkv, 0), sn_at(qkv, 1), sn_at(qkv, 2), .mask = c->causal ? sn_causal : NULL);
+  return sn_linear(m, "out", sn_merge(y), c->width, .init = sn_normal(.1 / sqrt(c->width)));
+}
+
+static sn_t block(sn_scope m, sn_t x, const reader *c) {
+  x = sn_add(x, attention(m, sn_layernorm(m, "norm_1", x), c));
+  sn_t h = sn_gelu(sn_affine(m, "up", sn_layernorm(m, "norm_2", x), 4 * c->width));
+  return sn_add(x, sn_affine(m, "down", h, c->width, .init = sn_normal(.1 / sqrt(4 * c->width))));
+}
+
+static sn_t table(sn_scope m, const reader *c) {
+  return sn_param(m, "token.weight", (c->vocab, c->width), .init = sn_normal(.05));
+}
+
+/* What both heads see: [B, T, width]. */
+static sn_t trunk(sn_scope m, sn_t tokens, const reader *c) {
+  sn_t place = sn_param(m, "place.weight", (c->context, c->width), .init = sn_normal(.05));
+  sn_t x = sn_add(sn_gather(table(m, c), tokens), sn_gather(place, sn_positions(m, tokens)));
+  sn_layers(h, m, "layers", c->layers, &x) x = block(h, x, c);
+  return sn_layernorm(m, "norm", x);
+}
+
+static sn_t ids(sn_scope m, const char *name, const reader *c) {
+  return sn_input(m, name, SN_I32, (sn_sym(m, "B"), sn_sym(m, "T", .max = c->context)));
+}
+
+/* Learns the parameters named `on`, at the share `rate` of the learning rate. */
+static void learn(sn_scope m, sn_t loss, const char *on, double rate) {
+  sn_adamw_opt o = {.lr = sn_mul(rate, sn_scalar(m, "lr", SN_REAL, 1e-3)),
+                    .min_lr = sn_mul(rate, sn_scalar(m, "min_lr", SN_REAL, 1e-4)),
+                    .warmup = sn_scalar(m, "warmup", SN_I32, 100),
+                    .steps = sn_scalar(m, "steps", SN_I32, 2000),
+                    .weight_decay = sn_scalar(m, "weight_decay", SN_REAL, 0)};
+  sn_minimize(m, loss, sn_adamw, &o, .on = on, .clip = sn_scalar(m, "clip", SN_REAL, 1));
+}
+
+/* ---- text -------------------------------------------------------------------------------------------------------- */
+
+static sn_t next_token(sn_scope m, const reader *c) { /* the head is the table of tokens */
+  return sn_einsum("btd,vd->btv", trunk(m, ids(m, "tokens", c), c), table(m, c));
+}
+
+static void train(sn_scope m, const reader *c) {
+  learn(m, sn_cross_entropy(next_token(m, c), ids(m, "targets", c)), "*", 1);
+}
+static void eval(sn_scope m, const reader *c) {
+  sn_output(m, "loss", sn_cross_entropy(next_token(m, c), ids(m, "targets", c)));
+}
+static void logits(sn_scope m, const reader *c) { sn_output(m, "logits", next_token(m, c)); }
+static void hidden(sn_scope m, const reader *c) { sn_output(m, "hidden", trunk(m, ids(m, "tokens", c), c)); }
+
+/* ---- labels [B, T]; below 0: none -----------------------------------------------------------------------------------
+ */
+
+static sn_t classify(sn_scope m, const reader *c) {
+  return sn_affine(m, "classify", trunk(m, ids(m, "tokens", c), c), c->classes);
+}
+static sn_t labelled(sn_t labels) { return sn_cast(sn_ge(labels, 0), SN_REAL); }
+static sn_t label_loss(sn_t scores, sn_t labels) {
+  return sn_cross_entropy(scores, sn_max(labels, 0), .weight = labelled(labels));
+}
+
+static void tune(sn_scope m, const reader *c) {
+  sn_t loss = label_loss(classify(m, c), ids(m, "labels", c));
+  learn(m, loss, "-classify.*", c->trunk);
+  learn(m, loss, "classify.*", 1);
+}
+
+static void tune_head(sn_scope m, const reader *c) {
+  sn_t loss = label_loss(classify(m, c), ids(m, "labels", c));
+  sn_t w = sn_param(m, "classify.weight", (c->width, c->classes)), b = sn_param(m, "classify.bias", (c->classes));
+  sn_t size = sn_add(sn_sum(sn_square(w), "wc->"), sn_sum(sn_square(b), "c->"));
+  learn(m, sn_add(loss, sn_mul(c->ridge / 2, size)), "classify.*", 1);
+}
+
+static void judge(sn_scope m, const reader *c) {
+  sn_t scores = classify(m, c), labels = ids(m, "labels", c), counts = labelled(labels);
+  sn_t right = sn_mul(counts, sn_cast(sn_eq(sn_argmax(scores), labels), SN_REAL));
+  sn_output(m, "loss", label_loss(scores, labels));
+  sn_output(m, "accuracy", sn_div(sn_sum(right, "bt->"), sn_sum(counts, "bt->")));
+}
+
+SN_MODEL(reader, reader, train, eval, logits, hidden, tune, tune_head, judge);
