@@ -9,7 +9,7 @@ read_by() { # STEM GRAPH: bytes that the first kernel of attention reads; nothin
   sed -n "s/^ *[0-9]* attend  *[0-9.]* [ kMG]  *\([0-9.]* [ kMG]*B\) .*attention[.]$1   .*/\1/p" "$scratch/stdout"
 }
 
-for stem in alibi window t5_bias; do
+for stem in alibi window t5; do
   plain=$(read_by $stem decode)
   [ -n "$plain" ] || die "$stem: no attention in $(cat "$scratch/stdout")"
   for graph in decode_ring decode_paged; do

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/common.sh"
 on=$(kernel_target)
 
-for stem in window bigbird tree alibi t5_bias kerple sigmoid; do
+for stem in window bigbird tree alibi t5 kerple sigmoid; do
   expect 0 "$SINTER" explain "$TREE/models/attention/$stem.c" --graph gradients --dim B=1 --dim T=16384 --target "$on" --json
   cp "$scratch/stdout" "$scratch/report"
   prints "\"attention.$stem\""

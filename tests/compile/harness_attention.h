@@ -36,7 +36,7 @@ enum { ONE_KV = 1 /* as many key heads as query heads */, LATENT = 2 /* sizes of
 
 extern const sn_model sn_model_causal, sn_model_window, sn_model_dilated, sn_model_strided, sn_model_fixed,
     sn_model_bigbird, sn_model_longformer, sn_model_sinks, sn_model_prefix, sn_model_documents, sn_model_alibi,
-    sn_model_kerple, sn_model_t5_bias, sn_model_softcap, sn_model_temperature, sn_model_softmax1, sn_model_sigmoid,
+    sn_model_kerple, sn_model_t5, sn_model_softcap, sn_model_temperature, sn_model_softmax1, sn_model_sigmoid,
     sn_model_tree, sn_model_permutation, sn_model_xl, sn_model_mla, sn_model_topk, sn_model_routing, sn_model_lsh,
     sn_model_linear, sn_model_favor, sn_model_differential, sn_model_fox, sn_model_softpick, sn_model_moba,
     sn_model_ssmax, sn_model_sandwich, sn_model_fire;

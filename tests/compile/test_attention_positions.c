@@ -326,7 +326,7 @@ static double *biases(const sn_model *model, const char *set, int H, int T, cons
 static void buckets(const char *set, int count, int T, int sign, int *out) {
   double x[64];
   for (int i = 0; i < count; i++) x[i] = i * .125;
-  double *y = biases(&sn_model_t5_bias, set, 1, T, "relative_attention_bias", count, x);
+  double *y = biases(&sn_model_t5, set, 1, T, "relative_attention_bias", count, x);
   for (int d = 0; d < T; d++) out[d] = (int)round(8 * (sign > 0 ? y[(T - 1) * T + T - 1 - d] : y[d]));
   free(y);
 }

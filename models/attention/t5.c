@@ -3,13 +3,12 @@
  * code */
 #include "attention.h"
 
-SN_SETTINGS(t5_bias, ATTENTION_SIZES, (int, buckets, 32, "numbers by head"),
-            (int, far, 128, "distance of the last bucket"), (bool, both, 0, "in both directions"),
-            (bool, book, 0, "one bucket more, the last from `far` on"));
+SN_SETTINGS(t5, ATTENTION_SIZES, (int, buckets, 32, "numbers by head"), (int, far, 128, "distance of the last bucket"),
+            (bool, both, 0, "in both directions"), (bool, book, 0, "one bucket more, the last from `far` on"));
 
 typedef struct {
   sn_t table; /* [H, buckets] */
-  const t5_bias *c;
+  const t5 *c;
 } biases;
 
 static sn_t t5_score(sn_t s, sn_site at, const void *opt) {
@@ -20,11 +19,11 @@ static sn_t t5_score(sn_t s, sn_site at, const void *opt) {
   return sn_add(s, sn_index(o->table, at.head, bucket));
 }
 
-static sn_t t5_bias_attention(attend *a, const t5_bias *c) {
+static sn_t t5_attention(attend *a, const t5 *c) {
   qkv x = ATTENTION_INPUTS(a, c);
   biases o = {attention_param(a, "relative_attention_bias", (c->heads, c->buckets + c->book)), c};
   return sn_attention(x.q, x.k, x.v, .score = t5_score, .mask = c->both ? NULL : sn_causal, .opt = &o, .scale = 1,
-                      .name = "t5_bias");
+                      .name = "t5");
 }
 
-ATTENTION_MODEL(t5_bias, .min = 1);
+ATTENTION_MODEL(t5, .min = 1);
