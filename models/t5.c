@@ -4,7 +4,7 @@
 #include "encdec.h"
 
 /* clang-format off */
-SN_SETTINGS(t5,
+SN_SETTINGS(t5_model,
   (int,    layers,  2,   "blocks of the encoder, and of the decoder"),
   (int,    heads,   4,   "attention heads"),
   (int,    head,    16,  "size of a head"),
@@ -28,10 +28,10 @@ typedef struct {
   encdec_source source;
   sn_t table; /* [H, buckets] */
   bool both;  /* directions: the encoder */
-  const t5 *c;
+  const t5_model *c;
 } places;
 
-static sn_t table(sn_scope m, const t5 *c) {
+static sn_t table(sn_scope m, const t5_model *c) {
   sn_scope at = sn_in(m, "block.0.layer.0.SelfAttention.relative_attention_bias");
   return sn_rearrange(sn_param(at, "weight", (c->buckets, c->heads), .init = sn_normal(1 / sqrt(c->width))), "bh->hb");
 }
@@ -49,15 +49,15 @@ static sn_t seen(sn_site at, const void *opt) {
   return p->both ? encdec_seen(at, &p->source) : sn_causal(at, NULL);
 }
 
-static sn_t queries(sn_scope m, sn_t x, const t5 *c) {
+static sn_t queries(sn_scope m, sn_t x, const t5_model *c) {
   return linear(m, "q", x, c->heads * c->head, c->heads, 1 / sqrt(c->width * c->head));
 }
 /* Keys or values: of the rows, or those that were kept of the source. */
-static sn_t keys(sn_scope m, const char *name, sn_t rows, const t5 *c) {
+static sn_t keys(sn_scope m, const char *name, sn_t rows, const t5_model *c) {
   if (!rows.fn) return encdec_kept(m, name, c->context, c->heads, c->head);
   return sn_cache(m, name, linear(m, name, rows, c->heads * c->head, c->heads, 1 / sqrt(c->width)));
 }
-static sn_t joined(sn_scope m, sn_t y, const t5 *c) {
+static sn_t joined(sn_scope m, sn_t y, const t5_model *c) {
   return linear(m, "o", sn_merge(y), c->width, 0, 1 / sqrt(c->heads * c->head));
 }
 
@@ -67,27 +67,29 @@ static sn_t self_attention(sn_scope m, sn_t x, const places *p) {
                 p->c);
 }
 
-static sn_t cross_attention(sn_scope m, sn_t x, const encdec_source *memory, const t5 *c) {
+static sn_t cross_attention(sn_scope m, sn_t x, const encdec_source *memory, const t5_model *c) {
   sn_t q = queries(m, x, c), k = keys(m, "k", memory->rows, c), v = keys(m, "v", memory->rows, c);
   return joined(m, sn_attention(q, k, v, .mask = encdec_seen, .opt = memory, .scale = 1), c);
 }
 
 /* ---- the two stacks ----------------------------------------------------------------------------------------- */
 
-static sn_t feed_forward(sn_scope m, sn_t x, const t5 *c) {
+static sn_t feed_forward(sn_scope m, sn_t x, const t5_model *c) {
   sn_t h = sn_relu(linear(m, "wi", x, c->hidden, 0, 1 / sqrt(c->width)));
   return linear(m, "wo", sn_dropout(m, "dropout", h, c->dropout), c->width, 0, 1 / sqrt(c->hidden));
 }
 
 static sn_t norm(sn_scope m, sn_t x) { return sn_rmsnorm(m, "layer_norm", x); }
-static sn_t plus(sn_scope m, sn_t x, sn_t y, const t5 *c) { return sn_add(x, sn_dropout(m, "dropout", y, c->dropout)); }
+static sn_t plus(sn_scope m, sn_t x, sn_t y, const t5_model *c) {
+  return sn_add(x, sn_dropout(m, "dropout", y, c->dropout));
+}
 
-static sn_t shared(sn_scope m, const t5 *c) {
+static sn_t shared(sn_scope m, const t5_model *c) {
   return sn_param(m, "shared.weight", (c->vocab, c->width), .init = sn_normal(1));
 }
 
 static sn_t encoder(sn_scope m, encdec_source tokens, const void *settings) {
-  const t5 *c = settings;
+  const t5_model *c = settings;
   sn_scope e = sn_in(m, "encoder");
   const places p = {tokens, table(e, c), true, c};
   sn_t x = sn_dropout(e, "embedding", sn_gather(shared(m, c), tokens.rows), c->dropout);
@@ -100,7 +102,7 @@ static sn_t encoder(sn_scope m, encdec_source tokens, const void *settings) {
 }
 
 static sn_t decoder(sn_scope m, encdec_source memory, sn_t tokens, const void *settings) {
-  const t5 *c = settings;
+  const t5_model *c = settings;
   sn_scope d = sn_in(m, "decoder");
   const places p = {memory, table(d, c), false, c};
   sn_t x = sn_dropout(d, "embedding", sn_gather(shared(m, c), tokens), c->dropout);
@@ -114,7 +116,7 @@ static sn_t decoder(sn_scope m, encdec_source memory, sn_t tokens, const void *s
 }
 
 static void keep(sn_scope m, sn_t memory, const void *settings) {
-  sn_layers(h, sn_in(m, "decoder"), "block", ((const t5 *)settings)->layers, &memory) {
+  sn_layers(h, sn_in(m, "decoder"), "block", ((const t5_model *)settings)->layers, &memory) {
     sn_scope a = sn_in(h, "layer.1.EncDecAttention");
     keys(a, "k", memory, settings);
     keys(a, "v", memory, settings);
@@ -123,8 +125,8 @@ static void keep(sn_scope m, sn_t memory, const void *settings) {
 
 /* Scaled by 1/sqrt(width), as tied embeddings of deviation 1 need. */
 static sn_t head(sn_scope m, sn_t rows, const void *settings) {
-  const t5 *c = settings;
+  const t5_model *c = settings;
   return sn_einsum("btd,vd->btv", sn_mul(rows, 1 / sqrt(c->width)), shared(m, c));
 }
 
-ENCDEC_MODEL(t5);
+ENCDEC_MODEL(t5_model);
