@@ -37,3 +37,15 @@ find_shim() {
   [ -e "$shim" ] || { echo "skipped: this build's sanitizer bears no library before it"; exit 77; }
   ! sanitized || export ASAN_OPTIONS=verify_asan_link_order=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 }
+
+# The planted mistakes of this build to file plants, those of passes PLANTS (all); code generation's need a generator.
+planted() {
+  "$SINTER" bisect --plants >listed 2>/dev/null || return 1
+  local passes=${PLANTS:-'.*'}
+  awk -F'\t' -v passes="^($passes)\$" -v cpu="$(target)" '$3 ~ passes && ($3 != "llvm" || cpu == "cpu")' listed >plants
+}
+enough_plants() { # COUNT
+  local least=13
+  [ -z "${PLANTS:-}" ] || least=1
+  [ "$1" -ge $least ] || die "only $1 planted mistakes were tried"
+}
