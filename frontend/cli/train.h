@@ -19,6 +19,8 @@ typedef struct cli_training {
   cli_teacher *teacher;  /* of a distillation; NULL: none */
   uint64_t teacher_hash; /* of its parameters */
   sn_compiled compiled;  /* train and eval */
+  uint64_t plan_hash[2]; /* sn_compile_identity of it, once identified: the first checkpoint asks for it */
+  bool identified;
   int part_count;
   sn_dataset_part *parts;
   sn_tokenizer *tokenizer;

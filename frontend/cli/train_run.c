@@ -49,7 +49,10 @@ static sn_code info_of(cli_training *t, int64_t step, sn_checkpoint_info *out) {
                               .window = t->window,
                               .option_count = t->recipe.option_count,
                               .option = t->recipe.option};
-  return sn_compile_identity(&t->compiled, t->c->diags, out->plan_hash);
+  if (!t->identified) SN_TRY(sn_compile_identity(&t->compiled, t->c->diags, t->plan_hash));
+  t->identified = true;
+  memcpy(out->plan_hash, t->plan_hash, sizeof out->plan_hash);
+  return SN_OK;
 }
 
 /* Steps since the newest checkpoint may have seen other data: no new one is written. */
