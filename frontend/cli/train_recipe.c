@@ -78,6 +78,7 @@ static kind kind_of(cli_option o) {
     case CLI_LIST:
     case CLI_ALL:
     case CLI_ROWS:
+    case CLI_SEEDS:
     case CLI_QUICK:
     case CLI_KERNELS:
     case CLI_PLAN:

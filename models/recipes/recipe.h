@@ -22,6 +22,7 @@ typedef struct recipe_row {
   int slide;         /* of the lecture, as SYSTEMS counts them */
   const char *shows; /* one line */
   void (*run)(recipe *r);
+  int seconds; /* that the full form takes on two quiet cores; 0: nobody measured it */
 } recipe_row;
 
 /* The rows of a file, its last line: RECIPES(tp_causal, {"tp.causal", 4, "...", causal}); the name is the file's. */

@@ -68,4 +68,4 @@ static void causal(recipe *r) {
 }
 
 RECIPES(tp_causal,
-        {"tp.causal", 4, "a decoder-only language model reaches the entropy rate of a Markov chain", causal});
+        {"tp.causal", 4, "a decoder-only language model reaches the entropy rate of a Markov chain", causal, 50});

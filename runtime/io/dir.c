@@ -48,6 +48,9 @@ sn_code sn_dir_make(const char *path, sn_diags *diags, bool *out_made) {
   *out_made = !failed && !mkdir(p, 0777);
   if (!failed) failed = !*out_made && errno != EEXIST;
   sn_code code = failed ? cannot(diags, "make folder", path) : SN_OK;
+  struct stat st;
+  if (!code && !stat(path, &st) && !S_ISDIR(st.st_mode))
+    code = sn_fail(diags, SN_ERR_USAGE, (sn_loc){.file = path}, "%s is no folder", path);
   sn_arena_destroy(arena);
   return code;
 }

@@ -8,17 +8,54 @@ prints 'tp.causal '
 expect 0 "$SINTER" recipe --list --json
 python3 -c 'import json, sys; rows = json.load(open("stdout")); assert any(r["id"] == "tp.causal" and r["slide"] == 4 for r in rows)' 2>/dev/null ||
   ! command -v python3 >/dev/null || die "--list --json is no JSON"
-expect 2 "$SINTER" recipe
-expect 2 "$SINTER" recipe tp.casual
-says 'did you mean "tp.causal"?'
-expect 2 "$SINTER" recipe --rows nosuch
-expect 2 "$SINTER" recipe tp.causal --all
+"$SINTER" recipe --list | awk '$2 != "slide" || $3 !~ /^[0-9]+$/ || !($4 == "-" || $5 == "s") || NF < 7' | grep . && die "--list: rows without slide, time or words"
+# docs/systems.md has the rows that there are; of their checks each recipe's own test sees
+table=$TREE/docs/systems.md
+if [ -e "$table" ]; then
+  diff <("$SINTER" recipe --list | awk '{ print $1 }' | sort) <(awk -F ' [|] ' 'NF > 5 && $2 ~ /^[0-9]+$/ { sub("^[|] ", "", $1); print $1 }' "$table" | sort) >&2 ||
+    die "docs/systems.md, a copy of what \`sinter recipe --all --out DIR\` writes, has other rows"
+fi
+# mistakes end before anything is compiled
+mistaken() { # TEXT ARGUMENTS...
+  local text=$1
+  shift
+  expect 2 timeout 60 "$SINTER" recipe "$@"
+  says "$text"
+  [ ! -s stdout ] || die "work began: $(cat stdout)"
+}
+mistaken 'needs an id, --all or --list'
+mistaken 'did you mean "tp.causal"?' tp.casual
+mistaken 'no such family' --rows nosuch
+mistaken '--rows nosuch' --rows tp,nosuch
+mistaken 'names no family' --rows ,
+mistaken '--all and --rows choose others' tp.causal --all
+mistaken 'takes no id' --list tp.causal
+mistaken '--seed' tp.causal --seed x
+mistaken '--seed' tp.causal --seed -1
+mistaken '--seeds' tp.causal --seeds 0
+mistaken '--seeds runs seeds 1 to N' tp.causal --seeds 2 --seed 3
+mistaken '--threads' tp.causal --threads 0
+mistaken '--threads' tp.causal --threads many
+touch taken
+mistaken 'taken is no folder' tp.causal --out taken
+expect 1 timeout 60 "$SINTER" recipe tp.causal --out taken/below
+says taken
 expect 2 "$SINTER" recipe tp.causal --target nosuch
+says nosuch
 
 skip_without_cpu
-expect 0 "$SINTER" recipe tp.causal --quick --out report
-prints 'tp.causal PASS'
-prints 'rejected'
-for f in recipes.json recipes.md tp.causal.svg; do [ -s "report/$f" ] || die "no report/$f"; done
-finds '"pass": true' <report/recipes.json || die "the result is not in recipes.json"
-finds '| tp.causal | 4 | control |' <report/recipes.md || die "no row of the control in recipes.md"
+# the shortest of all, as every recipe is a test of its own
+expect 0 "$SINTER" recipe tp.causal --quick --threads 1 --seeds 2 --out report
+prints 'tp.causal seed 2 PASS'
+prints 'rejected, worst at seed'
+for f in recipes.json systems.md tp.causal.svg tp.causal.metrics.jsonl; do [ -s "report/$f" ] || die "no report/$f"; done
+[ "$(grep -c '"pass": true, "checks"' report/recipes.json)" = 2 ] || die "two runs are not in recipes.json"
+finds '| tp.causal | control | ' <report/systems.md || die "no row of the control in systems.md"
+finds '| tp.causal | 4 | ' <report/systems.md || die "no row of tp.causal in systems.md"
+finds '"seed": 2, "of": "decoder", "step": ' <report/tp.causal.metrics.jsonl || die "no losses of seed 2"
+if command -v python3 >/dev/null; then
+  python3 -c '
+import json
+for run in json.load(open("report/recipes.json")): assert run["checks"] and run["seconds"] > 0
+for line in open("report/tp.causal.metrics.jsonl"): assert json.loads(line)["of"]' || die "results are no JSON"
+fi

@@ -1,0 +1,201 @@
+/* See recipes.h. */
+#include "frontend/cli/recipes.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "runtime/io/file.h"
+#include "runtime/io/json.h"
+#include "runtime/io/svg.h"
+
+const char *cli_recipe_kind(recipe_kind k) {
+  return k == EXACT ? "exact" : k == OPTIMUM ? "optimum" : k == TRAINED ? "trained" : "control";
+}
+
+const char *cli_recipe_verdict(const recipe_check *c) {
+  return !c->pass ? "FAIL" : c->kind == CONTROL ? "rejected" : "PASS";
+}
+
+uint64_t cli_recipe_seed(const cli_recipes *x, int run) { return x->seeds > 1 ? (uint64_t)run + 1 : x->opt.seed; }
+
+/* How near to its verdict's end: larger is worse. */
+static double badness(const recipe_check *c) {
+  double over = c->at_least ? c->bound - c->value : c->value - c->bound;
+  if (isnan(over)) return INFINITY;
+  return c->kind == CONTROL ? -over : over;
+}
+
+static const recipe_check *find(const recipe_result *r, const char *what) {
+  for (int i = 0; i < r->check_count; i++)
+    if (!strcmp(r->check[i].what, what)) return &r->check[i];
+  return NULL;
+}
+
+int cli_recipe_worst(const cli_recipes *x, int row, int k, recipe_check *out, uint64_t *worst_seed) {
+  int failed = 0;
+  for (int run = 0; run < x->seeds; run++) {
+    const recipe_check *c = &x->result[row][0].check[k];
+    if (run) c = find(&x->result[row][run], c->what);
+    if (!c) continue; /* that run ended before */
+    failed += !c->pass;
+    if (run && badness(c) <= badness(out)) continue;
+    *out = *c;
+    *worst_seed = cli_recipe_seed(x, run);
+  }
+  out->pass = !failed;
+  return failed;
+}
+
+/* ---- text ---------------------------------------------------------------------------------------------------------
+ */
+
+static void add_number(sn_text *t, double x) {
+  if (isfinite(x))
+    sn_text_number(t, x);
+  else
+    sn_text_add(t, "null");
+}
+
+static void add_json(sn_text *t, const cli_recipes *x, int row, int run) {
+  const recipe_result *r = &x->result[row][run];
+  sn_text_add(t,
+              "{\"id\": \"%s\", \"slide\": %d, \"seed\": %llu, \"quick\": %s, \"target\": \"%s\", \"seconds\": %.3f, "
+              "\"pass\": %s, \"checks\": [",
+              x->row[row]->id, x->row[row]->slide, (unsigned long long)cli_recipe_seed(x, run),
+              x->opt.quick ? "true" : "false", x->opt.target ? x->opt.target : "cpu", r->seconds,
+              r->pass ? "true" : "false");
+  for (int k = 0; k < r->check_count; k++) {
+    const recipe_check *c = &r->check[k];
+    sn_text_add(t, "%s\n  {\"kind\": \"%s\", \"what\": ", k ? "," : "", cli_recipe_kind(c->kind));
+    sn_json_quote(t, c->what);
+    sn_text_add(t, ", \"value\": ");
+    add_number(t, c->value);
+    sn_text_add(t, ", \"%s\": ", c->at_least ? "at_least" : "at_most");
+    add_number(t, c->bound);
+    sn_text_add(t, ", \"pass\": %s}", c->pass ? "true" : "false");
+  }
+  sn_text_add(t, "]}");
+}
+
+void cli_recipes_json(sn_text *t, const cli_recipes *x) {
+  sn_text_char(t, '[');
+  for (int i = 0; i < x->count; i++)
+    for (int run = 0; run < x->seeds; run++) {
+      if (i || run) sn_text_add(t, ",\n");
+      add_json(t, x, i, run);
+    }
+  sn_text_add(t, "]\n");
+}
+
+static double seconds_of(const cli_recipes *x, int row) {
+  double sum = 0;
+  for (int run = 0; run < x->seeds; run++) sum += x->result[row][run].seconds;
+  return sum / x->seeds;
+}
+
+static bool row_passes(const cli_recipes *x, int row) {
+  bool pass = true;
+  for (int run = 0; run < x->seeds; run++) pass = pass && x->result[row][run].pass;
+  return pass;
+}
+
+static void add_how(sn_text *t, const cli_recipes *x) {
+  double all = 0;
+  for (int i = 0; i < x->count; i++) all += seconds_of(x, i) * x->seeds;
+  sn_text_add(t, "# Systems and their checks\n\nWritten by `sinter recipe`: the %s form, target %s, ",
+              x->opt.quick ? "quick" : "full", x->opt.target ? x->opt.target : "cpu");
+  if (x->seeds > 1)
+    sn_text_add(t, "seeds 1 to %d; a value is the worst of them, a time their mean. ", x->seeds);
+  else
+    sn_text_add(t, "seed %llu. ", (unsigned long long)x->opt.seed);
+  sn_text_add(t,
+              "In all %.0f s.\n\nKinds of checks: *exact*, an identity or an oracle in f64; *optimum*, a known best "
+              "result is reached; *trained*, behaviour after training; *control*, a wrong variant, which must miss the "
+              "bound and be rejected. [Recipes](recipes.md) says more.\n",
+              all);
+}
+
+void cli_recipes_table(sn_text *t, const cli_recipes *x) {
+  add_how(t, x);
+  sn_text_add(t, "\n| row | slide | what it shows | checks | seconds | |\n|---|---|---|---|---|---|\n");
+  for (int i = 0; i < x->count; i++)
+    sn_text_add(t, "| %s | %d | %s | %d | %.1f | %s |\n", x->row[i]->id, x->row[i]->slide, x->row[i]->shows,
+                x->result[i][0].check_count, seconds_of(x, i), row_passes(x, i) ? "PASS" : "FAIL");
+  sn_text_add(t, "\n| row | kind | check | value | bound | |\n|---|---|---|---|---|---|\n");
+  for (int i = 0; i < x->count; i++)
+    for (int k = 0; k < x->result[i][0].check_count; k++) {
+      recipe_check c;
+      uint64_t seed;
+      cli_recipe_worst(x, i, k, &c, &seed);
+      sn_text_add(t, "| %s | %s | %s | %.4g | %s %.4g | %s |\n", x->row[i]->id, cli_recipe_kind(c.kind), c.what,
+                  c.value, c.at_least ? "at least" : "at most", c.bound, cli_recipe_verdict(&c));
+    }
+}
+
+/* ---- files --------------------------------------------------------------------------------------------------------
+ */
+
+static sn_code write_text(cli_recipes *x, const char *name, const sn_text *t) {
+  const char *path = sn_arena_printf(x->c->arena, "%s/%s", x->out, name);
+  return sn_file_write_all(path, t->at, (size_t)t->count, x->c->diags);
+}
+
+/* Every point of every line, of all seeds. */
+static sn_code write_metrics(cli_recipes *x, int row) {
+  sn_text t = sn_text_begin(x->c->arena);
+  for (int run = 0; run < x->seeds; run++)
+    for (int i = 0; i < x->result[row][run].line_count; i++) {
+      const recipe_line *l = &x->result[row][run].line[i];
+      for (int k = 0; k < l->count; k++) {
+        sn_text_add(&t, "{\"seed\": %llu, \"of\": ", (unsigned long long)cli_recipe_seed(x, run));
+        sn_json_quote(&t, l->label);
+        sn_text_add(&t, ", \"%s\": ", strcmp(l->title, "loss") ? "x" : "step");
+        add_number(&t, l->x[k]);
+        sn_text_add(&t, ", ");
+        sn_json_quote(&t, l->title);
+        sn_text_add(&t, ": ");
+        add_number(&t, l->y[k]);
+        sn_text_add(&t, "}\n");
+      }
+    }
+  return write_text(x, sn_arena_printf(x->c->arena, "%s.metrics.jsonl", x->row[row]->id), &t);
+}
+
+/* A file for each chart of the first seed. */
+static sn_code write_plots(cli_recipes *x, int row) {
+  const recipe_result *r = &x->result[row][0];
+  sn_arena *arena = x->c->arena;
+  const char *id = x->row[row]->id;
+  sn_series *series = SN_ARRAY(arena, r->line_count + 1, sn_series);
+  for (int first = 0, chart = 1; first < r->line_count; first++) {
+    const char *title = r->line[first].title;
+    int count = 0;
+    bool seen = false;
+    for (int k = 0; k < r->line_count; k++) {
+      const recipe_line *l = &r->line[k];
+      if (strcmp(l->title, title)) continue;
+      seen = seen || k < first;
+      series[count++] = (sn_series){l->label, l->count, l->x, l->y};
+    }
+    if (seen) continue;
+    sn_text t = sn_text_begin(arena);
+    sn_svg_lines(&t, sn_arena_printf(arena, "%s: %s", id, title), "steps", title, count, series);
+    const char *name =
+        chart == 1 ? sn_arena_printf(arena, "%s.svg", id) : sn_arena_printf(arena, "%s-%d.svg", id, chart);
+    SN_TRY(write_text(x, name, &t));
+    chart++;
+  }
+  return SN_OK;
+}
+
+sn_code cli_recipes_write(cli_recipes *x, const sn_text *json) {
+  sn_text table = sn_text_begin(x->c->arena);
+  cli_recipes_table(&table, x);
+  SN_TRY(write_text(x, "recipes.json", json));
+  SN_TRY(write_text(x, "systems.md", &table));
+  for (int i = 0; i < x->count; i++) {
+    SN_TRY(write_metrics(x, i));
+    SN_TRY(write_plots(x, i));
+  }
+  return SN_OK;
+}

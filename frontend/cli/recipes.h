@@ -1,0 +1,34 @@
+/* Runs of recipes, and what is written of them. */
+#ifndef SN_FRONTEND_CLI_RECIPES_H
+#define SN_FRONTEND_CLI_RECIPES_H
+
+#include "frontend/cli/cli.h"
+#include "frontend/cli/progress.h"
+#include "models/recipes/run.h"
+
+enum { CLI_RECIPES_MAX = 256 };
+
+typedef struct cli_recipes {
+  cli *c;
+  recipe_options opt;
+  const char *out;  /* folder; NULL: none */
+  int count, seeds; /* rows; runs of each, with seeds 1 .. seeds, or opt.seed alone */
+  const recipe_row *row[CLI_RECIPES_MAX];
+  recipe_result *result[CLI_RECIPES_MAX]; /* of each seed */
+  cli_progress progress;
+  const char *label; /* of what progress is told about */
+} cli_recipes;
+
+const char *cli_recipe_kind(recipe_kind k);
+const char *cli_recipe_verdict(const recipe_check *c);
+uint64_t cli_recipe_seed(const cli_recipes *x, int run);
+/* Check k of a row as the worst of its seeds left it. -> seeds in which it failed; worst_seed: of that value */
+int cli_recipe_worst(const cli_recipes *x, int row, int k, recipe_check *out, uint64_t *worst_seed);
+
+/* Rows and checks as JSON; as systems.md: what was seen in one run, or in all seeds. */
+void cli_recipes_json(sn_text *t, const cli_recipes *x);
+void cli_recipes_table(sn_text *t, const cli_recipes *x);
+/* recipes.json, systems.md, and of each row ID.metrics.jsonl and a chart for each title, ID.svg, ID-2.svg, ... */
+SN_MUST sn_code cli_recipes_write(cli_recipes *x, const sn_text *json);
+
+#endif
