@@ -4,7 +4,8 @@
  *   mlm, pretrain          train: hidden tokens; hidden tokens and next sentences
  *   classify, head         train encoder and classifier; the classifier alone
  *   eval_mlm, eval, judged losses of the same, and the share of labels that are met
- *   encode, guess, judge   rows and the pooled row; logits of slots; logits of classes */
+ *   encode                 rows and the pooled row
+ *   guess, next, judge     logits of slots, of next sentences, of classes */
 #include "bert.h"
 
 /* clang-format off */
@@ -52,11 +53,12 @@ static sn_t mlm_loss(sn_scope m, const batch *b) {
 }
 
 /* 1: the second sentence is any sentence, as in the published code. */
-static sn_t next(sn_scope m, const batch *b) {
-  return bert_dense(m, "cls.seq_relationship", bert_pool(m, &b->size, b->x), 2);
+static sn_t follows(sn_scope m, const batch *b) {
+  return bert_dense(m, &b->size, "cls.seq_relationship", bert_pool(m, &b->size, b->x), 2);
 }
 static sn_t classes(sn_scope m, const batch *b, const bert *c) {
-  return bert_dense(m, "classifier", sn_dropout(m, "drop", bert_pool(m, &b->size, b->x), c->dropout), c->classes);
+  return bert_dense(m, &b->size, "classifier", sn_dropout(m, "drop", bert_pool(m, &b->size, b->x), c->dropout),
+                    c->classes);
 }
 static sn_t label(sn_scope m, const batch *b) { return sn_input(m, "label", SN_I32, (b->B)); }
 
@@ -91,14 +93,14 @@ static void eval_mlm(sn_scope m, const bert *c) {
 static void pretrain(sn_scope m, const bert *c) {
   sn_scope t = sn_with(m, .train = true);
   batch b = encoder(t, c);
-  learn(m, sn_add(mlm_loss(t, &b), sn_cross_entropy(next(t, &b), label(t, &b))), "*");
+  learn(m, sn_add(mlm_loss(t, &b), sn_cross_entropy(follows(t, &b), label(t, &b))), "*");
 }
 static void eval(sn_scope m, const bert *c) {
   batch b = encoder(m, c);
-  sn_t hidden = mlm_loss(m, &b), logits = next(m, &b), follows = sn_cross_entropy(logits, label(m, &b));
+  sn_t hidden = mlm_loss(m, &b), logits = follows(m, &b), next = sn_cross_entropy(logits, label(m, &b));
   sn_output(m, "mlm", hidden);
-  sn_output(m, "nsp", follows);
-  sn_output(m, "loss", sn_add(hidden, follows));
+  sn_output(m, "nsp", next);
+  sn_output(m, "loss", sn_add(hidden, next));
   sn_output(m, "met", met(logits, label(m, &b)));
 }
 
@@ -127,9 +129,13 @@ static void guess(sn_scope m, const bert *c) {
   batch b = encoder(m, c);
   sn_output(m, "logits", slots(m, &b));
 }
+static void next(sn_scope m, const bert *c) {
+  batch b = encoder(m, c);
+  sn_output(m, "logits", follows(m, &b));
+}
 static void judge(sn_scope m, const bert *c) {
   batch b = encoder(m, c);
   sn_output(m, "logits", classes(m, &b, c));
 }
 
-SN_MODEL(bert, bert, mlm, pretrain, classify, head, eval_mlm, eval, judged, encode, guess, judge);
+SN_MODEL(bert, bert, mlm, pretrain, classify, head, eval_mlm, eval, judged, encode, guess, next, judge);

@@ -16,33 +16,34 @@
   (int,    vocab,    VOCAB,   "tokens"),                                 \
   (int,    context,  CONTEXT, "longest sequence"),                       \
   (int,    segments, 2,       "sentences that are told apart; 0: none"), \
+  (double, std,      .02,     "of initial matrices"),                    \
   (double, dropout,  0,       "dropout probability")
 /* clang-format on */
 
 typedef struct bert_sizes {
   int layers, heads, width, vocab, context, segments;
-  double dropout;
+  double std, dropout;
 } bert_sizes;
 #define BERT_OF(c) \
-  ((bert_sizes){(c)->layers, (c)->heads, (c)->width, (c)->vocab, (c)->context, (c)->segments, (c)->dropout})
+  ((bert_sizes){(c)->layers, (c)->heads, (c)->width, (c)->vocab, (c)->context, (c)->segments, (c)->std, (c)->dropout})
 
 static inline sn_t bert_norm(sn_scope m, const char *name, sn_t x) { return sn_layernorm(m, name, x, .eps = 1e-12); }
-static inline sn_t bert_dense(sn_scope m, const char *name, sn_t x, int out) {
-  return sn_affine(m, name, x, out, .init = sn_truncated(.02));
+static inline sn_t bert_dense(sn_scope m, const bert_sizes *c, const char *name, sn_t x, int out) {
+  return sn_affine(m, name, x, out, .init = sn_truncated(c->std));
 }
 
 static inline sn_t bert_words(sn_scope m, const bert_sizes *c) {
-  return sn_param(m, "bert.embeddings.word_embeddings.weight", (c->vocab, c->width), .init = sn_truncated(.02));
+  return sn_param(m, "bert.embeddings.word_embeddings.weight", (c->vocab, c->width), .init = sn_truncated(c->std));
 }
 
 /* Token, place and sentence, added up.
  *   shape: tokens, segments i32[B, T] -> [B, T, width]; segments are not read where c->segments is 0 */
 static inline sn_t bert_embed(sn_scope m, const bert_sizes *c, sn_t tokens, sn_t segments) {
   sn_scope e = sn_in(m, "bert.embeddings");
-  sn_t places = sn_param(e, "position_embeddings.weight", (c->context, c->width), .init = sn_truncated(.02));
+  sn_t places = sn_param(e, "position_embeddings.weight", (c->context, c->width), .init = sn_truncated(c->std));
   sn_t x = sn_add(sn_gather(bert_words(m, c), tokens), sn_gather(places, sn_positions(m, tokens)));
   if (c->segments) {
-    sn_t kinds = sn_param(e, "token_type_embeddings.weight", (c->segments, c->width), .init = sn_truncated(.02));
+    sn_t kinds = sn_param(e, "token_type_embeddings.weight", (c->segments, c->width), .init = sn_truncated(c->std));
     x = sn_add(x, sn_gather(kinds, segments));
   }
   return sn_dropout(e, "drop", bert_norm(e, "LayerNorm", x), c->dropout);
@@ -59,7 +60,7 @@ static inline sn_t bert_encoder(sn_scope m, const bert_sizes *c, sn_t tokens, sn
                                     .down = "output.dense",
                                     .feed_norm = "output.LayerNorm"};
   block b = {.width = c->width, .heads = c->heads, .place = BLOCK_POST, .feed = BLOCK_GELU, .eps = 1e-12};
-  b.dropout = c->dropout, b.init = b.out_init = sn_truncated(.02), b.names = &names;
+  b.dropout = c->dropout, b.init = b.out_init = sn_truncated(c->std), b.names = &names;
   sn_t x = bert_embed(m, c, tokens, segments);
   sn_layers(h, m, "bert.encoder.layer", c->layers, &x) x = block_layer(&b, h, x, see);
   return x;
@@ -68,13 +69,13 @@ static inline sn_t bert_encoder(sn_scope m, const bert_sizes *c, sn_t tokens, sn
 /* What the first row says of all. shape: x [B, T, width] -> [B, width] */
 static inline sn_t bert_pool(sn_scope m, const bert_sizes *c, sn_t x) {
   sn_t first = sn_rearrange(sn_slice(x, 1, 0, 1), "b1d->bd");
-  return sn_tanh(bert_dense(m, "bert.pooler.dense", first, c->width));
+  return sn_tanh(bert_dense(m, c, "bert.pooler.dense", first, c->width));
 }
 
 /* The tied head, for rows that are asked for only. shape: x [B, K, width] -> logits [B, K, vocab] */
 static inline sn_t bert_guess(sn_scope m, const bert_sizes *c, sn_t x) {
   sn_scope p = sn_in(m, "cls.predictions");
-  sn_t h = bert_norm(p, "transform.LayerNorm", sn_gelu(bert_dense(p, "transform.dense", x, c->width)));
+  sn_t h = bert_norm(p, "transform.LayerNorm", sn_gelu(bert_dense(p, c, "transform.dense", x, c->width)));
   return sn_add(sn_einsum("bkd,vd->bkv", h, bert_words(m, c)), sn_param(p, "bias", (c->vocab)));
 }
 
