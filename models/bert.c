@@ -12,7 +12,8 @@
 SN_SETTINGS(bert,
   BERT_SIZES(12, 12, 768, 30522, 512),
   (int, classes, 2, "of the classifier"),
-  (int, padding, 0, "0: none; 1: input `length` [B]; 2: input `part` [B, T], rows see those of their part"));
+  (int, padding, 0, "0: none; 1: input `length` [B]; 2: input `part` [B, T], rows see those of their part"),
+  (bool, places, 0, "input `place` [B, T]: where tokens stand, for texts that share a row"));
 /* clang-format on */
 
 typedef struct batch {
@@ -24,8 +25,9 @@ typedef struct batch {
 static batch encoder(sn_scope m, const bert *c) {
   batch b = {.size = BERT_OF(c), .B = sn_sym(m, "B"), .K = sn_sym(m, "K", .max = c->context)};
   sn_dim T = sn_sym(m, "T", .max = c->context);
-  sn_t tokens = sn_input(m, "tokens", SN_I32, (b.B, T)), segments = {0};
-  if (c->segments) segments = sn_input(m, "segments", SN_I32, (b.B, T));
+  bert_text text = {sn_input(m, "tokens", SN_I32, (b.B, T))};
+  if (c->segments) text.segments = sn_input(m, "segments", SN_I32, (b.B, T));
+  if (c->places) text.places = sn_input(m, "place", SN_I32, (b.B, T));
   block_view see = {0};
   block_length length;
   block_segment part;
@@ -36,7 +38,7 @@ static batch encoder(sn_scope m, const bert *c) {
     part.segment = sn_input(m, "part", SN_I32, (b.B, T));
     see = (block_view){.mask = block_together, .opt = &part};
   }
-  b.x = bert_encoder(m, &b.size, tokens, segments, see);
+  b.x = bert_encoder(m, &b.size, text, see);
   return b;
 }
 

@@ -2,7 +2,7 @@
  * et al. 2019; names of parameters are those of the published checkpoints (matrices here are [in, out]).
  *
  *   bert_sizes s = BERT_OF(c);
- *   sn_t x = bert_encoder(m, &s, tokens, segments, (block_view){.mask = block_inside, .opt = &length}); */
+ *   sn_t x = bert_encoder(m, &s, (bert_text){tokens, segments}, (block_view){.mask = block_inside, .opt = &length}); */
 #ifndef SINTER_MODELS_BERT_H
 #define SINTER_MODELS_BERT_H
 
@@ -36,21 +36,27 @@ static inline sn_t bert_words(sn_scope m, const bert_sizes *c) {
   return sn_param(m, "bert.embeddings.word_embeddings.weight", (c->vocab, c->width), .init = sn_truncated(c->std));
 }
 
+/* What is read, i32[B, T] each. segments: not needed where c->segments is 0; places: 0, 1, .. if not given */
+typedef struct bert_text {
+  sn_t tokens, segments, places;
+} bert_text;
+
 /* Token, place and sentence, added up.
- *   shape: tokens, segments i32[B, T] -> [B, T, width]; segments are not read where c->segments is 0 */
-static inline sn_t bert_embed(sn_scope m, const bert_sizes *c, sn_t tokens, sn_t segments) {
+ *   shape: -> [B, T, width] */
+static inline sn_t bert_embed(sn_scope m, const bert_sizes *c, bert_text x) {
   sn_scope e = sn_in(m, "bert.embeddings");
   sn_t places = sn_param(e, "position_embeddings.weight", (c->context, c->width), .init = sn_truncated(c->std));
-  sn_t x = sn_add(sn_gather(bert_words(m, c), tokens), sn_gather(places, sn_positions(m, tokens)));
+  sn_t at = x.places.fn ? x.places : sn_positions(m, x.tokens);
+  sn_t sum = sn_add(sn_gather(bert_words(m, c), x.tokens), sn_gather(places, at));
   if (c->segments) {
     sn_t kinds = sn_param(e, "token_type_embeddings.weight", (c->segments, c->width), .init = sn_truncated(c->std));
-    x = sn_add(x, sn_gather(kinds, segments));
+    sum = sn_add(sum, sn_gather(kinds, x.segments));
   }
-  return sn_dropout(e, "drop", bert_norm(e, "LayerNorm", x), c->dropout);
+  return sn_dropout(e, "drop", bert_norm(e, "LayerNorm", sum), c->dropout);
 }
 
 /* shape: -> [B, T, width] */
-static inline sn_t bert_encoder(sn_scope m, const bert_sizes *c, sn_t tokens, sn_t segments, block_view see) {
+static inline sn_t bert_encoder(sn_scope m, const bert_sizes *c, bert_text text, block_view see) {
   static const block_names names = {.q = "attention.self.query",
                                     .k = "attention.self.key",
                                     .v = "attention.self.value",
@@ -61,7 +67,7 @@ static inline sn_t bert_encoder(sn_scope m, const bert_sizes *c, sn_t tokens, sn
                                     .feed_norm = "output.LayerNorm"};
   block b = {.width = c->width, .heads = c->heads, .place = BLOCK_POST, .feed = BLOCK_GELU, .eps = 1e-12};
   b.dropout = c->dropout, b.init = b.out_init = sn_truncated(c->std), b.names = &names;
-  sn_t x = bert_embed(m, c, tokens, segments);
+  sn_t x = bert_embed(m, c, text);
   sn_layers(h, m, "bert.encoder.layer", c->layers, &x) x = block_layer(&b, h, x, see);
   return x;
 }
