@@ -100,6 +100,15 @@ bool sn_program_port(const sn_program *p, const char *graph, int i, sn_port *out
   return false;
 }
 
+int64_t sn_program_parameter_count(const sn_program *p) {
+  int64_t all = 0, n;
+  for (int k = 0; k < p->plan->slot_count; k++) {
+    const sn_slot *s = &p->plan->slot[k];
+    if (s->role == SN_SLOT_PARAM && sn_dimx_is_const(s->elements, &n)) all += n; /* the DSL asks for numbers */
+  }
+  return all;
+}
+
 const char *sn_program_parameter(const sn_program *p, int i) {
   for (int k = 0; i >= 0 && k < p->plan->slot_count; k++)
     if (p->plan->slot[k].role == SN_SLOT_PARAM && !i--) return p->plan->slot[k].name;

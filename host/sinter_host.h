@@ -49,6 +49,7 @@
 #define sn_program_graph SN_API(program_graph)
 #define sn_program_port SN_API(program_port)
 #define sn_program_parameter SN_API(program_parameter)
+#define sn_program_parameter_count SN_API(program_parameter_count)
 #define sn_program_report SN_API(program_report)
 #define sn_program_extents SN_API(program_extents)
 #define sn_store SN_API(store)
@@ -172,6 +173,8 @@ bool sn_program_port(const sn_program *p, const char *graph, int i, sn_port *out
 
 /* Name of parameter i of all graphs; NULL: there are not so many. */
 const char *sn_program_parameter(const sn_program *p, int i);
+/* Numbers in all of them: what a store would hold, without one. */
+int64_t sn_program_parameter_count(const sn_program *p);
 
 /* ---- what a run does -------------------------------------------------------------------------------------------- */
 

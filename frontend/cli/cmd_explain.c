@@ -79,6 +79,18 @@ static void add_ahead(const report *r, int64_t *read, int64_t *kept) {
     if (r->plan->slot[i].role == SN_SLOT_PACKED) *kept += slot_bytes(r, &r->plan->slot[i]);
 }
 
+/* Parameters of the graph: their numbers, and in how many tensors. */
+static int64_t parameters(const report *r, int *out_tensors) {
+  int64_t all = 0;
+  *out_tensors = 0;
+  for (int i = 0; i < r->plan->slot_count; i++) {
+    if (r->plan->slot[i].role != SN_SLOT_PARAM) continue;
+    all += cli_value_of(r->plan->slot[i].elements, r->dims);
+    ++*out_tensors;
+  }
+  return all;
+}
+
 /* Masks of the graph. */
 typedef struct masks {
   int count;
@@ -135,7 +147,10 @@ static void json_report(sn_text *t, const report *r, const masks *m, int64_t pea
   add_ahead(r, &read, &kept);
   sn_text_add(t, "],\n  \"ahead\": {\"kernels\": %d, \"bytes_read\": %lld, \"bytes_kept\": %lld}",
               r->plan->prepare_count, (long long)read, (long long)kept);
-  sn_text_add(t, ",\n  \"peak_bytes\": %lld}\n", (long long)peak);
+  sn_text_add(t, ",\n  \"peak_bytes\": %lld", (long long)peak);
+  int tensors;
+  int64_t numbers = parameters(r, &tensors);
+  sn_text_add(t, ",\n  \"parameters\": {\"count\": %lld, \"tensors\": %d}}\n", (long long)numbers, tensors);
 }
 
 /* "choose": the kernels that follow are those of one of two blocks; "while": of the test and of a round. Blocks are
@@ -220,6 +235,9 @@ static void text_report(cli *c, sn_text *t, const report *r, const masks *m, int
   sn_text_add(t, "\n%d temporary buffers, %s in all, %s at once\n", buffers, cli_human(c->arena, (double)bytes, "B"),
               cli_human(c->arena, (double)peak, "B"));
   text_ahead(c, t, r);
+  int tensors;
+  int64_t numbers = parameters(r, &tensors);
+  if (tensors) sn_text_add(t, "\n%lld parameters in %d tensors\n", (long long)numbers, tensors);
 }
 
 static sn_code predict(cli *c, const sn_compiled *k, report *r) {

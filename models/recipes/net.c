@@ -41,6 +41,15 @@ net *recipe_net(recipe *r, const sn_model *model, const char *graphs, const char
   return n ? add_store(n, recipe_seed(r, 0)) : NULL;
 }
 
+int64_t recipe_parameters(recipe *r, const sn_model *model, const char *graphs, const char *settings) {
+  sn_program *p;
+  sn_compile_opt o = {.graphs = graphs, .set = settings, .target = "ref"};
+  if (r->code || !recipe_ok(r, sn_compile(r->ctx, model, &o, &p), "counting parameters")) return 0;
+  int64_t count = sn_program_parameter_count(p);
+  sn_program_destroy(p);
+  return count;
+}
+
 net *net_again(net *n, uint64_t seed) {
   if (!n || n->r->code) return NULL;
   net *m = SN_NEW(n->r->arena, net);

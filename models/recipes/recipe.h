@@ -57,6 +57,8 @@ typedef struct net net;
 /* graphs as in sn_compile; settings: printf, "layers=2 vocab=%d". Sizes of caches: `dims` of sn_store_create_for. */
 net *recipe_net(recipe *r, const sn_model *model, const char *graphs, const char *settings, ...)
     __attribute__((format(printf, 4, 5)));
+/* Numbers in all parameters that the graphs have: nothing is allocated or compiled. settings: as in sn_compile */
+int64_t recipe_parameters(recipe *r, const sn_model *model, const char *graphs, const char *settings);
 /* Another store of the same program: other initial values, or a copy. */
 net *net_again(net *n, uint64_t seed);
 /* The same model with the parameters of n, compiled otherwise: what o leaves out is as in n. */

@@ -15,6 +15,12 @@ for graph in eval train; do
   [ "$(largest)" -ge 67108864 ] || die "$graph: without the attention kernel a T x T buffer is expected, found $(largest) bytes"
 done
 
+# what is counted without a store: BERT-base is 109,482,240 numbers, and 624,188 more in its two heads
+expect 0 "$SINTER" explain "$TREE/models/bert.c" $t --graph encode --dim B=1 --dim T=8
+prints '109482240 parameters in 199 tensors'
+expect 0 "$SINTER" explain "$TREE/models/bert.c" $t --graph eval --dim B=1 --dim T=8 --dim K=2 --json
+prints '"parameters": {"count": 110106428, "tensors": 206}'
+
 # frozen parameters: no gradient kernel, no optimiser
 model() { # PATTERN
   cat > "$scratch/m.c" <<C

@@ -113,6 +113,8 @@ static int ports(sn_program *p) {
   }
   EXPECT(inputs == 2 && outputs == 1);
   EXPECT(!sn_program_port(p, "nothing", 0, &port));
+  /* words, places, norms of block and end, qkv, projection, feed-forward */
+  EXPECT(sn_program_parameter_count(p) == V * 16 + 8 * 16 + 3 * 16 + 16 * 48 + 16 * 16 + 2 * 16 * 64);
   EXPECT(sn_program_parameter(p, 0) && !sn_program_parameter(p, 1000) && !sn_program_parameter(p, -1));
   return 0;
 }
