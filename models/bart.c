@@ -11,26 +11,27 @@ SN_SETTINGS(bart,
   (int,    hidden,  256, "size of the feed-forward layer"),
   (int,    context, 64,  "longest source and longest target"),
   (int,    vocab,   256, "tokens"),
+  (double, std,     .02, "deviation of initial weights"),
   (double, dropout, 0,   "dropout probability"));
 /* clang-format on */
 
 enum { FIRST_POSITION = 2 /* rows of the tables before are not used: one was padding's */ };
 
-static sn_t affine(sn_scope m, const char *name, sn_t x, int out, int heads) {
-  return sn_affine(m, name, x, out, .heads = heads, .init = sn_normal(.02));
+static sn_t affine(sn_scope m, const char *name, sn_t x, int out, int heads, const bart *c) {
+  return sn_affine(m, name, x, out, .heads = heads, .init = sn_normal(c->std));
 }
 
 /* ---- attention: from x to `from`, or to the keys and values that were kept ---------------------------------- */
 
 static sn_t keys(sn_scope m, const char *name, const char *cached, sn_t from, const bart *c) { /* or values */
   if (!from.fn) return encdec_kept(m, cached, c->context, c->heads, c->width / c->heads);
-  return sn_cache(m, cached, affine(m, name, from, c->width, c->heads));
+  return sn_cache(m, cached, affine(m, name, from, c->width, c->heads, c));
 }
 
 static sn_t attention(sn_scope m, sn_t x, sn_t from, sn_mask mask, const encdec_source *source, const bart *c) {
-  sn_t q = affine(m, "q_proj", x, c->width, c->heads);
+  sn_t q = affine(m, "q_proj", x, c->width, c->heads, c);
   sn_t k = keys(m, "k_proj", "k", from, c), v = keys(m, "v_proj", "v", from, c);
-  return affine(m, "out_proj", sn_merge(sn_attention(q, k, v, .mask = mask, .opt = source)), c->width, 0);
+  return affine(m, "out_proj", sn_merge(sn_attention(q, k, v, .mask = mask, .opt = source)), c->width, 0, c);
 }
 
 /* ---- the two stacks ----------------------------------------------------------------------------------------- */
@@ -40,16 +41,16 @@ static sn_t plus(sn_scope m, const char *norm, sn_t x, sn_t y, const bart *c) {
 }
 
 static sn_t feed_forward(sn_scope m, sn_t x, const bart *c) {
-  return affine(m, "fc2", sn_gelu(affine(m, "fc1", x, c->hidden, 0)), c->width, 0);
+  return affine(m, "fc2", sn_gelu(affine(m, "fc1", x, c->hidden, 0, c)), c->width, 0, c);
 }
 
 static sn_t shared(sn_scope m, const bart *c) {
-  return sn_param(m, "shared.weight", (c->vocab, c->width), .init = sn_normal(.02));
+  return sn_param(m, "shared.weight", (c->vocab, c->width), .init = sn_normal(c->std));
 }
 
 static sn_t embedded(sn_scope m, sn_t word, sn_t tokens, const bart *c) {
-  sn_t place =
-      sn_param(sn_in(m, "embed_positions"), "weight", (c->context + FIRST_POSITION, c->width), .init = sn_normal(.02));
+  sn_t place = sn_param(sn_in(m, "embed_positions"), "weight", (c->context + FIRST_POSITION, c->width),
+                        .init = sn_normal(c->std));
   sn_t x = sn_add(sn_gather(word, tokens), sn_gather(place, sn_add(sn_positions(m, tokens), FIRST_POSITION)));
   return sn_dropout(m, "embedding", sn_layernorm(m, "layernorm_embedding", x), c->dropout);
 }
