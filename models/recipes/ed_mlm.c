@@ -181,8 +181,8 @@ static void check_plan(recipe *r) {
 static net *trained(recipe *r, const char *label, const task *t, int steps) {
   feed f = feed_of(t);
   net *n = recipe_net(r, &sn_model_bart, "train_slots|eval|eval_slots|weighted|logits",
-                      "layers=2 heads=4 width=%d hidden=128 context=%d vocab=%d", 32, MOST, VOCAB);
-  recipe_train(r, &(training){n, "train_slots", .label = label, .feed = &f, .steps = steps, .lr = 1e-2});
+                      "layers=2 heads=4 width=32 hidden=128 std=.15 context=%d vocab=%d", MOST, VOCAB);
+  recipe_train(r, &(training){n, "train_slots", .label = label, .feed = &f, .steps = steps, .lr = 3e-3});
   return n;
 }
 
@@ -200,7 +200,7 @@ static void masked(recipe *r) {
   *t = (task){.rows = BATCH, .h = hmm_make(recipe_seed(r, 7), 3, SYMBOLS, .5)};
   *wrong = *t;
   wrong->unshifted = true;
-  int steps = recipe_pick(r, 3000, 400);
+  int steps = recipe_pick(r, 1500, 300);
   recipe_at_most(r, EXACT, "figure B7.4 (a): words that differ", figure_differs(), 0);
   check_plan(r);
   net *n = trained(r, "encoder-decoder", t, steps);
@@ -209,8 +209,7 @@ static void masked(recipe *r) {
   check_all_hidden(r, n, t);
   t->rows = BATCH;
   excess e = excess_of(r, n, t);
-  recipe_at_most(r, OPTIMUM, "hidden tokens: held-out loss over the best, nats", e.mean,
-                 recipe_pick(r, 30, 150) * 1e-3);
+  recipe_at_most(r, OPTIMUM, "hidden tokens: held-out loss over the best, nats", e.mean, recipe_pick(r, 20, 80) * 1e-3);
   recipe_no_leak(r, OPTIMUM, "hidden tokens: excess in standard errors", &e);
   e = excess_of(r, trained(r, "control: input not shifted", wrong, steps / 4), wrong);
   recipe_no_leak(r, CONTROL, "input not shifted: excess in standard errors", &e);
