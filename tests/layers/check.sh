@@ -29,7 +29,7 @@ allowed() {
     host/compile) echo "host host/compile ir/base backends frontend runtime/io" ;;
     frontend/cli) echo "any" ;;
     models) echo "frontend backends runtime" ;;
-    models/recipes) echo "models/recipes frontend host ir/base runtime/io runtime/loop tests/oracles" ;;
+    models/recipes) echo "models/recipes models frontend host ir/base runtime/io runtime/loop tests/oracles" ;;
     tests/oracles) echo "tests/oracles" ;;
     *) echo "any" ;;
   esac
