@@ -1,6 +1,7 @@
 /* ed.mlm: the encoder reads a text with tokens hidden, the decoder names them from the left: its inputs are the text
  * shifted by one with every token hidden that was not. Loss = - sum over hidden i of log p(x_i | source, hidden ones
- * before i). BART's network; texts of hidden Markov models. Control, trained alike: an input that is not shifted. */
+ * before i). BART's network; texts of hidden Markov models. Control, trained alike: an input that is not shifted.
+ * Frozen bounds of the loss over the best, seeds 1 to 5: at most 0.0137 nat (quick: 0.0416). */
 #include <stdio.h>
 #include <string.h>
 

@@ -92,10 +92,11 @@ static int lengths(sn_rng *r, int budget, double mean, int room, int *out, int *
   while (budget > 0) {
     int k = poisson(r, mean);
     if (k > budget) k = budget;
+    if (k == 0 && *out_empty >= room) k = 1; /* also where the mean is no number above 0 */
     if (k)
       out[spans++] = k;
     else
-      *out_empty += *out_empty < room;
+      ++*out_empty;
     budget -= k;
   }
   return spans;
