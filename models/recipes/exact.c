@@ -77,6 +77,20 @@ double net_gradient_error(net *n, const char *graph, const char *loss, const fee
   return n->r->code || all == 0 ? (double)NAN : worst;
 }
 
+double net_gradient_largest(net *n, const char *graph, const char *loss, const feed *f, const char *pattern) {
+  net *with = net_gradients(n, loss);
+  double largest = 0;
+  int64_t count = 0;
+  if (!with) return NAN;
+  for (int i = 0; parameter(with, i) && !n->r->code; i++) {
+    if (!sn_pattern_match(pattern, parameter(with, i))) continue;
+    const double *g = gradient(with, graph, f, parameter(with, i), &count);
+    for (int64_t k = 0; g && k < count; k++)
+      if (!(fabs(g[k]) <= largest)) largest = fabs(g[k]); /* also what is not a number */
+  }
+  return n->r->code ? (double)NAN : largest;
+}
+
 /* ---- differences --------------------------------------------------------------------------------------------------
  */
 

@@ -157,6 +157,8 @@ double net_slope_error(net *n, const char *graph, const char *loss, const feed *
 /* Gradient of the net against that in f64: the worst parameter's difference, over its largest value or a thousandth of
  * the largest of all. Bound: ten times that of outputs */
 double net_gradient_error(net *n, const char *graph, const char *loss, const feed *f);
+/* Largest magnitude in the gradient by the parameters whose names match; 0: the loss does not depend on them. */
+double net_gradient_largest(net *n, const char *graph, const char *loss, const feed *f, const char *pattern);
 
 /* ---- what a graph does, as its plan says --------------------------------------------------------------------------
  */
