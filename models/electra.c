@@ -127,10 +127,14 @@ static void minimize(sn_scope m, sn_t loss) {
   sn_minimize(m, loss, sn_adamw, &o, .clip = sn_scalar(m, "clip", SN_REAL, 1));
 }
 
+static sn_t both(sn_scope m, const game *y) {
+  return sn_add(y->generator_loss, sn_mul(sn_scalar(m, "weight", SN_REAL, 50), y->discriminator_loss));
+}
+
 static void train(sn_scope m, const electra *c) {
   text x = hide(m, c);
   game y = play(sn_with(m, .train = true), &x, c);
-  minimize(m, sn_add(y.generator_loss, sn_mul(sn_scalar(m, "weight", SN_REAL, 50), y.discriminator_loss)));
+  minimize(m, both(m, &y));
 }
 
 /* The two stages of the paper's comparison: the generator alone, then the discriminator alone. */
@@ -146,9 +150,11 @@ static void train_discriminator(sn_scope m, const electra *c) {
 static void eval(sn_scope m, const electra *c) {
   text x = hide(m, c);
   game y = play(m, &x, c);
+  sn_output(m, "loss", both(m, &y));
   sn_output(m, "generator_loss", y.generator_loss);
   sn_output(m, "discriminator_loss", y.discriminator_loss);
   sn_output(m, "shown", y.shown);
+  sn_output(m, "hidden", sn_cast(is_hidden(&x), SN_I32));
   sn_output(m, "replaced", sn_cast(y.replaced, SN_I32));
   sn_output(m, "odds", y.odds);
 }

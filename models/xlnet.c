@@ -16,6 +16,7 @@ SN_SETTINGS(xlnet,
   (int,    part,     6,   "train: one of so many places is predicted, the last of the order"),
   (bool,   segments, 0,   "an input tells places of two texts apart"),
   (double, dropout,  0,   "dropout probability"),
+  (double, init,     .02, "standard deviation of initial weights"),
   (bool,   one,      0,   "control: the content stream predicts, and sees the answer"));
 /* clang-format on */
 
@@ -59,12 +60,12 @@ static sn_t sees(sn_site at, const void *opt) {
 }
 
 static sn_t project(sn_scope m, const char *name, sn_t x, const xlnet *c) {
-  return sn_linear(m, name, x, c->width, .heads = c->heads, .init = sn_normal(.02));
+  return sn_linear(m, name, x, c->width, .heads = c->heads, .init = sn_normal(c->init));
 }
 
 /* A bias of all queries, and what it adds to the score by rows of a table. */
 static sn_t bias(sn_scope m, const char *name, const xlnet *c) {
-  return sn_param(m, name, (c->heads, c->width / c->heads), .init = sn_normal(.02));
+  return sn_param(m, name, (c->heads, c->width / c->heads), .init = sn_normal(c->init));
 }
 static sn_t adds(sn_t b, sn_t u, sn_t table) { return sn_einsum("hd,hnd->hn", sn_sub(b, u), table); }
 
@@ -80,7 +81,7 @@ static keys attention_keys(sn_scope m, sn_t h, sn_t positions, const text *x, co
   y.o.r = sn_rearrange(project(m, "r", positions, c), "nhd->hnd");
   y.o.far = adds(bias(m, "r_r_bias", c), y.u, y.o.r);
   if (!c->segments) return y;
-  y.o.e = sn_rearrange(sn_param(m, "seg_embed", (2, c->heads, d), .init = sn_normal(.02)), "nhd->hnd");
+  y.o.e = sn_rearrange(sn_param(m, "seg_embed", (2, c->heads, d), .init = sn_normal(c->init)), "nhd->hnd");
   y.o.apart = adds(bias(m, "r_s_bias", c), y.u, y.o.e);
   return y;
 }
@@ -89,7 +90,7 @@ static sn_t attention(sn_scope m, sn_t stream, keys from, bool query, const xlne
   from.o.query = query;
   sn_t q = sn_add(project(m, "q", stream, c), from.u);
   sn_t y = sn_attention(q, from.k, from.v, .score = score, .mask = sees, .opt = &from.o, .scale = 1, .name = "xlnet");
-  return sn_linear(m, "o", sn_merge(y), c->width, .init = sn_normal(.02));
+  return sn_linear(m, "o", sn_merge(y), c->width, .init = sn_normal(c->init));
 }
 
 /* ---- the network --------------------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ static sn_t attention(sn_scope m, sn_t stream, keys from, bool query, const xlne
 static sn_t behind(sn_scope m, sn_t x, sn_t attended, const xlnet *c) {
   static const block_names names = {.up = "layer_1", .down = "layer_2"};
   block b = {.width = c->width, .hidden = c->hidden, .place = BLOCK_POST, .feed = BLOCK_GELU, .eps = 1e-12};
-  b.dropout = c->dropout, b.init = b.out_init = sn_normal(.02);
+  b.dropout = c->dropout, b.init = b.out_init = sn_normal(c->init);
   sn_scope f = sn_in(m, "ff");
   x = block_leave(&b, sn_in(m, "rel_attn"), "layer_norm", x, attended);
   return block_leave(&b, f, "layer_norm", x, block_feed(&b, f, &names, x));
@@ -107,8 +108,8 @@ static sn_t behind(sn_scope m, sn_t x, sn_t attended, const xlnet *c) {
 
 static sn_t xlnet_logits(sn_scope m, const text *x, const xlnet *c) {
   sn_scope t = sn_in(m, "transformer");
-  sn_t words = sn_param(t, "word_embedding.weight", (c->vocab, c->width), .init = sn_normal(.02));
-  sn_t w = sn_param(t, "mask_emb", (1, 1, c->width), .init = sn_normal(.02));
+  sn_t words = sn_param(t, "word_embedding.weight", (c->vocab, c->width), .init = sn_normal(c->init));
+  sn_t w = sn_param(t, "mask_emb", (1, 1, c->width), .init = sn_normal(c->init));
   sn_t h = sn_dropout(t, "drop", sn_gather(words, x->tokens), c->dropout);
   sn_t g = sn_add(sn_zeros(m, SN_REAL, (x->B, x->K, c->width)), w);
   sn_t n = sn_sub(sn_arange(m, sn_dim_mul(2, x->T)), sn_dim_value(x->T)), positions = sn_sinusoid(n, c->width);
