@@ -50,6 +50,12 @@ int64_t recipe_parameters(recipe *r, const sn_model *model, const char *graphs, 
   return count;
 }
 
+net *recipe_net_as(recipe *r, const sn_model *model, sn_compile_opt o) {
+  if (r->code) return NULL;
+  net *n = compiled((net){r, model, o.graphs, o.set, NULL, NULL}, o);
+  return n ? add_store(n, recipe_seed(r, 0)) : NULL;
+}
+
 net *net_again(net *n, uint64_t seed) {
   if (!n || n->r->code) return NULL;
   net *m = SN_NEW(n->r->arena, net);

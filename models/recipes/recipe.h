@@ -59,6 +59,8 @@ net *recipe_net(recipe *r, const sn_model *model, const char *graphs, const char
     __attribute__((format(printf, 4, 5)));
 /* Numbers in all parameters that the graphs have: nothing is allocated or compiled. settings: as in sn_compile */
 int64_t recipe_parameters(recipe *r, const sn_model *model, const char *graphs, const char *settings);
+/* With all options of a compilation. */
+net *recipe_net_as(recipe *r, const sn_model *model, sn_compile_opt o);
 /* Another store of the same program: other initial values, or a copy. */
 net *net_again(net *n, uint64_t seed);
 /* The same model with the parameters of n, compiled otherwise: what o leaves out is as in n. */
@@ -77,6 +79,11 @@ int net_copy(net *to, net *from, const char *pattern);
 #define net_run(n, graph, ...) \
   net_run_io(n, graph, (const sn_io[]){__VA_ARGS__}, (int)(sizeof((const sn_io[]){__VA_ARGS__}) / sizeof(sn_io)))
 void net_run_io(net *n, const char *graph, const sn_io *io, int count);
+/* Why a model is not compiled, or a graph not run; NULL: it is. */
+const char *recipe_refused(recipe *r, const sn_model *model, sn_compile_opt o);
+#define net_refused(n, graph, ...) \
+  net_refused_io(n, graph, (const sn_io[]){__VA_ARGS__}, (int)(sizeof((const sn_io[]){__VA_ARGS__}) / sizeof(sn_io)))
+const char *net_refused_io(net *n, const char *graph, const sn_io *io, int count);
 /* Values of a parameter, until the next run of the net. f32 is all there is. -> how many elements in *out_count */
 float *net_values(net *n, const char *parameter, int64_t *out_count);
 /* After writing to them. */
@@ -146,6 +153,8 @@ void recipe_no_leak(recipe *r, recipe_kind kind, const char *what, const excess 
 
 /* An output of one run on a batch. -> as many values as *out_count says; NULL: the recipe failed */
 double *net_output(net *n, const char *graph, const feed *f, uint64_t index, const char *output, int64_t *out_count);
+/* The same on another number of threads; batch 0. */
+double *net_output_on(net *n, int threads, const char *graph, const feed *f, const char *output, int64_t *out_count);
 /* Largest difference over the largest magnitude of `right`; 0: all are equal. */
 double recipe_difference(int64_t count, const double *x, const double *right);
 /* The same of an output of two nets. SYSTEMS 0.4: f32 against f64 2e-5 sqrt(longest sum), f64 against an oracle 1e-10
