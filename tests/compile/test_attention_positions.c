@@ -51,61 +51,8 @@ static void draw(double *x, int count, uint64_t seed) {
   for (int i = 0; i < count; i++) x[i] = sn_rng_normal(&r);
 }
 
-static double dot(const double *a, const double *b, int n) {
-  double sum = 0;
-  for (int i = 0; i < n; i++) sum += a[i] * b[i];
-  return sum;
-}
-
 static void near(double found, double want, double error) {
   if (!(fabs(found - want) <= error)) fail_msg("%.17g is not %.17g within %g", found, want, error);
-}
-
-/* ---- laws
- * ------------------------------------------------------------------------------------------------------------------ */
-
-/* <R_t q, R_s k> depends on t - s only; lengths stay; R_t R_s' = R_(t - s). */
-static void only_distances_matter(void **state) {
-  double x[2 * 8], y[2 * 8], shifted[2 * 8], far[2 * 8], apart[2 * 8];
-  (void)state;
-  draw(x, 16, 1);
-  for (int interleaved = 0; interleaved < 2; interleaved++) {
-    const char *set = interleaved ? "interleaved=1" : "";
-    rope(set, 2, 8, (int[]){2, 4}, x, NULL, y);
-    rope(set, 2, 8, (int[]){9, 11}, x, NULL, shifted);
-    rope(set, 2, 8, (int[]){100002, 100004}, x, NULL, far);
-    rope(set, 2, 8, (int[]){-2, 0}, x, NULL, apart);
-    for (int i = 0; i < 2; i++) near(dot(y + 8 * i, y + 8 * i, 8), dot(x + 8 * i, x + 8 * i, 8), 1e-12);
-    near(dot(shifted, shifted + 8, 8), dot(y, y + 8, 8), 1e-10);
-    near(dot(far, far + 8, 8), dot(y, y + 8, 8), 1e-10);
-    near(dot(apart, apart + 8, 8), dot(y, y + 8, 8), 1e-10);
-  }
-}
-
-/* Half layout (i, i + d/2) and pairs (2i, 2i + 1) are permutations of each other; what does not turn stays. */
-static void layouts_are_permutations(void **state) {
-  double x[8], p[8], half[8], pairs[8];
-  (void)state;
-  draw(x, 8, 2);
-  for (int i = 0; i < 8; i++) p[i] = x[i / 2 + i % 2 * 4];
-  rope("", 1, 8, (int[]){77}, x, NULL, half);
-  rope("interleaved=1", 1, 8, (int[]){77}, p, NULL, pairs);
-  for (int i = 0; i < 8; i++) near(pairs[i], half[i / 2 + i % 2 * 4], 1e-15);
-  rope("dims=4", 1, 8, (int[]){77}, x, NULL, half);
-  for (int i = 4; i < 8; i++) assert_true(half[i] == x[i]);
-  double part[4];
-  rope("d=4", 1, 4, (int[]){77}, x, NULL, part);
-  for (int i = 0; i < 4; i++) near(half[i], part[i], 0);
-}
-
-static void gradients_turn_back(void **state) {
-  double x[8], w[8], dx[8], back[8];
-  (void)state;
-  draw(x, 8, 3);
-  draw(w, 8, 4);
-  rope("", 1, 8, (int[]){5}, x, w, dx);
-  rope("", 1, 8, (int[]){-5}, w, NULL, back);
-  for (int i = 0; i < 8; i++) near(dx[i], back[i], 1e-14);
 }
 
 /* ---- frequencies
@@ -370,9 +317,6 @@ static void alibi_slopes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(only_distances_matter),
-      cmocka_unit_test(layouts_are_permutations),
-      cmocka_unit_test(gradients_turn_back),
       cmocka_unit_test(yarn_numbers),
       cmocka_unit_test(ntk_changes_the_base),
       cmocka_unit_test(dynamic_ntk_follows_the_length),
