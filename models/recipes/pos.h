@@ -6,7 +6,7 @@
 
 /* Graphs turned(at, x, w -> y, dx), where dx is the gradient of the sum of y w, and sinusoids(at -> y); and both with
  * angles that are a product in f32: turned_f32, sinusoids_f32. */
-extern const sn_model sn_model_rotary;
+extern const sn_model sn_model_rotary, sn_model_positions;
 
 enum { POS_ROWS = 32, POS_WIDTH = 128 /* at most */ };
 

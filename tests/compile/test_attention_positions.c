@@ -151,52 +151,9 @@ static void no_scale_is_no_change(void **state) {
   }
 }
 
-/* ---- sinusoids
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- kernels ---- */
 
-static bench *table(sn_elem real, int T, const double *at, int d) {
-  char set[32];
-  snprintf(set, sizeof set, "d=%d", d);
-  bench *b = bench_begin(&sn_model_rotary, "sinusoids", set, real);
-  bench_dim(b, "T", T);
-  bench_give(b, "at", T, at);
-  bench_run(b, "sinusoids");
-  return b;
-}
-
-/* PE(p + k) = PE(p) M_k, blocks of rotations. */
-static void sinusoids_shift_by_a_rotation(void **state) {
-  bench *b = table(SN_ELEM_F64, 2, (double[]){41, 41 + 7}, 16);
-  const double *p = bench_output(b, "y")->value;
-  (void)state;
-  for (int k = 0; k < 8; k++) {
-    double a = 7 * pow(1e4, -k / 8.), s = p[2 * k], c = p[2 * k + 1];
-    near(p[16 + 2 * k], s * cos(a) + c * sin(a), 1e-12);
-    near(p[16 + 2 * k + 1], c * cos(a) - s * sin(a), 1e-12);
-  }
-  bench_end(b);
-}
-
-/* At position 1e5 the table is as exact as at 1; what i * theta in f32 gives is not. */
-static void far_angles_are_exact(void **state) {
-  static const double at[] = {1, 1e5, 1e6};
-  double worst = 0;
-  (void)state;
-  bench *b = table(SN_ELEM_F64, 3, at, 64);
-  const double *p = bench_output(b, "y")->value;
-  for (int i = 0; i < 3; i++)
-    for (int k = 0; k < 32; k++) {
-      long double theta = powl(1e4L, -(long double)k / 32), a = (long double)at[i] * theta;
-      near(p[i * 64 + 2 * k], (double)sinl(a), 1e-9);
-      near(p[i * 64 + 2 * k + 1], (double)cosl(a), 1e-9);
-      float naive = (float)at[i] * (float)theta;
-      worst = fmax(worst, fabs(sin((double)naive) - (double)sinl(a)));
-    }
-  assert_true(worst > 1e-3);
-  bench_end(b);
-}
-
-/* The same by kernels in f32, within the interpreter's bound, which is small: positions up to 2e6. */
+/* Kernels in f32, within the interpreter's bound, which is small: positions up to 2e6. */
 static void check_kernels(const char *target) {
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
@@ -322,8 +279,6 @@ int main(void) {
       cmocka_unit_test(dynamic_ntk_follows_the_length),
       cmocka_unit_test(interpolation_divides_positions),
       cmocka_unit_test(no_scale_is_no_change),
-      cmocka_unit_test(sinusoids_shift_by_a_rotation),
-      cmocka_unit_test(far_angles_are_exact),
       cmocka_unit_test(bounds_of_far_angles_are_small),
       cmocka_unit_test(kernels_of_the_cpu),
       cmocka_unit_test(kernels_of_vulkan),
