@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/oracles/positions.h"
+
 double *oracle_get(const oracle *o, const char *name) {
   for (int i = 0; i < o->field_count; i++)
     if (!strcmp(o->field[i].name, name)) return o->field[i].value;
@@ -122,53 +124,32 @@ static void longformer(const oracle *o, double *y) {
 /* ---- scores
  * ---------------------------------------------------------------------------------------------------------- */
 
-/* The paper's code: slopes of the next smaller power of two, then every other one of the next. */
 static double alibi_score(const oracle *o, double s, int b, int h, int i, int j) {
-  int p = 1;
-  (void)b;
-  while (2 * p <= o->H) p *= 2;
-  double slope = h < p ? pow(2, -8. * (h + 1) / p) : pow(2, -8. * (2 * (h - p) + 1) / (2 * p));
-  return s - slope * (i - j);
+  return (void)b, s - positions_alibi(h, o->H) * (i - j);
 }
 static void alibi(const oracle *o, double *y) { attend(o, alibi_score, past, 1 / sqrt(o->d), y); }
 
 static double kerple_score(const oracle *o, double s, int b, int h, int i, int j) {
-  (void)b;
-  double d = i - j, r1 = AT(r1, h), r2 = AT(r2, h);
-  return s - r1 * (SET(power) ? pow(d, r2) : log(1 + r2 * d));
+  return (void)b, s + positions_kerple(i - j, AT(r1, h), AT(r2, h), SET(power));
 }
 static void kerple(const oracle *o, double *y) { attend(o, kerple_score, past, 1 / sqrt(o->d), y); }
 
 static double sandwich_score(const oracle *o, double s, int b, int h, int i, int j) {
-  double sum = -SET(width) / 2., slope = s - alibi_score(o, s, b, h, 1, 0);
-  for (int k = 0; k < SET(width) / 2; k++) sum += cos((i - j) * pow(1e4, -2. * k / SET(width)));
-  return s + slope * sum;
+  return (void)b, s + positions_sandwich(i - j, SET(width), positions_alibi(h, o->H));
 }
 static void sandwich(const oracle *o, double *y) { attend(o, sandwich_score, past, 1 / sqrt(o->d), y); }
 
 static double fire_score(const oracle *o, double s, int b, int h, int i, int j) {
-  (void)b;
-  double c = fabs(AT(c, 0)), x = log(1 + c * (i - j)) / log(1 + c * fmax(fabs(AT(L, 0)), i));
-  for (int n = 0; n < SET(hidden); n++) s += AT(down, h * SET(hidden) + n) * fmax(0, AT(up, n) * x + AT(bias, n));
-  return s + AT(out, h);
+  int n = SET(hidden);
+  return (void)b, s + AT(out, h) +
+                      positions_fire(i - j, i, fabs(AT(c, 0)), fabs(AT(L, 0)), n, oracle_get(o, "up"),
+                                     oracle_get(o, "bias"), oracle_get(o, "down") + h * n);
 }
 static void fire(const oracle *o, double *y) { attend(o, fire_score, past, 1 / sqrt(o->d), y); }
 
-static int t5_bucket(int d, int buckets, int far, bool both) {
-  int first = 0;
-  if (both) {
-    buckets /= 2;
-    first = d < 0 ? buckets : 0;
-    d = abs(d);
-  }
-  int exact = buckets / 2;
-  if (d < exact) return first + (d > 0 ? d : 0);
-  int coarse = exact + (int)(log((double)d / exact) / log((double)far / exact) * (buckets - exact) + 1e-9);
-  return first + (coarse < buckets ? coarse : buckets - 1);
-}
 static double t5_score(const oracle *o, double s, int b, int h, int i, int j) {
-  (void)b;
-  return s + AT(relative_attention_bias, h * SET(buckets) + t5_bucket(i - j, SET(buckets), SET(far), SET(both)));
+  int bucket = positions_bucket(i - j, SET(buckets), SET(far), SET(both));
+  return (void)b, s + AT(relative_attention_bias, h * SET(buckets) + bucket);
 }
 static void t5(const oracle *o, double *y) { attend(o, t5_score, SET(both) ? all : past, 1, y); }
 

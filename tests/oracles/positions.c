@@ -45,6 +45,28 @@ double positions_alibi(int head, int heads) {
   return pow(2, -8.0 * (2 * (head - whole) + 1) / (2 * whole));
 }
 
+double positions_kerple(int distance, double r1, double r2, bool power) {
+  return -r1 * (power ? pow(distance, r2) : log(1 + r2 * distance));
+}
+
+double positions_sandwich(int distance, int width, double r) {
+  double here[2], there[2], sum = 0;
+  for (int k = 0; k < width / 2; k++) { /* two positions, far from 0 */
+    double angle = pow(10000, -2.0 * k / width);
+    here[0] = sin(50 * angle), here[1] = cos(50 * angle);
+    there[0] = sin((50 + distance) * angle), there[1] = cos((50 + distance) * angle);
+    sum += here[0] * there[0] + here[1] * there[1] - 1;
+  }
+  return r * sum;
+}
+
+double positions_fire(int distance, int place, double c, double least, int hidden, const double *up, const double *bias,
+                      const double *down) {
+  double x = log(1 + c * distance) / log(1 + c * fmax(least, place)), y = 0;
+  for (int n = 0; n < hidden; n++) y += down[n] * fmax(0, up[n] * x + bias[n]);
+  return y;
+}
+
 void positions_rotate(double position, int width, const double *frequency, bool halves, double *x) {
   for (int k = 0; k < width / 2; k++) {
     int a = halves ? k : 2 * k, b = halves ? k + width / 2 : 2 * k + 1;

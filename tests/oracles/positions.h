@@ -19,6 +19,14 @@ int positions_book_bucket(int distance, int buckets, int farthest);
  * with every other slope of twice as many. */
 double positions_alibi(int head, int heads);
 
+/* What is added to the score of a key `distance` before the query. Kerple: -r1 log(1 + r2 distance), or -r1 distance^r2
+ * (power). Sandwich: r times what the product of two sinusoids of `width` loses over the distance. FIRE: of the query's
+ * place, too; up, bias, down [hidden]: f(x) = sum of down relu(up x + bias), x the quotient of logarithms. */
+double positions_kerple(int distance, double r1, double r2, bool power);
+double positions_sandwich(int distance, int width, double r);
+double positions_fire(int distance, int place, double c, double least, int hidden, const double *up, const double *bias,
+                      const double *down);
+
 /* Turns pairs of x [width] by position * frequency[pair]. Pairs are neighbours, or k and k + width / 2 (`halves`). */
 void positions_rotate(double position, int width, const double *frequency, bool halves, double *x);
 

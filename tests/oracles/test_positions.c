@@ -40,6 +40,20 @@ static void slopes_are_the_table(void **state) {
   }
 }
 
+static void biases_fall_with_distance(void **state) {
+  (void)state;
+  assert_near(positions_kerple(3, 2, 1, true), -6, 1e-15); /* a power of 1 is ALiBi */
+  assert_near(positions_kerple(3, 2, 1, false), -2 * log(4), 1e-15);
+  assert_near(positions_sandwich(0, 16, 1), 0, 1e-14);
+  assert_near(positions_sandwich(5, 2, .5), .5 * (cos(5) - 1), 1e-14);
+  for (int d = 0; d < 9; d++) assert_true(positions_sandwich(d, 128, 1) >= positions_sandwich(d + 1, 128, 1));
+  double up[2] = {1, -1}, bias[2] = {0, .5}, down[2] = {-2, 4}; /* -2 x + 4 max(.5 - x, 0) */
+  assert_near(positions_fire(0, 9, .1, 4, 2, up, bias, down), 2, 1e-15);
+  assert_near(positions_fire(9, 9, .1, 4, 2, up, bias, down), -2, 1e-15);
+  assert_near(positions_fire(3, 3, 7, 3, 2, up, bias, down), -2, 1e-15);
+  assert_near(positions_fire(1, 9, 1, 15, 2, up, bias, down), .5, 1e-14); /* log 2 / log 16 */
+}
+
 /* PE(p + k) is PE(p) turned by k. */
 static void sinusoids_turn(void **state) {
   (void)state;
@@ -111,11 +125,9 @@ static void longer_contexts_are_the_tables(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(buckets_are_the_table),
-      cmocka_unit_test(slopes_are_the_table),
-      cmocka_unit_test(sinusoids_turn),
-      cmocka_unit_test(rotations_tell_distances),
-      cmocka_unit_test(longer_contexts_are_the_tables),
+      cmocka_unit_test(buckets_are_the_table),     cmocka_unit_test(slopes_are_the_table),
+      cmocka_unit_test(biases_fall_with_distance), cmocka_unit_test(sinusoids_turn),
+      cmocka_unit_test(rotations_tell_distances),  cmocka_unit_test(longer_contexts_are_the_tables),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
