@@ -25,6 +25,18 @@ const double *pos_run(net *n, const char *graph, pos_rows rows, const char *outp
 /* How far the pairs of a row of `width` turn at a position, and by what they are scaled: [width / 2] each. */
 void pos_angles(net *n, int width, int32_t at, double *angle, double *scale);
 
+/* Operands of the variants of models/attention, one sequence: q, w [length, heads, d], k, v [length, heads, d]. Values
+ * are those of f32; NULL: zeros. */
+typedef struct pos_heads {
+  int length, heads, d;
+  const double *q, *k, *v, *w;
+} pos_heads;
+/* An output; NULL after an error. */
+const double *pos_attend(net *n, const char *graph, pos_heads x, const char *output);
+/* What the score of query i and key j <= i gets beside q . k, less what key i gets: out [heads, length, length]. n: the
+ * graph forward of a variant with heads of size `length` */
+void pos_biases(recipe *r, net *n, int heads, int length, double *out);
+
 /* Normal numbers that f32 has, too. */
 void pos_draw(recipe *r, uint64_t use, int count, double *out);
 double pos_dot(int n, const double *a, const double *b);

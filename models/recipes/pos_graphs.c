@@ -95,6 +95,33 @@ void pos_angles(net *n, int width, int32_t at, double *angle, double *scale) {
   }
 }
 
+static void fill_heads(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
+  const pos_heads *p = data;
+  const double *x[4] = {p->q, p->k, p->v, p->w};
+  (void)seed, (void)index;
+  for (int n = 0; n < 4; n++)
+    for (int i = 0; i < p->length * p->heads * p->d; i++) ((float *)port[n])[i] = x[n] ? (float)x[n][i] : 0;
+}
+
+const double *pos_attend(net *n, const char *graph, pos_heads x, const char *output) {
+  int T = x.length, H = x.heads, d = x.d;
+  feed f = {{{"q", {1, T, H, d}}, {"k", {1, T, H, d}}, {"v", {1, T, H, d}}, {"w", {1, T, H, d}}}, fill_heads, &x};
+  return net_output(n, graph, &f, 0, output, NULL);
+}
+
+/* Values are rows of the identity, so that y is the softmax itself. */
+void pos_biases(recipe *r, net *n, int heads, int length, double *out) {
+  double *v = recipe_alloc(r, sizeof *v * (size_t)(length * heads * length));
+  for (int i = 0; i < length * heads; i++) v[i * length + i / heads] = 1;
+  const double *y = pos_attend(n, "forward", (pos_heads){length, heads, length, .v = v}, "y");
+  for (int i = 0; i < length && y; i++)
+    for (int h = 0; h < heads; h++)
+      for (int j = 0; j < length; j++) {
+        const double *p = y + (i * heads + h) * length;
+        out[(h * length + i) * length + j] = log(p[j] / p[i]);
+      }
+}
+
 void pos_draw(recipe *r, uint64_t use, int count, double *out) {
   draws d = draws_of(recipe_seed(r, 7), 0x706f73, use);
   for (int i = 0; i < count; i++) out[i] = (double)(float)draws_normal(&d);
