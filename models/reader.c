@@ -1,7 +1,7 @@
 /* Reader: one trunk, a transformer, and two heads: it is pre-trained on text (train, eval, logits) and adapted to
  * labels of places, whole (tune) or in the head only (tune_head). What was trained before is copied by name; a head for
  * other classes is another head. Devlin et al. 2019; Radford et al. 2018. */
-#include "sinter.h"
+#include "labels.h"
 
 /* clang-format off */
 SN_SETTINGS(reader,
@@ -13,7 +13,7 @@ SN_SETTINGS(reader,
   (int,    classes, 2,  "labels of a place"),
   (bool,   causal,  1,  "no place sees what comes after it"),
   (double, trunk,   1,  "rate of learning of the trunk where both are tuned, as a share of the head's"),
-  (double, ridge,   0,  "where the head alone is tuned, ridge / 2 |w|^2 is added to its loss"));
+  (double, ridge,   0,  "ridge / 2 |w|^2 of the head of labels is added to its loss"));
 /* clang-format on */
 
 static sn_t attention(sn_scope m, sn_t x, const reader *c) {
@@ -45,16 +45,6 @@ static sn_t ids(sn_scope m, const char *name, const reader *c) {
   return sn_input(m, name, SN_I32, (sn_sym(m, "B"), sn_sym(m, "T", .max = c->context)));
 }
 
-/* Learns the parameters named `on`, at the share `rate` of the learning rate. */
-static void learn(sn_scope m, sn_t loss, const char *on, double rate) {
-  sn_adamw_opt o = {.lr = sn_mul(rate, sn_scalar(m, "lr", SN_REAL, 1e-3)),
-                    .min_lr = sn_mul(rate, sn_scalar(m, "min_lr", SN_REAL, 1e-4)),
-                    .warmup = sn_scalar(m, "warmup", SN_I32, 100),
-                    .steps = sn_scalar(m, "steps", SN_I32, 2000),
-                    .weight_decay = sn_scalar(m, "weight_decay", SN_REAL, 0)};
-  sn_minimize(m, loss, sn_adamw, &o, .on = on, .clip = sn_scalar(m, "clip", SN_REAL, 1));
-}
-
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
 static sn_t next_token(sn_scope m, const reader *c) { /* the head is the table of tokens */
@@ -62,7 +52,7 @@ static sn_t next_token(sn_scope m, const reader *c) { /* the head is the table o
 }
 
 static void train(sn_scope m, const reader *c) {
-  learn(m, sn_cross_entropy(next_token(m, c), ids(m, "targets", c)), "*", 1);
+  labels_learn(m, sn_cross_entropy(next_token(m, c), ids(m, "targets", c)), "*", 1);
 }
 static void eval(sn_scope m, const reader *c) {
   sn_output(m, "loss", sn_cross_entropy(next_token(m, c), ids(m, "targets", c)));
@@ -73,32 +63,20 @@ static void hidden(sn_scope m, const reader *c) { sn_output(m, "hidden", trunk(m
 /* ---- labels [B, T]; below 0: none -----------------------------------------------------------------------------------
  */
 
-static sn_t classify(sn_scope m, const reader *c) {
-  return sn_affine(m, "classify", trunk(m, ids(m, "tokens", c), c), c->classes);
-}
-static sn_t labelled(sn_t labels) { return sn_cast(sn_ge(labels, 0), SN_REAL); }
-static sn_t label_loss(sn_t scores, sn_t labels) {
-  return sn_cross_entropy(scores, sn_max(labels, 0), .weight = labelled(labels));
+static sn_t scores(sn_scope m, const reader *c) {
+  return labels_scores(m, trunk(m, ids(m, "tokens", c), c), c->classes);
 }
 
+/* Where the head alone is tuned (`--trainable "classify.*"`), this is logistic regression on what the trunk says. */
 static void tune(sn_scope m, const reader *c) {
-  sn_t loss = label_loss(classify(m, c), ids(m, "labels", c));
-  learn(m, loss, "-classify.*", c->trunk);
-  learn(m, loss, "classify.*", 1);
-}
-
-static void tune_head(sn_scope m, const reader *c) {
-  sn_t loss = label_loss(classify(m, c), ids(m, "labels", c));
+  sn_t loss = labels_loss(scores(m, c), ids(m, "labels", c));
   sn_t w = sn_param(m, "classify.weight", (c->width, c->classes)), b = sn_param(m, "classify.bias", (c->classes));
-  sn_t size = sn_add(sn_sum(sn_square(w), "wc->"), sn_sum(sn_square(b), "c->"));
-  learn(m, sn_add(loss, sn_mul(c->ridge / 2, size)), "classify.*", 1);
+  if (c->ridge > 0)
+    loss = sn_add(loss, sn_mul(c->ridge / 2, sn_add(sn_sum(sn_square(w), "wc->"), sn_sum(sn_square(b), "c->"))));
+  labels_learn(m, loss, "-classify.*", c->trunk);
+  labels_learn(m, loss, "classify.*", 1);
 }
 
-static void judge(sn_scope m, const reader *c) {
-  sn_t scores = classify(m, c), labels = ids(m, "labels", c), counts = labelled(labels);
-  sn_t right = sn_mul(counts, sn_cast(sn_eq(sn_argmax(scores), labels), SN_REAL));
-  sn_output(m, "loss", label_loss(scores, labels));
-  sn_output(m, "accuracy", sn_div(sn_sum(right, "bt->"), sn_sum(counts, "bt->")));
-}
+static void judge(sn_scope m, const reader *c) { labels_judge(m, scores(m, c), ids(m, "labels", c)); }
 
-SN_MODEL(reader, reader, train, eval, logits, hidden, tune, tune_head, judge);
+SN_MODEL(reader, reader, train, eval, logits, hidden, tune, judge);
