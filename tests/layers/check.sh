@@ -35,60 +35,66 @@ allowed() {
   esac
 }
 
-check_includes() { # FILE
-  local room rooms target
-  room=$(dirname "$1")
-  rooms=$(allowed "$room")
-  [ "$rooms" = any ] && return
-  while read -r target; do
-    case " $rooms " in
-      *" $(dirname "$target") "*) ;;
-      *) complain "$1: $room may not include $target" ;;
+# complain_all TEXT: every line of the input, with TEXT
+complain_all() {
+  local line
+  while IFS= read -r line; do complain "$line: $1"; done
+}
+
+check_includes() { # FILES: rooms are asked for once
+  local room target file
+  local -A rooms=()
+  while IFS=: read -r file target; do
+    room=${file%/*}
+    [ -n "${rooms[$room]:-}" ] || rooms[$room]=$(allowed "$room")
+    [ "${rooms[$room]}" = any ] && continue
+    case " ${rooms[$room]} " in
+      *" ${target%/*} "*) ;;
+      *) complain "$file: $room may not include $target" ;;
     esac
-  done < <(sed -n 's/^ *# *include "\([^"]*\/[^"]*\)".*/\1/p' "$1")
+  done < <(grep -H -E '^ *# *include "[^"]*/[^"]*"' "$@" | sed 's/: *# *include "\([^"]*\)".*/:\1/')
 }
 
-check_fences() { # FILE
-  local room; room=$(dirname "$1")
-  grep -q -E '# *include <llvm-c/' "$1" && [ "$room" != backends/llvm ] && complain "$1: LLVM headers belong in backends/llvm"
-  grep -q -E '# *include <(vulkan/|volk)' "$1" && [ "$room" != runtime/vulkan ] && complain "$1: Vulkan headers belong in runtime/vulkan"
-  grep -q -E '# *include <spirv-tools/' "$1" && [ "$room" != backends/spirv/inspect ] && complain "$1: SPIRV-Tools belong in backends/spirv/inspect"
-  grep -q -E '# *include <omp.h>|# *pragma omp' "$1" && [ "$room" != runtime/cpu ] && complain "$1: OpenMP belongs in runtime/cpu"
-  grep -q -E '# *include <(jansson|xxhash|pcre2|utf8proc|zstd)' "$1" && [ "$room" != runtime/io ] && complain "$1: file-format libraries belong in runtime/io"
-  case "$1" in
-    tests/oracles/test_* | tests/oracles/harness.h) ;;
-    tests/oracles/*) grep -E '# *include <' "$1" | grep -q -v -E '<(assert|float|inttypes|limits|math|stdbool|stddef|stdint|stdio|stdlib|string)\.h>' && complain "$1: an oracle uses the C library alone" ;;
-  esac
-  case "$room" in
-    runtime/standalone) ;;
-    ir/base) ;; # sn_arena_alloc outside of sn_protect ends the process: stated in its contract
-    ir/* | passes* | runtime* | backends* | host* | frontend)
-      grep -n -E '[^a-z_.>](abort|exit|printf) ?\(' "$1" | grep -v -E 'sn_|/\*' | grep -q . && complain "$1: library code neither prints, exits nor aborts: $(grep -n -E '[^a-z_.>](abort|exit|printf) ?\(' "$1" | grep -v sn_ | head -n 1)" ;;
-  esac
+# fence ROOM PATTERN WHAT FILES...: only files of ROOM have such a line
+fence() { complain_all "$3 in $1" < <(grep -l -E "$2" "${@:4}" | grep -v "^$1/[^/]*$"); }
+
+check_fences() { # FILES
+  fence backends/llvm '# *include <llvm-c/' "LLVM headers belong" "$@"
+  fence runtime/vulkan '# *include <(vulkan/|volk)' "Vulkan headers belong" "$@"
+  fence backends/spirv/inspect '# *include <spirv-tools/' "SPIRV-Tools belong" "$@"
+  fence runtime/cpu '# *include <omp.h>|# *pragma omp' "OpenMP belongs" "$@"
+  fence runtime/io '# *include <(jansson|xxhash|pcre2|utf8proc|zstd)' "file-format libraries belong" "$@"
+  complain_all "an oracle uses the C library alone" < <(grep -H -E '# *include <' "$@" | grep '^tests/oracles/' |
+    grep -v -E '^tests/oracles/(test_|harness\.h)|<(assert|float|inttypes|limits|math|stdbool|stddef|stdint|stdio|stdlib|string)\.h>')
+  # in ir/base sn_arena_alloc outside of sn_protect ends the process: stated in its contract
+  complain_all "library code neither prints, exits nor aborts" < <(grep -n -E '[^a-z_.>](abort|exit|printf) ?\(' "$@" |
+    grep -E '^(ir|passes|runtime|backends|host|frontend)[^:]*/' | grep -v -E '^(runtime/standalone|ir/base|frontend/cli[^:]*)/|^[^:]*:[^:]*:.*(sn_|/\*)')
 }
 
-check_size() { # FILE
-  local lines; lines=$(wc -l < "$1")
-  [ "$lines" -gt 600 ] && complain "$1: $lines lines; 600 is the limit"
+check_sizes() { # FILES
+  complain_all "600 lines are the limit" < <(wc -l "$@" | awk '$1 > 600 && $2 != "total" { print $2 ": " $1 " lines" }')
 }
 
 list() { if [ -e .git ]; then git ls-files "$@"; else find . -name '*.[ch]' | sed 's|^\./||'; fi; }
-while read -r f; do
-  case "$f" in tests/oracles/*) ;; tests/* | build*) continue ;; esac
-  check_includes "$f"
-  check_fences "$f"
-  check_size "$f"
-done < <(list '*.c' '*.h')
+mapfile -t files < <(list '*.c' '*.h' | grep -v -E '^(tests/[^o]|tests/o[^r]|build)')
+check_includes "${files[@]}"
+check_fences "${files[@]}"
+check_sizes "${files[@]}"
 
 # Every header compiles alone.
 llvm=$(ls -d /usr/lib/llvm-*/include 2>/dev/null | tail -n 1)
 export llvm
-alone() { printf '#include "%s"\n' "$1" | ${CC:-cc} -std=c17 -D_GNU_SOURCE -DSN_HAVE_LLVM=0 -I. ${llvm:+-I$llvm} -fsyntax-only -x c - 2>/dev/null || echo "$1: does not compile alone"; }
-export -f alone
+syntax() { ${CC:-cc} -std=c17 -D_GNU_SOURCE -DSN_HAVE_LLVM=0 -I. ${llvm:+-I$llvm} -fsyntax-only -x c "$@" 2>/dev/null; }
+alone() { # HEADERS: one after the other, by one call; where it fails each is asked
+  local header
+  syntax "$@" && return
+  for header in "$@"; do syntax "$header" || echo "$header: does not compile alone"; done
+}
+export -f syntax alone
 volk=$(ls /usr/include/volk.h /usr/include/volk/volk.h 2>/dev/null | head -n 1)
 needs_vulkan='^runtime/vulkan/(api|inside)\.h'
 failed=$(list 'ir/*.h' 'passes/*.h' 'runtime/*.h' 'frontend/*.h' 'backends/*.h' 'host/*.h' 'tests/oracles/*.h' | grep -v '^frontend/sinter.h' | { [ -n "$llvm" ] && cat || grep -v '^backends/llvm/'; } |
   { [ -n "$volk" ] && cat || grep -v -E "$needs_vulkan"; } |
-  xargs -P "$(nproc)" -I{} bash -c 'alone {}')
+  xargs -P "$(nproc)" -n 16 bash -c 'alone "$@"' -)
 [ -n "$failed" ] && { echo "$failed"; bad=1; }
 exit $bad
