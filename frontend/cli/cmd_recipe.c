@@ -17,7 +17,6 @@ static const char *time_of(cli *c, const recipe_row *row) {
 static sn_code list(cli *c) {
   sn_text t = sn_text_begin(c->arena);
   const recipe_row *row;
-  if (c->word.count) return cli_usage_error(c, "--list names every recipe: it takes no id");
   for (int i = 0; (row = recipe_row_at(i)); i++) {
     if (cli_has(c, CLI_JSON)) {
       sn_text_add(&t, "%s{\"id\": \"%s\", \"slide\": %d, \"shows\": ", i ? ",\n " : "[", row->id, row->slide);

@@ -18,9 +18,30 @@
 
 /* ---- data ---------------------------------------------------------------------------------------------------- */
 
+/* Weights of a run folder know the ids of its tokenizer and no others. */
+static sn_code start_tokenizer(cli *c, cli_training *t) {
+  const char *init = cli_get(c, CLI_INIT, NULL), *weights = cli_init_file(c), *kind = cli_get(c, CLI_TOKENIZER, NULL);
+  if (!init || weights == init) return SN_OK;
+  const char *path = sn_dir_of(c->arena, init).tokenizer;
+  char *text;
+  size_t bytes;
+  if (access(path, F_OK)) return SN_OK;
+  SN_TRY(cli_read_file(c, path, (size_t)1 << 30, &text, &bytes));
+  SN_TRY(sn_tokenizer_parse(c->arena, c->diags, path, text, bytes, &t->tokenizer));
+  if (!kind || !strcmp(kind, sn_tokenizer_type(t->tokenizer))) return SN_OK;
+  sn_code code = sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = path}, "--init names weights of another vocabulary");
+  sn_fail_expected(c->diags, "--tokenizer %s, %d ids", sn_tokenizer_type(t->tokenizer),
+                   sn_tokenizer_vocab(t->tokenizer));
+  sn_fail_found(c->diags, "--tokenizer %s", kind);
+  sn_fail_note(c->diags, "without --tokenizer that of the run folder is taken");
+  return code;
+}
+
 static sn_code make_tokenizer(cli *c, cli_training *t) {
   const char *kind = cli_get(c, CLI_TOKENIZER, "byte");
   if (t->teacher) return t->tokenizer = t->teacher->tokenizer, SN_OK;
+  SN_TRY(start_tokenizer(c, t));
+  if (t->tokenizer) return SN_OK;
   if (!strcmp(kind, "byte")) {
     t->tokenizer = sn_tokenizer_byte(c->arena);
     return SN_OK;

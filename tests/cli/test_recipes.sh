@@ -29,7 +29,6 @@ mistaken 'no such family' --rows nosuch
 mistaken '--rows nosuch' --rows tp,nosuch
 mistaken 'names no family' --rows ,
 mistaken '--all and --rows choose others' tp.causal --all
-mistaken 'takes no id' --list tp.causal
 mistaken '--seed' tp.causal --seed x
 mistaken '--seed' tp.causal --seed -1
 mistaken '--seeds' tp.causal --seeds 0

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Pre-training and adapting on one's own text: what cannot be is said before any training starts.
+. "$(dirname "$0")/common.sh"
+cd "$scratch" || exit 1
+seq 2000 >text
+tr '0-9' 'a-j' <text >letters # as many characters, but others
+printf 'abcabcabcab' >tiny
+: >empty
+mkdir folder
+head -c 3000 /dev/zero | tr '\0' '\377' >noise
+gpt="$TREE/models/gpt.c"
+options="--set layers=1 --set heads=2 --set width=16 --set context=16 --steps 2 --batch 2 --eval-batches 1 --target ref"
+
+refuses() { # CODE TEXT ARGUMENTS... of train
+  local code=$1 text=$2
+  shift 2
+  rm -rf out
+  expect "$code" timeout 60 "$SINTER" train "$@" --out out
+  says "$text"
+  ! grep -q '^step ' stderr || die "training began: $*"
+  [ ! -e out/checkpoints ] || die "training began: $*"
+}
+
+# ---- pre-training: windows, texts, vocabularies, sizes -----------------------------------------------------------------
+refuses 3 'too short for one window' $gpt --data tiny $options
+says 'at least 17 tokens'
+refuses 3 'the validation data is too short' $gpt --data text $options --val-fraction 0.001
+refuses 3 'the data is empty' $gpt --data empty $options
+refuses 3 'folder' $gpt --data folder $options
+refuses 3 'cannot open nosuch' $gpt --data nosuch $options
+refuses 3 'not UTF-8' $gpt --data noise $options --tokenizer char
+refuses 3 "outside of the model's vocabulary" $gpt --data text $options --set vocab=5
+refuses 2 '--tokenizer takes byte or char' $gpt --data text $options --tokenizer words
+refuses 3 'gpt.c:26' $gpt --data text $options --set heads=3
+refuses 3 'sn_layers' $gpt --data text $options --set layers=-1
+refuses 3 'extent 0' $gpt --data text $options --set context=0
+refuses 2 'did you mean context' $gpt --data text $options --set contxt=8
+refuses 2 '--batch' $gpt --data text $options --batch 0
+refuses 2 '--lr' $gpt --data text $options --lr nan
+refuses 2 '--seed' $gpt --data text $options --seed one
+refuses 2 '--threads' $gpt --data text $options --threads -2
+refuses 2 '--val-fraction' $gpt --data text $options --val-fraction 1
+touch taken
+expect 2 "$SINTER" train $gpt --data text $options --out taken
+says 'taken is no folder'
+
+# ---- adapting: other ids, other widths, other models -------------------------------------------------------------------
+expect 0 "$SINTER" train $gpt --data text $options --tokenizer char --out base
+refuses 3 "is not in the vocabulary of the model" $gpt --data letters $options --init base
+refuses 3 "is not in the vocabulary of the model" $gpt --data letters $options --init base --tokenizer char
+refuses 3 'weights of another vocabulary' $gpt --data text $options --init base --tokenizer byte
+says 'char, 11 ids'
+refuses 3 'tensor wte.weight does not fit the model' $gpt --data text $options --init base --set width=32
+says 'f32[11, 32]'
+says 'f32[11, 16]'
+refuses 3 'the file has no tensor h.1' $gpt --data text $options --init base --set layers=2
+refuses 3 'wpe.weight does not fit' $gpt --data text $options --init base --set context=32
+refuses 3 'the file has no tensor embed_tokens.weight' "$TREE/models/llama.c" --data text $options --init base
+refuses 3 'nosuch' $gpt --data text $options --init nosuch
+refuses 3 'noise' $gpt --data text $options --init noise
+refuses 2 'selects none' $gpt --data text $options --init base --trainable 'head*'
+# its tokenizer is taken, and the vocabulary with it
+expect 0 "$SINTER" train $gpt --data text $options --init base --trainable 'ln_f*' --out tuned
+cmp -s base/tokenizer.json tuned/tokenizer.json || die "another tokenizer than that of the weights"
+expect 0 "$SINTER" train $gpt --out tuned --resume --steps 3 --target ref
+cmp -s base/tokenizer.json tuned/tokenizer.json || die "another tokenizer after --resume"
+expect 3 "$SINTER" eval tuned --data letters --target ref
+says "is not in the vocabulary of the model"
+expect 3 "$SINTER" generate tuned --prompt xyz --tokens 3 --target ref
+says "is not in the vocabulary of the model"
+exit 0
