@@ -31,7 +31,7 @@ static void add_sizes(batch *b, const char *type, const int64_t extent[8]) {
 }
 
 batch batch_make(net *n, const char *graph, const feed *f) {
-  batch b = {.n = n, .graph = graph, .f = f};
+  batch b = {.n = n, .graph = graph, .f = f, .io = SN_ARRAY(n->r->arena, BATCH_PORTS, sn_io)};
   for (int i = 0; i < FEED_PORTS && f->port[i].name; i++) {
     sn_io io = {.name = f->port[i].name};
     sn_port p;
@@ -89,3 +89,32 @@ double result_at(const result *x, int64_t i) {
 }
 
 void batch_run(batch *b) { net_run_io(b->n, b->graph, b->io, b->count); }
+
+/* ---- derivatives --------------------------------------------------------------------------------------------------
+ */
+
+bool slopes_make(net *n, const char *graph, const char *loss, const feed *f, slopes *out) {
+  const char *name;
+  int all = 0;
+  if (!n || n->r->code) return false;
+  while (sn_program_parameter(n->program, all)) all++;
+  *out = (slopes){.b = batch_make(n, graph, f), .name = SN_ARRAY(n->r->arena, all + 1, const char *)};
+  out->at = SN_ARRAY(n->r->arena, all + 1, result);
+  out->loss = batch_output(&out->b, loss);
+  for (int i = 0; (name = sn_program_parameter(n->program, i)) && !n->r->code; i++) {
+    const char *output = sn_arena_printf(n->r->arena, "grad.%s", name);
+    sn_port p;
+    if (!find_port(n, graph, output, &p)) continue; /* the graph does not have the parameter */
+    out->name[out->count] = name;
+    out->at[out->count++] = batch_output(&out->b, output);
+  }
+  if (!out->count) recipe_fail(n->r, "graph %s has no derivatives of %s", graph, loss);
+  return !n->r->code;
+}
+
+double slopes_run(slopes *s, uint64_t index) {
+  recipe *r = s->b.n->r;
+  batch_fill(&s->b, recipe_seed(r, 1), index);
+  batch_run(&s->b);
+  return r->code ? (double)NAN : result_at(&s->loss, 0);
+}

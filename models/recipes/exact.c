@@ -41,52 +41,40 @@ double net_difference(net *n, net *right, const char *graph, const feed *f, cons
 /* ---- gradients ----------------------------------------------------------------------------------------------------
  */
 
-static const char *parameter(const net *n, int i) { return sn_program_parameter(n->program, i); }
-
-static double *gradient(net *n, const char *graph, const feed *f, const char *name, int64_t *count) {
-  const char *output = sn_arena_printf(n->r->arena, "grad.%s", name);
-  sn_port p;
-  for (int i = 0; sn_program_port(n->program, graph, i, &p); i++)
-    if (!strcmp(p.name, output)) return net_output(n, graph, f, 0, output, count);
-  return NULL; /* the graph does not have the parameter */
-}
-
-static double largest_of(int64_t count, const double *x) {
+static double largest_of(const result *x) {
   double largest = 0;
-  for (int64_t i = 0; i < count; i++) largest = fmax(largest, fabs(x[i]));
+  for (int64_t i = 0; i < x->count; i++)
+    if (!(fabs(result_at(x, i)) <= largest)) largest = fabs(result_at(x, i)); /* also what is not a number */
   return largest;
 }
 
 double net_gradient_error(net *n, const char *graph, const char *loss, const feed *f) {
-  net *narrow = net_gradients(n, loss), *exact = net_exact(n, loss);
-  if (!narrow || !exact) return NAN;
+  slopes x, right;
+  if (!slopes_make(net_gradients(n, loss), graph, loss, f, &x)) return NAN;
+  if (!slopes_make(net_exact(n, loss), graph, loss, f, &right)) return NAN;
+  slopes_run(&x, 0), slopes_run(&right, 0);
   double all = 0, worst = 0;
-  int64_t count = 0;
-  for (int pass = 0; pass < 2; pass++)
-    for (int i = 0; parameter(exact, i) && !n->r->code; i++) {
-      const double *b = gradient(exact, graph, f, parameter(exact, i), &count), *a;
-      if (!b) continue;
-      double largest = largest_of(count, b);
-      all = fmax(all, largest);
-      if (!pass) continue;
-      if (!(a = gradient(narrow, graph, f, parameter(exact, i), &count))) return NAN;
-      double error = recipe_difference(count, a, b) * largest / fmax(largest, all * 1e-3);
-      if (largest == 0) error = largest_of(count, a) / all;
-      if (!(error <= worst)) worst = error;
+  for (int k = 0; k < right.count; k++) all = fmax(all, largest_of(&right.at[k]));
+  for (int k = 0; k < right.count && !n->r->code; k++) {
+    double difference = 0;
+    for (int64_t i = 0; i < right.at[k].count; i++) {
+      double d = fabs(result_at(&x.at[k], i) - result_at(&right.at[k], i));
+      if (!(d <= difference)) difference = d;
     }
+    double error = difference / fmax(largest_of(&right.at[k]), all * 1e-3);
+    if (!(error <= worst)) worst = error;
+  }
   return n->r->code || all == 0 ? (double)NAN : worst;
 }
 
 double net_gradient_largest(net *n, const char *graph, const char *loss, const feed *f, const char *pattern) {
-  net *with = net_gradients(n, loss);
+  slopes x;
   double largest = 0;
-  int64_t count = 0;
-  if (!with) return NAN;
-  for (int i = 0; parameter(with, i) && !n->r->code; i++) {
-    if (!sn_pattern_match(pattern, parameter(with, i))) continue;
-    const double *g = gradient(with, graph, f, parameter(with, i), &count);
-    for (int64_t k = 0; g && k < count; k++)
-      if (!(fabs(g[k]) <= largest)) largest = fabs(g[k]); /* also what is not a number */
+  if (!slopes_make(net_gradients(n, loss), graph, loss, f, &x)) return NAN;
+  slopes_run(&x, 0);
+  for (int k = 0; k < x.count && !n->r->code; k++) {
+    double most = sn_pattern_match(pattern, x.name[k]) ? largest_of(&x.at[k]) : 0;
+    if (!(most <= largest)) largest = most; /* also what is not a number */
   }
   return n->r->code ? (double)NAN : largest;
 }
@@ -101,21 +89,19 @@ typedef struct part {
   double *value, *slope, *way;
 } part;
 
-static int parts_of(net *n, const char *graph, const feed *f, part **out) {
-  int all = 0, count = 0;
-  while (parameter(n, all)) all++;
-  *out = SN_ARRAY(n->r->arena, all + 1, part);
-  for (int i = 0; i < all && !n->r->code; i++) {
-    part *p = &(*out)[count];
+static int parts_of(slopes *s, part **out) {
+  net *n = s->b.n;
+  *out = SN_ARRAY(n->r->arena, s->count + 1, part);
+  for (int i = 0; i < s->count; i++) {
+    part *p = &(*out)[i];
     sn_tensor_view v;
-    *p = (part){.name = parameter(n, i)};
-    if (!(p->slope = gradient(n, graph, f, p->name, &p->count))) continue;
+    *p = (part){.name = s->name[i], .count = s->at[i].count, .slope = SN_ARRAY(n->r->arena, s->at[i].count, double)};
+    for (int64_t k = 0; k < p->count; k++) p->slope[k] = result_at(&s->at[i], k);
     if (!recipe_ok(n->r, sn_store_tensor(n->store, p->name, &v), "reading weights")) return 0;
     p->value = sn_arena_copy(n->r->arena, v.data, v.bytes);
     p->way = SN_ARRAY(n->r->arena, p->count, double);
-    count++;
   }
-  return n->r->code ? 0 : count;
+  return s->count;
 }
 
 /* Another direction, in the scale of each parameter.   -> the derivative along it, as the gradient says */
@@ -150,8 +136,11 @@ double net_slope_error(net *n, const char *graph, const char *loss, const feed *
   enum { DIRECTIONS = 20 };
   const double step = 1e-4; /* of the parameters' scale */
   net *exact = net_exact(n, loss);
+  slopes s;
   part *p;
-  int count = exact ? parts_of(exact, graph, f, &p) : 0;
+  if (!slopes_make(exact, graph, loss, f, &s)) return NAN;
+  slopes_run(&s, 0);
+  int count = n->r->code ? 0 : parts_of(&s, &p);
   if (!count) return NAN;
   double worst = 0;
   batch b = batch_make(exact, graph, f);

@@ -30,13 +30,13 @@ bool recipe_ok(recipe *r, sn_code code, const char *doing);
 void recipe_point(recipe *r, const char *title, const char *label, double x, double y);
 
 /* Inputs and outputs of a graph, in the types that it has. */
-enum { BATCH_PORTS = FEED_PORTS + 8 };
+enum { BATCH_PORTS = FEED_PORTS + 504 };
 typedef struct batch {
   net *n;
   const char *graph;
   const feed *f;
   int count;
-  sn_io io[BATCH_PORTS];
+  sn_io *io;
   void *port[FEED_PORTS];   /* what the feed fills */
   double *wide[FEED_PORTS]; /* the same as the graph wants it, in f64; NULL: as it is filled */
   char sizes[256];          /* "B=8 T=64", as the feed's extents say */
@@ -56,5 +56,17 @@ typedef struct result {
 result batch_output(batch *b, const char *name);
 double result_at(const result *x, int64_t i);
 void batch_run(batch *b);
+
+/* A scalar output and its derivatives, of a net compiled with them: of the parameters that the graph has. */
+typedef struct slopes {
+  batch b;
+  result loss;
+  int count;
+  const char **name;
+  result *at;
+} slopes;
+bool slopes_make(net *n, const char *graph, const char *loss, const feed *f, slopes *out);
+/* Of batch `index`.   -> the loss; NAN: the recipe failed */
+double slopes_run(slopes *s, uint64_t index);
 
 #endif

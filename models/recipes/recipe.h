@@ -14,6 +14,7 @@
 #include "frontend/sinter.h"
 #include "host/sinter_host.h"
 #include "runtime/loop/speaker.h"
+#include "tests/oracles/adam.h"
 
 typedef struct recipe recipe;
 
@@ -163,6 +164,9 @@ double net_difference(net *n, net *right, const char *graph, const feed *f, cons
 /* Gradient of a scalar output by all parameters, in f64: worst relative error against central differences, along 20
  * random directions. Bound: 1e-6 */
 double net_slope_error(net *n, const char *graph, const char *loss, const feed *f);
+/* The first steps of graph `train`, batches 1 and up, against gradients of `graph` in f64 and the oracle's Adam;
+ * warm-up over a quarter, then a cosine to a tenth. Worst relative difference of losses. Changes n. Bound: 1e-4 */
+double net_trajectory_error(net *n, const char *graph, const feed *f, const adam *a, double rate, int steps);
 /* Gradient of the net against that in f64: the worst parameter's difference, over its largest value or a thousandth of
  * the largest of all. Bound: ten times that of outputs */
 double net_gradient_error(net *n, const char *graph, const char *loss, const feed *f);

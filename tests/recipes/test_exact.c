@@ -50,6 +50,17 @@ static void wrong_gradient(recipe *r) {
   assert_true(net_slope_error(n, "wrong_loss", "right", &f) < 1e-9);
 }
 
+/* Ten steps are those of the oracle; with another decay they are not. */
+static void steps(recipe *r) {
+  adam a = {.beta1 = .9, .beta2 = .99, .epsilon = 1e-8, .decay = .1, .corrected = true, .clip = 1}, other = a;
+  net *n = recipe_net(r, &sn_model_gpt, "train|eval", SMALL), *again = net_as(n, &(sn_compile_opt){0});
+  double error = net_trajectory_error(n, "eval", &text, &a, 1e-2, 10);
+  other.beta1 = .8; /* the model's is .9 */
+  double wrong = net_trajectory_error(again, "eval", &text, &other, 1e-2, 10);
+  fprintf(stderr, "losses of ten steps %.2g, of other steps %.2g\n", error, wrong);
+  assert_true(error < 1e-5 && wrong > 1e-3);
+}
+
 static void mistake(recipe *r) {
   net *n = recipe_net(r, &sn_model_gpt, "eval", SMALL);
   assert_true(isnan(net_slope_error(n, "eval", "los", &text)));
@@ -58,6 +69,7 @@ static void mistake(recipe *r) {
 static void exact(void **state) {
   (void)state;
   run_well(KERNELS, gpt);
+  run_well(KERNELS, steps);
 }
 
 static void differs(void **state) {
