@@ -242,4 +242,4 @@ static void arch(recipe *r) {
   optimiser(r, n, &g);
 }
 
-RECIPES(bert_arch, {"bert.arch", 5, "BERT is what its paper says, forward, backward and in its steps", arch});
+RECIPES(bert_arch, {"bert.arch", 5, "BERT is what its paper says, forward, backward and in its steps", arch, 10});

@@ -102,4 +102,5 @@ static void nsp(recipe *r) {
   recipe_at_most(r, CONTROL, "rows see themselves: points below the best", best - right, bound);
 }
 
-RECIPES(bert_nsp, {"bert.nsp", 5, "BERT tells the next sentence from one of another document as well as can be", nsp});
+RECIPES(bert_nsp,
+        {"bert.nsp", 5, "BERT tells the next sentence from one of another document as well as can be", nsp, 25});

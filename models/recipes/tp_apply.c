@@ -135,7 +135,10 @@ static void apply(recipe *r) {
   task k = task_of(r, 256);
   feed f = hidden_feed(&k);
   int steps = recipe_pick(r, 6000, 2500), tune = recipe_pick(r, 600, 400);
-  double best = 100 * best_share(r, &k, recipe_pick(r, 200, 60), LENGTH), changed;
+  /* Seeds 1 to 5: at worst 5.1 points below with the head alone, 6.1 with all, the control 12.1 at least;
+   * quick 8.2, 6.4 and 13.0. */
+  double bound = recipe_is_quick(r) ? 10 : 8, changed;
+  double best = 100 * best_share(r, &k, recipe_pick(r, 200, 60), LENGTH);
   net *before = recipe_net(r, &sn_model_bert, "mlm|encode", SIZES);
   net *after = recipe_net(r, &sn_model_bert, "head|classify|judged|encode", SIZES);
   net *random = net_again(after, recipe_seed(r, 6));
@@ -145,12 +148,13 @@ static void apply(recipe *r) {
   net *whole = net_as(after, &(sn_compile_opt){0});
   double right = 100 * tuned(r, after, "head", "head alone", &k, tune, &changed);
   recipe_at_most(r, EXACT, "head alone: the encoder changed", changed, 0);
-  recipe_at_most(r, TRAINED, "head alone, 256 labels: points below the best", best - right, 10);
+  recipe_at_most(r, TRAINED, "head alone, 256 labels: points below the best", best - right, bound);
   right = 100 * tuned(r, whole, "classify", "whole model", &k, tune, &changed);
   recipe_at_most(r, CONTROL, "whole model: the encoder changed", changed, 0);
-  recipe_at_most(r, TRAINED, "whole model, 256 labels: points below the best", best - right, 10);
+  recipe_at_most(r, TRAINED, "whole model, 256 labels: points below the best", best - right, bound);
   right = 100 * tuned(r, random, "head", "control: head alone, from scratch", &k, tune, &changed);
-  recipe_at_most(r, CONTROL, "head alone on an encoder that learned nothing: points below the best", best - right, 10);
+  recipe_at_most(r, CONTROL, "head alone on an encoder that learned nothing: points below the best", best - right,
+                 bound);
 }
 
-RECIPES(tp_apply, {"tp.apply", 4, "a pre-trained encoder gets another head and is tuned with few labels", apply});
+RECIPES(tp_apply, {"tp.apply", 4, "a pre-trained encoder gets another head and is tuned with few labels", apply, 15});

@@ -187,4 +187,4 @@ static void mlm(recipe *r) {
   recipe_no_leak(r, OPTIMUM, "a decoder's mask", &e);
 }
 
-RECIPES(tp_mlm, {"tp.mlm", 4, "an encoder guesses hidden tokens from both sides as forward-backward does", mlm});
+RECIPES(tp_mlm, {"tp.mlm", 4, "an encoder guesses hidden tokens from both sides as forward-backward does", mlm, 35});
