@@ -1,7 +1,9 @@
 /* ed.dae: the encoder reads a corrupted text, the decoder writes the clean one: loss = - sum of log p(x_t | x_<t,
  * source) over all tokens. BART's network, twice: texts of hidden Markov models with tokens masked, whose best loss is
  * exact; and documents after each of five corruptions, written by steps of a decoder that reads keys and values of the
- * source which were computed once. Controls, trained alike: a source that says nothing, answers that are seen. */
+ * source which were computed once. Controls, trained alike: a source that says nothing, answers that are seen.
+ * Frozen bounds, seeds 1 to 5: loss over the best at most 0.0040 nat (quick: 0.0156); documents restored at worst 0.028
+ * below the best rate (quick: 0.098). */
 #include <string.h>
 
 #include "models/recipes/recipe.h"
@@ -108,7 +110,7 @@ static excess excess_of(recipe *r, net *n, task *t) {
 }
 
 static void check_losses(recipe *r, net *n, task *t, int steps) {
-  double bound = recipe_pick(r, 15, 100) * 1e-3;
+  double bound = recipe_pick(r, 15, 50) * 1e-3;
   excess e = excess_of(r, n, t);
   recipe_at_most(r, OPTIMUM, "masked texts: held-out loss over the best, nats", e.mean, bound);
   recipe_no_leak(r, OPTIMUM, "masked texts: excess in standard errors", &e);
@@ -336,7 +338,7 @@ static void check_documents(recipe *r, net *n, const task *t) {
     }
   }
   for (int k = 0; k < 5; k++)
-    recipe_at_least(r, TRAINED, what[k], (hits[k] - most[k]) / many[k], recipe_is_quick(r) ? -.25 : -.05);
+    recipe_at_least(r, TRAINED, what[k], (hits[k] - most[k]) / many[k], recipe_is_quick(r) ? -.2 : -.05);
 }
 
 /* ---- the row ---------------------------------------------------------------------------------------- */
