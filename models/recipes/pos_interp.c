@@ -1,0 +1,204 @@
+/* pos.interp: rotary positions beyond the length of training. Positions divided (PI), another base (NTK), the same by
+ * the length at hand (dynamic NTK), a ramp between both (YaRN).   Chen et al. 2023; Peng et al. 2023 */
+#include <stdio.h>
+#include <string.h>
+
+#include "models/recipes/pos.h"
+#include "tests/oracles/draws.h"
+#include "tests/oracles/hmm.h"
+#include "tests/oracles/positions.h"
+
+/* ---- frequencies --------------------------------------------------------------------------------------------------
+ */
+
+/* Worst relative error of what pairs turn by at position 1, and of what they are scaled by. */
+static double frequencies_off(net *n, int d, const double *want, double scale) {
+  double angle[POS_WIDTH / 2], size[POS_WIDTH / 2], worst = 0;
+  pos_angles(n, d, 1, angle, size);
+  for (int k = 0; k < d / 2; k++) worst = fmax(worst, fmax(fabs(angle[k] / want[k] - 1), fabs(size[k] / scale - 1)));
+  return worst;
+}
+
+/* Section 14 of SYSTEMS. Frequencies are numbers of 2^-60 turns, factors of them of 2^-30: 3e-8 of the smallest. */
+static void yarn_numbers(recipe *r) {
+  static const int at[] = {0, 20, 21, 32, 45, 46, 63};
+  static const double want[] = {1,
+                                0.05623413251903491,
+                                0.046940859997959404,
+                                0.005673076923076923,
+                                0.0001517716047318249,
+                                8.334508951020775e-05,
+                                7.217387404309114e-06};
+  static const double small[] = {
+      1,       .2239946675952602,    .04166666666666667, .003952847075210474, .00125, .0003952847075210474,
+      .000125, 3.952847075210474e-05};
+  double angle[64], size[64], loops[64], worst = 0, scale = positions_yarn(128, 1e4, 16, 4096, loops);
+  net *n = pos_net(r, "turned", "f64", "d=128 scaling=%d scale=16 trained=4096", SN_ROPE_YARN);
+  pos_angles(n, 128, 1, angle, size);
+  for (int i = 0; i < 7; i++) worst = fmax(worst, fabs(angle[at[i]] / want[i] - 1));
+  recipe_at_most(r, EXACT, "YaRN, d 128, s 16: seven frequencies of the table", worst, 3e-8);
+  recipe_at_most(r, EXACT, "YaRN, d 128, s 16: all, and scale 1.27726, against loops",
+                 frequencies_off(n, 128, loops, scale), 3e-8);
+  recipe_at_most(r, EXACT, "YaRN, d 16, s 8: the table",
+                 frequencies_off(pos_net(r, "turned", "f64", "d=16 scaling=%d scale=8 trained=64", SN_ROPE_YARN), 16,
+                                 small, 1.2079441541679836),
+                 3e-8);
+}
+
+static void ntk_limits(recipe *r) {
+  static const struct {
+    int d;
+    double s, base;
+  } c[] = {{128, 16, 167198.73921320363}, {16, 8, 107672.01541058847}};
+  for (int n = 0; n < 2; n++) {
+    char what[96];
+    double want[64], interpolated[64], angle[64], size[64];
+    net *ntk = pos_net(r, "turned", "f64", "d=%d scaling=%d scale=%g", c[n].d, SN_ROPE_NTK, c[n].s);
+    positions_rope(c[n].d, c[n].base, want);
+    snprintf(what, sizeof what, "NTK, d %d, s %g: base %.0f", c[n].d, c[n].s, c[n].base);
+    recipe_at_most(r, EXACT, what, frequencies_off(ntk, c[n].d, want, 1), 1e-10);
+    positions_interpolate(c[n].d, 1e4, c[n].s, interpolated);
+    pos_angles(ntk, c[n].d, 1, angle, size);
+    snprintf(what, sizeof what, "NTK, d %d: the first pair as it was, the last as PI's", c[n].d);
+    int last = c[n].d / 2 - 1;
+    recipe_at_most(r, EXACT, what, fmax(fabs(angle[0] - 1), fabs(angle[last] / interpolated[last] - 1)), 1e-10);
+  }
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------------------------
+ */
+
+enum { D = 16 };
+
+static const double *turn(net *n, int count, const int32_t *at, const double *x) {
+  return pos_run(n, "turned", (pos_rows){count, D, at, x, NULL}, "y");
+}
+
+static void identities(recipe *r) {
+  double x[2 * D], off = 0;
+  const int32_t twice[] = {2 * 333, 2}, once[] = {333, 1}, long_text[] = {511, 7}, short_text[] = {63, 7};
+  pos_draw(r, 1, 2 * D, x);
+  net *plain = pos_net(r, "turned", "f64", "d=%d", D);
+  net *pi = pos_net(r, "turned", "f64", "d=%d scaling=%d scale=2", D, SN_ROPE_INTERPOLATED);
+  net *dynamic = pos_net(r, "turned", "f64", "d=%d scaling=%d trained=64", D, SN_ROPE_DYNAMIC_NTK);
+  net *ntk = pos_net(r, "turned", "f64", "d=%d scaling=%d scale=8", D, SN_ROPE_NTK);
+  recipe_at_most(r, EXACT, "PI by 2: position 2i is position i",
+                 pos_apart(2 * D, turn(pi, 2, twice, x), turn(plain, 2, once, x)), 1e-12);
+  recipe_at_most(r, CONTROL, "position 2i without it",
+                 pos_apart(2 * D, turn(plain, 2, twice, x), turn(plain, 2, once, x)), 1e-12);
+  for (int scaling = SN_ROPE_INTERPOLATED; scaling <= SN_ROPE_YARN; scaling++) {
+    net *n = pos_net(r, "turned", "f64", "d=%d scaling=%d scale=1 trained=64", D, scaling);
+    off = fmax(off, pos_apart(2 * D, turn(n, 2, short_text, x), turn(plain, 2, short_text, x)));
+  }
+  recipe_at_most(r, EXACT, "a scale of 1 changes no bit: PI, NTK, dynamic NTK, YaRN", off, 0);
+  recipe_at_most(r, EXACT, "dynamic NTK, 512 of 64 positions: NTK by 8",
+                 pos_apart(2 * D, turn(dynamic, 2, long_text, x), turn(ntk, 2, long_text, x)), 1e-6);
+  recipe_at_most(r, EXACT, "dynamic NTK, 64 of 64 positions: no bit changes",
+                 pos_apart(2 * D, turn(dynamic, 2, short_text, x), turn(plain, 2, short_text, x)), 0);
+}
+
+/* ---- trained at 64, read at 256 -----------------------------------------------------------------------------------
+ */
+
+enum { SHORT = 64, LONG = 256, SYMBOLS = 8, KEYS = 8, QUESTION = SYMBOLS + KEYS };
+
+typedef struct text {
+  hmm source;
+  int rows, length;
+} text;
+
+/* A key at the beginning, then words of a hidden chain and, every eighth time, a question, whose answer is the key; a
+ * word's answer is the next word. loss: the best of each answer; NULL: not asked. */
+static void row(const text *d, uint64_t seed, uint64_t index, int32_t *tokens, int32_t *answers, double *loss) {
+  int x[LONG + 1], n = 0;
+  double of_words[LONG + 1];
+  draws r = draws_of(seed, 0x6b65, index);
+  hmm_sample(&d->source, seed, index, d->length + 1, x, NULL);
+  if (loss) hmm_causal_loss(&d->source, d->length + 1, x, of_words);
+  int key = SYMBOLS + draws_below(&r, KEYS);
+  for (int t = 0; t < d->length; t++) {
+    bool asked = t > 0 && draws_below(&r, 8) == 0;
+    if (tokens) tokens[t] = t == 0 ? key : asked ? QUESTION : x[n];
+    n += t > 0 && !asked;
+    if (answers) answers[t] = asked ? key : x[n];
+    if (loss) loss[t] = asked ? 0 : of_words[n];
+  }
+}
+
+static void fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
+  const text *d = data;
+  for (int b = 0; b < d->rows; b++)
+    row(d, seed, index * (uint64_t)d->rows + (uint64_t)b, (int32_t *)port[0] + b * d->length,
+        (int32_t *)port[1] + b * d->length, NULL);
+}
+
+static void best(const void *data, uint64_t seed, uint64_t index, double *loss) {
+  const text *d = data;
+  for (int b = 0; b < d->rows; b++)
+    row(d, seed, index * (uint64_t)d->rows + (uint64_t)b, NULL, NULL, loss + b * d->length);
+}
+
+static feed feed_of(const text *d) {
+  return (feed){{{"tokens", {d->rows, d->length}}, {"targets", {d->rows, d->length}}}, fill, d};
+}
+
+/* A base of 100: all pairs turn far within 64 tokens, so that the model learns to use them all, and all meet angles
+ * beyond those of training. */
+static net *decoder(recipe *r, int scaling) {
+  return recipe_net(r, &sn_model_positions, "train|logits",
+                    "layers=2 heads=2 width=32 context=%d vocab=%d base=100 scaling=%d scale=%d trained=%d", LONG,
+                    QUESTION + 1, scaling, LONG / SHORT, SHORT);
+}
+
+static double above(recipe *r, net *n, const feed *f) {
+  return recipe_excess(r, &(against){n, .feed = f, .targets = 1, .best = best}).mean;
+}
+
+static const struct {
+  const char *better, *restored, *label;
+} say[] = {{"", "unscaled, 5 % more steps at 256: loss beyond that at 64", "unscaled, tuned at 256"},
+           {"PI at 256, not tuned: loss by that of unscaled", "PI, 5 % more steps at 256: loss beyond that at 64",
+            "PI, tuned at 256"},
+           {"NTK at 256, not tuned: loss by that of unscaled", "NTK, 5 % more steps at 256: loss beyond that at 64",
+            "NTK, tuned at 256"},
+           {"dynamic NTK at 256, not tuned: loss by that of unscaled",
+            "dynamic NTK, 5 % more steps: loss beyond that at 64", "dynamic NTK, tuned at 256"},
+           {"YaRN at 256, not tuned: loss by that of unscaled", "YaRN, 5 % more steps at 256: loss beyond that at 64",
+            "YaRN, tuned at 256"}};
+
+static void longer(recipe *r) {
+  text near = {hmm_make(recipe_seed(r, 7), 4, SYMBOLS, 0), 16, SHORT}, far = {near.source, 4, LONG},
+       tune = {near.source, 16, LONG};
+  feed near_feed = feed_of(&near), far_feed = feed_of(&far), tune_feed = feed_of(&tune);
+  int steps = recipe_pick(r, 1200, 400);
+  double before[5], after[5];
+  net *trained = decoder(r, SN_ROPE_PLAIN);
+  recipe_train(r, &(training){trained, .label = "unscaled, at 64", .feed = &near_feed, .steps = steps, .lr = 1e-2});
+  double start = above(r, trained, &near_feed);
+  for (int s = SN_ROPE_PLAIN; s <= SN_ROPE_YARN; s++) {
+    net *n = decoder(r, s);
+    net_copy(n, trained, "*");
+    before[s] = above(r, n, &far_feed);
+    recipe_train(r, &(training){n, .label = say[s].label, .feed = &tune_feed, .steps = steps / 20, .lr = 1e-2});
+    after[s] = above(r, n, &far_feed);
+  }
+  recipe_at_most(r, TRAINED, "trained at 64: loss over the best, nats", start, .02);
+  recipe_at_least(r, TRAINED, "unscaled at 256: loss beyond that at 64", before[0] - start, .2);
+  recipe_at_most(r, CONTROL, "unscaled at 256: loss beyond that at 64", before[0] - start, .02);
+  for (int s = SN_ROPE_INTERPOLATED; s <= SN_ROPE_YARN; s++)
+    recipe_at_most(r, TRAINED, say[s].better, before[s] / before[0], .5);
+  recipe_at_most(r, TRAINED, "YaRN at 256: loss beyond NTK's", before[SN_ROPE_YARN] - before[SN_ROPE_NTK], .005);
+  recipe_at_most(r, TRAINED, "NTK at 256: loss beyond unscaled's", before[SN_ROPE_NTK] - before[0], 0);
+  for (int s = SN_ROPE_INTERPOLATED; s <= SN_ROPE_YARN; s++)
+    recipe_at_most(r, TRAINED, say[s].restored, after[s] - start, .02);
+}
+
+static void interp(recipe *r) {
+  yarn_numbers(r);
+  ntk_limits(r);
+  identities(r);
+  longer(r);
+}
+
+RECIPES(pos_interp,
+        {"pos.interp", 11, "rotary positions stretched: frequencies, trained at 64 tokens, read at 256", interp});
