@@ -137,6 +137,24 @@ static void test_llama_caches(void **state) {
   check_caches("llama", "layers=2 heads=4 kv_heads=2 width=16 hidden=12 vocab=11 context=9", 9);
 }
 
+/* Whatever positions are: rows that come one by one are where they would be in a whole sequence. */
+static void test_positions_caches(void **state) {
+  static const char *const scheme[] = {"scheme=0",
+                                       "scheme=1",
+                                       "scheme=2",
+                                       "scheme=3",
+                                       "scheme=4",
+                                       "scheme=4 scaling=1 scale=4",
+                                       "scheme=4 scaling=2 scale=4",
+                                       "scheme=4 scaling=4 scale=4 trained=3"};
+  (void)state;
+  for (size_t i = 0; i < sizeof scheme / sizeof *scheme; i++) {
+    char set[128];
+    snprintf(set, sizeof set, "layers=2 heads=2 width=8 vocab=11 context=9 %s", scheme[i]);
+    check_caches("positions", set, 9);
+  }
+}
+
 /* A ring of 8 slots with a window of 4 against a full pass over 20 positions. */
 static void test_llama_ring(void **state) {
   (void)state;
@@ -244,7 +262,7 @@ static void test_compilers(void **state) {
                                                                  : NULL;
   if (!clang || !runs("gcc --version >/dev/null 2>&1")) skip();
   sn_arena *arena = sn_arena_create();
-  const char *const models[] = {"gpt", "llama", "bert", "t5", "bart"};
+  const char *const models[] = {"gpt", "llama", "bert", "t5", "bart", "positions"};
   for (size_t i = 0; i < sizeof models / sizeof *models; i++)
     assert_string_equal(graphs_by("gcc", models[i], arena), graphs_by(clang, models[i], arena));
   unsetenv("CC");
@@ -279,9 +297,9 @@ static void test_mlp(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_counts),     cmocka_unit_test(test_gpt_caches),   cmocka_unit_test(test_llama_caches),
-      cmocka_unit_test(test_llama_ring), cmocka_unit_test(test_gpt_training), cmocka_unit_test(test_llama_training),
-      cmocka_unit_test(test_compilers),  cmocka_unit_test(test_mlp),
+      cmocka_unit_test(test_counts),           cmocka_unit_test(test_gpt_caches), cmocka_unit_test(test_llama_caches),
+      cmocka_unit_test(test_positions_caches), cmocka_unit_test(test_llama_ring), cmocka_unit_test(test_gpt_training),
+      cmocka_unit_test(test_llama_training),   cmocka_unit_test(test_compilers),  cmocka_unit_test(test_mlp),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
