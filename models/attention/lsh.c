@@ -9,6 +9,9 @@ SN_SETTINGS(lsh, ATTENTION_HEADS, (int, buckets, 16, "of a round, even"), (int, 
 
 enum { ROUNDS_MAX = 8 };
 
+/* Fewer or more are a mistake, told where they are drawn. */
+static int rounds_of(const lsh *c) { return c->rounds < 1 ? 1 : c->rounds < ROUNDS_MAX ? c->rounds : ROUNDS_MAX; }
+
 /* Rows in the order of round `own`: where they stood, and their buckets and chunks in every round, i32[B H, T]. */
 typedef struct {
   sn_t position, bucket[ROUNDS_MAX], chunk[ROUNDS_MAX];
@@ -38,19 +41,21 @@ static sn_t lsh_score(sn_t s, sn_site at, const void *opt) {
 static sn_t keep(sn_t y, sn_t total, const void *opt) { return **(sn_t *const *)opt = total, y; }
 
 static sn_t lsh_attention(attend *a, const lsh *c) {
-  sn_t q = attention_input(a, "q", (a->B, a->T, c->heads, c->head)), sum, *const kept = &sum, sums = {0}, y = {0};
+  sn_t q = attention_input(a, "q", (a->B, a->T, c->heads, c->head)), sum = {0}, *const kept = &sum, sums = {0}, y = {0};
   sn_t v = attention_input(a, "v", (a->B, a->T, c->heads, c->head)), k = sn_l2_norm(q, 1e-6), part[ROUNDS_MAX];
   sn_t R = sn_random(a->m, "rotation", SN_NORMAL, (c->rounds, c->head, c->buckets / 2)), order[ROUNDS_MAX];
-  hashing h = {.rounds = c->rounds};
+  int rounds = rounds_of(c);
+  hashing h = {.rounds = rounds};
+  sn_expect(R, (rounds, c->head, c->buckets / 2));
   sn_output(a->m, "rotation", R);
-  for (int r = 0; r < c->rounds; r++) {
+  for (int r = 0; r < rounds; r++) {
     sn_t x = sn_einsum("ntd,dm->ntm", sn_stop(attention_fold(q)), sn_at(R, r));
     h.bucket[r] = sn_argmax(sn_concat(2, x, sn_neg(x))), order[r] = sn_argsort(h.bucket[r], 1);
     h.chunk[r] = sn_floordiv(sn_argsort(order[r], 1), c->chunk);
   }
-  for (int r = 0; r < c->rounds; r++) {
-    hashing o = {.position = order[r], .own = r, .rounds = c->rounds};
-    for (int n = 0; n < c->rounds; n++)
+  for (int r = 0; r < rounds; r++) {
+    hashing o = {.position = order[r], .own = r, .rounds = rounds};
+    for (int n = 0; n < rounds; n++)
       o.bucket[n] = sn_slots(h.bucket[n], order[r]), o.chunk[n] = sn_slots(h.chunk[n], order[r]);
     part[r] = sn_attention(attention_rows(q, order[r]), attention_rows(k, order[r]), attention_rows(v, order[r]),
                            .score = lsh_score, .mask = lsh_mask, .opt = &o,
@@ -59,7 +64,7 @@ static sn_t lsh_attention(attend *a, const lsh *c) {
     sums = r ? sn_concat(3, sums, sum) : sum;
   }
   sn_t weight = sn_softmax(sums);
-  for (int r = 0; r < c->rounds; r++) y = sn_add(y, sn_mul(sn_slice(weight, 3, r, 1), part[r]));
+  for (int r = 0; r < rounds; r++) y = sn_add(y, sn_mul(sn_slice(weight, 3, r, 1), part[r]));
   return y;
 }
 

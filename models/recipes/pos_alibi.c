@@ -131,12 +131,14 @@ typedef struct text {
   int rows, length;
 } text;
 
-/* States go round: what comes next hangs on the order of the last tokens, and on nothing far away. */
+/* States go round, and every second token is any state's: what comes next hangs on the order of the last few tokens,
+ * and on nothing far away. */
 static hmm round_of(uint64_t seed) {
   hmm h = hmm_make(seed, STATES, SYMBOLS, 0);
   for (int s = 0; s < STATES; s++) {
     h.start[s] = 1. / STATES;
     for (int next = 0; next < STATES; next++) h.step[s][next] = next == (s + 1) % STATES ? .925 : .025;
+    for (int w = 0; w < SYMBOLS; w++) h.emit[s][w] = (h.emit[s][w] + (w == s)) / 2;
   }
   return h;
 }

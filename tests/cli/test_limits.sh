@@ -26,6 +26,11 @@ set 0 "" layers=0
 set 3 "0 to 4096 layers" layers=-1 "found:    -1"
 set 3 "0 to 4096 layers" layers=4097 "found:    4097"
 set 3 "0 to 4096 layers" layers=2147483647 "found:    2147483647"
+hashing() { asks "$1" "$2" "$SINTER" dump "$TREE/models/attention/lsh.c" --graph forward --set rounds="$3"; }
+hashing 0 "" 8
+hashing 3 "found:    R f32[9, 16, 8]" 9
+hashing 3 "found:    R f32[1000, 16, 8]" 1000
+hashing 3 "found:    0" 0
 set 2 "a whole number (int)" layers=2147483648 "does not take"
 set 2 "a whole number (int)" layers=1e300 "does not take"
 set 2 "a whole number (int)" layers=nan "does not take"
