@@ -1,0 +1,224 @@
+/* pt.sup and pt.selfsup: a transformer that was trained before on many labels, or on text alone, needs few labels of a
+ * task that has to do with what it learned. Data: texts of hidden states (D2), whose filter is the oracle.
+ * Thresholds: seeds 1 to 5, the worst seed behind each check. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/recipes/labels.h"
+#include "tests/oracles/linear.h"
+#include "tests/oracles/ngram.h"
+
+enum { ROWS = LABELS_ROWS, LENGTH = LABELS_LENGTH, PLACES = ROWS * LENGTH, SYMBOLS = 16, WIDTH = 32, FEW = ROWS };
+
+extern const sn_model sn_model_reader;
+
+static net *reader(recipe *r, const char *graphs, int classes, const char *more) {
+  return recipe_net(r, &sn_model_reader, graphs, "layers=2 heads=4 width=%d context=%d vocab=%d classes=%d %s", WIDTH,
+                    LENGTH, SYMBOLS, classes, more);
+}
+
+/* What the trunk says of the places of batch `index`: [PLACES, WIDTH]. */
+static double *trunk_says(net *n, const feed *f, uint64_t index) {
+  return net_output(n, "hidden", f, index, "hidden", NULL);
+}
+
+/* Texts of 8, of which 2, with a label or a next token at each place: enough to compare values and gradients. */
+static void small_fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
+  int x[9];
+  for (int b = 0; b < 2; b++) {
+    hmm_sample(data, seed, 2 * index + (uint64_t)b, 9, x, NULL);
+    for (int t = 0; t < 8; t++) ((int32_t *)port[0])[8 * b + t] = x[t], ((int32_t *)port[1])[8 * b + t] = x[t + 1];
+  }
+}
+
+/* Bounds of SYSTEMS 0.4: 2e-5 sqrt(longest sum) in f32, ten times that for gradients. */
+static void exactness(recipe *r, const hmm *h, const char *graph, const char *port) {
+  double f32 = 2e-5 * sqrt(4 * 16);
+  feed f = {{{"tokens", {2, 8}}, {port, {2, 8}}}, small_fill, h};
+  net *n = recipe_net(r, &sn_model_reader, graph, "layers=2 heads=2 width=16 context=8 vocab=16 classes=16");
+
+  recipe_at_most(r, EXACT, "loss against f64, relative", net_difference(n, net_exact(n, NULL), graph, &f, "loss"), f32);
+  recipe_at_most(r, EXACT, "gradients against f64, relative", net_gradient_error(n, graph, "loss", &f), 10 * f32);
+  recipe_at_most(r, EXACT, "gradients in f64 against differences", net_slope_error(n, graph, "loss", &f), 1e-6);
+}
+
+/* ---- pt.sup: trained on labels ------------------------------------------------------------------------------------
+ */
+
+enum { SUP_STATES = 6 };
+static const double RIDGE = .3;
+
+static int of_state(int token, int state) { return (void)token, state; }
+static int of_subset(int token, int state) { return (void)token, state < SUP_STATES / 2; }
+static int of_parity(int token, int state) { return (void)state, token % 2; } /* twins: no state tells */
+
+/* Multiplications in layers of the trunk: of a training step of n by those without gradients. */
+static double trunk_work(net *n, net *plain) {
+  which layers = {.where = "layers.*"};
+  const char *sizes = "B=32 T=32";
+  return net_report(n, "tune", sizes, layers).flops / net_report(plain, "hidden", sizes, layers).flops;
+}
+
+/* Loss of the trained head over its optimum: what Newton steps in f64 reach on what the trunk says. */
+static double head_excess(recipe *r, net *n, const labels *l) {
+  static const int IN = WIDTH + 1; /* and 1, for the bias */
+  double x[FEW * (WIDTH + 1)], w[2 * (WIDTH + 1)];
+  int32_t tokens[PLACES], of[PLACES];
+  int label[FEW];
+  feed f = labels_feed(l);
+  double *hidden = trunk_says(n, &f, 0), *loss = net_output(n, "tune", &f, 0, "loss", NULL);
+  if (!hidden || !loss) return NAN;
+  f.fill(l, recipe_seed(r, 1), 0, (void *[]){tokens, of});
+  for (int b = 0, last = LENGTH - 1; b < FEW; b++, last += LENGTH) {
+    memcpy(x + b * IN, hidden + last * WIDTH, WIDTH * sizeof *x);
+    x[b * IN + WIDTH] = 1;
+    label[b] = of[last];
+  }
+  return *loss - linear_logistic(FEW, IN, 2, x, label, RIDGE, w);
+}
+
+static void head_checks(recipe *r, net *head, net *trunk, net *whole, const labels *few) {
+  labels_tuning t = {head, trunk, few, recipe_pick(r, 600, 300), 1e-2, "head, to its optimum"};
+  uint64_t before = net_hash(trunk, "-classify.*");
+  recipe_at_most(r, EXACT, "head alone: work in the trunk, by that without gradients", trunk_work(head, head), 1);
+  recipe_at_most(r, CONTROL, "all is tuned: work in the trunk, by that without gradients", trunk_work(whole, whole), 1);
+  net *tuned = labels_tune(r, &t);
+  recipe_at_most(r, EXACT, "head alone: changes of the trunk's hash", net_hash(tuned, "-classify.*") != before, 0);
+  recipe_at_most(r, OPTIMUM, "head alone: loss over the optimum of logistic regression",
+                 fabs(head_excess(r, tuned, few)), 1e-5);
+  t.like = whole, t.steps = 1, t.name = "all, one step";
+  recipe_at_most(r, CONTROL, "all is tuned: changes of the trunk's hash",
+                 net_hash(labels_tune(r, &t), "-classify.*") != before, 0);
+}
+
+static void sup(recipe *r) {
+  hmm h = hmm_sticky(recipe_seed(r, 7), SUP_STATES, SYMBOLS, 2, .98, .02);
+  labels all = {&h, of_state, true, 0, 0}, subset = {&h, of_subset, false, FEW, 0},
+         parity = {&h, of_parity, false, FEW, 0};
+  int steps = recipe_pick(r, 200, 120), draws = recipe_pick(r, 5, 2), batches = recipe_pick(r, 64, 32);
+  net *trunk = reader(r, "tune|judge", SUP_STATES, ""), *scratch = reader(r, "tune|judge|hidden", 2, "");
+  net *whole = reader(r, "tune|judge|hidden", 2, "trunk=.03 ridge=.3");
+  net *head = net_trainable(reader(r, "tune|judge|hidden", 2, "ridge=.3"), "classify.*");
+  double least = recipe_is_quick(r) ? .05 : .1;
+  feed f = labels_feed(&all);
+  exactness(r, &h, "judge", "labels");
+  recipe_train(r, &(training){trunk, "tune", "task 1: the state", &f, recipe_pick(r, 1000, 300), 3e-3});
+  double best = labels_best(r, &subset, batches);
+  head_checks(r, head, trunk, whole, &subset);
+  double plain = labels_tuned(r, &(labels_tuning){scratch, NULL, &subset, steps, 1e-3, "from scratch"}, draws, batches);
+  double tuned =
+      labels_tuned(r, &(labels_tuning){whole, trunk, &subset, steps, 1e-2, "all, from task 1"}, draws, batches);
+  double alone =
+      labels_tuned(r, &(labels_tuning){head, trunk, &subset, steps, 1e-2, "head, from task 1"}, draws, batches);
+  recipe_at_least(r, TRAINED, "related task, 32 labels: gain in accuracy over training from scratch", tuned - plain,
+                  least);
+  recipe_at_least(r, TRAINED, "head alone: accuracy by that of the best classifier", alone - best,
+                  recipe_is_quick(r) ? -.04 : -.02);
+  plain =
+      labels_tuned(r, &(labels_tuning){scratch, NULL, &parity, steps, 1e-3, "parity, from scratch"}, draws, batches);
+  tuned = labels_tuned(r, &(labels_tuning){whole, trunk, &parity, steps, 1e-2, "parity, from task 1"}, draws, batches);
+  recipe_at_least(r, CONTROL, "unrelated task, 32 labels: gain in accuracy", tuned - plain, least);
+  recipe_at_most(r, TRAINED, "unrelated task: that is no gain", tuned - plain, .02);
+}
+
+/* ---- pt.selfsup: trained on text ----------------------------------------------------------------------------------
+ */
+
+enum { STATES = 8 };
+
+typedef struct text {
+  hmm h; /* first: feeds of text have it as data */
+  ngram counts;
+} text;
+
+/* The best order-2 model of the text that was trained on. */
+static bool count_text(recipe *r, text *t, int batches) {
+  int each = LENGTH + 1, many = batches * ROWS;
+  int *x = malloc(sizeof *x * (size_t)(many * each));
+  for (int i = 0; x && i < many; i++) hmm_sample(&t->h, recipe_seed(r, 1), (uint64_t)i, each, x + i * each, NULL);
+  bool made = x && ngram_create(&t->counts, 3, SYMBOLS, (int64_t)many * each, x);
+  free(x);
+  if (!made) recipe_fail(r, "out of memory");
+  return made;
+}
+
+static void counted_loss(const void *data, uint64_t seed, uint64_t index, double *loss) {
+  const text *of = data;
+  int x[LENGTH + 1];
+  for (int b = 0; b < ROWS; b++) {
+    hmm_sample(&of->h, seed, index * ROWS + (uint64_t)b, LENGTH + 1, x, NULL);
+    for (int t = 1; t <= LENGTH; t++) *loss++ = -log(ngram_probability(&of->counts, t, x, x[t]));
+  }
+}
+
+/* Hidden vectors and 1, and p(state | prefix) of all but the last state, which follows from them. */
+static bool probe_data(recipe *r, net *n, const hmm *h, uint64_t index, double *x, double *y) {
+  feed f = labels_text(h);
+  double *hidden = trunk_says(n, &f, index), state[LENGTH * STATES];
+  int tokens[LENGTH + 1];
+  for (int i = 0; hidden && i < PLACES; i++) {
+    if (i % LENGTH == 0) {
+      hmm_sample(h, recipe_seed(r, 1), index * ROWS + (uint64_t)(i / LENGTH), LENGTH + 1, tokens, NULL);
+      hmm_filter(h, LENGTH, tokens, NULL, state);
+    }
+    memcpy(x + i * (WIDTH + 1), hidden + i * WIDTH, WIDTH * sizeof *x);
+    x[i * (WIDTH + 1) + WIDTH] = 1;
+    memcpy(y + i * STATES, state + i % LENGTH * STATES, STATES * sizeof *y);
+  }
+  return hidden != NULL;
+}
+
+/* R^2 of a linear probe, on other texts than it was fitted to. */
+static double probe(recipe *r, net *n, const hmm *h) {
+  enum { FIT = 8, IN = WIDTH + 1 };
+  double *x = recipe_alloc(r, sizeof *x * FIT * PLACES * IN), *y = recipe_alloc(r, sizeof *y * FIT * PLACES * STATES);
+  double w[IN * STATES], wrong = 0, spread = 0;
+  for (int i = 0; i < FIT; i++)
+    if (!probe_data(r, n, h, 1000000 + (uint64_t)i, x + i * PLACES * IN, y + i * PLACES * STATES)) return NAN;
+  if (!linear_least_squares(FIT * PLACES, IN, STATES, x, y, 1e-3, w)) return NAN;
+  if (!probe_data(r, n, h, 1000000 + FIT, x, y)) return NAN;
+  for (int i = 0; i < PLACES * STATES; i++) {
+    double said = 0;
+    for (int k = 0; k < IN; k++) said += x[i / STATES * IN + k] * w[k * STATES + i % STATES];
+    wrong += (y[i] - said) * (y[i] - said);
+    spread += (y[i] - h->start[i % STATES]) * (y[i] - h->start[i % STATES]);
+  }
+  return 1 - wrong / spread;
+}
+
+static void few_labels(recipe *r, net *trunk, const hmm *h) {
+  labels few = {h, of_state, false, FEW, 0};
+  int steps = recipe_pick(r, 200, 120), draws = recipe_pick(r, 5, 2), batches = recipe_pick(r, 64, 32);
+  net *tuned = reader(r, "tune|judge", STATES, "trunk=.03");
+  double plain = labels_tuned(r, &(labels_tuning){trunk, NULL, &few, steps, 1e-3, "from scratch"}, draws, batches);
+  double gained = labels_tuned(r, &(labels_tuning){tuned, trunk, &few, steps, 1e-2, "from text"}, draws, batches);
+  recipe_at_least(r, TRAINED, "the state, 32 labels: gain in accuracy over training from scratch", gained - plain, .15);
+}
+
+static void selfsup(recipe *r) {
+  text t = {.h = hmm_sticky(recipe_seed(r, 7), STATES, SYMBOLS, 1, .95, .1)};
+  double seen = recipe_is_quick(r) ? .85 : .95;
+  int steps = recipe_pick(r, 3000, 500);
+  if (!count_text(r, &t, steps)) return;
+  feed f = labels_text(&t.h);
+  net *n = reader(r, "train|eval|logits|hidden|tune|judge", STATES, ""), *fresh = net_again(n, recipe_seed(r, 9));
+  exactness(r, &t.h, "eval", "targets");
+  recipe_train(r, &(training){n, .label = "next token", .feed = &f, .steps = steps, .lr = 3e-3});
+  excess e = recipe_excess(r, &(against){n, .feed = &f, .targets = 1, .best = labels_text_best});
+  recipe_at_most(r, OPTIMUM, "held-out loss over that of the filter, nats", e.mean, recipe_is_quick(r) ? .05 : .02);
+  recipe_no_leak(r, OPTIMUM, "the same in standard errors: none is below it by a leak", &e);
+  e = recipe_excess(r, &(against){n, .feed = &f, .targets = 1, .best = counted_loss});
+  recipe_at_most(r, OPTIMUM, "held-out loss over that of an order-2 n-gram, standard errors", e.mean / e.error, -4);
+  recipe_at_least(r, OPTIMUM, "R^2 of p(state | prefix), read from the trunk by a linear map", probe(r, n, &t.h), seen);
+  recipe_at_least(r, CONTROL, "R^2 where nothing was trained", probe(r, fresh, &t.h), seen);
+  few_labels(r, n, &t.h);
+  net *open = reader(r, "train|logits", STATES, "causal=0");
+  recipe_train(r, &(training){open, .label = "control: no mask", .feed = &f, .steps = steps / 4, .lr = 3e-3});
+  e = recipe_excess(r, &(against){open, .feed = &f, .targets = 1, .best = labels_text_best});
+  recipe_no_leak(r, CONTROL, "no mask: loss over that of the filter, standard errors", &e);
+  ngram_destroy(&t.counts);
+}
+
+RECIPES(pt_transfer,
+        {"pt.sup", 2, "a transformer trained on labels needs few of a related task, none of an unrelated one", sup},
+        {"pt.selfsup", 2, "a transformer trained on text knows the hidden state, and needs few labels", selfsup});
