@@ -10,7 +10,7 @@
 #include "frontend/cli/ports.h"
 #include "ir/graph/text.h"
 #include "ir/ops/ops.h"
-#include "runtime/loop/generate.h"
+#include "runtime/loop/voice.h"
 
 /* Drops every graph that serving does not need. */
 static void keep_serving(sn_module *m) {

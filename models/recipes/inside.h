@@ -5,12 +5,16 @@
 #include "ir/base/str.h"
 #include "models/recipes/run.h"
 
+enum { CTX_MAX = 8 };
+
 struct recipe {
   const recipe_options *opt;
   sn_arena *arena;
   sn_diags *diags;
   sn_ctx *ctx;
-  sn_code code; /* of what failed */
+  int ctx_count;
+  sn_ctx *ctx_before[CTX_MAX]; /* of other numbers of threads */
+  sn_code code;                /* of what failed */
   int check_count, check_capacity;
   recipe_check *check;
   int line_count, line_capacity;

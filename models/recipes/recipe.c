@@ -13,6 +13,15 @@ bool recipe_has_failed(const recipe *r) { return r->code != SN_OK; }
 
 uint64_t recipe_seed(const recipe *r, uint64_t use) { return sn_hash_bytes(&use, sizeof use, r->opt->seed); }
 
+void recipe_threads(recipe *r, int threads) {
+  sn_ctx *ctx;
+  if (r->code) return;
+  if (r->ctx_count == CTX_MAX) return recipe_fail(r, "threads are changed at most %d times", CTX_MAX);
+  if ((r->code = sn_ctx_create(&(sn_ctx_opt){.threads = threads, .cache_dir = r->opt->cache_dir}, &ctx))) return;
+  r->ctx_before[r->ctx_count++] = r->ctx;
+  r->ctx = ctx;
+}
+
 void recipe_fail(recipe *r, const char *format, ...) {
   if (r->code) return;
   char text[512];
@@ -132,6 +141,7 @@ sn_code recipe_run(const recipe_row *row, const recipe_options *o, sn_arena *are
   double start = seconds();
   sn_code code = (sn_code)sn_protect(run, &j); /* what it made is freed below, also when memory runs out */
   sn_ctx_destroy(r.ctx);
+  while (r.ctx_count) sn_ctx_destroy(r.ctx_before[--r.ctx_count]);
   *out = (recipe_result){r.check_count, r.line_count, r.check, r.line, seconds() - start, !code && r.check_count > 0};
   for (int i = 0; i < r.check_count; i++) out->pass = out->pass && r.check[i].pass;
   return code;

@@ -44,6 +44,8 @@ bool recipe_is_quick(const recipe *r);
 int recipe_pick(const recipe *r, int full, int quick);
 /* Different for every `use`, the same in every run with the same --seed. */
 uint64_t recipe_seed(const recipe *r, uint64_t use);
+/* Nets that are made from now on run on so many threads; those from before stay as they are. */
+void recipe_threads(recipe *r, int threads);
 /* Memory that is freed when the recipe ends. */
 void *recipe_alloc(recipe *r, size_t bytes);
 /* The recipe cannot go on. */

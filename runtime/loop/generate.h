@@ -1,19 +1,9 @@
-/* Generation with key-value caches: graphs `prefill` and `decode`, sampling on the host. */
+/* Generation: a prompt and what a model says behind it, sampled, searched by beams, or drafted by a smaller model. */
 #ifndef SN_RUNTIME_LOOP_GENERATE_H
 #define SN_RUNTIME_LOOP_GENERATE_H
 
 #include "runtime/loop/sample.h"
 #include "runtime/loop/speaker.h"
-#include "runtime/runtime.h"
-
-/* A plan with the graphs prefill and decode, as a model that speaks. */
-typedef struct sn_voice {
-  sn_runtime *runtime;
-  sn_store *store;
-  bool ring; /* positions may pass the context: caches are rings */
-} sn_voice;
-/* keeps: v.   needs: sn_generate_check */
-sn_speaker sn_voice_speaker(sn_voice *v);
 
 typedef struct sn_generate_opt {
   const sn_speaker *speaker;
@@ -32,14 +22,8 @@ typedef struct sn_generate_opt {
   void *user;
 } sn_generate_opt;
 
-/* Has the plan the graphs prefill and decode (tokens i32[B, T], start i32[B]) -> logits f32[B, T, V]?
- * errors: SN_ERR_INPUT what is missing */
-SN_MUST sn_code sn_generate_check(const sn_plan *p, sn_diags *diags);
 /* errors: SN_ERR_USAGE an empty prompt, or one that is too long for beams; SN_ERR_INPUT a prompt id outside of the
  * vocabulary, a draft of another one; and those of the model. */
 SN_MUST sn_code sn_generate(const sn_generate_opt *o, sn_diags *diags);
-/* Longest sequence of the graph `prefill`, size of the vocabulary; 0 when there is no such graph. */
-int64_t sn_generate_context(const sn_plan *p);
-int64_t sn_generate_vocab(const sn_plan *p);
 
 #endif

@@ -6,6 +6,7 @@
 #include "runtime/io/settings.h"
 #include "runtime/io/tokenizer.h"
 #include "runtime/loop/generate.h"
+#include "runtime/loop/voice.h"
 
 typedef struct sn_serving {
   sn_arena *arena;

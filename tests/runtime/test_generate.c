@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "runtime/loop/generate.h"
+#include "runtime/loop/voice.h"
 #include "tests/runtime/support.h"
 
 /* ---- sampling ----------------------------------------------------------------------------------- */
