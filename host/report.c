@@ -107,6 +107,27 @@ static sn_code buffers(const reporting *x, int graph) {
   return SN_OK;
 }
 
+static bool touches(const sn_step *s, int slot) {
+  if (s->from == slot || s->to == slot) return s->kind != SN_STEP_LAUNCH;
+  for (int i = 0; i < s->arg_count; i++)
+    if (s->arg[i].is_slot && s->arg[i].index == slot) return true;
+  return false;
+}
+
+static sn_code states(const reporting *x, const sn_plan_graph *g) {
+  const sn_plan *plan = x->p->plan;
+  for (int i = 0; i < plan->slot_count; i++) {
+    int64_t n;
+    bool touched = false;
+    for (int k = 0; k < g->step_count && plan->slot[i].role == SN_SLOT_STATE; k++)
+      touched = touched || touches(&g->step[k], i);
+    if (!touched) continue;
+    SN_TRY(value_of(x, plan->slot[i].elements, &n));
+    x->out->state_bytes += n * (int64_t)sn_elem_bytes(plan->slot[i].type->elem);
+  }
+  return SN_OK;
+}
+
 static int report(void *arg) {
   reporting *x = arg;
   const sn_plan *plan = x->p->plan;
@@ -117,6 +138,7 @@ static int report(void *arg) {
   SN_TRY(steps(x, plan->graph[g].step_count, plan->graph[g].step, &x->out->step_count, &x->out->step));
   SN_TRY(steps(x, plan->prepare_count, plan->prepare, &x->out->ahead_count, &x->out->ahead));
   SN_TRY(buffers(x, g));
+  SN_TRY(states(x, &plan->graph[g]));
   return sn_plan_peak_bytes(plan, g, x->dim, &x->out->peak_bytes);
 }
 

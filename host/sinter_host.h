@@ -196,7 +196,8 @@ typedef struct sn_report {
   int step_count, ahead_count, buffer_count;
   const sn_report_step *step, *ahead; /* in order */
   const sn_report_buffer *buffer;
-  int64_t peak_bytes; /* of all buffers that exist at the same time */
+  int64_t peak_bytes;  /* of all buffers that exist at the same time */
+  int64_t state_bytes; /* of the states that it reads or writes, such as caches; without parameters */
 } sn_report;
 
 /* What a run of the graph with sizes "B=8 T=64" does; sizes that are not named count with their largest.
@@ -235,9 +236,9 @@ SN_MUST sn_code sn_store_tensor(sn_store *s, const char *name, sn_tensor_view *o
 void sn_store_changed(sn_store *s);
 /* Initial values again for states (moments, caches) whose name matches: `*` any text, `|` or, leading `-` except. */
 void sn_store_reset(sn_store *s, const char *pattern);
-/* In every state whose first extent is the symbol `dim`, row i < count becomes what row parent[i] was: the caches of "B"
- * sequences go on from others, as beams do.
- *   errors: SN_ERR_USAGE a row that is not there, SN_ERR_LIMIT memory, SN_ERR_DEVICE a state cannot be read */
+/* In every state whose first extent is the symbol `dim`, row i < count becomes what row parent[i] was: the caches of
+ * "B" sequences go on from others, as beams do. errors: SN_ERR_USAGE a row that is not there, SN_ERR_LIMIT memory,
+ * SN_ERR_DEVICE a state cannot be read */
 SN_MUST sn_code sn_store_reorder(sn_store *s, const char *dim, int64_t count, const int32_t *parent);
 
 /* ---- running ---------------------------------------------------------------------------------------------------- */

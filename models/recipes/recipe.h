@@ -194,6 +194,7 @@ typedef struct report {
   int buffers;
   int64_t largest_buffer; /* elements */
   int64_t buffer_bytes, peak_bytes;
+  int64_t state_bytes; /* of caches and other states of the whole graph */
 } report;
 
 /* For sizes such as "B=8 T=64". */

@@ -44,5 +44,6 @@ report net_report(net *n, const char *graph, const char *sizes, which of) {
   }
   r.buffers = plan.buffer_count;
   r.peak_bytes = plan.peak_bytes;
+  r.state_bytes = plan.state_bytes;
   return r;
 }

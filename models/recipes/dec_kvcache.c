@@ -1,0 +1,223 @@
+/* dec.kvcache: a decoder that reads a prompt at once and then token by token, keys and values in caches, says what it
+ * says when it reads the whole text: where texts are cut, in rows of different lengths, after going back, and with
+ * caches in pages. What a step moves does not grow with the cache. */
+#include <string.h>
+
+#include "models/recipes/recipe.h"
+#include "tests/oracles/draws.h"
+
+enum { LONG = 100, PAGES = 2 /* of a row */ };
+enum {
+  LAYERS = 2,
+  HEADS = 4,
+  KEY_HEADS = 2,
+  WIDTH = 32,
+  HEAD = WIDTH / HEADS,
+  SYMBOLS = 40,
+  ROWS = 4,
+  LENGTH = 24,
+  PAGE = 64, /* keys that a kernel takes at once: with such pages sums have one order */
+  POOL = 12
+};
+
+SN_SETTINGS(cached, (int, context, 128, "positions of the caches"));
+
+/* How a graph keeps keys and values: by position, or in pages; and what rotary positions are too far by. */
+typedef struct keeping {
+  sn_t table; /* not there: by position */
+  int slip;
+} keeping;
+
+static sn_t attention(sn_scope m, sn_t x, sn_t at, const keeping *o) {
+  sn_scope kept = o->table.fn ? sn_in(m, "paged") : m;
+  sn_t q = sn_linear(m, "q", x, WIDTH, .heads = HEADS), k = sn_linear(m, "k", x, KEY_HEADS * HEAD, .heads = KEY_HEADS);
+  sn_t v = sn_linear(m, "v", x, KEY_HEADS * HEAD, .heads = KEY_HEADS);
+  k = sn_cache(kept, "keys", sn_rope(k, at), .table = o->table, .pool = o->table.fn ? POOL : 0);
+  v = sn_cache(kept, "values", v, .table = o->table, .pool = o->table.fn ? POOL : 0);
+  return sn_linear(m, "o", sn_merge(sn_attention(sn_rope(q, at), k, v, .mask = sn_causal, .start = sn_start(m))),
+                   WIDTH);
+}
+
+static void logits_of(sn_scope m, sn_t tokens, const keeping *o) {
+  sn_t x = sn_gather(sn_param(m, "embed", (SYMBOLS, WIDTH), .init = sn_normal(1)), tokens);
+  sn_t at = sn_add(sn_positions(m, tokens), o->slip);
+  sn_layers(h, m, "h", LAYERS, &x) {
+    x = sn_add(x, attention(h, sn_rmsnorm(h, "norm_1", x), at, o));
+    x = sn_add(x, sn_linear(h, "down", sn_silu(sn_linear(h, "up", sn_rmsnorm(h, "norm_2", x), 2 * WIDTH)), WIDTH));
+  }
+  sn_output(m, "logits", sn_linear(m, "head", sn_rmsnorm(m, "norm", x), SYMBOLS));
+}
+
+static void serve(sn_scope m, const cached *c, sn_dim rows, keeping o) {
+  sn_dim B = sn_sym(m, "B");
+  sn_t tokens = sn_input(m, "tokens", SN_I32, (B, rows)), start = sn_input(m, "start", SN_I32, (B));
+  logits_of(sn_with(m, .cache = c->context, .start = start), tokens, &o);
+}
+
+static sn_dim some(sn_scope m, const cached *c) { return sn_sym(m, "T", .max = c->context); }
+static keeping pages(sn_scope m, const cached *c) {
+  return (keeping){.table = sn_input(m, "table", SN_I32, (sn_sym(m, "B"), c->context / PAGE))};
+}
+
+static void full(sn_scope m, const cached *c) {
+  logits_of(m, sn_input(m, "tokens", SN_I32, (sn_sym(m, "B"), some(m, c))), &(keeping){0});
+}
+static void prefill(sn_scope m, const cached *c) { serve(m, c, some(m, c), (keeping){0}); }
+static void decode(sn_scope m, const cached *c) { serve(m, c, sn_dim_of(1), (keeping){0}); }
+static void slipped(sn_scope m, const cached *c) { serve(m, c, sn_dim_of(1), (keeping){.slip = 1}); }
+static void prefill_paged(sn_scope m, const cached *c) { serve(m, c, some(m, c), pages(m, c)); }
+static void decode_paged(sn_scope m, const cached *c) { serve(m, c, sn_dim_of(1), pages(m, c)); }
+
+/* A cache that is made anew at every step: a control. */
+static void copied(sn_scope m, const cached *c) {
+  sn_dim B = sn_sym(m, "B");
+  sn_t row = sn_input(m, "row", SN_REAL, (B, 1, WIDTH)), start = sn_input(m, "start", SN_I32, (B));
+  sn_t old = sn_state(m, "copied", (B, c->context, WIDTH));
+  sn_t is = sn_eq(sn_rearrange(sn_arange(m, c->context), "n->1n1"), sn_rearrange(start, "b->b11"));
+  sn_output(m, "sum", sn_sum(sn_update(old, sn_where(is, row, old)), "bnd->bd"));
+}
+
+SN_MODEL(cached, cached, full, prefill, decode, slipped, prefill_paged, decode_paged, copied);
+
+/* ---- texts ---------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct texts {
+  int32_t ids[ROWS][LENGTH];
+  float right[ROWS][LENGTH][SYMBOLS]; /* logits of whole passes */
+} texts;
+
+static void make_texts(recipe *r, net *n, uint64_t index, texts *t) {
+  draws d = draws_of(recipe_seed(r, 1), 1, index);
+  for (int b = 0; b < ROWS; b++)
+    for (int i = 0; i < LENGTH; i++) t->ids[b][i] = draws_below(&d, SYMBOLS);
+  net_run(n, "full", {"tokens", t->ids, {ROWS, LENGTH}}, {"logits", t->right, {ROWS, LENGTH, SYMBOLS}});
+}
+
+/* Graphs that keep keys and values, and the pages of each row. */
+typedef struct reader {
+  net *n;
+  const char *prefill, *decode;
+  int32_t (*table)[PAGES];
+} reader;
+
+static void reads(const reader *by, const char *graph, int count, int32_t *ids, int32_t *start, float *out) {
+  sn_io io[] = {{"tokens", ids, {ROWS, count}},
+                {"start", start, {ROWS}},
+                {"logits", out, {ROWS, count, SYMBOLS}},
+                {"table", by->table, {ROWS, PAGES}}};
+  net_run_io(by->n, graph, io, by->table ? 4 : 3);
+}
+
+static double off(const float *x, const float *right) {
+  double worst = 0;
+  for (int v = 0; v < SYMBOLS; v++) worst = fmax(worst, fabs((double)(x[v] - right[v])));
+  return worst;
+}
+
+/* Row b is read up to from[b] at once, and then token by token.   -> worst difference of logits, over their largest */
+static double cut(const reader *by, const texts *t, const int *from, bool whole) {
+  float out[ROWS][LENGTH][SYMBOLS] = {0}, one[ROWS][SYMBOLS] = {0};
+  int32_t start[ROWS] = {0}, next[ROWS], ids[ROWS * LENGTH];
+  int longest = 0, least = LENGTH;
+  double worst = 0, size = 0;
+  for (int b = 0; b < ROWS; b++)
+    longest = from[b] > longest ? from[b] : longest, least = from[b] < least ? from[b] : least;
+  for (int b = 0; b < ROWS; b++) memcpy(ids + b * longest, t->ids[b], (size_t)longest * sizeof *ids);
+  if (whole) reads(by, by->prefill, longest, ids, start, &out[0][0][0]);
+  for (int b = 0; b < ROWS; b++) {
+    for (int i = 0; i < LENGTH; i++) size = fmax(size, off(t->right[b][i], (float[SYMBOLS]){0}));
+    for (int i = 0; whole && i < from[b]; i++)
+      worst = fmax(worst, off(&out[0][0][0] + (b * longest + i) * SYMBOLS, t->right[b][i]));
+  }
+  for (int step = 0; step < LENGTH - least; step++) { /* rows that are done read their last token again */
+    for (int b = 0; b < ROWS; b++)
+      start[b] = from[b] + step < LENGTH ? from[b] + step : LENGTH - 1, next[b] = t->ids[b][start[b]];
+    reads(by, by->decode, 1, next, start, &one[0][0]);
+    for (int b = 0; b < ROWS; b++) worst = fmax(worst, off(one[b], t->right[b][start[b]]));
+  }
+  return worst / size;
+}
+
+static void cuts(recipe *r, net *n) {
+  texts *t = recipe_alloc(r, 2 * sizeof *t);
+  draws d = draws_of(recipe_seed(r, 2), 2, 0);
+  reader plain = {n, "prefill", "decode", NULL}, late = {n, "prefill", "slipped", NULL};
+  double worst = 0, back = 0, slip = INFINITY;
+  for (int round = 0; round < recipe_pick(r, 20, 6) && !recipe_has_failed(r); round++) {
+    int from[ROWS], again[ROWS];
+    for (int b = 0; b < ROWS; b++) from[b] = 1 + draws_below(&d, LENGTH - 1), again[b] = 1 + draws_below(&d, from[b]);
+    make_texts(r, n, 2 * (uint64_t)round, t);
+    make_texts(r, n, 2 * (uint64_t)round + 1, t + 1);
+    for (int b = 0; b < ROWS; b++) memcpy(t[1].ids[b], t[0].ids[b], (size_t)again[b] * sizeof t->ids[0][0]);
+    net_run(n, "full", {"tokens", t[1].ids, {ROWS, LENGTH}}, {"logits", t[1].right, {ROWS, LENGTH, SYMBOLS}});
+    worst = fmax(worst, cut(&plain, t, from, true));
+    back = fmax(back, cut(&plain, t + 1, again, false)); /* cut there, and another text goes on */
+    slip = fmin(slip, cut(&late, t, from, true));
+  }
+  recipe_at_most(r, EXACT, "prompts of random lengths, then token by token, against whole passes", worst, 1e-5);
+  recipe_at_most(r, EXACT, "texts cut at random places go on in another way", back, 1e-5);
+  recipe_at_most(r, CONTROL, "rotary positions of decoding are one too far", slip, 1e-5);
+}
+
+/* Rows are read up to 60, and then token by token, across the end of their first page.   out: the last logits of all */
+static void read_long(recipe *r, const reader *by, float out[LONG][ROWS][SYMBOLS]) {
+  int32_t ids[ROWS][60], start[ROWS] = {0}, next[ROWS];
+  float *all = recipe_alloc(r, sizeof(float) * ROWS * 60 * SYMBOLS);
+  draws d = draws_of(recipe_seed(r, 4), 4, 0);
+  for (int i = 0; i < ROWS * 60; i++) ids[i / 60][i % 60] = draws_below(&d, SYMBOLS);
+  reads(by, by->prefill, 60, ids[0], start, all);
+  for (int at = 60; at < LONG; at++) {
+    for (int i = 0; i < ROWS; i++) start[i] = at, next[i] = draws_below(&d, SYMBOLS);
+    reads(by, by->decode, 1, next, start, out[at][0]);
+  }
+}
+
+/* Each row has pages of its own anywhere in the pool. */
+static void paged(recipe *r, net *n) {
+  int order[POOL];
+  int32_t table[ROWS][PAGES], other[ROWS][PAGES];
+  float(*out)[LONG][ROWS][SYMBOLS] = recipe_alloc(r, 3 * sizeof *out);
+  draws d = draws_of(recipe_seed(r, 3), 3, 0);
+  memset(out, 0, 3 * sizeof *out);
+  for (int i = 0; i < POOL; i++) order[i] = i;
+  draws_shuffle(&d, POOL, order);
+  for (int i = 0; i < ROWS * PAGES; i++)
+    table[i / PAGES][i % PAGES] = order[i], other[i / PAGES][i % PAGES] = order[i / 2];
+  read_long(r, &(reader){n, "prefill", "decode", NULL}, out[0]);
+  read_long(r, &(reader){n, "prefill_paged", "decode_paged", table}, out[1]);
+  read_long(r, &(reader){n, "prefill_paged", "decode_paged", other}, out[2]);
+  int differ = 0, control = 0;
+  for (int i = 60 * ROWS; i < LONG * ROWS; i++) {
+    differ += memcmp(out[0][i / ROWS][i % ROWS], out[1][i / ROWS][i % ROWS], sizeof out[0][0][0]) != 0;
+    control += memcmp(out[0][i / ROWS][i % ROWS], out[2][i / ROWS][i % ROWS], sizeof out[0][0][0]) != 0;
+  }
+  recipe_at_most(r, EXACT, "caches in pages: rows of logits with another bit", differ, 0);
+  recipe_at_most(r, CONTROL, "one page twice in each row: rows of logits with another bit", control, 0);
+}
+
+/* What a step of decoding does, with caches of 128 and of 1024 positions. */
+static void moved(recipe *r, net *n) {
+  net *large = recipe_net(r, &sn_model_cached, "decode|copied", "context=1024");
+  report a = net_report(n, "decode", "B=4", (which){0}), b = net_report(large, "decode", "B=4", (which){0});
+  report c = net_report(n, "copied", "B=4", (which){0}), d = net_report(large, "copied", "B=4", (which){0});
+  double grown = (double)(b.state_bytes - a.state_bytes); /* long caches are read in parts, which are joined */
+  recipe_at_most(r, EXACT, "a step: bytes written more for each byte that the caches grow by",
+                 (b.bytes_written - a.bytes_written) / grown, .01);
+  recipe_at_most(r, EXACT, "temporary bytes more for each of them", (double)(b.peak_bytes - a.peak_bytes) / grown, .01);
+  recipe_at_most(r, EXACT, "bytes copied", a.bytes_copied + b.bytes_copied, 0);
+  recipe_at_most(r, EXACT, "bytes of caches against 2 L B n d context 4",
+                 fabs((double)b.state_bytes - 2. * LAYERS * 4 * KEY_HEADS * HEAD * 1024 * 4), 0);
+  recipe_at_most(r, CONTROL, "a cache that is made anew: bytes written more for each",
+                 (d.bytes_written - c.bytes_written) / (double)(d.state_bytes - c.state_bytes), .01);
+}
+
+static void kvcache(recipe *r) {
+  net *n = recipe_net(r, &sn_model_cached, NULL, " ");
+  cuts(r, n);
+  paged(r, n);
+  moved(r, n);
+}
+
+RECIPES(dec_kvcache,
+        {"dec.kvcache", 6, "decoding with caches says what whole passes say, and moves no cache", kvcache});
