@@ -1,0 +1,190 @@
+/* dec.heads: query heads share keys and values: all have their own, groups share one, all share one, layers share them.
+ * Head j of H reads key head floor(j G / H). */
+#include <stdio.h>
+#include <string.h>
+
+#include "models/blocks.h"
+#include "models/recipes/recipe.h"
+#include "tests/oracles/draws.h"
+#include "tests/oracles/layers.h"
+
+enum { T = 8, WIDTH = 32, HEADS = 8, HEAD = WIDTH / HEADS, CONTEXT = 256 };
+
+/* ---- graphs --------------------------------------------------------------------------------------------------------
+ */
+
+SN_SETTINGS(sharing, (int, kv_heads, 2, "key and value heads"));
+
+static block block_of(const sharing *c) {
+  return (block){.width = WIDTH, .heads = HEADS, .kv_heads = c->kv_heads, .no_bias = true};
+}
+
+static void give(sn_scope m, sn_t y) {
+  sn_output(m, "y", y);
+  sn_output(m, "loss", sn_sum(sn_mul(y, sn_input(m, "by", SN_REAL, (1, T, WIDTH))), "btd->"));
+}
+
+static sn_t given(sn_scope m) { return sn_param(m, "x", (1, T, WIDTH), .init = sn_normal(1)); }
+static sn_t looks(const block *b, sn_scope m, sn_t x, block_memory at) {
+  return block_look(b, m, block_names_of(b), x, at, (block_view){.mask = sn_causal});
+}
+
+static void one(sn_scope m, const sharing *c) {
+  block b = block_of(c);
+  sn_t x = given(m);
+  give(m, looks(&b, m, x, block_remember(&b, m, block_names_of(&b), x)));
+}
+
+/* Two layers, the second with keys and values of the first; or with its own, of the same rows and other weights. */
+static void two(sn_scope m, const sharing *c, const char *second) {
+  block b = block_of(c);
+  sn_t x = given(m), y;
+  block_memory kept = block_remember(&b, sn_in(m, "kept"), block_names_of(&b), x);
+  y = sn_add(x, looks(&b, sn_in(m, "a"), x, kept));
+  if (second) kept = block_remember(&b, sn_in(m, second), block_names_of(&b), x);
+  give(m, sn_add(y, looks(&b, sn_in(m, "b"), y, kept)));
+}
+static void shared(sn_scope m, const sharing *c) { two(m, c, NULL); }
+static void apart(sn_scope m, const sharing *c) { two(m, c, "again"); }
+
+SN_MODEL(sharing, sharing, one, shared, apart);
+
+/* ---- heads ---------------------------------------------------------------------------------------------------------
+ */
+
+static void by_fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
+  draws d = draws_of(seed, 5, index);
+  (void)data;
+  for (int i = 0; i < T * WIDTH; i++) ((float *)port[0])[i] = (float)draws_normal(&d);
+}
+static const feed by = {{{"by", {1, T, WIDTH}}}, by_fill, NULL};
+
+static double *output(net *n, const char *graph, const char *name) { return net_output(n, graph, &by, 0, name, NULL); }
+
+static double *doubles(recipe *r, net *n, const char *name) {
+  int64_t count = 0;
+  const float *v = net_values(n, name, &count);
+  double *out = recipe_alloc(r, (size_t)(count + 1) * sizeof *out);
+  for (int64_t i = 0; v && i < count; i++) out[i] = (double)v[i];
+  return out;
+}
+
+/* The same by loops. */
+static void by_loops(recipe *r, net *n, int key_heads, double *out) {
+  double *x = doubles(r, n, "x"), q[T * WIDTH], k[T * WIDTH], v[T * WIDTH], mixed[T * WIDTH];
+  layers_heads heads = {HEADS, key_heads, HEAD, 0};
+  layers_mask causal = {.sees = layers_causal};
+  layers_linear(T, WIDTH, WIDTH, x, doubles(r, n, "attn.q.weight"), NULL, q);
+  layers_linear(T, WIDTH, key_heads * HEAD, x, doubles(r, n, "attn.k.weight"), NULL, k);
+  layers_linear(T, WIDTH, key_heads * HEAD, x, doubles(r, n, "attn.v.weight"), NULL, v);
+  layers_attend(&heads, &causal, T, T, q, k, v, mixed);
+  layers_linear(T, WIDTH, WIDTH, mixed, doubles(r, n, "attn.o.weight"), NULL, out);
+}
+
+/* Matrices of `few` key heads, repeated for all heads: head j has those of floor(j few / H); turned: of j mod few. */
+static void repeat(net *to, net *from, int few, bool turned) {
+  static const char *const names[] = {"attn.k.weight", "attn.v.weight"};
+  net_copy(to, from, "x|attn.q.weight|attn.o.weight");
+  for (int m = 0; m < 2; m++) {
+    float *a = net_values(from, names[m], NULL), *b = net_values(to, names[m], NULL);
+    for (int i = 0; a && b && i < WIDTH; i++)
+      for (int j = 0; j < HEADS; j++)
+        memcpy(b + i * WIDTH + j * HEAD, a + (i * few + (turned ? j % few : j * few / HEADS)) * HEAD, HEAD * sizeof *a);
+  }
+  net_changed(to);
+}
+
+/* Derivatives by matrices of key heads: those of all heads summed by group. */
+static void sum_groups(const double *all, int few, double *out) {
+  memset(out, 0, sizeof *out * (size_t)(WIDTH * few * HEAD));
+  for (int i = 0; i < WIDTH; i++)
+    for (int j = 0; j < HEADS; j++)
+      for (int d = 0; d < HEAD; d++) out[(i * few + j * few / HEADS) * HEAD + d] += all[i * WIDTH + j * HEAD + d];
+}
+
+static void heads(recipe *r) {
+  double loops = 0, tied = 0, summed = 0, turned = INFINITY, right[T * WIDTH], sums[WIDTH * WIDTH];
+  net *all = recipe_net(r, &sn_model_sharing, "one", "kv_heads=%d", HEADS);
+  for (int few = HEADS; few >= 1; few /= 2) {
+    net *n = recipe_net(r, &sn_model_sharing, "one", "kv_heads=%d", few), *exact = net_exact(n, "loss");
+    double *y = output(exact, "one", "y");
+    if (!n || !all || !y) return;
+    by_loops(r, n, few, right);
+    loops = fmax(loops, recipe_difference(T * WIDTH, y, right));
+    repeat(all, n, few, false);
+    net *same = net_exact(all, "loss");
+    if (!same) return;
+    tied = fmax(tied, recipe_difference(T * WIDTH, output(same, "one", "y"), y));
+    sum_groups(output(same, "one", "grad.attn.k.weight"), few, sums);
+    summed = fmax(summed, recipe_difference(WIDTH * few * HEAD, sums, output(exact, "one", "grad.attn.k.weight")));
+    if (few == 1 || few == HEADS) continue;
+    repeat(all, n, few, true);
+    turned = fmin(turned, recipe_difference(T * WIDTH, output(net_exact(all, NULL), "one", "y"), y));
+  }
+  recipe_at_most(r, EXACT, "8, 4, 2 and 1 key heads of 8 against loops, f64", loops, 1e-10);
+  recipe_at_most(r, EXACT, "one for each head, with repeated matrices, is the same", tied, 1e-12);
+  recipe_at_most(r, EXACT, "its derivatives by keys sum to those of the group", summed, 1e-12);
+  recipe_at_most(r, CONTROL, "head j reads key head j mod G", turned, 1e-12);
+}
+
+/* ---- layers --------------------------------------------------------------------------------------------------------
+ */
+
+static void layers(recipe *r) {
+  static const char *const from[] = {"kept.attn.k.weight", "kept.attn.v.weight"};
+  static const char *const to[] = {"again.attn.k.weight", "again.attn.v.weight"};
+  net *n = recipe_net(r, &sn_model_sharing, "shared|apart", "kv_heads=2");
+  for (int m = 0; m < 2 && n; m++)
+    memcpy(net_values(n, to[m], NULL), net_values(n, from[m], NULL), sizeof(float) * WIDTH * 2 * HEAD);
+  net_changed(n);
+  net *exact = net_exact(n, "loss");
+  if (!exact) return;
+  double worst = 0, half = INFINITY;
+  for (int m = 0; m < 2; m++) {
+    char name[64], again[64];
+    double sum[WIDTH * 2 * HEAD], *both, *first, *second;
+    snprintf(name, sizeof name, "grad.%s", from[m]);
+    snprintf(again, sizeof again, "grad.%s", to[m]);
+    both = output(exact, "shared", name), first = output(exact, "apart", name), second = output(exact, "apart", again);
+    if (!both || !first || !second) return;
+    for (int i = 0; i < WIDTH * 2 * HEAD; i++) sum[i] = first[i] + second[i];
+    worst = fmax(worst, recipe_difference(WIDTH * 2 * HEAD, both, sum));
+    half = fmin(half, recipe_difference(WIDTH * 2 * HEAD, both, first));
+  }
+  recipe_at_most(r, EXACT, "layers that share keys and values: derivatives sum over both", worst, 1e-12);
+  recipe_at_most(r, CONTROL, "those of the first layer alone", half, 1e-12);
+}
+
+/* ---- caches --------------------------------------------------------------------------------------------------------
+ */
+
+extern const sn_model sn_model_decoder;
+
+/* Bytes of caches of a decoder, less those of the formula 2 L / share G d m f32. */
+static double bytes_off(recipe *r, int key_heads, int share, int formula_heads, report *out) {
+  net *n = recipe_net(r, &sn_model_decoder, "decode", "layers=4 heads=%d kv_heads=%d width=%d context=%d share=%d",
+                      HEADS, key_heads, WIDTH, CONTEXT, share);
+  *out = net_report(n, "decode", "B=1", (which){.elements = HEADS * CONTEXT * HEAD});
+  return fabs((double)out->state_bytes - 2. * 4 / share * formula_heads * HEAD * CONTEXT * 4);
+}
+
+static void caches(recipe *r) {
+  report mqa, other;
+  double off = fmax(bytes_off(r, 8, 1, 8, &other), bytes_off(r, 2, 1, 2, &other));
+  off = fmax(off, bytes_off(r, 2, 2, 2, &other));
+  off = fmax(off, bytes_off(r, 1, 1, 1, &mqa));
+  recipe_at_most(r, EXACT, "bytes of caches: 8, 2 and 1 key heads, and layers in pairs", off, 0);
+  recipe_at_most(r, EXACT, "one key head: its largest buffer over keys repeated for all heads",
+                 (double)mqa.largest_buffer / (HEADS * CONTEXT * HEAD), .99);
+  recipe_at_most(r, EXACT, "kernels that write as much as such keys", mqa.kernels, 0);
+  recipe_at_most(r, CONTROL, "a key head for each head, against the bytes of one", bytes_off(r, 8, 1, 1, &other), 0);
+}
+
+static void heads_row(recipe *r) {
+  heads(r);
+  layers(r);
+  caches(r);
+}
+
+RECIPES(dec_heads,
+        {"dec.heads", 6, "query heads and layers share keys and values, and gradients are summed", heads_row});
