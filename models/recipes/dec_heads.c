@@ -103,7 +103,7 @@ static void sum_groups(const double *all, int few, double *out) {
 }
 
 static void heads(recipe *r) {
-  double loops = 0, tied = 0, summed = 0, turned = INFINITY, right[T * WIDTH], sums[WIDTH * WIDTH];
+  double loops = 0, tied = 0, summed = 0, near = 0, slope = 0, turned = INFINITY, right[T * WIDTH], sums[WIDTH * WIDTH];
   net *all = recipe_net(r, &sn_model_sharing, "one", "kv_heads=%d", HEADS);
   for (int few = HEADS; few >= 1; few /= 2) {
     net *n = recipe_net(r, &sn_model_sharing, "one", "kv_heads=%d", few), *exact = net_exact(n, "loss");
@@ -111,6 +111,8 @@ static void heads(recipe *r) {
     if (!n || !all || !y) return;
     by_loops(r, n, few, right);
     loops = fmax(loops, recipe_difference(T * WIDTH, y, right));
+    near = fmax(near, net_difference(n, exact, "one", &by, "y"));
+    slope = fmax(slope, net_gradient_error(n, "one", "loss", &by));
     repeat(all, n, few, false);
     net *same = net_exact(all, "loss");
     if (!same) return;
@@ -122,6 +124,8 @@ static void heads(recipe *r) {
     turned = fmin(turned, recipe_difference(T * WIDTH, output(net_exact(all, NULL), "one", "y"), y));
   }
   recipe_at_most(r, EXACT, "8, 4, 2 and 1 key heads of 8 against loops, f64", loops, 1e-10);
+  recipe_at_most(r, EXACT, "compiled in f32: values", near, 2e-5 * sqrt(WIDTH));
+  recipe_at_most(r, EXACT, "and derivatives", slope, 2e-4 * sqrt(WIDTH));
   recipe_at_most(r, EXACT, "one for each head, with repeated matrices, is the same", tied, 1e-12);
   recipe_at_most(r, EXACT, "its derivatives by keys sum to those of the group", summed, 1e-12);
   recipe_at_most(r, CONTROL, "head j reads key head j mod G", turned, 1e-12);
