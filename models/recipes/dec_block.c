@@ -8,6 +8,7 @@
 #include "models/recipes/recipe.h"
 #include "tests/oracles/draws.h"
 #include "tests/oracles/layers.h"
+#include "tests/oracles/params.h"
 
 enum { T = 6, WIDTH = 16, HIDDEN = 24, HEADS = 4, KEY_HEADS = 2, FEEDS = BLOCK_SWIGLU + 1, NUMBERS = 4096 };
 enum { DEEP = 40, ROWS = 8, LONG = 16, WIDE = 64 };
@@ -339,7 +340,17 @@ static void numbers(recipe *r) {
   recipe_at_most(r, CONTROL, "the same with eps under it", recipe_difference(4, inside, right), 1e-6);
 }
 
-extern const sn_model sn_model_decoder;
+extern const sn_model sn_model_decoder, sn_model_gpt, sn_model_llama;
+
+/* Nothing is allocated: the larger one would need 26 GB. */
+static void counts(recipe *r) {
+  const char *gpt = "layers=12 heads=12 width=768 vocab=50257 context=1024 bias=1";
+  const char *llama = "layers=32 heads=32 kv_heads=32 width=4096 hidden=11008 vocab=32000";
+  double off = (double)(recipe_parameters(r, &sn_model_gpt, "eval", gpt) - params_find("gpt2")->published);
+  recipe_at_most(r, EXACT, "parameters of GPT-2, against those published", fabs(off), 0);
+  off = (double)(recipe_parameters(r, &sn_model_llama, "eval", llama) - params_find("llama-2-7b")->published);
+  recipe_at_most(r, EXACT, "of Llama-2-7B", fabs(off), 0);
+}
 
 static void token_fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
   draws d = draws_of(seed, 4, index);
@@ -368,6 +379,7 @@ static void block_row(recipe *r) {
   forms(r);
   numbers(r);
   fused(r);
+  counts(r);
   signals(r);
 }
 

@@ -7,6 +7,7 @@
 #include "models/recipes/recipe.h"
 #include "tests/oracles/draws.h"
 #include "tests/oracles/layers.h"
+#include "tests/oracles/params.h"
 
 enum { T = 8, WIDTH = 32, HEADS = 8, HEAD = WIDTH / HEADS, CONTEXT = 256 };
 
@@ -162,7 +163,7 @@ static void layers(recipe *r) {
 /* ---- caches --------------------------------------------------------------------------------------------------------
  */
 
-extern const sn_model sn_model_decoder;
+extern const sn_model sn_model_decoder, sn_model_llama;
 
 /* Bytes of caches of a decoder, less those of the formula 2 L / share G d m f32. */
 static double bytes_off(recipe *r, int key_heads, int share, int formula_heads, report *out) {
@@ -184,10 +185,18 @@ static void caches(recipe *r) {
   recipe_at_most(r, CONTROL, "a key head for each head, against the bytes of one", bytes_off(r, 8, 1, 1, &other), 0);
 }
 
+/* Nothing is allocated. */
+static void counts(recipe *r) {
+  const char *mistral = "layers=32 heads=32 kv_heads=8 width=4096 hidden=14336 vocab=32000";
+  double off = (double)(recipe_parameters(r, &sn_model_llama, "eval", mistral) - params_find("mistral-7b")->published);
+  recipe_at_most(r, EXACT, "parameters of Mistral-7B, against those published", fabs(off), 0);
+}
+
 static void heads_row(recipe *r) {
   heads(r);
   layers(r);
   caches(r);
+  counts(r);
 }
 
 RECIPES(dec_heads,
