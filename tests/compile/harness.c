@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -168,6 +170,25 @@ static sn_code run_and_compare(session *x, check_result *out) {
   return compare_all(x, out);
 }
 
+static char cache[64];
+static pid_t cache_owner;
+
+static void remove_cache(void) {
+  char command[100];
+  if (getpid() != cache_owner) return;
+  snprintf(command, sizeof command, "rm -rf %s", cache);
+  if (system(command)) perror(command);
+}
+
+const char *check_cache(void) {
+  if (cache_owner) return cache;
+  snprintf(cache, sizeof cache, "/tmp/sinter-check-XXXXXX");
+  if (!mkdtemp(cache)) return "";
+  cache_owner = getpid();
+  atexit(remove_cache);
+  return cache;
+}
+
 /* The graphs whose products read bf16, or weights in int8: as the pass that narrows them left them. */
 static void keep_narrowed(void *user, const char *pass, const sn_module *m, double ms) {
   sn_module *copy = user;
@@ -182,7 +203,7 @@ static void keep_narrowed(void *user, const char *pass, const sn_module *m, doub
 sn_code check_graph(sn_module *m, const check_opt *opt, sn_arena *arena, sn_diags *diags, check_result *out) {
   *out = (check_result){0};
   sn_compile_opt co = opt->compile;
-  if (!co.cache_dir) co.cache_dir = "";
+  if (!co.cache_dir) co.cache_dir = check_cache();
   sn_module narrowed = {.func = SN_ARRAY(arena, 4096, sn_func *)};
   if (co.precision || co.quantize) co.after = keep_narrowed, co.user = &narrowed;
   SN_TRY(sn_compile(m, &co, arena, diags, &out->compiled));

@@ -10,7 +10,7 @@
 #endif
 
 typedef struct check_opt {
-  sn_compile_opt compile; /* cache_dir "" unless set */
+  sn_compile_opt compile; /* cache_dir: check_cache() unless set */
   const char *graph;
   const int64_t *dims; /* by symbol of the module */
   int threads;         /* 0: 1 */
@@ -32,6 +32,9 @@ typedef struct check_result {
 
 /* Everything lives in `arena`; consumes the module. */
 SN_MUST sn_code check_graph(sn_module *m, const check_opt *opt, sn_arena *arena, sn_diags *diags, check_result *out);
+
+/* Folder of this process's object cache: a kernel that many cases share is made once. */
+const char *check_cache(void);
 
 /* Is there a Vulkan device? Says why not. */
 bool check_has_vulkan(void);

@@ -53,7 +53,7 @@ static uint64_t hash_of(const char *text, const char *target, const char *isa, i
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
   int64_t dims[] = {2, length};
-  check_opt opt = {.compile = {.target = target, .isa = isa, .cache_dir = ""},
+  check_opt opt = {.compile = {.target = target, .isa = isa, .cache_dir = check_cache()},
                    .graph = "g",
                    .dims = dims,
                    .threads = threads,

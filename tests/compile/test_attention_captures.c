@@ -50,7 +50,7 @@ static void on_processors(void **state) {
   if (!SN_HAVE_LLVM) skip();
   for (int i = 0; i < (int)(sizeof chosen / sizeof *chosen); i += CHECK_SAMPLE) {
     const captures_variant *v = variant(chosen[i]);
-    sn_compile_opt o = {.isa = isa[i % 3], .cache_dir = ""};
+    sn_compile_opt o = {.isa = isa[i % 3], .cache_dir = check_cache()};
     const char *data = i % 5 == 4 ? "bf16" : "f32";
     uint64_t one = hash_of(v, captures_masks[i % 4], data, &o, 150, 1);
     if (i % 2) assert_true(one == hash_of(v, captures_masks[i % 4], data, &o, 150, 2));
@@ -60,7 +60,7 @@ static void on_processors(void **state) {
 static void on_a_device(void **state) {
   (void)state;
   if (!check_has_vulkan()) skip();
-  sn_compile_opt o = {.target = "vulkan", .cache_dir = ""};
+  sn_compile_opt o = {.target = "vulkan", .cache_dir = check_cache()};
   (void)hash_of(variant("all"), captures_masks[3], "f32", &o, 45, 1);
   (void)hash_of(variant("shared_rows"), captures_masks[1], "f32", &o, 45, 1);
   (void)hash_of(variant("grid_of_many"), captures_masks[2], "f32", &o, 33, 1);

@@ -71,8 +71,9 @@ static void numbers_near_0(void **state) {
     sn_arena *arena = sn_arena_create();
     sn_diags *diags = sn_diags_create();
     int64_t dims[] = {2, i % 2 ? 150 : 17};
-    check_opt c = {
-        .compile = {.target = SN_HAVE_LLVM ? "cpu" : "template", .cache_dir = ""}, .graph = "g", .dims = dims};
+    check_opt c = {.compile = {.target = SN_HAVE_LLVM ? "cpu" : "template", .cache_dir = check_cache()},
+                   .graph = "g",
+                   .dims = dims};
     check_result r;
     const char *graph = sn_arena_printf(arena, text, cases[i][0], cases[i][1], cases[i][2]);
     if (check_graph(check_parse(arena, diags, graph), &c, arena, diags, &r))

@@ -56,7 +56,7 @@ static bool has_square(const sn_model *model, const char *graph, const char *tar
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
   sn_model_opt opt = {.graphs = graph, .real = SN_ELEM_F32};
-  sn_compile_opt to = {.target = target, .interpret = true, .cache_dir = ""};
+  sn_compile_opt to = {.target = target, .interpret = true, .cache_dir = check_cache()};
   sn_module *m;
   sn_compiled c;
   sn_code code = sn_model_build(model, &opt, arena, diags, &m);

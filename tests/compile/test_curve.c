@@ -85,7 +85,7 @@ static side *begin(const char *target, bool distills) {
   sn_arena *arena = sn_arena_create();
   side *x = SN_ARRAY(arena, 1, side);
   *x = (side){.arena = arena, .diags = sn_diags_create(), .out_count = 1 + distills};
-  sn_compile_opt co = {.target = target, .cache_dir = ""};
+  sn_compile_opt co = {.target = target, .cache_dir = check_cache()};
   must(x, sn_model_load(SN_SOURCE_DIR "/models/gpt.c", NULL, x->diags, &x->file));
   sn_module *module = training(x, distills);
   must(x, sn_compile(module, &co, x->arena, x->diags, &x->compiled));

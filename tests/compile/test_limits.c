@@ -106,7 +106,7 @@ static void begin_text(session *s, sn_arena *arena, const char *text, sn_compile
 
 static void begin(session *s, const limit *l, const char *target) {
   sn_arena *arena = sn_arena_create();
-  begin_text(s, arena, text_of(l, arena), (sn_compile_opt){.target = target, .cache_dir = ""});
+  begin_text(s, arena, text_of(l, arena), (sn_compile_opt){.target = target, .cache_dir = check_cache()});
 }
 
 static void end(session *s) {
@@ -201,7 +201,8 @@ static sn_code run_loss(session *s, int at, int32_t id) {
 
 static void check_loss(const char *target, const char *form) {
   session s;
-  begin_text(&s, sn_arena_create(), loss_text, (sn_compile_opt){.target = target, .cache_dir = "", .vocab = form});
+  begin_text(&s, sn_arena_create(), loss_text,
+             (sn_compile_opt){.target = target, .cache_dir = check_cache(), .vocab = form});
   for (int at = 0; at < TARGETS; at++) {
     const limit l = {.name = "cross_entropy", .last = VOCAB - 1, .line = 7};
     if (run_loss(&s, at, VOCAB - 1)) fail_msg("%s: %s", form, sn_diags_print(s.diags, s.arena));

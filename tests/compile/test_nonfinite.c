@@ -32,7 +32,7 @@ static void must(const session *s, sn_code code) {
 static session begin(void) { return (session){.arena = sn_arena_create(), .diags = sn_diags_create()}; }
 
 static void prepare(session *s, const char *target) {
-  sn_compile_opt co = {.target = target, .cache_dir = ""};
+  sn_compile_opt co = {.target = target, .cache_dir = check_cache()};
   must(s, sn_compile(s->module, &co, s->arena, s->diags, &s->compiled));
   sn_runtime_opt ro = sn_compile_runtime_opt(&s->compiled, 2);
   must(s, sn_runtime_create(s->compiled.plan, &ro, s->diags, &s->runtime));

@@ -35,7 +35,7 @@ static uint64_t hash_of(const one *o, const char *isa, int threads) {
   sn_arena *arena = sn_arena_create();
   sn_diags *diags = sn_diags_create();
   int64_t dims[] = {2, o->keys};
-  check_opt opt = {.compile = {.isa = isa, .cache_dir = ""}, .graph = "g", .dims = dims, .threads = threads};
+  check_opt opt = {.compile = {.isa = isa, .cache_dir = check_cache()}, .graph = "g", .dims = dims, .threads = threads};
   check_result r;
   if (check_graph(check_parse(arena, diags, text_of(arena, o)), &opt, arena, diags, &r))
     fail_msg("%s", sn_diags_print(diags, arena));

@@ -53,7 +53,7 @@ static model load(const char *graph, const char *layers) {
 }
 
 static void prepare(model *m, const char *target) {
-  sn_compile_opt co = {.target = target, .cache_dir = ""};
+  sn_compile_opt co = {.target = target, .cache_dir = check_cache()};
   must(m, sn_compile(m->module, &co, m->arena, m->diags, &m->compiled));
   sn_runtime_opt ro = sn_compile_runtime_opt(&m->compiled, 1);
   must(m, sn_runtime_create(m->compiled.plan, &ro, m->diags, &m->runtime));

@@ -79,7 +79,7 @@ static double distance(float y, double exact) {
 /* y = op x on a target. */
 static void evaluate(sn_arena *arena, sn_diags *diags, const char *text, const char *target, const char *isa, void *x,
                      void *y) {
-  sn_compile_opt co = {.target = target, .isa = isa, .cache_dir = ""};
+  sn_compile_opt co = {.target = target, .isa = isa, .cache_dir = check_cache()};
   sn_compiled c;
   sn_runtime *runtime;
   sn_store *store;

@@ -71,7 +71,7 @@ static void compare(const variant *v, const char *how, double x, double y, doubl
 }
 
 static void run(sn_arena *arena, sn_diags *diags, const variant *v, int count, const sn_buffer *b) {
-  sn_compile_opt co = {.target = v->target, .isa = v->isa, .cache_dir = ""};
+  sn_compile_opt co = {.target = v->target, .isa = v->isa, .cache_dir = check_cache()};
   sn_compiled c;
   sn_runtime *runtime;
   sn_store *store;

@@ -215,7 +215,7 @@ static void no_copy_of_columns(void **state) {
   for (int i = 0; i < 3; i++) {
     sn_arena *arena = sn_arena_create();
     sn_diags *diags = sn_diags_create();
-    sn_compile_opt o = {.target = "cpu", .quantize = "int8", .isa = isa[i], .cache_dir = ""};
+    sn_compile_opt o = {.target = "cpu", .quantize = "int8", .isa = isa[i], .cache_dir = check_cache()};
     sn_compiled c;
     if (sn_compile(check_parse(arena, diags, text), &o, arena, diags, &c)) fail_msg("%s", sn_diags_print(diags, arena));
     assert_int_equal(c.plan->graph[0].step_count, 1);
@@ -283,7 +283,7 @@ static void expect(session *s, const float *w) {
 }
 
 static void begin(session *s, const char *quantize, sn_arena *arena) {
-  sn_compile_opt o = {.target = cpu, .quantize = quantize, .cache_dir = ""};
+  sn_compile_opt o = {.target = cpu, .quantize = quantize, .cache_dir = check_cache()};
   *s = (session){.diags = sn_diags_create()};
   sn_code code = sn_compile(check_parse(arena, s->diags, one), &o, arena, s->diags, &s->compiled);
   sn_runtime_opt ro = sn_compile_runtime_opt(&s->compiled, 1);
@@ -340,7 +340,7 @@ static void the_interpreter(void **state) {
   (void)state;
   sn_arena *arena = sn_arena_create();
   for (int i = 0; i < 2; i++) {
-    sn_compile_opt o = {.target = "ref", .quantize = i ? "int8" : NULL, .cache_dir = ""};
+    sn_compile_opt o = {.target = "ref", .quantize = i ? "int8" : NULL, .cache_dir = check_cache()};
     session s = {.diags = sn_diags_create()};
     sn_code code = sn_compile(check_parse(arena, s.diags, one), &o, arena, s.diags, &s.compiled);
     sn_runtime_opt ro = sn_compile_runtime_opt(&s.compiled, 1);

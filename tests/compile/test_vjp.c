@@ -43,7 +43,7 @@ static char *read_file(suite *s, const char *name, size_t *bytes) {
 
 static suite begin(void) {
   suite s = {.arena = sn_arena_create(), .diags = sn_diags_create()};
-  sn_compile_opt co = {.target = "ref", .cache_dir = ""};
+  sn_compile_opt co = {.target = "ref", .cache_dir = check_cache()};
   size_t bytes;
   sn_module *m = check_parse(s.arena, s.diags, read_file(&s, "vjp.sn", &bytes));
   must(&s, sn_compile(m, &co, s.arena, s.diags, &s.compiled));
