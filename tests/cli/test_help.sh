@@ -37,12 +37,12 @@ sinter() {
     train | distill) more=(--steps 2 --eval-batches 1 --batch 2) ;;
     generate) more=(--tokens 3) ;;
     bench) more=(--repeat 1) ;;
-    tune) more=(--tune-seconds 1 --set layers=1) ;;
+    tune) more=(--tune-seconds 1) ;;
     fuzz) more=(-n 1 --target template) ;;
-    conformance) more=(-n 3) ;;
+    conformance) more=(-n 1) ;;
     recipe) more=(--list) ;; # test_recipes.sh runs one
   esac
-  case "$*" in *.c | *.c\ *) more+=(--set width=16 --set heads=2) ;; esac
+  case "$*" in *.c | *.c\ *) more+=(--set layers=1 --set width=16 --set heads=2) ;; esac
   "$SINTER" "$@" "${more[@]}"
 }
 man() { cat >/dev/null; } # is not everywhere
