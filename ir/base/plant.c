@@ -19,6 +19,8 @@ bool sn_plant_is_on(sn_plant p) {
   return name && !strcmp(name, plants[p].name);
 }
 
+bool sn_plant_any_is_on(void) { return getenv("SN_PLANT") != NULL; }
+
 #else
 
 const sn_plant_info *sn_plant_get(sn_plant p) {

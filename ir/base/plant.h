@@ -20,9 +20,12 @@ const sn_plant_info *sn_plant_get(sn_plant p);
 
 #if defined(SN_PLANT) && SN_PLANT
 bool sn_plant_is_on(sn_plant p);
+bool sn_plant_any_is_on(void);
 #define SN_PLANTED(id) sn_plant_is_on(SN_PLANT_##id)
+#define SN_PLANTED_ANY sn_plant_any_is_on()
 #else
 #define SN_PLANTED(id) false
+#define SN_PLANTED_ANY false
 #endif
 
 #endif

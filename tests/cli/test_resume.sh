@@ -3,13 +3,15 @@
 . "$(dirname "$0")/common.sh"
 gpt="$TREE/models/gpt.c"
 target=$(target)
-steps=${SN_RESUME_STEPS:-60}
+steps=60
+[ "$target" = cpu ] || steps=20 # the interpreter is slow
+steps=${SN_RESUME_STEPS:-$steps}
 cat "$TREE"/ir/base/*.c > "$scratch/text"
 train() { # OUT more...
   local out=$1
   shift
   "$SINTER" train "$gpt" --data "$scratch/text" --set layers=1 --set heads=2 --set width=16 --set context=16 --set dropout=0.1 --batch 4 --eval-batches 1 \
-    --target "$target" --steps "$steps" --eval-every 20 --checkpoint-every 2 --out "$scratch/$out" "$@" </dev/null
+    --target "$target" --steps "$steps" --eval-every 10 --checkpoint-every 2 --out "$scratch/$out" "$@" </dev/null
 }
 same() { cmp -s "$scratch/$1/model.safetensors" "$scratch/$2/model.safetensors" || die "$2: other weights than $1 ($3)"; }
 
