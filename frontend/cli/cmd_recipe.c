@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "frontend/cli/corpus.h"
 #include "frontend/cli/recipes.h"
 #include "runtime/io/dir.h"
 #include "runtime/io/json.h"
@@ -188,6 +189,8 @@ sn_code cli_recipe(cli *c) {
                             .threads = (int)threads,
                             .target = cli_get(c, CLI_TARGET, NULL),
                             .cache_dir = cli_has(c, CLI_NO_CACHE) ? "" : NULL,
+                            .text = sn_corpus,
+                            .text_bytes = sn_corpus_bytes,
                             .user = x,
                             .on_step = on_step,
                             .on_check = on_check};

@@ -9,6 +9,10 @@
 bool recipe_is_quick(const recipe *r) { return r->opt->quick; }
 int recipe_pick(const recipe *r, int full, int quick) { return r->opt->quick ? quick : full; }
 void *recipe_alloc(recipe *r, size_t bytes) { return sn_arena_alloc(r->arena, bytes); }
+const char *recipe_text(recipe *r, int64_t *out_bytes) {
+  *out_bytes = r->opt->text_bytes;
+  return r->opt->text;
+}
 bool recipe_has_failed(const recipe *r) { return r->code != SN_OK; }
 
 uint64_t recipe_seed(const recipe *r, uint64_t use) { return sn_hash_bytes(&use, sizeof use, r->opt->seed); }

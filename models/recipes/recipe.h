@@ -46,6 +46,8 @@ int recipe_pick(const recipe *r, int full, int quick);
 uint64_t recipe_seed(const recipe *r, uint64_t use);
 /* Nets that are made from now on run on so many threads; those from before stay as they are. */
 void recipe_threads(recipe *r, int threads);
+/* A text for models of bytes: the project's own sources and documents. */
+const char *recipe_text(recipe *r, int64_t *out_bytes);
 /* Memory that is freed when the recipe ends. */
 void *recipe_alloc(recipe *r, size_t bytes);
 /* The recipe cannot go on. */

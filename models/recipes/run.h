@@ -29,6 +29,8 @@ typedef struct recipe_options {
   int threads;
   const char *target;    /* NULL: cpu */
   const char *cache_dir; /* as in sn_ctx_opt */
+  const char *text;      /* for models of bytes */
+  int64_t text_bytes;
   void *user;
   void (*on_step)(void *user, const char *label, int64_t done, int64_t count, double loss); /* NULL: none */
   void (*on_check)(void *user, const recipe_check *c);                                      /* NULL: none */
