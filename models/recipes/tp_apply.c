@@ -106,19 +106,19 @@ static void surgery(recipe *r, net *before, net *after, const task *k) {
                  (double)net_parameters(before, "classifier.*"), 0);
 }
 
-/* Work by that of a forward pass with its loss: to train the head needs no more of the encoder. */
-static double work(net *n, const char *graph) {
+/* Work by that of a forward pass with its loss; where: of these layers, NULL: all. */
+static double work(net *n, const char *graph, const char *where) {
   const char *sizes = "B=16 T=16";
-  return net_report(n, graph, sizes, (which){0}).flops / net_report(n, "judged", sizes, (which){0}).flops;
+  which of = {.where = where};
+  return net_report(n, graph, sizes, of).flops / net_report(n, "judged", sizes, of).flops;
 }
 
 static void plan(recipe *r, net *n) {
-  double grads = net_report(n, "head", "B=16 T=16", (which){.op = "attention_grad"}).kernels;
-  recipe_at_most(r, EXACT, "head alone: kernels with gradients of attention", grads, 0);
-  recipe_at_most(r, EXACT, "head alone: work of a step by that of its loss", work(n, "head"), 1.1);
-  grads = net_report(n, "classify", "B=16 T=16", (which){.op = "attention_grad"}).kernels;
-  recipe_at_most(r, CONTROL, "whole model: kernels with gradients of attention", grads, 0);
-  recipe_at_most(r, CONTROL, "whole model: work of a step by that of its loss", work(n, "classify"), 1.1);
+  const char *layers = "bert.encoder.*";
+  recipe_at_most(r, EXACT, "head alone: work of a step by that of its loss", work(n, "head", NULL), 1.1);
+  recipe_at_most(r, EXACT, "head alone: the same in the encoder's layers", work(n, "head", layers), 1);
+  recipe_at_most(r, CONTROL, "whole model: work of a step by that of its loss", work(n, "classify", NULL), 1.1);
+  recipe_at_most(r, CONTROL, "whole model: the same in the encoder's layers", work(n, "classify", layers), 1);
 }
 
 /* Tunes.   -> share of fresh texts that are right; out_changed: whether the encoder is another */
