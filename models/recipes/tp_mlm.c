@@ -167,7 +167,9 @@ static double together(net *n, task k) {
 
 static void mlm(recipe *r) {
   task k = task_of(r), left = k;
-  int steps = recipe_pick(r, 9000, 1200);
+  /* Seeds 1 to 5: at most 0.028 nat over the best after 9000 steps; the worst two, 5 and 2, 0.019 after 14000. The
+   * decoder's mask: 0.14 at least, and 0.007 at most over what is known from the left. Quick, seed 1: 0.083. */
+  int steps = recipe_pick(r, 14000, 1200);
   double bound = recipe_is_quick(r) ? .12 : .03;
   net *n = trained(r, "encoder", &k, false, steps);
   excess e = beside(r, n, k, ANY);
@@ -179,7 +181,7 @@ static void mlm(recipe *r) {
   recipe_no_leak(r, OPTIMUM, "hidden neighbours, each by itself", &e);
   e = beside(r, n, k, FIRST_SHOWN);
   recipe_no_leak(r, CONTROL, "the first of two is shown", &e);
-  n = trained(r, "control: a decoder's mask", &k, true, steps);
+  n = trained(r, "control: a decoder's mask", &k, true, recipe_pick(r, 6000, steps));
   recipe_at_most(r, CONTROL, "a decoder's mask: loss over forward-backward's, nats", beside(r, n, k, ANY).mean, bound);
   left.left = true;
   e = beside(r, n, left, ANY);
