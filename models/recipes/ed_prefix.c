@@ -24,7 +24,7 @@ static sn_t ids(sn_scope m, const char *name) {
 }
 
 static sn_t rows(sn_scope m, const sizes *c, block_view see) {
-  const block b = {.width = c->width, .heads = c->heads, .norm = BLOCK_RMS_NORM, .no_bias = true};
+  const block b = {.width = c->width, .heads = c->heads, .norm = BLOCK_RMS_NORM, .feed = BLOCK_GELU, .no_bias = true};
   sn_t tokens = ids(m, "tokens"), place = sn_param(m, "places", (LENGTH, c->width), .init = sn_normal(.3));
   sn_t x = sn_gather(sn_param(m, "words", (VOCAB, c->width), .init = sn_normal(.3)), tokens);
   x = sn_add(x, sn_gather(place, sn_positions(m, tokens)));
