@@ -361,4 +361,4 @@ static void corruption(recipe *r) {
 }
 
 RECIPES(ed_corrupt,
-        {"ed.corrupt", 3, "texts are masked, cut, filled, reordered and rotated as the laws say", corruption});
+        {"ed.corrupt", 3, "texts are masked, cut, filled, reordered and rotated as the laws say", corruption, 1});

@@ -360,4 +360,4 @@ static void denoising(recipe *r) {
   check_documents(r, trained(r, "documents, five corruptions", t, recipe_pick(r, 3000, 600)), t);
 }
 
-RECIPES(ed_dae, {"ed.dae", 3, "an encoder-decoder restores corrupted texts; sources are encoded once", denoising});
+RECIPES(ed_dae, {"ed.dae", 3, "an encoder-decoder restores corrupted texts; sources are encoded once", denoising, 18});
