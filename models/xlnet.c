@@ -109,9 +109,9 @@ static sn_t behind(sn_scope m, sn_t x, sn_t attended, const xlnet *c) {
 static sn_t xlnet_logits(sn_scope m, const text *x, const xlnet *c) {
   sn_scope t = sn_in(m, "transformer");
   sn_t words = sn_param(t, "word_embedding.weight", (c->vocab, c->width), .init = sn_normal(c->init));
-  sn_t w = sn_param(t, "mask_emb", (1, 1, c->width), .init = sn_normal(c->init));
+  sn_t w = sn_param(t, "mask_emb", (1, c->width), .init = sn_normal(c->init));
   sn_t h = sn_dropout(t, "drop", sn_gather(words, x->tokens), c->dropout);
-  sn_t g = sn_add(sn_zeros(m, SN_REAL, (x->B, x->K, c->width)), w);
+  sn_t g = sn_gather(w, sn_zeros(m, SN_I32, (x->B, x->K)));
   sn_t n = sn_sub(sn_arange(m, sn_dim_mul(2, x->T)), sn_dim_value(x->T)), positions = sn_sinusoid(n, c->width);
   sn_layers(l, t, "layer", c->layers, &h, &g) {
     sn_scope a = sn_in(l, "rel_attn");

@@ -58,6 +58,9 @@ static void test_counts(void **state) {
                      params_find(rows[i].published)->published);
   /* with the head of hidden tokens and that of next sentences */
   assert_int_equal(count_params("bert", "eval", ""), 109482240 + 624188);
+  /* published without the bias of the head */
+  assert_int_equal(count_params("xlnet", "eval", "layers=12 heads=12 width=768 hidden=3072 vocab=32000 segments=1"),
+                   116718336 + 32000);
 }
 
 /* ---- caches -------------------------------------------------------------------------------------------------------
@@ -262,7 +265,7 @@ static void test_compilers(void **state) {
                                                                  : NULL;
   if (!clang || !runs("gcc --version >/dev/null 2>&1")) skip();
   sn_arena *arena = sn_arena_create();
-  const char *const models[] = {"gpt", "llama", "bert", "t5", "bart", "positions"};
+  const char *const models[] = {"gpt", "llama", "bert", "t5", "bart", "xlnet", "electra", "positions"};
   for (size_t i = 0; i < sizeof models / sizeof *models; i++)
     assert_string_equal(graphs_by("gcc", models[i], arena), graphs_by(clang, models[i], arena));
   unsetenv("CC");
