@@ -2,7 +2,6 @@
  * an order of its own for every text; what may see what is read off the network by changing one token at a time. */
 #include <string.h>
 
-#include "models/blocks.h"
 #include "models/recipes/recipe.h"
 #include "tests/oracles/draws.h"
 #include "tests/oracles/hmm.h"
@@ -45,7 +44,7 @@ static void logits(sn_scope m, const causal_xl *c) {
   sn_scope t = sn_in(m, "transformer");
   sn_t tokens = sn_input(m, "tokens", SN_I32, (sn_sym(m, "B"), c->context));
   sn_t words = sn_param(t, "word_embedding.weight", (c->vocab, c->width)), h = sn_gather(words, tokens);
-  sn_t x = sn_concat(1, h, sn_add(sn_mul(h, 0.), sn_param(t, "mask_emb", (1, 1, c->width))));
+  sn_t x = sn_concat(1, h, sn_add(sn_mul(h, 0.), sn_rearrange(sn_param(t, "mask_emb", (1, c->width)), "1d->11d")));
   sn_layers(l, t, "layer", c->layers, &x) {
     sn_scope a = sn_in(l, "rel_attn"), f = sn_in(l, "ff");
     x = sn_layernorm(a, "layer_norm", sn_add(x, attend(a, x, c)), .eps = 1e-12);
@@ -255,7 +254,7 @@ static excess twins(recipe *r, bool at_once) {
   net *n = recipe_net(r, &sn_model_xlnet, "train_given|logits",
                       "layers=2 heads=2 width=32 hidden=64 init=.2 vocab=%d context=%d", TWIN_SYMBOLS, TWINS);
   recipe_train(r, &(training){n, "train_given", at_once ? "twins at once" : "twins in turn", &f,
-                              recipe_pick(r, 2000, 800), 1e-2});
+                              recipe_pick(r, 2000, 700), 1e-2});
   return recipe_excess(r, &(against){n, .feed = &f, .targets = 3, .best = twins_best});
 }
 
@@ -263,7 +262,7 @@ static excess twins(recipe *r, bool at_once) {
 static void check_twins(recipe *r) {
   excess e = twins(r, false);
   recipe_at_most(r, OPTIMUM, "equal tokens, one after the other: loss over log V, nats", 2 * e.mean,
-                 recipe_is_quick(r) ? .1 : .05);
+                 recipe_is_quick(r) ? .2 : .05);
   recipe_no_leak(r, OPTIMUM, "the same in standard errors: none is below it by a leak", &e);
   e = twins(r, true);
   recipe_at_most(r, OPTIMUM, "both at once, a masked model: loss over 2 log V, nats", 2 * e.mean, .05);
@@ -298,11 +297,12 @@ static excess judged(recipe *r, net *n, const ordered *o) {
 }
 
 static void permuted(recipe *r) {
-  const char *set = "layers=2 heads=2 width=32 hidden=64 vocab=6 context=12";
+  const char *set = recipe_is_quick(r) ? "layers=1 heads=2 width=32 hidden=64 vocab=6 context=12"
+                                       : "layers=2 heads=2 width=32 hidden=64 vocab=6 context=12";
   ordered o = task(r), masked = o;
   masked.at_once = true;
-  double bound = recipe_is_quick(r) ? .05 : .03;
-  int steps = recipe_pick(r, 4000, 1000);
+  double bound = recipe_is_quick(r) ? .06 : .03;
+  int steps = recipe_pick(r, 4000, 700);
   net *n = trained(r, set, "", "train", "two streams", &o, steps); /* orders are drawn in the step */
   excess e = judged(r, n, &o);
   recipe_at_most(r, OPTIMUM, "loss over that of the HMM given smaller ranks, nats", e.mean, bound);
