@@ -166,11 +166,14 @@ static const struct {
            {"YaRN at 256, not tuned: loss by that of unscaled", "YaRN, 5 % more steps at 256: loss beyond that at 64",
             "YaRN, tuned at 256"}};
 
+/* Bounds by seeds 1 to 5, worst (quick): trained .0050 (.0116), unscaled .343 (.306), by that of unscaled .115 (.116),
+ * YaRN beyond NTK -.0003 (-.0014), restored .0138 (.0204). */
 static void longer(recipe *r) {
   text near = {hmm_make(recipe_seed(r, 7), 4, SYMBOLS, 0), 16, SHORT}, far = {near.source, 4, LONG},
        tune = {near.source, 16, LONG};
   feed near_feed = feed_of(&near), far_feed = feed_of(&far), tune_feed = feed_of(&tune);
   int steps = recipe_pick(r, 1200, 400);
+  bool quick = recipe_is_quick(r);
   double before[5], after[5];
   net *trained = decoder(r, SN_ROPE_PLAIN);
   recipe_train(r, &(training){trained, .label = "unscaled, at 64", .feed = &near_feed, .steps = steps, .lr = 1e-2});
@@ -182,15 +185,15 @@ static void longer(recipe *r) {
     recipe_train(r, &(training){n, .label = say[s].label, .feed = &tune_feed, .steps = steps / 20, .lr = 1e-2});
     after[s] = above(r, n, &far_feed);
   }
-  recipe_at_most(r, TRAINED, "trained at 64: loss over the best, nats", start, .02);
+  recipe_at_most(r, TRAINED, "trained at 64: loss over the best, nats", start, quick ? .03 : .01);
   recipe_at_least(r, TRAINED, "unscaled at 256: loss beyond that at 64", before[0] - start, .2);
   recipe_at_most(r, CONTROL, "unscaled at 256: loss beyond that at 64", before[0] - start, .02);
   for (int s = SN_ROPE_INTERPOLATED; s <= SN_ROPE_YARN; s++)
-    recipe_at_most(r, TRAINED, say[s].better, before[s] / before[0], .5);
-  recipe_at_most(r, TRAINED, "YaRN at 256: loss beyond NTK's", before[SN_ROPE_YARN] - before[SN_ROPE_NTK], .005);
+    recipe_at_most(r, TRAINED, say[s].better, before[s] / before[0], .25);
+  recipe_at_most(r, TRAINED, "YaRN at 256: loss beyond NTK's", before[SN_ROPE_YARN] - before[SN_ROPE_NTK], .002);
   recipe_at_most(r, TRAINED, "NTK at 256: loss beyond unscaled's", before[SN_ROPE_NTK] - before[0], 0);
   for (int s = SN_ROPE_INTERPOLATED; s <= SN_ROPE_YARN; s++)
-    recipe_at_most(r, TRAINED, say[s].restored, after[s] - start, .02);
+    recipe_at_most(r, TRAINED, say[s].restored, after[s] - start, quick ? .03 : .02);
 }
 
 static void interp(recipe *r) {
