@@ -37,6 +37,9 @@ const double *pos_attend(net *n, const char *graph, pos_heads x, const char *out
  * graph forward of a variant with heads of size `length` */
 void pos_biases(recipe *r, net *n, int heads, int length, double *out);
 
+/* EXACT: the gradient of a small decoder, models/positions.c with these settings, against differences, in f64. */
+void pos_gradient(recipe *r, const char *what, const char *settings);
+
 /* Normal numbers that f32 has, too. */
 void pos_draw(recipe *r, uint64_t use, int count, double *out);
 double pos_dot(int n, const double *a, const double *b);

@@ -139,6 +139,7 @@ static void absolute(recipe *r) {
                  far_apart(pos_net(r, "sinusoids_f32", "f32", "d=%d", D), "sinusoids_f32"), 1e-6);
   learned(r);
   looks_up(r);
+  pos_gradient(r, "gradient of a decoder with learned positions, against differences", "scheme=1");
 }
 
 RECIPES(pos_abs, {"pos.abs", 11, "sinusoidal and learned positions: shifts, lengths, gradients of tables", absolute});

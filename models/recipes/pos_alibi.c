@@ -131,14 +131,14 @@ typedef struct text {
   int rows, length;
 } text;
 
-/* States go round, and every second token is any state's: what comes next hangs on the order of the last few tokens,
- * and on nothing far away. */
+/* Four states go round; two of them say one or the other of two tokens, two of the others. What comes next hangs on the
+ * order of the last few tokens, and on nothing far away. */
 static hmm round_of(uint64_t seed) {
   hmm h = hmm_make(seed, STATES, SYMBOLS, 0);
   for (int s = 0; s < STATES; s++) {
     h.start[s] = 1. / STATES;
     for (int next = 0; next < STATES; next++) h.step[s][next] = next == (s + 1) % STATES ? .925 : .025;
-    for (int w = 0; w < SYMBOLS; w++) h.emit[s][w] = (h.emit[s][w] + (w == s)) / 2;
+    for (int w = 0; w < SYMBOLS; w++) h.emit[s][w] = w / 2 == s / 2 ? .45 : .05;
   }
   return h;
 }
@@ -176,7 +176,7 @@ typedef struct losses {
 static losses lengths(recipe *r, const char *label, int scheme, const feed *near, const feed *far) {
   net *n = recipe_net(r, &sn_model_positions, "train|logits", "layers=2 heads=4 width=32 context=%d vocab=%d scheme=%d",
                       LONG, SYMBOLS, scheme);
-  recipe_train(r, &(training){n, .label = label, .feed = near, .steps = recipe_pick(r, 1200, 300), .lr = 1e-2});
+  recipe_train(r, &(training){n, .label = label, .feed = near, .steps = recipe_pick(r, 1200, 500), .lr = 1e-2});
   return (losses){recipe_excess(r, &(against){n, .feed = near, .targets = 1, .best = best}).mean,
                   recipe_excess(r, &(against){n, .feed = far, .targets = 1, .best = best}).mean};
 }
@@ -200,6 +200,7 @@ static void reads_on(recipe *r) {
 static void alibi(recipe *r) {
   slopes(r);
   biases(r);
+  pos_gradient(r, "gradient of a decoder with ALiBi, against differences", "scheme=3");
   reads_on(r);
 }
 

@@ -122,6 +122,24 @@ void pos_biases(recipe *r, net *n, int heads, int length, double *out) {
       }
 }
 
+enum { BATCH = 2, TOKENS = 10, VOCAB = 7 };
+
+static void fill_tokens(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
+  draws d = draws_of(seed, 0x706f73, index);
+  (void)data;
+  for (int i = 0; i < BATCH * TOKENS; i++) {
+    ((int32_t *)port[0])[i] = draws_below(&d, VOCAB);
+    ((int32_t *)port[1])[i] = draws_below(&d, VOCAB);
+  }
+}
+
+void pos_gradient(recipe *r, const char *what, const char *settings) {
+  feed f = {{{"tokens", {BATCH, TOKENS}}, {"targets", {BATCH, TOKENS}}}, fill_tokens, NULL};
+  net *n = recipe_net(r, &sn_model_positions, "eval", "layers=2 heads=2 width=8 context=%d vocab=%d %s", TOKENS, VOCAB,
+                      settings);
+  recipe_at_most(r, EXACT, what, net_slope_error(n, "eval", "loss", &f), 1e-6);
+}
+
 void pos_draw(recipe *r, uint64_t use, int count, double *out) {
   draws d = draws_of(recipe_seed(r, 7), 0x706f73, use);
   for (int i = 0; i < count; i++) out[i] = (double)(float)draws_normal(&d);

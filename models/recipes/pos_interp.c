@@ -200,6 +200,7 @@ static void interp(recipe *r) {
   yarn_numbers(r);
   ntk_limits(r);
   identities(r);
+  pos_gradient(r, "gradient of a decoder by YaRN, against differences", "scheme=4 scaling=4 scale=2 trained=5");
   longer(r);
 }
 

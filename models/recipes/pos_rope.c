@@ -81,6 +81,7 @@ static void rope(recipe *r) {
   recipe_at_most(r, EXACT, "positions to 2e5, against nested loops, f32", far_apart(r, narrow, "turned"), 3e-5);
   recipe_at_most(r, CONTROL, "angles that are products in f32, beyond 1e5",
                  far_apart(r, pos_net(r, "turned_f32", "f32", "d=%d", D), "turned_f32"), 3e-5);
+  pos_gradient(r, "gradient of a decoder that turns, against differences", "scheme=4");
 }
 
 RECIPES(pos_rope, {"pos.rope", 11, "rotary positions: products of turned rows know distances only", rope});
