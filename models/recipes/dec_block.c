@@ -50,20 +50,21 @@ static void worked(sn_scope m, const blocks *c) {
   sn_output(m, "inside", sn_layernorm(m, "n", h, .eps = .5));
 }
 
-/* Forty blocks as they are at first. rms.i: of what block i gives; share: cosine of what comes out and what went in;
+/* Forty blocks as they are at first. rms: of what each block gives; share: cosine of what comes out and what went in;
  * loss: the mean of random multiples behind the final norm, where there is one. */
 static void passes(sn_scope m, const blocks *c) {
   block b = {.width = WIDE, .heads = 4, .place = (block_place)c->place, .feed = BLOCK_GELU, .no_bias = true};
   if (c->scaled) b.out_init = sn_normal(1 / sqrt(2. * DEEP * WIDE));
-  sn_t first = sn_input(m, "x", SN_REAL, (ROWS, LONG, WIDE)), x = first;
+  sn_t first = sn_input(m, "x", SN_REAL, (ROWS, LONG, WIDE)), x = first, rms = x;
   for (int i = 0; i < DEEP; i++) {
     char name[16];
     snprintf(name, sizeof name, "h.%d", i);
     x = block_layer(&b, sn_in(m, name), x, (block_view){.mask = sn_causal});
-    snprintf(name, sizeof name, "rms.%d", i);
-    sn_output(m, name, sn_sqrt(sn_mean(sn_square(x), "btd->")));
+    sn_t here = sn_sqrt(sn_mean(sn_square(x), "btd->1"));
+    rms = i ? sn_concat(0, rms, here) : here;
   }
   sn_t both = sn_mul(sn_mean(sn_square(x), "btd->"), sn_mean(sn_square(first), "btd->"));
+  sn_output(m, "rms", rms);
   sn_output(m, "share", sn_div(sn_mean(sn_mul(x, first), "btd->"), sn_sqrt(both)));
   if (b.place != BLOCK_POST) x = block_norm(&b, m, "norm", x);
   sn_output(m, "loss", sn_mean(sn_mul(x, sn_input(m, "by", SN_REAL, (ROWS, LONG, WIDE))), "btd->"));
@@ -270,9 +271,9 @@ typedef struct signal {
 } signal;
 
 static double gradient_norm(net *n, const feed *f, int layer) {
-  static const char *const matrices[] = {"attn.q", "attn.k", "attn.v", "attn.o", "ffn.up", "ffn.down"};
+  static const char *const matrices[] = {"attn.v", "ffn.up"};
   double sum = 0;
-  for (int k = 0; k < 6; k++) {
+  for (int k = 0; k < 2; k++) {
     char name[64];
     int64_t count = 0;
     snprintf(name, sizeof name, "grad.h.%d.%s.weight", layer, matrices[k]);
@@ -282,25 +283,16 @@ static double gradient_norm(net *n, const feed *f, int layer) {
   return sqrt(sum);
 }
 
-static double number_of(net *n, const feed *f, const char *output) {
-  int64_t count = 0;
-  double *v = net_output(n, "passes", f, 0, output, &count);
-  return v ? v[0] : (double)NAN;
-}
-
 static signal passed(recipe *r, block_place at, bool scaled, const char *label) {
   feed f = {{{"x", {ROWS, LONG, WIDE}}, {"by", {ROWS, LONG, WIDE}}}, deep_fill, NULL};
   net *n = net_gradients(recipe_net(r, &sn_model_blocks, "passes", "feed=1 place=%d scaled=%d", at, scaled), "loss");
-  double x[DEEP], y[DEEP];
-  for (int i = 0; i < DEEP && n; i++) {
-    char name[16];
-    snprintf(name, sizeof name, "rms.%d", i);
-    x[i] = i + 1, y[i] = number_of(n, &f, name);
-  }
-  if (!n) return (signal){(double)NAN};
+  double x[DEEP], *y = net_output(n, "passes", &f, 0, "rms", NULL),
+                  *share = net_output(n, "passes", &f, 0, "share", NULL);
+  for (int i = 0; i < DEEP; i++) x[i] = i + 1;
+  if (!y || !share) return (signal){(double)NAN};
   recipe_plot(r, "RMS behind blocks", label, DEEP, x, y);
   return (signal){log(y[DEEP - 1] / y[4]) / log(DEEP / 5.), y[DEEP - 1],
-                  gradient_norm(n, &f, 0) / gradient_norm(n, &f, DEEP - 1), number_of(n, &f, "share")};
+                  gradient_norm(n, &f, 0) / gradient_norm(n, &f, DEEP - 1), share[0]};
 }
 
 /* At first, random directions are added: their squares add up. Bounds are those of SYSTEMS; powers, RMS and shares of
