@@ -44,7 +44,8 @@ static const cli_command_row commands[] = {
   {"eval",     EVAL,     cli_eval,     "DIR",           "loss and perplexity of a trained model over a text",
    "  sinter eval run --data book.txt\n  sinter eval run --data a.txt b.txt --batch 4 --json\n"},
   {"generate", GENERATE, cli_generate, "DIR",           "continue a prompt with a trained model",
-   "  sinter generate run --prompt 'static int' --tokens 100\n  sinter generate run --prompt 'To be' --temperature 0 --json\n"},
+   "  sinter generate run --prompt 'static int' --tokens 100\n  sinter generate run --prompt 'To be' --temperature 0 --json\n"
+   "  sinter generate run --prompt 'To be' --draft small --draft-tokens 6\n"},
   {"build",    BUILD,    cli_build,    "MODEL.c|DIR",   "write a native executable, object with header, plan, or any stage as text",
    "  sinter build run -o gpt && ./gpt --prompt 'static int'\n  sinter build models/gpt.c --emit kernel --graph eval -o gpt.kernels\n"},
   {"run",      RUN,      cli_run,      "MODEL.c|FILE.sn|PLAN", "run one graph on .npy files, optionally with gradients",

@@ -71,6 +71,9 @@ static kind kind_of(cli_option o) {
     case CLI_TEMPERATURE:
     case CLI_TOP_K:
     case CLI_TOP_P:
+    case CLI_BEAM:
+    case CLI_DRAFT:
+    case CLI_AHEAD:
     case CLI_OUTPUT:
     case CLI_EMIT:
     case CLI_LEVELS:
