@@ -285,7 +285,9 @@ static double gradient_norm(net *n, const feed *f, int layer) {
 
 static signal passed(recipe *r, block_place at, bool scaled, const char *label) {
   feed f = {{{"x", {ROWS, LONG, WIDE}}, {"by", {ROWS, LONG, WIDE}}}, deep_fill, NULL};
-  net *n = net_gradients(recipe_net(r, &sn_model_blocks, "passes", "feed=1 place=%d scaled=%d", at, scaled), "loss");
+  net *n = recipe_net(r, &sn_model_blocks, "worked", "feed=1 place=%d scaled=%d", at, scaled);
+  n = n ? net_as(n, &(sn_compile_opt){.graphs = "passes", .grad = "loss"}) : NULL;
+  n = net_again(n, recipe_seed(r, 3));
   double x[DEEP], *y = net_output(n, "passes", &f, 0, "rms", NULL),
                   *share = net_output(n, "passes", &f, 0, "share", NULL);
   for (int i = 0; i < DEEP; i++) x[i] = i + 1;
