@@ -26,7 +26,9 @@ expect 0 train nocache --no-cache
 same whole nocache "without the cache"
 
 # kill -9, anywhere between the start and the end of the run, whose length is learned; SN_KILLS=200 for a campaign
-kills=${SN_KILLS:-20} met=0
+kills=20
+! sanitized || kills=6
+kills=${SN_KILLS:-$kills} met=0
 began=$(date +%s%N)
 expect 0 train killed --force
 whole_ms=$((($(date +%s%N) - began) / 1000000))
