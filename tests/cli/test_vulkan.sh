@@ -7,10 +7,14 @@ cd "$scratch" || exit 1
 gpt="$TREE/models/gpt.c --set layers=1 --set heads=2 --set width=16 --set context=16"
 
 bare="subgroup,storage16,storage8,shared=16384"
-for without in "" "$bare" "$bare,invocations=128,preserve32,int64" "int64"; do
-  SN_VULKAN_WITHOUT=$without expect 0 "$SINTER" run --check $gpt --graph train --dim B=2 --dim T=13 --target vulkan
+checked() { # GRAPH WITHOUT
+  SN_VULKAN_WITHOUT=$2 expect 0 "$SINTER" run --check $gpt --graph "$1" --dim B=2 --dim T=13 --target vulkan
   prints "agrees with the interpreter"
-done
+}
+checked train ""
+checked train "$bare,invocations=128,preserve32,int64"
+checked eval "$bare"
+checked eval int64
 
 # Code with names and lines is valid, and kept apart from that without.
 cp "$TREE/tests/cli/table.c" .
