@@ -48,6 +48,13 @@ static double largest_of(const result *x) {
   return largest;
 }
 
+/* Programs of other graphs list their parameters in another order. */
+static const result *slope_of(const slopes *s, const char *name) {
+  for (int k = 0; k < s->count; k++)
+    if (!strcmp(s->name[k], name)) return &s->at[k];
+  return NULL;
+}
+
 double net_gradient_error(net *n, const char *graph, const char *loss, const feed *f) {
   slopes x, right;
   if (!slopes_make(net_gradients(n, loss), graph, loss, f, &x)) return NAN;
@@ -56,9 +63,10 @@ double net_gradient_error(net *n, const char *graph, const char *loss, const fee
   double all = 0, worst = 0;
   for (int k = 0; k < right.count; k++) all = fmax(all, largest_of(&right.at[k]));
   for (int k = 0; k < right.count && !n->r->code; k++) {
-    double difference = 0;
-    for (int64_t i = 0; i < right.at[k].count; i++) {
-      double d = fabs(result_at(&x.at[k], i) - result_at(&right.at[k], i));
+    const result *at = slope_of(&x, right.name[k]);
+    double difference = at ? 0 : (double)NAN;
+    for (int64_t i = 0; at && i < right.at[k].count; i++) {
+      double d = fabs(result_at(at, i) - result_at(&right.at[k], i));
       if (!(d <= difference)) difference = d;
     }
     double error = difference / fmax(largest_of(&right.at[k]), all * 1e-3);
