@@ -34,7 +34,7 @@ static double slopes_off(bert_oracle *o, net *exact, const feed *f, int directio
     int64_t count = 0;
     snprintf(name, sizeof name, "grad.%s", o->name[i]);
     const double *g = net_output(exact, "eval", f, 0, name, &count);
-    if (!g || count != o->first[i + 1] - o->first[i]) return NAN;
+    if (!g || count != o->first[i + 1] - o->first[i]) return (double)NAN;
     memcpy(slope + o->first[i], g, sizeof(double) * (size_t)count);
   }
   for (int k = 0; k < directions; k++) {
@@ -59,7 +59,7 @@ static void definition(recipe *r, net *n, const bert_given *g) {
                  1e-10);
   recipe_at_most(r, EXACT, "gradient in f64 along directions beside the definition's",
                  slopes_off(&o, exact, &f, recipe_pick(r, 20, 5)), 1e-6);
-  double longest = sqrt(4. * D);
+  double longest = sqrt(4. * (double)D);
   recipe_at_most(r, EXACT, "rows in f32 beside f64", net_difference(n, exact, "encode", &f, "rows"), 2e-5 * longest);
   recipe_at_most(r, EXACT, "gradients in f32 beside f64", net_gradient_error(n, "eval", "loss", &f), 2e-4 * longest);
   o.placement = LAYERS_PRE;
@@ -218,7 +218,7 @@ static double start_off(net *n) {
   const float *w = net_values(n, "bert.embeddings.word_embeddings.weight", &count);
   double squares = 0;
   for (int64_t i = 0; w && i < count; i++) {
-    if (fabs((double)w[i]) > .4 + 1e-6) return INFINITY;
+    if (fabs((double)w[i]) > .4 + 1e-6) return (double)INFINITY;
     squares += (double)w[i] * (double)w[i] / (double)count;
   }
   return w ? fabs(sqrt(squares) / (.2 * .8796) - 1) * sqrt(2. * (double)count) : (double)NAN;
@@ -242,4 +242,4 @@ static void arch(recipe *r) {
   optimiser(r, n, &g);
 }
 
-RECIPES(bert_arch, {"bert.arch", 5, "BERT is what its paper says, forward, backward and in its steps", arch, 10});
+RECIPES(bert_arch, {"bert.arch", 5, "BERT is what its paper says, forward, backward and in its steps", arch, 2});

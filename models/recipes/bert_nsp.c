@@ -87,6 +87,8 @@ static void program(recipe *r) {
 
 static void nsp(recipe *r) {
   program(r);
+  /* Seeds 1 to 5: at worst 0.6 points below and 0.5 above, the controls 14 and 37 below at least; quick, seeds 1 to
+   * 3: 1.8 below, the controls 8.3 and 37. */
   int steps = recipe_pick(r, 4000, 1200), batches = recipe_pick(r, 200, 120);
   double bound = recipe_is_quick(r) ? 5 : 2;
   bert_task k = bert_task_of(.05), same = k, blind = k;
@@ -103,4 +105,4 @@ static void nsp(recipe *r) {
 }
 
 RECIPES(bert_nsp,
-        {"bert.nsp", 5, "BERT tells the next sentence from one of another document as well as can be", nsp, 25});
+        {"bert.nsp", 5, "BERT tells the next sentence from one of another document as well as can be", nsp, 12});

@@ -157,4 +157,4 @@ static void apply(recipe *r) {
                  bound);
 }
 
-RECIPES(tp_apply, {"tp.apply", 4, "a pre-trained encoder gets another head and is tuned with few labels", apply, 15});
+RECIPES(tp_apply, {"tp.apply", 4, "a pre-trained encoder gets another head and is tuned with few labels", apply, 6});
