@@ -297,8 +297,9 @@ static signal passed(recipe *r, block_place at, bool scaled, const char *label) 
                   gradient_norm(n, &f, 0) / gradient_norm(n, &f, DEEP - 1), share[0]};
 }
 
-/* At first, random directions are added: their squares add up. Bounds are those of SYSTEMS; powers, RMS and shares of
- * seeds 1 to 5: see below. */
+/* At first, random directions are added: their squares add up. The bound of the gradient's ratio is that of SYSTEMS;
+ * others are from seeds 1 to 5, at worst |p - 1/2| .063, ratio 6.4, shares .143 (pre) and .019 (post), small RMS 1.46.
+ */
 static void signals(recipe *r) {
   signal before = passed(r, BLOCK_PRE, false, "pre"), behind = passed(r, BLOCK_POST, false, "post");
   signal inside = passed(r, BLOCK_INNER, false, "inner"), small = passed(r, BLOCK_PRE, true, "pre, scaled");
