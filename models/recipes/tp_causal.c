@@ -1,6 +1,8 @@
 /* tp.causal: a decoder-only language model reaches the entropy rate of its data, and no less. Loss = - sum of
  * log p(x_t+1 | x_0 .. x_t) with the mask j <= i. Controls, trained alike: one token of context instead of two and
- * more, and tokens among which the answer stands. */
+ * more, and tokens among which the answer stands.
+ * Seeds 1 to 5, worst: 0.0086 nat over the chain's best (bound 0.01, quick 0.070 of 0.1), controls 0.82 and -268
+ * standard errors (quick 0.26 and -123); bytes 0.354 nat below the n-grams. */
 #include <string.h>
 
 #include "models/recipes/recipe.h"
