@@ -254,7 +254,7 @@ static excess twins(recipe *r, bool at_once) {
   net *n = recipe_net(r, &sn_model_xlnet, "train_given|logits",
                       "layers=2 heads=2 width=32 hidden=64 init=.2 vocab=%d context=%d", TWIN_SYMBOLS, TWINS);
   recipe_train(r, &(training){n, "train_given", at_once ? "twins at once" : "twins in turn", &f,
-                              recipe_pick(r, 2000, 700), 1e-2});
+                              recipe_pick(r, 3000, 700), 1e-2});
   return recipe_excess(r, &(against){n, .feed = &f, .targets = 3, .best = twins_best});
 }
 
