@@ -46,9 +46,10 @@ static sn_t noisy(sn_scope m, sn_t x, double drop) {
   return sn_where(sn_lt(sn_random(m, "noise", SN_UNIFORM, (sn_size(x, 0), sn_size(x, 1))), drop), 0., x);
 }
 
-static void stage(sn_scope m, int number, const autoencoder *c) {
+/* Of layer `number`, on top of those below. */
+static sn_t stage_loss(sn_scope m, int number, const autoencoder *c) {
   const int width[2] = {c->width_1, c->width_2};
-  static const char *const name[2] = {"layer_1", "layer_2"}, *const own[2] = {"layer_1.*", "layer_2.*"};
+  static const char *const name[2] = {"layer_1", "layer_2"};
   sn_t x = rows(m, c);
   for (int i = 0; i < number - 1; i++) {
     layer below = layer_of(sn_in(m, name[i]), x, width[i], c->linear);
@@ -57,11 +58,14 @@ static void stage(sn_scope m, int number, const autoencoder *c) {
   sn_scope at = sn_in(m, name[number - 1]);
   layer l = layer_of(at, x, width[number - 1], c->linear);
   sn_t r = back(at, there(noisy(at, x, c->drop), &l), &l);
-  sn_t loss = sn_mean(sn_sum(sn_square(sn_sub(x, r)), "bi->b"), "b->");
-  labels_learn(m, loss, c->freeze ? own[number - 1] : "*", 1);
+  return sn_mean(sn_sum(sn_square(sn_sub(x, r)), "bi->b"), "b->");
 }
-static void stage_1(sn_scope m, const autoencoder *c) { stage(m, 1, c); }
-static void stage_2(sn_scope m, const autoencoder *c) { stage(m, 2, c); }
+
+static void stage_1(sn_scope m, const autoencoder *c) { labels_learn(m, stage_loss(m, 1, c), "layer_1.*", 1); }
+static void stage_2(sn_scope m, const autoencoder *c) {
+  labels_learn(m, stage_loss(m, 2, c), c->freeze ? "layer_2.*" : "*", 1);
+}
+static void eval(sn_scope m, const autoencoder *c) { sn_output(m, "loss", stage_loss(m, 2, c)); }
 
 /* One label a row. */
 static sn_t scores(sn_scope m, const autoencoder *c) {
@@ -76,4 +80,4 @@ static sn_t labels_of(sn_scope m) { return sn_input(m, "labels", SN_I32, (sn_sym
 static void tune(sn_scope m, const autoencoder *c) { labels_learn(m, labels_loss(scores(m, c), labels_of(m)), "*", 1); }
 static void judge(sn_scope m, const autoencoder *c) { labels_judge(m, scores(m, c), labels_of(m)); }
 
-SN_MODEL(autoencoder, autoencoder, stage_1, stage_2, tune, judge);
+SN_MODEL(autoencoder, autoencoder, stage_1, stage_2, eval, tune, judge);

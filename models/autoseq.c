@@ -8,7 +8,10 @@ SN_SETTINGS(autoseq,
   (int,    context, 64,  "longest sequence"),
   (int,    vocab,   256, "tokens"),
   (int,    classes, 2,   "labels of a place"),
-  (double, blind,   0,   "probability that the writer does not see a token before: it has to ask z"));
+  (bool,   backwards, 0, "writes the last token first, as Srivastava et al. 2015"),
+  (bool,   deaf,    0,   "the writer does not hear z: a language model"),
+  (double, trunk,     1,   "rate of learning of all but the head in tune, as a share of the head's"),
+  (double, ridge,     0,   "ridge / 2 |w|^2 of the head of labels is added to its loss"));
 /* clang-format on */
 
 typedef struct {
@@ -41,14 +44,9 @@ static sn_t read(sn_scope m, sn_t tokens, sn_t *z, const autoseq *c) {
   return gru(m, embed(m, tokens, c), z, c);
 }
 
-/* log p(x_t | x_<t, z) as logits: inputs are the tokens one place later, some hidden. */
+/* log p(x_t | x_<t, z) as logits: inputs are the tokens one place later. */
 static sn_t write(sn_scope m, sn_t tokens, sn_t z, const autoseq *c) {
-  sn_dim B = sn_size(tokens, 0), T = sn_size(tokens, 1);
-  sn_t x = embed(m, tokens, c), before = sn_slice(sn_pad(x, 1, 1, 0, 0), 1, 0, T);
-  if (c->blind > 0) {
-    sn_t seen = sn_cast(sn_ge(sn_random(m, "blind", SN_UNIFORM, (B, T)), c->blind), SN_REAL);
-    before = sn_mul(before, sn_rearrange(seen, "bt->bt1"));
-  }
+  sn_t before = sn_slice(sn_pad(embed(m, tokens, c), 1, 1, 0, 0), 1, 0, sn_size(tokens, 1));
   sn_t h = sn_tanh(sn_affine(m, "from", z, c->width));
   return sn_affine(m, "out", gru(m, before, &h, c), c->vocab);
 }
@@ -60,7 +58,9 @@ static sn_t ids(sn_scope m, const char *name, const autoseq *c) {
 static sn_t rewritten(sn_scope m, const autoseq *c) {
   sn_t tokens = ids(m, "tokens", c), z;
   read(sn_in(m, "reader"), tokens, &z, c);
-  return sn_cross_entropy(write(sn_in(m, "writer"), tokens, z, c), tokens);
+  if (c->deaf) z = sn_zeros(m, SN_REAL, (sn_size(tokens, 0), c->width));
+  sn_t text = c->backwards ? sn_flip(tokens, 1) : tokens;
+  return sn_cross_entropy(write(sn_in(m, "writer"), text, z, c), text);
 }
 
 static void train(sn_scope m, const autoseq *c) { labels_learn(m, rewritten(m, c), "*", 1); }
@@ -71,7 +71,8 @@ static sn_t scores(sn_scope m, const autoseq *c) {
   return labels_scores(m, read(sn_in(m, "reader"), ids(m, "tokens", c), &z, c), c->classes);
 }
 static void tune(sn_scope m, const autoseq *c) {
-  labels_learn(m, labels_loss(scores(m, c), ids(m, "labels", c)), "*", 1);
+  sn_t loss = labels_loss(scores(m, c), ids(m, "labels", c));
+  labels_tune(m, labels_ridge(m, loss, c->ridge, c->width, c->classes), c->trunk);
 }
 static void judge(sn_scope m, const autoseq *c) { labels_judge(m, scores(m, c), ids(m, "labels", c)); }
 

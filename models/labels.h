@@ -23,6 +23,20 @@ static inline sn_t labels_loss(sn_t scores, sn_t labels) {
   return sn_cross_entropy(scores, sn_max(labels, 0), .weight = labels_counted(labels));
 }
 
+/* The loss and ridge / 2 |w|^2 of the head: with the head alone trained (`--trainable "classify.*"`), logistic
+ * regression on x [B, T, width]. */
+static inline sn_t labels_ridge(sn_scope m, sn_t loss, double ridge, int width, int classes) {
+  if (ridge <= 0) return loss;
+  sn_t w = sn_param(m, "classify.weight", (width, classes)), b = sn_param(m, "classify.bias", (classes));
+  return sn_add(loss, sn_mul(ridge / 2, sn_add(sn_sum(sn_square(w), "wc->"), sn_sum(sn_square(b), "c->"))));
+}
+
+/* Learns labels: the head at the learning rate, all else at the share `trunk` of it. */
+static inline void labels_tune(sn_scope m, sn_t loss, double trunk) {
+  labels_learn(m, loss, "-classify.*", trunk);
+  labels_learn(m, loss, "classify.*", 1);
+}
+
 /* Loss and accuracy as outputs. */
 static inline void labels_judge(sn_scope m, sn_t scores, sn_t labels) {
   sn_t counts = labels_counted(labels), right = sn_cast(sn_eq(sn_argmax(scores), labels), SN_REAL);

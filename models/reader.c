@@ -67,14 +67,9 @@ static sn_t scores(sn_scope m, const reader *c) {
   return labels_scores(m, trunk(m, ids(m, "tokens", c), c), c->classes);
 }
 
-/* Where the head alone is tuned (`--trainable "classify.*"`), this is logistic regression on what the trunk says. */
 static void tune(sn_scope m, const reader *c) {
   sn_t loss = labels_loss(scores(m, c), ids(m, "labels", c));
-  sn_t w = sn_param(m, "classify.weight", (c->width, c->classes)), b = sn_param(m, "classify.bias", (c->classes));
-  if (c->ridge > 0)
-    loss = sn_add(loss, sn_mul(c->ridge / 2, sn_add(sn_sum(sn_square(w), "wc->"), sn_sum(sn_square(b), "c->"))));
-  labels_learn(m, loss, "-classify.*", c->trunk);
-  labels_learn(m, loss, "classify.*", 1);
+  labels_tune(m, labels_ridge(m, loss, c->ridge, c->width, c->classes), c->trunk);
 }
 
 static void judge(sn_scope m, const reader *c) { labels_judge(m, scores(m, c), ids(m, "labels", c)); }
