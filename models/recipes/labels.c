@@ -76,6 +76,30 @@ double labels_best(const recipe *r, const labels *l, int batches) {
   return right / batches / ROWS / (LENGTH - first);
 }
 
+/* ---- exactness
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void small_fill(const void *h, uint64_t seed, uint64_t index, void *const port[]) {
+  int32_t *tokens = port[0], *next = port[1];
+  int x[9];
+  for (int b = 0; b < 2; b++) {
+    hmm_sample(h, seed, 2 * index + (uint64_t)b, 9, x, NULL);
+    for (int t = 0; t < 8; t++) tokens[8 * b + t] = x[t];
+    for (int t = 0; next && t < 8; t++) next[8 * b + t] = x[t + 1];
+  }
+}
+
+feed labels_small(const hmm *h, const char *port) {
+  return (feed){{{"tokens", {2, 8}}, {port, {2, 8}}}, small_fill, h};
+}
+
+void labels_exact(recipe *r, net *n, const char *graph, const feed *f, int longest) {
+  double f32 = 2e-5 * sqrt(longest);
+  recipe_at_most(r, EXACT, "loss against f64, relative", net_difference(n, net_exact(n, NULL), graph, f, "loss"), f32);
+  recipe_at_most(r, EXACT, "gradients against f64, relative", net_gradient_error(n, graph, "loss", f), 10 * f32);
+  recipe_at_most(r, EXACT, "gradients in f64 against differences", net_slope_error(n, graph, "loss", f), 1e-6);
+}
+
 /* ---- learning -----------------------------------------------------------------------------------------------------
  */
 

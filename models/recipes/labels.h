@@ -27,6 +27,12 @@ void labels_text_best(const void *h, uint64_t seed, uint64_t index, double *loss
 /* Accuracy of the best classifier of what recipe_mean measures in that many batches. */
 double labels_best(const recipe *r, const labels *l, int batches);
 
+/* Exact checks of a small net, by bounds of SYSTEMS 0.4: the loss of a graph and its gradients against f64, for sums of
+ * `longest` terms, and gradients in f64 against differences. */
+void labels_exact(recipe *r, net *n, const char *graph, const feed *f, int longest);
+/* Texts of 8, two of them: tokens and, as `port`, the next ones. */
+feed labels_small(const hmm *h, const char *port);
+
 typedef struct labels_tuning {
   net *like; /* the program */
   net *from; /* what was trained before: all but its head is copied. NULL: nothing */

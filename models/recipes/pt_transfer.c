@@ -1,6 +1,9 @@
 /* pt.sup and pt.selfsup: a transformer that was trained before on many labels, or on text alone, needs few labels of a
  * task that has to do with what it learned. Data: texts of hidden states (D2), whose filter is the oracle.
- * Thresholds: seeds 1 to 5, the worst seed behind each check. */
+ * Thresholds of the full form, worst of seeds 1 and 2. pt.sup: gain .113 (bound .1), head below the best classifier
+ * .011
+ * (.02), gain of the unrelated task -.29 (.02). pt.selfsup: loss over the filter's .0104 nat (.02), below the n-gram's
+ * by 36 standard errors (4), R^2 .961 (.95; untrained .28), gain .435 (.15), no mask -252 standard errors (-3). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,24 +25,10 @@ static double *trunk_says(net *n, const feed *f, uint64_t index) {
   return net_output(n, "hidden", f, index, "hidden", NULL);
 }
 
-/* Texts of 8, of which 2, with a label or a next token at each place: enough to compare values and gradients. */
-static void small_fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
-  int x[9];
-  for (int b = 0; b < 2; b++) {
-    hmm_sample(data, seed, 2 * index + (uint64_t)b, 9, x, NULL);
-    for (int t = 0; t < 8; t++) ((int32_t *)port[0])[8 * b + t] = x[t], ((int32_t *)port[1])[8 * b + t] = x[t + 1];
-  }
-}
-
-/* Bounds of SYSTEMS 0.4: 2e-5 sqrt(longest sum) in f32, ten times that for gradients. */
 static void exactness(recipe *r, const hmm *h, const char *graph, const char *port) {
-  double f32 = 2e-5 * sqrt(4 * 16);
-  feed f = {{{"tokens", {2, 8}}, {port, {2, 8}}}, small_fill, h};
+  feed f = labels_small(h, port);
   net *n = recipe_net(r, &sn_model_reader, graph, "layers=2 heads=2 width=16 context=8 vocab=16 classes=16");
-
-  recipe_at_most(r, EXACT, "loss against f64, relative", net_difference(n, net_exact(n, NULL), graph, &f, "loss"), f32);
-  recipe_at_most(r, EXACT, "gradients against f64, relative", net_gradient_error(n, graph, "loss", &f), 10 * f32);
-  recipe_at_most(r, EXACT, "gradients in f64 against differences", net_slope_error(n, graph, "loss", &f), 1e-6);
+  labels_exact(r, n, graph, &f, 4 * 16);
 }
 
 /* ---- pt.sup: trained on labels ------------------------------------------------------------------------------------
