@@ -9,12 +9,12 @@ mkdir files
 expect 0 "$make" files
 cp "$TREE/tests/cli/table.c" .
 seq 300 >text
-limit="ulimit -v 2097152;"
-! sanitized || limit= # sanitizers take more for themselves
+limit="ulimit -t 20; ulimit -v 2097152;"
+! sanitized || limit="ulimit -t 60;" # sanitizers take more for themselves
 refused() { # CODE MESSAGE FILE COMMAND... (code 0: it is read)
   local code=$1 message=$2 file=$3 found=0
   shift 3
-  timeout 20 bash -c "$limit"' exec "$@"' - "$@" >stdout 2>stderr </dev/null || found=$?
+  timeout 900 bash -c "$limit"' exec "$@"' - "$@" >stdout 2>stderr </dev/null || found=$?
   [ "$found" = "$code" ] || die "$file: exit code $found instead of $code: $* $(head -c 600 stderr)"
   [ "$code" != 0 ] || return 0
   says "${file##*/}"

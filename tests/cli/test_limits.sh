@@ -6,13 +6,13 @@ cd "$scratch" || exit 1
 target=$(target)
 gpt=$TREE/models/gpt.c
 seq 300 >text
-limit="ulimit -v 4194304;"
-! sanitized || limit=
+limit="ulimit -t 60; ulimit -v 4194304;"
+! sanitized || limit="ulimit -t 60;"
 # asks CODE MESSAGE COMMAND...
 asks() {
   local code=$1 message=$2 found=0
   shift 2
-  timeout 60 bash -c "$limit"' exec "$@"' - "$@" >stdout 2>stderr </dev/null || found=$?
+  timeout 900 bash -c "$limit"' exec "$@"' - "$@" >stdout 2>stderr </dev/null || found=$?
   [ "$found" = "$code" ] || die "exit code $found instead of $code: $* $(head -c 600 stderr)"
   [ "$code" = 0 ] || says "$message"
 }

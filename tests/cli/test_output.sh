@@ -11,7 +11,7 @@ echo old >file && ln -s file link && mkfifo fifo
 expect 0 "$SINTER" build "$TREE/models/mlp.sn" --emit graph -o new
 expect 0 "$SINTER" build "$TREE/models/mlp.sn" --emit graph -o link
 [ -L link ] && cmp -s file new || die "the file behind a link was not replaced"
-timeout 30 cat fifo >read &
+timeout 900 cat fifo >read &
 expect 0 "$SINTER" build "$TREE/models/mlp.sn" --emit graph -o fifo
 wait $!
 [ -p fifo ] && cmp -s read new || die "a fifo was not written to"

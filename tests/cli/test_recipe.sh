@@ -83,7 +83,7 @@ start() { # until there is a checkpoint; a run that would take hours
   "$SINTER" train table.c --data one.txt two.txt --batch 2 --steps 1000000000 --eval-every 100000000 --eval-batches 1 --checkpoint-every 50 \
     --target "$target" --out run >stdout 2>stderr </dev/null &
   pid=$!
-  for _ in $(seq 400); do [ -n "$(newest run)" ] && return; sleep 0.02; done
+  for _ in $(seq 30000); do [ -n "$(newest run)" ] && return; sleep 0.02; done
   die "no checkpoint: $(cat stderr)"
 }
 stops() { # TEXT
@@ -115,7 +115,7 @@ start
 touch two.txt
 sed 's/7/1/' kept.txt >other.txt && mv other.txt two.txt
 first=$(newest run)
-for _ in $(seq 400); do [ "$(newest run)" != "$first" ] && break; sleep 0.02; done
+for _ in $(seq 30000); do [ "$(newest run)" != "$first" ] && break; sleep 0.02; done
 sleep 0.1
 kill -INT $pid
 code=0

@@ -11,7 +11,7 @@ train() { # OUT more...
   local out=$1
   shift
   "$SINTER" train "$gpt" --data "$scratch/text" --set layers=1 --set heads=2 --set width=16 --set context=16 --set dropout=0.1 --batch 4 --eval-batches 1 \
-    --target "$target" --steps "$steps" --eval-every 10 --checkpoint-every 2 --out "$scratch/$out" "$@" </dev/null
+    --target "$target" --steps "$steps" --eval-every 20 --checkpoint-every 2 --out "$scratch/$out" "$@" </dev/null
 }
 same() { cmp -s "$scratch/$1/model.safetensors" "$scratch/$2/model.safetensors" || die "$2: other weights than $1 ($3)"; }
 
@@ -75,7 +75,7 @@ for signal in INT TERM; do
   rm -rf "$scratch/signal"
   train signal --force > "$scratch/stdout" 2> "$scratch/stderr" &
   pid=$!
-  for _ in $(seq 100); do ls "$scratch/signal/checkpoints/"*.ckpt >/dev/null 2>&1 && break; sleep 0.05; done
+  for _ in $(seq 12000); do ls "$scratch/signal/checkpoints/"*.ckpt >/dev/null 2>&1 && break; sleep 0.05; done
   kill -$signal $(pgrep -P $pid)
   wait $pid
   code=$?
@@ -86,7 +86,7 @@ done
 # two runs in one folder
 train locked --force >/dev/null 2>&1 &
 pid=$!
-for _ in $(seq 100); do ls "$scratch/locked/checkpoints/"*.ckpt >/dev/null 2>&1 && break; sleep 0.05; done
+for _ in $(seq 12000); do ls "$scratch/locked/checkpoints/"*.ckpt >/dev/null 2>&1 && break; sleep 0.05; done
 expect 1 train locked --resume
 says "another"
 kill -9 $(pgrep -P $pid) $pid 2>/dev/null
