@@ -181,10 +181,12 @@ static losses lengths(recipe *r, const char *label, int scheme, const feed *near
                   recipe_excess(r, &(against){n, .feed = far, .targets = 1, .best = best}).mean};
 }
 
+/* Seen at worst, seeds 1 and 4 (quick: seeds 1 to 5): trained .0201 (.033), ALiBi .0015 (.0031), sinusoidal .232
+ * (.169). */
 static void reads_on(recipe *r) {
   text near = {round_of(recipe_seed(r, 7)), 16, SHORT}, far = {near.source, 4, LONG};
   feed short_feed = feed_of(&near), long_feed = feed_of(&far);
-  double learned = recipe_is_quick(r) ? .15 : .05;
+  double learned = recipe_is_quick(r) ? .05 : .03;
   losses a = lengths(r, "ALiBi", 3, &short_feed, &long_feed);
   losses s = lengths(r, "sinusoidal", 2, &short_feed, &long_feed);
   recipe_at_most(r, TRAINED, "ALiBi, trained at 64: loss over the best, nats", a.near, learned);
