@@ -301,6 +301,7 @@ static void permuted(recipe *r) {
                                        : "layers=2 heads=2 width=32 hidden=64 vocab=6 context=12";
   ordered o = task(r), masked = o;
   masked.at_once = true;
+  /* full: seeds 1, 2, 3, 5 reach 0.0259 or less, masked models 0.081 or more; quick: seeds 1 to 3 0.046, 0.102 */
   double bound = recipe_is_quick(r) ? .06 : .03;
   int steps = recipe_pick(r, 4000, 700);
   net *n = trained(r, set, "", "train", "two streams", &o, steps); /* orders are drawn in the step */
