@@ -198,8 +198,8 @@ static void check_gradients(recipe *r, net *n, const hmm *h) {
 static void detection(recipe *r) {
   hmm h = hmm_make(recipe_seed(r, 7), 6, SYMBOLS, .8);
   feed f = {{{"tokens", {ROWS, LENGTH}}}, text_fill, &h};
-  /* excess: full 0.012 at most (seeds 1, 2), quick 0.040 at most (seeds 1 to 4); bias 0.011 at most, of drawn =
-   * replaced 0.105 */
+  /* excess: full 0.012 at most (seeds 1, 2), quick 0.040 (seeds 1 to 4); bias: 0.011 at most, where what is drawn
+   * counts as replaced 0.063 at least */
   int steps = recipe_pick(r, 6000, 600), batches = recipe_pick(r, 32, 8);
   net *n = electra_net(r, "train|eval|logits", "");
   recipe_train(r, &(training){n, "train", "L_G + 50 L_D", &f, steps, 3e-3});
