@@ -11,7 +11,7 @@
 #include "tests/oracles/linear.h"
 
 enum { ROWS = LABELS_ROWS, LENGTH = LABELS_LENGTH, STATES = 8, SYMBOLS = 16, BATCHES = 64, FRESH = 1 << 30 };
-/* Fewer than the two points of SYSTEMS: sigmoid units on 3200 windows stay .023 below the best, seeds 1 and 2. */
+/* Not the two points of SYSTEMS: on 3200 windows, seeds 1, 2, 4 and 5 end .023, .023, -.007 and .027 below the best. */
 static const double MANY = -.03;
 
 extern const sn_model sn_model_autoencoder, sn_model_autoseq;
@@ -123,7 +123,7 @@ static void few_labels(recipe *r, net *n, const hmm *h) {
   feed g = window_feed(&mixed);
   bool changed;
   int steps = recipe_pick(r, 600, 300);
-  double least = recipe_is_quick(r) ? .02 : .04; /* seeds 1 to 3: .051, .080, .060 */
+  double least = recipe_is_quick(r) ? .02 : .05; /* seeds 1 to 5: .057 to .080 */
   net *shuffled = stages(r, stack_of(r, 1), &g, "control: shuffled", &changed), *like = stack_of(r, 1);
   double plain = stack_tuned(r, like, NULL, &few, "from scratch", steps, 3e-3, 5);
   double tuned = stack_tuned(r, like, n, &few, "from the stack", steps, 3e-3, 5);
