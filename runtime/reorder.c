@@ -17,7 +17,7 @@ static sn_code reorder(sn_store *s, int slot, int64_t rows, int64_t count, const
     return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "there are %lld sequences, not %lld", (long long)rows,
                    (long long)count);
   size_t row = (size_t)(bytes / rows);
-  if (!(old = malloc(row * (size_t)count)))
+  if (!(old = malloc(row * (size_t)count + 1)))
     return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){0}, "no memory to move sequences");
   for (int64_t i = 0; i < count; i++)
     if (parent[i] != i) memcpy(old + (size_t)i * row, data + (size_t)parent[i] * row, row);
@@ -29,6 +29,9 @@ static sn_code reorder(sn_store *s, int slot, int64_t rows, int64_t count, const
 
 sn_code sn_store_reorder(sn_store *s, const char *dim, int64_t count, const int32_t *parent, sn_diags *diags) {
   const sn_plan *p = s->runtime->plan;
+  if (!sn_dimx_find_symbol(p->types, dim))
+    return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "the model has no dim %s", dim);
+  if (count < 0) return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "%lld sequences: there are none", (long long)count);
   for (int i = 0; i < p->slot_count; i++) {
     if (!has_rows(&p->slot[i], dim)) continue;
     int64_t rows = s->dims[sn_dimx_symbol_index(p->slot[i].type->dim[0])];

@@ -238,6 +238,36 @@ static void a_program_draws_and_copies_nothing(void **state) {
   remove_folder(folder);
 }
 
+/* ---- sequences ------------------------------------------------------------------------------------------------- */
+
+static void sequences_go_on_from_others(void **state) {
+  (void)state;
+  world w = world_create(1);
+  int kept = add_slot(&w, "kept", SN_SLOT_STATE, -1, SN_ELEM_F32, 2, w.b, number(&w, 3));
+  int other = add_slot(&w, "other", SN_SLOT_STATE, -1, SN_ELEM_F32, 1, number(&w, 4), NULL);
+  sn_runtime *r;
+  sn_store *s;
+  const int64_t dims[2] = {4, 1};
+  assert_int_equal(sn_runtime_create(w.plan, NULL, w.diags, &r), SN_OK);
+  assert_int_equal(sn_store_create(r, 1, dims, w.diags, &s), SN_OK);
+  float *x = sn_store_data(s, kept, NULL), *y = sn_store_data(s, other, NULL);
+  for (int i = 0; i < 12; i++) x[i] = (float)i;
+  for (int i = 0; i < 4; i++) y[i] = (float)i;
+  const int32_t parent[4] = {1, 0, 1, 3}, outside[1] = {4};
+  assert_int_equal(sn_store_reorder(s, "B", 3, parent, w.diags), SN_OK);
+  for (int i = 0; i < 12; i++) assert_true(x[i] == (float)(3 * parent[i / 3] + i % 3));
+  for (int i = 0; i < 4; i++) assert_true(y[i] == (float)i);
+  assert_int_equal(sn_store_reorder(s, "B", 0, parent, w.diags), SN_OK);
+  assert_int_equal(sn_store_reorder(s, "B", 1, outside, w.diags), SN_ERR_USAGE);
+  assert_int_equal(sn_store_reorder(s, "B", 5, (int32_t[5]){0}, w.diags), SN_ERR_USAGE);
+  assert_int_equal(sn_store_reorder(s, "B", -1, parent, w.diags), SN_ERR_USAGE);
+  assert_int_equal(sn_store_reorder(s, "b", 1, parent, w.diags), SN_ERR_USAGE);
+  assert_message(&w, "no dim b");
+  sn_store_destroy(s);
+  sn_runtime_destroy(r);
+  world_destroy(&w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(values_are_drawn_when_they_are_looked_at),
@@ -245,6 +275,7 @@ int main(void) {
       cmocka_unit_test(runs_find_what_was_not_loaded_drawn),
       cmocka_unit_test(resets_of_what_nobody_saw_draw_nothing),
       cmocka_unit_test(lent_parameters_are_read_where_they_are_and_copied_to_be_written),
+      cmocka_unit_test(sequences_go_on_from_others),
       cmocka_unit_test(a_program_draws_and_copies_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
