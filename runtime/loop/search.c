@@ -127,11 +127,15 @@ static sn_code check(const sn_search *o, sn_diags *diags) {
                    (long long)o->beams, (long long)o->count);
   int64_t most = m->ring ? m->context : m->context - o->count + 1;
   if (o->prompt_count <= most) return SN_OK;
-  sn_code code =
-      sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "prompt and text do not fit the model's context: beams are not cut");
+  sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "prompt and text do not fit the model's context: beams are not cut");
+  if (most < 1) {
+    sn_fail_expected(diags, "at most %lld tokens to write", (long long)m->context);
+    sn_fail_found(diags, "%lld", (long long)o->count);
+    return SN_ERR_USAGE;
+  }
   sn_fail_expected(diags, "a prompt of at most %lld tokens with %lld to write", (long long)most, (long long)o->count);
   sn_fail_found(diags, "%lld", (long long)o->prompt_count);
-  return code;
+  return SN_ERR_USAGE;
 }
 
 sn_code sn_search_beams(const sn_search *o, sn_diags *diags, int32_t *out, int64_t *out_count, double *out_log_p) {

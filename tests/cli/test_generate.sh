@@ -28,6 +28,8 @@ expect 2 "$SINTER" $ask --beam 3 --draft small
 expect 2 "$SINTER" $ask --beam 3 --tokens 12
 says "do not fit the model's context"
 says "at most 1 tokens"
+expect 2 "$SINTER" $ask --beam 3 --tokens 20
+says "at most 12 tokens to write"
 
 # ---- drafts ----------------------------------------------------------------------------------------------------------
 for n in 1 4; do # also beyond the context, where nothing is drafted
