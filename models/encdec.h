@@ -1,13 +1,22 @@
 /* What encoder-decoders share: two lengths in one graph, padding on both sides, losses of the decoder's rows, and keys
- * and values of the source that are computed once. A model gives its encoder, decoder and head; the graphs of it are
+ * and values of the source that are computed once. A model gives its encoder, decoder and head. Graphs read source
+ * i32[B, S], source_length i32[B] and tokens i32[B, T]:
  *
- *   train, eval   source i32[B, S], source_length i32[B], tokens, targets i32[B, T], length i32[B] -> loss
- *   .._slots      slots, slot_targets i32[B, K], slot_count i32[B] instead of targets and length: the loss at some
- * places, whose rows are gathered before the product with the vocabulary weighted      weight [B, T] instead of length
- * -> loss, and its derivatives by the logits logits        source, source_length, tokens -> logits [B, T, V] encode
- * source, source_length -> state: keys and values of the source for every layer of the decoder prefill       tokens
- * i32[B, T], start i32[B] -> logits [B, T, V], from that state and caches of the tokens before decode        the same
- * of one row */
+ *   train, eval  also targets i32[B, T], length i32[B] -> loss
+ *
+ *   train_slots, eval_slots
+ *                slots, slot_targets i32[B, K], slot_count i32[B] instead of targets and length: the loss at some
+ *                places, whose rows are gathered before the product with the vocabulary
+ *
+ *   weighted     weight [B, T] instead of length -> loss, and its derivatives by the logits
+ *
+ *   logits       -> logits [B, T, V]
+ *
+ *   encode       the source only -> state: its keys and values for every layer of the decoder
+ *
+ *   prefill      tokens i32[B, T], start i32[B] -> logits [B, T, V], from that state and caches of the tokens before
+ *
+ *   decode       the same of one row */
 #ifndef SINTER_MODELS_ENCDEC_H
 #define SINTER_MODELS_ENCDEC_H
 
