@@ -1,9 +1,8 @@
 /* Parts of transformer layers that models and recipes share: where norms stand, which norm, which feed-forward part,
- * names of parameters. A layer of any of them:
+ * names of parameters. Layers of any of them:
  *
- *   static const block b = {.width = 64, .heads = 4, .norm = BLOCK_LAYER_NORM, .place = BLOCK_POST, .feed =
- * BLOCK_GELU}; sn_layers(h, m, "layer", 2, &x) x = block_layer(&b, h, x, (block_view){.mask = block_inside, .opt =
- * &length});
+ *   static const block b = {.width = 64, .heads = 4, .place = BLOCK_POST, .feed = BLOCK_GELU};
+ *   sn_layers(h, m, "layer", 2, &x) x = block_layer(&b, h, x, (block_view){.mask = block_inside, .opt = &length});
  *
  * With a `.cache` scope, keys and values are kept as in gpt.c. What is not of this form is put together from
  * block_enter, block_attend, block_feed and block_leave. */
@@ -104,15 +103,20 @@ static inline sn_t block_leave(const block *b, sn_scope m, const char *name, sn_
   return b->place == BLOCK_POST ? block_norm(b, m, name, x) : x;
 }
 
-/* Keys and values [B, S, heads, head] of rows y, several layers may look at; with those of before in a `.cache` scope.
- */
+/* Keys and values [B, S, heads, head] of rows y, several layers may look at; a `.cache` scope adds those of before. */
 typedef struct block_memory {
   sn_t k, v;
 } block_memory;
 
+/* Columns of so many heads; those of the queries, without a size, divide the width or are refused. */
+static inline int block_columns(const block *b, int heads) {
+  if (b->head) return heads * b->head;
+  return heads == b->heads ? b->width : heads * (b->heads ? b->width / b->heads : 0);
+}
+
 static inline block_memory block_remember(const block *b, sn_scope m, const block_names *n, sn_t y) {
-  int d = b->head ? b->head : b->width / b->heads, kv = b->kv_heads ? b->kv_heads : b->heads;
-  sn_t k = block_linear(b, m, n->k, y, kv * d, kv, b->init), v = block_linear(b, m, n->v, y, kv * d, kv, b->init);
+  int kv = b->kv_heads ? b->kv_heads : b->heads, out = block_columns(b, kv);
+  sn_t k = block_linear(b, m, n->k, y, out, kv, b->init), v = block_linear(b, m, n->v, y, out, kv, b->init);
   if (b->rope > 0) k = sn_rope(k, sn_positions(m, y), .base = b->rope);
   return (block_memory){sn_cache(sn_in(m, n->k), "kept", k), sn_cache(sn_in(m, n->v), "kept", v)};
 }
@@ -120,8 +124,7 @@ static inline block_memory block_remember(const block *b, sn_scope m, const bloc
 /* Rows of x [B, T, width] look at them. */
 static inline sn_t block_look(const block *b, sn_scope m, const block_names *n, sn_t x, block_memory at,
                               block_view see) {
-  int d = b->head ? b->head : b->width / b->heads;
-  sn_t q = block_linear(b, m, n->q, x, b->heads * d, b->heads, b->init);
+  sn_t q = block_linear(b, m, n->q, x, block_columns(b, b->heads), b->heads, b->init);
   if (b->rope > 0) q = sn_rope(q, sn_positions(m, x), .base = b->rope);
   sn_t y = sn_attention(q, at.k, at.v, .mask = see.mask, .score = see.score, .opt = see.opt, .scale = see.scale,
                         .start = sn_start(m));

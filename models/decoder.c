@@ -15,7 +15,7 @@ SN_SETTINGS(decoder,
   (int,    place,     0,   "norms: 0 pre, 1 post, 2 inner post, 3 sandwich"),
   (int,    feed,      1,   "0 ReLU, 1 GELU, 2 its tanh form, 3 SiLU; gated: 4 GLU, 5 GeGLU, 6 SwiGLU"),
   (int,    positions, 0,   "0 learned, 1 rotary, 2 none"),
-  (int,    share,     1,   "layers that share keys and values; it divides layers"),
+  (int,    share,     1,   "layers that share keys and values, 1 to 4; it divides layers"),
   (bool,   bias,      0,   "biases in linear layers and norms"),
   (bool,   tied,      1,   "the head is the embedding"),
   (bool,   scaled,    1,   "what is added to the residual stream starts smaller by sqrt(2 layers)"),
@@ -50,13 +50,14 @@ static sn_t layer(const block *b, sn_scope m, sn_t x, block_memory *kept, bool f
 static sn_t decoder_logits(sn_scope m, sn_t tokens, const decoder *c) {
   static const char *const shared[] = {"a", "b", "c", "d"};
   block b = block_of(c);
-  int share = c->share > 4 ? 4 : c->share < 1 ? 1 : c->share;
+  int share = c->share;
+  bool divides = share >= 1 && share <= 4 && c->layers % share == 0;
   sn_t table = sn_param(m, "embed.weight", (c->vocab, c->width), .init = sn_normal(c->std > 0 ? c->std : 1));
   sn_t x = sn_gather(table, tokens);
   if (c->positions == 0)
     x = sn_add(x, sn_gather(sn_param(m, "position.weight", (c->context, c->width), .init = sn_normal(.02)),
                             sn_positions(m, tokens)));
-  sn_layers(h, m, "h", c->layers / share, &x) {
+  sn_layers(h, m, "h", divides ? c->layers / share : -1, &x) {
     block_memory kept;
     for (int i = 0; i < share; i++) x = layer(&b, share > 1 ? sn_in(h, shared[i]) : h, x, &kept, !i);
   }

@@ -31,6 +31,15 @@ hashing 0 "" 8
 hashing 3 "found:    R f32[9, 16, 8]" 9
 hashing 3 "found:    R f32[1000, 16, 8]" 1000
 hashing 3 "found:    0" 0
+shaped() { asks "$1" "$2" "$SINTER" dump "$TREE/models/$3.c" --graph "$4" --set width=12 --set "$5"; }
+shaped 3 "found:    12, .heads = 5" bert encode heads=5
+shaped 3 "operand q does not fit" bert encode heads=0
+shaped 3 "found:    12, .heads = 8" decoder logits heads=8
+shaped 3 "do not divide those of q" decoder logits kv_heads=3
+shaped 3 "found:    32, .heads = 5" electra logits gen_heads=5
+shaped 3 "divides ? c->layers / share : -1" decoder logits share=3
+shaped 3 "divides ? c->layers / share : -1" decoder logits share=0
+shaped 0 "" decoder logits share=2
 set 2 "a whole number (int)" layers=2147483648 "does not take"
 set 2 "a whole number (int)" layers=1e300 "does not take"
 set 2 "a whole number (int)" layers=nan "does not take"
