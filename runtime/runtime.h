@@ -98,9 +98,9 @@ sn_tally *sn_store_tally(sn_store *s);
 void sn_store_touch(sn_store *s);
 /* Initial values again for states (role STATE) whose name matches the pattern. */
 void sn_store_reset(sn_store *s, const char *pattern);
-/* In every state whose first extent is the symbol `dim` (caches of B sequences), row i < count becomes what row
- * parent[i] was.   errors: SN_ERR_USAGE no such row or dim, SN_ERR_LIMIT memory, SN_ERR_DEVICE it cannot be
- * read */
+/* In every state whose first extent is the symbol `dim`, row i < count becomes what row parent[i] was: the caches of
+ * sequences "B" go on from others.   errors: SN_ERR_USAGE no such row or dim, SN_ERR_LIMIT memory, SN_ERR_DEVICE it
+ * cannot be read */
 SN_MUST sn_code sn_store_reorder(sn_store *s, const char *dim, int64_t count, const int32_t *parent, sn_diags *diags);
 
 /* Runs one graph once. Symbols are bound from the extents of inputs; buffers of unused outputs may be left out.
