@@ -76,9 +76,27 @@ static bool is_for(const port *p, const char *graph) {
   return at && (at == p->graph || at[-1] == ' ') && (at[n] == ' ' || !at[n]);
 }
 
+/* Nothing else is read from texts: an input of values, not a scalar, that is not in the table. */
+static sn_code check_rest(cli *c, const sn_func *f, const char *path) {
+  for (int i = 0; i < f->node_count; i++) {
+    const sn_node *n = f->node[i];
+    bool known = n->op != SN_OP_INPUT || !n->type[0]->rank;
+    for (size_t k = 0; !known && k < sizeof ports / sizeof *ports; k++)
+      known = is_for(&ports[k], f->name) && !ports[k].output && !strcmp(ports[k].name, sn_leaf_name(n));
+    if (known) continue;
+    (void)sn_fail(c->diags, SN_ERR_INPUT, loc_of(f, n, path), "graph %s has an input that no text gives: %s", f->name,
+                  sn_leaf_name(n));
+    sn_fail_expected(c->diags, "inputs tokens and targets i32[B, T], and scalars with a value of their own");
+    sn_fail_found(c->diags, "inputs: %s", list(c, f, false));
+    return SN_ERR_INPUT;
+  }
+  return SN_OK;
+}
+
 sn_code cli_check_ports(cli *c, const sn_module *m, const char *graph, const char *path) {
   const sn_func *f = sn_module_find(m, graph);
   for (size_t i = 0; f && i < sizeof ports / sizeof *ports; i++)
     if (is_for(&ports[i], graph)) SN_TRY(check_port(c, f, &ports[i], path));
-  return SN_OK;
+  bool texts = !strcmp(graph, "train") || !strcmp(graph, "eval");
+  return f && texts ? check_rest(c, f, path) : SN_OK;
 }
