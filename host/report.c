@@ -3,8 +3,7 @@
 
 #include "host/inside.h"
 
-/* ---- sizes --------------------------------------------------------------------------------------------------------
- */
+/* ---- sizes ------------------------------------------------------------------------------------------------------- */
 
 static sn_code one_dim(const sn_program *p, const char *word, int length, int64_t *dims) {
   const sn_types *types = p->plan->types;
@@ -41,8 +40,7 @@ sn_code sn_host_dims(const sn_program *p, const char *text, int64_t **out) {
   return SN_OK;
 }
 
-/* ---- reports ------------------------------------------------------------------------------------------------------
- */
+/* ---- reports ----------------------------------------------------------------------------------------------------- */
 
 typedef struct reporting {
   sn_program *p;
@@ -147,8 +145,7 @@ sn_code sn_program_report(sn_program *p, const char *graph, const char *dims, sn
   return sn_host_call(p->ctx, report, &x);
 }
 
-/* ---- extents ------------------------------------------------------------------------------------------------------
- */
+/* ---- extents ----------------------------------------------------------------------------------------------------- */
 
 typedef struct measuring {
   sn_program *p;

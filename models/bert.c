@@ -42,8 +42,7 @@ static batch encoder(sn_scope m, const bert *c) {
   return b;
 }
 
-/* ---- heads and losses ----------------------------------------------------------------------------------------------
- */
+/* ---- heads and losses -------------------------------------------------------------------------------------------- */
 
 /* Rows of hidden tokens are taken out before anything is multiplied by the vocabulary. */
 static sn_t slots(sn_scope m, const batch *b) {
@@ -79,8 +78,7 @@ static void learn(sn_scope m, sn_t loss, const char *on) {
   sn_minimize(m, loss, sn_adamw, &o, .on = on, .clip = sn_scalar(m, "clip", SN_REAL, 1));
 }
 
-/* ---- graphs -----------------------------------------------------------------------------------------------------
- */
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
 
 static void mlm(sn_scope m, const bert *c) {
   sn_scope t = sn_with(m, .train = true);

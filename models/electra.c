@@ -31,8 +31,7 @@ static sn_t is_hidden(const text *x) { return sn_lt(x->number, sn_dim_value(x->K
 /* Of each slot [B, K, ..] -> where its place is [B, T, ..]; anything elsewhere. */
 static sn_t spread(const text *x, sn_t y) { return sn_slots(y, sn_min(x->number, sn_sub(sn_dim_value(x->K), 1))); }
 
-/* ---- two encoders over one table of embeddings --------------------------------------------------------------------
- */
+/* ---- two encoders over one table of embeddings ------------------------------------------------------------------- */
 
 static sn_t words(sn_scope m, const electra *c) {
   return sn_param(m, "embeddings.word.weight", (c->vocab, c->embedding), .init = sn_normal(.02));
@@ -70,8 +69,7 @@ static sn_t discriminator(sn_scope m, sn_t embedded, const electra *c) {
   return sn_rearrange(sn_affine(d, "score", h, 1, .init = sn_normal(.02)), "bt1->bt");
 }
 
-/* ---- the game -----------------------------------------------------------------------------------------------------
- */
+/* ---- the game ---------------------------------------------------------------------------------------------------- */
 
 typedef struct game {
   sn_t generator_loss, discriminator_loss;

@@ -60,8 +60,7 @@ static void eval(sn_scope m, const reader *c) {
 static void logits(sn_scope m, const reader *c) { sn_output(m, "logits", next_token(m, c)); }
 static void hidden(sn_scope m, const reader *c) { sn_output(m, "hidden", trunk(m, ids(m, "tokens", c), c)); }
 
-/* ---- labels [B, T]; below 0: none -----------------------------------------------------------------------------------
- */
+/* ---- labels [B, T]; below 0: none -------------------------------------------------------------------------------- */
 
 static sn_t scores(sn_scope m, const reader *c) {
   return labels_scores(m, trunk(m, ids(m, "tokens", c), c), c->classes);

@@ -27,8 +27,7 @@ typedef struct text {
   sn_dim B, T, K;
 } text;
 
-/* ---- attention: Transformer-XL's positions, and a mask of ranks ---------------------------------------------------
- */
+/* ---- attention: Transformer-XL's positions, and a mask of ranks -------------------------------------------------- */
 
 /* Score of a query at i and a key at j: (q + u) . k_j + (q + v) . r_(i - j), and, with segments, (q + s) . e, e by
  * whether both are of one text. Rows of q come with u, so what the others add to that is in `far` and `apart`. */
@@ -93,8 +92,7 @@ static sn_t attention(sn_scope m, sn_t stream, keys from, bool query, const xlne
   return sn_linear(m, "o", sn_merge(y), c->width, .init = sn_normal(c->init));
 }
 
-/* ---- the network --------------------------------------------------------------------------------------------------
- */
+/* ---- the network ------------------------------------------------------------------------------------------------- */
 
 /* One stream through the rest of a block: norms stand behind. */
 static sn_t behind(sn_scope m, sn_t x, sn_t attended, const xlnet *c) {
@@ -125,8 +123,7 @@ static sn_t xlnet_logits(sn_scope m, const text *x, const xlnet *c) {
   return sn_add(sn_einsum("bkd,vd->bkv", g, words), b);
 }
 
-/* ---- texts --------------------------------------------------------------------------------------------------------
- */
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
 
 static text read(sn_scope m, const xlnet *c) {
   text x = {.B = sn_sym(m, "B"), .T = sn_sym(m, "T", .max = c->context)};

@@ -46,8 +46,7 @@ int cli_recipe_worst(const cli_recipes *x, int row, int k, recipe_check *out, ui
   return failed;
 }
 
-/* ---- text ---------------------------------------------------------------------------------------------------------
- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 static void add_number(sn_text *t, double x) {
   if (isfinite(x))
@@ -132,8 +131,7 @@ void cli_recipes_table(sn_text *t, const cli_recipes *x) {
     }
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------------
- */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
 static sn_code write_text(cli_recipes *x, const char *name, const sn_text *t) {
   const char *path = sn_arena_printf(x->c->arena, "%s/%s", x->out, name);

@@ -90,8 +90,7 @@ double result_at(const result *x, int64_t i) {
 
 void batch_run(batch *b) { net_run_io(b->n, b->graph, b->io, b->count); }
 
-/* ---- derivatives --------------------------------------------------------------------------------------------------
- */
+/* ---- derivatives ------------------------------------------------------------------------------------------------- */
 
 bool slopes_make(net *n, const char *graph, const char *loss, const feed *f, slopes *out) {
   const char *name;

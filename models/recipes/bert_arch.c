@@ -11,8 +11,7 @@
 
 extern const sn_model sn_model_bert;
 
-/* ---- checks -------------------------------------------------------------------------------------------------------
- */
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 /* Rows that are no padding beside the definition's. */
 static double rows_off(const bert_oracle *o, const double *found) {
@@ -68,8 +67,7 @@ static void definition(recipe *r, net *n, const bert_given *g) {
   recipe_at_most(r, CONTROL, "GELU by tanh: rows beside the definition", rows_off(&o, rows), 1e-10);
 }
 
-/* ---- what may not matter ------------------------------------------------------------------------------------------
- */
+/* ---- what may not matter ----------------------------------------------------------------------------------------- */
 
 /* Largest difference of rows of two batches: row t of x, and row other[t] of y, of all sequences, where they are there.
  */
@@ -154,8 +152,7 @@ static void packing(recipe *r, net *n, const bert_given *g) {
   recipe_at_most(r, CONTROL, "its places go on instead of beginning: the same", packed_off(n, packed, g, false), 1e-6);
 }
 
-/* ---- the optimiser --------------------------------------------------------------------------------------------------
- */
+/* ---- the optimiser ----------------------------------------------------------------------------------------------- */
 
 enum { WATCHED = 3, STEPS = 4, MOST = 4 * D * D };
 static const char *const watched[WATCHED] = {"bert.encoder.layer.1.intermediate.dense.weight",

@@ -7,8 +7,7 @@
 
 #include "tests/oracles/draws.h"
 
-/* ---- a batch --------------------------------------------------------------------------------------------------------
- */
+/* ---- a batch ----------------------------------------------------------------------------------------------------- */
 
 bert_batch bert_batch_of(uint64_t seed, int columns) {
   bert_batch x = {0};
@@ -56,8 +55,7 @@ feed bert_feed(const bert_given *g) {
                 g};
 }
 
-/* ---- the definition -------------------------------------------------------------------------------------------------
- */
+/* ---- the definition ---------------------------------------------------------------------------------------------- */
 
 static const char *const outside[] = {"bert.embeddings.word_embeddings.weight",
                                       "bert.embeddings.position_embeddings.weight",

@@ -90,8 +90,7 @@ net *bert_pretrained(recipe *r, const char *label, const bert_task *k, int steps
   return n;
 }
 
-/* ---- what can be known ----------------------------------------------------------------------------------------------
- */
+/* ---- what can be known ------------------------------------------------------------------------------------------- */
 
 /* Sums over sets of `rest` more chosen places, from place `from` on: p(evidence), and that times label and token laws.
  */
@@ -149,8 +148,7 @@ static int highest(int n, const float *p) {
   return best;
 }
 
-/* ---- measuring ------------------------------------------------------------------------------------------------------
- */
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
 
 static void score_pair(const bert_task *k, const pair *p, const float *guess, const float *next, bert_score *s,
                        double part) {

@@ -13,8 +13,7 @@
 enum { T = 6, WIDTH = 16, HIDDEN = 24, HEADS = 4, KEY_HEADS = 2, FEEDS = BLOCK_SWIGLU + 1, NUMBERS = 4096 };
 enum { DEEP = 40, ROWS = 8, LONG = 16, WIDE = 64 };
 
-/* ---- one block, one graph for each placement of its norms ----------------------------------------------------------
- */
+/* ---- one block, one graph for each placement of its norms -------------------------------------------------------- */
 
 SN_SETTINGS(blocks, (int, norm, 0, "0 LayerNorm, 1 RMSNorm"), (int, feed, 0, "feed-forward part"),
             (bool, bias, 0, "biases"), (int, place, 0, "of norms, for passes"),
@@ -75,8 +74,7 @@ SN_MODEL(blocks, blocks, pre, post, inner, sandwich, worked, passes);
 static const char *const graphs[] = {"pre", "post", "inner", "sandwich"};
 static const layers_placement placements[] = {LAYERS_PRE, LAYERS_POST, LAYERS_INNER, LAYERS_SANDWICH};
 
-/* ---- the same by loops: all parameters in one row of numbers -------------------------------------------------------
- */
+/* ---- the same by loops: all parameters in one row of numbers ----------------------------------------------------- */
 
 static const char *const names[] = {"x",
                                     "attn.q.weight",
@@ -251,8 +249,7 @@ static void forms(recipe *r) {
   recipe_at_most(r, CONTROL, "the next placement's values, the nearest", e.swapped, 1e-10);
 }
 
-/* ---- forty blocks as they are at first -----------------------------------------------------------------------------
- */
+/* ---- forty blocks as they are at first --------------------------------------------------------------------------- */
 
 static void deep_fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
   draws d = draws_of(seed, 3, index);

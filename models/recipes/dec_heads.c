@@ -11,8 +11,7 @@
 
 enum { T = 8, WIDTH = 32, HEADS = 8, HEAD = WIDTH / HEADS, CONTEXT = 256 };
 
-/* ---- graphs --------------------------------------------------------------------------------------------------------
- */
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
 
 SN_SETTINGS(sharing, (int, kv_heads, 2, "key and value heads"));
 
@@ -50,8 +49,7 @@ static void apart(sn_scope m, const sharing *c) { two(m, c, "again"); }
 
 SN_MODEL(sharing, sharing, one, shared, apart);
 
-/* ---- heads ---------------------------------------------------------------------------------------------------------
- */
+/* ---- heads ------------------------------------------------------------------------------------------------------- */
 
 static void by_fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
   draws d = draws_of(seed, 5, index);
@@ -132,8 +130,7 @@ static void heads(recipe *r) {
   recipe_at_most(r, CONTROL, "head j reads key head j mod G", turned, 1e-12);
 }
 
-/* ---- layers --------------------------------------------------------------------------------------------------------
- */
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
 
 static void layers(recipe *r) {
   static const char *const from[] = {"kept.attn.k.weight", "kept.attn.v.weight"};
@@ -160,8 +157,7 @@ static void layers(recipe *r) {
   recipe_at_most(r, CONTROL, "those of the first layer alone", half, 1e-12);
 }
 
-/* ---- caches --------------------------------------------------------------------------------------------------------
- */
+/* ---- caches ------------------------------------------------------------------------------------------------------ */
 
 extern const sn_model sn_model_decoder, sn_model_llama;
 

@@ -79,8 +79,7 @@ static void copied(sn_scope m, const cached *c) {
 
 SN_MODEL(cached, cached, full, prefill, decode, slipped, prefill_paged, decode_paged, copied);
 
-/* ---- texts ---------------------------------------------------------------------------------------------------------
- */
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
 
 typedef struct texts {
   int32_t ids[ROWS][LENGTH];

@@ -5,8 +5,7 @@
 #include "ir/base/rng.h"
 #include "models/recipes/inside.h"
 
-/* ---- outputs ------------------------------------------------------------------------------------------------------
- */
+/* ---- outputs ----------------------------------------------------------------------------------------------------- */
 
 double *net_output(net *n, const char *graph, const feed *f, uint64_t index, const char *output, int64_t *out_count) {
   if (!n || n->r->code) return NULL;
@@ -38,8 +37,7 @@ double net_difference(net *n, net *right, const char *graph, const feed *f, cons
   return recipe_difference(count, a, b);
 }
 
-/* ---- gradients ----------------------------------------------------------------------------------------------------
- */
+/* ---- gradients --------------------------------------------------------------------------------------------------- */
 
 static double largest_of(const result *x) {
   double largest = 0;
@@ -87,8 +85,7 @@ double net_gradient_largest(net *n, const char *graph, const char *loss, const f
   return n->r->code ? (double)NAN : largest;
 }
 
-/* ---- differences --------------------------------------------------------------------------------------------------
- */
+/* ---- differences ------------------------------------------------------------------------------------------------- */
 
 /* A parameter of an f64 net: its values, its gradient, and a direction. */
 typedef struct part {

@@ -6,8 +6,7 @@
 
 enum { ROWS = LABELS_ROWS, LENGTH = LABELS_LENGTH, FRESH = 1 << 30 /* first batch of measuring, as in train.c */ };
 
-/* ---- feeds --------------------------------------------------------------------------------------------------------
- */
+/* ---- feeds ------------------------------------------------------------------------------------------------------- */
 
 static void fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
   const labels *l = data;
@@ -54,8 +53,7 @@ void labels_text_best(const void *h, uint64_t seed, uint64_t index, double *loss
   }
 }
 
-/* ---- what is best -------------------------------------------------------------------------------------------------
- */
+/* ---- what is best ------------------------------------------------------------------------------------------------ */
 
 static int best_label(const labels *l, int token, const double *state) {
   double of[HMM_STATES + HMM_SYMBOLS] = {0};
@@ -76,8 +74,7 @@ double labels_best(const recipe *r, const labels *l, int batches) {
   return right / batches / ROWS / (LENGTH - first);
 }
 
-/* ---- exactness
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- exactness --------------------------------------------------------------------------------------------------- */
 
 static void small_fill(const void *h, uint64_t seed, uint64_t index, void *const port[]) {
   int32_t *tokens = port[0], *next = port[1];
@@ -100,8 +97,7 @@ void labels_exact(recipe *r, net *n, const char *graph, const feed *f, int longe
   recipe_at_most(r, EXACT, "gradients in f64 against differences", net_slope_error(n, graph, "loss", f), 1e-6);
 }
 
-/* ---- learning -----------------------------------------------------------------------------------------------------
- */
+/* ---- learning ---------------------------------------------------------------------------------------------------- */
 
 net *labels_tune(recipe *r, const labels_tuning *t) {
   net *n = net_again(t->like, recipe_seed(r, 100 + t->task->draw));

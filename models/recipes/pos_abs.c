@@ -28,8 +28,7 @@ static void looked_up(sn_scope m, const embeddings *c) {
 
 SN_MODEL(embeddings, embeddings, looked_up);
 
-/* ---- sinusoids ----------------------------------------------------------------------------------------------------
- */
+/* ---- sinusoids --------------------------------------------------------------------------------------------------- */
 
 enum { D = 64 };
 
@@ -57,8 +56,7 @@ static double far_apart(net *n, const char *graph) {
   return pos_apart(COUNT * D, pos_run(n, graph, (pos_rows){COUNT, D, at, NULL, NULL}, "y"), want);
 }
 
-/* ---- learned rows -------------------------------------------------------------------------------------------------
- */
+/* ---- learned rows ------------------------------------------------------------------------------------------------ */
 
 enum { ROWS = 64, LONGER = 65 };
 
@@ -83,8 +81,7 @@ static void learned(recipe *r) {
   recipe_at_least(r, CONTROL, "65 tokens by sinusoids: not run", refuses(free, LONGER, ""), 1);
 }
 
-/* ---- embeddings ---------------------------------------------------------------------------------------------------
- */
+/* ---- embeddings -------------------------------------------------------------------------------------------------- */
 
 enum { TOKENS = 4096, V = 16, WIDTH = 32 };
 

@@ -10,8 +10,7 @@
 
 extern const sn_model sn_model_alibi, sn_model_kerple, sn_model_sandwich, sn_model_fire;
 
-/* ---- slopes -------------------------------------------------------------------------------------------------------
- */
+/* ---- slopes ------------------------------------------------------------------------------------------------------ */
 
 static void slopes(recipe *r) {
   static const double want[3][12] = {
@@ -29,8 +28,7 @@ static void slopes(recipe *r) {
   }
 }
 
-/* ---- biases that are computed where scores are, and nested loops over a matrix of them ----------------------------
- */
+/* ---- biases that are computed where scores are, and nested loops over a matrix of them --------------------------- */
 
 enum { T = 24, H = 4, D = 8, UNITS = 5 };
 
@@ -121,8 +119,7 @@ static void biases(recipe *r) {
   }
 }
 
-/* ---- trained at 64, read at 512 -----------------------------------------------------------------------------------
- */
+/* ---- trained at 64, read at 512 ---------------------------------------------------------------------------------- */
 
 enum { SHORT = 64, LONG = 512, STATES = 4, SYMBOLS = 4 };
 

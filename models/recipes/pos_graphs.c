@@ -55,8 +55,7 @@ static void sinusoids_f32(sn_scope m, const rotary *c) {
   sn_output(m, "y", sn_rearrange(sn_concat(2, sn_sin(angle), sn_cos(angle)), "tkp->t(kp)"));
 }
 
-/* ---- running them -------------------------------------------------------------------------------------------------
- */
+/* ---- running them ------------------------------------------------------------------------------------------------ */
 
 net *pos_net(recipe *r, const char *graph, const char *real, const char *settings, ...) {
   char *set = recipe_alloc(r, 256);

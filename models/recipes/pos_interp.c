@@ -8,8 +8,7 @@
 #include "tests/oracles/hmm.h"
 #include "tests/oracles/positions.h"
 
-/* ---- frequencies --------------------------------------------------------------------------------------------------
- */
+/* ---- frequencies ------------------------------------------------------------------------------------------------- */
 
 /* Worst relative error of what pairs turn by at position 1, and of what they are scaled by. */
 static double frequencies_off(net *n, int d, const double *want, double scale) {
@@ -65,8 +64,7 @@ static void ntk_limits(recipe *r) {
   }
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 enum { D = 16 };
 
@@ -97,8 +95,7 @@ static void identities(recipe *r) {
                  pos_apart(2 * D, turn(dynamic, 2, short_text, x), turn(plain, 2, short_text, x)), 0);
 }
 
-/* ---- trained at 64, read at 256 -----------------------------------------------------------------------------------
- */
+/* ---- trained at 64, read at 256 ---------------------------------------------------------------------------------- */
 
 enum { SHORT = 64, LONG = 256, SYMBOLS = 8, KEYS = 8, QUESTION = SYMBOLS + KEYS };
 

@@ -71,8 +71,7 @@ static void figure(recipe *r) {
   recipe_at_most(r, EXACT, "figure B8.11 (a): entries that differ", bad, 0);
 }
 
-/* ---- the gradient of the table ------------------------------------------------------------------------------------
- */
+/* ---- the gradient of the table ----------------------------------------------------------------------------------- */
 
 enum { T = 24, H = 2, D = 4, BUCKETS = 6, LAST = 8 };
 

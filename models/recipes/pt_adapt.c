@@ -24,8 +24,7 @@ enum {
 
 extern const sn_model sn_model_reader;
 
-/* ---- texts --------------------------------------------------------------------------------------------------------
- */
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
 
 /* Answers but the last change places: what they show is wrong. */
 static void shuffle_answers(draws *d, int *tokens) {
@@ -62,8 +61,7 @@ static feed feed_of(const texts *t) {
   return (feed){{{"tokens", {ROWS, LENGTH - 1}}, {"targets", {ROWS, LENGTH - 1}}}, fill, t};
 }
 
-/* ---- prompting ----------------------------------------------------------------------------------------------------
- */
+/* ---- prompting --------------------------------------------------------------------------------------------------- */
 
 /* By number of demonstrations: accuracy of the model and of the posterior, and what divides their laws. */
 typedef struct curve {
@@ -150,8 +148,7 @@ static void prompting(recipe *r, net *n, const texts *right) {
                  worst(c.model, c.best), near);
 }
 
-/* ---- fine-tuning --------------------------------------------------------------------------------------------------
- */
+/* ---- fine-tuning ------------------------------------------------------------------------------------------------- */
 
 enum { LABELS = 64 };
 

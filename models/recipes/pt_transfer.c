@@ -31,8 +31,7 @@ static void exactness(recipe *r, const hmm *h, const char *graph, const char *po
   labels_exact(r, n, graph, &f, 4 * 16);
 }
 
-/* ---- pt.sup: trained on labels ------------------------------------------------------------------------------------
- */
+/* ---- pt.sup: trained on labels ----------------------------------------------------------------------------------- */
 
 enum { SUP_STATES = 6 };
 static const double RIDGE = .3;
@@ -110,8 +109,7 @@ static void sup(recipe *r) {
   recipe_at_most(r, TRAINED, "unrelated task: that is no gain", tuned - plain, .02);
 }
 
-/* ---- pt.selfsup: trained on text ----------------------------------------------------------------------------------
- */
+/* ---- pt.selfsup: trained on text --------------------------------------------------------------------------------- */
 
 enum { STATES = 8 };
 

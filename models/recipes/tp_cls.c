@@ -14,8 +14,7 @@ enum { ROWS = 32, LENGTH = 8, HIDDEN = 2, SETS = 28 /* of HIDDEN places */, SYMB
 
 extern const sn_model sn_model_electra, sn_model_comparer;
 
-/* ---- sentence comparison: the model --------------------------------------------------------------------------------
- */
+/* ---- sentence comparison: the model ------------------------------------------------------------------------------ */
 
 /* clang-format off */
 SN_SETTINGS(comparer, (int, vocab, 16, "tokens"), (int, length, 8, "tokens of a sentence"),
@@ -62,8 +61,7 @@ static void eval(sn_scope m, const comparer *c) {
 
 SN_MODEL(comparer, comparer, train, eval);
 
-/* ---- what a classifier reached -------------------------------------------------------------------------------------
- */
+/* ---- what a classifier reached ----------------------------------------------------------------------------------- */
 
 /* Held-out items: what was said, what is so, what the exact posterior says. */
 typedef struct verdicts {
@@ -96,8 +94,7 @@ static double verdicts_missed(const verdicts *v) { return (v->best_right - v->ri
 
 static double verdicts_bias(const verdicts *v) { return fabs(v->said - v->so) / v->count; }
 
-/* ---- replaced token detection --------------------------------------------------------------------------------------
- */
+/* ---- replaced token detection ------------------------------------------------------------------------------------ */
 
 static void text_fill(const void *h, uint64_t seed, uint64_t index, void *const port[]) {
   for (int b = 0; b < ROWS; b++)
@@ -226,8 +223,7 @@ static void detection(recipe *r) {
                  verdicts_bias(&wrong.v), .03);
 }
 
-/* ---- sentence comparison -------------------------------------------------------------------------------------------
- */
+/* ---- sentence comparison ----------------------------------------------------------------------------------------- */
 
 typedef struct task {
   docs d;

@@ -10,8 +10,7 @@
 
 enum { ROWS = 16, LENGTH = 32, HIDDEN = 8, STATES = 6, SYMBOLS = 8 };
 
-/* ---- the model ----------------------------------------------------------------------------------------------------
- */
+/* ---- the model --------------------------------------------------------------------------------------------------- */
 
 /* clang-format off */
 SN_SETTINGS(masked,
@@ -37,8 +36,7 @@ static void guess(sn_scope m, const masked *c) { sn_output(m, "logits", guesses(
 
 SN_MODEL(tp_masked, masked, train, guess);
 
-/* ---- texts ---------------------------------------------------------------------------------------------------------
- */
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
 
 /* Which tokens are hidden: any; pairs of neighbours; either; pairs whose first token is shown though it is asked for.
  */
@@ -136,8 +134,7 @@ static task task_of(recipe *r) {
   return recipe_fail(r, "no hidden Markov model fits"), k;
 }
 
-/* ---- checks -------------------------------------------------------------------------------------------------------
- */
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 static net *trained(recipe *r, const char *label, const task *k, bool causal, int steps) {
   feed f = feed_of(k);

@@ -57,8 +57,7 @@ static void logits(sn_scope m, const causal_xl *c) {
 
 SN_MODEL(causal_xl, causal_xl, logits);
 
-/* ---- data ----------------------------------------------------------------------------------------------------------
- */
+/* ---- data -------------------------------------------------------------------------------------------------------- */
 
 /* Texts of D2 and the order of each: the last `targets` are predicted. */
 typedef struct ordered {
@@ -129,8 +128,7 @@ static double masked_gap(const ordered *o, uint64_t seed) {
   return sum / 16 / o->rows / o->targets;
 }
 
-/* ---- what sees what ------------------------------------------------------------------------------------------------
- */
+/* ---- what sees what ---------------------------------------------------------------------------------------------- */
 
 /* Every place is predicted. */
 typedef struct sight {
@@ -222,8 +220,7 @@ static void check_causal(recipe *r, net *n, const char *set, const hmm *h) {
                  net_difference(exact, right, "logits", &g, "logits"), 1e-10);
 }
 
-/* ---- two tokens that are equal, both hidden ------------------------------------------------------------------------
- */
+/* ---- two tokens that are equal, both hidden ---------------------------------------------------------------------- */
 
 static void twins_fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
   const bool *at_once = data;
@@ -270,8 +267,7 @@ static void check_twins(recipe *r) {
   recipe_at_most(r, CONTROL, "a masked model: loss over log V, nats", 2 * e.model - log(TWIN_SYMBOLS), .05);
 }
 
-/* ---- the row -------------------------------------------------------------------------------------------------------
- */
+/* ---- the row ----------------------------------------------------------------------------------------------------- */
 
 static net *trained(recipe *r, const char *set, const char *more, const char *graph, const char *label,
                     const ordered *o, int steps) {

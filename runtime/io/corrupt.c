@@ -12,8 +12,7 @@ int sn_corrupt_budget(int n, double rate) {
   return many < 0 ? 0 : many > n ? n : (int)many;
 }
 
-/* ---- keys ----------------------------------------------------------------------------------------------------------
- */
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
 
 static float key(const sn_corrupt_draw *d, const char *stream, int at) {
   return sn_uniform(d->seed, sn_stream_of(stream), d->epoch, d->index * (uint64_t)d->room + (uint64_t)at);
@@ -42,8 +41,7 @@ static void random_order(const sn_corrupt_draw *d, const char *stream, int n, in
   by_key(keys, n, order, scratch);
 }
 
-/* ---- choices -------------------------------------------------------------------------------------------------------
- */
+/* ---- choices ----------------------------------------------------------------------------------------------------- */
 
 static void choose(const sn_corrupt_draw *d, const char *stream, int n, int count, bool *chosen) {
   int order[SN_CORRUPT_ROOM];
@@ -143,8 +141,7 @@ void sn_choose_segments(const sn_corrupt_draw *d, int n, int noise, int count, s
   }
 }
 
-/* ---- what is done
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- what is done ------------------------------------------------------------------------------------------------ */
 
 int sn_corrupt_mask(int n, const int32_t *x, const bool *chosen, int32_t mask, int32_t *out) {
   for (int i = 0; i < n; i++) out[i] = chosen[i] ? mask : x[i];

@@ -53,8 +53,7 @@ int sn_choose_spans(const sn_corrupt_draw *d, int n, int budget, double mean, in
  * to cut alike. needs: count <= noise, count <= n - noise */
 void sn_choose_segments(const sn_corrupt_draw *d, int n, int noise, int count, sn_span *out);
 
-/* ---- what is done with a text: functions return the number of tokens in out ----------------------------------------
- */
+/* ---- what is done with a text: functions return the number of tokens in out -------------------------------------- */
 
 int sn_corrupt_mask(int n, const int32_t *x, const bool *chosen, int32_t mask, int32_t *out);
 int sn_corrupt_delete(int n, const int32_t *x, const bool *chosen, int32_t *out);

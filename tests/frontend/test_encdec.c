@@ -136,8 +136,7 @@ static void test_steps(void **state) {
   for (int i = 0; i < MODELS; i++) check_steps(i);
 }
 
-/* ---- losses
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- losses ------------------------------------------------------------------------------------------------------ */
 
 /* Places 1, 3 and 4 of row 0, 2 of row 1, none of row 2: by slots and by weights. */
 static void check_slots(int i) {
