@@ -86,6 +86,8 @@ bool cli_declares(const cli_source *s, const char *setting);
 SN_MUST sn_code cli_use_backend(cli *c);
 /* A file that is installed with the command, "sinter-run"; NULL: missing. */
 const char *cli_tool(cli *c, const char *name);
+/* --target names one that works here, before anything begins. errors: SN_ERR_USAGE, SN_ERR_DEVICE */
+SN_MUST sn_code cli_check_target(cli *c);
 /* errors: SN_ERR_USAGE the target is the interpreter: "there are no kernels to `purpose`" */
 SN_MUST sn_code cli_needs_kernels(cli *c, const char *purpose);
 /* Compiler options from the flags. */

@@ -173,6 +173,8 @@ static sn_code finish(cli_recipes *x) {
 sn_code cli_recipe(cli *c) {
   int64_t seed, threads, seeds;
   bool made;
+  if (cli_has(c, CLI_LIST) && (c->word.count || cli_has(c, CLI_ALL) || cli_has(c, CLI_ROWS)))
+    return cli_usage_error(c, "--list names all recipes: nothing is chosen beside it");
   if (cli_has(c, CLI_LIST)) return list(c);
   cli_recipes *x = SN_NEW(c->arena, cli_recipes);
   *x = (cli_recipes){.c = c, .out = cli_get(c, CLI_OUT_DIR, NULL)};
@@ -182,6 +184,7 @@ sn_code cli_recipe(cli *c) {
   SN_TRY(cli_int(c, CLI_THREADS, 0, 1, 1024, &threads));
   if (cli_has(c, CLI_SEED) && cli_has(c, CLI_SEEDS))
     return cli_usage_error(c, "--seeds runs seeds 1 to N: --seed says another one");
+  SN_TRY(cli_check_target(c));
   if (x->out) SN_TRY(sn_dir_make(x->out, c->diags, &made));
   x->seeds = (int)seeds;
   x->opt = (recipe_options){.quick = cli_has(c, CLI_QUICK),

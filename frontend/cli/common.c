@@ -181,6 +181,13 @@ const char *cli_tool(cli *c, const char *name) {
   return sn_place_find(c->arena, sn_arena_printf(c->arena, "libexec/sinter/%s", name));
 }
 
+sn_code cli_check_target(cli *c) {
+  sn_compile_opt o = {.target = cli_get(c, CLI_TARGET, NULL)};
+  sn_target target;
+  const sn_backend *backend;
+  return o.target ? sn_compile_target(&o, c->diags, &target, &backend) : SN_OK;
+}
+
 sn_code cli_needs_kernels(cli *c, const char *purpose) {
   if (strcmp(cli_get(c, CLI_TARGET, "cpu"), "ref")) return SN_OK;
   return cli_usage_error(c, "--target ref: the interpreter has no kernels to %s", purpose);

@@ -24,6 +24,9 @@ mistaken() { # TEXT ARGUMENTS...
   [ ! -s stdout ] || die "work began: $(cat stdout)"
 }
 mistaken 'needs an id, --all or --list'
+mistaken '--list names all recipes' --list tp.causal
+mistaken '--list names all recipes' --list --rows tp
+mistaken 'unknown target nosuch' tp.causal --target nosuch
 mistaken 'did you mean "tp.causal"?' tp.casual
 mistaken 'no such family' --rows nosuch
 mistaken '--rows nosuch' --rows tp,nosuch
