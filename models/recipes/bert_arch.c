@@ -18,7 +18,7 @@ static double rows_off(const bert_oracle *o, const double *found) {
   double rows[T * D], worst = 0;
   for (int b = 0; b < B && found; b++) {
     bert_oracle_rows(o, b, rows);
-    worst = fmax(worst, recipe_difference((int64_t)o->x->length[b] * D, found + b * T * D, rows));
+    worst = recipe_max(worst, recipe_difference((int64_t)o->x->length[b] * D, found + b * T * D, rows));
   }
   return found ? worst : (double)NAN;
 }
@@ -41,7 +41,7 @@ static double slopes_off(bert_oracle *o, net *exact, const feed *f, int directio
     double along = 0;
     for (int i = 0; i < o->count; i++) along += slope[i] * (way[i] = .02 * draws_normal(&r));
     double right = layers_slope(bert_oracle_loss, o, o->count, o->theta, way, 1e-2);
-    worst = fmax(worst, fabs(along - right) / fabs(right));
+    worst = recipe_max(worst, fabs(along - right) / fabs(right));
   }
   return worst;
 }
@@ -77,7 +77,8 @@ static double apart(net *n, const bert_given *x, const bert_given *y, const int 
   double worst = 0;
   for (int s = 0; a && b && s < B; s++)
     for (int t = 0; t < x->x.length[s]; t++)
-      worst = fmax(worst, recipe_difference(D, b + (s * y->columns + other[t]) * D, a + (s * x->columns + t) * D));
+      worst =
+          recipe_max(worst, recipe_difference(D, b + (s * y->columns + other[t]) * D, a + (s * x->columns + t) * D));
   return a && b ? worst : (double)NAN;
 }
 
@@ -139,7 +140,7 @@ static double packed_off(net *alone, net *packed, const bert_given *g, bool begi
                *b = net_output(packed, "encode", &h, 0, "rows", NULL);
   double worst = 0;
   for (int s = 0; a && b && s < B; s++)
-    worst = fmax(worst, recipe_difference(T * D, b + (s * WIDE + SPARE) * D, a + s * T * D));
+    worst = recipe_max(worst, recipe_difference(T * D, b + (s * WIDE + SPARE) * D, a + s * T * D));
   return a && b ? worst : (double)NAN;
 }
 
@@ -188,7 +189,7 @@ static double follow(recipe *r, net *from, const bert_given *g, bool corrected, 
       int64_t count;
       const float *now = net_values(n, watched[i], &count);
       for (int64_t k = 0; now && k < count && t == 0; k++) w[i].theta[k] = (double)now[k];
-      for (int64_t k = 0; now && k < count; k++) worst = fmax(worst, fabs((double)now[k] - w[i].theta[k]) / lr);
+      for (int64_t k = 0; now && k < count; k++) worst = recipe_max(worst, fabs((double)now[k] - w[i].theta[k]) / lr);
       char name[112];
       snprintf(name, sizeof name, "grad.%s", watched[i]);
       double *slope = net_output(n, "eval", &f, 0, name, &count);

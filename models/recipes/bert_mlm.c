@@ -44,7 +44,7 @@ static law law_of(const hide *h, uint64_t seed, int selections) {
 static double farthest(const law *l) {
   const double p[3] = {.8, .1 + .1 / 16, .1 - .1 / 16};
   double most = 0;
-  for (int i = 0; i < 3; i++) most = fmax(most, fabs(stats_binomial_z(l->done[i], l->chosen, p[i])));
+  for (int i = 0; i < 3; i++) most = recipe_max(most, fabs(stats_binomial_z(l->done[i], l->chosen, p[i])));
   return most;
 }
 

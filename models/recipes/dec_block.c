@@ -217,18 +217,18 @@ static void compare(recipe *r, net *n, net *exact, twin *w, int at, worst *out) 
   int64_t count = 0;
   double *got = net_output(exact, graphs[at], &f, 0, "y", &count);
   if (!got || count != T * WIDTH) return;
-  out->exact = fmax(out->exact, recipe_difference(count, got, y));
-  out->swapped = fmin(out->swapped, recipe_difference(count, got, other));
+  out->exact = recipe_max(out->exact, recipe_difference(count, got, y));
+  out->swapped = recipe_min(out->swapped, recipe_difference(count, got, other));
   if ((got = net_output(n, graphs[at], &f, 0, "y", &count)))
-    out->near = fmax(out->near, recipe_difference(count, got, y));
+    out->near = recipe_max(out->near, recipe_difference(count, got, y));
   double *grad = gradient(r, exact, &f, w, at), largest = 0;
   draws d = draws_of(recipe_seed(r, 2), (uint64_t)at, 0);
   for (int round = 0; round < 20 && grad; round++) {
     double way[NUMBERS], sum = 0;
     for (int i = 0; i < w->count; i++) sum += grad[i] * (way[i] = draws_normal(&d));
     double slope = layers_slope(twin_loss, w, w->count, w->numbers, way, 1e-6);
-    largest = fmax(largest, fabs(slope));
-    out->slope = fmax(out->slope, fabs(sum - slope) / fmax(fabs(slope), largest / 10));
+    largest = recipe_max(largest, fabs(slope));
+    out->slope = recipe_max(out->slope, fabs(sum - slope) / recipe_max(fabs(slope), largest / 10));
   }
 }
 
@@ -301,14 +301,14 @@ static void signals(recipe *r) {
   signal before = passed(r, BLOCK_PRE, false, "pre"), behind = passed(r, BLOCK_POST, false, "post");
   signal inside = passed(r, BLOCK_INNER, false, "inner"), small = passed(r, BLOCK_PRE, true, "pre, scaled");
   recipe_at_most(r, OPTIMUM, "pre-norm: RMS grows as blocks to the power p, |p - 1/2|", fabs(before.power - .5), .1);
-  recipe_at_most(r, OPTIMUM, "gradient, first block over last, and its inverse", fmax(before.ratio, 1 / before.ratio),
-                 10);
+  recipe_at_most(r, OPTIMUM, "gradient, first block over last, and its inverse",
+                 recipe_max(before.ratio, 1 / before.ratio), 10);
   recipe_at_least(r, OPTIMUM, "what came in is part of what goes out, cosine", before.share, .08);
   recipe_at_most(r, OPTIMUM, "post-norm: that part is gone", fabs(behind.share), .05);
   recipe_at_most(r, OPTIMUM, "what is added starts smaller by sqrt(2 layers): RMS behind 40", small.last, 2);
   recipe_at_most(r, CONTROL, "post-norm in place of pre-norm: |p - 1/2|", fabs(behind.power - .5), .1);
-  recipe_at_most(r, CONTROL, "inner post-norm: gradient, first block over last", fmax(inside.ratio, 1 / inside.ratio),
-                 10);
+  recipe_at_most(r, CONTROL, "inner post-norm: gradient, first block over last",
+                 recipe_max(inside.ratio, 1 / inside.ratio), 10);
   recipe_at_most(r, CONTROL, "without the smaller start: RMS behind 40", before.last, 2);
 }
 

@@ -109,18 +109,19 @@ static void heads(recipe *r) {
     double *y = output(exact, "one", "y");
     if (!n || !all || !y) return;
     by_loops(r, n, few, right);
-    loops = fmax(loops, recipe_difference(T * WIDTH, y, right));
-    near = fmax(near, net_difference(n, exact, "one", &by, "y"));
-    slope = fmax(slope, net_gradient_error(n, "one", "loss", &by));
+    loops = recipe_max(loops, recipe_difference(T * WIDTH, y, right));
+    near = recipe_max(near, net_difference(n, exact, "one", &by, "y"));
+    slope = recipe_max(slope, net_gradient_error(n, "one", "loss", &by));
     repeat(all, n, few, false);
     net *same = net_exact(all, "loss");
     if (!same) return;
-    tied = fmax(tied, recipe_difference(T * WIDTH, output(same, "one", "y"), y));
+    tied = recipe_max(tied, recipe_difference(T * WIDTH, output(same, "one", "y"), y));
     sum_groups(output(same, "one", "grad.attn.k.weight"), few, sums);
-    summed = fmax(summed, recipe_difference(WIDTH * few * HEAD, sums, output(exact, "one", "grad.attn.k.weight")));
+    summed =
+        recipe_max(summed, recipe_difference(WIDTH * few * HEAD, sums, output(exact, "one", "grad.attn.k.weight")));
     if (few == 1 || few == HEADS) continue;
     repeat(all, n, few, true);
-    turned = fmin(turned, recipe_difference(T * WIDTH, output(net_exact(all, NULL), "one", "y"), y));
+    turned = recipe_min(turned, recipe_difference(T * WIDTH, output(net_exact(all, NULL), "one", "y"), y));
   }
   recipe_at_most(r, EXACT, "8, 4, 2 and 1 key heads of 8 against loops, f64", loops, 1e-10);
   recipe_at_most(r, EXACT, "compiled in f32: values", near, 2e-5 * sqrt(WIDTH));
@@ -150,8 +151,8 @@ static void layers(recipe *r) {
     both = output(exact, "shared", name), first = output(exact, "apart", name), second = output(exact, "apart", again);
     if (!both || !first || !second) return;
     for (int i = 0; i < WIDTH * 2 * HEAD; i++) sum[i] = first[i] + second[i];
-    worst = fmax(worst, recipe_difference(WIDTH * 2 * HEAD, both, sum));
-    half = fmin(half, recipe_difference(WIDTH * 2 * HEAD, both, first));
+    worst = recipe_max(worst, recipe_difference(WIDTH * 2 * HEAD, both, sum));
+    half = recipe_min(half, recipe_difference(WIDTH * 2 * HEAD, both, first));
   }
   recipe_at_most(r, EXACT, "layers that share keys and values: derivatives sum over both", worst, 1e-12);
   recipe_at_most(r, CONTROL, "those of the first layer alone", half, 1e-12);
@@ -171,9 +172,9 @@ static double bytes_off(recipe *r, int key_heads, int share, int formula_heads, 
 
 static void caches(recipe *r) {
   report mqa, other;
-  double off = fmax(bytes_off(r, 8, 1, 8, &other), bytes_off(r, 2, 1, 2, &other));
-  off = fmax(off, bytes_off(r, 2, 2, 2, &other));
-  off = fmax(off, bytes_off(r, 1, 1, 1, &mqa));
+  double off = recipe_max(bytes_off(r, 8, 1, 8, &other), bytes_off(r, 2, 1, 2, &other));
+  off = recipe_max(off, bytes_off(r, 2, 2, 2, &other));
+  off = recipe_max(off, bytes_off(r, 1, 1, 1, &mqa));
   recipe_at_most(r, EXACT, "bytes of caches: 8, 2 and 1 key heads, and layers in pairs", off, 0);
   recipe_at_most(r, EXACT, "one key head: its largest buffer over keys repeated for all heads",
                  (double)mqa.largest_buffer / (HEADS * CONTEXT * HEAD), .99);

@@ -110,7 +110,7 @@ static void reads(const reader *by, const char *graph, int count, int32_t *ids, 
 
 static double off(const float *x, const float *right) {
   double worst = 0;
-  for (int v = 0; v < SYMBOLS; v++) worst = fmax(worst, fabs((double)(x[v] - right[v])));
+  for (int v = 0; v < SYMBOLS; v++) worst = recipe_max(worst, fabs((double)(x[v] - right[v])));
   return worst;
 }
 
@@ -125,15 +125,15 @@ static double cut(const reader *by, const texts *t, const int *from, bool whole)
   for (int b = 0; b < ROWS; b++) memcpy(ids + b * longest, t->ids[b], (size_t)longest * sizeof *ids);
   if (whole) reads(by, by->prefill, longest, ids, start, &out[0][0][0]);
   for (int b = 0; b < ROWS; b++) {
-    for (int i = 0; i < LENGTH; i++) size = fmax(size, off(t->right[b][i], (float[SYMBOLS]){0}));
+    for (int i = 0; i < LENGTH; i++) size = recipe_max(size, off(t->right[b][i], (float[SYMBOLS]){0}));
     for (int i = 0; whole && i < from[b]; i++)
-      worst = fmax(worst, off(&out[0][0][0] + (b * longest + i) * SYMBOLS, t->right[b][i]));
+      worst = recipe_max(worst, off(&out[0][0][0] + (b * longest + i) * SYMBOLS, t->right[b][i]));
   }
   for (int step = 0; step < LENGTH - least; step++) { /* rows that are done read their last token again */
     for (int b = 0; b < ROWS; b++)
       start[b] = from[b] + step < LENGTH ? from[b] + step : LENGTH - 1, next[b] = t->ids[b][start[b]];
     reads(by, by->decode, 1, next, start, &one[0][0]);
-    for (int b = 0; b < ROWS; b++) worst = fmax(worst, off(one[b], t->right[b][start[b]]));
+    for (int b = 0; b < ROWS; b++) worst = recipe_max(worst, off(one[b], t->right[b][start[b]]));
   }
   return worst / size;
 }
@@ -150,9 +150,9 @@ static void cuts(recipe *r, net *n) {
     make_texts(r, n, 2 * (uint64_t)round + 1, t + 1);
     for (int b = 0; b < ROWS; b++) memcpy(t[1].ids[b], t[0].ids[b], (size_t)again[b] * sizeof t->ids[0][0]);
     net_run(n, "full", {"tokens", t[1].ids, {ROWS, LENGTH}}, {"logits", t[1].right, {ROWS, LENGTH, SYMBOLS}});
-    worst = fmax(worst, cut(&plain, t, from, true));
-    back = fmax(back, cut(&plain, t + 1, again, false)); /* cut there, and another text goes on */
-    slip = fmin(slip, cut(&late, t, from, true));
+    worst = recipe_max(worst, cut(&plain, t, from, true));
+    back = recipe_max(back, cut(&plain, t + 1, again, false)); /* cut there, and another text goes on */
+    slip = recipe_min(slip, cut(&late, t, from, true));
   }
   recipe_at_most(r, EXACT, "prompts of random lengths, then token by token, against whole passes", worst, 1e-5);
   recipe_at_most(r, EXACT, "texts cut at random places go on in another way", back, 1e-5);
@@ -179,8 +179,8 @@ static int differing(float x[LONG][ROWS][SYMBOLS], float right[LONG][ROWS][SYMBO
   for (int at = 60; at < LONG; at++) {
     for (int b = 0; b < ROWS; b++) {
       count += memcmp(x[at][b], right[at][b], sizeof right[at][b]) != 0;
-      worst = fmax(worst, off(x[at][b], right[at][b]));
-      size = fmax(size, off(right[at][b], (float[SYMBOLS]){0}));
+      worst = recipe_max(worst, off(x[at][b], right[at][b]));
+      size = recipe_max(size, off(right[at][b], (float[SYMBOLS]){0}));
     }
   }
   *out_off = worst / size;

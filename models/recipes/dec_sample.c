@@ -91,8 +91,8 @@ static void laws(recipe *r) {
   net *n = recipe_net(r, &sn_model_drawing, "draw", "uniform=0");
   make_logits(r, 10, logits);
   for (int i = 0; i < GRID; i++) {
-    host = fmin(host, host_p(r, logits, &grid[i]));
-    graph = fmin(graph, graph_p(r, n, logits, &grid[i]));
+    host = recipe_min(host, host_p(r, logits, &grid[i]));
+    graph = recipe_min(graph, graph_p(r, n, logits, &grid[i]));
   }
   recipe_at_least(r, EXACT, "1e6 samples of 8 truncated laws, on the host: least p-value", host, FOUR_SIGMA);
   recipe_at_least(r, EXACT, "the same drawn in a graph by Gumbel-max", graph, FOUR_SIGMA);
@@ -174,11 +174,12 @@ static void beams(recipe *r) {
     const listing *l = listed(r, n, prompt);
     sn_speaker s = net_speaker(n, SYMBOLS, 8), wrong = s;
     wrong.reorder = stays;
-    all = fmax(all, fmax(shortfall(l, &s, prompt, -1, 0, 64, true), shortfall(l, &s, prompt, 0, .8, 64, true)));
-    for (int b = 2; b < 6; b++) narrow = fmax(narrow, shortfall(l, &s, prompt, 0, .8, b, false));
-    greedy = fmax(greedy, shortfall(l, &s, prompt, -1, 0, 1, false));
-    kept =
-        fmax(kept, fmax(shortfall(l, &wrong, prompt, -1, 0, 64, true), shortfall(l, &wrong, prompt, 0, .8, 64, true)));
+    all = recipe_max(all,
+                     recipe_max(shortfall(l, &s, prompt, -1, 0, 64, true), shortfall(l, &s, prompt, 0, .8, 64, true)));
+    for (int b = 2; b < 6; b++) narrow = recipe_max(narrow, shortfall(l, &s, prompt, 0, .8, b, false));
+    greedy = recipe_max(greedy, shortfall(l, &s, prompt, -1, 0, 1, false));
+    kept = recipe_max(
+        kept, recipe_max(shortfall(l, &wrong, prompt, -1, 0, 64, true), shortfall(l, &wrong, prompt, 0, .8, 64, true)));
   }
   recipe_at_most(r, OPTIMUM, "V^(L-1) beams against all texts, with and without an end: log p", all, 1e-5);
   recipe_at_most(r, EXACT, "2 to 5 beams against the oracle's search: log p", narrow, 1e-5);

@@ -159,7 +159,7 @@ static double steps_differ(recipe *r, net *n, const task *t) {
     for (int i = 0; i < t->rows * VOCAB && !recipe_has_failed(r); i++) {
       int b = i / VOCAB, v = i % VOCAB;
       double right = all[(b * t->wide + start[b]) * VOCAB + v];
-      worst = fmax(worst, fabs((double)logits[b][v] - right)), largest = fmax(largest, fabs(right));
+      worst = recipe_max(worst, fabs((double)logits[b][v] - right)), largest = recipe_max(largest, fabs(right));
     }
   }
   return largest > 0 ? worst / largest : (double)NAN;
@@ -287,7 +287,7 @@ static double restorable(const world *w, int kind, int m, const int *y) {
   for (int k = 0; k < DOCUMENTS; k++) {
     double p = w->prior[k] * ways(w, kind, w->x[k], m, y);
     all += p;
-    largest = fmax(largest, p);
+    largest = recipe_max(largest, p);
   }
   return largest / all;
 }

@@ -140,7 +140,7 @@ static void check_loss(recipe *r, net *n, const task *t) {
     example e = make(t, recipe_seed(r, 1), (uint64_t)b);
     for (int i = 0; i < MOST * VOCAB; i++) {
       double *largest = i / VOCAB < e.n && e.chosen[i / VOCAB] ? &asked : &worst;
-      *largest = fmax(*largest, fabs(by[b * MOST * VOCAB + i]));
+      *largest = recipe_max(*largest, fabs(by[b * MOST * VOCAB + i]));
     }
   }
   recipe_at_most(r, EXACT, "derivative by logits of tokens that are not hidden", asked > 0 ? worst : (double)NAN, 0);

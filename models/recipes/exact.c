@@ -24,8 +24,8 @@ double recipe_difference(int64_t count, const double *x, const double *right) {
   double worst = 0, largest = 0;
   for (int64_t i = 0; x && right && i < count; i++) {
     double d = fabs(x[i] - right[i]);
-    if (!(d <= worst)) worst = d; /* also what is not a number */
-    largest = fmax(largest, fabs(right[i]));
+    worst = recipe_max(worst, d);
+    largest = recipe_max(largest, fabs(right[i]));
   }
   return !x || !right ? (double)NAN : worst == 0 ? 0 : worst / largest;
 }
@@ -41,8 +41,7 @@ double net_difference(net *n, net *right, const char *graph, const feed *f, cons
 
 static double largest_of(const result *x) {
   double largest = 0;
-  for (int64_t i = 0; i < x->count; i++)
-    if (!(fabs(result_at(x, i)) <= largest)) largest = fabs(result_at(x, i)); /* also what is not a number */
+  for (int64_t i = 0; i < x->count; i++) largest = recipe_max(largest, fabs(result_at(x, i)));
   return largest;
 }
 
@@ -59,16 +58,16 @@ double net_gradient_error(net *n, const char *graph, const char *loss, const fee
   if (!slopes_make(net_exact(n, loss), graph, loss, f, &right)) return NAN;
   slopes_run(&x, 0), slopes_run(&right, 0);
   double all = 0, worst = 0;
-  for (int k = 0; k < right.count; k++) all = fmax(all, largest_of(&right.at[k]));
+  for (int k = 0; k < right.count; k++) all = recipe_max(all, largest_of(&right.at[k]));
   for (int k = 0; k < right.count && !n->r->code; k++) {
     const result *at = slope_of(&x, right.name[k]);
     double difference = at ? 0 : (double)NAN;
     for (int64_t i = 0; at && i < right.at[k].count; i++) {
       double d = fabs(result_at(at, i) - result_at(&right.at[k], i));
-      if (!(d <= difference)) difference = d;
+      difference = recipe_max(difference, d);
     }
-    double error = difference / fmax(largest_of(&right.at[k]), all * 1e-3);
-    if (!(error <= worst)) worst = error;
+    double error = difference / recipe_max(largest_of(&right.at[k]), all * 1e-3);
+    worst = recipe_max(worst, error);
   }
   return n->r->code || all == 0 ? (double)NAN : worst;
 }
@@ -79,8 +78,7 @@ double net_gradient_largest(net *n, const char *graph, const char *loss, const f
   if (!slopes_make(net_gradients(n, loss), graph, loss, f, &x)) return NAN;
   slopes_run(&x, 0);
   for (int k = 0; k < x.count && !n->r->code; k++) {
-    double most = sn_pattern_match(pattern, x.name[k]) ? largest_of(&x.at[k]) : 0;
-    if (!(most <= largest)) largest = most; /* also what is not a number */
+    if (sn_pattern_match(pattern, x.name[k])) largest = recipe_max(largest, largest_of(&x.at[k]));
   }
   return n->r->code ? (double)NAN : largest;
 }
@@ -157,8 +155,8 @@ double net_slope_error(net *n, const char *graph, const char *loss, const feed *
     double near = loss_at(&b, &x, count, p, step) - loss_at(&b, &x, count, p, -step);
     double far = loss_at(&b, &x, count, p, 2 * step) - loss_at(&b, &x, count, p, -2 * step);
     double slope = (8 * near - far) / (12 * step); /* central differences of fourth order */
-    double error = fabs(slope - along) / fmax(fabs(slope), fabs(along));
-    if (!(error <= worst)) worst = error;
+    double error = fabs(slope - along) / recipe_max(fabs(slope), fabs(along));
+    worst = recipe_max(worst, error);
   }
   return n->r->code ? (double)NAN : worst;
 }

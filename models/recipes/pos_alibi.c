@@ -22,7 +22,8 @@ static void slopes(recipe *r) {
     net *a = recipe_net(r, &sn_model_alibi, "forward", "heads=%d head=4", heads[n]);
     pos_biases(r, net_as(a, &(sn_compile_opt){.real = "f64"}), heads[n], 4, bias);
     for (int h = 0; h < heads[n]; h++)
-      for (int d = 0; d < 4; d++) worst = fmax(worst, fabs(bias[(h * 4 + 3) * 4 + 3 - d] + d * pow(2, want[n][h])));
+      for (int d = 0; d < 4; d++)
+        worst = recipe_max(worst, fabs(bias[(h * 4 + 3) * 4 + 3 - d] + d * pow(2, want[n][h])));
     snprintf(what, sizeof what, "slopes of %d heads", heads[n]);
     recipe_at_most(r, EXACT, what, worst, 1e-14);
   }

@@ -152,8 +152,7 @@ double pos_dot(int n, const double *a, const double *b) {
 
 double pos_apart(int n, const double *a, const double *b) {
   double most = 0;
-  for (int i = 0; i < n; i++)
-    if (!(fabs(a[i] - b[i]) <= most)) most = fabs(a[i] - b[i]);
+  for (int i = 0; i < n; i++) most = recipe_max(most, fabs(a[i] - b[i]));
   return most;
 }
 

@@ -14,7 +14,8 @@
 static double frequencies_off(net *n, int d, const double *want, double scale) {
   double angle[POS_WIDTH / 2], size[POS_WIDTH / 2], worst = 0;
   pos_angles(n, d, 1, angle, size);
-  for (int k = 0; k < d / 2; k++) worst = fmax(worst, fmax(fabs(angle[k] / want[k] - 1), fabs(size[k] / scale - 1)));
+  for (int k = 0; k < d / 2; k++)
+    worst = recipe_max(worst, recipe_max(fabs(angle[k] / want[k] - 1), fabs(size[k] / scale - 1)));
   return worst;
 }
 
@@ -34,7 +35,7 @@ static void yarn_numbers(recipe *r) {
   double angle[64], size[64], loops[64], worst = 0, scale = positions_yarn(128, 1e4, 16, 4096, loops);
   net *n = pos_net(r, "turned", "f64", "d=128 scaling=%d scale=16 trained=4096", SN_ROPE_YARN);
   pos_angles(n, 128, 1, angle, size);
-  for (int i = 0; i < 7; i++) worst = fmax(worst, fabs(angle[at[i]] / want[i] - 1));
+  for (int i = 0; i < 7; i++) worst = recipe_max(worst, fabs(angle[at[i]] / want[i] - 1));
   recipe_at_most(r, EXACT, "YaRN, d 128, s 16: seven frequencies of the table", worst, 3e-8);
   recipe_at_most(r, EXACT, "YaRN, d 128, s 16: all, and scale 1.27726, against loops",
                  frequencies_off(n, 128, loops, scale), 3e-8);
@@ -60,7 +61,7 @@ static void ntk_limits(recipe *r) {
     pos_angles(ntk, c[n].d, 1, angle, size);
     snprintf(what, sizeof what, "NTK, d %d: the first pair as it was, the last as PI's", c[n].d);
     int last = c[n].d / 2 - 1;
-    recipe_at_most(r, EXACT, what, fmax(fabs(angle[0] - 1), fabs(angle[last] / interpolated[last] - 1)), 1e-10);
+    recipe_at_most(r, EXACT, what, recipe_max(fabs(angle[0] - 1), fabs(angle[last] / interpolated[last] - 1)), 1e-10);
   }
 }
 
@@ -86,7 +87,7 @@ static void identities(recipe *r) {
                  pos_apart(2 * D, turn(plain, 2, twice, x), turn(plain, 2, once, x)), 1e-12);
   for (int scaling = SN_ROPE_INTERPOLATED; scaling <= SN_ROPE_YARN; scaling++) {
     net *n = pos_net(r, "turned", "f64", "d=%d scaling=%d scale=1 trained=64", D, scaling);
-    off = fmax(off, pos_apart(2 * D, turn(n, 2, short_text, x), turn(plain, 2, short_text, x)));
+    off = recipe_max(off, pos_apart(2 * D, turn(n, 2, short_text, x), turn(plain, 2, short_text, x)));
   }
   recipe_at_most(r, EXACT, "a scale of 1 changes no bit: PI, NTK, dynamic NTK, YaRN", off, 0);
   recipe_at_most(r, EXACT, "dynamic NTK, 512 of 64 positions: NTK by 8",

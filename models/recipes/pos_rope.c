@@ -36,8 +36,8 @@ static void distances(recipe *r, net *wide, net *narrow) {
                  fabs(product(wide, 77, 30, x, NULL) - product(wide, 47, 0, x, NULL)), 1e-10);
   const double *y = turn(wide, 2, (const int32_t[]){77, 1000000}, x);
   recipe_at_most(r, EXACT, "lengths stay",
-                 fmax(fabs(pos_dot(D, y, y) / pos_dot(D, x, x) - 1),
-                      fabs(pos_dot(D, y + D, y + D) / pos_dot(D, x + D, x + D) - 1)),
+                 recipe_max(fabs(pos_dot(D, y, y) / pos_dot(D, x, x) - 1),
+                            fabs(pos_dot(D, y + D, y + D) / pos_dot(D, x + D, x + D) - 1)),
                  1e-12);
 }
 
@@ -53,7 +53,7 @@ static void forms(recipe *r, net *wide) {
   recipe_at_most(r, EXACT, "pairs of neighbours are pairs of halves in another order", pos_apart(D, halves, pairs), 0);
   const double *part = turn(pos_net(r, "turned", "f64", "d=%d dims=4", D), 1, at, x);
   const double *alone = pos_run(pos_net(r, "turned", "f64", "d=4"), "turned", (pos_rows){1, 4, at, x, NULL}, "y");
-  for (int i = 4; i < D; i++) rest = fmax(rest, fabs(part[i] - x[i]));
+  for (int i = 4; i < D; i++) rest = recipe_max(rest, fabs(part[i] - x[i]));
   recipe_at_most(r, EXACT, "of a part that turns: that is a row of its size", pos_apart(4, part, alone), 0);
   recipe_at_most(r, EXACT, "of a part that turns: the rest stays", rest, 0);
   const double *dx = pos_run(wide, "turned", (pos_rows){1, D, at, x, w}, "dx");

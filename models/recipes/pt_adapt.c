@@ -71,7 +71,7 @@ typedef struct curve {
 /* p(answer | the prompt): the logits of the verbalizers, and no others. */
 static void verbalize(const double *logits, double *p) {
   double sum = 0, most = logits[INPUTS];
-  for (int y = 1; y < ANSWERS; y++) most = fmax(most, logits[INPUTS + y]);
+  for (int y = 1; y < ANSWERS; y++) most = recipe_max(most, logits[INPUTS + y]);
   for (int y = 0; y < ANSWERS; y++) sum += p[y] = exp(logits[INPUTS + y] - most);
   for (int y = 0; y < ANSWERS; y++) p[y] /= sum;
 }
@@ -106,7 +106,7 @@ static curve prompt(recipe *r, net *n, const texts *t, int batches) {
 
 static double worst(const double *x, const double *y) {
   double most = 0;
-  for (int k = 0; k < PAIRS; k++) most = fmax(most, fabs(x[k] - (y ? y[k] : 0)));
+  for (int k = 0; k < PAIRS; k++) most = recipe_max(most, fabs(x[k] - (y ? y[k] : 0)));
   return most;
 }
 

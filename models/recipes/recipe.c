@@ -59,7 +59,7 @@ bool recipe_ok(recipe *r, sn_code code, const char *doing) {
 static void check(recipe *r, recipe_check c) {
   if (r->code) return;
   bool kept = c.at_least ? c.value >= c.bound : c.value <= c.bound;
-  c.pass = c.kind == CONTROL ? isfinite(c.value) && !kept : kept;
+  c.pass = isfinite(c.value) && kept == (c.kind != CONTROL);
   c.what = sn_arena_strdup(r->arena, c.what);
   SN_GROW(r->arena, r->check, r->check_count, r->check_capacity);
   r->check[r->check_count++] = c;

@@ -33,7 +33,7 @@ typedef struct recipe_row {
  */
 
 /* E: exact identity or f64 oracle; O: a known optimum is recovered; T: trained behaviour; N: a wrong variant, which
- * must miss the bound that the right one keeps. A check whose value is not a number fails. */
+ * must miss the bound that the right one keeps. A check whose value is not a finite number fails. */
 typedef enum recipe_kind { EXACT = 'E', OPTIMUM = 'O', TRAINED = 'T', CONTROL = 'N' } recipe_kind;
 
 /* ---- the run ------------------------------------------------------------------------------------------------------
@@ -207,6 +207,9 @@ report net_report(net *n, const char *graph, const char *sizes, which of);
 
 void recipe_at_most(recipe *r, recipe_kind kind, const char *what, double value, double bound);
 void recipe_at_least(recipe *r, recipe_kind kind, const char *what, double value, double bound);
+/* The worse of two values; NAN when one of them is, which fmax and fmin would pass over. */
+static inline double recipe_max(double a, double b) { return a > b || isnan(a) ? a : b; }
+static inline double recipe_min(double a, double b) { return a < b || isnan(a) ? a : b; }
 
 /* ---- plots --------------------------------------------------------------------------------------------------------
  */

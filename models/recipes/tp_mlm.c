@@ -158,7 +158,7 @@ static double together(net *n, task k) {
   const double *a = net_output(n, "guess", &f, 0, "logits", &count), *b = net_output(n, "guess", &h, 0, "logits", NULL);
   double worst = 0;
   for (int64_t i = 0; a && b && i < count; i++)
-    if (i / (SYMBOLS + 1) % 2 == 0) worst = fmax(worst, fabs(a[i] - b[i]));
+    if (i / (SYMBOLS + 1) % 2 == 0) worst = recipe_max(worst, fabs(a[i] - b[i]));
   return a && b ? worst : (double)NAN;
 }
 

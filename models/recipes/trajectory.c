@@ -58,7 +58,7 @@ double net_trajectory_error(net *n, const char *graph, const feed *f, const adam
     double right = slopes_run(&s, (uint64_t)t);
     if (r->code) break;
     double error = fabs(result_at(&loss, 0) - right) / fabs(right);
-    if (!(error <= worst)) worst = error;
+    worst = recipe_max(worst, error);
     take_gradient(&s, &x);
     adam_step(a, t, adam_rate_cosine(rate, rate / 10, warm, steps, t), x.count, x.decays, x.gradient, x.m, x.v,
               x.theta);

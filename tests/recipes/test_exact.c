@@ -61,6 +61,21 @@ static void steps(recipe *r) {
   assert_true(error < 1e-5 && wrong > 1e-3);
 }
 
+static void not_numbers(recipe *r) {
+  const double right[] = {1, 2, 4};
+  for (int i = 0; i < 3; i++) {
+    double x[] = {1, 2, 4}, worst = 0;
+    x[i] = NAN;
+    assert_true(isnan(recipe_difference(3, x, right))); /* wherever it is */
+    for (int k = 0; k < 3; k++) worst = recipe_max(worst, x[k]);
+    assert_true(isnan(worst));
+    for (int k = 0; k < 3; k++) worst = recipe_min(k ? worst : 9, x[k]);
+    assert_true(isnan(worst));
+  }
+  recipe_at_most(r, EXACT, "right", recipe_max(1, 2), 2);
+}
+static void infinite(recipe *r) { recipe_at_least(r, OPTIMUM, "without an end", INFINITY, 0); }
+
 static void mistake(recipe *r) {
   net *n = recipe_net(r, &sn_model_gpt, "eval", SMALL);
   assert_true(isnan(net_slope_error(n, "eval", "los", &text)));
@@ -76,6 +91,8 @@ static void differs(void **state) {
   (void)state;
   char error[512];
   run_well("ref", wrong_gradient);
+  assert_true(run_well("ref", not_numbers).pass);
+  assert_false(run_well("ref", infinite).pass);
   run_on("ref", mistake, error);
   assert_non_null(strstr(error, "no graph has an output of that name"));
 }
