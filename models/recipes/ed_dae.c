@@ -13,6 +13,7 @@
 #include "tests/oracles/docs.h"
 #include "tests/oracles/draws.h"
 #include "tests/oracles/hmm.h"
+#include "tests/oracles/params.h"
 
 enum {
   BATCH = 32,
@@ -187,6 +188,13 @@ static void check_exact(recipe *r, net *n, task *t) {
   t->rows = BATCH;
 }
 
+/* Nothing is allocated. */
+static void check_count(recipe *r) {
+  const char *large = "layers=12 heads=16 width=1024 hidden=4096 context=1024 vocab=50265";
+  double off = (double)(recipe_parameters(r, &sn_model_bart, "eval", large) - params_find("bart-large")->published);
+  recipe_at_most(r, EXACT, "parameters of BART-large, against those published", fabs(off), 0);
+}
+
 /* A step of decoding reads no parameter that makes keys and values of a source, and multiplies for its row alone. */
 static void check_plan(recipe *r, net *trained) {
   net *n = recipe_net(r, &sn_model_bart, "decode", "layers=%d heads=4 width=%d hidden=128 context=%d vocab=%d", LAYERS,
@@ -350,6 +358,7 @@ static void denoising(recipe *r) {
   make_world(w);
   *t = (task){make_masked, .rows = BATCH, .wide = MOST, .h = hmm_make(recipe_seed(r, 7), 3, SYMBOLS, .5)};
   net *n = trained(r, "masked texts", t, steps);
+  check_count(r);
   check_plan(r, n);
   recipe_at_most(r, EXACT, "steps of decoding, rows at places of their own: logits differ by", steps_differ(r, n, t),
                  2e-4);

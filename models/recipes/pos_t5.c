@@ -3,9 +3,10 @@
 #include <stdio.h>
 
 #include "models/recipes/pos.h"
+#include "tests/oracles/params.h"
 #include "tests/oracles/positions.h"
 
-extern const sn_model sn_model_t5;
+extern const sn_model sn_model_t5, sn_model_t5_model;
 
 enum { FAR = 160 /* distances looked at */ };
 
@@ -52,6 +53,10 @@ static void tables(recipe *r) {
   recipe_at_most(r, EXACT, "both directions, keys behind the query", wrong(FAR, found, 8, 8, both, 16), 0);
   buckets(r, "buckets=32 far=1024 book=1", 35, 1, found);
   recipe_at_most(r, EXACT, "the book's form, 33 buckets to 1024", wrong(35, found, 16, 3, book, 0), 0);
+  int bad = 0;
+  buckets(r, "buckets=32 far=128 book=1", FAR, 1, found);
+  for (int d = 0; d < FAR; d++) bad += found[d] != positions_book_bucket(d, 32, 128);
+  recipe_at_most(r, EXACT, "the book's form, 33 buckets to 128: to the last bucket", bad, 0);
 }
 
 /* Figure B8.11 (a), 3 + 1 buckets to 5, as a matrix of queries and keys. */
@@ -108,10 +113,18 @@ static void gradient(recipe *r) {
                  2e-4 * sqrt(T * T));
 }
 
+/* Nothing is allocated. */
+static void counts(recipe *r) {
+  const char *small = "layers=6 heads=8 head=64 width=512 hidden=2048 vocab=32128 context=512";
+  double off = (double)(recipe_parameters(r, &sn_model_t5_model, "eval", small) - params_find("t5-small")->published);
+  recipe_at_most(r, EXACT, "parameters of T5-small, against those published", fabs(off), 0);
+}
+
 static void t5(recipe *r) {
   tables(r);
   figure(r);
   gradient(r);
+  counts(r);
 }
 
 RECIPES(pos_t5, {"pos.t5", 11, "T5's numbers by bucket of the distance: tables and gradient", t5});
