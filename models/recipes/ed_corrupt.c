@@ -104,6 +104,9 @@ static double count_wrong(recipe *r, int texts, bool (*wrong)(const sample *t)) 
   return count;
 }
 
+/* ceil(0.3 n), counted apart from sn_corrupt_budget. */
+static int three_tenths(int n) { return (3 * n + 9) / 10; }
+
 static bool sentinels_wrong(const sample *t) {
   int noise = sn_corrupt_budget(t->n, .3), spans = (noise + 2) / 3, out[ROOM], n_source, n_target;
   int32_t source[ROOM], target[2 * ROOM];
@@ -113,7 +116,7 @@ static bool sentinels_wrong(const sample *t) {
   n_source = sn_corrupt_sentinels(t->n, t->x, spans, span, MASK, -1, source, &n_target, target);
   const corrupt_sentinels marks = {MASK, -1, ROOM};
   int n = corrupt_unsentinel(&marks, n_source, source, n_target, target, ROOM, out);
-  return n_source != t->n - noise + spans || n_target != noise + spans + 1 || differ(t->n, t->x, n, out);
+  return n_source != t->n - three_tenths(t->n) + spans || n_target != noise + spans + 1 || differ(t->n, t->x, n, out);
 }
 
 static bool masking_wrong(const sample *t) {
@@ -123,7 +126,7 @@ static bool masking_wrong(const sample *t) {
   sn_choose_tokens(&t->draw, t->n, budget, chosen);
   sn_corrupt_mask(t->n, t->x, chosen, MASK, y);
   for (int i = 0; i < t->n; i++) hidden += y[i] == MASK, other += y[i] != MASK && y[i] != t->x[i];
-  return hidden != budget || other;
+  return hidden != three_tenths(t->n) || other;
 }
 
 static bool deletion_wrong(const sample *t) {
@@ -132,13 +135,13 @@ static bool deletion_wrong(const sample *t) {
   int32_t y[ROOM];
   sn_choose_tokens(&t->draw, t->n, budget, chosen);
   int m = sn_corrupt_delete(t->n, t->x, chosen, y);
-  return m != t->n - budget || corrupt_deletions(t->n, t->x, m, y) < 1;
+  return m != t->n - three_tenths(t->n) || corrupt_deletions(t->n, t->x, m, y) < 1;
 }
 
 static bool infill_judged(const sample *t, int spans, const sn_span *span) {
   int32_t y[6 * ROOM];
   int m = sn_corrupt_infill(t->n, t->x, spans, span, MASK, y);
-  return corrupt_infills(t->n, t->x, m, y, MASK, sn_corrupt_budget(t->n, .3)) < 1;
+  return corrupt_infills(t->n, t->x, m, y, MASK, three_tenths(t->n)) < 1;
 }
 static bool infill_wrong(const sample *t) {
   sn_span span[4 * ROOM];
