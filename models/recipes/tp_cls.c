@@ -169,6 +169,16 @@ static found detect(recipe *r, net *n, const hmm *h, int batches) {
   return f;
 }
 
+/* Of one run: the loss beside L_G + 50 L_D, relative. */
+static double sum_off(recipe *r, net *n, const hmm *h) {
+  int32_t tokens[ROWS * LENGTH];
+  float loss = NAN, of_generator = NAN, of_discriminator = NAN;
+  text_fill(h, recipe_seed(r, 2), 0, (void *const[]){tokens});
+  net_run(n, "eval", {"tokens", tokens, {ROWS, LENGTH}}, {"loss", &loss}, {"generator_loss", &of_generator},
+          {"discriminator_loss", &of_discriminator});
+  return fabs((double)loss / ((double)of_generator + 50 * (double)of_discriminator) - 1);
+}
+
 static net *electra_net(recipe *r, const char *graphs, const char *more) {
   return recipe_net(r, &sn_model_electra, graphs,
                     "layers=%d embedding=32 width=48 heads=2 gen_width=24 gen_heads=1 context=%d vocab=%d part=4 %s",
@@ -211,6 +221,7 @@ static void detection(recipe *r) {
                  .03);
   recipe_at_most(r, EXACT, "labels that are not whether the token differs", right.wrong_labels, 0);
   recipe_at_least(r, EXACT, "originals drawn at hidden places, all labelled so", right.drawn_original, 1);
+  recipe_at_most(r, EXACT, "the loss beside L_G + 50 L_D, relative", sum_off(r, n, &h), 1e-6);
   check_apart(r, n, "", EXACT, "largest derivative of L_D by the generator", &f);
   check_apart(r, n, "soft=1", CONTROL, "mean embeddings in place of drawn ones: the same", &f);
   check_gradients(r, n, &h);
