@@ -100,7 +100,7 @@ static void nsp(recipe *r) {
   right = 100 * bert_told(r, bert_pretrained(r, "control: negatives of the same document", &same, steps), &k, batches);
   recipe_at_most(r, CONTROL, "negatives of the same document: points below the best", best - right, bound);
   blind.blind = true;
-  right = 100 * bert_told(r, bert_pretrained(r, "control: rows see themselves", &blind, steps / 4), &blind, batches);
+  right = 100 * bert_told(r, bert_pretrained(r, "control: rows see themselves", &blind, steps), &blind, batches);
   recipe_at_most(r, CONTROL, "rows see themselves: points below the best", best - right, bound);
 }
 

@@ -141,7 +141,7 @@ static void prompting(recipe *r, net *n, const texts *right) {
   recipe_at_least(r, CONTROL, "shuffled labels: accuracy over that of the posterior of right evidence",
                   w.model[SHOTS] - c.best[SHOTS], -near);
   net *blind = net_again(n, recipe_seed(r, 9));
-  recipe_train(r, &(training){blind, .label = "control: shuffled", .feed = &mixed, .steps = steps / 2, .lr = 3e-3});
+  recipe_train(r, &(training){blind, .label = "control: shuffled", .feed = &mixed, .steps = steps, .lr = 3e-3});
   c = prompt(r, blind, right, batches);
   plot(r, "trained on shuffled labels", c.model);
   recipe_at_most(r, CONTROL, "trained on shuffled labels: accuracy beside the posterior's, worst",

@@ -2,7 +2,7 @@
  * log p(x_t+1 | x_0 .. x_t) with the mask j <= i. Controls, trained alike: one token of context instead of two and
  * more, and tokens among which the answer stands.
  * Seeds 1 to 5, worst: 0.0086 nat over the chain's best (bound 0.01, quick 0.070 of 0.1), controls 0.82 and -268
- * standard errors (quick 0.26 and -123); bytes 0.354 nat below the n-grams. */
+ * standard errors (quick, seeds 1 to 3: 0.24 and -123); bytes 0.354 nat below the n-grams. */
 #include <string.h>
 
 #include "models/recipes/recipe.h"
@@ -168,7 +168,8 @@ static void chain(recipe *r) {
   excess e = decoder(r, "decoder", symbols, &f, steps);
   recipe_at_most(r, TRAINED, "held-out loss over the best of an order-2 chain, nats", e.mean, bound);
   recipe_no_leak(r, OPTIMUM, "the same in standard errors: none is below it by a leak", &e);
-  e = decoder(r, "control: one token of context", symbols, &one, steps / 10);
+  /* 600 steps and 6000 leave it as far off, seed 1: 0.82, 0.84; that is not for want of training. */
+  e = decoder(r, "control: one token of context", symbols, &one, recipe_pick(r, steps / 10, steps));
   recipe_at_most(r, CONTROL, "one token of context: held-out loss over the best, nats", e.mean, bound);
   e = decoder(r, "control: the answer is seen", symbols, &leak, steps / 10);
   recipe_no_leak(r, CONTROL, "the answer is seen: loss over the best, standard errors", &e);
