@@ -167,17 +167,21 @@ static double steps_differ(recipe *r, net *n, const task *t) {
   return largest > 0 ? worst / largest : (double)NAN;
 }
 
-/* The first text alone and without padding, beside its row of a batch. */
+/* The first text that is padded, alone and without padding, beside its row of a batch. */
 static double alone_differs(recipe *r, net *n, const task *t) {
   feed f = feed_of(t);
   ported p = ports_of(t, recipe_seed(r, 1), 0);
   const double *all = net_output(n, "logits", &f, 0, "logits", NULL);
   float logits[MOST * VOCAB];
   double mine[MOST * VOCAB];
-  net_run(n, "logits", {"source", p.source, {1, p.source_length[0]}}, {"source_length", p.source_length, {1}},
-          {"tokens", p.tokens, {1, p.length[0]}}, {"logits", logits, {1, p.length[0], VOCAB}});
-  for (int i = 0; i < p.length[0] * VOCAB && !recipe_has_failed(r); i++) mine[i] = (double)logits[i];
-  return recipe_difference(p.length[0] * VOCAB, mine, all);
+  int b = 0;
+  while (b < t->rows && p.source_length[b] == t->wide) b++;
+  if (b == t->rows) return recipe_fail(r, "no text is padded"), (double)NAN;
+  int m = p.source_length[b], many = p.length[b];
+  net_run(n, "logits", {"source", p.source + b * t->wide, {1, m}}, {"source_length", &m, {1}},
+          {"tokens", p.tokens + b * t->wide, {1, many}}, {"logits", logits, {1, many, VOCAB}});
+  for (int i = 0; i < many * VOCAB && !recipe_has_failed(r); i++) mine[i] = (double)logits[i];
+  return recipe_difference(many * VOCAB, mine, all ? all + b * t->wide * VOCAB : NULL);
 }
 
 static void check_exact(recipe *r, net *n, task *t) {
