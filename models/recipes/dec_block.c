@@ -375,5 +375,6 @@ static void block_row(recipe *r) {
   signals(r);
 }
 
-RECIPES(dec_block, {"dec.block", 6,
-                    "a transformer block in every form against loops in f64, and how signals pass forty", block_row});
+RECIPES(dec_block,
+        {"dec.block", 6, "a transformer block in every form against loops in f64, and how signals pass forty",
+         block_row, 5});

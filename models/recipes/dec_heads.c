@@ -197,4 +197,4 @@ static void heads_row(recipe *r) {
 }
 
 RECIPES(dec_heads,
-        {"dec.heads", 6, "query heads and layers share keys and values, and gradients are summed", heads_row});
+        {"dec.heads", 6, "query heads and layers share keys and values, and gradients are summed", heads_row, 1});

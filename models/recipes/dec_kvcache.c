@@ -238,4 +238,4 @@ static void kvcache(recipe *r) {
 }
 
 RECIPES(dec_kvcache,
-        {"dec.kvcache", 6, "decoding with caches says what whole passes say, and moves no cache", kvcache});
+        {"dec.kvcache", 6, "decoding with caches says what whole passes say, and moves no cache", kvcache, 1});

@@ -338,4 +338,4 @@ static void sample(recipe *r) {
   threads(r);
 }
 
-RECIPES(dec_sample, {"dec.sample", 6, "sampling, beam search and drafted decoding follow their exact laws", sample});
+RECIPES(dec_sample, {"dec.sample", 6, "sampling, beam search and drafted decoding follow their exact laws", sample, 5});

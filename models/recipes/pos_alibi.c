@@ -204,4 +204,5 @@ static void alibi(recipe *r) {
   reads_on(r);
 }
 
-RECIPES(pos_alibi, {"pos.alibi", 11, "ALiBi and its kin: slopes, biases, trained at 64 tokens and read at 512", alibi});
+RECIPES(pos_alibi,
+        {"pos.alibi", 11, "ALiBi and its kin: slopes, biases, trained at 64 tokens and read at 512", alibi, 9});

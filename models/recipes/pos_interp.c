@@ -203,4 +203,4 @@ static void interp(recipe *r) {
 }
 
 RECIPES(pos_interp,
-        {"pos.interp", 11, "rotary positions stretched: frequencies, trained at 64 tokens, read at 256", interp});
+        {"pos.interp", 11, "rotary positions stretched: frequencies, trained at 64 tokens, read at 256", interp, 10});

@@ -196,5 +196,5 @@ static void adapt(recipe *r) {
   fine_tuning(r, n);
 }
 
-RECIPES(pt_adapt,
-        {"pt.adapt", 2, "prompts of demonstrations are answered as by the posterior; or the model is tuned", adapt});
+RECIPES(pt_adapt, {"pt.adapt", 2, "prompts of demonstrations are answered as by the posterior; or the model is tuned",
+                   adapt, 20});

@@ -207,5 +207,5 @@ static void selfsup(recipe *r) {
 }
 
 RECIPES(pt_transfer,
-        {"pt.sup", 2, "a transformer trained on labels needs few of a related task, none of an unrelated one", sup},
-        {"pt.selfsup", 2, "a transformer trained on text knows the hidden state, and needs few labels", selfsup});
+        {"pt.sup", 2, "a transformer trained on labels needs few of a related task, none of an unrelated one", sup, 25},
+        {"pt.selfsup", 2, "a transformer trained on text knows the hidden state, and needs few labels", selfsup, 20});

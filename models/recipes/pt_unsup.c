@@ -252,4 +252,4 @@ static void unsup(recipe *r) {
   sequences(r, &h);
 }
 
-RECIPES(pt_unsup, {"pt.unsup", 2, "autoencoders learn from data alone: layer by layer, and of whole texts", unsup});
+RECIPES(pt_unsup, {"pt.unsup", 2, "autoencoders learn from data alone: layer by layer, and of whole texts", unsup, 6});

@@ -305,4 +305,4 @@ static void classifiers(recipe *r) {
 }
 
 RECIPES(tp_cls,
-        {"tp.cls", 4, "encoders tell replaced tokens and the order of sentences as well as can be", classifiers});
+        {"tp.cls", 4, "encoders tell replaced tokens and the order of sentences as well as can be", classifiers, 35});

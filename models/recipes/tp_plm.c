@@ -319,4 +319,4 @@ static void permuted(recipe *r) {
   check_twins(r);
 }
 
-RECIPES(tp_plm, {"tp.plm", 4, "a permuted language model predicts in any order, and sees what it may", permuted});
+RECIPES(tp_plm, {"tp.plm", 4, "a permuted language model predicts in any order, and sees what it may", permuted, 14});
