@@ -1,6 +1,6 @@
 /* Encoder-decoders of the tree: parameter counts, padding, losses at some places, and decoding with keys and values of
  * the source that are computed once. */
-#include "support.h"
+#include "tree.h"
 
 #include <math.h>
 
@@ -12,52 +12,22 @@ static const struct {
 };
 enum { MODELS = 2, VOCAB = 11, WIDTH = 8, ROWS = 3, SOURCE = 5, TARGET = 6 };
 
-static sn_model_file *load(const char *name) {
-  sn_diags *d = sn_diags_create();
-  sn_arena *arena = sn_arena_create();
-  sn_model_file *f = NULL;
-  if (sn_model_load(sn_arena_printf(arena, SN_SOURCE_DIR "/models/%s.c", name), SN_BINARY_DIR "/test-model-cache", d,
-                    &f))
-    print_message("%s\n", sn_diags_print(d, arena));
-  assert_non_null(f);
-  sn_arena_destroy(arena);
-  sn_diags_destroy(d);
-  return f;
-}
-
 /* ---- parameter counts --------------------------------------------------------------------------------------- */
-
-static int64_t count_params(const char *model, const char *graph, const char *settings) {
-  sn_model_file *f = load(model);
-  bench *b = bench_begin(sn_model_of(f), graph, settings, SN_ELEM_F32);
-  const sn_func *func = sn_module_find(b->module, graph);
-  int64_t total = 0;
-  for (int i = 0; i < func->node_count; i++) {
-    if (func->node[i]->op != SN_OP_PARAM) continue;
-    int64_t n;
-    assert_int_equal(sn_dimx_eval(sn_type_count(b->module->types, func->node[i]->type[0]), b->dims, &n), SN_OK);
-    total += n;
-  }
-  bench_end(b);
-  sn_model_unload(f);
-  return total;
-}
 
 static void test_counts(void **state) {
   (void)state;
   const char *t5 = "layers=6 heads=8 head=64 width=512 hidden=2048 vocab=32128 context=512";
-  assert_int_equal(count_params("t5", "eval", t5), 60506624);
-  assert_int_equal(
-      count_params("t5", "eval", "layers=12 heads=12 head=64 width=768 hidden=3072 vocab=32128 context=512"),
-      222903552);
+  assert_int_equal(tree_count("t5", "eval", t5), 60506624);
+  assert_int_equal(tree_count("t5", "eval", "layers=12 heads=12 head=64 width=768 hidden=3072 vocab=32128 context=512"),
+                   222903552);
   const char *bart = "layers=12 heads=16 width=1024 hidden=4096 vocab=50265 context=1024";
-  assert_int_equal(count_params("bart", "eval", bart), 406291456);
-  assert_int_equal(count_params("bart", "eval", "layers=6 heads=12 width=768 hidden=3072 vocab=50265 context=1024"),
+  assert_int_equal(tree_count("bart", "eval", bart), 406291456);
+  assert_int_equal(tree_count("bart", "eval", "layers=6 heads=12 width=768 hidden=3072 vocab=50265 context=1024"),
                    139420416);
   /* What a step of decoding reads: the decoder, without keys and values of the source, and the embedding. */
-  assert_int_equal(count_params("t5", "decode", t5),
+  assert_int_equal(tree_count("t5", "decode", t5),
                    32128 * 512 + 32 * 8 + 512 + 6 * (6 * 512 * 512 + 2 * 512 * 2048 + 3 * 512));
-  assert_int_equal(count_params("bart", "decode", bart),
+  assert_int_equal(tree_count("bart", "decode", bart),
                    50265 * 1024 + 1026 * 1024 + 2 * 1024 +
                        12 * (6 * (1024 * 1024 + 1024) + 2 * 1024 * 4096 + 4096 + 1024 + 3 * 2 * 1024));
 }
@@ -94,7 +64,7 @@ static void same_row(const bench *b, const sn_tensor *full, int r, int t, int at
 }
 
 static void check_steps(int i) {
-  sn_model_file *f = load(models[i].model);
+  sn_model_file *f = tree_load(models[i].model);
   bench *b = bench_begin(sn_model_of(f), "logits|encode|prefill|decode", models[i].small, SN_ELEM_F64);
   give_source(b, 0);
   bench_dim(b, "T", TARGET);
@@ -140,7 +110,7 @@ static void test_steps(void **state) {
 
 /* Places 1, 3 and 4 of row 0, 2 of row 1, none of row 2: by slots and by weights. */
 static void check_slots(int i) {
-  sn_model_file *f = load(models[i].model);
+  sn_model_file *f = tree_load(models[i].model);
   bench *b = bench_begin(sn_model_of(f), "eval|eval_slots|weighted", models[i].small, SN_ELEM_F64);
   give_source(b, 0);
   bench_dim(b, "T", TARGET);
@@ -180,7 +150,7 @@ static void test_slots(void **state) {
 static void test_slots_alone(void **state) {
   (void)state;
   for (int i = 0; i < MODELS; i++) {
-    sn_model_file *f = load(models[i].model);
+    sn_model_file *f = tree_load(models[i].model);
     bench *b = bench_begin(sn_model_of(f), "train_slots|train", models[i].small, SN_ELEM_F32);
     bench_dim(b, "B", 100);
     bench_dim(b, "T", 7);
@@ -206,7 +176,7 @@ static void test_slots_alone(void **state) {
 static void test_training(void **state) {
   (void)state;
   for (int i = 0; i < MODELS; i++) {
-    sn_model_file *f = load(models[i].model);
+    sn_model_file *f = tree_load(models[i].model);
     bench *b = bench_begin(sn_model_of(f), "train", models[i].small, SN_ELEM_F32);
     give_source(b, 0);
     bench_dim(b, "T", TARGET);

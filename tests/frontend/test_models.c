@@ -1,43 +1,12 @@
 /* The models of the tree: parameter counts, caches against the full forward pass, training, and the same graphs from
  * every C compiler. */
-#include "support.h"
+#include "tree.h"
 
 #include <math.h>
 #include <sys/wait.h>
 
 #include "tests/oracles/params.h"
-
-static const char *cache_dir(void) { return SN_BINARY_DIR "/test-model-cache"; }
-
-static sn_model_file *load(const char *name) {
-  sn_diags *d = sn_diags_create();
-  sn_arena *arena = sn_arena_create();
-  sn_model_file *f = NULL;
-  if (sn_model_load(sn_arena_printf(arena, SN_SOURCE_DIR "/models/%s.c", name), cache_dir(), d, &f))
-    print_message("%s\n", sn_diags_print(d, arena));
-  assert_non_null(f);
-  sn_arena_destroy(arena);
-  sn_diags_destroy(d);
-  return f;
-}
-
 /* ---- parameter counts ----------------------------------------------------------------------------------------- */
-
-static int64_t count_params(const char *model, const char *graph, const char *settings) {
-  sn_model_file *f = load(model);
-  bench *b = bench_begin(sn_model_of(f), graph, settings, SN_ELEM_F32);
-  const sn_func *eval = sn_module_find(b->module, graph);
-  int64_t total = 0;
-  for (int i = 0; i < eval->node_count; i++) {
-    if (eval->node[i]->op != SN_OP_PARAM) continue;
-    int64_t n;
-    assert_int_equal(sn_dimx_eval(sn_type_count(b->module->types, eval->node[i]->type[0]), b->dims, &n), SN_OK);
-    total += n;
-  }
-  bench_end(b);
-  sn_model_unload(f);
-  return total;
-}
 
 /* Nothing is allocated: 26 GB would be needed for the largest. */
 static void test_counts(void **state) {
@@ -54,12 +23,12 @@ static void test_counts(void **state) {
       {"mamba2-130m", "recurrent/ssd", "eval", "layers=24 width=768 heads=24 key=128 vocab=50288"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    assert_int_equal(count_params(rows[i].model, rows[i].graph, rows[i].settings),
+    assert_int_equal(tree_count(rows[i].model, rows[i].graph, rows[i].settings),
                      params_find(rows[i].published)->published);
   /* with the head of hidden tokens and that of next sentences */
-  assert_int_equal(count_params("bert", "eval", ""), 109482240 + 624188);
+  assert_int_equal(tree_count("bert", "eval", ""), 109482240 + 624188);
   /* published without the bias of the head */
-  assert_int_equal(count_params("xlnet", "eval", "layers=12 heads=12 width=768 hidden=3072 vocab=32000 segments=1"),
+  assert_int_equal(tree_count("xlnet", "eval", "layers=12 heads=12 width=768 hidden=3072 vocab=32000 segments=1"),
                    116718336 + 32000);
 }
 
@@ -99,7 +68,7 @@ static void same_logits(const bench *b, const sn_tensor *full, int r, int t, int
 
 /* Prefill of 5 tokens, then one at a time; the rows of the batch start at different positions. */
 static void check_caches(const char *model, const char *settings, int total) {
-  sn_model_file *f = load(model);
+  sn_model_file *f = tree_load(model);
   bench *b = bench_begin(sn_model_of(f), "logits|prefill|decode", settings, SN_ELEM_F64);
   const int zero[2] = {0, 0};
   bench_dim(b, "B", 2);
@@ -161,7 +130,7 @@ static void test_positions_caches(void **state) {
 /* A ring of 8 slots with a window of 4 against a full pass over 20 positions. */
 static void test_llama_ring(void **state) {
   (void)state;
-  sn_model_file *f = load("llama");
+  sn_model_file *f = tree_load("llama");
   const char *small = "layers=2 heads=2 kv_heads=1 width=8 hidden=12 vocab=11 window=4 context=%d";
   char wide[128], ring[128];
   snprintf(wide, sizeof wide, small, 20);
@@ -200,7 +169,7 @@ static void test_llama_ring(void **state) {
 static double last_value(const bench *b, const char *name) { return bench_output(b, name)->value[0]; }
 
 static void check_training(const char *model, const char *settings) {
-  sn_model_file *f = load(model);
+  sn_model_file *f = tree_load(model);
   bench *b = bench_begin(sn_model_of(f), "train|eval", settings, SN_ELEM_F32);
   const int zero[2] = {0, 0}, one[2] = {1, 1};
   bench_dim(b, "B", 2);
@@ -242,7 +211,7 @@ static void test_llama_training(void **state) {
 
 static const char *graphs_by(const char *cc, const char *model, sn_arena *arena) {
   assert_int_equal(setenv("CC", cc, 1), 0);
-  sn_model_file *f = load(model);
+  sn_model_file *f = tree_load(model);
   sn_diags *d = sn_diags_create();
   sn_module *m;
   assert_int_equal(sn_model_build(sn_model_of(f), &(sn_model_opt){0}, arena, d, &m), SN_OK);
