@@ -1,5 +1,6 @@
-# Writes OUT: ROWS(stem) for each file of FOLDER that has rows of recipes.
-#   cmake -DOUT=FILE -DFOLDER=models/recipes -P recipes.cmake
+# Writes OUT: ROWS(stem) for each file of FOLDER that has rows of recipes; SECONDS(id, seconds) for each row of TABLE,
+# which a full run wrote; there need be no such file.
+#   cmake -DOUT=FILE -DFOLDER=models/recipes -DTABLE=docs/systems.md -P recipes.cmake
 file(GLOB sources ${FOLDER}/*.c)
 list(SORT sources)
 set(rows "")
@@ -10,4 +11,11 @@ foreach(source ${sources})
     string(APPEND rows "ROWS(${stem})\n")
   endif()
 endforeach()
+if(EXISTS ${TABLE})
+  file(STRINGS ${TABLE} lines REGEX "^[|] [a-z0-9_.]+ [|] [0-9]+ [|]")
+  foreach(line IN LISTS lines)
+    string(REGEX MATCH "^[|] ([a-z0-9_.]+) [|] .* [|] ([0-9.]+) [|] " time "${line}")
+    string(APPEND rows "SECONDS(\"${CMAKE_MATCH_1}\", ${CMAKE_MATCH_2})\n")
+  endforeach()
+endif()
 file(CONFIGURE OUTPUT ${OUT} CONTENT "${rows}")

@@ -10,9 +10,9 @@
 /* ---- choosing -----------------------------------------------------------------------------------------------------
  */
 
-/* What the full form takes, as it was measured. */
 static const char *time_of(cli *c, const recipe_row *row) {
-  return row->seconds ? sn_arena_printf(c->arena, "%d s", row->seconds) : "-";
+  double seconds = recipe_row_seconds(row);
+  return seconds > 0 ? sn_arena_printf(c->arena, seconds < 10 ? "%.1f s" : "%.0f s", seconds) : "-";
 }
 
 static sn_code list(cli *c) {
@@ -22,7 +22,9 @@ static sn_code list(cli *c) {
     if (cli_has(c, CLI_JSON)) {
       sn_text_add(&t, "%s{\"id\": \"%s\", \"slide\": %d, \"shows\": ", i ? ",\n " : "[", row->id, row->slide);
       sn_json_quote(&t, row->shows);
-      sn_text_add(&t, ", \"seconds\": %d}", row->seconds);
+      sn_text_add(&t, ", \"seconds\": %.1f, \"oracle\": ", recipe_row_seconds(row));
+      sn_json_quote(&t, row->oracle);
+      sn_text_char(&t, '}');
     } else
       sn_text_add(&t, "%-12s slide %-3d %6s  %s\n", row->id, row->slide, time_of(c, row), row->shows);
   }
@@ -104,6 +106,13 @@ static void on_step(void *user, const char *label, int64_t done, int64_t count, 
   if (done == count) cli_progress_end(&x->progress, done);
 }
 
+static void on_trained(void *user, const recipe_trained *t) {
+  cli_recipes *x = user;
+  if (cli_has(x->c, CLI_JSON) || x->seeds > 1) return;
+  printf("  model   %s\n", cli_recipe_trained(x->c->arena, t));
+  fflush(stdout);
+}
+
 static void print_check(const recipe_check *k, const char *verdict) {
   printf("  %-7s %-66s %11.5g %s %-9.4g %s\n", cli_recipe_kind(k->kind), k->what, k->value,
          k->at_least ? ">=" : "<=", k->bound, verdict);
@@ -143,7 +152,8 @@ static sn_code run_seed(cli_recipes *x, int row, int run) {
  * that is not there, are the same for all. */
 static sn_code run_row(cli_recipes *x, int row) {
   x->result[row] = SN_ARRAY(x->c->arena, x->seeds, recipe_result);
-  if (!cli_has(x->c, CLI_JSON)) printf("%s: %s\n", x->row[row]->id, x->row[row]->shows);
+  if (!cli_has(x->c, CLI_JSON))
+    printf("%s: %s\n  oracle  %s\n", x->row[row]->id, x->row[row]->shows, x->row[row]->oracle);
   fflush(stdout);
   for (int run = 0; run < x->seeds; run++) {
     sn_code code = run_seed(x, row, run);
@@ -196,6 +206,7 @@ sn_code cli_recipe(cli *c) {
                             .text_bytes = sn_corpus_bytes,
                             .user = x,
                             .on_step = on_step,
+                            .on_trained = on_trained,
                             .on_check = on_check};
   for (int i = 0; i < x->count; i++) SN_TRY(run_row(x, i));
   return finish(x);

@@ -16,6 +16,17 @@ const char *cli_recipe_verdict(const recipe_check *c) {
   return !c->pass ? "FAIL" : c->kind == CONTROL ? "rejected" : "PASS";
 }
 
+static const char *count_of(sn_arena *arena, int64_t n) {
+  return n < 1000 ? sn_arena_printf(arena, "%lld", (long long)n) : sn_arena_printf(arena, "%.4g k", (double)n / 1e3);
+}
+
+const char *cli_recipe_trained(sn_arena *arena, const recipe_trained *t) {
+  const char *some = t->changed < t->parameters ? sn_arena_printf(arena, "%s of ", count_of(arena, t->changed)) : "";
+  return sn_arena_printf(arena, "%s: %s, %s%s parameters; %d step%s of %s, %s, rate %g; loss %.4g; %.1f s", t->label,
+                         t->model, some, count_of(arena, t->parameters), t->steps, t->steps == 1 ? "" : "s", t->graph,
+                         t->batch, t->rate, t->loss, t->seconds);
+}
+
 uint64_t cli_recipe_seed(const cli_recipes *x, int run) { return x->seeds > 1 ? (uint64_t)run + 1 : x->opt.seed; }
 
 /* How near to its verdict's end: larger is worse. */
@@ -55,14 +66,31 @@ static void add_number(sn_text *t, double x) {
     sn_text_add(t, "null");
 }
 
+static void add_trained(sn_text *t, const recipe_result *r) {
+  for (int k = 0; k < r->trained_count; k++) {
+    const recipe_trained *x = &r->trained[k];
+    sn_text_add(t, "%s\n  {\"of\": ", k ? "," : "");
+    sn_json_quote(t, x->label);
+    sn_text_add(t, ", \"model\": \"%s\", \"graph\": \"%s\", \"parameters\": %lld, \"changed\": %lld, ", x->model,
+                x->graph, (long long)x->parameters, (long long)x->changed);
+    sn_text_add(t, "\"steps\": %d, \"batch\": \"%s\", \"rate\": %g, \"loss\": ", x->steps, x->batch, x->rate);
+    add_number(t, x->loss);
+    sn_text_add(t, ", \"seconds\": %.3f}", x->seconds);
+  }
+}
+
 static void add_json(sn_text *t, const cli_recipes *x, int row, int run) {
   const recipe_result *r = &x->result[row][run];
   sn_text_add(t,
               "{\"id\": \"%s\", \"slide\": %d, \"seed\": %llu, \"quick\": %s, \"target\": \"%s\", \"seconds\": %.3f, "
-              "\"pass\": %s, \"checks\": [",
+              "\"pass\": %s, \"oracle\": ",
               x->row[row]->id, x->row[row]->slide, (unsigned long long)cli_recipe_seed(x, run),
               x->opt.quick ? "true" : "false", x->opt.target ? x->opt.target : "cpu", r->seconds,
               r->pass ? "true" : "false");
+  sn_json_quote(t, x->row[row]->oracle);
+  sn_text_add(t, ", \"trained\": [");
+  add_trained(t, r);
+  sn_text_add(t, "], \"checks\": [");
   for (int k = 0; k < r->check_count; k++) {
     const recipe_check *c = &r->check[k];
     sn_text_add(t, "%s\n  {\"kind\": \"%s\", \"what\": ", k ? "," : "", cli_recipe_kind(c->kind));
@@ -107,11 +135,33 @@ static void add_how(sn_text *t, const cli_recipes *x) {
     sn_text_add(t, "seeds 1 to %d; a value is the worst of them, a time their mean. ", x->seeds);
   else
     sn_text_add(t, "seed %llu. ", (unsigned long long)x->opt.seed);
-  sn_text_add(t,
-              "In all %.0f s.\n\nKinds of checks: *exact*, an identity or an oracle in f64; *optimum*, a known best "
-              "result is reached; *trained*, behaviour after training; *control*, a wrong variant, which must miss the "
-              "bound and be rejected. [Recipes](recipes.md) says more.\n",
-              all);
+  sn_text_add(
+      t,
+      "In all %.0f s.\n\nKinds of checks: *exact*, an identity or an oracle in f64; *optimum*, a known best "
+      "result is reached; *trained*, behaviour after training; *control*, a wrong variant, which must miss the "
+      "bound and be rejected. [Recipes](recipes.md) says more. Oracles are those of `tests/oracles`; parameters that a "
+      "training left as they were are not counted as trained (\"12 k of 30 k\").\n",
+      all);
+}
+
+static void add_checks(sn_text *t, const cli_recipes *x, int row) {
+  sn_text_add(t, "\n| row | kind | check | value | bound | |\n|---|---|---|---|---|---|\n");
+  for (int k = 0; k < x->result[row][0].check_count; k++) {
+    recipe_check c;
+    uint64_t seed;
+    cli_recipe_worst(x, row, k, &c, &seed);
+    sn_text_add(t, "| %s | %s | %s | %.4g | %s %.4g | %s |\n", x->row[row]->id, cli_recipe_kind(c.kind), c.what,
+                c.value, c.at_least ? "at least" : "at most", c.bound, cli_recipe_verdict(&c));
+  }
+}
+
+/* A row: its oracle, what the first seed trained, checks. */
+static void add_section(sn_text *t, const cli_recipes *x, int row) {
+  const recipe_result *r = &x->result[row][0];
+  sn_text_add(t, "\n## %s\n\nOracle: %s.\n", x->row[row]->id, x->row[row]->oracle);
+  if (r->trained_count) sn_text_add(t, "\n");
+  for (int k = 0; k < r->trained_count; k++) sn_text_add(t, "- %s\n", cli_recipe_trained(x->c->arena, &r->trained[k]));
+  add_checks(t, x, row);
 }
 
 void cli_recipes_table(sn_text *t, const cli_recipes *x) {
@@ -120,15 +170,7 @@ void cli_recipes_table(sn_text *t, const cli_recipes *x) {
   for (int i = 0; i < x->count; i++)
     sn_text_add(t, "| %s | %d | %s | %d | %.1f | %s |\n", x->row[i]->id, x->row[i]->slide, x->row[i]->shows,
                 x->result[i][0].check_count, seconds_of(x, i), row_passes(x, i) ? "PASS" : "FAIL");
-  sn_text_add(t, "\n| row | kind | check | value | bound | |\n|---|---|---|---|---|---|\n");
-  for (int i = 0; i < x->count; i++)
-    for (int k = 0; k < x->result[i][0].check_count; k++) {
-      recipe_check c;
-      uint64_t seed;
-      cli_recipe_worst(x, i, k, &c, &seed);
-      sn_text_add(t, "| %s | %s | %s | %.4g | %s %.4g | %s |\n", x->row[i]->id, cli_recipe_kind(c.kind), c.what,
-                  c.value, c.at_least ? "at least" : "at most", c.bound, cli_recipe_verdict(&c));
-    }
+  for (int i = 0; i < x->count; i++) add_section(t, x, i);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */

@@ -21,6 +21,8 @@ typedef struct cli_recipes {
 
 const char *cli_recipe_kind(recipe_kind k);
 const char *cli_recipe_verdict(const recipe_check *c);
+/* "decoder: gpt, 102 k parameters; 6000 steps of train, tokens[16, 64], rate 0.01; loss 0.8123; 20.3 s" */
+const char *cli_recipe_trained(sn_arena *arena, const recipe_trained *t);
 uint64_t cli_recipe_seed(const cli_recipes *x, int run);
 /* Check k of a row as the worst of its seeds left it. -> seeds in which it failed; worst_seed: of that value */
 int cli_recipe_worst(const cli_recipes *x, int row, int k, recipe_check *out, uint64_t *worst_seed);

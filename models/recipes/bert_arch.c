@@ -240,4 +240,6 @@ static void arch(recipe *r) {
   optimiser(r, n, &g);
 }
 
-RECIPES(bert_arch, {"bert.arch", 5, "BERT is what its paper says, forward, backward and in its steps", arch, 2});
+RECIPES(bert_arch,
+        {"bert.arch", 5, "BERT is what its paper says, forward, backward and in its steps", arch,
+         "BERT in nested loops (layers.h); Adam of the published code (adam.h); published counts (params.h)"});

@@ -114,5 +114,5 @@ static void mlm(recipe *r) {
   recipe_at_most(r, CONTROL, "rows see themselves: next sentences", 100 * (s.best_label - s.label), bound);
 }
 
-RECIPES(bert_mlm,
-        {"bert.mlm", 5, "15 % of tokens are hidden 80/10/10, and BERT guesses them as well as can be", mlm, 8});
+RECIPES(bert_mlm, {"bert.mlm", 5, "15 % of tokens are hidden 80/10/10, and BERT guesses them as well as can be", mlm,
+                   "binomial laws of masking (corrupt.h, stats.h); evidence of pairs, exact (docs.h)"});

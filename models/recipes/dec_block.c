@@ -377,4 +377,4 @@ static void block_row(recipe *r) {
 
 RECIPES(dec_block,
         {"dec.block", 6, "a transformer block in every form against loops in f64, and how signals pass forty",
-         block_row, 5});
+         block_row, "blocks in nested loops, f64 (layers.h); published counts (params.h)"});

@@ -196,5 +196,5 @@ static void heads_row(recipe *r) {
   counts(r);
 }
 
-RECIPES(dec_heads,
-        {"dec.heads", 6, "query heads and layers share keys and values, and gradients are summed", heads_row, 1});
+RECIPES(dec_heads, {"dec.heads", 6, "query heads and layers share keys and values, and gradients are summed", heads_row,
+                    "attention in nested loops, f64 (layers.h); published counts (params.h)"});

@@ -237,5 +237,5 @@ static void kvcache(recipe *r) {
   moved(r, n);
 }
 
-RECIPES(dec_kvcache,
-        {"dec.kvcache", 6, "decoding with caches says what whole passes say, and moves no cache", kvcache, 1});
+RECIPES(dec_kvcache, {"dec.kvcache", 6, "decoding with caches says what whole passes say, and moves no cache", kvcache,
+                      "the whole text read at once by the same weights; bytes by formula"});

@@ -338,4 +338,5 @@ static void sample(recipe *r) {
   threads(r);
 }
 
-RECIPES(dec_sample, {"dec.sample", 6, "sampling, beam search and drafted decoding follow their exact laws", sample, 5});
+RECIPES(dec_sample, {"dec.sample", 6, "sampling, beam search and drafted decoding follow their exact laws", sample,
+                     "exact truncated laws, search over all texts (decode.h); chi-square (stats.h)"});

@@ -364,4 +364,5 @@ static void corruption(recipe *r) {
 }
 
 RECIPES(ed_corrupt,
-        {"ed.corrupt", 3, "texts are masked, cut, filled, reordered and rotated as the laws say", corruption, 1});
+        {"ed.corrupt", 3, "texts are masked, cut, filled, reordered and rotated as the laws say", corruption,
+         "ways a corrupted text can have come about, counted (corrupt.h); laws of the draws by chi-square (stats.h)"});

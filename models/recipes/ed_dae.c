@@ -374,4 +374,5 @@ static void denoising(recipe *r) {
   check_documents(r, trained(r, "documents, five corruptions", t, recipe_pick(r, 3000, 600)), t);
 }
 
-RECIPES(ed_dae, {"ed.dae", 3, "an encoder-decoder restores corrupted texts; sources are encoded once", denoising, 18});
+RECIPES(ed_dae, {"ed.dae", 3, "an encoder-decoder restores corrupted texts; sources are encoded once", denoising,
+                 "forward-backward of the hidden Markov model (hmm.h); all documents weighed (docs.h, corrupt.h)"});

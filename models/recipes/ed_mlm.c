@@ -216,4 +216,5 @@ static void masked(recipe *r) {
   recipe_no_leak(r, CONTROL, "input not shifted: excess in standard errors", &e);
 }
 
-RECIPES(ed_mlm, {"ed.mlm", 3, "an encoder-decoder names hidden tokens, and computes no logits of others", masked, 10});
+RECIPES(ed_mlm, {"ed.mlm", 3, "an encoder-decoder names hidden tokens, and computes no logits of others", masked,
+                 "forward-backward of the hidden Markov model, hidden ones in order (hmm.h)"});

@@ -266,5 +266,5 @@ static void prefixes(recipe *r) {
   recipe_no_leak(r, CONTROL, "a prefix one token too long: excess in standard errors", &e);
 }
 
-RECIPES(ed_prefix,
-        {"ed.prefix", 3, "a prefix read in both directions, what follows written from the left", prefixes, 9});
+RECIPES(ed_prefix, {"ed.prefix", 3, "a prefix read in both directions, what follows written from the left", prefixes,
+                    "filter of the hidden Markov model (hmm.h); nets beside their f64 twins"});

@@ -17,6 +17,8 @@ struct recipe {
   sn_code code;                /* of what failed */
   int check_count, check_capacity;
   recipe_check *check;
+  int trained_count, trained_capacity;
+  recipe_trained *trained;
   int line_count, line_capacity;
   recipe_line *line;
 };
@@ -31,6 +33,8 @@ struct net {
 
 /* Notes that a call of the interface failed, if it did. -> whether all is well */
 bool recipe_ok(recipe *r, sn_code code, const char *doing);
+void recipe_note_trained(recipe *r, recipe_trained t);
+double recipe_now(void); /* seconds */
 void recipe_point(recipe *r, const char *title, const char *label, double x, double y);
 
 /* Inputs and outputs of a graph, in the types that it has. */

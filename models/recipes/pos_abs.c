@@ -139,5 +139,5 @@ static void absolute(recipe *r) {
   pos_gradient(r, "gradient of a decoder with learned positions, against differences", "scheme=1");
 }
 
-RECIPES(pos_abs,
-        {"pos.abs", 11, "sinusoidal and learned positions: shifts, lengths, gradients of tables", absolute, 1});
+RECIPES(pos_abs, {"pos.abs", 11, "sinusoidal and learned positions: shifts, lengths, gradients of tables", absolute,
+                  "sinusoids and gradients of tables in nested loops (positions.h)"});

@@ -205,4 +205,5 @@ static void alibi(recipe *r) {
 }
 
 RECIPES(pos_alibi,
-        {"pos.alibi", 11, "ALiBi and its kin: slopes, biases, trained at 64 tokens and read at 512", alibi, 9});
+        {"pos.alibi", 11, "ALiBi and its kin: slopes, biases, trained at 64 tokens and read at 512", alibi,
+         "biases of the papers in nested loops (positions.h, layers.h); filter of a hidden Markov model (hmm.h)"});

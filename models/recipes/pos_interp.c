@@ -202,5 +202,5 @@ static void interp(recipe *r) {
   longer(r);
 }
 
-RECIPES(pos_interp,
-        {"pos.interp", 11, "rotary positions stretched: frequencies, trained at 64 tokens, read at 256", interp, 10});
+RECIPES(pos_interp, {"pos.interp", 11, "rotary positions stretched: frequencies, trained at 64 tokens, read at 256",
+                     interp, "frequencies of the papers (positions.h); filter of a hidden Markov model (hmm.h)"});

@@ -84,4 +84,5 @@ static void rope(recipe *r) {
   pos_gradient(r, "gradient of a decoder that turns, against differences", "scheme=4");
 }
 
-RECIPES(pos_rope, {"pos.rope", 11, "rotary positions: products of turned rows know distances only", rope, 1});
+RECIPES(pos_rope, {"pos.rope", 11, "rotary positions: products of turned rows know distances only", rope,
+                   "turned rows in nested loops, f64 (positions.h)"});

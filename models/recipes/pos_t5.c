@@ -127,4 +127,5 @@ static void t5(recipe *r) {
   counts(r);
 }
 
-RECIPES(pos_t5, {"pos.t5", 11, "T5's numbers by bucket of the distance: tables and gradient", t5, 1});
+RECIPES(pos_t5, {"pos.t5", 11, "T5's numbers by bucket of the distance: tables and gradient", t5,
+                 "buckets of the published code and of the book (positions.h); published counts (params.h)"});

@@ -197,4 +197,4 @@ static void adapt(recipe *r) {
 }
 
 RECIPES(pt_adapt, {"pt.adapt", 2, "prompts of demonstrations are answered as by the posterior; or the model is tuned",
-                   adapt, 20});
+                   adapt, "posterior of the hidden task after each demonstration, exact (context.h)"});

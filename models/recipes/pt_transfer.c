@@ -207,5 +207,7 @@ static void selfsup(recipe *r) {
 }
 
 RECIPES(pt_transfer,
-        {"pt.sup", 2, "a transformer trained on labels needs few of a related task, none of an unrelated one", sup, 25},
-        {"pt.selfsup", 2, "a transformer trained on text knows the hidden state, and needs few labels", selfsup, 20});
+        {"pt.sup", 2, "a transformer trained on labels needs few of a related task, none of an unrelated one", sup,
+         "filter of the hidden Markov model (hmm.h); optimum of logistic regression (linear.h)"},
+        {"pt.selfsup", 2, "a transformer trained on text knows the hidden state, and needs few labels", selfsup,
+         "filter of the hidden Markov model (hmm.h); Kneser-Ney n-grams (ngram.h)"});

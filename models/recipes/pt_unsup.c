@@ -252,4 +252,5 @@ static void unsup(recipe *r) {
   sequences(r, &h);
 }
 
-RECIPES(pt_unsup, {"pt.unsup", 2, "autoencoders learn from data alone: layer by layer, and of whole texts", unsup, 6});
+RECIPES(pt_unsup, {"pt.unsup", 2, "autoencoders learn from data alone: layer by layer, and of whole texts", unsup,
+                   "principal subspace (linear.h); filter of hidden Markov models (hmm.h)"});

@@ -74,6 +74,12 @@ void recipe_at_least(recipe *r, recipe_kind kind, const char *what, double value
   check(r, (recipe_check){.kind = kind, .what = what, .at_least = true, .value = value, .bound = bound});
 }
 
+void recipe_note_trained(recipe *r, recipe_trained t) {
+  SN_GROW(r->arena, r->trained, r->trained_count, r->trained_capacity);
+  r->trained[r->trained_count++] = t;
+  if (r->opt->on_trained) r->opt->on_trained(r->opt->user, &t);
+}
+
 /* ---- plots --------------------------------------------------------------------------------------------------------
  */
 
@@ -103,6 +109,7 @@ void recipe_plot(recipe *r, const char *title, const char *label, int count, con
  */
 
 const recipe_row *recipe_row_at(int i) {
+#define SECONDS(id, seconds)
 #define ROWS(file) extern const recipe_row recipe_rows_##file[];
 #include "recipes.def"
 #undef ROWS
@@ -110,11 +117,28 @@ const recipe_row *recipe_row_at(int i) {
 #define ROWS(file) recipe_rows_##file,
 #include "recipes.def"
 #undef ROWS
+#undef SECONDS
       NULL};
   for (int f = 0; files[f]; f++)
     for (const recipe_row *row = files[f]; row->id; row++)
       if (!i--) return row;
   return NULL;
+}
+
+double recipe_row_seconds(const recipe_row *row) {
+#define SECONDS(id_, seconds_) {id_, seconds_},
+#define ROWS(file)
+  static const struct {
+    const char *id;
+    double seconds;
+  } known[] = {
+#include "recipes.def"
+      {NULL, 0}};
+#undef ROWS
+#undef SECONDS
+  for (int i = 0; known[i].id; i++)
+    if (!strcmp(known[i].id, row->id)) return known[i].seconds;
+  return 0;
 }
 
 typedef struct job {
@@ -132,7 +156,7 @@ static int run(void *arg) {
   return r->code;
 }
 
-static double seconds(void) {
+double recipe_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
@@ -142,11 +166,18 @@ sn_code recipe_run(const recipe_row *row, const recipe_options *o, sn_arena *are
                    recipe_result *out) {
   recipe r = {.opt = o, .arena = arena, .diags = diags};
   job j = {row, &r};
-  double start = seconds();
+  double start = recipe_now();
   sn_code code = (sn_code)sn_protect(run, &j); /* what it made is freed below, also when memory runs out */
   sn_ctx_destroy(r.ctx);
   while (r.ctx_count) sn_ctx_destroy(r.ctx_before[--r.ctx_count]);
-  *out = (recipe_result){r.check_count, r.line_count, r.check, r.line, seconds() - start, !code && r.check_count > 0};
+  *out = (recipe_result){.check_count = r.check_count,
+                         .trained_count = r.trained_count,
+                         .line_count = r.line_count,
+                         .check = r.check,
+                         .trained = r.trained,
+                         .line = r.line,
+                         .seconds = recipe_now() - start,
+                         .pass = !code && r.check_count > 0};
   for (int i = 0; i < r.check_count; i++) out->pass = out->pass && r.check[i].pass;
   return code;
 }

@@ -23,10 +23,11 @@ typedef struct recipe_row {
   int slide;         /* of the lecture, as SYSTEMS counts them */
   const char *shows; /* one line */
   void (*run)(recipe *r);
-  int seconds; /* that the full form takes on two quiet cores; 0: nobody measured it */
+  const char *oracle; /* what results are held to, and the file of tests/oracles that has it */
 } recipe_row;
 
-/* The rows of a file, its last line: RECIPES(tp_causal, {"tp.causal", 4, "...", causal}); the name is the file's. */
+/* The rows of a file, its last line: RECIPES(tp_causal, {"tp.causal", 4, "shows", causal, "oracle"}); the name is the
+ * file's. */
 #define RECIPES(file, ...) const recipe_row recipe_rows_##file[] = {__VA_ARGS__, {0}}
 
 /* ---- kinds of checks ------------------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ typedef struct training {
                 them */
 } training;
 
-/* Runs the steps; the loss of each is plotted.   -> mean loss of the last tenth */
+/* Runs the steps; the loss of each is plotted, and the run says what was trained.   -> mean loss of the last tenth */
 double recipe_train(recipe *r, const training *t);
 /* Mean of a scalar output over `batches` batches that no training sees.   out_error: its standard error; NULL: not
  * asked

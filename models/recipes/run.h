@@ -7,6 +7,8 @@
 
 /* All rows, by file and in the order of each. -> NULL behind the last */
 const recipe_row *recipe_row_at(int i);
+/* What the full form took when docs/systems.md was written; 0: it does not say. */
+double recipe_row_seconds(const recipe_row *row);
 
 typedef struct recipe_check {
   recipe_kind kind;
@@ -15,6 +17,15 @@ typedef struct recipe_check {
   double value, bound;
   bool pass; /* of controls: that the bound is missed */
 } recipe_check;
+
+typedef struct recipe_trained {
+  const char *label, *model, *graph;
+  int64_t parameters, changed; /* numbers in the store; of them in tensors that the steps changed */
+  int steps;
+  const char *batch; /* the first port of the feed: "tokens[16, 64]" */
+  double rate, loss; /* the highest rate; mean loss of the last tenth of the steps */
+  double seconds;
+} recipe_trained;
 
 typedef struct recipe_line {
   const char *title; /* of its chart */
@@ -33,12 +44,14 @@ typedef struct recipe_options {
   int64_t text_bytes;
   void *user;
   void (*on_step)(void *user, const char *label, int64_t done, int64_t count, double loss); /* NULL: none */
+  void (*on_trained)(void *user, const recipe_trained *t);                                  /* NULL: none */
   void (*on_check)(void *user, const recipe_check *c);                                      /* NULL: none */
 } recipe_options;
 
 typedef struct recipe_result {
-  int check_count, line_count;
+  int check_count, trained_count, line_count;
   const recipe_check *check;
+  const recipe_trained *trained;
   const recipe_line *line;
   double seconds;
   bool pass; /* there are checks, and all of them pass */

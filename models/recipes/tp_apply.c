@@ -157,4 +157,5 @@ static void apply(recipe *r) {
                  bound);
 }
 
-RECIPES(tp_apply, {"tp.apply", 4, "a pre-trained encoder gets another head and is tuned with few labels", apply, 6});
+RECIPES(tp_apply, {"tp.apply", 4, "a pre-trained encoder gets another head and is tuned with few labels", apply,
+                   "forward-backward of the hidden Markov model: its best guess of the state (hmm.h)"});

@@ -183,4 +183,5 @@ static void causal(recipe *r) {
 }
 
 RECIPES(tp_causal,
-        {"tp.causal", 4, "a decoder-only language model reaches the entropy rate of a Markov chain", causal, 50});
+        {"tp.causal", 4, "a decoder-only language model reaches the entropy rate of a Markov chain", causal,
+         "next-token law of the chain (markov.h); Kneser-Ney n-grams of a text (ngram.h); AdamW in f64 (adam.h)"});

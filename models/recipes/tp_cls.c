@@ -304,5 +304,5 @@ static void classifiers(recipe *r) {
   sentences(r);
 }
 
-RECIPES(tp_cls,
-        {"tp.cls", 4, "encoders tell replaced tokens and the order of sentences as well as can be", classifiers, 35});
+RECIPES(tp_cls, {"tp.cls", 4, "encoders tell replaced tokens and the order of sentences as well as can be", classifiers,
+                 "sum over all sets of replaced places (replaced.h); likelihoods of pairs (docs.h)"});

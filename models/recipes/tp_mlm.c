@@ -186,4 +186,5 @@ static void mlm(recipe *r) {
   recipe_no_leak(r, OPTIMUM, "a decoder's mask", &e);
 }
 
-RECIPES(tp_mlm, {"tp.mlm", 4, "an encoder guesses hidden tokens from both sides as forward-backward does", mlm, 35});
+RECIPES(tp_mlm, {"tp.mlm", 4, "an encoder guesses hidden tokens from both sides as forward-backward does", mlm,
+                 "forward-backward of the hidden Markov model (hmm.h)"});

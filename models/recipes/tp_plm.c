@@ -319,4 +319,5 @@ static void permuted(recipe *r) {
   check_twins(r);
 }
 
-RECIPES(tp_plm, {"tp.plm", 4, "a permuted language model predicts in any order, and sees what it may", permuted, 14});
+RECIPES(tp_plm, {"tp.plm", 4, "a permuted language model predicts in any order, and sees what it may", permuted,
+                 "forward-backward of the hidden Markov model by ranks (hmm.h); masks of orders (orders.h)"});

@@ -6,7 +6,7 @@ cd "$scratch" || exit 1
 expect 0 "$SINTER" recipe --list
 prints 'tp.causal '
 expect 0 "$SINTER" recipe --list --json
-python3 -c 'import json, sys; rows = json.load(open("stdout")); assert any(r["id"] == "tp.causal" and r["slide"] == 4 for r in rows)' 2>/dev/null ||
+python3 -c 'import json, sys; rows = json.load(open("stdout")); assert any(r["id"] == "tp.causal" and r["slide"] == 4 for r in rows) and all(r["oracle"] for r in rows)' 2>/dev/null ||
   ! command -v python3 >/dev/null || die "--list --json is no JSON"
 "$SINTER" recipe --list | awk '$2 != "slide" || $3 !~ /^[0-9]+$/ || !($4 == "-" || $5 == "s") || NF < 7' | grep . && die "--list: rows without slide, time or words"
 # docs/systems.md has the rows that there are; of their checks each recipe's own test sees
@@ -51,13 +51,17 @@ expect 0 "$SINTER" recipe tp.causal --quick --threads 1 --seeds 2 --out report
 prints 'tp.causal seed 2 PASS'
 prints 'rejected, worst at seed'
 for f in recipes.json systems.md tp.causal.svg tp.causal.metrics.jsonl; do [ -s "report/$f" ] || die "no report/$f"; done
-[ "$(grep -c '"pass": true, "checks"' report/recipes.json)" = 2 ] || die "two runs are not in recipes.json"
+[ "$(grep -c '"pass": true, "oracle": "[^"]' report/recipes.json)" = 2 ] || die "two runs are not in recipes.json"
 finds '| tp.causal | control | ' <report/systems.md || die "no row of the control in systems.md"
 finds '| tp.causal | 4 | ' <report/systems.md || die "no row of tp.causal in systems.md"
+finds '^Oracle: next-token law' <report/systems.md || die "no oracle in systems.md"
+finds '^- decoder: gpt, 26.91 k parameters; 400 steps of train, tokens.16, 64., rate 0.01; loss 0' <report/systems.md || die "what was trained is not in systems.md"
 finds '"seed": 2, "of": "decoder", "step": ' <report/tp.causal.metrics.jsonl || die "no losses of seed 2"
 if command -v python3 >/dev/null; then
   python3 -c '
 import json
-for run in json.load(open("report/recipes.json")): assert run["checks"] and run["seconds"] > 0
+for run in json.load(open("report/recipes.json")):
+  assert run["checks"] and run["seconds"] > 0
+  for t in run["trained"]: assert 0 < t["changed"] <= t["parameters"] and t["steps"] >= 40 and t["seconds"] > 0
 for line in open("report/tp.causal.metrics.jsonl"): assert json.loads(line)["of"]' || die "results are no JSON"
 fi
