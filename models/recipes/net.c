@@ -135,6 +135,20 @@ static int64_t elements(const sn_tensor_view *v) {
   return n;
 }
 
+static const char *type_of(recipe *r, const sn_tensor_view *v) {
+  sn_text t = sn_text_begin(r->arena);
+  sn_text_add(&t, "%s[", v->dtype);
+  for (int k = 0; k < v->rank; k++) sn_text_add(&t, "%s%lld", k ? ", " : "", (long long)v->extent[k]);
+  sn_text_char(&t, ']');
+  return t.at;
+}
+
+static void misfit(recipe *r, const char *name, const sn_tensor_view *want, const sn_tensor_view *have) {
+  r->code = sn_fail(r->diags, SN_ERR_INPUT, (sn_loc){0}, "copying weights: parameter %s does not fit", name);
+  sn_fail_expected(r->diags, "%s", type_of(r, want));
+  sn_fail_found(r->diags, "%s", type_of(r, have));
+}
+
 /* -> whether they have one shape and can be copied */
 static bool copy_values(const sn_tensor_view *from, const sn_tensor_view *to) {
   if (from->rank != to->rank || memcmp(from->extent, to->extent, sizeof(int64_t) * (size_t)from->rank)) return false;
@@ -147,15 +161,24 @@ static bool copy_values(const sn_tensor_view *from, const sn_tensor_view *to) {
   return true;
 }
 
+static int copy_nothing(recipe *r, const char *format, const char *name) {
+  const char *why = sn_arena_printf(r->arena, format, name);
+  r->code = sn_fail(r->diags, SN_ERR_INPUT, (sn_loc){0}, "copying weights: %s", why);
+  return 0;
+}
+
 int net_copy(net *to, net *from, const char *pattern) {
   int copied = 0;
   const char *name;
   if (!to || !from || to->r->code) return 0;
   for (int i = 0; (name = next(to, pattern, &i));) {
     sn_tensor_view a, b;
-    if (!find(from, name) || !view(from, name, &a) || !view(to, name, &b)) continue;
-    copied += copy_values(&a, &b);
+    if (!find(from, name)) return copy_nothing(to->r, "the other net has no parameter %s", name);
+    if (!view(from, name, &a) || !view(to, name, &b)) return 0;
+    if (!copy_values(&a, &b)) return misfit(to->r, name, &b, &a), 0;
+    copied++;
   }
+  if (!copied) return copy_nothing(to->r, "no parameter matches %s", pattern);
   net_changed(to);
   return copied;
 }

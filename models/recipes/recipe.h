@@ -78,8 +78,9 @@ net *net_trainable(net *n, const char *pattern);
  * derivatives by every parameter the graphs that have it then have, too, as outputs "grad.NAME"; NULL: none */
 net *net_exact(net *n, const char *grad);
 net *net_gradients(net *n, const char *grad);
-/* Parameters of `from` that `to` has, too, with the same shape, and whose name matches `pattern` as in sn_store_reset.
- * -> how many. */
+/* Parameters of `to` whose names match `pattern`, as in sn_store_reset, get the values that those of `from` have. One
+ * that `from` does not have, or has with another shape, ends the recipe, and so does a pattern of none: what is copied
+ * is never less than was asked for. -> how many */
 int net_copy(net *to, net *from, const char *pattern);
 /* Runs a graph once, as sn_run. */
 #define net_run(n, graph, ...) \

@@ -36,7 +36,7 @@ static inline recipe_result run_on(const char *target, void (*fn)(recipe *r), ch
   recipe_result out = {0};
   sn_code code = recipe_run(&row, &o, arena, diags, &out);
   strcpy(error, "");
-  if (code) snprintf(error, 512, "%s", diags->count ? sn_diags_print(diags, arena) : "failed");
+  if (code) snprintf(error, 512, "%d: %s", code, diags->count ? sn_diags_print(diags, arena) : "failed");
   out.check = NULL, out.trained = NULL, out.line = NULL; /* of the arena */
   sn_diags_destroy(diags);
   sn_arena_destroy(arena);

@@ -1,5 +1,6 @@
 /* Training of some parameters: the others keep their bits, and cost no work. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tests/recipes/kit.h"
 
@@ -29,6 +30,22 @@ static void forms(recipe *r) {
 
 static void nothing_left(recipe *r) { net_trainable(recipe_net(r, &sn_model_gpt, "train", SMALL), "nosuch*"); }
 
+/* Weights of another width, of a part that is not there, of none: never passed over. */
+static void wider(recipe *r) {
+  net *n = recipe_net(r, &sn_model_gpt, "eval", SMALL), *m = recipe_net(r, &sn_model_gpt, "eval", SMALL " width=32");
+  net_copy(m, n, "wpe*|wte*");
+}
+static void deeper(recipe *r) {
+  net *n = recipe_net(r, &sn_model_gpt, "eval", SMALL), *m = recipe_net(r, &sn_model_gpt, "eval", SMALL " layers=2");
+  assert_int_equal(net_copy(m, n, "wpe*|wte*"), 2); /* what both have */
+  net_copy(m, n, "*");
+}
+static void misspelt(recipe *r) {
+  net *n = recipe_net(r, &sn_model_gpt, "eval", SMALL), *m = net_again(n, 2);
+  net_copy(m, n, "wpe.*|nosuch"); /* one is enough */
+  net_copy(m, n, "nosuch*");
+}
+
 static void frozen(void **state) {
   (void)state;
   run_well("template", freezes);
@@ -40,6 +57,15 @@ static void mistakes(void **state) {
   char error[512];
   run_on("template", nothing_left, error);
   assert_non_null(strstr(error, "nosuch"));
+  run_on("template", wider, error);
+  assert_int_equal(atoi(error), SN_ERR_INPUT);
+  assert_non_null(strstr(error, "parameter wte.weight does not fit"));
+  assert_non_null(strstr(error, "expected: f32[17, 32]"));
+  assert_non_null(strstr(error, "found:    f32[17, 16]"));
+  run_on("template", deeper, error);
+  assert_non_null(strstr(error, "has no parameter h.1."));
+  run_on("template", misspelt, error);
+  assert_non_null(strstr(error, "no parameter matches nosuch*"));
 }
 
 int main(void) {
