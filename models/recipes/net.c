@@ -63,20 +63,6 @@ net *net_again(net *n, uint64_t seed) {
   return add_store(m, seed);
 }
 
-net *net_as(net *n, const sn_compile_opt *o) {
-  if (!n || n->r->code) return NULL;
-  net *m = compiled(*n, *o);
-  if (!m || !add_store(m, 0)) return NULL;
-  net_copy(m, n, "*");
-  return m->r->code ? NULL : m;
-}
-
-net *net_exact(net *n, const char *grad) {
-  return net_as(n, &(sn_compile_opt){.target = "ref", .real = "f64", .grad = grad});
-}
-net *net_gradients(net *n, const char *grad) { return net_as(n, &(sn_compile_opt){.grad = grad}); }
-net *net_trainable(net *n, const char *pattern) { return net_as(n, &(sn_compile_opt){.trainable = pattern}); }
-
 void net_run_io(net *n, const char *graph, const sn_io *io, int count) {
   if (!n || n->r->code) return;
   recipe_ok(n->r, SN_API(run)(n->program, graph, n->store, io, count, sizeof *io), graph);
@@ -167,21 +153,41 @@ static int copy_nothing(recipe *r, const char *format, const char *name) {
   return 0;
 }
 
-int net_copy(net *to, net *from, const char *pattern) {
+/* all: those that `from` does not have are an error; else they stay as they are */
+static int copy(net *to, net *from, const char *pattern, bool all) {
   int copied = 0;
   const char *name;
   if (!to || !from || to->r->code) return 0;
   for (int i = 0; (name = next(to, pattern, &i));) {
     sn_tensor_view a, b;
+    if (!find(from, name) && !all) continue;
     if (!find(from, name)) return copy_nothing(to->r, "the other net has no parameter %s", name);
     if (!view(from, name, &a) || !view(to, name, &b)) return 0;
     if (!copy_values(&a, &b)) return misfit(to->r, name, &b, &a), 0;
     copied++;
   }
-  if (!copied) return copy_nothing(to->r, "no parameter matches %s", pattern);
   net_changed(to);
   return copied;
 }
+
+int net_copy(net *to, net *from, const char *pattern) {
+  int copied = copy(to, from, pattern, true);
+  return copied || !to || to->r->code ? copied : copy_nothing(to->r, "no parameter matches %s", pattern);
+}
+
+net *net_as(net *n, const sn_compile_opt *o) {
+  if (!n || n->r->code) return NULL;
+  net *m = compiled(*n, *o);
+  if (!m || !add_store(m, 0)) return NULL;
+  copy(m, n, "*", false);
+  return m->r->code ? NULL : m;
+}
+
+net *net_exact(net *n, const char *grad) {
+  return net_as(n, &(sn_compile_opt){.target = "ref", .real = "f64", .grad = grad});
+}
+net *net_gradients(net *n, const char *grad) { return net_as(n, &(sn_compile_opt){.grad = grad}); }
+net *net_trainable(net *n, const char *pattern) { return net_as(n, &(sn_compile_opt){.trainable = pattern}); }
 
 uint64_t net_hash(net *n, const char *pattern) {
   uint64_t hash = 0;

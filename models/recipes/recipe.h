@@ -69,7 +69,8 @@ int64_t recipe_parameters(recipe *r, const sn_model *model, const char *graphs, 
 net *recipe_net_as(recipe *r, const sn_model *model, sn_compile_opt o);
 /* Another store of the same program: other initial values, or a copy. */
 net *net_again(net *n, uint64_t seed);
-/* The same model with the parameters of n, compiled otherwise: what o leaves out is as in n. */
+/* The same model with the parameters of n, compiled otherwise: what o leaves out is as in n. Of other graphs,
+ * those that n does not have are made anew. */
 net *net_as(net *n, const sn_compile_opt *o);
 /* Its training graphs change parameters of these names only (patterns as in sn_store_reset), and no work is done for
  * the others, which stay equal to the bit: net_hash. The optimiser starts anew. */
