@@ -66,6 +66,16 @@ static void add_number(sn_text *t, double x) {
     sn_text_add(t, "null");
 }
 
+static void add_check(sn_text *t, const recipe_check *c, const char *seed) {
+  sn_text_add(t, "{%s\"kind\": \"%s\", \"what\": ", seed, cli_recipe_kind(c->kind));
+  sn_json_quote(t, c->what);
+  sn_text_add(t, ", \"value\": ");
+  add_number(t, c->value);
+  sn_text_add(t, ", \"%s\": ", c->at_least ? "at_least" : "at_most");
+  add_number(t, c->bound);
+  sn_text_add(t, ", \"pass\": %s}", c->pass ? "true" : "false");
+}
+
 static void add_trained(sn_text *t, const recipe_result *r) {
   for (int k = 0; k < r->trained_count; k++) {
     const recipe_trained *x = &r->trained[k];
@@ -92,14 +102,8 @@ static void add_json(sn_text *t, const cli_recipes *x, int row, int run) {
   add_trained(t, r);
   sn_text_add(t, "], \"checks\": [");
   for (int k = 0; k < r->check_count; k++) {
-    const recipe_check *c = &r->check[k];
-    sn_text_add(t, "%s\n  {\"kind\": \"%s\", \"what\": ", k ? "," : "", cli_recipe_kind(c->kind));
-    sn_json_quote(t, c->what);
-    sn_text_add(t, ", \"value\": ");
-    add_number(t, c->value);
-    sn_text_add(t, ", \"%s\": ", c->at_least ? "at_least" : "at_most");
-    add_number(t, c->bound);
-    sn_text_add(t, ", \"pass\": %s}", c->pass ? "true" : "false");
+    sn_text_add(t, "%s\n  ", k ? "," : "");
+    add_check(t, &r->check[k], "");
   }
   sn_text_add(t, "]}");
 }
@@ -180,7 +184,7 @@ static sn_code write_text(cli_recipes *x, const char *name, const sn_text *t) {
   return sn_file_write_all(path, t->at, (size_t)t->count, x->c->diags);
 }
 
-/* Every point of every line, of all seeds. */
+/* Every point of every line, and every check, of all seeds. */
 static sn_code write_metrics(cli_recipes *x, int row) {
   sn_text t = sn_text_begin(x->c->arena);
   for (int run = 0; run < x->seeds; run++)
@@ -198,7 +202,44 @@ static sn_code write_metrics(cli_recipes *x, int row) {
         sn_text_add(&t, "}\n");
       }
     }
+  for (int run = 0; run < x->seeds; run++)
+    for (int k = 0; k < x->result[row][run].check_count; k++) {
+      const char *seed = sn_arena_printf(x->c->arena, "\"seed\": %llu, ", (unsigned long long)cli_recipe_seed(x, run));
+      add_check(&t, &x->result[row][run].check[k], seed);
+      sn_text_char(&t, '\n');
+    }
   return write_text(x, sn_arena_printf(x->c->arena, "%s.metrics.jsonl", x->row[row]->id), &t);
+}
+
+/* Up to 1: the bound is kept. Signs that differ say no more than on which side of it a value is. */
+static double ratio_of(const recipe_check *c) {
+  bool kept = c->at_least ? c->value >= c->bound : c->value <= c->bound;
+  if (isnan(c->value)) return NAN;
+  if (c->value * c->bound <= 0) return kept ? 0 : INFINITY;
+  return c->at_least == (c->bound > 0) ? c->bound / c->value : c->value / c->bound;
+}
+
+/* Each check at worst, beside its bound. */
+static sn_code write_checks(cli_recipes *x, int row) {
+  static const recipe_kind kinds[] = {EXACT, OPTIMUM, TRAINED, CONTROL};
+  const char *names[4];
+  sn_arena *arena = x->c->arena;
+  int count = x->result[row][0].check_count;
+  sn_mark *mark = SN_ARRAY(arena, count + 1, sn_mark);
+  sn_text t = sn_text_begin(arena);
+  for (int i = 0; i < 4; i++) names[i] = cli_recipe_kind(kinds[i]);
+  for (int k = 0; k < count; k++) {
+    recipe_check c;
+    uint64_t seed;
+    cli_recipe_worst(x, row, k, &c, &seed);
+    mark[k] = (sn_mark){.label = c.what, .ratio = ratio_of(&c), .bad = !c.pass};
+    mark[k].value = sn_arena_printf(arena, "%.4g %s %.4g %s", c.value, c.at_least ? "\xe2\x89\xa5" : "\xe2\x89\xa4",
+                                    c.bound, cli_recipe_verdict(&c));
+    while (kinds[mark[k].group] != c.kind) mark[k].group++;
+  }
+  sn_svg_marks(&t, sn_arena_printf(arena, "%s: checks, each value by its bound", x->row[row]->id), "bound kept",
+               "missed, as controls must", 4, names, count, mark);
+  return write_text(x, sn_arena_printf(arena, "%s.checks.svg", x->row[row]->id), &t);
 }
 
 /* A file for each chart of the first seed. */
@@ -235,6 +276,7 @@ sn_code cli_recipes_write(cli_recipes *x, const sn_text *json) {
   SN_TRY(write_text(x, "systems.md", &table));
   for (int i = 0; i < x->count; i++) {
     SN_TRY(write_metrics(x, i));
+    SN_TRY(write_checks(x, i));
     SN_TRY(write_plots(x, i));
   }
   return SN_OK;

@@ -30,7 +30,8 @@ int cli_recipe_worst(const cli_recipes *x, int row, int k, recipe_check *out, ui
 /* Rows and checks as JSON; as systems.md: what was seen in one run, or in all seeds. */
 void cli_recipes_json(sn_text *t, const cli_recipes *x);
 void cli_recipes_table(sn_text *t, const cli_recipes *x);
-/* recipes.json, systems.md, and of each row ID.metrics.jsonl and a chart for each title, ID.svg, ID-2.svg, ... */
+/* recipes.json, systems.md, and of each row ID.metrics.jsonl (losses, and what else is plotted; checks), its checks as a
+ * chart, ID.checks.svg, and a chart for each title of what is plotted, ID.svg, ID-2.svg, ... */
 SN_MUST sn_code cli_recipes_write(cli_recipes *x, const sn_text *json);
 
 #endif

@@ -23,18 +23,20 @@ static void escaped(sn_text *t, const char *s) {
   }
 }
 
-static void begin(sn_text *t, const char *title, int height) {
-  sn_text_add(t, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\">\n", WIDTH,
-              height, WIDTH, height);
+static void begin(sn_text *t, const char *title, int width, int height) {
+  sn_text_add(t, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\">\n", width,
+              height, width, height);
   sn_text_add(
       t,
-      "<style>text{font:13px sans-serif;fill:#333}.axis{stroke:#888;stroke-width:1}.grid{stroke:#8884;stroke-width:1}"
-      ".line{fill:none;stroke-width:2}.back{fill:#fff}@media(prefers-color-scheme:dark){text{fill:#ddd}.back{fill:#"
+      "<style>text{font:13px "
+      "sans-serif;fill:#333}.bad{fill:#d0342c}.axis{stroke:#888;stroke-width:1}.grid{stroke:#8884;stroke-width:1}"
+      ".line{fill:none;stroke-width:2}.back{fill:#fff}@media(prefers-color-scheme:dark){text{fill:#ddd}.bad{fill:#"
+      "ff7b72}.back{fill:#"
       "1b1b1f}}</style>\n");
   sn_text_add(t,
               "<rect class=\"back\" width=\"%d\" height=\"%d\"/>\n<text x=\"%d\" y=\"26\" "
               "style=\"font-size:16px;font-weight:600\">",
-              WIDTH, height, LEFT);
+              width, height, LEFT);
   escaped(t, title);
   sn_text_add(t, "</text>\n");
 }
@@ -108,7 +110,7 @@ static void line(sn_text *t, const range *x, const range *y, const sn_series *s,
 void sn_svg_lines(sn_text *t, const char *title, const char *x_label, const char *y_label, int count,
                   const sn_series *series) {
   double x_lo = 0, x_hi = 1, y_lo = 0, y_hi = 1;
-  begin(t, title, HEIGHT);
+  begin(t, title, WIDTH, HEIGHT);
   if (!extent(count, series, false, &x_lo, &x_hi) || !extent(count, series, true, &y_lo, &y_hi)) {
     sn_text_add(t, "<text x=\"%d\" y=\"%d\">no values</text>\n</svg>\n", LEFT, HEIGHT / 2);
     return;
@@ -125,7 +127,7 @@ void sn_svg_bars(sn_text *t, const char *title, const char *unit, int count, con
   double most = 0;
   for (int i = 0; i < count; i++)
     if (isfinite(value[i])) most = fmax(most, value[i]);
-  begin(t, title, TOP + ROW * count + 16);
+  begin(t, title, WIDTH, TOP + ROW * count + 16);
   for (int i = 0; i < count; i++) {
     double width = most > 0 && isfinite(value[i]) ? value[i] / most * (WIDTH - NAMES - VALUES) : 0;
     int y = TOP + ROW * i;
@@ -138,5 +140,62 @@ void sn_svg_bars(sn_text *t, const char *title, const char *unit, int count, con
     escaped(t, isfinite(value[i]) ? unit : "-");
     sn_text_add(t, "</text>\n");
   }
+  sn_text_add(t, "</svg>\n");
+}
+
+/* ---- ratios ------------------------------------------------------------------------------------------------------ */
+
+enum { MARK_ROW = 22, MARK_NAMES = 520, MARK_AXIS = 320, MARK_WIDTH = MARK_NAMES + MARK_AXIS + 260, MARK_TOP = 92 };
+enum { LEAST = -6, MOST = 3 /* powers of ten at the ends of the axis */ };
+
+static double mark_x(double ratio) {
+  double power = ratio > 0 ? log10(ratio) : LEAST;
+  return MARK_NAMES + (fmin(fmax(power, LEAST), MOST) - LEAST) / (MOST - LEAST) * MARK_AXIS;
+}
+
+static void legend(sn_text *t, int count, const char *const *group) {
+  double x = LEFT;
+  for (int i = 0; i < count; i++) {
+    sn_text_add(t, "<circle cx=\"%.0f\" cy=\"48\" r=\"5\" fill=\"%s\"/><text x=\"%.0f\" y=\"52\">", x,
+                colors[i % COLORS], x + 10);
+    escaped(t, group[i]);
+    sn_text_add(t, "</text>\n");
+    x += 100;
+  }
+}
+
+static void ratio_axis(sn_text *t, const char *below, const char *above, int bottom) {
+  for (int p = LEAST; p <= MOST; p += 3) {
+    double x = mark_x(pow(10, p));
+    sn_text_add(t, "<path class=\"%s\" d=\"M%.1f %dV%d\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n",
+                p ? "grid" : "axis", x, MARK_TOP - 8, bottom, x, MARK_TOP - 14, pow(10, p));
+  }
+  sn_text_add(t, "<text x=\"%.1f\" y=\"52\" text-anchor=\"end\">", mark_x(1) - 8);
+  escaped(t, below);
+  sn_text_add(t, "</text><text x=\"%.1f\" y=\"52\">", mark_x(1) + 8);
+  escaped(t, above);
+  sn_text_add(t, "</text>\n");
+}
+
+static void mark_row(sn_text *t, const sn_mark *m, int y) {
+  const char *style = m->bad ? " class=\"bad\"" : "";
+  sn_text_add(t, "<text%s x=\"%d\" y=\"%d\" text-anchor=\"end\">", style, MARK_NAMES - 14, y + 15);
+  escaped(t, m->label);
+  sn_text_add(t, "</text><path class=\"grid\" d=\"M%d %dh%d\"/>", MARK_NAMES, y + 11, MARK_AXIS);
+  if (!isnan(m->ratio))
+    sn_text_add(t, "<circle cx=\"%.1f\" cy=\"%d\" r=\"5\" fill=\"%s\"/>", mark_x(m->ratio), y + 11,
+                colors[m->group % COLORS]);
+  sn_text_add(t, "<text%s x=\"%d\" y=\"%d\">", style, MARK_NAMES + MARK_AXIS + 14, y + 15);
+  escaped(t, m->value);
+  sn_text_add(t, "</text>\n");
+}
+
+void sn_svg_marks(sn_text *t, const char *title, const char *below, const char *above, int group_count,
+                  const char *const *group, int count, const sn_mark *mark) {
+  int bottom = MARK_TOP + MARK_ROW * count;
+  begin(t, title, MARK_WIDTH, bottom + 16);
+  legend(t, group_count, group);
+  ratio_axis(t, below, above, bottom);
+  for (int i = 0; i < count; i++) mark_row(t, &mark[i], MARK_TOP + MARK_ROW * i);
   sn_text_add(t, "</svg>\n");
 }

@@ -50,18 +50,20 @@ skip_without_cpu
 expect 0 "$SINTER" recipe tp.causal --quick --threads 1 --seeds 2 --out report
 prints 'tp.causal seed 2 PASS'
 prints 'rejected, worst at seed'
-for f in recipes.json systems.md tp.causal.svg tp.causal.metrics.jsonl; do [ -s "report/$f" ] || die "no report/$f"; done
+for f in recipes.json systems.md tp.causal.svg tp.causal.checks.svg tp.causal.metrics.jsonl; do [ -s "report/$f" ] || die "no report/$f"; done
 [ "$(grep -c '"pass": true, "oracle": "[^"]' report/recipes.json)" = 2 ] || die "two runs are not in recipes.json"
 finds '| tp.causal | control | ' <report/systems.md || die "no row of the control in systems.md"
 finds '| tp.causal | 4 | ' <report/systems.md || die "no row of tp.causal in systems.md"
 finds '^Oracle: next-token law' <report/systems.md || die "no oracle in systems.md"
 finds '^- decoder: gpt, 26.91 k parameters; 400 steps of train, tokens.16, 64., rate 0.01; loss 0' <report/systems.md || die "what was trained is not in systems.md"
 finds '"seed": 2, "of": "decoder", "step": ' <report/tp.causal.metrics.jsonl || die "no losses of seed 2"
+[ "$(grep -c '"seed": 2, "kind": ' report/tp.causal.metrics.jsonl)" = "$(grep -c '^| tp.causal | [a-z]* | ' report/systems.md)" ] || die "other checks in the metrics"
+[ "$(grep -c '<circle .* r="5"' report/tp.causal.checks.svg)" -ge 12 ] || die "no points in the chart of checks"
 if command -v python3 >/dev/null; then
   python3 -c '
 import json
 for run in json.load(open("report/recipes.json")):
   assert run["checks"] and run["seconds"] > 0
   for t in run["trained"]: assert 0 < t["changed"] <= t["parameters"] and t["steps"] >= 40 and t["seconds"] > 0
-for line in open("report/tp.causal.metrics.jsonl"): assert json.loads(line)["of"]' || die "results are no JSON"
+for line in open("report/tp.causal.metrics.jsonl"): assert json.loads(line).keys() & {"of", "what"}' || die "results are no JSON"
 fi

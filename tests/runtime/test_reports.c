@@ -117,6 +117,16 @@ static void curves_survive_any_numbers(void **state) {
   t = sn_text_begin(arena);
   sn_svg_bars(&t, "time", "ms", 1, (const char *const[]){"zero"}, (double[]){0});
   check_svg(t.at, (const char *const[]){"zero"}, 1);
+  t = sn_text_begin(arena);
+  const sn_mark marks[] = {{"loss <1>", "2 FAIL", 2, 0, true},
+                           {"zero", "0", 0, 1, false},
+                           {"most", "9", INFINITY, 1, false},
+                           {"none", "-", NAN, 0, true}};
+  sn_svg_marks(&t, "checks", "kept", "missed", 2, (const char *const[]){"exact", "control"}, 4, marks);
+  check_svg(t.at, (const char *const[]){"checks", "kept", "missed", "exact", "control", "loss &lt;1&gt;", "2 FAIL"}, 7);
+  int points = 0;
+  for (const char *at = t.at; (at = strstr(at, "<circle")); at++) points++;
+  assert_int_equal(points, 2 + 3); /* of the legend, and none for NAN */
   sn_arena_destroy(arena);
 }
 
