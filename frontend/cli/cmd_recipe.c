@@ -113,15 +113,15 @@ static void on_trained(void *user, const recipe_trained *t) {
   fflush(stdout);
 }
 
-static void print_check(const recipe_check *k, const char *verdict) {
-  printf("  %-7s %-66s %11.5g %s %-9.4g %s\n", cli_recipe_kind(k->kind), k->what, k->value,
-         k->at_least ? ">=" : "<=", k->bound, verdict);
+static void print_check(const cli_recipes *x, const recipe_check *k, const char *verdict) {
+  printf("  %-7s %-66s %11.5g %s %-9.4g %s%s\n", cli_recipe_kind(k->kind), k->what, k->value,
+         k->at_least ? ">=" : "<=", k->bound, verdict, cli_recipe_share(x->c->arena, k));
   fflush(stdout);
 }
 
 static void on_check(void *user, const recipe_check *k) {
   cli_recipes *x = user;
-  if (!cli_has(x->c, CLI_JSON) && x->seeds == 1) print_check(k, cli_recipe_verdict(k));
+  if (!cli_has(x->c, CLI_JSON) && x->seeds == 1) print_check(x, k, cli_recipe_verdict(k));
 }
 
 /* What each check was at worst. */
@@ -132,7 +132,7 @@ static void print_worst(cli_recipes *x, int row) {
     int failed = cli_recipe_worst(x, row, k, &c, &seed);
     const char *verdict = cli_recipe_verdict(&c);
     if (failed) verdict = sn_arena_printf(x->c->arena, "FAIL in %d of %d", failed, x->seeds);
-    print_check(&c, sn_arena_printf(x->c->arena, "%s, worst at seed %llu", verdict, (unsigned long long)seed));
+    print_check(x, &c, sn_arena_printf(x->c->arena, "%s, worst at seed %llu", verdict, (unsigned long long)seed));
   }
 }
 

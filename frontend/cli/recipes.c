@@ -27,6 +27,11 @@ const char *cli_recipe_trained(sn_arena *arena, const recipe_trained *t) {
                          t->batch, t->rate, t->loss, t->seconds);
 }
 
+const char *cli_recipe_share(sn_arena *arena, const recipe_check *c) {
+  if (!(c->of > 0)) return "";
+  return sn_arena_printf(arena, " (%.4g of %.0f: %.4g to %.4g)", c->share, c->of, c->low, c->high);
+}
+
 uint64_t cli_recipe_seed(const cli_recipes *x, int run) { return x->seeds > 1 ? (uint64_t)run + 1 : x->opt.seed; }
 
 /* How near to its verdict's end: larger is worse. */
@@ -73,6 +78,8 @@ static void add_check(sn_text *t, const recipe_check *c, const char *seed) {
   add_number(t, c->value);
   sn_text_add(t, ", \"%s\": ", c->at_least ? "at_least" : "at_most");
   add_number(t, c->bound);
+  if (c->of > 0)
+    sn_text_add(t, ", \"share\": %.6g, \"of\": %.0f, \"low\": %.6g, \"high\": %.6g", c->share, c->of, c->low, c->high);
   sn_text_add(t, ", \"pass\": %s}", c->pass ? "true" : "false");
 }
 
@@ -154,8 +161,9 @@ static void add_checks(sn_text *t, const cli_recipes *x, int row) {
     recipe_check c;
     uint64_t seed;
     cli_recipe_worst(x, row, k, &c, &seed);
-    sn_text_add(t, "| %s | %s | %s | %.4g | %s %.4g | %s |\n", x->row[row]->id, cli_recipe_kind(c.kind), c.what,
-                c.value, c.at_least ? "at least" : "at most", c.bound, cli_recipe_verdict(&c));
+    sn_text_add(t, "| %s | %s | %s | %.4g%s | %s %.4g | %s |\n", x->row[row]->id, cli_recipe_kind(c.kind), c.what,
+                c.value, cli_recipe_share(x->c->arena, &c), c.at_least ? "at least" : "at most", c.bound,
+                cli_recipe_verdict(&c));
   }
 }
 

@@ -23,6 +23,8 @@ const char *cli_recipe_kind(recipe_kind k);
 const char *cli_recipe_verdict(const recipe_check *c);
 /* "decoder: gpt, 102 k parameters; 6000 steps of train, tokens[16, 64], rate 0.01; loss 0.8123; 20.3 s" */
 const char *cli_recipe_trained(sn_arena *arena, const recipe_trained *t);
+/* " (0.89 of 6400: 0.88 to 0.9)", a share and its interval; "": the check is of none */
+const char *cli_recipe_share(sn_arena *arena, const recipe_check *c);
 uint64_t cli_recipe_seed(const cli_recipes *x, int run);
 /* Check k of a row as the worst of its seeds left it. -> seeds in which it failed; worst_seed: of that value */
 int cli_recipe_worst(const cli_recipes *x, int row, int k, recipe_check *out, uint64_t *worst_seed);
@@ -30,8 +32,8 @@ int cli_recipe_worst(const cli_recipes *x, int row, int k, recipe_check *out, ui
 /* Rows and checks as JSON; as systems.md: what was seen in one run, or in all seeds. */
 void cli_recipes_json(sn_text *t, const cli_recipes *x);
 void cli_recipes_table(sn_text *t, const cli_recipes *x);
-/* recipes.json, systems.md, and of each row ID.metrics.jsonl (losses, and what else is plotted; checks), its checks as a
- * chart, ID.checks.svg, and a chart for each title of what is plotted, ID.svg, ID-2.svg, ... */
+/* recipes.json, systems.md, and of each row ID.metrics.jsonl (losses, and what else is plotted; checks), its checks as
+ * a chart, ID.checks.svg, and a chart for each title of what is plotted, ID.svg, ID-2.svg, ... */
 SN_MUST sn_code cli_recipes_write(cli_recipes *x, const sn_text *json);
 
 #endif

@@ -34,7 +34,6 @@ struct net {
 /* Notes that a call of the interface failed, if it did. -> whether all is well */
 bool recipe_ok(recipe *r, sn_code code, const char *doing);
 void recipe_note_trained(recipe *r, recipe_trained t);
-double recipe_now(void); /* seconds */
 void recipe_point(recipe *r, const char *title, const char *label, double x, double y);
 
 /* Inputs and outputs of a graph, in the types that it has. */

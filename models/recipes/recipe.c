@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "models/recipes/inside.h"
+#include "tests/oracles/stats.h"
 
 bool recipe_is_quick(const recipe *r) { return r->opt->quick; }
 int recipe_pick(const recipe *r, int full, int quick) { return r->opt->quick ? quick : full; }
@@ -72,6 +73,25 @@ void recipe_at_most(recipe *r, recipe_kind kind, const char *what, double value,
 
 void recipe_at_least(recipe *r, recipe_kind kind, const char *what, double value, double bound) {
   check(r, (recipe_check){.kind = kind, .what = what, .at_least = true, .value = value, .bound = bound});
+}
+
+static recipe_check share(recipe_kind kind, const char *what, double right, double of, double bound) {
+  recipe_check c = {.kind = kind, .what = what, .bound = bound, .of = of, .share = right / of, .value = NAN};
+  if (of >= 1 && right >= 0 && right <= of) stats_wilson(right, of, 3, &c.low, &c.high);
+  return c;
+}
+
+void recipe_share(recipe *r, recipe_kind kind, const char *what, double right, double of, double bound) {
+  recipe_check c = share(kind, what, right, of, bound);
+  c.at_least = true;
+  if (c.high > 0) c.value = kind == CONTROL ? c.high : c.low;
+  check(r, c);
+}
+
+void recipe_share_no_leak(recipe *r, recipe_kind kind, const char *what, double right, double of, double best) {
+  recipe_check c = share(kind, what, right, of, best);
+  if (c.high > 0) c.value = c.low;
+  check(r, c);
 }
 
 void recipe_note_trained(recipe *r, recipe_trained t) {
@@ -156,7 +176,7 @@ static int run(void *arg) {
   return r->code;
 }
 
-double recipe_now(void) {
+double recipe_clock(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
@@ -166,7 +186,7 @@ sn_code recipe_run(const recipe_row *row, const recipe_options *o, sn_arena *are
                    recipe_result *out) {
   recipe r = {.opt = o, .arena = arena, .diags = diags};
   job j = {row, &r};
-  double start = recipe_now();
+  double start = recipe_clock();
   sn_code code = (sn_code)sn_protect(run, &j); /* what it made is freed below, also when memory runs out */
   sn_ctx_destroy(r.ctx);
   while (r.ctx_count) sn_ctx_destroy(r.ctx_before[--r.ctx_count]);
@@ -176,7 +196,7 @@ sn_code recipe_run(const recipe_row *row, const recipe_options *o, sn_arena *are
                          .check = r.check,
                          .trained = r.trained,
                          .line = r.line,
-                         .seconds = recipe_now() - start,
+                         .seconds = recipe_clock() - start,
                          .pass = !code && r.check_count > 0};
   for (int i = 0; i < r.check_count; i++) out->pass = out->pass && r.check[i].pass;
   return code;

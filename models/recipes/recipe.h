@@ -49,6 +49,8 @@ uint64_t recipe_seed(const recipe *r, uint64_t use);
 void recipe_threads(recipe *r, int threads);
 /* A text for models of bytes: the project's own sources and documents. */
 const char *recipe_text(recipe *r, int64_t *out_bytes);
+/* Seconds, for what is measured: the shortest of many, against another of the same rounds. */
+double recipe_clock(void);
 /* Memory that is freed when the recipe ends. */
 void *recipe_alloc(recipe *r, size_t bytes);
 /* The recipe cannot go on. */
@@ -210,6 +212,13 @@ report net_report(net *n, const char *graph, const char *sizes, which of);
 
 void recipe_at_most(recipe *r, recipe_kind kind, const char *what, double value, double bound);
 void recipe_at_least(recipe *r, recipe_kind kind, const char *what, double value, double bound);
+/* Accuracies: `right` of `of` trials that do not depend on each other, such as texts; not tokens of one text. How often
+ * the system would be right in the long run is known by Wilson's interval at three standard errors only, and the end of
+ * it that makes a check harder to pass is what is printed and compared:
+ *   at least `bound`   the lower end. That of a control is the upper end: not even that may keep the bound.
+ *   no leak            the lower end, at most `best`: nothing is right more often than the best, beyond doubt. */
+void recipe_share(recipe *r, recipe_kind kind, const char *what, double right, double of, double bound);
+void recipe_share_no_leak(recipe *r, recipe_kind kind, const char *what, double right, double of, double best);
 /* The worse of two values; NAN when one of them is, which fmax and fmin would pass over. */
 static inline double recipe_max(double a, double b) { return a > b || isnan(a) ? a : b; }
 static inline double recipe_min(double a, double b) { return a < b || isnan(a) ? a : b; }

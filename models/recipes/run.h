@@ -15,7 +15,8 @@ typedef struct recipe_check {
   const char *what;
   bool at_least; /* else at most */
   double value, bound;
-  bool pass; /* of controls: that the bound is missed */
+  double of, share, low, high; /* of: trials behind a share, with its interval; 0: the value is none */
+  bool pass;                   /* of controls: that the bound is missed */
 } recipe_check;
 
 typedef struct recipe_trained {

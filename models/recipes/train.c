@@ -65,7 +65,7 @@ double recipe_train(recipe *r, const training *t) {
   batch b = training_batch(t, graph);
   result loss = batch_output(&b, "loss");
   uint64_t *hash = SN_ARRAY(r->arena, parameter_count(t->n) + 1, uint64_t);
-  double sum = 0, last = 0, start = recipe_now();
+  double sum = 0, last = 0, start = recipe_clock();
   count_changed(t->n, hash);
   int every = t->steps > 200 ? t->steps / 200 : 1, tail = t->steps / 10 ? t->steps / 10 : 1, seen = 0;
   for (int i = 0; i < t->steps && !r->code; i++) {
@@ -78,7 +78,7 @@ double recipe_train(recipe *r, const training *t) {
     if (++seen == every) recipe_point(r, "loss", label, i + 1, sum / seen), sum = 0, seen = 0;
     if (r->opt->on_step) r->opt->on_step(r->opt->user, label, i + 1, t->steps, now);
   }
-  if (!r->code) note(t, graph, label, hash, last, recipe_now() - start);
+  if (!r->code) note(t, graph, label, hash, last, recipe_clock() - start);
   return r->code ? (double)NAN : last;
 }
 

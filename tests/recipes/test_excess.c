@@ -42,6 +42,30 @@ static void measures(recipe *r) {
   recipe_no_leak(r, CONTROL, "one", &leak);
 }
 
+/* 95 of 100 may be .85 in the long run, .98 too; 9500 of 10000 are .95 to within a point. */
+static void few_shares(recipe *r) { recipe_share(r, TRAINED, "too few to know", 95, 100, .94); }
+static void control_shares(recipe *r) { recipe_share(r, CONTROL, "too few to reject", 90, 100, .94); }
+static void all_shares(recipe *r) { recipe_share(r, TRAINED, "nothing is sure to be right", 10000, 10000, 1); }
+static void no_shares(recipe *r) { recipe_share(r, TRAINED, "none were asked", 0, 0, 0); }
+static void odd_shares(recipe *r) { recipe_share_no_leak(r, OPTIMUM, "more than all", 11, 10, 2); }
+static void leaking_shares(recipe *r) { recipe_share_no_leak(r, OPTIMUM, "above the best", 9700, 10000, .95); }
+static void good_shares(recipe *r) {
+  recipe_share(r, TRAINED, "enough to know", 9500, 10000, .94);
+  recipe_share(r, CONTROL, "enough to reject", 9000, 10000, .94);
+  recipe_share_no_leak(r, OPTIMUM, "the best, by chance a little more", 9520, 10000, .95);
+  recipe_share_no_leak(r, CONTROL, "a leak", 9700, 10000, .95);
+}
+
+static void shares(void **state) {
+  (void)state;
+  assert_true(run_well("template", good_shares).pass);
+  void (*const bad[])(recipe *r) = {few_shares, control_shares, all_shares, no_shares, odd_shares, leaking_shares};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    recipe_result x = run_well("template", bad[i]);
+    assert_true(x.check_count == 1 && !x.pass);
+  }
+}
+
 /* A name that is not there ends the recipe. */
 static void outside(recipe *r) {
   net *n = recipe_net(r, &sn_model_gpt, "logits", SMALL);
@@ -61,6 +85,6 @@ static void mistakes(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(losses), cmocka_unit_test(mistakes)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(losses), cmocka_unit_test(shares), cmocka_unit_test(mistakes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
