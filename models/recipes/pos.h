@@ -2,7 +2,7 @@
 #ifndef SINTER_MODELS_RECIPES_POS_H
 #define SINTER_MODELS_RECIPES_POS_H
 
-#include "models/recipes/recipe.h"
+#include "models/recipes/loops.h"
 
 /* Graphs turned(at, x, w -> y, dx), where dx is the gradient of the sum of y w, and sinusoids(at -> y); and both with
  * angles that are a product in f32: turned_f32, sinusoids_f32. */
@@ -39,6 +39,13 @@ void pos_biases(recipe *r, net *n, int heads, int length, double *out);
 
 /* EXACT: the gradient of a small decoder, models/positions.c with these settings, against differences, in f64. */
 void pos_gradient(recipe *r, const char *what, const char *settings);
+
+/* Logits of a decoder in f64 at one text of drawn tokens, up to 128, beside those of nested loops. n: graph "logits" of
+ * models/positions.c with the settings of c */
+double pos_decoder_apart(recipe *r, net *n, const loops_decoder *c, int length);
+/* EXACT: that of a small decoder with these settings and POS_LENGTH tokens. scheme: what its positions are */
+enum { POS_LENGTH = 24 };
+net *pos_decoder(recipe *r, const char *what, const char *settings, loops_decoder *scheme);
 
 /* Normal numbers that f32 has, too. */
 void pos_draw(recipe *r, uint64_t use, int count, double *out);

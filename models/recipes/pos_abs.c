@@ -127,6 +127,19 @@ static void looks_up(recipe *r) {
   recipe_at_most(r, EXACT, "runs on 1 to 4 threads with other bits", differing, 0);
 }
 
+/* ---- in a decoder ------------------------------------------------------------------------------------------------ */
+
+static void from_one(double at, int d, double *out) { positions_sinusoid(at + 1, d, out); }
+
+static void decoders(recipe *r) {
+  loops_decoder learned_rows = {.rows = "place.weight"}, waves = {.row = positions_sinusoid};
+  pos_decoder(r, "a decoder with learned positions, against nested loops, f64", "scheme=1", &learned_rows);
+  net *n = pos_decoder(r, "a decoder with sinusoids, against nested loops, f64", "scheme=2", &waves);
+  waves.row = from_one;
+  recipe_at_most(r, CONTROL, "positions that begin at 1: the same", pos_decoder_apart(r, n, &waves, POS_LENGTH), 1e-10);
+  pos_gradient(r, "gradient of a decoder with learned positions, against differences", "scheme=1");
+}
+
 static void absolute(recipe *r) {
   net *wide = pos_net(r, "sinusoids", "f64", "d=%d", D), *narrow = pos_net(r, "sinusoids", "f32", "d=%d", D);
   shifts(r, wide);
@@ -136,7 +149,7 @@ static void absolute(recipe *r) {
                  far_apart(pos_net(r, "sinusoids_f32", "f32", "d=%d", D), "sinusoids_f32"), 1e-6);
   learned(r);
   looks_up(r);
-  pos_gradient(r, "gradient of a decoder with learned positions, against differences", "scheme=1");
+  decoders(r);
 }
 
 RECIPES(pos_abs, {"pos.abs", 11, "sinusoidal and learned positions: shifts, lengths, gradients of tables", absolute,

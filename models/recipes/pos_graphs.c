@@ -139,6 +139,34 @@ void pos_gradient(recipe *r, const char *what, const char *settings) {
   recipe_at_most(r, EXACT, what, net_slope_error(n, "eval", "loss", &f), 1e-6);
 }
 
+typedef struct drawn {
+  int length, vocab;
+} drawn;
+
+static void fill_drawn(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
+  const drawn *d = data;
+  draws r = draws_of(seed, 0x706f73, index);
+  for (int t = 0; t < d->length; t++) ((int32_t *)port[0])[t] = draws_below(&r, d->vocab);
+}
+
+double pos_decoder_apart(recipe *r, net *n, const loops_decoder *c, int length) {
+  drawn d = {length, c->vocab};
+  int32_t *tokens = recipe_alloc(r, sizeof *tokens * (size_t)length);
+  feed f = {{{"tokens", {1, length}}}, fill_drawn, &d};
+  fill_drawn(&d, recipe_seed(r, 1), 0, (void *const[]){tokens});
+  return recipe_difference(length * c->vocab, net_output(net_exact(n, NULL), "logits", &f, 0, "logits", NULL),
+                           loops_decode(r, n, c, length, tokens));
+}
+
+net *pos_decoder(recipe *r, const char *what, const char *settings, loops_decoder *scheme) {
+  enum { LAYERS = 2, HEADS = 4, WIDTH = 32 };
+  scheme->layers = LAYERS, scheme->heads = HEADS, scheme->width = WIDTH, scheme->vocab = VOCAB;
+  net *n = recipe_net(r, &sn_model_positions, "logits", "layers=%d heads=%d width=%d context=%d vocab=%d %s", LAYERS,
+                      HEADS, WIDTH, POS_LENGTH, VOCAB, settings);
+  recipe_at_most(r, EXACT, what, pos_decoder_apart(r, n, scheme, POS_LENGTH), 1e-10);
+  return n;
+}
+
 void pos_draw(recipe *r, uint64_t use, int count, double *out) {
   draws d = draws_of(recipe_seed(r, 7), 0x706f73, use);
   for (int i = 0; i < count; i++) out[i] = (double)(float)draws_normal(&d);

@@ -73,6 +73,17 @@ static double far_apart(recipe *r, net *n, const char *graph) {
   return recipe_difference(COUNT * D, pos_run(n, graph, (pos_rows){COUNT, D, at, x, NULL}, "y"), want);
 }
 
+/* Queries and keys turn, values do not. */
+static void in_decoder(recipe *r) {
+  double frequency[4];
+  loops_decoder c = {.frequency = frequency, .scale = 1};
+  positions_rope(8, 1e4, frequency);
+  net *n = pos_decoder(r, "a decoder that turns, against nested loops, f64", "scheme=4", &c);
+  positions_rope(8, 1e3, frequency);
+  recipe_at_most(r, CONTROL, "a base of 1000: the same", pos_decoder_apart(r, n, &c, POS_LENGTH), 1e-10);
+  pos_gradient(r, "gradient of a decoder that turns, against differences", "scheme=4");
+}
+
 static void rope(recipe *r) {
   net *wide = pos_net(r, "turned", "f64", "d=%d", D), *narrow = pos_net(r, "turned", "f32", "d=%d", D);
   distances(r, wide, narrow);
@@ -81,7 +92,7 @@ static void rope(recipe *r) {
   recipe_at_most(r, EXACT, "positions to 2e5, against nested loops, f32", far_apart(r, narrow, "turned"), 3e-5);
   recipe_at_most(r, CONTROL, "angles that are products in f32, beyond 1e5",
                  far_apart(r, pos_net(r, "turned_f32", "f32", "d=%d", D), "turned_f32"), 3e-5);
-  pos_gradient(r, "gradient of a decoder that turns, against differences", "scheme=4");
+  in_decoder(r);
 }
 
 RECIPES(pos_rope, {"pos.rope", 11, "rotary positions: products of turned rows know distances only", rope,
