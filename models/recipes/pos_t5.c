@@ -1,8 +1,10 @@
 /* pos.t5: learned numbers by head and bucket of the distance, added to scores: buckets of one distance each, then
  * logarithmic; one table for all layers.   Raffel et al. 2020, section 2.1; the book's form: B8.79 */
 #include <stdio.h>
+#include <string.h>
 
 #include "models/recipes/pos.h"
+#include "tests/oracles/draws.h"
 #include "tests/oracles/params.h"
 #include "tests/oracles/positions.h"
 
@@ -10,20 +12,53 @@ extern const sn_model sn_model_t5, sn_model_t5_model;
 
 enum { FAR = 160 /* distances looked at */ };
 
-/* Bucket b's number is b / 8, so that biases tell buckets. -> those of distances 0 .. length - 1, of keys before the
- * query (way 1) or behind it */
-static void buckets(recipe *r, const char *set, int length, int way, int *out) {
+/* A head of size d. Bucket b's number is b / 8, so that biases tell buckets. */
+static net *numbered(recipe *r, const char *set, int d) {
   int64_t count = 0;
   char *all = recipe_alloc(r, 128);
-  snprintf(all, 128, "heads=1 head=%d %s", length, set);
+  snprintf(all, 128, "heads=1 head=%d %s", d, set);
   net *n = recipe_net_as(r, &sn_model_t5, (sn_compile_opt){.graphs = "forward", .set = all});
   float *number = net_values(n, "relative_attention_bias", &count);
   for (int b = 0; b < count; b++) number[b] = (float)b / 8;
   net_changed(n);
+  return net_as(n, &(sn_compile_opt){.real = "f64"});
+}
+
+/* Those of distances 0 .. length - 1, of keys before the query (way 1) or behind it. */
+static void buckets(recipe *r, const char *set, int length, int way, int *out) {
   double *bias = recipe_alloc(r, sizeof *bias * (size_t)(length * length));
-  pos_biases(r, net_as(n, &(sn_compile_opt){.real = "f64"}), 1, length, bias);
+  pos_biases(r, numbered(r, set, length), 1, length, bias);
   for (int d = 0; d < length; d++)
     out[d] = (int)lround(8 * (way > 0 ? bias[(length - 1) * length + length - 1 - d] : bias[d]));
+}
+
+enum { SOME = 64, LONG = 1100 };
+
+/* Those of some distances, the first of them 0, of the last of LONG queries: values of their keys are rows of the
+ * identity. */
+static void buckets_at(recipe *r, const char *set, int count, const int *distance, int *out) {
+  double *v = recipe_alloc(r, sizeof *v * LONG * SOME);
+  for (int k = 0; k < count; k++) v[(LONG - 1 - distance[k]) * SOME + k] = 1;
+  const double *y = pos_attend(numbered(r, set, SOME), "forward", (pos_heads){LONG, 1, SOME, .v = v}, "y");
+  for (int k = 0; k < count && y; k++) out[k] = (int)lround(8 * log(y[(LONG - 1) * SOME + k] / y[(LONG - 1) * SOME]));
+}
+
+/* The book's form to 1024: bucket 16 + k begins at 16 64^(k / 16), which is 1024 for the last. Figure B8.10 says 34 and
+ * 802, which does not follow. */
+static void book_far(recipe *r) {
+  int distance[SOME] = {0, 33, 34, 801, 802, LONG - 1}, want[SOME] = {0, 18, 18, 31, 31, 32}, count = 6;
+  int found[SOME] = {0}, bad = 0, figure[SOME], bad_figure = 0;
+  for (int k = 0; k <= 16; k++) {
+    int first = (int)ceil(pow(2, 4 + 3 * k / 8.) - 1e-9);
+    distance[count] = first - 1, want[count++] = 15 + k;
+    distance[count] = first, want[count++] = 16 + k;
+  }
+  memcpy(figure, want, sizeof figure);
+  figure[2] = 19, figure[4] = 32;
+  buckets_at(r, "buckets=32 far=1024 book=1", count, distance, found);
+  for (int k = 0; k < count; k++) bad += found[k] != want[k], bad_figure += found[k] != figure[k];
+  recipe_at_most(r, EXACT, "the book's form to 1024: ends of buckets, 790, 1024", bad, 0);
+  recipe_at_most(r, CONTROL, "the book's form to 1024: figure B8.10's 34 and 802", bad_figure, 0);
 }
 
 /* Distances whose bucket is not the table's: `exact` single ones, then the first distance of each further bucket. */
@@ -53,6 +88,7 @@ static void tables(recipe *r) {
   recipe_at_most(r, EXACT, "both directions, keys behind the query", wrong(FAR, found, 8, 8, both, 16), 0);
   buckets(r, "buckets=32 far=1024 book=1", 35, 1, found);
   recipe_at_most(r, EXACT, "the book's form, 33 buckets to 1024", wrong(35, found, 16, 3, book, 0), 0);
+  book_far(r);
   int bad = 0;
   buckets(r, "buckets=32 far=128 book=1", FAR, 1, found);
   for (int d = 0; d < FAR; d++) bad += found[d] != positions_book_bucket(d, 32, 128);
@@ -113,6 +149,45 @@ static void gradient(recipe *r) {
                  2e-4 * sqrt(T * T));
 }
 
+/* ---- in the model --------------------------------------------------------------------------------------------------
+ */
+
+enum { TOKENS = 40, VOCAB = 8 };
+
+static void fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
+  draws d = draws_of(seed, 0x7435, index);
+  (void)data;
+  *(int32_t *)port[1] = TOKENS;
+  for (int i = 0; i < TOKENS; i++)
+    ((int32_t *)port[0])[i] = draws_below(&d, VOCAB), ((int32_t *)port[2])[i] = draws_below(&d, VOCAB);
+}
+
+static int as_encoder(int d, int buckets, int far, bool both) {
+  return (void)both, positions_bucket(d, buckets, far, true);
+}
+/* As figure B8.10: up to `far`, one ratio more. */
+static int as_figure(int d, int buckets, int far, bool both) {
+  int half = both ? buckets / 2 : buckets, exact = half / 2, first = both && d < 0 ? half : 0;
+  d = d < 0 ? -d : d;
+  if (d < exact) return first + d;
+  int b = exact + (int)(log((double)d / exact) / log((double)far / exact) * (half - exact + 1));
+  return first + (b < half - 1 ? b : half - 1);
+}
+
+/* Both stacks of models/t5.c, two layers each: one table for both, scores that are not scaled. */
+static void stacks(recipe *r) {
+  loops_t5 c = {2, 2, 4, 8, 16, 8, 20, VOCAB, positions_bucket};
+  feed f = {{{"source", {1, TOKENS}}, {"source_length", {1}}, {"tokens", {1, TOKENS}}}, fill, NULL};
+  net *n = recipe_net(r, &sn_model_t5_model, "logits",
+                      "layers=2 heads=2 head=4 width=8 hidden=16 buckets=8 far=20 context=%d vocab=%d", TOKENS, VOCAB);
+  recipe_at_most(r, EXACT, "T5, distances to 39 and far 20, against nested loops, f64", loops_t5_apart(r, n, &c, &f),
+                 1e-10);
+  c.bucket = as_encoder;
+  recipe_at_most(r, CONTROL, "a decoder with the encoder's buckets: the same", loops_t5_apart(r, n, &c, &f), 1e-10);
+  c.bucket = as_figure;
+  recipe_at_most(r, CONTROL, "buckets in the ratio of figure B8.10: the same", loops_t5_apart(r, n, &c, &f), 1e-10);
+}
+
 /* Nothing is allocated. */
 static void counts(recipe *r) {
   const char *small = "layers=6 heads=8 head=64 width=512 hidden=2048 vocab=32128 context=512";
@@ -124,6 +199,7 @@ static void t5(recipe *r) {
   tables(r);
   figure(r);
   gradient(r);
+  stacks(r);
   counts(r);
 }
 
