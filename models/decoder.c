@@ -1,6 +1,7 @@
 /* A decoder whose parts are settings: which norm and where it stands, which feed-forward part, heads and layers that
  * share keys and values, positions. place=0 feed=2 bias=1 tied=1 is GPT-2; norm=1 feed=6 positions=1 is Llama. */
 #include "blocks.h"
+#include "causal.h"
 
 /* clang-format off */
 SN_SETTINGS(decoder,
@@ -65,34 +66,4 @@ static sn_t decoder_logits(sn_scope m, sn_t tokens, const decoder *c) {
   return c->tied ? sn_einsum("btd,vd->btv", x, table) : sn_linear(m, "head", x, c->vocab, .init = b.init);
 }
 
-static sn_t ids(sn_scope m, const char *name, const decoder *c) {
-  return sn_input(m, name, SN_I32, (sn_sym(m, "B"), sn_sym(m, "T", .max = c->context)));
-}
-
-static void train(sn_scope m, const decoder *c) {
-  sn_t logits = decoder_logits(sn_with(m, .train = true), ids(m, "tokens", c), c);
-  sn_adamw_opt o = {.lr = sn_scalar(m, "lr", SN_REAL, 1e-3),
-                    .min_lr = sn_scalar(m, "min_lr", SN_REAL, 1e-4),
-                    .warmup = sn_scalar(m, "warmup", SN_I32, 100),
-                    .steps = sn_scalar(m, "steps", SN_I32, 2000),
-                    .weight_decay = sn_scalar(m, "weight_decay", SN_REAL, .1),
-                    .beta2 = sn_scalar(m, "beta2", SN_REAL, .99)};
-  sn_minimize(m, sn_cross_entropy(logits, ids(m, "targets", c)), sn_adamw, &o,
-              .clip = sn_scalar(m, "clip", SN_REAL, 1));
-}
-
-static void eval(sn_scope m, const decoder *c) {
-  sn_output(m, "loss", sn_cross_entropy(decoder_logits(m, ids(m, "tokens", c), c), ids(m, "targets", c)));
-}
-
-static void logits(sn_scope m, const decoder *c) { sn_output(m, "logits", decoder_logits(m, ids(m, "tokens", c), c)); }
-
-static void serve(sn_scope m, const decoder *c, sn_dim T) {
-  sn_dim B = sn_sym(m, "B");
-  sn_t tokens = sn_input(m, "tokens", SN_I32, (B, T)), start = sn_input(m, "start", SN_I32, (B));
-  sn_output(m, "logits", decoder_logits(sn_with(m, .cache = c->context, .start = start), tokens, c));
-}
-static void prefill(sn_scope m, const decoder *c) { serve(m, c, sn_sym(m, "T", .max = c->context)); }
-static void decode(sn_scope m, const decoder *c) { serve(m, c, sn_dim_of(1)); }
-
-SN_MODEL(decoder, decoder, train, eval, logits, prefill, decode);
+CAUSAL_MODEL(decoder, decoder_logits, .weight_decay = .1, .beta2 = .99);

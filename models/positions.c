@@ -2,6 +2,7 @@
  * Pre-norm blocks without biases.   Learned and sinusoidal: Vaswani et al. 2017, 3.5; ALiBi: Press et al. 2022; rotary
  * and its stretched forms: Su et al. 2021, Chen et al. 2023, Peng et al. 2023 */
 #include "blocks.h"
+#include "causal.h"
 
 /* clang-format off */
 SN_SETTINGS(positions,
@@ -59,33 +60,4 @@ static sn_t answers(sn_scope m, sn_t tokens, const positions *c) {
   return sn_linear(m, "head", sn_rmsnorm(m, "norm", x), c->vocab);
 }
 
-static sn_t ids(sn_scope m, const char *name, const positions *c) {
-  return sn_input(m, name, SN_I32, (sn_sym(m, "B"), sn_sym(m, "T", .max = c->context)));
-}
-
-static void train(sn_scope m, const positions *c) {
-  sn_t logits = answers(sn_with(m, .train = true), ids(m, "tokens", c), c);
-  sn_adamw_opt o = {.lr = sn_scalar(m, "lr", SN_REAL, 1e-3),
-                    .min_lr = sn_scalar(m, "min_lr", SN_REAL, 1e-4),
-                    .warmup = sn_scalar(m, "warmup", SN_I32, 100),
-                    .steps = sn_scalar(m, "steps", SN_I32, 2000),
-                    .weight_decay = sn_scalar(m, "weight_decay", SN_REAL, 0)};
-  sn_minimize(m, sn_cross_entropy(logits, ids(m, "targets", c)), sn_adamw, &o,
-              .clip = sn_scalar(m, "clip", SN_REAL, 1));
-}
-
-static void eval(sn_scope m, const positions *c) {
-  sn_output(m, "loss", sn_cross_entropy(answers(m, ids(m, "tokens", c), c), ids(m, "targets", c)));
-}
-
-static void logits(sn_scope m, const positions *c) { sn_output(m, "logits", answers(m, ids(m, "tokens", c), c)); }
-
-static void serve(sn_scope m, const positions *c, sn_dim T) {
-  sn_dim B = sn_sym(m, "B");
-  sn_t tokens = sn_input(m, "tokens", SN_I32, (B, T)), start = sn_input(m, "start", SN_I32, (B));
-  sn_output(m, "logits", answers(sn_with(m, .cache = c->context, .start = start), tokens, c));
-}
-static void prefill(sn_scope m, const positions *c) { serve(m, c, sn_sym(m, "T", .max = c->context)); }
-static void decode(sn_scope m, const positions *c) { serve(m, c, sn_dim_of(1)); }
-
-SN_MODEL(positions, positions, train, eval, logits, prefill, decode);
+CAUSAL_MODEL(positions, answers, .weight_decay = 0, .beta2 = .999);
