@@ -54,8 +54,8 @@ static const result *slope_of(const slopes *s, const char *name) {
 
 double net_gradient_error(net *n, const char *graph, const char *loss, const feed *f) {
   slopes x, right;
-  if (!slopes_make(net_gradients(n, loss), graph, loss, f, &x)) return NAN;
-  if (!slopes_make(net_exact(n, loss), graph, loss, f, &right)) return NAN;
+  net *here = net_gradients(n, loss), *exact = net_exact(n, loss);
+  if (!slopes_make(here, graph, loss, f, &x) || !slopes_make(exact, graph, loss, f, &right)) return NAN;
   slopes_run(&x, 0), slopes_run(&right, 0);
   double all = 0, worst = 0;
   for (int k = 0; k < right.count; k++) all = recipe_max(all, largest_of(&right.at[k]));
@@ -69,6 +69,7 @@ double net_gradient_error(net *n, const char *graph, const char *loss, const fee
     double error = difference / recipe_max(largest_of(&right.at[k]), all * 1e-3);
     worst = recipe_max(worst, error);
   }
+  net_end(here), net_end(exact);
   return n->r->code || all == 0 ? (double)NAN : worst;
 }
 

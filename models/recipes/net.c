@@ -63,6 +63,12 @@ net *net_again(net *n, uint64_t seed) {
   return add_store(m, seed);
 }
 
+void net_end(net *n) {
+  if (!n) return;
+  sn_program_destroy(n->program); /* and its stores */
+  n->program = NULL, n->store = NULL;
+}
+
 void net_run_io(net *n, const char *graph, const sn_io *io, int count) {
   if (!n || n->r->code) return;
   recipe_ok(n->r, SN_API(run)(n->program, graph, n->store, io, count, sizeof *io), graph);

@@ -81,6 +81,8 @@ net *net_trainable(net *n, const char *pattern);
  * derivatives by every parameter the graphs that have it then have, too, as outputs "grad.NAME"; NULL: none */
 net *net_exact(net *n, const char *grad);
 net *net_gradients(net *n, const char *grad);
+/* Memory of a net that is used no more, nor any that net_again made of it; without it, nets live as long as the run. */
+void net_end(net *n);
 /* Parameters of `to` whose names match `pattern`, as in sn_store_reset, get the values that those of `from` have. One
  * that `from` does not have, or has with another shape, ends the recipe, and so does a pattern of none: what is copied
  * is never less than was asked for. -> how many */
