@@ -24,7 +24,8 @@ typedef enum block_feed_kind {
   BLOCK_SILU,
   BLOCK_GLU, /* sigmoid, gated */
   BLOCK_GEGLU,
-  BLOCK_SWIGLU
+  BLOCK_SWIGLU,
+  BLOCK_REGLU
 } block_feed_kind;
 
 /* Names of parameters below the scope of a layer. */
@@ -138,7 +139,8 @@ static inline sn_t block_attend(const block *b, sn_scope m, const block_names *n
 
 static inline sn_t block_activate(block_feed_kind kind, sn_t x) {
   switch (kind) {
-    case BLOCK_RELU: return sn_relu(x);
+    case BLOCK_RELU:
+    case BLOCK_REGLU: return sn_relu(x);
     case BLOCK_GELU_TANH: return sn_gelu_tanh(x);
     case BLOCK_GLU: return sn_sigmoid(x);
     case BLOCK_SILU:
