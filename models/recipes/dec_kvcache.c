@@ -6,27 +6,21 @@
 #include "models/recipes/recipe.h"
 #include "tests/oracles/draws.h"
 
-enum { LONG = 100, PAGES = 4 /* of a row */ };
-enum {
-  LAYERS = 2,
-  HEADS = 4,
-  KEY_HEADS = 2,
-  WIDTH = 32,
-  HEAD = WIDTH / HEADS,
-  SYMBOLS = 40,
-  ROWS = 4,
-  LENGTH = 24,
-  PAGE = 32,
-  POOL = 20
-};
+enum { LAYERS = 2, HEADS = 4, KEY_HEADS = 2, WIDTH = 64, HEAD = WIDTH / HEADS, SYMBOLS = 40, ROWS = 4, LENGTH = 24 };
+enum { MORE = 40 /* tokens, across the end of a page */, POOL = 20, PAGES = 4 /* of a row, at most */ };
 
-SN_SETTINGS(cached, (int, context, 128, "positions of the caches"));
+SN_SETTINGS(cached, (int, context, 128, "positions of the caches"), (int, page, 32, "positions of a page"),
+            (int, window, 0, "keys that a query sees; 0: all"));
 
 /* How a graph keeps keys and values: by position, or in pages; and what rotary positions are too far by. */
 typedef struct keeping {
   sn_t table; /* not there: by position */
-  int slip;
+  int slip, window;
 } keeping;
+
+static sn_t near(sn_site at, const void *opt) {
+  return sn_within(sn_sub(at.q, at.k), 0, ((const keeping *)opt)->window);
+}
 
 static sn_t attention(sn_scope m, sn_t x, sn_t at, const keeping *o) {
   sn_scope kept = o->table.fn ? sn_in(m, "paged") : m;
@@ -34,8 +28,8 @@ static sn_t attention(sn_scope m, sn_t x, sn_t at, const keeping *o) {
   sn_t v = sn_linear(m, "v", x, KEY_HEADS * HEAD, .heads = KEY_HEADS);
   k = sn_cache(kept, "keys", sn_rope(k, at), .table = o->table, .pool = o->table.fn ? POOL : 0);
   v = sn_cache(kept, "values", v, .table = o->table, .pool = o->table.fn ? POOL : 0);
-  return sn_linear(m, "o", sn_merge(sn_attention(sn_rope(q, at), k, v, .mask = sn_causal, .start = sn_start(m))),
-                   WIDTH);
+  sn_t y = sn_attention(sn_rope(q, at), k, v, .mask = o->window ? near : sn_causal, .opt = o, .start = sn_start(m));
+  return sn_linear(m, "o", sn_merge(y), WIDTH);
 }
 
 static void logits_of(sn_scope m, sn_t tokens, const keeping *o) {
@@ -51,16 +45,17 @@ static void logits_of(sn_scope m, sn_t tokens, const keeping *o) {
 static void serve(sn_scope m, const cached *c, sn_dim rows, keeping o) {
   sn_dim B = sn_sym(m, "B");
   sn_t tokens = sn_input(m, "tokens", SN_I32, (B, rows)), start = sn_input(m, "start", SN_I32, (B));
+  o.window = c->window;
   logits_of(sn_with(m, .cache = c->context, .start = start), tokens, &o);
 }
 
 static sn_dim some(sn_scope m, const cached *c) { return sn_sym(m, "T", .max = c->context); }
 static keeping pages(sn_scope m, const cached *c) {
-  return (keeping){.table = sn_input(m, "table", SN_I32, (sn_sym(m, "B"), c->context / PAGE))};
+  return (keeping){.table = sn_input(m, "table", SN_I32, (sn_sym(m, "B"), c->context / c->page))};
 }
 
 static void full(sn_scope m, const cached *c) {
-  logits_of(m, sn_input(m, "tokens", SN_I32, (sn_sym(m, "B"), some(m, c))), &(keeping){0});
+  logits_of(m, sn_input(m, "tokens", SN_I32, (sn_sym(m, "B"), some(m, c))), &(keeping){.window = c->window});
 }
 static void prefill(sn_scope m, const cached *c) { serve(m, c, some(m, c), (keeping){0}); }
 static void decode(sn_scope m, const cached *c) { serve(m, c, sn_dim_of(1), (keeping){0}); }
@@ -97,15 +92,16 @@ static void make_texts(recipe *r, net *n, uint64_t index, texts *t) {
 typedef struct reader {
   net *n;
   const char *prefill, *decode;
-  int32_t (*table)[PAGES];
+  int pages;      /* of a row; 0: by position */
+  int32_t *table; /* [ROWS, pages] */
 } reader;
 
 static void reads(const reader *by, const char *graph, int count, int32_t *ids, int32_t *start, float *out) {
   sn_io io[] = {{"tokens", ids, {ROWS, count}},
                 {"start", start, {ROWS}},
                 {"logits", out, {ROWS, count, SYMBOLS}},
-                {"table", by->table, {ROWS, PAGES}}};
-  net_run_io(by->n, graph, io, by->table ? 4 : 3);
+                {"table", by->table, {ROWS, by->pages}}};
+  net_run_io(by->n, graph, io, by->pages ? 4 : 3);
 }
 
 static double off(const float *x, const float *right) {
@@ -141,7 +137,7 @@ static double cut(const reader *by, const texts *t, const int *from, bool whole)
 static void cuts(recipe *r, net *n) {
   texts *t = recipe_alloc(r, 2 * sizeof *t);
   draws d = draws_of(recipe_seed(r, 2), 2, 0);
-  reader plain = {n, "prefill", "decode", NULL}, late = {n, "prefill", "slipped", NULL};
+  reader plain = {n, "prefill", "decode", 0, NULL}, late = {n, "prefill", "slipped", 0, NULL};
   double worst = 0, back = 0, slip = INFINITY;
   for (int round = 0; round < recipe_pick(r, 20, 6) && !recipe_has_failed(r); round++) {
     int from[ROWS], again[ROWS];
@@ -159,64 +155,99 @@ static void cuts(recipe *r, net *n) {
   recipe_at_most(r, CONTROL, "rotary positions of decoding are one too far", slip, 1e-5);
 }
 
-/* Rows are read up to 60, and then token by token, across the end of their first page.   out: the last logits of all */
-static void read_long(recipe *r, const reader *by, float out[LONG][ROWS][SYMBOLS]) {
-  int32_t ids[ROWS][60], start[ROWS] = {0}, next[ROWS];
-  float *all = recipe_alloc(r, sizeof(float) * ROWS * 60 * SYMBOLS);
+/* ---- pages ------------------------------------------------------------------------------------------------------- */
+
+typedef float said[MORE][ROWS][SYMBOLS]; /* logits of the last tokens */
+
+/* Rows are read up to `from`, and then token by token. */
+static void read_long(recipe *r, const reader *by, int from, said out) {
+  int32_t *ids = recipe_alloc(r, sizeof *ids * (size_t)(ROWS * from)), start[ROWS] = {0}, next[ROWS];
+  float *all = recipe_alloc(r, sizeof(float) * (size_t)(ROWS * from * SYMBOLS));
   draws d = draws_of(recipe_seed(r, 4), 4, 0);
-  for (int i = 0; i < ROWS * 60; i++) ids[i / 60][i % 60] = draws_below(&d, SYMBOLS);
-  reads(by, by->prefill, 60, ids[0], start, all);
-  for (int at = 60; at < LONG; at++) {
-    for (int i = 0; i < ROWS; i++) start[i] = at, next[i] = draws_below(&d, SYMBOLS);
+  for (int i = 0; i < ROWS * from; i++) ids[i] = draws_below(&d, SYMBOLS);
+  reads(by, by->prefill, from, ids, start, all);
+  for (int at = 0; at < MORE; at++) {
+    for (int i = 0; i < ROWS; i++) start[i] = from + at, next[i] = draws_below(&d, SYMBOLS);
     reads(by, by->decode, 1, next, start, out[at][0]);
   }
 }
 
 /* Rows of logits that have another bit, and their largest difference over the largest of all. */
-static int differing(float x[LONG][ROWS][SYMBOLS], float right[LONG][ROWS][SYMBOLS], double *out_off) {
-  int count = 0;
-  double worst = 0, size = 0;
-  for (int at = 60; at < LONG; at++) {
-    for (int b = 0; b < ROWS; b++) {
-      count += memcmp(x[at][b], right[at][b], sizeof right[at][b]) != 0;
-      worst = recipe_max(worst, off(x[at][b], right[at][b]));
-      size = recipe_max(size, off(right[at][b], (float[SYMBOLS]){0}));
-    }
+typedef struct apart {
+  double rows, most;
+} apart;
+
+static apart compared(said x, said right) {
+  apart a = {0, 0};
+  double size = 0;
+  for (int i = 0; i < MORE * ROWS; i++) {
+    const float *y = x[i / ROWS][i % ROWS], *z = right[i / ROWS][i % ROWS];
+    a.rows += memcmp(y, z, sizeof x[0][0]) != 0;
+    a.most = recipe_max(a.most, off(y, z));
+    size = recipe_max(size, off(z, (float[SYMBOLS]){0}));
   }
-  *out_off = worst / size;
-  return count;
+  return (apart){a.rows, a.most / size};
 }
 
-/* Each row has pages of its own anywhere in the pool. Kernels that read pages where they lie take other blocks of keys
- * at once where those are no pages, so that sums round otherwise; gathered by the table, all bits are the same. */
-static void paged(recipe *r, net *n) {
-  int order[POOL];
-  int32_t table[ROWS][PAGES], other[ROWS][PAGES];
-  float(*out)[LONG][ROWS][SYMBOLS] = recipe_alloc(r, 4 * sizeof *out);
+/* Kernels that write keys or values of all positions: those that gather pages. */
+static double gathers(net *n, int context) {
+  return net_report(n, "decode_paged", "B=4", (which){.op = "gather", .elements = ROWS * context * KEY_HEADS * HEAD})
+      .kernels;
+}
+
+typedef struct paging {
+  apart lies, gathered, wrong; /* pages are read where they lie; gathered by the table; one page twice in each row */
+  double kernels, others;      /* that gather pages */
+} paging;
+
+/* Each row has pages of its own anywhere in the pool; against caches by position. */
+static paging in_pages(recipe *r, int context, int page, int from) {
+  const char *graphs = "prefill_paged|decode_paged";
+  int order[POOL], pages = context / page;
+  int32_t table[ROWS * PAGES], other[ROWS * PAGES];
+  said *out = recipe_alloc(r, 4 * sizeof *out);
   draws d = draws_of(recipe_seed(r, 3), 3, 0);
-  double in_place, gathered, wrong;
-  memset(out, 0, 4 * sizeof *out);
   for (int i = 0; i < POOL; i++) order[i] = i;
   draws_shuffle(&d, POOL, order);
-  for (int i = 0; i < ROWS * PAGES; i++)
-    table[i / PAGES][i % PAGES] = order[i], other[i / PAGES][i % PAGES] = order[i / PAGES];
-  net *side_by_side =
-      n ? net_as(n, &(sn_compile_opt){.graphs = "prefill_paged|decode_paged", .disable = "pages.read"}) : NULL;
-  read_long(r, &(reader){n, "prefill", "decode", NULL}, out[0]);
-  read_long(r, &(reader){n, "prefill_paged", "decode_paged", table}, out[1]);
-  read_long(r, &(reader){side_by_side, "prefill_paged", "decode_paged", table}, out[2]);
-  read_long(r, &(reader){n, "prefill_paged", "decode_paged", other}, out[3]);
-  int bits = differing(out[2], out[0], &gathered);
-  differing(out[1], out[0], &in_place);
-  differing(out[3], out[0], &wrong);
-  recipe_at_most(r, EXACT, "caches in pages, gathered by the table: rows of logits with another bit", bits, 0);
-  recipe_at_most(r, EXACT, "pages that are read where they lie: logits", in_place, 1e-5);
-  recipe_at_most(r, CONTROL, "one page twice in each row: logits", wrong, 1e-5);
+  for (int i = 0; i < ROWS * pages; i++) table[i] = order[i], other[i] = order[i / pages];
+  memset(out, 0, 4 * sizeof *out);
+  net *n =
+      recipe_net(r, &sn_model_cached, "prefill|decode|prefill_paged|decode_paged", "context=%d page=%d", context, page);
+  net *beside = n ? net_as(n, &(sn_compile_opt){.graphs = graphs, .disable = "pages.read"}) : NULL;
+  read_long(r, &(reader){n, "prefill", "decode", 0, NULL}, from, out[0]);
+  read_long(r, &(reader){n, "prefill_paged", "decode_paged", pages, table}, from, out[1]);
+  read_long(r, &(reader){beside, "prefill_paged", "decode_paged", pages, table}, from, out[2]);
+  read_long(r, &(reader){n, "prefill_paged", "decode_paged", pages, other}, from, out[3]);
+  return (paging){compared(out[1], out[0]), compared(out[2], out[0]), compared(out[3], out[0]), gathers(n, context),
+                  gathers(beside, context)};
+}
+
+/* Kernels that read pages where they lie take as many keys at a time as one page has, up to their block (64 on the CPU;
+ * of one query on Vulkan 128): in pages of whole blocks sums are the same to the bit, in smaller ones they round
+ * otherwise. Gathered by the table, all bits are the same. */
+static void paged(recipe *r) {
+  paging small = in_pages(r, 128, 32, 60), whole = in_pages(r, 256, 128, 108);
+  recipe_at_most(r, EXACT, "caches in pages, gathered by the table: rows of logits with another bit",
+                 small.gathered.rows + whole.gathered.rows, 0);
+  recipe_at_most(r, EXACT, "pages that are read where they lie, of 128: the same", whole.lies.rows, 0);
+  recipe_at_most(r, EXACT, "of 32: logits", small.lies.most, 1e-5);
+  recipe_at_most(r, EXACT, "kernels that gather those", small.kernels + whole.kernels, 0);
+  recipe_at_most(r, CONTROL, "one page twice in each row: rows with another bit", whole.wrong.rows, 0);
+  recipe_at_most(r, CONTROL, "and logits", small.wrong.most, 1e-5);
+  recipe_at_most(r, CONTROL, "kernels that gather the others", recipe_min(small.others, whole.others), 0);
+}
+
+/* ---- what a step costs ------------------------------------------------------------------------------------------- */
+
+/* Operations and bytes outside of attention. */
+static double work(net *n, const char *graph, const char *sizes) {
+  report a = net_report(n, graph, sizes, (which){.kind = "*|-attend"});
+  return a.flops + a.bytes_read + a.bytes_written;
 }
 
 /* What a step of decoding does, with caches of 128 and of 1024 positions. */
 static void moved(recipe *r, net *n) {
-  net *large = recipe_net(r, &sn_model_cached, "decode|copied", "context=1024");
+  net *large = recipe_net(r, &sn_model_cached, "full|decode|copied", "context=1024");
   report a = net_report(n, "decode", "B=4", (which){0}), b = net_report(large, "decode", "B=4", (which){0});
   report c = net_report(n, "copied", "B=4", (which){0}), d = net_report(large, "copied", "B=4", (which){0});
   double grown = (double)(b.state_bytes - a.state_bytes); /* long caches are read in parts, which are joined */
@@ -226,15 +257,57 @@ static void moved(recipe *r, net *n) {
   recipe_at_most(r, EXACT, "bytes copied", a.bytes_copied + b.bytes_copied, 0);
   recipe_at_most(r, EXACT, "bytes of caches against 2 L B n d context 4",
                  fabs((double)b.state_bytes - 2. * LAYERS * 4 * KEY_HEADS * HEAD * 1024 * 4), 0);
+  recipe_at_most(r, EXACT, "operations and bytes outside of attention, caches of 1024 over 128, less 1",
+                 fabs(work(large, "decode", "B=4") / work(n, "decode", "B=4") - 1), 0);
+  recipe_at_most(r, CONTROL, "the whole text again instead of a step, 1024 tokens over 128, less 1",
+                 fabs(work(large, "full", "B=4 T=1024") / work(large, "full", "B=4 T=128") - 1), 0);
   recipe_at_most(r, CONTROL, "a cache that is made anew: bytes written more for each",
                  (d.bytes_written - c.bytes_written) / (double)(d.state_bytes - c.state_bytes), .01);
 }
 
+/* Of a run: token *start with caches, or, without it, so many tokens. */
+static double seconds(net *n, const char *graph, int count, int32_t *ids, int32_t *start, float *out) {
+  sn_io io[] = {{"tokens", ids, {1, count}}, {"logits", out, {1, count, SYMBOLS}}, {"start", start, {1}}};
+  double since = recipe_clock();
+  net_run_io(n, graph, io, start ? 3 : 2);
+  return recipe_clock() - since;
+}
+
+/* How many times longer token 2048 takes than token 256. Both are run by turns, and the fastest run of each counts:
+ * what else the machine does can only make it slower. Seen: 1.0, and 7 to 27 for whole texts; with all keys in
+ * sight 2.6 and 95. */
+static double longer(net *n, bool whole, int rounds, int32_t *ids, float *out) {
+  enum { EARLY = 256, LATE = 2048 };
+  const char *graph = whole ? "full" : "decode";
+  int32_t at[] = {EARLY, LATE};
+  double early = INFINITY, late = INFINITY;
+  for (int i = 0; i < rounds; i++) {
+    early = recipe_min(early, seconds(n, graph, whole ? EARLY : 1, ids, whole ? NULL : at, out));
+    late = recipe_min(late, seconds(n, graph, whole ? LATE : 1, ids, whole ? NULL : at + 1, out));
+  }
+  return late / early;
+}
+
+/* Of a step what does not depend on how many keys there are: queries see the last 128. */
+static void timed(recipe *r) {
+  enum { CONTEXT = 2304 };
+  if (recipe_is_quick(r)) return;
+  net *n = recipe_net(r, &sn_model_cached, "full|prefill|decode", "context=%d window=128", CONTEXT);
+  int32_t *ids = recipe_alloc(r, sizeof *ids * CONTEXT), start = 0;
+  float *out = recipe_alloc(r, sizeof *out * CONTEXT * SYMBOLS);
+  memset(ids, 0, sizeof *ids * CONTEXT);
+  seconds(n, "prefill", CONTEXT, ids, &start, out);
+  recipe_at_most(r, OPTIMUM, "a step at token 2048 that sees 128 keys, over one at 256: time",
+                 longer(n, false, 500, ids, out), 1.5);
+  recipe_at_most(r, CONTROL, "the whole text again instead of a step", longer(n, true, 5, ids, out), 1.5);
+}
+
 static void kvcache(recipe *r) {
-  net *n = recipe_net(r, &sn_model_cached, NULL, " ");
+  net *n = recipe_net(r, &sn_model_cached, "full|prefill|decode|slipped|copied", " ");
   cuts(r, n);
-  paged(r, n);
+  paged(r);
   moved(r, n);
+  timed(r);
 }
 
 RECIPES(dec_kvcache, {"dec.kvcache", 6, "decoding with caches says what whole passes say, and moves no cache", kvcache,
