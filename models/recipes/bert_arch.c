@@ -24,23 +24,25 @@ static double rows_off(const bert_oracle *o, const double *found) {
 }
 
 /* The graph's gradient along random directions against differences of the definition. */
-static double slopes_off(bert_oracle *o, net *exact, const feed *f, int directions) {
-  double *slope = recipe_alloc(o->r, sizeof(double) * (size_t)o->count),
-         *way = recipe_alloc(o->r, sizeof(double) * (size_t)o->count);
+static double slopes_off(bert_oracle *o, net *exact, const feed *f) {
+  enum { DIRECTIONS = 20 };
+  weights *w = &o->w;
+  double *slope = recipe_alloc(w->r, sizeof(double) * (size_t)w->count),
+         *way = recipe_alloc(w->r, sizeof(double) * (size_t)w->count);
   double worst = 0;
-  for (int i = 0; i < o->parts; i++) {
+  for (int i = 0; i < w->parts; i++) {
     char name[112];
     int64_t count = 0;
-    snprintf(name, sizeof name, "grad.%s", o->name[i]);
+    snprintf(name, sizeof name, "grad.%s", w->name[i]);
     const double *g = net_output(exact, "eval", f, 0, name, &count);
-    if (!g || count != o->first[i + 1] - o->first[i]) return (double)NAN;
-    memcpy(slope + o->first[i], g, sizeof(double) * (size_t)count);
+    if (!g || count != w->first[i + 1] - w->first[i]) return (double)NAN;
+    memcpy(slope + w->first[i], g, sizeof(double) * (size_t)count);
   }
-  for (int k = 0; k < directions; k++) {
+  for (int k = 0; k < DIRECTIONS; k++) {
     draws r = draws_of(1, 0x736c6f, (uint64_t)k);
     double along = 0;
-    for (int i = 0; i < o->count; i++) along += slope[i] * (way[i] = .02 * draws_normal(&r));
-    double right = layers_slope(bert_oracle_loss, o, o->count, o->theta, way, 1e-2);
+    for (int i = 0; i < w->count; i++) along += slope[i] * (way[i] = .02 * draws_normal(&r));
+    double right = layers_slope(bert_oracle_loss, o, w->count, w->value, way, 1e-2);
     worst = recipe_max(worst, fabs(along - right) / fabs(right));
   }
   return worst;
@@ -56,8 +58,7 @@ static void definition(recipe *r, net *n, const bert_given *g) {
   recipe_at_most(r, EXACT, "rows of the encoder in f64 beside the definition", rows_off(&o, rows), 1e-10);
   recipe_at_most(r, EXACT, "loss of hidden tokens and next sentences in f64", fabs(*loss / bert_oracle_loss(&o) - 1),
                  1e-10);
-  recipe_at_most(r, EXACT, "gradient in f64 along directions beside the definition's",
-                 slopes_off(&o, exact, &f, recipe_pick(r, 20, 5)), 1e-6);
+  recipe_at_most(r, EXACT, "gradient in f64 along directions beside the definition's", slopes_off(&o, exact, &f), 1e-6);
   double longest = sqrt(4. * (double)D);
   recipe_at_most(r, EXACT, "rows in f32 beside f64", net_difference(n, exact, "encode", &f, "rows"), 2e-5 * longest);
   recipe_at_most(r, EXACT, "gradients in f32 beside f64", net_gradient_error(n, "eval", "loss", &f), 2e-4 * longest);

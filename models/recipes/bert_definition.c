@@ -1,7 +1,6 @@
 /* BERT by its definition. */
 #include "models/recipes/bert_definition.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,49 +74,21 @@ static const char *const inside[] = {"attention.self.query",       "attention.se
                                      "attention.output.dense",     "intermediate.dense", "output.dense",
                                      "attention.output.LayerNorm", "output.LayerNorm"};
 
-static void add_part(bert_oracle *o, const char *format, ...) {
-  char *name = recipe_alloc(o->r, 96);
-  va_list args;
-  va_start(args, format);
-  vsnprintf(name, 96, format, args);
-  va_end(args);
-  int64_t count = 0;
-  float *from = net_values(o->n, name, &count);
-  draws r = draws_of(1, 0x746865, (uint64_t)o->parts);
-  for (int64_t i = 0; from && i < count; i++) /* biases and norms, too, are no longer 0 and 1 */
-    o->theta[o->count + i] = (double)(from[i] += .1f * (float)draws_normal(&r));
-  o->name[o->parts] = name, o->first[o->parts++] = o->count;
-  o->count += (int)count;
-}
-
 bert_oracle bert_oracle_of(recipe *r, net *n, const bert_batch *x) {
-  bert_oracle o = {.r = r, .n = n, .x = x, .placement = LAYERS_POST, .curve = LAYERS_GELU};
-  o.theta = recipe_alloc(r, sizeof(double) * (size_t)net_parameters(n, "*"));
-  for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) add_part(&o, "%s", outside[i]);
+  bert_oracle o = {.w = weights_of(r, n), .x = x, .placement = LAYERS_POST, .curve = LAYERS_GELU};
+  for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) weights_add(&o.w, "%s", outside[i]);
   for (int l = 0; l < LAYERS; l++) {
     for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
-      add_part(&o, "bert.encoder.layer.%d.%s.weight", l, inside[i]);
-      add_part(&o, "bert.encoder.layer.%d.%s.bias", l, inside[i]);
+      weights_add(&o.w, "bert.encoder.layer.%d.%s.weight", l, inside[i]);
+      weights_add(&o.w, "bert.encoder.layer.%d.%s.bias", l, inside[i]);
     }
   }
-  o.first[o.parts] = o.count;
-  net_changed(n);
   return o;
 }
 
-static const double *part(const bert_oracle *o, const char *format, ...) {
-  char name[96];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(name, sizeof name, format, args);
-  va_end(args);
-  int i = 0;
-  while (i < o->parts - 1 && strcmp(o->name[i], name)) i++;
-  return o->theta + o->first[i];
-}
-
 static layers_norm norm_of(const bert_oracle *o, const char *name) {
-  return (layers_norm){LAYERS_LAYER_NORM, 1e-12, false, part(o, "%s.weight", name), part(o, "%s.bias", name)};
+  return (layers_norm){LAYERS_LAYER_NORM, 1e-12, false, weights_at(&o->w, "%s.weight", name),
+                       weights_at(&o->w, "%s.bias", name)};
 }
 
 static layers_norm layer_norm(const bert_oracle *o, int l, const char *name) {
@@ -127,7 +98,7 @@ static layers_norm layer_norm(const bert_oracle *o, int l, const char *name) {
 }
 
 static layers_block block_of(const bert_oracle *o, int l) {
-#define PART(name, what) part(o, "bert.encoder.layer.%d." name "." what, l)
+#define PART(name, what) weights_at(&o->w, "bert.encoder.layer.%d." name "." what, l)
   return (layers_block){.placement = o->placement,
                         .heads = {HEADS, HEADS, D / HEADS, 0},
                         .width = D,
@@ -155,8 +126,8 @@ static bool not_padding(const void *user, int query, int key) { return (void)que
 
 /* out [T][D] of sequence b. */
 void bert_oracle_rows(const bert_oracle *o, int b, double *out) {
-  const double *words = part(o, "%s", outside[0]), *places = part(o, "%s", outside[1]),
-               *kinds = part(o, "%s", outside[2]);
+  const double *words = weights_at(&o->w, "%s", outside[0]), *places = weights_at(&o->w, "%s", outside[1]),
+               *kinds = weights_at(&o->w, "%s", outside[2]);
   layers_norm norm = norm_of(o, "bert.embeddings.LayerNorm");
   layers_mask mask = {not_padding, NULL, &o->x->length[b]};
   double sum[D], next[T * D];
@@ -176,11 +147,11 @@ void bert_oracle_rows(const bert_oracle *o, int b, double *out) {
 static void guess(const bert_oracle *o, const double *row, double *out) {
   double h[D], z[D];
   layers_norm norm = norm_of(o, "cls.predictions.transform.LayerNorm");
-  layers_linear(1, D, D, row, part(o, "cls.predictions.transform.dense.weight"),
-                part(o, "cls.predictions.transform.dense.bias"), h);
+  layers_linear(1, D, D, row, weights_at(&o->w, "cls.predictions.transform.dense.weight"),
+                weights_at(&o->w, "cls.predictions.transform.dense.bias"), h);
   for (int i = 0; i < D; i++) h[i] = layers_activate(o->curve, h[i]);
   layers_normalise(&norm, D, h, z);
-  const double *words = part(o, "%s", outside[0]), *bias = part(o, "cls.predictions.bias");
+  const double *words = weights_at(&o->w, "%s", outside[0]), *bias = weights_at(&o->w, "cls.predictions.bias");
   for (int v = 0; v < V; v++) {
     out[v] = bias[v];
     for (int i = 0; i < D; i++) out[v] += z[i] * words[v * D + i];
@@ -188,7 +159,8 @@ static void guess(const bert_oracle *o, const double *row, double *out) {
 }
 
 static void pool(const bert_oracle *o, const double *row, double *out) {
-  layers_linear(1, D, D, row, part(o, "bert.pooler.dense.weight"), part(o, "bert.pooler.dense.bias"), out);
+  layers_linear(1, D, D, row, weights_at(&o->w, "bert.pooler.dense.weight"),
+                weights_at(&o->w, "bert.pooler.dense.bias"), out);
   for (int i = 0; i < D; i++) out[i] = tanh(out[i]);
 }
 
@@ -204,8 +176,8 @@ double bert_oracle_loss(void *user) {
       sum += weight[b * K + k] = (double)o->x->weight[b][k];
     }
     pool(o, rows, pooled);
-    layers_linear(1, D, 2, pooled, part(o, "cls.seq_relationship.weight"), part(o, "cls.seq_relationship.bias"),
-                  next + b * 2);
+    layers_linear(1, D, 2, pooled, weights_at(&o->w, "cls.seq_relationship.weight"),
+                  weights_at(&o->w, "cls.seq_relationship.bias"), next + b * 2);
     label[b] = o->x->label[b];
   }
   return layers_cross_entropy(B * K, V, logits, labels, weight) * sum / (sum + 1e-5) +

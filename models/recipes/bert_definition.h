@@ -2,11 +2,11 @@
 #ifndef SINTER_MODELS_RECIPES_BERT_DEFINITION_H
 #define SINTER_MODELS_RECIPES_BERT_DEFINITION_H
 
-#include "models/recipes/recipe.h"
+#include "models/recipes/weights.h"
 #include "tests/oracles/layers.h"
 
 /* Sequences, tokens, slots, vocabulary, width; columns with padding. */
-enum { B = 3, T = 10, K = 2, V = 40, D = 32, LAYERS = 2, HEADS = 4, PARTS = 64, SPARE = 6, WIDE = T + SPARE };
+enum { B = 3, T = 10, K = 2, V = 40, D = 32, LAYERS = 2, HEADS = 4, SPARE = 6, WIDE = T + SPARE };
 
 typedef struct bert_batch {
   int32_t tokens[B][WIDE], segments[B][WIDE], place[B][WIDE], length[B], slots[B][K], labels[B][K], label[B];
@@ -25,16 +25,11 @@ feed bert_feed(const bert_given *g);
 /* The columns that there are, one sequence after another. */
 void bert_columns(const bert_given *g, const int32_t from[B][WIDE], void *to);
 
-/* Parameters in one array, so that they can be moved along a direction. */
 typedef struct bert_oracle {
-  recipe *r;
-  net *n;
+  weights w;
   const bert_batch *x;
   layers_placement placement;
   layers_curve curve;
-  int parts, count, first[PARTS];
-  const char *name[PARTS];
-  double *theta;
 } bert_oracle;
 
 /* Of the net's parameters, which are moved first: biases and norms, too, are no longer 0 and 1. */
