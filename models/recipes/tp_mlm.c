@@ -32,7 +32,11 @@ static void train(sn_scope m, const masked *c) {
   o.warmup = sn_scalar(m, "warmup", SN_I32, 0), o.steps = sn_scalar(m, "steps", SN_I32, 0);
   sn_minimize(m, sn_cross_entropy(logits, labels), sn_adamw, &o, .clip = 1);
 }
-static void guess(sn_scope m, const masked *c) { sn_output(m, "logits", guesses(m, c)); }
+static void guess(sn_scope m, const masked *c) {
+  sn_t logits = guesses(m, c), labels = sn_input(m, "labels", SN_I32, (sn_size(logits, 0), sn_size(logits, 1)));
+  sn_output(m, "logits", logits);
+  sn_output(m, "loss", sn_cross_entropy(logits, labels));
+}
 
 SN_MODEL(tp_masked, masked, train, guess);
 
@@ -48,6 +52,7 @@ typedef struct task {
   bool left;   /* best losses: of what is known from the left alone */
   bool joint;  /* .. of second neighbours when the first are known */
   bool others; /* odd slots ask for the token behind */
+  int rows;    /* of a batch; 0: ROWS */
 } task;
 
 typedef struct text {
@@ -75,10 +80,13 @@ static text text_of(const task *k, uint64_t seed, uint64_t index) {
   return t;
 }
 
-/* tokens [ROWS, LENGTH], slots, labels [ROWS, HIDDEN] */
+static int rows_of(const task *k) { return k->rows ? k->rows : ROWS; }
+
+/* tokens [rows, LENGTH], slots, labels [rows, HIDDEN] */
 static void fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
-  for (int b = 0; b < ROWS; b++) {
-    text t = text_of(data, seed, index * ROWS + (uint64_t)b);
+  int rows = rows_of(data);
+  for (int b = 0; b < rows; b++) {
+    text t = text_of(data, seed, index * (uint64_t)rows + (uint64_t)b);
     memcpy((int32_t *)port[0] + b * LENGTH, t.shown, sizeof t.shown);
     memcpy((int32_t *)port[1] + b * HIDDEN, t.slots, sizeof(int32_t) * HIDDEN);
     memcpy((int32_t *)port[2] + b * HIDDEN, t.labels, sizeof(int32_t) * HIDDEN);
@@ -86,7 +94,8 @@ static void fill(const void *data, uint64_t seed, uint64_t index, void *const po
 }
 
 static feed feed_of(const task *k) {
-  return (feed){{{"tokens", {ROWS, LENGTH}}, {"slots", {ROWS, HIDDEN}}, {"labels", {ROWS, HIDDEN}}}, fill, k};
+  int rows = rows_of(k);
+  return (feed){{{"tokens", {rows, LENGTH}}, {"slots", {rows, HIDDEN}}, {"labels", {rows, HIDDEN}}}, fill, k};
 }
 
 /* -log p(x_at | tokens before `end` that are not hidden, and token `known`; -1: none) */
@@ -149,17 +158,40 @@ static excess beside(recipe *r, net *n, task k, hiding how) {
   return recipe_excess(r, &(against){n, "guess", NULL, &f, 2, best, recipe_pick(r, 32768, 8192)});
 }
 
-/* Largest difference of what is said of even slots when odd ones ask for other tokens. */
-static double together(net *n, task k) {
-  task other = k;
-  other.others = true;
-  feed f = feed_of(&k), h = feed_of(&other);
+/* Largest difference of what is said of every second slot, from slot `from` on, of two batches. */
+static double apart(net *n, const task *k, const task *other, int from) {
+  feed f = feed_of(k), h = feed_of(other);
   int64_t count = 0;
   const double *a = net_output(n, "guess", &f, 0, "logits", &count), *b = net_output(n, "guess", &h, 0, "logits", NULL);
   double worst = 0;
   for (int64_t i = 0; a && b && i < count; i++)
-    if (i / (SYMBOLS + 1) % 2 == 0) worst = recipe_max(worst, fabs(a[i] - b[i]));
+    if (i / (SYMBOLS + 1) % 2 == from) worst = recipe_max(worst, fabs(a[i] - b[i]));
   return a && b ? worst : (double)NAN;
+}
+
+/* Slots are read behind the encoder: each by itself, whichever others are asked for; what is shown does matter. */
+static void factors(recipe *r, net *n, const task *k) {
+  task others = *k, both = *k, first = *k;
+  others.others = true, both.hiding = NEIGHBOURS, first.hiding = FIRST_SHOWN;
+  recipe_at_most(r, EXACT, "what is said of a token when others are asked for: changes by", apart(n, k, &others, 0), 0);
+  recipe_at_most(r, CONTROL, "what is said of the second of two when the first is shown: changes by",
+                 apart(n, &both, &first, 1), 0);
+}
+
+static void arithmetic(recipe *r, net *n, const task *k) {
+  task few = *k;
+  few.rows = 2;
+  feed f = feed_of(&few);
+  const double longest = sqrt(4. * 32); /* inner units */
+  net *exact = net_exact(n, NULL);
+  recipe_at_most(r, EXACT, "gradient in f64 beside central differences", net_slope_error(n, "guess", "loss", &f), 1e-6);
+  recipe_at_most(r, EXACT, "logits in f32 beside f64", net_difference(n, exact, "guess", &f, "logits"), 2e-5 * longest);
+  recipe_at_most(r, EXACT, "gradient in f32 beside f64", net_gradient_error(n, "guess", "loss", &f), 2e-4 * longest);
+  int64_t count = 0;
+  const double *one = net_output(n, "guess", &f, 0, "logits", &count),
+               *two = net_output_on(n, 2, "guess", &f, "logits", NULL);
+  recipe_at_most(r, EXACT, "logits on two threads, beside those on one: differ by", recipe_difference(count, two, one),
+                 0);
 }
 
 static void mlm(recipe *r) {
@@ -172,7 +204,8 @@ static void mlm(recipe *r) {
   excess e = beside(r, n, k, ANY);
   recipe_at_most(r, OPTIMUM, "loss of hidden tokens over forward-backward's, nats", e.mean, bound);
   recipe_no_leak(r, OPTIMUM, "hidden tokens", &e);
-  recipe_at_most(r, EXACT, "what is said of a token when others are asked for: changes by", together(n, k), 0);
+  factors(r, n, &k);
+  arithmetic(r, n, &k);
   e = beside(r, n, k, NEIGHBOURS);
   recipe_at_most(r, OPTIMUM, "hidden neighbours: loss over that of each by itself, nats", e.mean, bound);
   recipe_no_leak(r, OPTIMUM, "hidden neighbours, each by itself", &e);
