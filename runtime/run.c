@@ -347,7 +347,7 @@ static void hand_out(const run *x) {
   }
 }
 
-/* ---- inputs that number rows --------------------------------------------------------------------- */
+/* ---- inputs that number rows, and that choose what counts ------------------------------------------ */
 
 static int64_t id_at(sn_elem e, const void *data, int64_t i) {
   switch (e) {
@@ -367,9 +367,43 @@ static sn_code outside(const run *x, const sn_plan_limit *l, int64_t last, int64
   return SN_ERR_INPUT;
 }
 
+static bool counts(const sn_plan_limit *l, double x) {
+  switch (l->kind) {
+    case SN_LIMIT_SOME_LESS: return x < l->value;
+    case SN_LIMIT_SOME_MORE: return x > l->value;
+    case SN_LIMIT_SOME_EQUAL: return x == l->value;
+    default: return x != l->value;
+  }
+}
+
+static void expect_some(const run *x, const sn_plan_limit *l, const sn_slot *slot) {
+  static const char *const floats[] = {"", "below %g", "above %g", "%g", "other than %g"};
+  static const char *const ints[] = {"", "%g or less", "%g or more", "%g", "other than %g"};
+  bool whole = !sn_elem_is_float(slot->type->elem);
+  double one = l->kind == SN_LIMIT_SOME_LESS ? -1 : l->kind == SN_LIMIT_SOME_MORE ? 1 : 0;
+  char text[64];
+  snprintf(text, sizeof text, whole ? ints[l->kind] : floats[l->kind], l->value + (whole ? one : 0));
+  sn_fail_expected(x->diags, "an element of %s that is %s: a target, or a weight", slot->name, text);
+}
+
+static sn_code check_some(const run *x, const sn_plan_limit *l, int64_t count) {
+  const sn_slot *slot = &x->r->plan->slot[l->slot];
+  sn_elem e = slot->type->elem;
+  const void *data = x->r->data[l->slot];
+  for (int64_t i = 0; i < count; i++)
+    if (counts(l, sn_elem_is_float(e) ? sn_elem_get(e, data, i) : (double)id_at(e, data, i))) return SN_OK;
+  if (!count) return SN_OK; /* that is said by extents */
+  sn_loc loc = {.file = l->file, .line = l->line};
+  sn_fail(x->diags, SN_ERR_INPUT, loc, "`%s`: a mean of nothing: no element of input %s counts", l->op, slot->name);
+  expect_some(x, l, slot);
+  sn_fail_found(x->diags, "none of %" PRId64, count);
+  return SN_ERR_INPUT;
+}
+
 static sn_code check_limit(const run *x, const sn_plan_limit *l) {
   const sn_slot *slot = &x->r->plan->slot[l->slot];
   int64_t rows, span, count = x->b->bytes[l->slot] / (int64_t)sn_elem_bytes(slot->type->elem);
+  if (l->kind) return check_some(x, l, count);
   if (sn_dimx_eval(l->rows, x->b->dims, &rows) || sn_dimx_eval(l->span, x->b->dims, &span))
     return sn_fail(x->diags, SN_ERR_LIMIT, NOWHERE, "%s is too large", slot->name);
   for (int64_t i = 0; i < count; i++) {

@@ -71,7 +71,7 @@ static int64_t values_of(const sn_plan *p, int graph, int slot, const int64_t *d
   const sn_plan_graph *g = &p->graph[graph];
   int64_t least = INT64_MAX, rows, span;
   for (int i = 0; i < g->limit_count; i++) {
-    if (g->limit[i].slot != slot) continue;
+    if (g->limit[i].slot != slot || g->limit[i].kind) continue;
     if (sn_dimx_eval(g->limit[i].rows, dims, &rows) || sn_dimx_eval(g->limit[i].span, dims, &span)) continue;
     if (rows - span + 1 < least) least = rows - span + 1;
   }
@@ -79,17 +79,33 @@ static int64_t values_of(const sn_plan *p, int graph, int slot, const int64_t *d
   return least > 0 && strcmp(p->slot[slot].name, "start") ? least : 1;
 }
 
+static void set_whole(void *data, sn_elem e, int64_t i, int64_t x) {
+  switch (e) {
+    case SN_ELEM_I64: ((int64_t *)data)[i] = x; break;
+    case SN_ELEM_I32: ((int32_t *)data)[i] = (int32_t)x; break;
+    default: ((uint8_t *)data)[i] = (uint8_t)x; break;
+  }
+}
+
 static void fill(void *data, sn_elem e, int64_t count, sn_rng *rng, int64_t values) {
+  bool small = e != SN_ELEM_I64 && e != SN_ELEM_I32;
   for (int64_t i = 0; i < count; i++) {
-    if (sn_elem_is_float(e)) {
+    if (sn_elem_is_float(e))
       sn_elem_set(e, data, i, sn_rng_normal(rng));
-      continue;
-    }
-    switch (e) {
-      case SN_ELEM_I64: ((int64_t *)data)[i] = (int64_t)sn_rng_below(rng, (uint64_t)values); break;
-      case SN_ELEM_I32: ((int32_t *)data)[i] = (int32_t)sn_rng_below(rng, (uint64_t)values); break;
-      default: ((uint8_t *)data)[i] = (uint8_t)sn_rng_below(rng, 2); break;
-    }
+    else
+      set_whole(data, e, i, (int64_t)sn_rng_below(rng, small ? 2 : (uint64_t)values));
+  }
+}
+
+/* Something counts: the first element is what some element must be. */
+static void count_first(const sn_plan *p, int graph, int slot, void *data) {
+  const sn_plan_graph *g = &p->graph[graph];
+  sn_elem e = p->slot[slot].type->elem;
+  for (int i = 0; i < g->limit_count; i++) {
+    const sn_plan_limit *l = &g->limit[i];
+    if (l->slot != slot || !l->kind || sn_elem_is_float(e)) continue;
+    double off = l->kind == SN_LIMIT_SOME_EQUAL ? 0 : l->kind == SN_LIMIT_SOME_LESS ? -1 : 1;
+    set_whole(data, e, 0, (int64_t)(l->value + off));
   }
 }
 
@@ -130,6 +146,7 @@ sn_code cli_bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims, b
     }
     SN_TRY(take_memory(c, s->type->elem, count, b));
     if (input) fill(b->data, s->type->elem, count, &rng, values_of(p, graph, i, dims));
+    if (input && count) count_first(p, graph, i, b->data);
   }
   return SN_OK;
 }

@@ -5,6 +5,6 @@
 #define SN_PLAN_MAGIC "SNPLAN1"  /* with its final zero */
 #define SN_PLAN_NULL 0xffffffffu /* length of a string that is NULL */
 
-enum { SN_PLAN_MAGIC_BYTES = 8, SN_PLAN_VERSION = 3, SN_PLAN_HEADER_BYTES = 32 };
+enum { SN_PLAN_MAGIC_BYTES = 8, SN_PLAN_VERSION = 4, SN_PLAN_HEADER_BYTES = 32 };
 
 #endif

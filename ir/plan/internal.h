@@ -12,12 +12,14 @@ enum {
   SN_PLAN_INITS = SN_INITIAL_TRUNCATED + 1,
   SN_PLAN_CODES = SN_CODE_KERNEL_TEXT + 1,
   SN_PLAN_STEPS = SN_STEP_WHILE + 1,
+  SN_PLAN_LIMITS = SN_LIMIT_SOME_OTHER + 1,
 };
 
 extern const char *const sn_plan_role_names[SN_PLAN_ROLES];
 extern const char *const sn_plan_init_names[SN_PLAN_INITS];
 extern const char *const sn_plan_code_names[SN_PLAN_CODES];
 extern const char *const sn_plan_step_names[SN_PLAN_STEPS];
+extern const char *const sn_plan_limit_names[SN_PLAN_LIMITS];
 
 /* The body of the binary form. identity: only what decides results, for sn_plan_hash. */
 void sn_plan_write_body(sn_text *out, const sn_plan *p, bool identity);

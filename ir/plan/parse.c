@@ -232,10 +232,18 @@ static sn_code parse_prepare(parser *p) {
   return p->x.failed;
 }
 
+static sn_code parse_some(parser *p, sn_plan_limit *l) {
+  int kind = 0;
+  SN_TRY(parse_choice(&p->x, sn_plan_limit_names, SN_PLAN_LIMITS, &kind));
+  l->kind = (sn_limit_kind)kind;
+  return sn_lex_number(&p->x, &l->value);
+}
+
 static sn_code parse_limit(parser *p, sn_plan_limit *out) {
   sn_lexer *x = &p->x;
   sn_plan_limit l = {0};
   SN_TRY(parse_index(x, &l.slot));
+  if (sn_lex_accept(x, "some")) SN_TRY(parse_some(p, &l));
   SN_TRY(parse_dim_if(p, "rows", &l.rows));
   SN_TRY(parse_dim_if(p, "span", &l.span));
   SN_TRY(sn_lex_expect(x, "op"));

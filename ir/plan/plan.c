@@ -9,6 +9,7 @@ const char *const sn_plan_role_names[SN_PLAN_ROLES] = {"input", "output", "param
 const char *const sn_plan_init_names[SN_PLAN_INITS] = {"none", "fill", "normal", "uniform", "truncated"};
 const char *const sn_plan_code_names[SN_PLAN_CODES] = {"cpu", "spirv", "kernel"};
 const char *const sn_plan_step_names[SN_PLAN_STEPS] = {"launch", "copy", "check", "swap", "host", "choose", "while"};
+const char *const sn_plan_limit_names[SN_PLAN_LIMITS] = {"each", "less", "more", "equal", "other"};
 
 int sn_plan_root(const sn_plan *p, int i) {
   while (p->slot[i].alias >= 0) i = p->slot[i].alias;

@@ -105,11 +105,22 @@ typedef struct sn_refusal {
 
 bool sn_refusal_is_form(const sn_refusal *r);
 
-/* An input whose elements number rows: every element v must have 0 <= v and v + span <= rows. Checked before a run. */
+/* What an input must be, checked before a run. EACH: its elements number rows, every element v has 0 <= v and v + span
+ * <= rows. The others: some element is so; if none is, a sum that is divided by is 0: the loss has no targets. */
+typedef enum sn_limit_kind {
+  SN_LIMIT_EACH,
+  SN_LIMIT_SOME_LESS,
+  SN_LIMIT_SOME_MORE,
+  SN_LIMIT_SOME_EQUAL,
+  SN_LIMIT_SOME_OTHER,
+} sn_limit_kind;
+
 typedef struct sn_plan_limit {
-  int slot;            /* INPUT of integers */
-  const sn_dimx *rows; /* of what the op looks into */
-  const sn_dimx *span; /* rows that one element reaches: 1, or the positions that are added to a start */
+  sn_limit_kind kind;
+  int slot;            /* INPUT; EACH: of integers */
+  const sn_dimx *rows; /* EACH: of what the op looks into */
+  const sn_dimx *span; /* EACH: rows that one element reaches: 1, or the positions that are added to a start */
+  double value;        /* SOME: than, or that, some element is */
   const char *op;      /* "gather" */
   const char *file;    /* of the user's line; may be NULL */
   int line;

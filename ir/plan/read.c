@@ -21,7 +21,7 @@ enum {
   CODE_BYTES = 33,
   STEP_BYTES = 61,
   GRAPH_BYTES = 16,
-  LIMIT_BYTES = 24,
+  LIMIT_BYTES = 33,
   ARG_BYTES = 5,
   STRING_BYTES = 4
 }; /* at least */
@@ -210,9 +210,12 @@ static sn_step *read_steps(reader *r, int *out_count) {
 }
 
 static void read_limit(reader *r, sn_plan_limit *l) {
+  l->kind = (sn_limit_kind)get_u8(r);
+  uint64_t value = get(r, 8);
+  memcpy(&l->value, &value, sizeof value);
   l->slot = get_index(r);
-  l->rows = get_dim(r);
-  l->span = get_dim(r);
+  l->rows = get_dim_or_null(r);
+  l->span = get_dim_or_null(r);
   l->op = get_string(r);
   l->file = get_string_or_null(r, SN_PLAN_NAME_BYTES);
   l->line = get_index(r);

@@ -95,6 +95,10 @@ static void print_step(sn_text *out, const sn_step *s) {
 
 static void print_limit(sn_text *out, const sn_plan_limit *l) {
   sn_text_add(out, "  limit %d", l->slot);
+  if (l->kind) {
+    sn_text_add(out, " some %s ", sn_plan_limit_names[l->kind]);
+    sn_text_number(out, l->value);
+  }
   print_dim(out, "rows", l->rows);
   print_dim(out, "span", l->span);
   print_named(out, "op", l->op);

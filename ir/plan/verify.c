@@ -467,11 +467,16 @@ static sn_code check_steps(checker *c, int count, const sn_step *steps) {
 static sn_code check_limit(checker *c, const sn_plan_limit *l) {
   int line = c->p->graph[c->graph].line;
   const sn_slot *s = in_range(l->slot, c->p->slot_count) ? &c->p->slot[l->slot] : NULL;
-  if (!s || s->role != SN_SLOT_INPUT || s->graph != c->graph || !sn_elem_is_int(s->type->elem))
-    return fail(c, line, "an input of integers of this graph", s ? slot_text(c, l->slot) : number(c, l->slot),
-                "graph '%.64s' limits another slot", c->graph_name);
-  if (!l->rows || !l->span || !is_string(l->op) || (l->file && !is_string(l->file)) || l->line < 0)
-    return fail(c, line, "rows, span and op", "less", "graph '%.64s' has an empty limit", c->graph_name);
+  if ((unsigned)l->kind >= SN_PLAN_LIMITS || isnan(l->value))
+    return fail(c, line, "each, less, more, equal or other, and a number",
+                choice(c, sn_plan_limit_names, SN_PLAN_LIMITS, (int)l->kind), "graph '%.64s' has a limit of no kind",
+                c->graph_name);
+  bool each = l->kind == SN_LIMIT_EACH;
+  if (!s || s->role != SN_SLOT_INPUT || s->graph != c->graph || (each && !sn_elem_is_int(s->type->elem)))
+    return fail(c, line, each ? "an input of integers of this graph" : "an input of this graph",
+                s ? slot_text(c, l->slot) : number(c, l->slot), "graph '%.64s' limits another slot", c->graph_name);
+  if ((each && (!l->rows || !l->span)) || !is_string(l->op) || (l->file && !is_string(l->file)) || l->line < 0)
+    return fail(c, line, each ? "rows, span and op" : "op", "less", "graph '%.64s' has an empty limit", c->graph_name);
   return SN_OK;
 }
 

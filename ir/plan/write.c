@@ -114,6 +114,10 @@ static void put_step(writer *w, const sn_step *s) {
 }
 
 static void put_limit(writer *w, const sn_plan_limit *l) {
+  uint64_t value;
+  memcpy(&value, &l->value, sizeof value);
+  put(w->out, (uint64_t)l->kind, 1);
+  put(w->out, value, 8);
   put_u32(w, l->slot);
   put_dim(w, l->rows);
   put_dim(w, l->span);

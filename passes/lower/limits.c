@@ -1,5 +1,5 @@
 /* Graph -> limits of the plan: inputs that reach an index operand unchanged, with positions added to them, or as the
- * quotient by a number: pages of positions. */
+ * quotient by a number: pages of positions; and inputs without which the sum of weights that a mean divides by is 0. */
 #include "passes/lower/limits.h"
 
 #include "ir/ops/ops.h"
@@ -52,20 +52,24 @@ static const char *op_of(const finder *x, const sn_node *n) {
   return mark ? sn_arena_printf(x->plan->arena, "%.*s", (int)(mark - group), group) : sn_op_get(n->op)->name;
 }
 
-static void add(finder *x, const sn_node *user, const numbers *i, const sn_dimx *rows, const sn_dimx *span) {
+/* l says all but the input and where the user is. */
+static void add_limit(finder *x, const sn_node *user, const sn_node *input, sn_plan_limit l) {
   sn_plan_graph *g = &x->plan->graph[x->graph];
-  int slot = sn_plan_find_slot(x->plan, x->graph, sn_node_attr(i->input, "name")->s);
-  if (slot < 0 || x->plan->slot[slot].role != SN_SLOT_INPUT) return;
-  for (int k = 0; k < g->limit_count; k++)
-    if (g->limit[k].slot == slot && g->limit[k].rows == rows && g->limit[k].span == span) return;
+  l.slot = sn_plan_find_slot(x->plan, x->graph, sn_node_attr(input, "name")->s);
+  if (l.slot < 0 || x->plan->slot[l.slot].role != SN_SLOT_INPUT) return;
+  for (int k = 0; k < g->limit_count; k++) {
+    const sn_plan_limit *is = &g->limit[k];
+    if (is->slot == l.slot && is->kind == l.kind && is->rows == l.rows && is->span == l.span && is->value == l.value)
+      return;
+  }
   const sn_loc *at = user->origin.loc_count ? &user->origin.locs[0] : NULL;
+  l.op = op_of(x, user), l.file = at ? at->file : NULL, l.line = at ? at->line : 0;
   SN_GROW(x->plan->arena, g->limit, g->limit_count, x->capacity);
-  g->limit[g->limit_count++] = (sn_plan_limit){.slot = slot,
-                                               .rows = rows,
-                                               .span = span,
-                                               .op = op_of(x, user),
-                                               .file = at ? at->file : NULL,
-                                               .line = at ? at->line : 0};
+  g->limit[g->limit_count++] = l;
+}
+
+static void add(finder *x, const sn_node *user, const numbers *i, const sn_dimx *rows, const sn_dimx *span) {
+  add_limit(x, user, i->input, (sn_plan_limit){.rows = rows, .span = span});
 }
 
 /* What v is the floor of a quotient of, by the number `page`: v is below rows when that is below rows page. */
@@ -95,6 +99,86 @@ static void start(finder *x, const sn_node *n, int arg, const sn_dimx *rows, con
   if (found && sn_dimx_is_const(i.span, &one) && one == 1) add(x, n, &i, rows, span);
 }
 
+/* ---- weights of means -------------------------------------------------------------------------------------------- */
+
+/* The node whose elements, some of them or all, v shows in any type: it is 0 where v is. */
+static const sn_node *shown(const sn_func *f, sn_val v) {
+  const sn_node *n = sn_node_of(f, v);
+  while (moves(n->op)) n = sn_node_of(f, n->arg[0]);
+  return n;
+}
+
+/* Weights are 0 where `input` is not so for a number. */
+static void some(finder *x, const sn_node *user, const sn_node *input, sn_limit_kind kind, double value) {
+  if (input->op == SN_OP_INPUT && input->type[0]->rank)
+    add_limit(x, user, input, (sn_plan_limit){.kind = kind, .value = value});
+}
+
+/* The input that a comparison looks at, if casts on the way leave order and equality alone; else the operand's node. */
+static const sn_node *compared(finder *x, sn_val v) {
+  const sn_node *n = shown(x->f, v);
+  sn_elem is = sn_val_type(x->f, v)->elem, was = n->type[0]->elem;
+  return is == was || n->op != SN_OP_INPUT || (sn_elem_is_int(was) && is != SN_ELEM_BOOL) ? n : sn_node_of(x->f, v);
+}
+
+/* a < b, or a <= b: an input against a number, or against positions, of which 0 is the least. */
+static void ordered(finder *x, const sn_node *user, const sn_node *n, double slack) {
+  const sn_node *a = compared(x, n->arg[0]), *b = compared(x, n->arg[1]);
+  if (slack && !sn_elem_is_int(sn_val_type(x->f, n->arg[0])->elem)) return;
+  if (a->op == SN_OP_IOTA) some(x, user, b, SN_LIMIT_SOME_MORE, 0 - slack);
+  if (a->op == SN_OP_CONST) some(x, user, b, SN_LIMIT_SOME_MORE, sn_node_attr(a, "value")->f - slack);
+  if (b->op == SN_OP_CONST) some(x, user, a, SN_LIMIT_SOME_LESS, sn_node_attr(b, "value")->f + slack);
+}
+
+static void equal(finder *x, const sn_node *user, const sn_node *n, sn_limit_kind kind) {
+  const sn_node *a = compared(x, n->arg[0]), *b = compared(x, n->arg[1]);
+  if (a->op == SN_OP_CONST) some(x, user, b, kind, sn_node_attr(a, "value")->f);
+  if (b->op == SN_OP_CONST) some(x, user, a, kind, sn_node_attr(b, "value")->f);
+}
+
+/* What must be so somewhere, else v is 0 everywhere. Of products and conjunctions each part by itself. */
+static void nonzero(finder *x, const sn_node *user, sn_val v, int depth) {
+  const sn_node *n = shown(x->f, v), *other = n->op == SN_OP_SELECT ? shown(x->f, n->arg[2]) : NULL;
+  if (!depth) return;
+  switch (n->op) {
+    case SN_OP_INPUT: some(x, user, n, SN_LIMIT_SOME_OTHER, 0); return;
+    case SN_OP_MUL:
+    case SN_OP_AND:
+      for (int k = 0; k < 2; k++) nonzero(x, user, n->arg[k], depth - 1);
+      return;
+    case SN_OP_SELECT:
+      if (other->op == SN_OP_CONST && sn_node_attr(other, "value")->f == 0) nonzero(x, user, n->arg[0], depth - 1);
+      return;
+    case SN_OP_LT: ordered(x, user, n, 0); return;
+    case SN_OP_LE: ordered(x, user, n, 1); return;
+    case SN_OP_EQ: equal(x, user, n, SN_LIMIT_SOME_EQUAL); return;
+    case SN_OP_NE: equal(x, user, n, SN_LIMIT_SOME_OTHER); return;
+    default: return;
+  }
+}
+
+/* Does the user look whether the sum is 0, or replace the quotient? */
+static bool is_handled(const sn_func *f, const sn_node *sum, const sn_node *quotient) {
+  for (int i = 0; i < f->node_count; i++) {
+    const sn_node *n = f->node[i];
+    bool compares = n->op >= SN_OP_MIN && n->op <= SN_OP_LE;
+    for (int k = 0; k < n->arg_count && (compares || n->op == SN_OP_SELECT); k++) {
+      const sn_node *arg = shown(f, n->arg[k]);
+      if ((compares && arg == sum) || (!compares && arg == quotient)) return true;
+    }
+  }
+  return false;
+}
+
+/* A quotient by the sum of all weights: the mean that a loss is. */
+static void mean(finder *x, const sn_node *n) {
+  const sn_node *sum = shown(x->f, n->arg[1]);
+  if (sum->op != SN_OP_SUM || sum->type[0]->rank || is_handled(x->f, sum, n)) return;
+  nonzero(x, n, sum->arg[0], 8);
+}
+
+/* ---- all --------------------------------------------------------------------------------------------------------- */
+
 static void look_at(finder *x, const sn_node *n) {
   const sn_type *result = n->type[0], *first = n->arg_count ? sn_val_type(x->f, n->arg[0]) : NULL;
   int64_t axis;
@@ -104,6 +188,7 @@ static void look_at(finder *x, const sn_node *n) {
       pages = sn_attention_layout_of(n).pages;
       if (pages >= 0) number(x, n, pages, sn_val_type(x->f, n->arg[1])->dim[0]);
       return;
+    case SN_OP_DIV: mean(x, n); return;
     case SN_OP_GATHER: number(x, n, 1, first->dim[sn_node_attr(n, "batch")->i]); return;
     case SN_OP_SCATTER: number(x, n, 0, result->dim[sn_node_attr(n, "batch")->i]); return;
     case SN_OP_PICK:

@@ -220,6 +220,104 @@ static void targets_of_losses(void **state) {
   for (int i = 0; i < 3; i++) check_loss(SN_HAVE_LLVM ? "cpu" : "template", forms[i]);
 }
 
+/* ---- means of nothing ----------------------------------------------------------------------------------------------
+ */
+
+typedef struct weights {
+  const char *type;    /* of the input "ids"; [4], or a scalar more */
+  const char *body;    /* weights %9 f32[4] of the input %4 */
+  double none, some;   /* everywhere: no element counts; in one place: one does */
+  const char *wants;   /* "" : never refused */
+  const char *divisor; /* NULL: the sum */
+  const char *result;  /* NULL: the quotient */
+} weights;
+
+static const weights means[] = {
+    {"i32[4]", "%5 = const value 0 : i32[4]\n%6 = le %5, %4 : bool[4]\n%9 = cast %6 to f32 : f32[4]\n", -1, 0,
+     "0 or more", NULL, NULL},
+    {"i64[4]", "%5 = const value 2 : i64[4]\n%6 = lt %4, %5 : bool[4]\n%9 = cast %6 to f32 : f32[4]\n", 2, 1,
+     "1 or less", NULL, NULL},
+    {"i32[4]", "%5 = const value 3 : i32[4]\n%6 = eq %4, %5 : bool[4]\n%9 = cast %6 to f32 : f32[4]\n", 2, 3, "is 3",
+     NULL, NULL},
+    {"i32[4]", "%5 = const value -100 : i32[4]\n%6 = ne %4, %5 : bool[4]\n%9 = cast %6 to f32 : f32[4]\n", -100, 0,
+     "other than -100", NULL, NULL},
+    {"i32[4]", "%5 = iota axis 0 : i32[4]\n%6 = lt %5, %4 : bool[4]\n%9 = cast %6 to f32 : f32[4]\n", 0, 3, "1 or more",
+     NULL, NULL},
+    {"f32[4]", "%9 = reshape %4 shape [4] : f32[4]\n", 0, .5, "other than 0", NULL, NULL},
+    {"bool[4]", "%9 = cast %4 to f32 : f32[4]\n", 0, 1, "other than 0", NULL, NULL},
+    {"f32[4]", "%5 = const value 0.5 : f32[4]\n%6 = lt %5, %4 : bool[4]\n%9 = cast %6 to f32 : f32[4]\n", .5, .75,
+     "above 0.5", NULL, NULL},
+    {"f32[4]", "%5 = const value 3 : f32[4]\n%9 = mul %4, %5 : f32[4]\n", 0, -1, "other than 0", NULL, NULL},
+    /* computed otherwise, compared, kept from 0, replaced */
+    {"f32[4]", "%9 = exp %4 : f32[4]\n", 0, 1, "", NULL, NULL},
+    {"f32[4]", "%5 = const value 2 : f32[4]\n%9 = add %4, %5 : f32[4]\n", 0, 1, "", NULL, NULL},
+    {"f32[4]", "%9 = reshape %4 shape [4] : f32[4]\n", 0, 1, "", "%12 = max %11, %10 : f32[]\n", NULL},
+    {"f32[4]", "%9 = reshape %4 shape [4] : f32[4]\n", 0, 1, "", NULL,
+     "%14 = lt %10, %11 : bool[]\n%15 = select %14, %13, %10 : f32[]\n"},
+};
+
+static const char *mean_text(const weights *w, sn_arena *arena) {
+  return sn_arena_printf(arena,
+                         "sinter 1\ngraph @g {\n%%4 = input name \"ids\" : %s\n"
+                         "%%1 = param name \"p\" init \"fill\" a 1 : f32[4]\n%s"
+                         "%%10 = const value 1 : f32[]\n%%11 = sum %%9 axes [0] : f32[]\n%s"
+                         "%%7 = mul %%1, %%9 : f32[4]\n%%8 = sum %%7 axes [0] : f32[]\n"
+                         "%%13 = div %%8, %s : f32[]\n%soutput \"loss\" = %s\nupdate %%1 = %%7\n}\n",
+                         w->type, w->body, w->divisor ? w->divisor : "", w->divisor ? "%12" : "%11",
+                         w->result ? w->result : "", w->result ? "%15" : "%13");
+}
+
+/* All elements are `none`, one of them `some`. */
+static sn_code run_mean(session *s, double none, double some) {
+  int64_t data[4] = {0};
+  sn_buffer b = {.name = "ids", .data = data, .rank = 1, .extent = {4}};
+  for (int i = 0; i < 4; i++) {
+    double x = i == 2 ? some : none;
+    if (s->type->elem == SN_ELEM_F32)
+      ((float *)data)[i] = (float)x;
+    else
+      set(data, s->type->elem, i, (int64_t)x);
+  }
+  return sn_run(s->runtime, s->store, "g", 1, &b, s->diags);
+}
+
+static void says_none(session *s, const weights *w) {
+  const char *text = sn_diags_print(s->diags, s->arena);
+  const char *const parts[] = {"test.sn:", "`div`", "a mean of nothing", "input ids", w->wants, "none of 4"};
+  assert_int_equal(s->diags->count, 1);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (!strstr(text, parts[i])) fail_msg("\"%s\" is not in: %s", parts[i], text);
+  s->diags->count = 0;
+}
+
+static void check_mean(const weights *w, const char *target) {
+  session s;
+  sn_arena *arena = sn_arena_create();
+  begin_text(&s, arena, mean_text(w, arena), (sn_compile_opt){.target = target, .cache_dir = check_cache()});
+  sn_code code = run_mean(&s, w->none, w->none);
+  if (code != (*w->wants ? SN_ERR_INPUT : SN_OK)) fail_msg("code %d of %s", code, w->body);
+  if (code) says_none(&s, w);
+  if (run_mean(&s, w->none, w->some)) fail_msg("%s%s", w->body, sn_diags_print(s.diags, arena));
+  end(&s);
+}
+
+static void means_on(const char *target) {
+  for (size_t i = 0; i < sizeof means / sizeof *means; i++) check_mean(&means[i], target);
+}
+
+static void means_of_nothing(void **state) {
+  (void)state;
+  means_on("ref");
+  means_on("template");
+  if (SN_HAVE_LLVM) means_on("cpu");
+}
+
+static void means_on_a_gpu(void **state) {
+  (void)state;
+  if (!check_has_vulkan()) skip();
+  means_on("vulkan");
+}
+
 /* ---- each ----------------------------------------------------------------------------------------------------------
  */
 
@@ -237,10 +335,8 @@ static void on_the_cpu(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(in_the_interpreter),
-      cmocka_unit_test(on_the_template),
-      cmocka_unit_test(on_the_cpu),
-      cmocka_unit_test(targets_of_losses),
+      cmocka_unit_test(in_the_interpreter), cmocka_unit_test(on_the_template),  cmocka_unit_test(on_the_cpu),
+      cmocka_unit_test(targets_of_losses),  cmocka_unit_test(means_of_nothing), cmocka_unit_test(means_on_a_gpu),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,6 +102,16 @@ static inline void random_code(sn_rng *r, sn_plan *p, int i) {
   p->code[i] = b;
 }
 
+static inline sn_plan_limit random_limit(sn_rng *r, const sn_plan *p, int slot) {
+  sn_plan_limit l = {.slot = slot, .op = "gather", .file = pick(r, 2) ? "m.c" : NULL, .line = pick(r, 99)};
+  if (!sn_elem_is_int(p->slot[slot].type->elem) || pick(r, 2)) {
+    l.kind = (sn_limit_kind)(1 + pick(r, 4)), l.value = pick(r, 9) - 4.5;
+    return l;
+  }
+  l.rows = random_dim(r, p->types), l.span = random_dim(r, p->types);
+  return l;
+}
+
 static inline sn_plan *random_plan(sn_arena *arena, sn_rng *r, int slots, int steps) {
   sn_plan *p = SN_NEW(arena, sn_plan);
   *p = (sn_plan){.arena = arena,
@@ -137,13 +147,8 @@ static inline sn_plan *random_plan(sn_arena *arena, sn_rng *r, int slots, int st
     for (int i = 0; i < graph->refusal_count; i++) graph->refusal[i] = (sn_refusal){"add sum", "two users"};
     graph->limit = SN_ARRAY(arena, slots, sn_plan_limit);
     for (int i = 0; i < slots; i++)
-      if (p->slot[i].role == SN_SLOT_INPUT && p->slot[i].graph == g && sn_elem_is_int(p->slot[i].type->elem))
-        graph->limit[graph->limit_count++] = (sn_plan_limit){.slot = i,
-                                                             .rows = random_dim(r, p->types),
-                                                             .span = random_dim(r, p->types),
-                                                             .op = "gather",
-                                                             .file = pick(r, 2) ? "m.c" : NULL,
-                                                             .line = pick(r, 99)};
+      if (p->slot[i].role == SN_SLOT_INPUT && p->slot[i].graph == g)
+        graph->limit[graph->limit_count++] = random_limit(r, p, i);
   }
   return p;
 }
