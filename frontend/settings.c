@@ -40,8 +40,10 @@ static double load(const sn_setting *s, const void *at) {
   return memcpy(&u.b, field, sizeof u.b), u.b;
 }
 
+static bool has_range(const sn_setting *s) { return s->min != 0 || s->max != 0; }
+
 static bool fits(const sn_setting *s, double value) {
-  if (!isfinite(value)) return false;
+  if (!isfinite(value) || (has_range(s) && (value < s->min || (s->max >= s->min && value > s->max)))) return false;
   if (is(s, "double")) return true;
   if (value != floor(value)) return false;
   if (is(s, "int")) return value >= INT_MIN && value <= INT_MAX;
@@ -86,10 +88,12 @@ static sn_code unknown(const sn_model *model, const char *set, const char *name,
   return code;
 }
 
-static const char *values_of(const sn_setting *s) {
+static const char *values_of(const sn_setting *s, sn_arena *arena) {
   if (is_bool(s)) return "true, false, 1 or 0";
-  if (is(s, "double")) return "a number";
-  return is(s, "int") ? "a whole number (int)" : "a whole number (int64_t)";
+  const char *kind = is(s, "double") ? "a number" : "a whole number";
+  if (has_range(s) && s->max >= s->min) return sn_arena_printf(arena, "%s, %.15g to %.15g", kind, s->min, s->max);
+  if (has_range(s)) return sn_arena_printf(arena, "%s, %.15g or more", kind, s->min);
+  return is(s, "double") ? kind : sn_arena_printf(arena, "%s (%s)", kind, s->type);
 }
 
 static sn_code override(const sn_model *model, const char *set, void *at, sn_arena *arena, sn_diags *diags) {
@@ -103,7 +107,7 @@ static sn_code override(const sn_model *model, const char *set, void *at, sn_are
     if (!equals || !read_value(s, equals + 1, &value)) {
       sn_code code = sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "setting %s of model %s does not take \"%s\"", s->name,
                              model->name, equals ? equals + 1 : "");
-      sn_fail_expected(diags, "%s=VALUE, where VALUE is %s", s->name, values_of(s));
+      sn_fail_expected(diags, "%s=VALUE, where VALUE is %s", s->name, values_of(s, arena));
       if (s->help && *s->help) sn_fail_note(diags, "%s: %s", s->name, s->help);
       return code;
     }
@@ -119,7 +123,7 @@ static sn_code check_table(const sn_model *model, sn_diags *diags) {
     if (bytes && s->offset + bytes <= model->settings_bytes && fits(s, s->value)) continue;
     sn_code code = sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = model->file}, "setting %s of model %s does not fit",
                            s->name, model->name);
-    sn_fail_expected(diags, "type int, int64_t, double or bool, and a default of that type");
+    sn_fail_expected(diags, "type int, int64_t, double or bool, and a default of that type and in its range");
     sn_fail_found(diags, "type %s", s->type);
     return code;
   }

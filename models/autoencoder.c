@@ -6,10 +6,10 @@
 
 /* clang-format off */
 SN_SETTINGS(autoencoder,
-  (int,    inputs,  64, "numbers of a row, 0 to 1 unless linear"),
-  (int,    width_1, 32, "units of layer 1"),
-  (int,    width_2, 16, "units of layer 2"),
-  (int,    classes, 2,  "labels"),
+  (int,    inputs,  64, "numbers of a row, 0 to 1 unless linear", SN_SIZE),
+  (int,    width_1, 32, "units of layer 1", SN_SIZE),
+  (int,    width_2, 16, "units of layer 2", SN_SIZE),
+  (int,    classes, 2,  "labels", SN_SIZE),
   (double, drop,    .3, "probability that an input is set to zero"),
   (bool,   linear,  0,  "no sigmoid and no biases"),
   (bool,   freeze,  1,  "a stage trains its own layer only"));

@@ -4,10 +4,10 @@
 
 /* clang-format off */
 SN_SETTINGS(autoseq,
-  (int,    width,   32,  "units"),
-  (int,    context, 64,  "longest sequence"),
-  (int,    vocab,   256, "tokens"),
-  (int,    classes, 2,   "labels of a place"),
+  (int,    width,   32,  "units", SN_SIZE),
+  (int,    context, 64,  "longest sequence", SN_SIZE),
+  (int,    vocab,   256, "tokens", SN_SIZE),
+  (int,    classes, 2,   "labels of a place", SN_SIZE),
   (bool,   backwards, 0, "writes the last token first, as Srivastava et al. 2015"),
   (bool,   deaf,    0,   "the writer does not hear z: a language model"),
   (double, trunk,     1,   "rate of learning of all but the head in tune, as a share of the head's"),

@@ -5,12 +5,12 @@
 
 /* clang-format off */
 SN_SETTINGS(bart,
-  (int,    layers,  2,   "blocks of the encoder, and of the decoder"),
-  (int,    heads,   4,   "attention heads"),
-  (int,    width,   64,  "size of the residual stream"),
-  (int,    hidden,  256, "size of the feed-forward layer"),
-  (int,    context, 64,  "longest source and longest target"),
-  (int,    vocab,   256, "tokens"),
+  (int,    layers,  2,   "blocks of the encoder, and of the decoder", .max = 4096),
+  (int,    heads,   4,   "attention heads", SN_SIZE),
+  (int,    width,   64,  "size of the residual stream", SN_SIZE),
+  (int,    hidden,  256, "size of the feed-forward layer", SN_SIZE),
+  (int,    context, 64,  "longest source and longest target", SN_SIZE),
+  (int,    vocab,   256, "tokens", SN_SIZE),
   (double, std,     .02, "deviation of initial weights"),
   (double, dropout, 0,   "dropout probability"));
 /* clang-format on */

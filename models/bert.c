@@ -11,8 +11,8 @@
 /* clang-format off */
 SN_SETTINGS(bert,
   BERT_SIZES(12, 12, 768, 30522, 512),
-  (int, classes, 2, "of the classifier"),
-  (int, padding, 0, "0: none; 1: input `length` [B]; 2: input `part` [B, T], rows see those of their part"),
+  (int, classes, 2, "of the classifier", SN_SIZE),
+  (int, padding, 0, "0: none; 1: input `length` [B]; 2: input `part` [B, T], rows see those of their part", .max = 2),
   (bool, places, 0, "input `place` [B, T]: where tokens stand, for texts that share a row"));
 /* clang-format on */
 

@@ -9,14 +9,14 @@
 #include "blocks.h"
 
 /* clang-format off */
-#define BERT_SIZES(LAYERS, HEADS, WIDTH, VOCAB, CONTEXT)                 \
-  (int,    layers,   LAYERS,  "transformer blocks"),                     \
-  (int,    heads,    HEADS,   "attention heads"),                        \
-  (int,    width,    WIDTH,   "size of the residual stream"),            \
-  (int,    vocab,    VOCAB,   "tokens"),                                 \
-  (int,    context,  CONTEXT, "longest sequence"),                       \
-  (int,    segments, 2,       "sentences that are told apart; 0: none"), \
-  (double, std,      .02,     "of initial matrices"),                    \
+#define BERT_SIZES(LAYERS, HEADS, WIDTH, VOCAB, CONTEXT)                                 \
+  (int,    layers,   LAYERS,  "transformer blocks", .max = 4096),                        \
+  (int,    heads,    HEADS,   "attention heads", SN_SIZE),                               \
+  (int,    width,    WIDTH,   "size of the residual stream", SN_SIZE),                   \
+  (int,    vocab,    VOCAB,   "tokens", SN_SIZE),                                        \
+  (int,    context,  CONTEXT, "longest sequence", SN_SIZE),                              \
+  (int,    segments, 2,       "sentences that are told apart; 0: none", .max = 1 << 24), \
+  (double, std,      .02,     "of initial matrices"),                                    \
   (double, dropout,  0,       "dropout probability")
 /* clang-format on */
 

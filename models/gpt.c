@@ -4,11 +4,11 @@
 
 /* clang-format off */
 SN_SETTINGS(gpt,
-  (int,    layers,  4,   "transformer blocks"),
-  (int,    heads,   4,   "attention heads"),
-  (int,    width,   128, "size of the residual stream"),
-  (int,    context, 64,  "longest sequence"),
-  (int,    vocab,   256, "tokens"),
+  (int,    layers,  4,   "transformer blocks", .max = 4096),
+  (int,    heads,   4,   "attention heads", SN_SIZE),
+  (int,    width,   128, "size of the residual stream", SN_SIZE),
+  (int,    context, 64,  "longest sequence", SN_SIZE),
+  (int,    vocab,   256, "tokens", SN_SIZE),
   (double, dropout, 0,   "dropout probability"),
   (bool,   bias,    0,   "biases in linear layers and norms"));
 /* clang-format on */

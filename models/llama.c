@@ -4,14 +4,14 @@
 
 /* clang-format off */
 SN_SETTINGS(llama,
-  (int,    layers,   4,   "transformer blocks"),
-  (int,    heads,    4,   "query heads"),
-  (int,    kv_heads, 2,   "key and value heads"),
-  (int,    width,    128, "size of the residual stream"),
-  (int,    hidden,   344, "size of the feed-forward layer"),
-  (int,    vocab,    256, "tokens"),
-  (int,    context,  64,  "longest sequence, and slots of the caches"),
-  (int,    window,   0,   "sliding window; 0 is none"),
+  (int,    layers,   4,   "transformer blocks", .max = 4096),
+  (int,    heads,    4,   "query heads", SN_SIZE),
+  (int,    kv_heads, 2,   "key and value heads", SN_SIZE),
+  (int,    width,    128, "size of the residual stream", SN_SIZE),
+  (int,    hidden,   344, "size of the feed-forward layer", SN_SIZE),
+  (int,    vocab,    256, "tokens", SN_SIZE),
+  (int,    context,  64,  "longest sequence, and slots of the caches", SN_SIZE),
+  (int,    window,   0,   "sliding window; 0 is none", .max = 1 << 24),
   (double, base,     1e4, "base of the rotary frequencies"));
 /* clang-format on */
 

@@ -6,17 +6,17 @@
 
 /* clang-format off */
 SN_SETTINGS(positions,
-  (int,    layers,  2,   "blocks"),
-  (int,    heads,   4,   "attention heads"),
-  (int,    width,   64,  "size of the residual stream"),
-  (int,    context, 256, "longest sequence"),
-  (int,    vocab,   256, "tokens"),
-  (int,    scheme,  4,   "0 none, 1 learned, 2 sinusoidal, 3 ALiBi, 4 rotary"),
-  (int,    learned, 0,   "rows of learned positions; 0: context"),
+  (int,    layers,  2,   "blocks", .max = 4096),
+  (int,    heads,   4,   "attention heads", SN_SIZE),
+  (int,    width,   64,  "size of the residual stream", SN_SIZE),
+  (int,    context, 256, "longest sequence", SN_SIZE),
+  (int,    vocab,   256, "tokens", SN_SIZE),
+  (int,    scheme,  4,   "0 none, 1 learned, 2 sinusoidal, 3 ALiBi, 4 rotary", .max = 4),
+  (int,    learned, 0,   "rows of learned positions; 0: context", .max = 1 << 24),
   (double, base,    1e4, "of the rotary frequencies"),
-  (int,    scaling, 0,   "rotary: 1 interpolated, 2 NTK, 3 dynamic NTK, 4 YaRN"),
+  (int,    scaling, 0,   "rotary: 1 interpolated, 2 NTK, 3 dynamic NTK, 4 YaRN", .max = 4),
   (double, scale,   1,   "how many times longer than in training"),
-  (int,    trained, 64,  "length of training"));
+  (int,    trained, 64,  "length of training", SN_SIZE));
 /* clang-format on */
 
 enum { NONE, LEARNED, SINUSOIDAL, ALIBI, ROTARY };

@@ -5,12 +5,12 @@
 
 /* clang-format off */
 SN_SETTINGS(reader,
-  (int,    layers,  2,  "transformer blocks"),
-  (int,    heads,   4,  "attention heads"),
-  (int,    width,   64, "size of the residual stream"),
-  (int,    context, 64, "longest sequence"),
-  (int,    vocab,   256, "tokens"),
-  (int,    classes, 2,  "labels of a place"),
+  (int,    layers,  2,  "transformer blocks", .max = 4096),
+  (int,    heads,   4,  "attention heads", SN_SIZE),
+  (int,    width,   64, "size of the residual stream", SN_SIZE),
+  (int,    context, 64, "longest sequence", SN_SIZE),
+  (int,    vocab,   256, "tokens", SN_SIZE),
+  (int,    classes, 2,  "labels of a place", SN_SIZE),
   (bool,   causal,  1,  "no place sees what comes after it"),
   (double, trunk,   1,  "rate of learning of the trunk where both are tuned, as a share of the head's"),
   (double, ridge,   0,  "ridge / 2 |w|^2 of the head of labels is added to its loss"));

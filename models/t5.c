@@ -5,15 +5,15 @@
 
 /* clang-format off */
 SN_SETTINGS(t5_model,
-  (int,    layers,  2,   "blocks of the encoder, and of the decoder"),
-  (int,    heads,   4,   "attention heads"),
-  (int,    head,    16,  "size of a head"),
-  (int,    width,   64,  "size of the residual stream"),
-  (int,    hidden,  256, "size of the feed-forward layer"),
-  (int,    buckets, 32,  "distances that are told apart"),
-  (int,    far,     128, "distance of the last bucket"),
-  (int,    context, 64,  "longest source and longest target"),
-  (int,    vocab,   256, "tokens"),
+  (int,    layers,  2,   "blocks of the encoder, and of the decoder", .max = 4096),
+  (int,    heads,   4,   "attention heads", SN_SIZE),
+  (int,    head,    16,  "size of a head", SN_SIZE),
+  (int,    width,   64,  "size of the residual stream", SN_SIZE),
+  (int,    hidden,  256, "size of the feed-forward layer", SN_SIZE),
+  (int,    buckets, 32,  "distances that are told apart", SN_SIZE),
+  (int,    far,     128, "distance of the last bucket", .min = 1, .max = 1 << 24),
+  (int,    context, 64,  "longest source and longest target", SN_SIZE),
+  (int,    vocab,   256, "tokens", SN_SIZE),
   (double, dropout, 0,   "dropout probability"));
 /* clang-format on */
 

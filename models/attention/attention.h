@@ -20,14 +20,15 @@
 #include "sinter.h"
 
 /* clang-format off */
-#define ATTENTION_HEADS                   \
-  (int, heads,    4,     "query heads"),  \
-  (int, head,     16,    "size of a head"), \
-  (int, context,  16384, "longest sequence")
-#define ATTENTION_CACHES                        \
-  (int, page,     64,    "positions of a page"), \
-  (int, pages,    512,   "pages of all sequences")
-#define ATTENTION_SIZES ATTENTION_HEADS, ATTENTION_CACHES, (int, kv_heads, 0, "key and value heads; 0: as many")
+#define ATTENTION_HEADS                              \
+  (int, heads,    4,     "query heads", SN_SIZE),    \
+  (int, head,     16,    "size of a head", SN_SIZE), \
+  (int, context,  16384, "longest sequence", SN_SIZE)
+#define ATTENTION_CACHES                                  \
+  (int, page,     64,    "positions of a page", SN_SIZE), \
+  (int, pages,    512,   "pages of all sequences", SN_SIZE)
+#define ATTENTION_SIZES \
+  ATTENTION_HEADS, ATTENTION_CACHES, (int, kv_heads, 0, "key and value heads; 0: as many", .max = 1 << 24)
 /* clang-format on */
 
 enum { ATTENTION_WRT_MAX = 16 };

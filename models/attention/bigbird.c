@@ -3,7 +3,8 @@
  */
 #include "attention.h"
 
-SN_SETTINGS(bigbird, ATTENTION_SIZES, (int, block, 64, "positions"), (int, random, 3, "blocks per block"));
+SN_SETTINGS(bigbird, ATTENTION_SIZES, (int, block, 64, "positions", SN_SIZE),
+            (int, random, 3, "blocks per block", .max = 64));
 
 typedef struct {
   sn_t see; /* bool[blocks, blocks] */

@@ -2,7 +2,8 @@
  * Beltagy, Peters, Cohan 2020 (Longformer), section 3.1 */
 #include "attention.h"
 
-SN_SETTINGS(dilated, ATTENTION_SIZES, (int, window, 128, "keys seen"), (int, step, 4, "distance of two keys"));
+SN_SETTINGS(dilated, ATTENTION_SIZES, (int, window, 128, "keys seen", SN_SIZE),
+            (int, step, 4, "distance of two keys", SN_SIZE));
 
 static sn_t dilated_mask(sn_site at, const void *opt) {
   const dilated *c = opt;

@@ -3,8 +3,8 @@
  * and section 2.4 */
 #include "attention.h"
 
-SN_SETTINGS(favor, ATTENTION_HEADS, (int, blocks, 4, "m = blocks times head"), (bool, independent, 0, "not orthogonal"),
-            (bool, both, 0, "in both directions"));
+SN_SETTINGS(favor, ATTENTION_HEADS, (int, blocks, 4, "m = blocks times head", SN_SIZE),
+            (bool, independent, 0, "not orthogonal"), (bool, both, 0, "in both directions"));
 
 static sn_t directions(attend *a, const favor *c) {
   sn_t w = sn_random(a->m, "directions", SN_NORMAL, (c->blocks, c->head, c->head));

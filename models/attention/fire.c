@@ -2,7 +2,7 @@
  * the quotient, which is in [0, 1], to a number by head; c and L are learned.   Li et al. 2024, section 3 */
 #include "attention.h"
 
-SN_SETTINGS(fire, ATTENTION_SIZES, (int, hidden, 32, "units of f"));
+SN_SETTINGS(fire, ATTENTION_SIZES, (int, hidden, 32, "units of f", .min = 1, .max = 4096));
 
 typedef struct {
   sn_t unit, out, c, least; /* [H, 3, hidden]: weight, bias, weight of the head; [H] [] [] */

@@ -2,7 +2,7 @@
  * of every block, j mod l >= l - c; both only j <= i.   Child et al. 2019 (Sparse Transformer), section 4.3 */
 #include "attention.h"
 
-SN_SETTINGS(fixed, ATTENTION_SIZES, (int, block, 128, "l"), (int, summary, 8, "c"));
+SN_SETTINGS(fixed, ATTENTION_SIZES, (int, block, 128, "l", SN_SIZE), (int, summary, 8, "c", SN_SIZE));
 
 static sn_t fixed_mask(sn_site at, const void *opt) {
   const fixed *c = opt;

@@ -3,7 +3,7 @@
  * 2, so that phi(q) . phi(k) = 1 + s + s^2 / 2 (Arora et al. 2024, Based, section 4.1) */
 #include "attention.h"
 
-SN_SETTINGS(linear, ATTENTION_HEADS, (int, map, 0, "0: elu + 1, 1: identity, 2: Taylor"),
+SN_SETTINGS(linear, ATTENTION_HEADS, (int, map, 0, "0: elu + 1, 1: identity, 2: Taylor", .max = 2),
             (bool, both, 0, "in both directions"));
 
 static sn_t phi(attend *a, sn_t x, const linear *c) {

@@ -3,7 +3,8 @@
  * section 3.1 */
 #include "attention.h"
 
-SN_SETTINGS(longformer, ATTENTION_SIZES, (int, window, 512, "keys seen"), (int, globals, 1, "positions that see all"),
+SN_SETTINGS(longformer, ATTENTION_SIZES, (int, window, 512, "keys seen", SN_SIZE),
+            (int, globals, 1, "positions that see all", .max = 1 << 24),
             (bool, separate, 0, "global rows by their own q, k, v"));
 
 static sn_t longformer_mask(sn_site at, const void *opt) {

@@ -4,8 +4,8 @@
  * else. Kitaev, Kaiser, Levskaya 2020 (Reformer), equations 4 to 6 and appendix A */
 #include "attention.h"
 
-SN_SETTINGS(lsh, ATTENTION_HEADS, (int, buckets, 16, "of a round, even"), (int, rounds, 2, "rounds"),
-            (int, chunk, 64, "rows"));
+SN_SETTINGS(lsh, ATTENTION_HEADS, (int, buckets, 16, "of a round, even", SN_SIZE),
+            (int, rounds, 2, "rounds", .min = 1, .max = 64), (int, chunk, 64, "rows", SN_SIZE));
 
 enum { ROUNDS_MAX = 8 };
 

@@ -3,10 +3,11 @@
  * head, and all that a cache keeps; the result is the same.   DeepSeek-AI 2024 (DeepSeek-V2), equations 9 to 19 */
 #include "attention.h"
 
-SN_SETTINGS(mla, (int, heads, 4, "heads"), (int, nope, 16, "components of a key without position"),
-            (int, rope, 8, "rotated components"), (int, value, 16, "components of a value"),
-            (int, latent, 32, "components of a latent row"), (int, context, 16384, "longest sequence"),
-            ATTENTION_CACHES, (bool, absorbed, 0, "attend to latent rows"));
+SN_SETTINGS(mla, (int, heads, 4, "heads", SN_SIZE), (int, nope, 16, "components of a key without position", SN_SIZE),
+            (int, rope, 8, "rotated components", SN_SIZE), (int, value, 16, "components of a value", SN_SIZE),
+            (int, latent, 32, "components of a latent row", SN_SIZE),
+            (int, context, 16384, "longest sequence", SN_SIZE), ATTENTION_CACHES,
+            (bool, absorbed, 0, "attend to latent rows"));
 
 static sn_t mla_attention(attend *a, const mla *c) {
   sn_t q = attention_input(a, "q", (a->B, a->T, c->heads, c->nope + c->rope)), pos = sn_positions(a->m, q);

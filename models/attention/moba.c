@@ -3,7 +3,8 @@
  * the sums of keys of past blocks */
 #include "attention.h"
 
-SN_SETTINGS(moba, ATTENTION_SIZES, (int, block, 512, "keys"), (int, top, 3, "blocks seen, the own one included"));
+SN_SETTINGS(moba, ATTENTION_SIZES, (int, block, 512, "keys", SN_SIZE),
+            (int, top, 3, "blocks seen, the own one included", .min = 1, .max = 64));
 
 typedef struct {
   sn_t rank; /* i32[B, T, H, blocks]: 0 is the own one */

@@ -3,7 +3,7 @@
  * members.   Roy et al. 2021 (Routing Transformer), section 4.1 */
 #include "attention.h"
 
-SN_SETTINGS(routing, ATTENTION_HEADS, (int, clusters, 8, "c"), (double, decay, .999, "of the centroids"));
+SN_SETTINGS(routing, ATTENTION_HEADS, (int, clusters, 8, "c", SN_SIZE), (double, decay, .999, "of the centroids"));
 
 /* opt: of queries and of keys in order, the cluster and the position of every row, i32[B H, T]. */
 static sn_t routing_mask(sn_site at, const void *opt) {

@@ -2,7 +2,7 @@
  * of i - j, largest at 0; r_h as ALiBi's slopes.   Chi, Fan, Rudnicky, Ramadge 2023, section 5 */
 #include "attention.h"
 
-SN_SETTINGS(sandwich, ATTENTION_SIZES, (int, width, 128, "of the sinusoids"));
+SN_SETTINGS(sandwich, ATTENTION_SIZES, (int, width, 128, "of the sinusoids", SN_SIZE));
 
 typedef struct {
   sn_t far; /* [S]: p_i . p_j - w / 2 by i - j */

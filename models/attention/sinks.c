@@ -1,7 +1,8 @@
 /* Attention sinks: the last w keys, and always the first s.   Xiao et al. 2024 (StreamingLLM), section 3.2 */
 #include "attention.h"
 
-SN_SETTINGS(sinks, ATTENTION_SIZES, (int, window, 512, "keys seen"), (int, sinks, 4, "first keys, always seen"));
+SN_SETTINGS(sinks, ATTENTION_SIZES, (int, window, 512, "keys seen", SN_SIZE),
+            (int, sinks, 4, "first keys, always seen", .max = 1 << 24));
 
 static sn_t sinks_mask(sn_site at, const void *opt) {
   const sinks *c = opt;

@@ -2,7 +2,7 @@
  * steps reach every j <= i when l is about sqrt n.   Child et al. 2019 (Sparse Transformer), section 4.3 and 5.2 */
 #include "attention.h"
 
-SN_SETTINGS(strided, ATTENTION_SIZES, (int, stride, 128, "l"));
+SN_SETTINGS(strided, ATTENTION_SIZES, (int, stride, 128, "l", SN_SIZE));
 
 static sn_t strided_mask(sn_site at, const void *opt) {
   const strided *c = opt;

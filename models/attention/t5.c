@@ -3,7 +3,8 @@
  * code */
 #include "attention.h"
 
-SN_SETTINGS(t5, ATTENTION_SIZES, (int, buckets, 32, "numbers by head"), (int, far, 128, "distance of the last bucket"),
+SN_SETTINGS(t5, ATTENTION_SIZES, (int, buckets, 32, "numbers by head", SN_SIZE),
+            (int, far, 128, "distance of the last bucket", .min = 1, .max = 1 << 24),
             (bool, both, 0, "in both directions"), (bool, book, 0, "one bucket more, the last from `far` on"));
 
 typedef struct {

@@ -2,7 +2,7 @@
  * through what was gathered, not through the choice.   Gupta et al. 2021, section 2 */
 #include "attention.h"
 
-SN_SETTINGS(topk, ATTENTION_HEADS, (int, keys, 32, "k"));
+SN_SETTINGS(topk, ATTENTION_HEADS, (int, keys, 32, "k", SN_SIZE));
 
 static sn_t topk_attention(attend *a, const topk *c) {
   qkv x = attention_inputs(a, c->heads, c->heads, c->head);

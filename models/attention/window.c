@@ -2,7 +2,7 @@
  * 2020 (Longformer), section 3.1; Jiang et al. 2023 (Mistral), section 2 */
 #include "attention.h"
 
-SN_SETTINGS(window, ATTENTION_SIZES, (int, window, 512, "keys seen"), (bool, both, 0, "in both directions"));
+SN_SETTINGS(window, ATTENTION_SIZES, (int, window, 512, "keys seen", SN_SIZE), (bool, both, 0, "in both directions"));
 
 static sn_t window_mask(sn_site at, const void *opt) {
   const window *c = opt;

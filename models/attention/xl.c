@@ -3,8 +3,8 @@
  * and appendix B */
 #include "attention.h"
 
-SN_SETTINGS(xl, ATTENTION_HEADS, ATTENTION_CACHES, (int, memory, 0, "rows before the first query"),
-            (int, width, 16, "of the sinusoids"));
+SN_SETTINGS(xl, ATTENTION_HEADS, ATTENTION_CACHES, (int, memory, 0, "rows before the first query", .max = 1 << 24),
+            (int, width, 16, "of the sinusoids", SN_SIZE));
 
 typedef struct {
   sn_t r, rest, S; /* r_n [H, P + S, d] and (v - u) . r_n [H, P + S] from n = -P, P positions; rows of q come with u */

@@ -4,10 +4,10 @@
 
 /* clang-format off */
 SN_SETTINGS(ema,
-  (int, layers,  2,   "blocks"),
-  (int, width,   64,  "channels"),
-  (int, context, 256, "longest sequence"),
-  (int, vocab,   256, "tokens"));
+  (int, layers,  2,   "blocks", .max = 4096),
+  (int, width,   64,  "channels", SN_SIZE),
+  (int, context, 256, "longest sequence", SN_SIZE),
+  (int, vocab,   256, "tokens", SN_SIZE));
 /* clang-format on */
 
 static sn_t average(sn_t h[], const sn_t x[], const void *opt) {

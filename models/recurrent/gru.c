@@ -4,10 +4,10 @@
 
 /* clang-format off */
 SN_SETTINGS(gru,
-  (int, layers,  2,   "blocks"),
-  (int, width,   64,  "units"),
-  (int, context, 256, "longest sequence"),
-  (int, vocab,   256, "tokens"));
+  (int, layers,  2,   "blocks", .max = 4096),
+  (int, width,   64,  "units", SN_SIZE),
+  (int, context, 256, "longest sequence", SN_SIZE),
+  (int, vocab,   256, "tokens", SN_SIZE));
 /* clang-format on */
 
 typedef struct {

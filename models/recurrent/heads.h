@@ -5,13 +5,13 @@
 #include "stack.h"
 
 /* clang-format off */
-#define HEADS_SIZES                                     \
-  (int, layers,  2,   "blocks"),                        \
-  (int, width,   64,  "size of the residual stream"),   \
-  (int, heads,   4,   "heads: one state each"),         \
-  (int, key,     16,  "features of a key"),             \
-  (int, context, 256, "longest sequence"),              \
-  (int, vocab,   256, "tokens")
+#define HEADS_SIZES                                            \
+  (int, layers,  2,   "blocks", .max = 4096),                  \
+  (int, width,   64,  "size of the residual stream", SN_SIZE), \
+  (int, heads,   4,   "heads: one state each", SN_SIZE),       \
+  (int, key,     16,  "features of a key", SN_SIZE),           \
+  (int, context, 256, "longest sequence", SN_SIZE),            \
+  (int, vocab,   256, "tokens", SN_SIZE)
 #define HEADS_SETTINGS(type) SN_SETTINGS(type, HEADS_SIZES)
 /* The rate at which a key is replaced: below 1, or below 2, where what it held may change its sign. Grazzi et al. 2024. */
 #define HEADS_RATE (double, most, 1, "bound of the rate at which keys are replaced")

@@ -5,10 +5,10 @@
 
 /* clang-format off */
 SN_SETTINGS(rwkv4,
-  (int, layers,  2,   "blocks"),
-  (int, width,   64,  "channels"),
-  (int, context, 256, "longest sequence"),
-  (int, vocab,   256, "tokens"));
+  (int, layers,  2,   "blocks", .max = 4096),
+  (int, width,   64,  "channels", SN_SIZE),
+  (int, context, 256, "longest sequence", SN_SIZE),
+  (int, vocab,   256, "tokens", SN_SIZE));
 /* clang-format on */
 
 #define LEAST -1e4 /* the maximum of nothing: far below any k */

@@ -6,12 +6,12 @@
 
 /* clang-format off */
 SN_SETTINGS(s4d,
-  (int, layers,  2,   "blocks"),
-  (int, width,   64,  "channels"),
-  (int, state,   16,  "states of a channel"),
-  (int, length,  64,  "taps of the convolution: the longest sequence that it takes"),
-  (int, context, 256, "longest sequence"),
-  (int, vocab,   256, "tokens"));
+  (int, layers,  2,   "blocks", .max = 4096),
+  (int, width,   64,  "channels", SN_SIZE),
+  (int, state,   16,  "states of a channel", SN_SIZE),
+  (int, length,  64,  "taps of the convolution: the longest sequence that it takes", SN_SIZE),
+  (int, context, 256, "longest sequence", SN_SIZE),
+  (int, vocab,   256, "tokens", SN_SIZE));
 /* clang-format on */
 
 typedef struct {

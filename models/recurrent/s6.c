@@ -4,13 +4,13 @@
 
 /* clang-format off */
 SN_SETTINGS(s6,
-  (int, layers,  2,   "blocks"),
-  (int, width,   64,  "size of the residual stream"),
-  (int, inner,   128, "channels of the scan"),
-  (int, state,   16,  "states of a channel"),
-  (int, rank,    4,   "size of what dt is made of"),
-  (int, context, 256, "longest sequence"),
-  (int, vocab,   256, "tokens"));
+  (int, layers,  2,   "blocks", .max = 4096),
+  (int, width,   64,  "size of the residual stream", SN_SIZE),
+  (int, inner,   128, "channels of the scan", SN_SIZE),
+  (int, state,   16,  "states of a channel", SN_SIZE),
+  (int, rank,    4,   "size of what dt is made of", SN_SIZE),
+  (int, context, 256, "longest sequence", SN_SIZE),
+  (int, vocab,   256, "tokens", SN_SIZE));
 /* clang-format on */
 
 typedef struct {

@@ -4,8 +4,8 @@
 
 /* clang-format off */
 SN_SETTINGS(ssd, HEADS_SIZES,
-  (int, inner,  0, "channels of the scan, all heads; 0: twice the width"),
-  (int, groups, 1, "sets of B and C, shared by heads"));
+  (int, inner,  0, "channels of the scan, all heads; 0: twice the width", .max = 1 << 24),
+  (int, groups, 1, "sets of B and C, shared by heads", SN_SIZE));
 /* clang-format on */
 
 static sn_t select_scan(sn_t h[], const sn_t x[], const void *opt) {
