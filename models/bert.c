@@ -1,9 +1,11 @@
 /* BERT: an encoder that sees both sides, learns by guessing hidden tokens and whether one sentence follows another, and
  * is tuned to classify. Devlin et al. 2019. The defaults are bert-base; bert-large: layers=24 heads=16 width=1024.
  *
- *   mlm, pretrain          train: hidden tokens; hidden tokens and next sentences
+ *   train, eval            any text: one of `part` tokens is hidden 80/10/10, places of its own for each text and step
+ *   mlm, pretrain          train with places that are given: hidden tokens; hidden tokens and next sentences
  *   classify, head         train encoder and classifier; the classifier alone
- *   eval_mlm, eval, judged losses of the same, and the share of labels that are met
+ *   eval_mlm, eval_pretrain, judged
+ *                          losses of the same, and the share of labels that are met
  *   encode                 rows and the pooled row
  *   guess, next, judge     logits of slots, of next sentences, of classes */
 #include "bert.h"
@@ -13,7 +15,9 @@ SN_SETTINGS(bert,
   BERT_SIZES(12, 12, 768, 30522, 512),
   (int, classes, 2, "of the classifier", SN_SIZE),
   (int, padding, 0, "0: none; 1: input `length` [B]; 2: input `part` [B, T], rows see those of their part", .max = 2),
-  (bool, places, 0, "input `place` [B, T]: where tokens stand, for texts that share a row"));
+  (bool, places, 0, "input `place` [B, T]: where tokens stand, for texts that share a row"),
+  (int, mask, -1, "train, eval: the token that hides others; -1: the last one", .min = -1, .max = 1 << 24),
+  (int, part, 7, "train, eval: one of so many tokens is hidden", SN_SIZE));
 /* clang-format on */
 
 typedef struct batch {
@@ -53,6 +57,24 @@ static sn_t mlm_loss(sn_scope m, const batch *b) {
   return bert_slot_loss(logits, labels, sn_input(m, "weight", SN_REAL, (b->B, b->K)));
 }
 
+/* Of a hidden token 80 % are shown as `mask`, 10 % as any token, 10 % as they are. */
+static sn_t shown(sn_scope m, sn_t tokens, sn_t hidden, const bert *c) {
+  sn_dim B = sn_size(tokens, 0), T = sn_size(tokens, 1);
+  sn_t u = sn_random(m, "replace", SN_UNIFORM, (B, T)), v = sn_random(m, "token", SN_UNIFORM, (B, T));
+  sn_t any = sn_cast(sn_mul(v, c->vocab), SN_I32);
+  return sn_where(sn_and(hidden, sn_lt(u, .9)), sn_where(sn_lt(u, .8), c->mask < 0 ? c->vocab - 1 : c->mask, any),
+                  tokens);
+}
+static sn_t text_loss(sn_scope m, const bert *c) {
+  bert_sizes size = BERT_OF(c);
+  sn_dim B = sn_sym(m, "B"), T = sn_sym(m, "T", .max = c->context), K = sn_dim_ceildiv(T, c->part);
+  sn_t tokens = sn_input(m, "tokens", SN_I32, (B, T));
+  sn_t number, slots = block_places(m, "hide", B, T, K, &number), hidden = sn_lt(number, sn_dim_value(K));
+  bert_text text = {shown(m, tokens, hidden, c), .segments = sn_zeros(m, SN_I32, (B, T))};
+  sn_t x = bert_encoder(m, &size, text, (block_view){0});
+  return sn_cross_entropy(bert_guess(m, &size, sn_slots(x, slots)), sn_slots(tokens, slots));
+}
+
 /* 1: the second sentence is any sentence, as in the published code. */
 static sn_t follows(sn_scope m, const batch *b) {
   return bert_dense(m, &b->size, "cls.seq_relationship", bert_pool(m, &b->size, b->x), 2);
@@ -90,12 +112,15 @@ static void eval_mlm(sn_scope m, const bert *c) {
   sn_output(m, "loss", mlm_loss(m, &b));
 }
 
+static void train(sn_scope m, const bert *c) { learn(m, text_loss(sn_with(m, .train = true), c), "*"); }
+static void eval(sn_scope m, const bert *c) { sn_output(m, "loss", text_loss(m, c)); }
+
 static void pretrain(sn_scope m, const bert *c) {
   sn_scope t = sn_with(m, .train = true);
   batch b = encoder(t, c);
   learn(m, sn_add(mlm_loss(t, &b), sn_cross_entropy(follows(t, &b), label(t, &b))), "*");
 }
-static void eval(sn_scope m, const bert *c) {
+static void eval_pretrain(sn_scope m, const bert *c) {
   batch b = encoder(m, c);
   sn_t hidden = mlm_loss(m, &b), logits = follows(m, &b), next = sn_cross_entropy(logits, label(m, &b));
   sn_output(m, "mlm", hidden);
@@ -138,4 +163,5 @@ static void judge(sn_scope m, const bert *c) {
   sn_output(m, "logits", classes(m, &b, c));
 }
 
-SN_MODEL(bert, bert, mlm, pretrain, classify, head, eval_mlm, eval, judged, encode, guess, next, judge);
+SN_MODEL(bert, bert, train, eval, mlm, pretrain, classify, head, eval_mlm, eval_pretrain, judged, encode, guess, next,
+         judge);

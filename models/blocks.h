@@ -165,4 +165,14 @@ static inline sn_t block_layer(const block *b, sn_scope m, sn_t x, block_view se
   return block_leave(b, m, n->feed_norm, x, block_feed(b, m, n, block_enter(b, m, n->feed_norm, x)));
 }
 
+/* ---- places of a text -------------------------------------------------------------------------------------------- */
+
+/* K of T places, every set of them alike, others for each text and step: -> i32[B, K]. out_number i32[B, T]: that of
+ * each place among all in random order, below K if it was taken. */
+static inline sn_t block_places(sn_scope m, const char *stream, sn_dim B, sn_dim T, sn_dim K, sn_t *out_number) {
+  sn_t order = sn_argsort(sn_random(m, stream, SN_UNIFORM, (B, T)), .axis = 1);
+  *out_number = sn_argsort(order, .axis = 1);
+  return sn_slots(order, sn_add(sn_zeros(m, SN_I32, (B, K)), sn_arange(m, K)));
+}
+
 #endif

@@ -109,9 +109,7 @@ static text read(sn_scope m, const electra *c) {
 static text hide(sn_scope m, const electra *c) {
   text x = read(m, c);
   x.K = sn_dim_ceildiv(x.T, c->part);
-  sn_t order = sn_argsort(sn_random(m, "hide", SN_UNIFORM, (x.B, x.T)), .axis = 1);
-  x.slots = sn_slots(order, sn_add(sn_zeros(m, SN_I32, (x.B, x.K)), sn_arange(m, x.K)));
-  x.number = sn_argsort(order, .axis = 1);
+  x.slots = block_places(m, "hide", x.B, x.T, x.K, &x.number);
   return x;
 }
 

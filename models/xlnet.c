@@ -136,9 +136,9 @@ static text read(sn_scope m, const xlnet *c) {
 static text ordered(sn_scope m, const xlnet *c) {
   text x = read(m, c);
   x.K = sn_dim_ceildiv(x.T, c->part);
-  sn_t order = sn_argsort(sn_random(m, "order", SN_UNIFORM, (x.B, x.T)), .axis = 1);
-  x.slots = sn_slots(order, sn_add(sn_zeros(m, SN_I32, (x.B, x.K)), sn_arange(m, x.K)));
-  x.rank = sn_max(sn_sub(sn_sub(sn_dim_value(x.K), 1), sn_argsort(order, .axis = 1)), -1);
+  sn_t number;
+  x.slots = block_places(m, "order", x.B, x.T, x.K, &number);
+  x.rank = sn_max(sn_sub(sn_sub(sn_dim_value(x.K), 1), number), -1);
   return x;
 }
 
@@ -167,13 +167,12 @@ static void minimize(sn_scope m, text x, const xlnet *c) {
 static void train(sn_scope m, const xlnet *c) { minimize(m, ordered(m, c), c); }
 static void train_given(sn_scope m, const xlnet *c) { minimize(m, given(m, c), c); }
 
-static void eval(sn_scope m, const xlnet *c) {
-  text x = given(m, c);
-  sn_output(m, "loss", loss(m, &x, c));
-}
+static void evaluate(sn_scope m, text x, const xlnet *c) { sn_output(m, "loss", loss(m, &x, c)); }
+static void eval(sn_scope m, const xlnet *c) { evaluate(m, ordered(m, c), c); }
+static void eval_given(sn_scope m, const xlnet *c) { evaluate(m, given(m, c), c); }
 static void logits(sn_scope m, const xlnet *c) {
   text x = given(m, c);
   sn_output(m, "logits", xlnet_logits(m, &x, c));
 }
 
-SN_MODEL(xlnet, xlnet, train, train_given, eval, logits);
+SN_MODEL(xlnet, xlnet, train, train_given, eval, eval_given, logits);

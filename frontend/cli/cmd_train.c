@@ -52,27 +52,37 @@ static sn_code make_tokenizer(cli *c, cli_training *t) {
   return sn_tokenizer_char(c->arena, c->diags, all.at, (size_t)all.count, &t->tokenizer);
 }
 
-/* The vocabulary of the teacher or tokenizer becomes the setting `vocab`, unless --set says otherwise. */
-static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_source *out) {
+static bool gives_vocab(const cli_values *v) {
+  for (int i = 0; i < v->count; i++)
+    if (!strncmp(v->at[i], "vocab=", 6)) return true;
+  return false;
+}
+
+/* vocab: of the setting; 0: what the command line says. */
+static sn_code load_with(cli *c, cli_training *t, const char *graphs, int64_t vocab, cli_source *out) {
   const cli_values *v = &c->value[CLI_SET];
   const char **set = SN_ARRAY(c->arena, v->count + 1, const char *);
-  int count = 0;
-  bool has_vocab = false;
-  for (int i = 0; i < v->count; i++) {
-    has_vocab |= !strncmp(v->at[i], "vocab=", 6);
-    set[count++] = v->at[i];
-  }
+  for (int i = 0; i < v->count; i++) set[i] = v->at[i];
+  t->set_count = v->count, t->set = set;
+  if (vocab) set[t->set_count++] = sn_arena_printf(c->arena, "vocab=%lld", (long long)vocab);
+  return cli_load(c, t->path, graphs, t->set_count, set, out);
+}
+
+/* Does training make its answers of the tokens alone? Then an id that no text has may be shown in place of others. */
+static bool hides(const sn_module *m) {
+  const sn_func *f = sn_module_find(m, "train");
+  return f && !sn_func_leaf(f, SN_OP_INPUT, "targets");
+}
+
+/* The vocabulary of the teacher or tokenizer becomes the setting `vocab`, unless --set says otherwise. */
+static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_source *out) {
+  if (gives_vocab(&c->value[CLI_SET])) return load_with(c, t, graphs, 0, out);
   int64_t vocab = t->teacher ? t->teacher->vocab : sn_tokenizer_vocab(t->tokenizer);
-  if (!has_vocab) set[count++] = sn_arena_printf(c->arena, "vocab=%lld", (long long)vocab);
-  t->set_count = count, t->set = set;
-  sn_code code = cli_load(c, t->path, graphs, count, set, out);
-  if (code && !has_vocab && out->file &&
-      !cli_declares(out, "vocab")) { /* a model without that setting has its own idea of ids */
-    c->diags->count = 0;
-    t->set_count = v->count, t->set = v->at;
-    return cli_load(c, t->path, graphs, v->count, v->at, out);
-  }
-  return code;
+  sn_code code = load_with(c, t, graphs, vocab, out);
+  if (!code) return !t->teacher && hides(out->module) ? load_with(c, t, graphs, vocab + 1, out) : SN_OK;
+  if (!out->file || cli_declares(out, "vocab")) return code;
+  c->diags->count = 0; /* a model without that setting has its own idea of ids */
+  return load_with(c, t, graphs, 0, out);
 }
 
 /* ---- scalars --------------------------------------------------------------------------------------------------- */

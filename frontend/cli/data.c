@@ -76,8 +76,8 @@ sn_code cli_data_check(const sn_dataset *d, sn_diags *diags) {
 sn_code cli_data_window(cli *c, const sn_plan *p, const char *graph, const char *path, int64_t *out) {
   int slot = sn_plan_find_slot(p, sn_plan_find_graph(p, graph), "tokens");
   if (slot < 0 || p->slot[slot].type->rank != 2)
-    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = path},
-                   "the graph %s needs the inputs tokens and targets i32[B, T]", graph);
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = path}, "the graph %s needs the input tokens i32[B, T]",
+                   graph);
   int64_t window = sn_dimx_max_value(p->slot[slot].type->dim[1]);
   if (window < 1 || window > 1 << 20)
     return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = path},

@@ -10,12 +10,13 @@ typedef struct port {
   sn_elem elem;
   int rank;
   const char *type; /* for messages */
+  bool optional;
 } port;
 
 /* clang-format off */
 static const port ports[] = { /* table */
   {"train eval",     "tokens",  false, SN_ELEM_I32, 2, "i32[B, T]"},
-  {"train eval",     "targets", false, SN_ELEM_I32, 2, "i32[B, T]"},
+  {"train eval",     "targets", false, SN_ELEM_I32, 2, "i32[B, T]", .optional = true},
   {"train eval",     "loss",    true,  SN_ELEM_F32, 0, "f32[]"},
   {"prefill decode", "tokens",  false, SN_ELEM_I32, 2, "i32[B, T]"},
   {"prefill decode", "start",   false, SN_ELEM_I32, 1, "i32[B]"},
@@ -60,7 +61,7 @@ static sn_code missing(cli *c, const sn_func *f, const port *p, const char *path
 
 static sn_code check_port(cli *c, const sn_func *f, const port *p, const char *path) {
   sn_val v = find_port(f, p);
-  if (!v) return missing(c, f, p, path);
+  if (!v) return p->optional ? SN_OK : missing(c, f, p, path);
   const sn_type *t = sn_val_type(f, v);
   if (t->elem == p->elem && t->rank == p->rank) return SN_OK;
   (void)sn_fail(c->diags, SN_ERR_INPUT, loc_of(f, sn_node_of(f, v), path), "graph %s: the %s %s has another type",
@@ -86,7 +87,9 @@ static sn_code check_rest(cli *c, const sn_func *f, const char *path) {
     if (known) continue;
     (void)sn_fail(c->diags, SN_ERR_INPUT, loc_of(f, n, path), "graph %s has an input that no text gives: %s", f->name,
                   sn_leaf_name(n));
-    sn_fail_expected(c->diags, "inputs tokens and targets i32[B, T], and scalars with a value of their own");
+    sn_fail_expected(
+        c->diags,
+        "inputs tokens i32[B, T], targets i32[B, T] if the graph has them, and scalars with a value of their own");
     sn_fail_found(c->diags, "inputs: %s", list(c, f, false));
     return SN_ERR_INPUT;
   }

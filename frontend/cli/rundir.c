@@ -100,7 +100,7 @@ static sn_code compile_again(cli *c, const sn_dir *d, int missing, cli_rundir *r
   SN_TRY(read_graphs(c, d, &m));
   if (!sn_module_find(m, "prefill") && !sn_module_find(m, "decode") && !sn_module_find(m, "logits"))
     return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = d->graph},
-                   "the model has no graph prefill, decode or logits: it cannot be used after training");
+                   "the model has no graph prefill, decode or logits: it writes no text");
   SN_TRY(cli_check_ports(c, m, "prefill", d->graph));
   SN_TRY(cli_check_ports(c, m, "decode", d->graph));
   if (missing) say_not_used(d->plan, strerror(missing));

@@ -34,7 +34,7 @@ static double slopes_off(bert_oracle *o, net *exact, const feed *f) {
     char name[112];
     int64_t count = 0;
     snprintf(name, sizeof name, "grad.%s", w->name[i]);
-    const double *g = net_output(exact, "eval", f, 0, name, &count);
+    const double *g = net_output(exact, "eval_pretrain", f, 0, name, &count);
     if (!g || count != w->first[i + 1] - w->first[i]) return (double)NAN;
     memcpy(slope + w->first[i], g, sizeof(double) * (size_t)count);
   }
@@ -53,7 +53,7 @@ static void definition(recipe *r, net *n, const bert_given *g) {
   bert_oracle o = bert_oracle_of(r, n, &g->x);
   net *exact = net_exact(n, "loss");
   const double *rows = net_output(exact, "encode", &f, 0, "rows", NULL),
-               *loss = net_output(exact, "eval", &f, 0, "loss", NULL);
+               *loss = net_output(exact, "eval_pretrain", &f, 0, "loss", NULL);
   if (recipe_has_failed(r)) return;
   recipe_at_most(r, EXACT, "rows of the encoder in f64 beside the definition", rows_off(&o, rows), 1e-10);
   recipe_at_most(r, EXACT, "loss of hidden tokens and next sentences in f64", fabs(*loss / bert_oracle_loss(&o) - 1),
@@ -61,7 +61,8 @@ static void definition(recipe *r, net *n, const bert_given *g) {
   recipe_at_most(r, EXACT, "gradient in f64 along directions beside the definition's", slopes_off(&o, exact, &f), 1e-6);
   double longest = sqrt(4. * (double)D);
   recipe_at_most(r, EXACT, "rows in f32 beside f64", net_difference(n, exact, "encode", &f, "rows"), 2e-5 * longest);
-  recipe_at_most(r, EXACT, "gradients in f32 beside f64", net_gradient_error(n, "eval", "loss", &f), 2e-4 * longest);
+  recipe_at_most(r, EXACT, "gradients in f32 beside f64", net_gradient_error(n, "eval_pretrain", "loss", &f),
+                 2e-4 * longest);
   o.placement = LAYERS_PRE;
   recipe_at_most(r, CONTROL, "norms before the sublayers: rows beside the definition", rows_off(&o, rows), 1e-10);
   o.placement = LAYERS_POST, o.curve = LAYERS_GELU_TANH;
@@ -193,7 +194,7 @@ static double follow(recipe *r, net *from, const bert_given *g, bool corrected, 
       for (int64_t k = 0; now && k < count; k++) worst = recipe_max(worst, fabs((double)now[k] - w[i].theta[k]) / lr);
       char name[112];
       snprintf(name, sizeof name, "grad.%s", watched[i]);
-      double *slope = net_output(n, "eval", &f, 0, name, &count);
+      double *slope = net_output(n, "eval_pretrain", &f, 0, name, &count);
       law.decay = i == 0 || all_decay ? .1 : 0;
       if (slope)
         adam_step(&law, t + 1, adam_rate_linear(lr, 2, 6, t + 1), (int)count, NULL, slope, w[i].m, w[i].v, w[i].theta);

@@ -210,5 +210,5 @@ double bert_told(recipe *r, net *n, const bert_task *k, int batches) {
   open.h.kept = 1, open.h.masked = 1e-300; /* chosen tokens stay as they are */
   feed f = feed_of(&open);
   (void)r;
-  return recipe_mean(n, "eval", "met", &f, batches, NULL);
+  return recipe_mean(n, "eval_pretrain", "met", &f, batches, NULL);
 }

@@ -24,9 +24,10 @@ static sn_code run(walk *w, int64_t rows, int64_t length) {
   for (int64_t r = 0; r < rows; r++)
     sn_dataset_val_part(o->data, w->done + r * length, length, w->tokens + r * length, w->targets + r * length);
   sn_buffer b[] = {{"tokens", w->tokens, 2, {rows, length}},
-                   {"targets", w->targets, 2, {rows, length}},
-                   {.name = "loss", .data = &loss}};
-  SN_TRY(sn_run(o->runtime, o->store, "eval", 3, b, w->diags));
+                   {.name = "loss", .data = &loss},
+                   {"targets", w->targets, 2, {rows, length}}};
+  bool answers = sn_plan_find_slot(o->plan, sn_plan_find_graph(o->plan, "eval"), "targets") >= 0;
+  SN_TRY(sn_run(o->runtime, o->store, "eval", answers ? 3 : 2, b, w->diags));
   w->sum += (double)loss * (double)(rows * length);
   w->done += rows * length;
   return o->on_tokens && !o->on_tokens(o->user, w->done, w->count) ? SN_ERR_INTERRUPTED : SN_OK;

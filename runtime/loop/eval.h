@@ -26,7 +26,7 @@ typedef struct sn_eval_result {
 } sn_eval_result;
 
 /* Each window begins without memory of the one before; the last one is shorter when the text does not divide.
- * needs: a graph `eval` (tokens, targets i32[B, T]) -> loss, the mean over its tokens.
+ * needs: a graph `eval` (tokens, targets or none i32[B, T]) -> loss, the mean over its tokens.
  * errors: SN_ERR_INTERRUPTED on_tokens said stop; those of the runtime. */
 SN_MUST sn_code sn_eval(const sn_eval_opt *o, sn_diags *diags, sn_eval_result *out);
 

@@ -78,7 +78,8 @@ static sn_code bind_train(session *s) {
   SN_TRY(bind_seed(s, graph));
   int64_t b = o->batch, t = o->window;
   s->buffer[s->buffer_count++] = (sn_buffer){"tokens", s->tokens, 2, {b, t}};
-  s->buffer[s->buffer_count++] = (sn_buffer){"targets", s->targets, 2, {b, t}};
+  if (sn_plan_find_slot(o->plan, graph, "targets") >= 0)
+    s->buffer[s->buffer_count++] = (sn_buffer){"targets", s->targets, 2, {b, t}};
   s->buffer[s->buffer_count++] = (sn_buffer){.name = "loss", .data = &s->loss};
   s->watched = NAN;
   if (o->watch) s->buffer[s->buffer_count++] = (sn_buffer){.name = o->watch, .data = &s->watched};
@@ -94,9 +95,10 @@ static sn_code eval_rows(const sn_train_opt *o, sn_diags *diags, int32_t *ids, i
   for (int64_t r = 0; r < rows; r++)
     sn_dataset_val_row(o->data, first + r, tokens + r * o->window, targets + r * o->window);
   sn_buffer b[] = {{"tokens", tokens, 2, {rows, o->window}},
-                   {"targets", targets, 2, {rows, o->window}},
-                   {.name = "loss", .data = &loss}};
-  SN_TRY(sn_run(o->runtime, o->store, "eval", 3, b, diags));
+                   {.name = "loss", .data = &loss},
+                   {"targets", targets, 2, {rows, o->window}}};
+  bool answers = sn_plan_find_slot(o->plan, sn_plan_find_graph(o->plan, "eval"), "targets") >= 0;
+  SN_TRY(sn_run(o->runtime, o->store, "eval", answers ? 3 : 2, b, diags));
   *sum += (double)loss * (double)rows;
   return SN_OK;
 }

@@ -18,7 +18,7 @@ done
 # what is counted without a store: BERT-base is 109,482,240 numbers, and 624,188 more in its two heads
 expect 0 "$SINTER" explain "$TREE/models/bert.c" $t --graph encode --dim B=1 --dim T=8
 prints '109482240 parameters in 199 tensors'
-expect 0 "$SINTER" explain "$TREE/models/bert.c" $t --graph eval --dim B=1 --dim T=8 --dim K=2 --json
+expect 0 "$SINTER" explain "$TREE/models/bert.c" $t --graph eval_pretrain --dim B=1 --dim T=8 --dim K=2 --json
 prints '"parameters": {"count": 110106428, "tensors": 206}'
 
 # frozen parameters: no gradient kernel, no optimiser
