@@ -106,6 +106,8 @@ sn_speaker net_speaker(net *n, int64_t vocab, int64_t context);
 /* Of all parameters whose names match: changes when one bit does. */
 uint64_t net_hash(net *n, const char *pattern);
 int64_t net_parameters(net *n, const char *pattern);
+/* Names of its parameters, one after another.   -> NULL behind the last */
+const char *net_parameter(const net *n, int i);
 
 /* ---- training -----------------------------------------------------------------------------------------------------
  */

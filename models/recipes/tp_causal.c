@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "models/recipes/gpt_definition.h"
+#include "models/recipes/packing.h"
 #include "tests/oracles/hmm.h"
 #include "tests/oracles/markov.h"
 #include "tests/oracles/ngram.h"
@@ -254,6 +255,7 @@ static void chain(recipe *r) {
 
 static void causal(recipe *r) {
   exact(r);
+  packing_checks(r);
   chain(r);
   if (!recipe_is_quick(r)) bytes_row(r);
 }
