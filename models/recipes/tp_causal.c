@@ -195,6 +195,9 @@ static double ngram_best(recipe *r, const bytes *d) {
   return loss;
 }
 
+/* The other baseline of D8, xz, is a program, which a recipe does not start. By hand: xz 5.4.1 -9 makes 2.42 bits per
+ * byte of the held-out part alone, and 1.77 when it has the part before in its window, which holds all of that text;
+ * the decoder, which sees 64 bytes, makes 2.22, and 3-grams 2.73. */
 static void bytes_row(recipe *r) {
   bytes d = {.all = 200000, .train = 180000};
   int64_t there;
