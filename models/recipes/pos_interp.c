@@ -142,30 +142,66 @@ static feed feed_of(const text *d) {
 
 /* A base of 100: all pairs turn far within 64 tokens, so that the model learns to use them all, and all meet angles
  * beyond those of training. */
-static net *decoder(recipe *r, int scaling) {
+static net *decoder(recipe *r, int scaling, double scale) {
   return recipe_net(r, &sn_model_positions, "train|logits",
-                    "layers=2 heads=2 width=32 context=%d vocab=%d base=100 scaling=%d scale=%d trained=%d", LONG,
-                    QUESTION + 1, scaling, LONG / SHORT, SHORT);
+                    "layers=2 heads=2 width=32 context=%d vocab=%d base=100 scaling=%d scale=%g trained=%d", LONG,
+                    QUESTION + 1, scaling, scale, SHORT);
 }
 
 static double above(recipe *r, net *n, const feed *f) {
   return recipe_excess(r, &(against){n, .feed = f, .targets = 1, .best = best}).mean;
 }
 
+/* How the decoder should turn in a text of so many tokens. frequency [8] */
+static loops_decoder stretched(int scaling, int length, double *frequency) {
+  enum { WIDTH = 16 };
+  const double s = LONG / SHORT, base = 100;
+  loops_decoder c = {.layers = 2, .heads = 2, .width = 32, .vocab = QUESTION + 1, .frequency = frequency, .scale = 1};
+  positions_rope(WIDTH, base, frequency);
+  switch ((sn_rope_scaling)scaling) {
+    case SN_ROPE_PLAIN: break;
+    case SN_ROPE_INTERPOLATED: positions_interpolate(WIDTH, base, s, frequency); break;
+    case SN_ROPE_NTK: positions_rope(WIDTH, positions_ntk_base(WIDTH, base, s), frequency); break;
+    case SN_ROPE_DYNAMIC_NTK:
+      positions_rope(WIDTH, positions_ntk_base(WIDTH, base, (double)length / SHORT), frequency);
+      break;
+    case SN_ROPE_YARN: c.scale = positions_yarn(WIDTH, base, s, SHORT, frequency); break;
+  }
+  return c;
+}
+
+/* Of the trained decoder's logits at 96 tokens; plain: without YaRN's temperature. */
+static double from_loops(recipe *r, net *n, int scaling, bool plain) {
+  double frequency[8];
+  loops_decoder c = stretched(scaling, 96, frequency);
+  if (plain) c.scale = 1;
+  return pos_decoder_apart(r, n, &c, 96);
+}
+
 static const struct {
-  const char *better, *restored, *label;
-} say[] = {{"", "unscaled, 5 % more steps at 256: loss beyond that at 64", "unscaled, tuned at 256"},
-           {"PI at 256, not tuned: loss by that of unscaled", "PI, 5 % more steps at 256: loss beyond that at 64",
-            "PI, tuned at 256"},
-           {"NTK at 256, not tuned: loss by that of unscaled", "NTK, 5 % more steps at 256: loss beyond that at 64",
-            "NTK, tuned at 256"},
-           {"dynamic NTK at 256, not tuned: loss by that of unscaled",
+  const char *exact, *better, *restored, *label;
+} say[] = {{"unscaled: the trained decoder against nested loops, f64", "", "", ""},
+           {"PI: the same", "PI at 256, not tuned: loss by that of unscaled",
+            "PI, 5 % more steps at 256: loss beyond that at 64", "PI, tuned at 256"},
+           {"NTK: the same", "NTK at 256, not tuned: loss by that of unscaled",
+            "NTK, 5 % more steps at 256: loss beyond that at 64", "NTK, tuned at 256"},
+           {"dynamic NTK: the same", "dynamic NTK at 256, not tuned: loss by that of unscaled",
             "dynamic NTK, 5 % more steps: loss beyond that at 64", "dynamic NTK, tuned at 256"},
-           {"YaRN at 256, not tuned: loss by that of unscaled", "YaRN, 5 % more steps at 256: loss beyond that at 64",
-            "YaRN, tuned at 256"}};
+           {"YaRN: the same", "YaRN at 256, not tuned: loss by that of unscaled",
+            "YaRN, 5 % more steps at 256: loss beyond that at 64", "YaRN, tuned at 256"}};
+
+/* Frequencies of dynamic NTK and YaRN are right to 3e-8. */
+static void exactly(recipe *r, net *n, int scaling) {
+  bool rounded = scaling == SN_ROPE_DYNAMIC_NTK || scaling == SN_ROPE_YARN;
+  recipe_at_most(r, EXACT, say[scaling].exact, from_loops(r, n, scaling, false), rounded ? 1e-7 : 1e-10);
+  if (scaling != SN_ROPE_YARN) return;
+  recipe_at_most(r, CONTROL, "YaRN without its temperature: the same", from_loops(r, n, scaling, true), 1e-7);
+  recipe_at_most(r, CONTROL, "YaRN that is NTK: the same", from_loops(r, n, SN_ROPE_NTK, true), 1e-7);
+}
 
 /* Bounds by seeds 1 to 5, worst (quick): trained .0050 (.0116), unscaled .343 (.306), by that of unscaled .115 (.116),
- * YaRN beyond NTK -.0003 (-.0014), restored .0138 (.0204). */
+ * YaRN beyond NTK -.0003 (-.0014), NTK beyond unscaled -.327 (-.304), restored .0138 (.0204); PI by 1.5, seed 1, .765
+ * (.766). */
 static void longer(recipe *r) {
   text near = {hmm_make(recipe_seed(r, 7), 4, SYMBOLS, 0), 16, SHORT}, far = {near.source, 4, LONG},
        tune = {near.source, 16, LONG};
@@ -173,23 +209,27 @@ static void longer(recipe *r) {
   int steps = recipe_pick(r, 1200, 400);
   bool quick = recipe_is_quick(r);
   double before[5], after[5];
-  net *trained = decoder(r, SN_ROPE_PLAIN);
+  net *trained = decoder(r, SN_ROPE_PLAIN, LONG / SHORT);
   recipe_train(r, &(training){trained, .label = "unscaled, at 64", .feed = &near_feed, .steps = steps, .lr = 1e-2});
   double start = above(r, trained, &near_feed);
   for (int s = SN_ROPE_PLAIN; s <= SN_ROPE_YARN; s++) {
-    net *n = decoder(r, s);
+    net *n = decoder(r, s, LONG / SHORT);
     net_copy(n, trained, "*");
+    exactly(r, n, s);
     before[s] = above(r, n, &far_feed);
+    if (s == SN_ROPE_PLAIN) continue;
     recipe_train(r, &(training){n, .label = say[s].label, .feed = &tune_feed, .steps = steps / 20, .lr = 1e-2});
     after[s] = above(r, n, &far_feed);
   }
+  net *little = decoder(r, SN_ROPE_INTERPOLATED, 1.5);
+  net_copy(little, trained, "*");
   recipe_at_most(r, TRAINED, "trained at 64: loss over the best, nats", start, quick ? .03 : .01);
   recipe_at_least(r, TRAINED, "unscaled at 256: loss beyond that at 64", before[0] - start, .2);
-  recipe_at_most(r, CONTROL, "unscaled at 256: loss beyond that at 64", before[0] - start, .02);
   for (int s = SN_ROPE_INTERPOLATED; s <= SN_ROPE_YARN; s++)
     recipe_at_most(r, TRAINED, say[s].better, before[s] / before[0], .25);
-  recipe_at_most(r, TRAINED, "YaRN at 256: loss beyond NTK's", before[SN_ROPE_YARN] - before[SN_ROPE_NTK], .002);
-  recipe_at_most(r, TRAINED, "NTK at 256: loss beyond unscaled's", before[SN_ROPE_NTK] - before[0], 0);
+  recipe_at_most(r, CONTROL, "PI by 1.5 at 256: the same", above(r, little, &far_feed) / before[0], .25);
+  recipe_at_most(r, TRAINED, "YaRN at 256: loss beyond NTK's", before[SN_ROPE_YARN] - before[SN_ROPE_NTK], -1e-4);
+  recipe_at_most(r, TRAINED, "NTK at 256: loss beyond unscaled's", before[SN_ROPE_NTK] - before[0], -.15);
   for (int s = SN_ROPE_INTERPOLATED; s <= SN_ROPE_YARN; s++)
     recipe_at_most(r, TRAINED, say[s].restored, after[s] - start, quick ? .03 : .02);
 }
