@@ -26,6 +26,7 @@ typedef struct task {
   hmm h;
   int rows;
   bool all, unshifted, answers; /* all: are hidden; answers: targets of tokens that are not asked for are -1 */
+  bool words, whole;            /* words stand in padding; the source is said to be as long as its room */
 } task;
 
 typedef struct example {
@@ -50,7 +51,10 @@ typedef struct ports {
 static void fill_row(const task *t, const example *e, int b, const ports *p) {
   int k = 0, room = t->all ? MOST : HIDDEN;
   int32_t *slots = p->slots + b * room, *slot_targets = p->slot_targets + b * room;
-  for (int i = 0; i < MOST; i++) p->source[b * MOST + i] = p->tokens[b * MOST + i] = MASK;
+  for (int i = 0; i < MOST; i++) {
+    p->source[b * MOST + i] = t->words ? i % SYMBOLS : MASK;
+    p->tokens[b * MOST + i] = MASK;
+  }
   sn_corrupt_mask(e->n, e->x, e->chosen, MASK, p->source + b * MOST);
   decoder_input(e->n, e->x, e->chosen, !t->unshifted, MASK, BEGIN, p->tokens + b * MOST);
   for (int i = 0; i < MOST; i++) {
@@ -61,7 +65,7 @@ static void fill_row(const task *t, const example *e, int b, const ports *p) {
   }
   p->slot_count[b] = k;
   for (; k < room; k++) slots[k] = slot_targets[k] = 0;
-  p->source_length[b] = e->n;
+  p->source_length[b] = t->whole ? MOST : e->n;
 }
 
 static void fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
@@ -112,17 +116,23 @@ static void causal_fill(const void *data, uint64_t seed, uint64_t index, void *c
 
 /* ---- exact checks ---------------------------------------------------------------------------------- */
 
-/* Figure B7.4 (a): words of the decoder's input that differ. */
+/* Figure B7.4 (a): words that differ, of what is read and what is asked. */
 static int figure_differs(void) {
-  static const char *const text[] = {"The", "puppies", "are", "frolicking", "in", "the", "house", ".", "[M]", "<s>"};
+  static const char *const text[] = {"The", "puppies", "are", "frolicking", "in", "the", "[M]", "<s>", "house", "."};
   static const char *const read[] = {"The", "puppies", "are", "[M]", "in", "[M]", "house", "."};
   static const char *const said[] = {"<s>", "[M]", "[M]", "[M]", "frolicking", "[M]", "the", "[M]"};
-  enum { N = 8, M = 8, S = 9 };
-  const bool chosen[N] = {[3] = true, [5] = true};
-  int x[N] = {0, 1, 2, 3, 4, 5, 6, 7}, source[N], tokens[N], wrong = 0;
-  sn_corrupt_mask(N, x, chosen, M, source);
-  decoder_input(N, x, chosen, 1, M, S, tokens);
-  for (int i = 0; i < N; i++) wrong += strcmp(text[source[i]], read[i]) != 0 || strcmp(text[tokens[i]], said[i]) != 0;
+  static const char *const asked[] = {"", "", "", "frolicking", "", "the", "", ""};
+  const task t = {.rows = 1};
+  const example e = {8, {0, 1, 2, 3, 4, 5, VOCAB, VOCAB + 1}, {[3] = true, [5] = true}};
+  int32_t source[MOST], tokens[MOST], targets[MOST], slots[HIDDEN], slot_targets[HIDDEN], length, count;
+  float weight[MOST];
+  fill_row(&t, &e, 0, &(ports){source, &length, tokens, targets, slots, slot_targets, &count, weight});
+  int wrong = count != 2 || slots[0] != 3 || slots[1] != 5;
+  for (int i = 0; i < e.n; i++) {
+    wrong += strcmp(text[source[i]], read[i]) != 0 || strcmp(text[tokens[i]], said[i]) != 0;
+    wrong += strcmp(weight[i] > 0 ? text[targets[i]] : "", asked[i]) != 0;
+  }
+  for (int k = 0; k < count; k++) wrong += strcmp(text[slot_targets[k]], asked[slots[k]]) != 0;
   return wrong;
 }
 
@@ -162,6 +172,27 @@ static void check_all_hidden(recipe *r, net *n, const task *t) {
   double plain = first(net_output(exact, "eval", &causal, 0, "loss", NULL));
   recipe_at_most(r, EXACT, "all hidden is a decoder that sees masks, f64: losses differ by", fabs(loss / plain - 1),
                  1e-10);
+}
+
+/* Logits of rows inside texts that are not the same to the bit. */
+static double rows_differ(recipe *r, net *n, const task *t, const task *other) {
+  feed f = feed_of(t), g = feed_of(other);
+  const double *x = net_output(n, "logits", &f, 0, "logits", NULL), *y = net_output(n, "logits", &g, 0, "logits", NULL);
+  double differ = 0;
+  for (int b = 0; x && y && b < t->rows; b++)
+    for (int i = 0; i < MOST * VOCAB; i++) {
+      bool inside = i / VOCAB < make(t, recipe_seed(r, 1), (uint64_t)b).n;
+      differ += inside && x[b * MOST * VOCAB + i] != y[b * MOST * VOCAB + i];
+    }
+  return differ;
+}
+
+/* Neither the encoder nor the decoder sees what stands behind a source. */
+static void check_padding(recipe *r, net *n, const task *t) {
+  task words = *t, whole = *t;
+  words.words = true, whole.whole = true;
+  recipe_at_most(r, EXACT, "words in the source's padding: logits that change", rows_differ(r, n, t, &words), 0);
+  recipe_at_most(r, CONTROL, "padding that is seen: logits that change", rows_differ(r, n, t, &whole), 0);
 }
 
 /* A wide vocabulary, of which a plan says what it would cost. */
@@ -209,6 +240,7 @@ static void masked(recipe *r) {
   check_loss(r, n, t);
   check_all_hidden(r, n, t);
   t->rows = BATCH;
+  check_padding(r, n, t);
   excess e = excess_of(r, n, t);
   recipe_at_most(r, OPTIMUM, "hidden tokens: held-out loss over the best, nats", e.mean, recipe_pick(r, 20, 80) * 1e-3);
   recipe_no_leak(r, OPTIMUM, "hidden tokens: excess in standard errors", &e);
