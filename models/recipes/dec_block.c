@@ -379,7 +379,16 @@ static void token_fill(const void *data, uint64_t seed, uint64_t index, void *co
   for (int i = 0; i < ROWS * LONG; i++) ((int32_t *)port[0])[i] = draws_below(&d, 256);
 }
 
-/* Biases, curves, gates and sums with what came in go into the products before them, everything of a norm into one. */
+/* Kernels too many or too few of two blocks: one for each of five norms, and two products with a curve. */
+static double unlike(net *n) {
+  double norms = net_report(n, "logits", "B=8 T=16", (which){.op = "rsqrt"}).kernels;
+  double rows = net_report(n, "logits", "B=8 T=16", (which){.kind = "rows", .op = "rsqrt"}).kernels;
+  double curves = net_report(n, "logits", "B=8 T=16", (which){.kind = "contract", .op = "exp"}).kernels;
+  return fabs(norms - 5) + fabs(rows - 5) + fabs(curves - 2);
+}
+
+/* Biases, curves, gates and sums with what came in go into the products before them, everything of a norm into one
+ * kernel. That is not part of the product behind it, which would do it again for every tile of columns. */
 static void fused(recipe *r) {
   feed f = {{{"tokens", {ROWS, LONG}}}, token_fill, NULL};
   net *n = recipe_net(r, &sn_model_decoder, "logits", "layers=2 width=%d norm=1 feed=%d positions=1 bias=1 std=0", WIDE,
@@ -391,9 +400,11 @@ static void fused(recipe *r) {
   double maps_none = net_report(apart, "logits", "B=8 T=16", (which){.kind = "map"}).kernels;
   recipe_at_most(r, EXACT, "fused: kernels over those without fusion", all / none, .4);
   recipe_at_most(r, EXACT, "fused: kernels that are elementwise only", maps, 2);
+  recipe_at_most(r, EXACT, "fused: norms and curves in other kernels than one and a product", unlike(n), 0);
   recipe_at_most(r, EXACT, "fused: values against those without", net_difference(n, apart, "logits", &f, "logits"),
                  2e-5 * sqrt(4. * WIDE));
   recipe_at_most(r, CONTROL, "without fusion: kernels that are elementwise only", maps_none, 2);
+  recipe_at_most(r, CONTROL, "and norms and curves in others", unlike(apart), 0);
 }
 
 static void block_row(recipe *r) {
