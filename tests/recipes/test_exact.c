@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "frontend/sinter.h"
+#include "models/recipes/inside.h"
 #include "tests/recipes/kit.h"
 
 #if SN_HAVE_LLVM
@@ -76,6 +77,16 @@ static void not_numbers(recipe *r) {
 }
 static void infinite(recipe *r) { recipe_at_least(r, OPTIMUM, "without an end", INFINITY, 0); }
 
+/* A net that ends takes its copies along, and neither results nor other nets. */
+static void ending(recipe *r) {
+  net *n = recipe_net(r, &sn_model_gpt, "eval", SMALL), *other = net_as(n, &(sn_compile_opt){0});
+  double *was = net_output(net_again(other, 7), "eval", &text, 0, "loss", NULL), loss = was[0];
+  net_end(other), net_end(NULL);
+  assert_null(other->program);
+  assert_true(was[0] == loss && !recipe_has_failed(r));
+  assert_true(net_output(net_again(n, 7), "eval", &text, 0, "loss", NULL)[0] == loss);
+}
+
 static void mistake(recipe *r) {
   net *n = recipe_net(r, &sn_model_gpt, "eval", SMALL);
   assert_true(isnan(net_slope_error(n, "eval", "los", &text)));
@@ -91,6 +102,7 @@ static void differs(void **state) {
   (void)state;
   char error[512];
   run_well("ref", wrong_gradient);
+  run_well("ref", ending);
   assert_true(run_well("ref", not_numbers).pass);
   assert_false(run_well("ref", infinite).pass);
   run_on("ref", mistake, error);
