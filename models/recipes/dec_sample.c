@@ -147,14 +147,15 @@ static double log_p(const listing *l, int n, const int32_t *ids) {
   return sum;
 }
 
-/* What the oracle's best text has more of log p / tokens^power than that of beams. */
-static double shortfall(const listing *l, const sn_speaker *s, int prompt, int end, double power, int beams, bool all) {
+/* What the oracle's best text has more of log p / tokens^power than that of beams, which rank by tokens^`by`. */
+static double shortfall(const listing *l, const sn_speaker *s, int prompt, int end, double power, double by, int beams,
+                        bool all) {
   decode_search o = {next_law, l, SYMBOLS, end, LENGTH, beams, power};
   decode_text best = all ? decode_exhaustive(&o) : decode_beam(&o);
   int32_t ids[LENGTH], first = prompt;
   int64_t count = 0;
   double sum = 0;
-  sn_search x = {s, beams, power, end, LENGTH, 1, &first};
+  sn_search x = {s, beams, by, end, LENGTH, 1, &first};
   sn_diags *diags = sn_diags_scratch();
   if (sn_search_beams(&x, diags, ids, &count, &sum)) count = 0;
   sn_diags_destroy(diags);
@@ -170,8 +171,8 @@ static sn_code stays(void *user, int64_t rows, const int32_t *parent, sn_diags *
 static double falls_short(const listing *l, const sn_speaker *s, int prompt, int low, int high, bool all) {
   double most = 0;
   for (int b = low; b <= high; b++) {
-    most = recipe_max(most, shortfall(l, s, prompt, -1, 0, b, all));
-    most = recipe_max(most, shortfall(l, s, prompt, 0, .8, b, all));
+    most = recipe_max(most, shortfall(l, s, prompt, -1, 0, 0, b, all));
+    most = recipe_max(most, shortfall(l, s, prompt, 0, .8, .8, b, all));
   }
   return most;
 }
@@ -179,7 +180,7 @@ static double falls_short(const listing *l, const sn_speaker *s, int prompt, int
 /* Many nets: where the best text is always of the first beam, its caches are right whether they follow or not. */
 static void beams(recipe *r) {
   enum { NETS = 8 };
-  double all = 0, narrow = 0, greedy = 0, kept = 0, kept_narrow = 0;
+  double all = 0, narrow = 0, greedy = 0, kept = 0, kept_narrow = 0, short_ones = 0;
   for (int i = 0; i < NETS * SYMBOLS && !recipe_has_failed(r); i++) {
     int prompt = i % SYMBOLS;
     net *n = small(r, 20 + (uint64_t)(i / SYMBOLS), 2);
@@ -189,12 +190,14 @@ static void beams(recipe *r) {
     all = recipe_max(all, falls_short(l, &s, prompt, 64, 64, true));
     narrow = recipe_max(narrow, falls_short(l, &s, prompt, 2, 5, false));
     greedy = recipe_max(greedy, falls_short(l, &s, prompt, 1, 1, false));
+    short_ones = recipe_max(short_ones, shortfall(l, &s, prompt, 0, .8, 0, 64, true));
     kept = recipe_max(kept, falls_short(l, &wrong, prompt, 64, 64, true));
     kept_narrow = recipe_max(kept_narrow, falls_short(l, &wrong, prompt, 2, 5, false));
   }
   recipe_at_most(r, OPTIMUM, "V^(L-1) beams against all texts, with and without an end: log p", all, 1e-5);
   recipe_at_most(r, EXACT, "2 to 5 beams against the oracle's search: log p", narrow, 1e-5);
   recipe_at_most(r, EXACT, "one beam against greedy", greedy, 1e-5);
+  recipe_at_most(r, CONTROL, "texts that end ranked by log p, not over tokens^.8: the latter", short_ones, 1e-5);
   recipe_at_most(r, CONTROL, "caches that do not follow their beams, V^(L-1) of them: log p", kept, 1e-5);
   recipe_at_most(r, CONTROL, "the same, 2 to 5 beams", kept_narrow, 1e-5);
 }
