@@ -47,7 +47,29 @@ static void two(sn_scope m, const sharing *c, const char *second) {
 static void shared(sn_scope m, const sharing *c) { two(m, c, NULL); }
 static void apart(sn_scope m, const sharing *c) { two(m, c, "again"); }
 
-SN_MODEL(sharing, sharing, one, shared, apart);
+/* Weights of rows x, and what they make of values of rows y. */
+static sn_t weights(sn_scope m, sn_t x, int heads) {
+  sn_t q = sn_linear(m, "attn.q", x, heads * HEAD, .heads = heads);
+  sn_t k = sn_linear(m, "attn.k", x, heads * HEAD, .heads = heads), at = sn_arange(m, T);
+  sn_t sees = sn_le(sn_rearrange(at, "s->1s"), sn_rearrange(at, "t->t1"));
+  return sn_softmax(sn_where(sees, sn_mul(sn_einsum("bthd,bshd->bhts", q, k), 1 / sqrt(HEAD)), -1e30));
+}
+static sn_t mixed(sn_scope m, sn_t weights, sn_t y, int heads) {
+  sn_t v = sn_linear(m, "attn.v", y, heads * HEAD, .heads = heads);
+  return sn_linear(m, "attn.o", sn_merge(sn_einsum("bhts,bshd->bthd", weights, v)), WIDTH);
+}
+
+/* The second layer has the weights of the first; or its own, of the same rows and other matrices. */
+static void two_weighted(sn_scope m, const sharing *c, const char *second) {
+  sn_t x = given(m), w = weights(sn_in(m, "kept"), x, c->kv_heads);
+  sn_t y = sn_add(x, mixed(sn_in(m, "a"), w, x, c->kv_heads));
+  if (second) w = weights(sn_in(m, second), x, c->kv_heads);
+  give(m, sn_add(y, mixed(sn_in(m, "b"), w, y, c->kv_heads)));
+}
+static void shared_weights(sn_scope m, const sharing *c) { two_weighted(m, c, NULL); }
+static void apart_weights(sn_scope m, const sharing *c) { two_weighted(m, c, "again"); }
+
+SN_MODEL(sharing, sharing, one, shared, apart, shared_weights, apart_weights);
 
 /* ---- heads ------------------------------------------------------------------------------------------------------- */
 
@@ -133,29 +155,45 @@ static void heads(recipe *r) {
 
 /* ---- layers ------------------------------------------------------------------------------------------------------ */
 
-static void layers(recipe *r) {
-  static const char *const from[] = {"kept.attn.k.weight", "kept.attn.v.weight"};
-  static const char *const to[] = {"again.attn.k.weight", "again.attn.v.weight"};
-  net *n = recipe_net(r, &sn_model_sharing, "shared|apart", "kv_heads=2");
-  for (int m = 0; m < 2 && n; m++)
-    memcpy(net_values(n, to[m], NULL), net_values(n, from[m], NULL), sizeof(float) * WIDTH * 2 * HEAD);
+/* Two layers share what matrices kept.* make: their derivatives, against sums of those of two layers with equal ones.
+ */
+static void sums(recipe *r, const char *shared, const char *apart, const char *const matrix[2], double *worst,
+                 double *half) {
+  char graphs[64], name[64];
+  double sum[WIDTH * 2 * HEAD], *slope[3];
+  snprintf(graphs, sizeof graphs, "%s|%s", shared, apart);
+  net *n = recipe_net(r, &sn_model_sharing, graphs, "kv_heads=2");
+  for (int m = 0; m < 2 && n; m++) {
+    snprintf(name, sizeof name, "kept.%s", matrix[m]);
+    const float *from = net_values(n, name, NULL);
+    snprintf(name, sizeof name, "again.%s", matrix[m]);
+    float *to = net_values(n, name, NULL);
+    if (from && to) memcpy(to, from, sizeof(float) * WIDTH * 2 * HEAD);
+  }
   net_changed(n);
   net *exact = net_exact(n, "loss");
-  if (!exact) return;
-  double worst = 0, half = INFINITY;
   for (int m = 0; m < 2; m++) {
-    char name[64], again[64];
-    double sum[WIDTH * 2 * HEAD], *both, *first, *second;
-    snprintf(name, sizeof name, "grad.%s", from[m]);
-    snprintf(again, sizeof again, "grad.%s", to[m]);
-    both = output(exact, "shared", name), first = output(exact, "apart", name), second = output(exact, "apart", again);
-    if (!both || !first || !second) return;
-    for (int i = 0; i < WIDTH * 2 * HEAD; i++) sum[i] = first[i] + second[i];
-    worst = recipe_max(worst, recipe_difference(WIDTH * 2 * HEAD, both, sum));
-    half = recipe_min(half, recipe_difference(WIDTH * 2 * HEAD, both, first));
+    for (int k = 0; k < 3; k++) {
+      snprintf(name, sizeof name, "grad.%s.%s", k < 2 ? "kept" : "again", matrix[m]);
+      if (!(slope[k] = output(exact, k ? apart : shared, name))) return;
+    }
+    for (int i = 0; i < WIDTH * 2 * HEAD; i++) sum[i] = slope[1][i] + slope[2][i];
+    *worst = recipe_max(*worst, recipe_difference(WIDTH * 2 * HEAD, slope[0], sum));
+    *half = recipe_min(*half, recipe_difference(WIDTH * 2 * HEAD, slope[0], slope[1]));
   }
+}
+
+static void layers(recipe *r) {
+  static const char *const memory[] = {"attn.k.weight", "attn.v.weight"};
+  static const char *const scores[] = {"attn.q.weight", "attn.k.weight"};
+  double worst = 0, half = INFINITY;
+  sums(r, "shared", "apart", memory, &worst, &half);
   recipe_at_most(r, EXACT, "layers that share keys and values: derivatives sum over both", worst, 1e-12);
   recipe_at_most(r, CONTROL, "those of the first layer alone", half, 1e-12);
+  worst = 0, half = INFINITY;
+  sums(r, "shared_weights", "apart_weights", scores, &worst, &half);
+  recipe_at_most(r, EXACT, "layers that share weights of attention: the same", worst, 1e-12);
+  recipe_at_most(r, CONTROL, "those of the first such layer alone", half, 1e-12);
 }
 
 /* ---- caches ------------------------------------------------------------------------------------------------------ */
