@@ -34,26 +34,22 @@ typedef struct pair {
 
 static pair pair_of(const bert_task *k, uint64_t seed, uint64_t index) {
   pair p;
-  int n = docs_sentence(&k->d), whole[DOCS_SENTENCES * DOCS_LENGTH];
+  int n = docs_sentence(&k->d);
   p.label = docs_pair_sample(&k->d, seed, index, p.x);
-  if (k->same && p.label) { /* another sentence of the document that A is of */
-    draws r = draws_of(seed, 0x73616d, index);
-    docs_sample(&k->d, seed, index, whole);
-    int a = draws_below(&r, k->d.sentences - 1), b = draws_below(&r, k->d.sentences);
-    memcpy(p.x, whole + a * n, sizeof(int) * (size_t)n);
-    memcpy(p.x + n, whole + b * n, sizeof(int) * (size_t)n);
-  }
   p.count = hide_tokens(&k->h, seed, index, 2 * n, p.x, NULL, p.shown, p.slots, p.labels);
   return p;
 }
 
-/* tokens, segments, part [ROWS, sequence], slots, labels, weight [ROWS, count], label [ROWS] */
+static int rows_of(const bert_task *k) { return k->rows ? k->rows : ROWS; }
+
+/* tokens, segments, part [rows, sequence], slots, labels, weight [rows, count], label [rows] */
 static void fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
   const bert_task *k = data;
+  int rows = rows_of(k);
   int length = sequence(k);
   int32_t *tokens = port[0], *segments = port[1], *part = port[2], *slots = port[3], *labels = port[4];
-  for (int b = 0; b < ROWS; b++) {
-    pair p = pair_of(k, seed, index * ROWS + (uint64_t)b);
+  for (int b = 0; b < rows; b++) {
+    pair p = pair_of(k, seed, index * (uint64_t)rows + (uint64_t)b);
     for (int t = 0; t < length; t++) {
       int at = place(k, t);
       tokens[b * length + t] = at >= 0 ? p.shown[at] : t ? k->cls + 1 : k->cls;
@@ -69,21 +65,21 @@ static void fill(const void *data, uint64_t seed, uint64_t index, void *const po
   }
 }
 
-static feed feed_of(const bert_task *k) {
-  int length = sequence(k), count = hide_count(&k->h, pair_length(k));
-  return (feed){{{"tokens", {ROWS, length}},
-                 {"segments", {ROWS, length}},
-                 {"part", {ROWS, length}},
-                 {"slots", {ROWS, count}},
-                 {"labels", {ROWS, count}},
-                 {"weight", {ROWS, count}},
-                 {"label", {ROWS}}},
+feed bert_task_feed(const bert_task *k) {
+  int length = sequence(k), count = hide_count(&k->h, pair_length(k)), rows = rows_of(k);
+  return (feed){{{"tokens", {rows, length}},
+                 {"segments", {rows, length}},
+                 {"part", {rows, length}},
+                 {"slots", {rows, count}},
+                 {"labels", {rows, count}},
+                 {"weight", {rows, count}},
+                 {"label", {rows}}},
                 fill,
                 k};
 }
 
 net *bert_pretrained(recipe *r, const char *label, const bert_task *k, int steps) {
-  feed f = feed_of(k);
+  feed f = bert_task_feed(k);
   net *n = recipe_net(r, &sn_model_bert, "pretrain|eval|guess|next",
                       "layers=2 heads=4 width=%d vocab=%d context=%d padding=2 std=.1", 32, k->cls + 3, sequence(k));
   recipe_train(r, &(training){n, "pretrain", label, &f, steps, 2e-3});
@@ -201,14 +197,6 @@ static void best_losses(const void *data, uint64_t seed, uint64_t index, double 
 }
 
 excess bert_excess(recipe *r, net *n, const bert_task *k, int64_t tokens) {
-  feed f = feed_of(k);
+  feed f = bert_task_feed(k);
   return recipe_excess(r, &(against){n, "guess", NULL, &f, 4, best_losses, tokens});
-}
-
-double bert_told(recipe *r, net *n, const bert_task *k, int batches) {
-  bert_task open = *k;
-  open.h.kept = 1, open.h.masked = 1e-300; /* chosen tokens stay as they are */
-  feed f = feed_of(&open);
-  (void)r;
-  return recipe_mean(n, "eval_pretrain", "met", &f, batches, NULL);
 }

@@ -1,4 +1,4 @@
-/* Pairs of sentences of D3 with hidden tokens, for rows bert.*: batches, the best answers, and how near BERT is. */
+/* Pairs of sentences of D3 with hidden tokens, for bert.mlm: batches, the best answers, and how near BERT is. */
 #ifndef SINTER_MODELS_RECIPES_BERT_TASK_H
 #define SINTER_MODELS_RECIPES_BERT_TASK_H
 
@@ -11,12 +11,13 @@ typedef struct bert_task {
   docs d;
   hide h;
   int cls;
-  bool same;  /* negatives are of the same document */
   bool blind; /* rows see nothing but themselves */
+  int rows;   /* of a batch; 0: 32 */
 } bert_task;
 
 /* noise: of cues */
 bert_task bert_task_of(double noise);
+feed bert_task_feed(const bert_task *k);
 
 /* A net that is trained on such pairs to guess and to tell whether B follows; graphs pretrain, eval, guess, next. */
 net *bert_pretrained(recipe *r, const char *label, const bert_task *k, int steps);
@@ -29,8 +30,5 @@ bert_score bert_measure(recipe *r, net *n, const bert_task *k, int batches);
 
 /* Losses of hidden tokens beside the least ones. */
 excess bert_excess(recipe *r, net *n, const bert_task *k, int64_t tokens);
-
-/* Share of labels that are right where nothing is hidden, and what it is at best: docs_pair_accuracy. */
-double bert_told(recipe *r, net *n, const bert_task *k, int batches);
 
 #endif
