@@ -136,6 +136,12 @@ static void print_worst(cli_recipes *x, int row) {
   }
 }
 
+static const char *first_reason(const recipe_result *r) {
+  for (int i = 0; i < r->check_count; i++)
+    if (r->check[i].skipped) return r->check[i].skipped;
+  return "";
+}
+
 static sn_code run_seed(cli_recipes *x, int row, int run) {
   recipe_options o = x->opt;
   recipe_result *r = &x->result[row][run];
@@ -143,7 +149,9 @@ static sn_code run_seed(cli_recipes *x, int row, int run) {
   sn_code code = recipe_run(x->row[row], &o, x->c->arena, x->c->diags, r);
   if (cli_has(x->c, CLI_JSON)) return code;
   const char *seed = x->seeds > 1 ? sn_arena_printf(x->c->arena, " seed %llu", (unsigned long long)o.seed) : "";
-  if (!code) printf("%s%s %s, %.1f s\n", x->row[row]->id, seed, r->pass ? "PASS" : "FAIL", r->seconds);
+  int skipped = code ? 0 : cli_recipe_skipped(r);
+  const char *left = skipped ? sn_arena_printf(x->c->arena, ", %d skipped: %s", skipped, first_reason(r)) : "";
+  if (!code) printf("%s%s %s%s, %.1f s\n", x->row[row]->id, seed, r->pass ? "PASS" : "FAIL", left, r->seconds);
   fflush(stdout);
   return code;
 }
@@ -163,18 +171,20 @@ static sn_code run_row(cli_recipes *x, int row) {
     x->c->diags->count = 0;
   }
   if (x->seeds > 1 && !cli_has(x->c, CLI_JSON)) print_worst(x, row);
-  return SN_OK;
+  x->done = row + 1;
+  return x->out ? cli_recipes_write(x) : SN_OK;
 }
 
 static sn_code finish(cli_recipes *x) {
   cli *c = x->c;
   int failed = 0, ran = x->count * x->seeds;
-  sn_text json = sn_text_begin(c->arena);
   for (int i = 0; i < x->count; i++)
     for (int run = 0; run < x->seeds; run++) failed += !x->result[i][run].pass;
-  cli_recipes_json(&json, x);
-  if (x->out) SN_TRY(cli_recipes_write(x, &json));
-  if (cli_has(c, CLI_JSON)) SN_TRY(cli_print(c, &json));
+  if (cli_has(c, CLI_JSON)) {
+    sn_text json = sn_text_begin(c->arena);
+    cli_recipes_json(&json, x);
+    SN_TRY(cli_print(c, &json));
+  }
   if (!failed) return SN_OK;
   return sn_fail(c->diags, SN_ERR_FAIL, (sn_loc){0}, "%d of %d %s failed", failed, ran,
                  x->seeds > 1 ? "runs" : "recipes");

@@ -13,6 +13,7 @@ const char *cli_recipe_kind(recipe_kind k) {
 }
 
 const char *cli_recipe_verdict(const recipe_check *c) {
+  if (c->skipped) return "skipped";
   return !c->pass ? "FAIL" : c->kind == CONTROL ? "rejected" : "PASS";
 }
 
@@ -30,6 +31,12 @@ const char *cli_recipe_trained(sn_arena *arena, const recipe_trained *t) {
 const char *cli_recipe_share(sn_arena *arena, const recipe_check *c) {
   if (!(c->of > 0)) return "";
   return sn_arena_printf(arena, " (%.4g of %.0f: %.4g to %.4g)", c->share, c->of, c->low, c->high);
+}
+
+int cli_recipe_skipped(const recipe_result *r) {
+  int count = 0;
+  for (int i = 0; i < r->check_count; i++) count += r->check[i].skipped != NULL;
+  return count;
 }
 
 uint64_t cli_recipe_seed(const cli_recipes *x, int run) { return x->seeds > 1 ? (uint64_t)run + 1 : x->opt.seed; }
@@ -80,6 +87,7 @@ static void add_check(sn_text *t, const recipe_check *c, const char *seed) {
   add_number(t, c->bound);
   if (c->of > 0)
     sn_text_add(t, ", \"share\": %.6g, \"of\": %.0f, \"low\": %.6g, \"high\": %.6g", c->share, c->of, c->low, c->high);
+  if (c->skipped) sn_text_add(t, ", \"skipped\": \"%s\"", c->skipped);
   sn_text_add(t, ", \"pass\": %s}", c->pass ? "true" : "false");
 }
 
@@ -117,7 +125,7 @@ static void add_json(sn_text *t, const cli_recipes *x, int row, int run) {
 
 void cli_recipes_json(sn_text *t, const cli_recipes *x) {
   sn_text_char(t, '[');
-  for (int i = 0; i < x->count; i++)
+  for (int i = 0; i < x->done; i++)
     for (int run = 0; run < x->seeds; run++) {
       if (i || run) sn_text_add(t, ",\n");
       add_json(t, x, i, run);
@@ -139,13 +147,14 @@ static bool row_passes(const cli_recipes *x, int row) {
 
 static void add_how(sn_text *t, const cli_recipes *x) {
   double all = 0;
-  for (int i = 0; i < x->count; i++) all += seconds_of(x, i) * x->seeds;
+  for (int i = 0; i < x->done; i++) all += seconds_of(x, i) * x->seeds;
   sn_text_add(t, "# Systems and their checks\n\nWritten by `sinter recipe`: the %s form, target %s, ",
               x->opt.quick ? "quick" : "full", x->opt.target ? x->opt.target : "cpu");
   if (x->seeds > 1)
     sn_text_add(t, "seeds 1 to %d; a value is the worst of them, a time their mean. ", x->seeds);
   else
     sn_text_add(t, "seed %llu. ", (unsigned long long)x->opt.seed);
+  if (x->done < x->count) sn_text_add(t, "Cut off after %d of %d rows. ", x->done, x->count);
   sn_text_add(
       t,
       "In all %.0f s.\n\nKinds of checks: *exact*, an identity or an oracle in f64; *optimum*, a known best "
@@ -179,10 +188,10 @@ static void add_section(sn_text *t, const cli_recipes *x, int row) {
 void cli_recipes_table(sn_text *t, const cli_recipes *x) {
   add_how(t, x);
   sn_text_add(t, "\n| row | slide | what it shows | checks | seconds | |\n|---|---|---|---|---|---|\n");
-  for (int i = 0; i < x->count; i++)
+  for (int i = 0; i < x->done; i++)
     sn_text_add(t, "| %s | %d | %s | %d | %.1f | %s |\n", x->row[i]->id, x->row[i]->slide, x->row[i]->shows,
                 x->result[i][0].check_count, seconds_of(x, i), row_passes(x, i) ? "PASS" : "FAIL");
-  for (int i = 0; i < x->count; i++) add_section(t, x, i);
+  for (int i = 0; i < x->done; i++) add_section(t, x, i);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
@@ -277,15 +286,13 @@ static sn_code write_plots(cli_recipes *x, int row) {
   return SN_OK;
 }
 
-sn_code cli_recipes_write(cli_recipes *x, const sn_text *json) {
-  sn_text table = sn_text_begin(x->c->arena);
+sn_code cli_recipes_write(cli_recipes *x) {
+  sn_text table = sn_text_begin(x->c->arena), json = sn_text_begin(x->c->arena);
   cli_recipes_table(&table, x);
-  SN_TRY(write_text(x, "recipes.json", json));
-  SN_TRY(write_text(x, "systems.md", &table));
-  for (int i = 0; i < x->count; i++) {
-    SN_TRY(write_metrics(x, i));
-    SN_TRY(write_checks(x, i));
-    SN_TRY(write_plots(x, i));
-  }
-  return SN_OK;
+  cli_recipes_json(&json, x);
+  SN_TRY(write_metrics(x, x->done - 1));
+  SN_TRY(write_checks(x, x->done - 1));
+  SN_TRY(write_plots(x, x->done - 1));
+  SN_TRY(write_text(x, "recipes.json", &json));
+  return write_text(x, "systems.md", &table);
 }

@@ -398,13 +398,13 @@ static void fused(recipe *r) {
   double none = net_report(apart, "logits", "B=8 T=16", (which){0}).kernels;
   double maps = net_report(n, "logits", "B=8 T=16", (which){.kind = "map"}).kernels;
   double maps_none = net_report(apart, "logits", "B=8 T=16", (which){.kind = "map"}).kernels;
-  recipe_at_most(r, EXACT, "fused: kernels over those without fusion", all / none, .4);
-  recipe_at_most(r, EXACT, "fused: kernels that are elementwise only", maps, 2);
-  recipe_at_most(r, EXACT, "fused: norms and curves in other kernels than one and a product", unlike(n), 0);
+  recipe_at_most(r, EXACT | OF_PLAN, "fused: kernels over those without fusion", all / none, .4);
+  recipe_at_most(r, EXACT | OF_PLAN, "fused: kernels that are elementwise only", maps, 2);
+  recipe_at_most(r, EXACT | OF_PLAN, "fused: norms and curves in other kernels than one and a product", unlike(n), 0);
   recipe_at_most(r, EXACT, "fused: values against those without", net_difference(n, apart, "logits", &f, "logits"),
                  2e-5 * sqrt(4. * WIDE));
-  recipe_at_most(r, CONTROL, "without fusion: kernels that are elementwise only", maps_none, 2);
-  recipe_at_most(r, CONTROL, "and norms and curves in others", unlike(apart), 0);
+  recipe_at_most(r, CONTROL | OF_PLAN, "without fusion: kernels that are elementwise only", maps_none, 2);
+  recipe_at_most(r, CONTROL | OF_PLAN, "and norms and curves in others", unlike(apart), 0);
 }
 
 static void block_row(recipe *r) {

@@ -213,11 +213,12 @@ static void caches(recipe *r) {
   double off = recipe_max(bytes_off(r, 8, 1, 8, &other), bytes_off(r, 2, 1, 2, &other));
   off = recipe_max(off, bytes_off(r, 2, 2, 2, &other));
   off = recipe_max(off, bytes_off(r, 1, 1, 1, &mqa));
-  recipe_at_most(r, EXACT, "bytes of caches: 8, 2 and 1 key heads, and layers in pairs", off, 0);
-  recipe_at_most(r, EXACT, "one key head: its largest buffer over keys repeated for all heads",
+  recipe_at_most(r, EXACT | OF_PLAN, "bytes of caches: 8, 2 and 1 key heads, and layers in pairs", off, 0);
+  recipe_at_most(r, EXACT | OF_PLAN, "one key head: its largest buffer over keys repeated for all heads",
                  (double)mqa.largest_buffer / (HEADS * CONTEXT * HEAD), .99);
-  recipe_at_most(r, EXACT, "kernels that write as much as such keys", mqa.kernels, 0);
-  recipe_at_most(r, CONTROL, "a key head for each head, against the bytes of one", bytes_off(r, 8, 1, 1, &other), 0);
+  recipe_at_most(r, EXACT | OF_PLAN, "kernels that write as much as such keys", mqa.kernels, 0);
+  recipe_at_most(r, CONTROL | OF_PLAN, "a key head for each head, against the bytes of one",
+                 bytes_off(r, 8, 1, 1, &other), 0);
 }
 
 /* Nothing is allocated. */

@@ -209,10 +209,12 @@ static void check_plan(recipe *r, net *trained) {
   report products = net_report(n, "decode", "B=16", (which){.kind = "contract"});
   report again = net_report(trained, "logits", "B=16 S=12 T=1", (which){.kind = "contract"});
   recipe_at_most(r, EXACT, "parameters that a step reads to encode a source", (double)net_parameters(n, once), 0);
-  recipe_at_most(r, EXACT, "products of a step over those of the decoder's rows", products.flops / (16 * row), 1.05);
-  recipe_at_most(r, CONTROL, "a source encoded at every step: products over those", again.flops / (16 * row), 1.05);
-  recipe_at_most(r, EXACT, "caches that a step moves", net_report(n, "decode", "B=16", (which){.kind = "copy"}).copies,
-                 0);
+  recipe_at_most(r, EXACT | OF_PLAN, "products of a step over those of the decoder's rows", products.flops / (16 * row),
+                 1.05);
+  recipe_at_most(r, CONTROL | OF_PLAN, "a source encoded at every step: products over those", again.flops / (16 * row),
+                 1.05);
+  recipe_at_most(r, EXACT | OF_PLAN, "caches that a step moves",
+                 net_report(n, "decode", "B=16", (which){.kind = "copy"}).copies, 0);
 }
 
 /* ---- documents after five corruptions ---------------------------------------------------------------- */

@@ -207,9 +207,7 @@ uint64_t net_hash(net *n, const char *pattern) {
   return hash;
 }
 
-const char *net_parameter(const net *n, int i) {
-  return n && !n->r->code ? sn_program_parameter(n->program, i) : NULL;
-}
+const char *net_parameter(const net *n, int i) { return n && !n->r->code ? sn_program_parameter(n->program, i) : NULL; }
 
 int64_t net_parameters(net *n, const char *pattern) {
   int64_t count = 0;

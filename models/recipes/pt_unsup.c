@@ -140,8 +140,9 @@ static void stack(recipe *r, const hmm *h) {
   feed f = window_feed(&w);
   net *n = stack_of(r, 1), *loose = stack_of(r, 0);
   bool changed, loose_changed;
-  recipe_at_most(r, EXACT, "stage 2: products, by those of layer 2 and one pass through layer 1", stage_work(n), 1.1);
-  recipe_at_most(r, CONTROL, "no freezing: products of stage 2", stage_work(loose), 1.1);
+  recipe_at_most(r, EXACT | OF_PLAN, "stage 2: products, by those of layer 2 and one pass through layer 1",
+                 stage_work(n), 1.1);
+  recipe_at_most(r, CONTROL | OF_PLAN, "no freezing: products of stage 2", stage_work(loose), 1.1);
   n = stages(r, n, &f, "stack", &changed);
   stages(r, loose, &f, "control: no freezing", &loose_changed);
   recipe_at_most(r, EXACT, "stage 2: changes of the hash of layer 1", changed, 0);

@@ -34,8 +34,10 @@ typedef struct recipe_row {
  */
 
 /* E: exact identity or f64 oracle; O: a known optimum is recovered; T: trained behaviour; N: a wrong variant, which
- * must miss the bound that the right one keeps. A check whose value is not a finite number fails. */
-typedef enum recipe_kind { EXACT = 'E', OPTIMUM = 'O', TRAINED = 'T', CONTROL = 'N' } recipe_kind;
+ * must miss the bound that the right one keeps. A check whose value is not a finite number fails. With OF_PLAN beside
+ * it (EXACT | OF_PLAN) the value is about kernels and their buffers: it is skipped where there are none, on --target
+ * ref. */
+typedef enum recipe_kind { EXACT = 'E', OPTIMUM = 'O', TRAINED = 'T', CONTROL = 'N', OF_PLAN = 128 } recipe_kind;
 
 /* ---- the run ------------------------------------------------------------------------------------------------------
  */

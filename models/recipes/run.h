@@ -17,6 +17,7 @@ typedef struct recipe_check {
   double value, bound;
   double of, share, low, high; /* of: trials behind a share, with its interval; 0: the value is none */
   bool pass;                   /* of controls: that the bound is missed */
+  const char *skipped;         /* why it was not judged; NULL: it was. Those that are skipped pass */
 } recipe_check;
 
 typedef struct recipe_trained {

@@ -120,10 +120,11 @@ static double work(net *n, const char *graph, const char *where) {
 
 static void plan(recipe *r, net *n) {
   const char *layers = "bert.encoder.*";
-  recipe_at_most(r, EXACT, "head alone: work of a step by that of its loss", work(n, "head", NULL), 1.1);
-  recipe_at_most(r, EXACT, "head alone: the same in the encoder's layers", work(n, "head", layers), 1);
-  recipe_at_most(r, CONTROL, "whole model: work of a step by that of its loss", work(n, "classify", NULL), 1.1);
-  recipe_at_most(r, CONTROL, "whole model: the same in the encoder's layers", work(n, "classify", layers), 1);
+  recipe_at_most(r, EXACT | OF_PLAN, "head alone: work of a step by that of its loss", work(n, "head", NULL), 1.1);
+  recipe_at_most(r, EXACT | OF_PLAN, "head alone: the same in the encoder's layers", work(n, "head", layers), 1);
+  recipe_at_most(r, CONTROL | OF_PLAN, "whole model: work of a step by that of its loss", work(n, "classify", NULL),
+                 1.1);
+  recipe_at_most(r, CONTROL | OF_PLAN, "whole model: the same in the encoder's layers", work(n, "classify", layers), 1);
 }
 
 /* Of the tuned whole. */

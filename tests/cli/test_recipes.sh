@@ -45,6 +45,23 @@ says taken
 expect 2 "$SINTER" recipe tp.causal --target nosuch
 says nosuch
 
+# the interpreter has no kernels: checks about them are skipped and counted, all others hold
+expect 0 "$SINTER" recipe dec.heads --quick --threads 1 --target ref --out exact
+prints 'dec.heads PASS, 4 skipped: the interpreter has no kernels'
+[ "$(grep -c '"skipped": "the interpreter has no kernels", "pass": true' exact/recipes.json)" = 4 ] || die "skipped checks are not in recipes.json"
+[ "$(grep -c '^| dec.heads | .* | skipped |$' exact/systems.md)" = 4 ] || die "skipped checks are not in systems.md"
+
+# what was done is there when a run is cut off
+"$SINTER" recipe dec.heads tp.causal --quick --threads 1 --target ref --out cut >stdout 2>stderr </dev/null &
+pid=$!
+for _ in $(seq 30000); do [ -s cut/systems.md ] && break; sleep 0.02; done
+kill -KILL $pid
+wait $pid && die "it ended by itself"
+finds '| dec.heads | 6 | ' <cut/systems.md || die "no row of dec.heads"
+finds 'Cut off after 1 of 2 rows' <cut/systems.md || die "systems.md does not say that it is a part"
+[ "$(grep -c '"id"' cut/recipes.json)" = 1 ] || die "not one row in recipes.json"
+! command -v python3 >/dev/null || python3 -c 'import json; assert json.load(open("cut/recipes.json"))[0]["pass"]' || die "recipes.json is no JSON"
+
 skip_without_cpu
 # the shortest of all, as every recipe is a test of its own
 expect 0 "$SINTER" recipe tp.causal --quick --threads 1 --seeds 2 --out report
