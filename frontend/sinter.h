@@ -562,21 +562,18 @@ typedef struct sn_graph { const char *name; void (*build)(sn_scope m, const void
 typedef struct sn_model { const char *name, *file; size_t settings_bytes; const sn_setting *settings; const sn_graph *graphs; } sn_model;
 
 /* SN_SETTINGS(gpt, (int, layers, 12, "blocks"), (double, dropout, 0, "probability")): the struct gpt and its table, at most
- * 32 rows of int, int64_t, double or bool; --set layers=4 on the command line. Behind the help may stand what a value is
- * at least and at most, .min = 1, .max = 8 (.max alone: from 0), or SN_SIZE: a value outside is refused before anything is
- * built. */
+ * 32 rows of int, int64_t, double or bool; --set layers=4 on the command line. Behind the help may stand .min = 1, .max = 8
+ * (.max alone: from 0), or SN_SIZE: a value outside is refused before anything is built. */
 #define SN_SIZE .min = 1, .max = 1 << 24
 #define SN_SETTINGS(type, ...) \
-  typedef struct type { SN_MAP(SN_FIELD_, __VA_ARGS__) } type; \
-  typedef type sn_settings_self_; \
+  typedef struct type { SN_MAP(SN_FIELD_, __VA_ARGS__) } type, sn_settings_self_; \
   static const sn_setting type##_settings[] = {SN_MAP(SN_ROW_, __VA_ARGS__) {0}}
-#define SN_FIELD_(row) SN_FIELD__(SN_FLAT_ row)
-#define SN_FIELD__(...) SN_FIELD___(__VA_ARGS__)
-#define SN_FIELD___(ctype, name, value, help, ...) ctype name;
-#define SN_ROW_(row) SN_ROW__(SN_FLAT_ row)
-#define SN_ROW__(...) SN_ROW___(__VA_ARGS__)
-#define SN_ROW___(ctype, field, default_, text, ...) \
-  {.name = #field, .type = #ctype, .help = text, .offset = offsetof(sn_settings_self_, field), .value = default_, __VA_ARGS__},
+#define SN_FIELD_(row) SN_OPEN_(SN_FIELD__, SN_FLAT_ row)
+#define SN_FIELD__(ctype, name, value, help, ...) ctype name;
+#define SN_ROW_(row) SN_OPEN_(SN_ROW__, SN_FLAT_ row)
+#define SN_ROW__(ctype, field, default_, text, ...) {.name = #field, .type = #ctype, .help = text, \
+   .offset = offsetof(sn_settings_self_, field), .value = default_, __VA_ARGS__},
+#define SN_OPEN_(f, ...) f(__VA_ARGS__)
 #define SN_FLAT_(...) __VA_ARGS__,
 
 /* SN_MODEL(gpt2, gpt, train, prefill, decode): name, settings type, graphs: functions void train(sn_scope m, const gpt *c).

@@ -5,7 +5,7 @@
 #include "attention.h"
 
 SN_SETTINGS(lsh, ATTENTION_HEADS, (int, buckets, 16, "of a round, even", SN_SIZE),
-            (int, rounds, 2, "rounds", .min = 1, .max = 64), (int, chunk, 64, "rows", SN_SIZE));
+            (int, rounds, 2, "rounds", .min = 1, .max = 8), (int, chunk, 64, "rows", SN_SIZE));
 
 enum { ROUNDS_MAX = 8 };
 

@@ -23,39 +23,39 @@ set() { # CODE MESSAGE NAME=VALUE
   [ "$1" = 0 ] || says "$4"
 }
 set 0 "" layers=0
-set 3 "0 to 4096 layers" layers=-1 "found:    -1"
-set 3 "0 to 4096 layers" layers=4097 "found:    4097"
-set 3 "0 to 4096 layers" layers=2147483647 "found:    2147483647"
+set 2 "a whole number, 0 to 4096" layers=-1 "does not take"
+set 2 "a whole number, 0 to 4096" layers=4097 "does not take"
 hashing() { asks "$1" "$2" "$SINTER" dump "$TREE/models/attention/lsh.c" --graph forward --set rounds="$3"; }
 hashing 0 "" 8
-hashing 3 "found:    R f32[9, 16, 8]" 9
-hashing 3 "found:    R f32[1000, 16, 8]" 1000
-hashing 3 "found:    0" 0
+hashing 2 "a whole number, 1 to 8" 9
+hashing 2 "a whole number, 1 to 8" 0
 shaped() { asks "$1" "$2" "$SINTER" dump "$TREE/models/$3.c" --graph "$4" --set width=12 --set "$5"; }
 shaped 3 "found:    12, .heads = 5" bert encode heads=5
-shaped 3 "operand q does not fit" bert encode heads=0
+shaped 2 "1 to 16777216" bert encode heads=0
+shaped 2 "0: none; 1: input" bert encode padding=3
 shaped 3 "found:    12, .heads = 8" decoder logits heads=8
 shaped 3 "do not divide those of q" decoder logits kv_heads=3
 shaped 3 "found:    32, .heads = 5" electra logits gen_heads=5
 shaped 3 "divides ? c->layers / share : -1" decoder logits share=3
-shaped 3 "divides ? c->layers / share : -1" decoder logits share=0
+shaped 2 "a whole number, 1 to 4" decoder logits share=0
+shaped 2 "0 LayerNorm, 1 RMSNorm" decoder logits norm=2
 shaped 0 "" decoder logits share=2
-set 2 "a whole number (int)" layers=2147483648 "does not take"
-set 2 "a whole number (int)" layers=1e300 "does not take"
-set 2 "a whole number (int)" layers=nan "does not take"
-set 2 "a whole number (int)" layers= "does not take"
+set 2 "a whole number, 0 to 4096" layers=2147483648 "does not take"
+set 2 "a whole number, 0 to 4096" layers=1e300 "does not take"
+set 2 "a whole number, 0 to 4096" layers=nan "does not take"
+set 2 "a whole number, 0 to 4096" layers= "does not take"
 set 2 "a number" dropout=inf "does not take"
 set 2 "true, false, 1 or 0" bias=2 "does not take"
 set 2 "did you mean layers" layer=1 "no setting"
-set 3 "1 to 2^40" vocab=0 "found:    0"
-set 3 "1 to 2^40" context=0 "found:    0"
-set 3 "1 to 2^40" width=-1 "found:    -1"
-set 3 "gpt.c:" heads=0 "error"
-set 3 "gpt.c:" heads=-4 "error"
+set 2 "a whole number, 1 to 16777216" vocab=0 "does not take"
+set 2 "1 to 16777216" context=0 "does not take"
+set 2 "1 to 16777216" width=-1 "does not take"
+set 2 "heads: attention heads" heads=0 "does not take"
+set 2 "1 to 16777216" heads=-4 "does not take"
 set 3 "gpt.c:" heads=5000 "error"
 set 3 "0 <= p < 1" dropout=1 "p = 1"
 set 3 "0 <= p < 1" dropout=-0.5 "p = -0.5"
-set 3 "at most 2147483647" context=2147483647 "found"
+set 2 "1 to 16777216" context=2147483647 "does not take"
 
 # ---- options -----------------------------------------------------------------------------------------------------------
 option() { # CODE MESSAGE OPTION VALUE

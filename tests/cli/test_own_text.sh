@@ -32,8 +32,8 @@ refuses 3 'not UTF-8' $gpt --data noise $options --tokenizer char
 refuses 3 "outside of the model's vocabulary" $gpt --data text $options --set vocab=5
 refuses 2 '--tokenizer takes byte or char' $gpt --data text $options --tokenizer words
 refuses 3 'gpt.c:26' $gpt --data text $options --set heads=3
-refuses 3 'sn_layers' $gpt --data text $options --set layers=-1
-refuses 3 'extent 0' $gpt --data text $options --set context=0
+refuses 2 'a whole number, 0 to 4096' $gpt --data text $options --set layers=-1
+refuses 2 '1 to 16777216' $gpt --data text $options --set context=0
 refuses 2 'did you mean context' $gpt --data text $options --set contxt=8
 refuses 2 '--batch' $gpt --data text $options --batch 0
 refuses 2 '--lr' $gpt --data text $options --lr nan
