@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "passes/passes.h"
+
 static sn_init_kind init_kind(const char *name) {
   if (!strcmp(name, "normal")) return SN_INITIAL_NORMAL;
   if (!strcmp(name, "uniform")) return SN_INITIAL_UNIFORM;
@@ -40,7 +42,7 @@ static bool have_slot(const slots *s, int graph, const char *name) {
   return false;
 }
 
-static void add_leaf(slots *s, sn_types *t, const sn_node *n, int graph) {
+static void add_leaf(slots *s, sn_types *t, const sn_func *f, const sn_node *n, int graph) {
   bool input = n->op == SN_OP_INPUT;
   const char *name = sn_leaf_name(n);
   if (have_slot(s, input ? graph : -1, name)) return;
@@ -48,6 +50,7 @@ static void add_leaf(slots *s, sn_types *t, const sn_node *n, int graph) {
   sn_slot slot = slot_new(t, name, role, n->type[0], input ? graph : -1);
   const sn_attr *value = sn_node_attr(n, input ? "default" : "a");
   slot.optional = input && value->set;
+  slot.frozen = role == SN_SLOT_PARAM && sn_param_is_frozen(f->module, n);
   slot.init = input ? (value->set ? SN_INITIAL_FILL : SN_INITIAL_NONE) : init_kind(sn_node_attr(n, "init")->s);
   slot.init_a = value->set ? value->f : 0;
   add_slot(s, slot);
@@ -57,7 +60,7 @@ static bool is_leaf(const sn_node *n) { return n->op == SN_OP_INPUT || n->op == 
 
 static void add_graph(slots *s, sn_types *t, const sn_func *f, int graph) {
   for (int i = 0; i < f->node_count; i++)
-    if (is_leaf(f->node[i])) add_leaf(s, t, f->node[i], graph);
+    if (is_leaf(f->node[i])) add_leaf(s, t, f, f->node[i], graph);
   for (int i = 0; i < f->output_count; i++)
     add_slot(s, slot_new(t, f->output[i].name, SN_SLOT_OUTPUT, sn_val_type(f, f->output[i].value), graph));
 }

@@ -42,6 +42,7 @@ static sn_code read_options(cli *c, sn_continue_opt *o, int64_t *threads) {
   int64_t seed;
   o->prompt = cli_get(c, CLI_PROMPT, NULL);
   if (!o->prompt) return cli_usage_error(c, "sinter generate needs --prompt TEXT");
+  if (!*o->prompt) return cli_usage_error(c, "the prompt is empty: at least one token is needed");
   SN_TRY(cli_int(c, CLI_TOKENS, 256, 0, INT64_C(1) << 31, &o->tokens));
   SN_TRY(cli_real(c, CLI_TEMPERATURE, 0.8, 0, 1e6, &o->sampling.temperature));
   SN_TRY(cli_int(c, CLI_TOP_K, 0, 0, INT64_C(1) << 31, &o->sampling.top_k));

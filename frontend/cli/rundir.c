@@ -67,8 +67,9 @@ static bool plan_fits(cli *c, const cli_rundir *r, const char *path) {
   const sn_backend *backend;
   sn_diags *quiet = sn_diags_scratch();
   sn_compile_opt opt = {.target = cli_get(c, CLI_TARGET, "cpu"), .isa = cli_get(c, CLI_ISA, NULL)};
-  bool fits = !c->backend && !is_other(c) && !strcmp(opt.target, "cpu") && read_plan(c, r, path, quiet, &p) &&
-              !sn_compile_target(&opt, quiet, &t, &backend) &&
+  bool written = r->parts.part[SN_PAYLOAD_PLAN].bytes > 0; /* not for the interpreter */
+  bool fits = written && !c->backend && !is_other(c) && !strcmp(opt.target, "cpu") &&
+              read_plan(c, r, path, quiet, &p) && !sn_compile_target(&opt, quiet, &t, &backend) &&
               !strcmp(p->target, sn_arena_printf(c->arena, "%s %s", t.name, t.features));
   if (!SN_HAVE_LLVM && !c->backend && !is_other(c) && !strcmp(opt.target, "cpu"))
     fits = r->parts.part[SN_PAYLOAD_PLAN].bytes > 0; /* the runtime says what is missing */

@@ -36,6 +36,7 @@ static sn_code cannot(sn_diags *diags, const char *what, const char *path) {
 }
 
 sn_code sn_dir_make(const char *path, sn_diags *diags, bool *out_made) {
+  if (!*path) return sn_fail(diags, SN_ERR_USAGE, (sn_loc){0}, "the name of the folder to write to is empty");
   sn_arena *arena = sn_arena_scratch();
   if (!arena) return sn_fail(diags, SN_ERR_LIMIT, (sn_loc){.file = path}, "out of memory");
   char *p = sn_arena_strdup(arena, path);
