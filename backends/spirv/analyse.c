@@ -17,9 +17,10 @@ static void use(sg *g, sn_kv v, const sn_kins *user, int j) {
   sg_value *i = &g->value[v];
   bool local = x->op == SN_K_LOCAL;
   if (!local && !sg_is_tile(x)) return;
-  i->last = g->position;
+  i->last = g->position, i->uses++;
   if (local) return;
   bool factor = user && user->op == SN_K_MMA && j > 0;
+  if (factor) i->factor = true;
   if (factor || (user && user->op == SN_K_TRANS))
     i->staged = true;
   else
@@ -49,7 +50,7 @@ static void scan_one(sg *g, sn_kv v) {
 }
 
 static void scan(sg *g, const sn_kblock *b) {
-  for (int j = 0; j < b->count; j++) scan_one(g, b->ins[j]);
+  for (int j = 0; j < b->count; j++) g->value[b->ins[j]].block = b, scan_one(g, b->ins[j]);
   ++g->position;
   for (int j = 0; j < b->yield_count; j++) use(g, b->yield[j], NULL, 0);
 }
@@ -64,7 +65,7 @@ static void settle_transpositions(sg *g, bool *whole) {
     s->staged = true;
     if (i->registers || whole[v]) whole[x->a[0]] = true;
     if (i->registers) continue;
-    i->alias = x->a[0], i->staged = false;
+    i->alias = x->a[0], i->staged = false, s->factor |= i->factor;
     if (s->last < i->last) s->last = i->last;
   }
 }
@@ -74,15 +75,43 @@ static bool is_input(const sg *g, sn_kv buffer) {
   return b->op == SN_K_PARAM && g->k->param[b->i].role == SN_K_IN;
 }
 
+/* Could products bring this load in by steps of k? */
+static bool may_walk(const sg *g, sn_kv v, const bool *whole) {
+  const sn_kins *x = sg_ins(g, v);
+  const sg_value *i = &g->value[v];
+  return x->op == SN_K_LOAD && i->staged && !i->registers && !whole[v] && is_input(g, x->a[0]);
+}
+
+/* The load that a factor is, for this product alone and where it stands; 0: there is none. */
+static sn_kv only_load(const sg *g, sn_kv mma, sn_kv v) {
+  for (; g->value[v].alias; v = g->value[v].alias)
+    if (g->value[v].uses != 1) return 0;
+  const sg_value *i = &g->value[v];
+  return sg_ins(g, v)->op == SN_K_LOAD && i->uses == 1 && i->block == g->value[mma].block ? v : 0;
+}
+
+static void walk(sg *g, sn_kv load) { g->value[load].walked = true, g->value[load].staged = false; }
+
+/* Both factors are brought in alike, where one has to be: as quads, one round ahead. */
+static void settle_pairs(sg *g, const bool *whole) {
+  for (sn_kv v = 1; v < g->k->ins_count; v++) {
+    const sn_kins *x = sg_ins(g, v);
+    if (x->op != SN_K_MMA || g->value[v].thin) continue;
+    sn_kv a = only_load(g, v, x->a[1]), b = only_load(g, v, x->a[2]);
+    if (!a || !b || a == b || g->value[a].walked == g->value[b].walked) continue;
+    sn_kv other = g->value[a].walked ? b : a;
+    if (may_walk(g, other, whole)) walk(g, other);
+  }
+}
+
 static void settle_loads(sg *g, const bool *whole) {
   for (sn_kv v = 1; v < g->k->ins_count; v++) {
     const sn_kins *x = sg_ins(g, v);
     sg_value *i = &g->value[v];
     if (x->op == SN_K_GATHER && i->staged) i->registers = true;
-    if (x->op != SN_K_LOAD || !i->staged || i->registers || whole[v] || !is_input(g, x->a[0])) continue;
-    i->walked = (int64_t)x->type.r * x->type.c > SG_WHOLE;
-    if (i->walked) i->staged = false;
+    if (may_walk(g, v, whole) && (int64_t)x->type.r * x->type.c > SG_WHOLE) walk(g, v);
   }
+  settle_pairs(g, whole);
 }
 
 /* Values that are staged through registers. */
@@ -111,11 +140,11 @@ static uint32_t power_down(int64_t x) {
   return p;
 }
 
-static bool reduces_rows(const sg *g) {
+static bool reduces(const sg *g, int axis) {
   for (sn_kv v = 1; v < g->k->ins_count; v++) {
     sn_kop op = sg_ins(g, v)->op;
-    bool reduces = op == SN_K_RSUM || op == SN_K_RMAX || op == SN_K_RPROD || op == SN_K_RARGMAX;
-    if (reduces && sg_ins(g, v)->i == 1) return true;
+    bool fold = op == SN_K_RSUM || op == SN_K_RMAX || op == SN_K_RPROD || op == SN_K_RARGMAX;
+    if (fold && sg_ins(g, v)->i == axis) return true;
   }
   return false;
 }
@@ -159,22 +188,40 @@ static void make_room(sg *g, uint32_t nt, uint32_t most, uint32_t *tx) {
   }
 }
 
+/* Elements of a product's result for one invocation. */
+static int64_t share_of(int64_t n) { return n >= 128 * 64 ? 64 : n >= 64 * 64 ? 32 : n >= 32 * 32 ? 16 : 8; }
+
+/* A load that goes to its slot past the registers. */
+static bool is_moved(const sg *g, sn_kv v) {
+  return sg_ins(g, v)->op == SN_K_LOAD && g->value[v].staged && !g->value[v].registers;
+}
+
+/* Of so many none brings in more of such a load than refused() allows. */
+static uint32_t enough_for_moved(const sg *g, uint32_t nt, uint32_t most) {
+  for (sn_kv v = 1; v < g->k->ins_count; v++) {
+    sn_ktype t = sg_ins(g, v)->type;
+    while (is_moved(g, v) && nt < most && (int64_t)t.r * t.c > SG_ELEMENTS * (int64_t)nt) nt *= 2;
+  }
+  return nt;
+}
+
 static void shape_workgroup(sg *g) {
   bool product;
   sn_kv thin;
   sn_ktype t = greatest(g, &product, &thin);
-  int64_t n = (int64_t)t.r * t.c, per = 8;
-  if (product) per = n >= 128 * 64 ? 64 : n >= 64 * 64 ? 32 : 8;
+  int64_t n = (int64_t)t.r * t.c;
   uint32_t most = (uint32_t)g->t->gpu.invocations < SG_INVOCATIONS ? (uint32_t)g->t->gpu.invocations : SG_INVOCATIONS;
-  uint32_t nt = power_down(thin ? sg_thin_invocations(g, thin) : n / per), tx = 1;
+  int64_t wanted = thin ? sg_thin_invocations(g, thin) : n / (product ? share_of(n) : 8);
+  uint32_t nt = power_down(wanted), tx = 1, least = product && !thin ? ROW : 64;
   g->S = g->t->gpu.subgroup > 1 ? (uint32_t)g->t->gpu.subgroup : 1;
-  if (nt < 64) nt = 64;
+  if (nt < least) nt = least;
   most = power_down(most);
   if (nt > most) nt = most;
+  nt = enough_for_moved(g, nt, most);
   if (nt < g->S) g->S = 1; /* the shape, and so every sum, is the same for any size of subgroups */
   if (product) {
     while (tx < nt && (int64_t)tx * tx * t.r < (int64_t)nt * t.c) tx *= 2;
-    if (reduces_rows(g) && tx > ROW) tx = ROW;
+    if (reduces(g, 1) && tx > ROW) tx = ROW;
   } else {
     uint32_t ty = power_down(t.r) < nt / ROW ? power_down(t.r) : nt / ROW;
     tx = nt / ty;
@@ -242,6 +289,13 @@ uint32_t sg_piece_of(const sg *g, sn_kv mma) {
   return piece % m || r.extent % piece ? r.extent : piece;
 }
 
+/* Elements that products read four at a time, in rows that begin at multiples of four and not all in the same banks. */
+static bool is_whole_quads(const sg *g, sn_kv v, int cols) {
+  sn_elem e = sg_ins(g, v)->type.elem;
+  return g->whole_quads && (g->S == 1 || g->S > SG_NARROW_LANES) && g->value[v].factor && cols >= 4 && !sg_is_wide(e) &&
+         e != SN_ELEM_BOOL;
+}
+
 /* Where it takes not half as much again, there is room for what registers hold beyond the tile: nothing is guarded. */
 static void slot_of_tile(sg *g, sn_kv v) {
   const sn_kins *x = sg_ins(g, v);
@@ -256,8 +310,11 @@ static void slot_of_tile(sg *g, sn_kv v) {
   uint32_t cols = sg_padded(sg_axis_of((uint32_t)x->type.c, g->TX));
   i->padded = i->registers && 2 * (int64_t)rows * cols <= 3 * (int64_t)x->type.r * x->type.c;
   if (!i->padded) rows = (uint32_t)x->type.r, cols = (uint32_t)x->type.c;
-  i->pitch = sg_pitch(g, x->type.elem, (int)cols);
-  i->slot = sg_slot_new(g, (int64_t)rows * i->pitch * words_of(x->type.elem), i->def, i->last);
+  bool quads = is_whole_quads(g, v, (int)cols);
+  i->pitch = quads ? (cols + 3) / 4 * 4 + 4 : sg_pitch(g, x->type.elem, (int)cols);
+  int64_t words = (int64_t)rows * i->pitch * words_of(x->type.elem);
+  i->slot = sg_slot_new(g, quads ? words / 4 : words, i->def, i->last);
+  if (quads) g->slot[i->slot].array = SG_QUADS;
 }
 
 /* The operand of a product that is walked, 0: it is not; *turned: by transpositions and flags on the way. */
@@ -408,8 +465,11 @@ static void place_everything(sg *g) {
   if (g->S > 1 && (g->t->gpu.f16.m || g->t->gpu.bf16.m || g->t->gpu.i8.m) && g->NT % g->S == 0)
     for (uint32_t depth = 2 * SG_DEPTH; depth >= SG_DEPTH / 2; depth /= 2)
       if (by_matrices(g, depth)) return;
-  for (uint32_t depth = SG_DEPTH; depth >= SG_DEPTH / 2; depth /= 2)
-    if (all_shared(g, false, depth)) return;
+  for (int quads = 1; quads >= 0; quads--) {
+    g->whole_quads = quads;
+    for (uint32_t depth = SG_DEPTH; depth >= SG_DEPTH / 2; depth /= 2)
+      if (all_shared(g, false, depth)) return;
+  }
   (void)all_shared(g, false, 0);
 }
 
@@ -472,8 +532,7 @@ static const char *refused(sg *g, sn_kv v) {
   if (x->op == SN_K_MMA && x->i & SN_K_VNNI) return reason(g, v, "pairs of rows as operands");
   if (sn_kop_is_elementary(x->op)) return reason(g, v, "an elementary function that was not expanded");
   if (x->type.elem == SN_ELEM_F64 && !g->t->gpu.float64) return reason(g, v, "the device has no f64");
-  bool moved = x->op == SN_K_LOAD && g->value[v].staged && !g->value[v].registers;
-  if (moved && (int64_t)x->type.r * x->type.c > SG_ELEMENTS * (int64_t)g->NT)
+  if (is_moved(g, v) && (int64_t)x->type.r * x->type.c > SG_ELEMENTS * (int64_t)g->NT)
     return reason(g, v, "a tile too large to be brought in at once");
   if (!sg_is_tile(x) || !g->value[v].registers) return NULL;
   sg_axis r = sg_axis_of((uint32_t)x->type.r, g->TY), c = sg_axis_of((uint32_t)x->type.c, g->TX);

@@ -122,6 +122,8 @@ static void inner(product *p, spv_id limit, spv_id *acc) {
 
 /* ---- factors in quads -------------------------------------------------------------------------------------------- */
 
+static bool is_quads(const product *p, const sg_factor *f) { return p->g->slot[f->slot].array == SG_QUADS; }
+
 static spv_id number(product *p, spv_id bits) {
   return p->type == spv_uint(p->g->s, 32) ? bits : sg_bits(p->g, p->type, bits);
 }
@@ -165,27 +167,69 @@ static void read_across_k(product *p, const sg_factor *f, sg_axis a, bool row, s
   }
 }
 
+/* Register i of an axis at step k. */
+static spv_id read_one(product *p, const sg_factor *f, sg_axis a, bool row, uint32_t i, spv_id k) {
+  spv_id line = sg_clipped(p->g, a, row, i);
+  spv_id at = f->k_over_rows ? sg_factor_place(p->g, f, k, line) : sg_factor_place(p->g, f, line, k);
+  return sg_slot_load(p->g, f->slot, p->elem, at);
+}
+
+/* Of a slot of words. */
+static void read_words(product *p, const sg_factor *f, sg_axis a, bool row, spv_id k, spv_id *out) {
+  for (uint32_t q = 0; q < 4; q++)
+    for (uint32_t i = 0; i < a.per; i++) out[q * a.per + i] = read_one(p, f, a, row, i, sg_add(p->g, k, q));
+}
+
 static void read_four(product *p, const sg_factor *f, sg_axis a, bool row, spv_id k, spv_id *out) {
-  if (f->k_over_rows)
+  if (!is_quads(p, f))
+    read_words(p, f, a, row, k, out);
+  else if (f->k_over_rows)
     read_across_k(p, f, a, row, k, out);
   else
     read_along_k(p, f, a, row, k, out);
 }
 
-/* acc += a round: rolled by four steps of k, which are there in registers. */
-static void round_of_quads(product *p, spv_id *acc) {
+/* Where subgroups are so narrow that a read of shared memory serves few, and all of one need the same rows of the first
+ * factor: each lane reads one step of k and gives it to the others. */
+static bool by_lanes(const product *p, uint32_t steps) {
+  const sg *g = p->g;
+  return g->S >= 4 && g->S <= SG_NARROW_LANES && g->TX >= g->S && steps % g->S == 0;
+}
+
+/* Rows at steps k..k+S-1 -> out[q * per + i]. */
+static void read_by_lanes(product *p, const sg_factor *f, spv_id k, spv_id *out) {
   sg *g = p->g;
-  uint32_t n = sg_count(p->acc), nr = p->acc.r.per, nc = p->acc.c.per;
-  spv_id word = spv_uint(g->s, 32), zero = spv_u32(g->s, 0), four = spv_u32(g->s, 4), limit = spv_u32(g->s, p->step);
+  sg_axis a = p->acc.r;
+  spv_id scope = spv_u32(g->s, SpvScopeSubgroup), lane = sg_intc(g, SpvOpBitwiseAnd, g->tid, g->S - 1);
+  spv_id mine = sg_int(g, SpvOpIAdd, k, lane);
+  for (uint32_t i = 0; i < a.per; i++) {
+    spv_id x = read_one(p, f, a, true, i, mine);
+    for (uint32_t q = 0; q < g->S; q++) {
+      spv_id from = spv_u32(g->s, q);
+      out[q * a.per + i] = spv_op3(g->s, SpvOpGroupNonUniformShuffle, p->type, scope, x, from);
+    }
+  }
+}
+
+/* acc += `steps` of k: a rolled loop, four steps or those of all lanes at once. */
+static void sum(product *p, uint32_t steps, spv_id *acc) {
+  sg *g = p->g;
+  bool lanes = by_lanes(p, steps);
+  uint32_t n = sg_count(p->acc), nr = p->acc.r.per, nc = p->acc.c.per, by = lanes ? g->S : 4;
+  spv_id word = spv_uint(g->s, 32), zero = spv_u32(g->s, 0), step = spv_u32(g->s, by), limit = spv_u32(g->s, steps);
   spv_carry *carry = SN_ARRAY(g->arena, n + 1, spv_carry);
   spv_id *next = SN_ARRAY(g->arena, n + 1, spv_id);
-  spv_id *a = SN_ARRAY(g->arena, (size_t)4 * nr, spv_id), *b = SN_ARRAY(g->arena, (size_t)4 * nc, spv_id);
+  spv_id *a = SN_ARRAY(g->arena, (size_t)by * nr, spv_id), *b = SN_ARRAY(g->arena, (size_t)by * nc, spv_id);
   spv_loop l = spv_loop_begin(g->s, word, zero);
   for (uint32_t e = 0; e < n; e++) carry[e] = spv_loop_carry(g->s, &l, p->type, acc[e]), next[e] = carry[e].phi;
-  spv_loop_body(g->s, &l, limit, four);
-  read_four(p, &p->a, p->acc.r, true, l.counter, a);
-  read_four(p, &p->b, p->acc.c, false, l.counter, b);
-  for (uint32_t q = 0; q < 4; q++)
+  spv_loop_body(g->s, &l, limit, step);
+  if (lanes)
+    read_by_lanes(p, &p->a, l.counter, a);
+  else
+    read_four(p, &p->a, p->acc.r, true, l.counter, a);
+  for (uint32_t q = 0; q < by; q += 4)
+    read_four(p, &p->b, p->acc.c, false, sg_add(g, l.counter, q), b + (size_t)q * nc);
+  for (uint32_t q = 0; q < by; q++)
     for (uint32_t i = 0; i < nr; i++)
       for (uint32_t j = 0; j < nc; j++)
         next[i * nc + j] = multiply_add(p, a[q * nr + i], b[q * nc + j], next[i * nc + j]);
@@ -204,7 +248,7 @@ static void walk_quads(product *p, spv_id *acc) {
   sg_walk_begin(g, w);
   for (uint32_t e = 0; e < n; e++) carry[e] = spv_loop_carry(g->s, &w->loop, p->type, acc[e]), next[e] = carry[e].phi;
   sg_walk_body(g, w);
-  round_of_quads(p, next);
+  sum(p, p->step, next);
   sg_walk_next(g, w);
   for (uint32_t e = 0; e < n; e++) spv_loop_yield(g->s, carry[e], next[e]), acc[e] = carry[e].phi;
   sg_walk_end(g, w);
@@ -267,9 +311,16 @@ void sg_product(sg *g, sn_kv v) {
     g->tile[v] = y;
     return;
   }
+  bool whole = !p.a.walked && !p.b.walked;
+  if (whole && p.depth % 4 == 0 && !sg_is_wide(p.elem)) {
+    sg_will(g, p.a.slot, p.b.slot, -1);
+    sum(&p, p.depth, y.e);
+    g->tile[v] = y;
+    return;
+  }
   p.row = offsets(g, p.acc.r, true, p.a.pitch, !p.a.turned);
   p.col = offsets(g, p.acc.c, false, p.b.pitch, p.b.turned);
-  if (p.a.walked || p.b.walked) {
+  if (!whole) {
     walk(&p, y.e);
   } else {
     sg_will(g, p.a.slot, p.b.slot, -1);

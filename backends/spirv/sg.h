@@ -16,6 +16,7 @@ enum {
   SG_ELEMENTS = 64,     /* most of one tile in an invocation */
   SG_WHOLE = 64 * 64,   /* operands of products up to this many elements are staged at once */
   SG_INVOCATIONS = 256, /* most of a workgroup */
+  SG_NARROW_LANES = 8,  /* subgroups up to this size give factors of products from lane to lane */
   SG_DEPTH = 32,        /* steps of k of others, at most; of those that matrices multiply, twice as many */
   SG_TURNS = 16,        /* quads of a factor that one invocation brings in, at most */
   SG_BATCH = 4,         /* registers that go through a cross-subgroup reduction together */
@@ -37,22 +38,25 @@ typedef struct sg_tile { /* e[i * c.per + j]; e NULL: not in registers */
 
 /* What is known of a value before anything is emitted. */
 typedef struct sg_value {
-  int def, last;  /* position of its definition and of its last use */
-  bool registers; /* somebody wants it spread over the invocations */
-  bool staged;    /* somebody wants all of it: it has a slot */
-  bool walked;    /* a load that products bring in by steps of k: no slot of its own */
-  bool thin;      /* a product that is summed straight from memory, and what leads to its factors */
-  sn_kv alias;    /* TRANS whose users read the slot of what it turns; 0: none */
+  int def, last; /* position of its definition and of its last use */
+  int uses;
+  const sn_kblock *block; /* that defines it */
+  bool registers;         /* somebody wants it spread over the invocations */
+  bool staged;            /* somebody wants all of it: it has a slot */
+  bool walked;            /* a load that products bring in by steps of k: no slot of its own */
+  bool thin;              /* a product that is summed straight from memory, and what leads to its factors */
+  sn_kv alias;            /* TRANS whose users read the slot of what it turns; 0: none */
   int slot;
   uint32_t pitch; /* elements from row to row in the slot */
   bool padded;    /* the slot has room for the elements beyond the tile */
+  bool factor;    /* of a product */
 } sg_value;
 
 /* The arrays of shared memory. Elements of SG_WORDS are words of 32 bits, of 64-bit types two. */
 typedef enum sg_array {
   SG_WORDS,
   SG_NARROW, /* patterns of 16 bits, for cooperative matrices */
-  SG_QUADS,  /* four words each: factors that products bring in, and results of matrices on their way out */
+  SG_QUADS,  /* four words each: factors of products, and results of matrices on their way out */
   SG_ARRAYS
 } sg_array;
 
@@ -93,6 +97,7 @@ typedef struct sg {
   int64_t global_words, size[SG_ARRAYS]; /* elements of the arrays */
   spv_id array[SG_ARRAYS];               /* their variables */
   bool matrices;                         /* may products use cooperative matrices? */
+  bool whole_quads;                      /* are factors that are staged whole of SG_QUADS? */
   uint32_t depth;                        /* steps of k of factors that are brought in as quads; 0: none is */
   spv_id subgroup;                       /* number of the subgroup in its workgroup */
   uint64_t *read, *written;              /* slots since the last barrier */
@@ -175,6 +180,8 @@ uint64_t *sg_bits_of(sg *g, const uint64_t *from); /* a copy of a set of slots *
 void sg_will(sg *g, int read, int also, int write);
 spv_id sg_slot_load(sg *g, int slot, sn_elem e, spv_id element);
 void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value);
+/* Elements element..element+3 of 32 bits; `element` is a multiple of four, the slot of SG_QUADS. */
+void sg_slot_store_four(sg *g, int slot, sn_elem e, spv_id element, const spv_id value[4]);
 spv_id sg_slot_narrow(sg *g, int slot, spv_id element); /* pointer to a pattern */
 /* Of SG_QUADS; `word` is one that a quad begins with, in sg_quad_word any. */
 spv_id sg_quad(sg *g, int slot, spv_id word); /* pointer */

@@ -135,13 +135,21 @@ void sg_will(sg *g, int read, int also, int write) {
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
+static spv_id quad_number(sg *g, const sg_slot *s, spv_id word) {
+  spv_id q = sg_intc(g, SpvOpShiftRightLogical, word, 2);
+  return sg_add(g, q, (uint32_t)s->at);
+}
+
 /* A pointer to word `at` of the slot. */
 static spv_id pointer(sg *g, const sg_slot *s, spv_id at) {
   spv_id word = spv_uint(g->s, 32);
-  spv_id place = sg_add(g, at, (uint32_t)s->at);
-  if (s->global) return spv_at_coherent(g->s, g->workspace, word, 4, place);
+  if (s->global) return spv_at_coherent(g->s, g->workspace, word, 4, sg_add(g, at, (uint32_t)s->at));
   spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, word);
-  return spv_op2(g->s, SpvOpAccessChain, type, g->array[SG_WORDS], place);
+  if (s->array == SG_WORDS)
+    return spv_op2(g->s, SpvOpAccessChain, type, g->array[SG_WORDS], sg_add(g, at, (uint32_t)s->at));
+  spv_id number = quad_number(g, s, at);
+  spv_id part = sg_intc(g, SpvOpBitwiseAnd, at, 3);
+  return spv_op3(g->s, SpvOpAccessChain, type, g->array[SG_QUADS], number, part);
 }
 
 static spv_id word_load(sg *g, const sg_slot *s, spv_id at) {
@@ -178,18 +186,13 @@ spv_id sg_slot_narrow(sg *g, int slot, spv_id element) {
 
 /* ---- quads ------------------------------------------------------------------------------------------------------- */
 
-static spv_id quad_number(sg *g, int slot, spv_id word) {
-  spv_id q = sg_intc(g, SpvOpShiftRightLogical, word, 2);
-  return sg_add(g, q, (uint32_t)g->slot[slot].at);
-}
-
 static spv_id quad_type(sg *g) { return spv_vector(g->s, spv_uint(g->s, 32), 4); }
 
 spv_id sg_quad(sg *g, int slot, spv_id word) {
   if (g->slot[slot].array == SG_WORDS) return pointer(g, &g->slot[slot], word);
   spv_id quad = quad_type(g);
   spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, quad);
-  spv_id number = quad_number(g, slot, word);
+  spv_id number = quad_number(g, &g->slot[slot], word);
   return spv_op2(g->s, SpvOpAccessChain, type, g->array[SG_QUADS], number);
 }
 
@@ -209,13 +212,7 @@ void sg_quad_store(sg *g, int slot, spv_id word, const spv_id words[4]) {
   spv_store_shared(g->s, p, x);
 }
 
-spv_id sg_quad_word(sg *g, int slot, spv_id word) {
-  spv_id element = spv_uint(g->s, 32);
-  spv_id type = spv_pointer(g->s, SpvStorageClassWorkgroup, element);
-  spv_id number = quad_number(g, slot, word);
-  spv_id part = sg_intc(g, SpvOpBitwiseAnd, word, 3);
-  return spv_op3(g->s, SpvOpAccessChain, type, g->array[SG_QUADS], number, part);
-}
+spv_id sg_quad_word(sg *g, int slot, spv_id word) { return pointer(g, &g->slot[slot], word); }
 
 /* ---- elements ---------------------------------------------------------------------------------------------------- */
 
@@ -252,6 +249,14 @@ static void wide_store(sg *g, const sg_slot *s, sn_elem e, spv_id element, spv_i
   }
 }
 
+/* A register of 32 bits as the word that its slot holds. */
+static spv_id word_of(sg *g, sn_elem e, spv_id value) {
+  spv_id word = spv_uint(g->s, 32);
+  if (e != SN_ELEM_BOOL) return sg_type(g, e) == word ? value : sg_bits(g, word, value);
+  spv_id one = spv_u32(g->s, 1), zero = spv_u32(g->s, 0);
+  return sg_select(g, word, value, one, zero);
+}
+
 void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value) {
   const sg_slot *s = &g->slot[slot];
   if (s->array == SG_NARROW) {
@@ -259,18 +264,18 @@ void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value) {
     sg_slot_pattern(g, slot, element, bits);
     return;
   }
-  spv_id word = spv_uint(g->s, 32);
   if (sg_is_wide(e)) {
     wide_store(g, s, e, element, value);
     return;
   }
-  if (e == SN_ELEM_BOOL) {
-    spv_id one = spv_u32(g->s, 1), zero = spv_u32(g->s, 0);
-    value = sg_select(g, word, value, one, zero);
-  } else if (sg_type(g, e) != word) {
-    value = sg_bits(g, word, value);
-  }
+  value = word_of(g, e, value);
   word_store(g, s, element, value);
+}
+
+void sg_slot_store_four(sg *g, int slot, sn_elem e, spv_id element, const spv_id value[4]) {
+  spv_id words[4];
+  for (uint32_t i = 0; i < 4; i++) words[i] = word_of(g, e, value[i]);
+  sg_quad_store(g, slot, element, words);
 }
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------- */
@@ -278,14 +283,19 @@ void sg_slot_store(sg *g, int slot, sn_elem e, spv_id element, spv_id value) {
 void sg_put(sg *g, sg_tile x, sn_elem e, int slot, uint32_t pitch, bool padded) {
   sg_will(g, -1, -1, slot);
   spv_id owner = sg_owner(g, x), merge = owner ? spv_if(g->s, owner) : 0;
+  bool quads = g->slot[slot].array == SG_QUADS && x.c.vec == 4 && (padded || x.c.extent % 4 == 0);
+  uint32_t step = quads ? 4 : 1;
   for (uint32_t i = 0; i < x.r.per; i++) {
     spv_id r = sg_coordinate(g, x.r, true, i), row_ok = padded ? 0 : sg_inside(g, x.r, r);
     spv_id line = sg_mul(g, r, pitch);
-    for (uint32_t j = 0; j < x.c.per; j++) {
+    for (uint32_t j = 0; j < x.c.per; j += step) {
       spv_id c = sg_coordinate(g, x.c, false, j), col_ok = padded ? 0 : sg_inside(g, x.c, c);
       spv_id ok = sg_both(g, row_ok, col_ok), inner = ok ? spv_if(g->s, ok) : 0;
       spv_id at = sg_int(g, SpvOpIAdd, line, c);
-      sg_slot_store(g, slot, e, at, x.e[i * x.c.per + j]);
+      if (quads)
+        sg_slot_store_four(g, slot, e, at, &x.e[i * x.c.per + j]);
+      else
+        sg_slot_store(g, slot, e, at, x.e[i * x.c.per + j]);
       if (ok) spv_end_if(g->s, inner);
     }
   }

@@ -513,7 +513,9 @@ void sg_window_stage(sg *g, const sg_window *from, int r, int c, spv_id row0, sp
     stage_chunk(g, w, row, col, row0, col0, v, x);
     spv_id at = sg_mul(g, row, pitch);
     at = sg_int(g, SpvOpIAdd, at, col);
-    for (uint32_t z = 0; z < v; z++) {
+    bool quad = v == 4 && g->slot[slot].array == SG_QUADS;
+    if (quad) sg_slot_store_four(g, slot, w->elem, at, x);
+    for (uint32_t z = 0; z < v && !quad; z++) {
       spv_id place = sg_add(g, at, z);
       if (w->raw)
         sg_slot_pattern(g, slot, place, x[z]);

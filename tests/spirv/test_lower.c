@@ -221,8 +221,9 @@ static size_t next_of(module m, size_t at, uint32_t a, uint32_t b) {
 static void what_is_read_is_not_overwritten(void **state) {
   (void)state;
   static const char text[] =
-      "kernel k(x: in i8, w: in i8, v: in i8, y: out i32) grid(1) {\n  %1 = load x[0 : 96, 1] : i8[32,96]\n"
-      "  %2 = load w[0 : 64, 1] : i8[96,64]\n  %3 = mma 0, %1, %2 : i32[32,64]\n  %4 = cast %3 : i8[32,64]\n"
+      "kernel k(x: in i32, w: in i8, v: in i8, y: out i32) grid(1) {\n  %1 = load x[0 : 96, 1] : i32[32,96]\n"
+      "  %7 = cast %1 : i8[32,96]\n  %2 = load w[0 : 64, 1] : i8[96,64]\n  %3 = mma 0, %7, %2 : i32[32,64]\n"
+      "  %4 = cast %3 : i8[32,64]\n"
       "  %5 = load v[0 : 32, 1] : i8[64,32]\n  %6 = mma 0, %4, %5 : i32[32,32]\n  store y[0 : 32, 1], %6\n}\n";
   sn_arena *a = sn_arena_create();
   sn_target t = target_of("subgroup=8,shared=32768,threads=1024,16,8,nan");

@@ -77,6 +77,45 @@ static void bytes_end_with_the_sum(void **state) {
   sn_arena_destroy(a);
 }
 
+/* Products of small tiles: a quad of shared memory is read for four steps of k or, where subgroups are narrow, one word
+ * for each lane, which gives it to the others. Both factors are brought in alike, and no more invocations than have
+ * enough to do. */
+static void small_products_read_little(void **state) {
+  (void)state;
+  static const struct {
+    const char *facts;
+    int m, n, k, local, shuffles, loads, products;
+  } cases[] = {
+      {"subgroup=32,shared=49152,threads=1024", 64, 32, 32, 128, 0, 24, 64},
+      {"subgroup=8,shared=32768,threads=1024", 64, 32, 32, 128, 32, 50, 128},
+      {"shared=32768,threads=1024", 64, 32, 32, 128, 0, 24, 64},
+      {"subgroup=32,shared=49152,threads=1024", 64, 32, 128, 128, 0, 30, 64},
+      {"subgroup=8,shared=32768,threads=1024", 64, 32, 128, 128, 32, 34, 128},
+      {"subgroup=32,shared=49152,threads=1024", 16, 16, 8, 32, 0, 24, 32},
+      {"subgroup=8,shared=32768,threads=1024", 16, 16, 8, 32, 32, 32, 64},
+      {"subgroup=32,shared=49152,threads=1024", 16, 16, 256, 64, 0, 56, 16},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int rows = cases[i].m, cols = cases[i].n, k = cases[i].k;
+    sn_arena *a = sn_arena_create();
+    sn_target t = target_of(cases[i].facts);
+    const char *text =
+        sn_arena_printf(a,
+                        "kernel k(x: in f32, w: in f32, y: out f32) grid(1) {\n"
+                        "  %%1 = load x[0 : %d, 1] : f32[%d,%d]\n  %%2 = load w[0 : %d, 1] : f32[%d,%d]\n"
+                        "  %%3 = mma 0, %%1, %%2 : f32[%d,%d]\n  store y[0 : %d, 1], %%3\n}\n",
+                        k, rows, k, cols, k, cols, rows, cols, cols);
+    module m = emit(a, &t, parse_kernel(a, text));
+    assert_int_equal(count_opcode_with(m, SpvOpExecutionMode, 3, (uint32_t)cases[i].local), 1);
+    assert_int_equal(count_opcode(m, SpvOpGroupNonUniformShuffle), cases[i].shuffles);
+    assert_int_equal(count_opcode_with(m, SpvOpExtInst, 4, SpvGLSLstd450Fma), cases[i].products);
+    assert_in_range(count_opcode(m, SpvOpLoad), 1, cases[i].loads);
+    assert_in_range(count_opcode(m, SpvOpControlBarrier), 1, k > 32 ? 2 : 1);
+    assert_string_equal(verdict(a, m), "");
+    sn_arena_destroy(a);
+  }
+}
+
 /* Thin products read weights 16 bytes at a time, many before the first is used, and meet at two barriers; the same in a
  * loop, or with a factor that is made in the kernel, is a product like any other. */
 static void thin_products_read_memory(void **state) {
@@ -143,6 +182,7 @@ int main(void) {
       cmocka_unit_test(products_take_cooperative_matrices),
       cmocka_unit_test(products_of_bytes_take_cooperative_matrices),
       cmocka_unit_test(bytes_end_with_the_sum),
+      cmocka_unit_test(small_products_read_little),
       cmocka_unit_test(thin_products_read_memory),
       cmocka_unit_test(other_products_are_not_thin),
   };
