@@ -155,6 +155,69 @@ static void packing(recipe *r, net *n, const bert_given *g) {
   recipe_at_most(r, CONTROL, "its places go on instead of beginning: the same", packed_off(n, packed, g, false), 1e-6);
 }
 
+/* Four texts, each in its row or two in one: every port but `part` and `slots` holds the same numbers in the same
+ * order.
+ */
+enum { TEXTS = 4, SHORT = 8 };
+typedef struct texts {
+  int rows;
+  bool seen; /* control: texts of one row see each other */
+} texts;
+
+static void fill_texts(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
+  const texts *k = data;
+  draws r = draws_of(seed, 0x706163, index);
+  for (int i = 0; i < TEXTS * SHORT; i++) {
+    ((int32_t *)port[0])[i] = draws_below(&r, V), ((int32_t *)port[1])[i] = i % SHORT > 4;
+    ((int32_t *)port[2])[i] = i % SHORT, ((int32_t *)port[3])[i] = k->seen ? 0 : i / SHORT;
+  }
+  for (int i = 0; i < TEXTS * K; i++) {
+    int second = i / K % (TEXTS / k->rows);
+    ((int32_t *)port[4])[i] = second * SHORT + draws_below(&r, SHORT), ((int32_t *)port[5])[i] = draws_below(&r, V);
+    ((float *)port[6])[i] = i != 1;
+  }
+}
+static feed texts_feed(const texts *k) {
+  int rows = k->rows, columns = TEXTS / rows * SHORT, slots = TEXTS / rows * K;
+  return (feed){{{"tokens", {rows, columns}},
+                 {"segments", {rows, columns}},
+                 {"place", {rows, columns}},
+                 {"part", {rows, columns}},
+                 {"slots", {rows, slots}},
+                 {"labels", {rows, slots}},
+                 {"weight", {rows, slots}}},
+                fill_texts,
+                k};
+}
+
+/* Worst difference of the loss and of all its gradients. */
+static double texts_apart(net *exact, const weights *w, const texts *x, const texts *right) {
+  feed f = texts_feed(x), g = texts_feed(right);
+  double worst = recipe_difference(1, net_output(exact, "eval_mlm", &f, 0, "loss", NULL),
+                                   net_output(exact, "eval_mlm", &g, 0, "loss", NULL));
+  for (int i = 0; i < w->parts; i++) {
+    char name[112];
+    int64_t count = 0;
+    if (strstr(w->name[i], "pooler") || strstr(w->name[i], "seq_relationship")) continue; /* of next sentences */
+    if (strstr(w->name[i], "self.key.bias")) continue; /* 0: it moves all scores of a query alike */
+    snprintf(name, sizeof name, "grad.%s", w->name[i]);
+    const double *a = net_output(exact, "eval_mlm", &f, 0, name, &count);
+    worst = recipe_max(worst, recipe_difference(count, a, net_output(exact, "eval_mlm", &g, 0, name, NULL)));
+  }
+  return worst;
+}
+
+static void packed_loss(recipe *r, net *n) {
+  net *packed = recipe_net(r, &sn_model_bert, "eval_mlm", SIZES " padding=2");
+  net_copy(packed, n, "*");
+  bert_oracle o = bert_oracle_of(r, n, NULL); /* for the names */
+  net *exact = net_exact(packed, "loss");
+  const texts apart = {TEXTS, false}, together = {TEXTS / 2, false}, seen = {TEXTS / 2, true};
+  recipe_at_most(r, EXACT, "two texts in one row: loss of hidden tokens and its gradients, beside one in each",
+                 texts_apart(exact, &o.w, &together, &apart), 1e-10);
+  recipe_at_most(r, CONTROL, "they see each other: the same", texts_apart(exact, &o.w, &seen, &apart), 1e-10);
+}
+
 /* ---- the optimiser ----------------------------------------------------------------------------------------------- */
 
 enum { WATCHED = 3, STEPS = 4, MOST = 4 * D * D };
@@ -240,6 +303,7 @@ static void arch(recipe *r) {
   padding(r, n, &g);
   packing(r, n, &g);
   optimiser(r, n, &g);
+  packed_loss(r, n);
 }
 
 RECIPES(bert_arch,
