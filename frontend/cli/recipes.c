@@ -249,7 +249,7 @@ static sn_code write_checks(cli_recipes *x, int row) {
     recipe_check c;
     uint64_t seed;
     cli_recipe_worst(x, row, k, &c, &seed);
-    mark[k] = (sn_mark){.label = c.what, .ratio = ratio_of(&c), .bad = !c.pass};
+    mark[k] = (sn_mark){.label = c.what, .ratio = c.skipped ? (double)NAN : ratio_of(&c), .bad = !c.pass};
     mark[k].value = sn_arena_printf(arena, "%.4g %s %.4g %s", c.value, c.at_least ? "\xe2\x89\xa5" : "\xe2\x89\xa4",
                                     c.bound, cli_recipe_verdict(&c));
     while (kinds[mark[k].group] != c.kind) mark[k].group++;
