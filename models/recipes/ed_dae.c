@@ -3,7 +3,8 @@
  * exact; and documents after each of five corruptions, written by steps of a decoder that reads keys and values of the
  * source which were computed once. Controls, trained alike: a source that says nothing, answers that are seen.
  * Frozen bounds, seeds 1 to 5: loss over the best at most 0.0040 nat (quick: 0.0156); documents restored at worst 0.028
- * below the best rate (quick: 0.098). */
+ * below the best rate (quick: 0.098). Controls came no nearer than 0.64 nat over the best with a source that says
+ * nothing, and 81 standard errors below it with answers that are seen. */
 #include <string.h>
 
 #include "models/recipes/recipe.h"
