@@ -181,9 +181,10 @@ static double falls_short(const listing *l, const sn_speaker *s, int prompt, int
 static void beams(recipe *r) {
   enum { NETS = 8 };
   double all = 0, narrow = 0, greedy = 0, kept = 0, kept_narrow = 0, short_ones = 0;
+  net *n = NULL;
   for (int i = 0; i < NETS * SYMBOLS && !recipe_has_failed(r); i++) {
     int prompt = i % SYMBOLS;
-    net *n = small(r, 20 + (uint64_t)(i / SYMBOLS), 2);
+    if (!prompt) net_end(n), n = small(r, 20 + (uint64_t)(i / SYMBOLS), 2);
     const listing *l = listed(r, n, prompt);
     sn_speaker s = net_speaker(n, SYMBOLS, 8), wrong = s;
     wrong.reorder = stays;
