@@ -154,6 +154,7 @@ static sn_cpu_task task_of(const exec *x, int i) {
   } else if (s->kind == SN_STEP_LAUNCH) {
     t.kernel = sn_image_entry(x->r->image, s->code);
     t.count = b->instances;
+    t.flushes = true; /* text of a kernel, too, which the interpreter of kernels runs */
     if (t.kernel) t.kind = SN_CPU_LAUNCH;
   } else if (s->kind == SN_STEP_CHOOSE || s->kind == SN_STEP_WHILE) {
     t.kind = SN_CPU_NONE;

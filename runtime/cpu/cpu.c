@@ -139,7 +139,7 @@ static void run_shared(worker *w, const sn_cpu_task *t) {
 static void run_call(worker *w, int i) {
   sn_cpu_job *job = w->job;
   w->ran = true;
-  mode_set(w->mode);
+  if (!job->task[i].flushes) mode_set(w->mode);
   if (!job->call(job->user, i)) atomic_store(&job->stop, i);
   mode_set(mode_flushing(w->mode));
 }
@@ -205,7 +205,9 @@ static void stamp_begin(sn_cpu_job *job) {
 static void tell_time(worker *w, int i) {
   sn_cpu_job *job = w->job;
   if (!w->thread) {
+    mode_set(w->mode);
     job->on_task(job->user, i, (double)(atomic_load(&job->done_ns) - atomic_load(&job->begun_ns)));
+    mode_set(mode_flushing(w->mode));
     atomic_store(&job->begun_ns, INT64_MAX);
   }
   wait_for_others(w);

@@ -22,7 +22,7 @@ typedef enum sn_cpu_kind {
   SN_CPU_LAUNCH, /* kernel on 0..count, shared by the threads */
   SN_CPU_COPY,   /* count bytes from args[1] to args[0], shared by the threads */
   SN_CPU_NONE,   /* nothing: what follows is decided */
-  SN_CPU_CALL,   /* `call` of the job, on the first thread, in the caller's floating-point mode; may stop the job */
+  SN_CPU_CALL,   /* `call` of the job, on the first thread; may stop the job */
 } sn_cpu_kind;
 
 typedef struct sn_cpu_task {
@@ -34,6 +34,7 @@ typedef struct sn_cpu_task {
   sn_rt_kernel kernel;   /* LAUNCH */
   const sn_rt_arg *args; /* LAUNCH, COPY */
   int64_t count;         /* LAUNCH: instances; COPY: bytes */
+  bool flushes;          /* CALL: as a kernel does; else it has the caller's floating-point mode */
 } sn_cpu_task;
 
 /* Units of a task that a thread has not begun; others take from the end of it. Packed: the epoch, which tells one task
@@ -53,8 +54,8 @@ typedef struct sn_cpu_job {
   bool (*call)(void *user, int task);
   /* After a task that branches, on the first thread: the task that follows; task_count: none. */
   int (*next)(void *user, int task);
-  /* After each task, with nanoseconds that it took, before the next one begins: what it wrote may be looked at. NULL:
-     no timing and no barriers beyond what results need. */
+  /* After each task, with nanoseconds that it took, before the next one begins, in the caller's floating-point mode:
+     what it wrote may be looked at. NULL: no timing and no barriers beyond what results need. */
   void (*on_task)(void *user, int task, double ns);
   /* After each part of a task, by the thread that ran it; NULL: no timing. */
   void (*on_part)(void *user, int task, int thread, double start_ns, double end_ns);

@@ -150,6 +150,40 @@ static void all(const char *target, const char *isa) {
     check_wide(&wide_functions[i], target, isa);
 }
 
+/* docs/numerics.md: as operands and as results, kernels in the interpreter of kernels too. */
+static void flushes(const char *target) {
+  static float x[N], y[N];
+  sn_arena *arena = sn_arena_create();
+  sn_diags *diags = sn_diags_create();
+  const char *text =
+      sn_arena_printf(arena,
+                      "sinter 1\ngraph @g {\n%%1 = input name \"x\" : f32[%d]\n%%2 = const value 2 : "
+                      "f32[%d]\n%%3 = const value 1e-30 : f32[%d]\n%%4 = mul %%1, %%3 : f32[%d]\n"
+                      "%%5 = mul %%1, %%2 : f32[%d]\n%%6 = add %%4, %%5 : f32[%d]\noutput \"y\" = %%6\n}\n",
+                      N, N, N, N, N, N);
+  for (int i = 0; i < N; i++) x[i] = i % 2 ? 0x1p-127f : 1; /* a denormal, whose double is normal */
+  evaluate(arena, diags, text, target, NULL, x, y);
+  for (int i = 0; i < N; i++)
+    if (y[i] != (i % 2 ? 0 : 2)) fail_msg("%s: %g gives %g", target, (double)x[i], (double)y[i]);
+  for (int i = 0; i < N; i++) x[i] = 1e-10f; /* the first product is a denormal; 2e-10 is the sum */
+  evaluate(arena, diags,
+           sn_arena_printf(arena,
+                           "sinter 1\ngraph @g {\n%%1 = input name \"x\" : f32[%d]\n%%2 = const value "
+                           "1e-30 : f32[%d]\n%%3 = mul %%1, %%2 : f32[%d]\noutput \"y\" = %%3\n}\n",
+                           N, N, N),
+           target, NULL, x, y);
+  for (int i = 0; i < N; i++)
+    if (y[i] != 0) fail_msg("%s: the product is %g", target, (double)y[i]);
+  sn_diags_destroy(diags);
+  sn_arena_destroy(arena);
+}
+
+static void denormals_are_flushed(void **state) {
+  (void)state;
+  flushes("template");
+  if (SN_HAVE_LLVM) flushes("cpu");
+}
+
 static void values_on_the_template(void **state) { (void)state, all("template", NULL); }
 
 static void values_on_the_cpu(void **state) {
@@ -163,6 +197,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(values_on_the_template),
       cmocka_unit_test(values_on_the_cpu),
+      cmocka_unit_test(denormals_are_flushed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
