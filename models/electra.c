@@ -84,18 +84,19 @@ static sn_t draw(sn_scope m, sn_t logits) {
 
 static game play(sn_scope m, const text *x, const electra *c) {
   sn_t logits = generator(m, x, c);
-  game y = {.generator_loss = sn_cross_entropy(logits, sn_slots(x->tokens, x->slots))};
+  sn_t hidden = sn_cast(sn_dim_value(x->K), SN_REAL), mean = sn_cross_entropy(logits, sn_slots(x->tokens, x->slots));
+  game y = {.generator_loss = sn_mul(hidden, mean)};
   y.shown = sn_where(is_hidden(x), spread(x, draw(m, logits)), x->tokens);
   y.replaced = sn_ne(y.shown, x->tokens); /* drawn, but the original: not replaced */
   if (c->drawn) y.replaced = is_hidden(x);
   sn_t seen = sn_gather(words(m, c), y.shown);
   if (c->soft) {
-    sn_t mean = spread(x, sn_einsum("bkv,ve->bke", sn_softmax(logits), sn_slice(words(m, c), 0, 0, c->vocab - 1)));
-    seen = sn_where(sn_rearrange(is_hidden(x), "bt->bt1"), mean, seen);
+    sn_t soft = spread(x, sn_einsum("bkv,ve->bke", sn_softmax(logits), sn_slice(words(m, c), 0, 0, c->vocab - 1)));
+    seen = sn_where(sn_rearrange(is_hidden(x), "bt->bt1"), soft, seen);
   }
   y.odds = discriminator(m, seen, c);
   sn_t right = sn_logsigmoid(sn_where(y.replaced, y.odds, sn_neg(y.odds)));
-  y.discriminator_loss = sn_neg(sn_mean(right, "bt->"));
+  y.discriminator_loss = sn_neg(sn_mean(sn_sum(right, "bt->b"), "b->"));
   return y;
 }
 

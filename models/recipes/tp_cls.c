@@ -23,9 +23,9 @@ SN_SETTINGS(comparer, (int, vocab, 16, "tokens"), (int, length, 8, "tokens of a 
 
 /* One sentence [B, length] -> what its last token, the stop, knows of it [B, width]. */
 static sn_t sentence(sn_scope m, sn_t tokens, const comparer *c) {
-  static const block b = {.width = 32, .heads = 2, .place = BLOCK_PRE, .feed = BLOCK_GELU};
-  sn_t x = sn_gather(sn_param(m, "words", (c->vocab, b.width), .init = sn_normal(.1)), tokens);
-  x = sn_add(x, sn_param(m, "places", (c->length, b.width), .init = sn_normal(.1)));
+  static const block b = {.width = 32, .heads = 4, .place = BLOCK_PRE, .feed = BLOCK_GELU};
+  sn_t x = sn_gather(sn_param(m, "words", (c->vocab, b.width), .init = sn_normal(1)), tokens);
+  x = sn_add(x, sn_param(m, "places", (c->length, b.width), .init = sn_normal(1)));
   sn_layers(l, m, "layer", 1, &x) x = block_layer(&b, l, x, (block_view){0});
   return sn_rearrange(sn_slice(sn_layernorm(m, "norm", x), 1, c->length - 1, 1), "b1d->bd");
 }
@@ -169,14 +169,41 @@ static found detect(recipe *r, net *n, const hmm *h, int batches) {
   return f;
 }
 
-/* Of one run: the loss beside L_G + 50 L_D, relative. */
-static double sum_off(recipe *r, net *n, const hmm *h) {
-  int32_t tokens[ROWS * LENGTH];
-  float loss = NAN, of_generator = NAN, of_discriminator = NAN;
+/* -log p(the original token) by the generator, summed over the places of a text that are hidden. */
+static double generator_loss(net *n, int32_t *text, const int32_t *hidden) {
+  int32_t slots[HIDDEN] = {0}, number[LENGTH];
+  float logits[HIDDEN * SYMBOLS];
+  double loss = 0;
+  int k = 0;
+  for (int t = 0; t < LENGTH; t++) {
+    number[t] = hidden[t] && k < HIDDEN ? k : HIDDEN;
+    if (number[t] < HIDDEN) slots[k++] = t;
+  }
+  net_run(n, "logits", {"tokens", text, {1, LENGTH}}, {"slots", slots, {1, HIDDEN}}, {"number", number, {1, LENGTH}},
+          {"logits", logits, {1, HIDDEN, SYMBOLS}});
+  for (int i = 0; i < HIDDEN; i++) {
+    double sum = 0;
+    for (int w = 0; w < SYMBOLS; w++) sum += exp((double)logits[i * SYMBOLS + w]);
+    loss += log(sum) - (double)logits[i * SYMBOLS + text[slots[i]]];
+  }
+  return loss;
+}
+
+/* Of one run: the loss beside L_G + 50 L_D, sums of f64 over the places of each text, relative.
+ * half: the run has half of the weight, else that of the model */
+static double sum_off(recipe *r, net *n, const hmm *h, bool half) {
+  int32_t tokens[ROWS * LENGTH], hidden[ROWS * LENGTH], replaced[ROWS * LENGTH];
+  float loss = NAN, odds[ROWS * LENGTH], weight = 25;
+  double sum = 0;
+  sn_io io[] = {{"tokens", tokens, {ROWS, LENGTH}},     {"loss", &loss},
+                {"hidden", hidden, {ROWS, LENGTH}},     {"odds", odds, {ROWS, LENGTH}},
+                {"replaced", replaced, {ROWS, LENGTH}}, {"weight", &weight}};
   text_fill(h, recipe_seed(r, 2), 0, (void *const[]){tokens});
-  net_run(n, "eval", {"tokens", tokens, {ROWS, LENGTH}}, {"loss", &loss}, {"generator_loss", &of_generator},
-          {"discriminator_loss", &of_discriminator});
-  return fabs((double)loss / ((double)of_generator + 50 * (double)of_discriminator) - 1);
+  net_run_io(n, "eval", io, half ? 6 : 5);
+  for (int b = 0; b < ROWS && !recipe_has_failed(r); b++)
+    sum += generator_loss(n, tokens + b * LENGTH, hidden + b * LENGTH);
+  for (int i = 0; i < ROWS * LENGTH; i++) sum += 50 * log_loss(1 / (1 + exp(-(double)odds[i])), replaced[i]);
+  return fabs((double)loss / (sum / ROWS) - 1);
 }
 
 static net *electra_net(recipe *r, const char *graphs, const char *more) {
@@ -205,8 +232,9 @@ static void check_gradients(recipe *r, net *n, const hmm *h) {
 static void detection(recipe *r) {
   hmm h = hmm_make(recipe_seed(r, 7), 6, SYMBOLS, .8);
   feed f = {{{"tokens", {ROWS, LENGTH}}}, text_fill, &h};
-  /* excess: full 0.012 at most (seeds 1, 2), quick 0.040 (seeds 1 to 4); bias: 0.011 at most, where what is drawn
-   * counts as replaced 0.063 at least */
+  /* Full, fresh seeds 6 to 10: excess 0.0133 at most (7; bound 0.02), accuracy missed by 0.0006 (8; 0.01), bias 0.0046
+   * (10; 0.03), where what is drawn counts as replaced 0.077 at least (6). Quick: excess 0.040 (seeds 1 to 4), with
+   * means in place of sums; 0.038 (1). */
   int steps = recipe_pick(r, 6000, 600), batches = recipe_pick(r, 32, 8);
   net *n = electra_net(r, "train|eval|logits", "");
   recipe_train(r, &(training){n, "train", "L_G + 50 L_D", &f, steps, 3e-3});
@@ -221,7 +249,9 @@ static void detection(recipe *r) {
                  .03);
   recipe_at_most(r, EXACT, "labels that are not whether the token differs", right.wrong_labels, 0);
   recipe_at_least(r, EXACT, "originals drawn at hidden places, all labelled so", right.drawn_original, 1);
-  recipe_at_most(r, EXACT, "the loss beside L_G + 50 L_D, relative", sum_off(r, n, &h), 1e-6);
+  recipe_at_most(r, EXACT, "the loss beside L_G + 50 L_D, sums over places, relative", sum_off(r, n, &h, false),
+                 2e-5 * sqrt(192));
+  recipe_at_most(r, CONTROL, "half of the weight: the same", sum_off(r, n, &h, true), 2e-5 * sqrt(192));
   check_apart(r, n, "", EXACT, "largest derivative of L_D by the generator", &f);
   check_apart(r, n, "soft=1", CONTROL, "mean embeddings in place of drawn ones: the same", &f);
   check_gradients(r, n, &h);
@@ -275,13 +305,16 @@ static verdicts comparison(recipe *r, const task *k, const char *label, bool sym
   feed f = {{{"tokens", {PAIRS, 2 * L}}, {"label", {PAIRS}}}, pair_fill, k};
   net *n =
       recipe_net(r, &sn_model_comparer, NULL, "vocab=%d length=%d symmetric=%d", docs_symbols(&k->d), L, symmetric);
-  recipe_train(r, &(training){n, .label = label, .feed = &f, .steps = recipe_pick(r, 1500, 450), .lr = 5e-3});
+  recipe_train(r, &(training){n, .label = label, .feed = &f, .steps = recipe_pick(r, 1500, 450), .lr = 3e-3});
   return compare(r, n, k, recipe_pick(r, 64, 32));
 }
 
 static void sentences(recipe *r) {
   task order = {{.topics = 4, .sentences = 4, .words = 6, .filler = 2, .noise = .1}, true}, next = order;
   next.swap = false;
+  /* Full, fresh seeds 6 to 10, at worst: order 0.0029 nat (8; bound 0.01), 0.0037 of accuracy (10; 0.02); next or any
+   * 0.0070 nat (8) and 0.013 (6); the symmetric score 0.39 (6). Embeddings that start at 0.1 in place of 1, with two
+   * heads: seeds 8 and 9 ended 0.09 and 0.07 nat above the best. */
   double bound = recipe_is_quick(r) ? .03 : .01;
   verdicts v = comparison(r, &order, "order of two sentences", false);
   excess e = verdicts_excess(&v, 1);
