@@ -82,6 +82,23 @@ hmm hmm_sticky(uint64_t seed, int states, int symbols, int twins, double stay, d
   return h;
 }
 
+hmm hmm_wheel(int symbols, double turn, double flip, double slip) {
+  assert(symbols % 4 == 0 && symbols > 4 && symbols <= HMM_SYMBOLS);
+  hmm h = {.states = 8, .symbols = symbols};
+  int own = symbols / 4;
+  for (int a = 0; a < 8; a++) {
+    int place = a % 4;
+    h.start[a] = 1.0 / 8;
+    for (int way = 0; way < 2; way++) {
+      double goes = way == a / 4 ? 1 - flip : flip;
+      h.step[a][4 * way + (place + (way ? 3 : 1)) % 4] = goes * turn;
+      h.step[a][4 * way + place] = goes * (1 - turn);
+    }
+    for (int v = 0; v < symbols; v++) h.emit[a][v] = v / own == place ? (1 - slip) / own : slip / (symbols - own);
+  }
+  return h;
+}
+
 void hmm_sample(const hmm *h, uint64_t seed, uint64_t index, int n, int *tokens, int *states) {
   draws d = draws_of(seed, TEXT, index);
   int s = 0;

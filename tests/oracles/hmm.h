@@ -30,6 +30,11 @@ hmm hmm_make(uint64_t seed, int states, int symbols, double stay);
  * 16 */
 hmm hmm_sticky(uint64_t seed, int states, int symbols, int twins, double stay, double slip);
 
+/* A wheel of 4 places, which states 0 to 3 turn one way and 4 to 7 the other: a place on with probability `turn`, else
+ * it stays; the way changes with `flip`. A place has a quarter of the symbols, with probability `slip` another one is
+ * shown. No single token says anything about the way, only their order does.   needs: symbols 8, 12 or 16 */
+hmm hmm_wheel(int symbols, double turn, double flip, double slip);
+
 /* tokens [n] and, unless NULL, states [n]. */
 void hmm_sample(const hmm *h, uint64_t seed, uint64_t index, int n, int *tokens, int *states);
 

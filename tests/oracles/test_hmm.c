@@ -275,6 +275,30 @@ static void sticky_states_last_and_look_alike(void **state) {
   }
 }
 
+/* p(way at the end | tokens): 1/2 of one token, whichever; of two in a row that turn, which way. */
+static void wheels_turn_both_ways(void **state) {
+  (void)state;
+  hmm h = hmm_wheel(8, .8, .02, .1);
+  for (int a = 0; a < 8; a++) {
+    double next = 0, enters = 0, seen = 0;
+    for (int b = 0; b < 8; b++) next += h.step[a][b], enters += h.start[b] * h.step[b][a];
+    for (int v = 0; v < 8; v++) seen += h.emit[a][v];
+    assert_near(next, 1, 1e-12);
+    assert_near(enters, h.start[a], 1e-12); /* stationary */
+    assert_near(seen, 1, 1e-12);
+  }
+  for (int v = 0; v < 8; v++) {
+    double of[2 * 8], on = 0;
+    int text[2] = {v, (v + 2) % 8}; /* of the next place */
+    hmm_filter(&h, 1, text, NULL, of);
+    for (int a = 0; a < 4; a++) on += of[a];
+    assert_near(on, .5, 1e-12);
+    hmm_filter(&h, 2, text, NULL, of);
+    on = of[8] + of[9] + of[10] + of[11];
+    assert_true(on > .8);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(smoothing_is_bayes_rule),
@@ -288,6 +312,7 @@ int main(void) {
       cmocka_unit_test(samples_have_the_law),
       cmocka_unit_test(long_texts_hold),
       cmocka_unit_test(sticky_states_last_and_look_alike),
+      cmocka_unit_test(wheels_turn_both_ways),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
