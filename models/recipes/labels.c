@@ -8,24 +8,28 @@ enum { ROWS = LABELS_ROWS, LENGTH = LABELS_LENGTH, FRESH = 1 << 30 /* first batc
 
 /* ---- feeds ------------------------------------------------------------------------------------------------------- */
 
+static int length_of(const labels *l) { return l->length ? l->length : LENGTH; }
+
 static void fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
   const labels *l = data;
   int32_t *tokens = port[0], *out = port[1];
-  int x[LENGTH], s[LENGTH];
+  int x[LENGTH], s[LENGTH], n = length_of(l);
   if (l->count && index < FRESH) {
     seed ^= (l->draw + 1) << 32;
     index %= (uint64_t)(l->count / ROWS);
   }
   for (int b = 0; b < ROWS; b++) {
-    hmm_sample(l->h, seed, index * ROWS + (uint64_t)b, LENGTH, x, s);
-    for (int t = 0; t < LENGTH; t++) {
-      tokens[b * LENGTH + t] = x[t];
-      out[b * LENGTH + t] = l->everywhere || t == LENGTH - 1 ? l->label(x[t], s[t]) : -1;
+    hmm_sample(l->h, seed, index * ROWS + (uint64_t)b, n, x, s);
+    for (int t = 0; t < n; t++) {
+      tokens[b * n + t] = x[t];
+      out[b * n + t] = l->everywhere || t == n - 1 ? l->label(x[t], s[t]) : -1;
     }
   }
 }
 
-feed labels_feed(const labels *l) { return (feed){{{"tokens", {ROWS, LENGTH}}, {"labels", {ROWS, LENGTH}}}, fill, l}; }
+feed labels_feed(const labels *l) {
+  return (feed){{{"tokens", {ROWS, length_of(l)}}, {"labels", {ROWS, length_of(l)}}}, fill, l};
+}
 
 static void fill_text(const void *h, uint64_t seed, uint64_t index, void *const port[]) {
   int32_t *tokens = port[0], *targets = port[1];
@@ -65,13 +69,13 @@ static int best_label(const labels *l, int token, const double *state) {
 
 double labels_best(const recipe *r, const labels *l, int batches) {
   double right = 0, state[LENGTH * HMM_STATES];
-  int x[LENGTH], s[LENGTH], last = LENGTH - 1, first = l->everywhere ? 0 : last;
+  int x[LENGTH], s[LENGTH], n = length_of(l), first = l->everywhere ? 0 : n - 1;
   for (int i = 0; i < batches * ROWS; i++) {
-    hmm_sample(l->h, recipe_seed(r, 1), (uint64_t)FRESH * ROWS + (uint64_t)i, LENGTH, x, s);
-    hmm_filter(l->h, LENGTH, x, NULL, state);
-    for (int t = first; t < LENGTH; t++) right += best_label(l, x[t], state + t * l->h->states) == l->label(x[t], s[t]);
+    hmm_sample(l->h, recipe_seed(r, 1), (uint64_t)FRESH * ROWS + (uint64_t)i, n, x, s);
+    hmm_filter(l->h, n, x, NULL, state);
+    for (int t = first; t < n; t++) right += best_label(l, x[t], state + t * l->h->states) == l->label(x[t], s[t]);
   }
-  return right / batches / ROWS / (LENGTH - first);
+  return right / batches / ROWS / (n - first);
 }
 
 /* ---- exactness --------------------------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@ typedef struct labels {
   bool everywhere; /* every place has its label; else the last one alone */
   int count;     /* texts that have labels, a multiple of LABELS_ROWS, the same ones again and again; 0: without end */
   uint64_t draw; /* which ones, of `count` */
+  int length;    /* of a text; 0: LABELS_LENGTH, the most */
 } labels;
 
 /* l: kept. Batches behind those of training are for measuring: new texts, whatever `count` is. */
