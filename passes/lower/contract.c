@@ -290,7 +290,8 @@ static void depths(const sn_contraction *k, int *whole, int *block) {
 
 static void choose_tiles(sn_contraction *k) {
   k->row = widest(k, ROW), k->col = widest(k, COL), k->sum = widest(k, SUM);
-  k->made = k->c->target->made && (is_made(k->out.f, k->node->arg[0]) || is_made(k->out.f, k->node->arg[1]));
+  bool made = is_made(k->out.f, k->node->arg[0]) || is_made(k->out.f, k->node->arg[1]);
+  k->made = k->c->target->made && (made || sn_contract_repeats(k, &k->a) || sn_contract_repeats(k, &k->b));
   const sn_dimx *depth = k->sum < 0 ? NULL : k->out.space.extent[k->sum];
   int64_t n;
   bool few_rows = sn_contract_thin(k, ROW), few_cols = !few_rows && sn_contract_thin(k, COL);

@@ -51,6 +51,8 @@ int sn_contract_within(const sn_contraction *k, int axis, int most);
 /* Large tiles do more with what they read, small ones leave work for all of the device: the largest that leave enough.
  * Only matrices fill the widest. */
 void sn_contract_tiles(sn_contraction *k);
+/* Is the operand the same at all steps of the summed axis? */
+bool sn_contract_repeats(const sn_contraction *k, const sn_group *g);
 /* Do few rows, or few columns, make the time of the product that of reading the other operand? */
 bool sn_contract_thin(const sn_contraction *k, sn_contract_role narrow);
 /* Elements of the tile of such a product along the axis of the other role. side_by_side: they lie so in memory. */

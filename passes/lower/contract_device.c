@@ -65,6 +65,14 @@ static bool is_plain(const sn_group *g) {
   return n->op == SN_OP_ARG && g->access_count == 1 && g->access[0].kind == SN_ACCESS_BUFFER;
 }
 
+/* Its tile is filled then, and zeros end it: nothing of it is only loaded. */
+bool sn_contract_repeats(const sn_contraction *k, const sn_group *g) {
+  if (k->sum < 0 || sn_dimx_max_value(k->out.space.extent[k->sum]) == 1) return false;
+  for (int i = 0; i < g->access_count; i++)
+    if (sn_dimx_is_zero(g->access[i].view.stride[k->sum])) return true;
+  return false;
+}
+
 bool sn_contract_thin(const sn_contraction *k, sn_contract_role narrow) {
   const sn_target *t = k->c->target;
   int64_t depth;
