@@ -187,9 +187,10 @@ static void arithmetic(recipe *r, net *n, const task *k) {
   recipe_at_most(r, EXACT, "gradient in f64 beside central differences", net_slope_error(n, "guess", "loss", &f), 1e-6);
   recipe_at_most(r, EXACT, "logits in f32 beside f64", net_difference(n, exact, "guess", &f, "logits"), 2e-5 * longest);
   recipe_at_most(r, EXACT, "gradient in f32 beside f64", net_gradient_error(n, "guess", "loss", &f), 2e-4 * longest);
+  feed all = feed_of(k);
   int64_t count = 0;
-  const double *one = net_output(n, "guess", &f, 0, "logits", &count),
-               *two = net_output_on(n, 2, "guess", &f, "logits", NULL);
+  const double *one = net_output(n, "guess", &all, 0, "logits", &count),
+               *two = net_output_on(n, 2, "guess", &all, "logits", NULL);
   recipe_at_most(r, EXACT, "logits on two threads, beside those on one: differ by", recipe_difference(count, two, one),
                  0);
 }
