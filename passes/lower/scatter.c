@@ -12,7 +12,7 @@ typedef struct scatter {
   sn_build_kernel *b;
   sn_numbers index;
   sn_tile t;          /* of the updates: one row of columns */
-  sn_kv scratch;      /* [rows that are owned][columns of the tile] */
+  sn_kv scratch;      /* [rows that are owned][columns of the tile]; twice, onto what is there */
   int64_t own;        /* such rows */
   sn_kv first, limit; /* of them; how many there are, 0: all */
   int batch, indices; /* axes: batch.., numbered.., rest.. of the updates */
@@ -69,19 +69,26 @@ static sn_kv is_own(scatter *s, sn_kv row) {
   return sn_k_ibin(k, SN_K_IMAX, both, sn_k_i(k, 0));
 }
 
-/* What is done for each update of an own row, in order. Onto what is there, rows are brought into scratch first, and
- * taken back last: each that has an update, none else. */
+/* What is done for each update of an own row, in order. Onto what is there, each row that has an update, none else, is
+ * brought into scratch first and taken back last, together with the sum of its updates. */
 typedef enum pass { BRING, ADD, TAKE_BACK } pass;
 
 static void do_row(scatter *s, sn_kv row, sn_elem e, pass what) {
   sn_kernel *k = s->b->k;
   sn_kwin own = scratch_row(s, s->first ? sn_k_isub(k, row, s->first) : row);
-  if (what == BRING) sn_k_store(k, own, sn_k_cast(k, e, sn_k_load(k, 1, s->t.c, result_window(s, row), 0)));
-  if (what == BRING) return;
+  sn_kwin was = own;
+  was.off = sn_k_iadd(k, own.off, sn_k_i(k, s->own * s->t.c));
+  if (what == BRING) {
+    sn_k_store(k, was, sn_k_cast(k, e, sn_k_load(k, 1, s->t.c, result_window(s, row), 0)));
+    sn_k_store(k, own, sn_k_const(k, e, 1, s->t.c, 0));
+    return;
+  }
   sn_kv old = sn_k_load(k, 1, s->t.c, own, 0);
-  if (what == TAKE_BACK)
-    sn_k_store(k, result_window(s, row), sn_k_cast(k, sn_lower_slot_type(s->x->c, s->x->slot)->elem, old));
-  if (what == TAKE_BACK) return;
+  if (what == TAKE_BACK) {
+    sn_kv sum = sn_k_bin(k, SN_K_ADD, sn_k_load(k, 1, s->t.c, was, 0), old);
+    sn_k_store(k, result_window(s, row), sn_k_cast(k, sn_lower_slot_type(s->x->c, s->x->slot)->elem, sum));
+    return;
+  }
   sn_kv u = sn_tile_value(&s->t, s->t.g->output[0].value, s->t.g->output[0].chain);
   sn_k_store(k, own, sn_k_bin(k, SN_K_ADD, old, sn_k_cast(k, e, sn_k_bcast(k, 1, s->t.c, u))));
 }
@@ -114,7 +121,7 @@ static void divide(scatter *s, int64_t rows, const sn_dimx *columns) {
   s->own = few || rows <= OWNED / s->t.c ? rows : OWNED / s->t.c;
   if (s->own < 1) s->own = 1;
   if (!s->x->onto || few) return; /* rows without updates cost nothing then */
-  int64_t share = (rows + SHARES - 1) / SHARES, most = SN_INDEX_SCRATCH / s->t.c;
+  int64_t share = (rows + SHARES - 1) / SHARES, most = SN_INDEX_SCRATCH / 2 / s->t.c;
   if (s->own < share) s->own = share < most ? share : most;
 }
 
@@ -154,7 +161,7 @@ static sn_code emit_scatter(sn_indexing *x, sn_group *g) {
   s.t = (sn_tile){.b = s.b, .g = g};
   sn_elem e = sn_compute_elem(sn_lower_slot_type(x->c, x->slot)->elem);
   scatter_tile(&s);
-  s.scratch = sn_k_local(s.b->k, e, s.own * s.t.c);
+  s.scratch = sn_k_local(s.b->k, e, (x->onto ? 2 : 1) * s.own * s.t.c); /* sums, then what was there */
   if (x->onto)
     do_rows(&s, s.batch, e, BRING);
   else

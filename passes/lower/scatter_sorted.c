@@ -240,8 +240,9 @@ static sn_code make_sums(sorted *s, sn_group *g) {
   choose_row(&m);
   sn_elem e = sn_compute_elem(to);
   if (s->x->onto) (void)sn_k_for(k, m.lo, sn_k_ibin(k, SN_K_IMIN, m.hi, sn_k_iadd(k, m.lo, sn_k_i(k, 1))), 1, 0, NULL);
-  sn_kv sum = s->x->onto ? sn_k_load(k, 1, m.t.c, m.out, 0) : sn_k_const(k, e, 1, m.t.c, 0);
-  sn_k_store(k, m.out, sn_k_cast(k, to, sum_of(&m, e, sum)));
+  sn_kv sum = sum_of(&m, e, sn_k_const(k, e, 1, m.t.c, 0));
+  if (s->x->onto) sum = sn_k_bin(k, SN_K_ADD, sn_k_cast(k, e, sn_k_load(k, 1, m.t.c, m.out, 0)), sum);
+  sn_k_store(k, m.out, sn_k_cast(k, to, sum));
   if (s->x->onto) sn_k_end_for(k, 0, NULL); /* rows without updates stay as they are */
   sn_report report = {.kind = "index", .flops = sn_type_count(t, sn_val_type(c->body, s->x->n->arg[1]))};
   report.bytes_written = sn_index_added_bytes(s->x);

@@ -57,3 +57,11 @@ refuses 2 'at most 8 tokens' generate base --prompt The --beam 2 --tokens 1000
 expect 0 "$SINTER" $train $sizes --out plain --target ref
 expect 0 "$SINTER" generate plain --prompt The --tokens 2 --target ref
 [ ! -s stderr ] || die "it says: $(cat stderr)"
+
+# ---- checks of graphs that train ---------------------------------------------------------------------------------------
+small="--set vocab=16 --dim B=2 --dim T=4 --check"
+# moments are denormal: kernels as text flush them as compiled ones do
+expect 0 "$SINTER" run "$reader" --graph train $sizes $small --target template
+# rows are summed before they are added to the gradient of a tied table, as the graph says
+expect 0 "$SINTER" run "$TREE/models/bert.c" --graph pretrain --set layers=1 --set width=32 --set heads=2 --set context=8 $small --dim K=2 --seed 1 \
+  --target "$(kernel_target)"
