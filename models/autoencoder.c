@@ -11,6 +11,7 @@ SN_SETTINGS(autoencoder,
   (int,    width_2, 16, "units of layer 2", SN_SIZE),
   (int,    classes, 2,  "labels", SN_SIZE),
   (double, drop,    .3, "probability that an input is set to zero"),
+  (double, miss,    0,  "the same where labels are learned"),
   (bool,   linear,  0,  "no sigmoid and no biases"),
   (bool,   freeze,  1,  "a stage trains its own layer only"));
 /* clang-format on */
@@ -68,8 +69,8 @@ static void stage_2(sn_scope m, const autoencoder *c) {
 static void eval(sn_scope m, const autoencoder *c) { sn_output(m, "loss", stage_loss(m, 2, c)); }
 
 /* One label a row. */
-static sn_t scores(sn_scope m, const autoencoder *c) {
-  sn_t x = rows(m, c);
+static sn_t scores(sn_scope m, double miss, const autoencoder *c) {
+  sn_t x = noisy(m, rows(m, c), miss);
   layer one = layer_of(sn_in(m, "layer_1"), x, c->width_1, c->linear);
   x = there(x, &one);
   layer two = layer_of(sn_in(m, "layer_2"), x, c->width_2, c->linear);
@@ -77,7 +78,9 @@ static sn_t scores(sn_scope m, const autoencoder *c) {
 }
 static sn_t labels_of(sn_scope m) { return sn_input(m, "labels", SN_I32, (sn_sym(m, "B", .max = 4096), 1)); }
 
-static void tune(sn_scope m, const autoencoder *c) { labels_learn(m, labels_loss(scores(m, c), labels_of(m)), "*", 1); }
-static void judge(sn_scope m, const autoencoder *c) { labels_judge(m, scores(m, c), labels_of(m)); }
+static void tune(sn_scope m, const autoencoder *c) {
+  labels_learn(m, labels_loss(scores(m, c->miss, c), labels_of(m)), "*", 1);
+}
+static void judge(sn_scope m, const autoencoder *c) { labels_judge(m, scores(m, 0, c), labels_of(m)); }
 
 SN_MODEL(autoencoder, autoencoder, stage_1, stage_2, eval, tune, judge);
