@@ -1,7 +1,7 @@
 /* pt.unsup: pre-training whose aim is not tied to a task: reconstruction. A stack of denoising autoencoders, layer by
  * layer, which then needs fewer labels; one linear autoencoder, whose optimum is known; and a sequence autoencoder,
- * whose one vector says more than all tokens before. Controls, trained alike: stages without freezing, stages trained
- * on shuffled tokens, and a writer that does not hear the vector. */
+ * whose one vector says more than all tokens before, and which needs fewer labels, too. Controls, trained alike: stages
+ * without freezing, either one trained on shuffled tokens, and a writer that does not hear the vector. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +10,15 @@
 #include "tests/oracles/draws.h"
 #include "tests/oracles/linear.h"
 
-enum { ROWS = LABELS_ROWS, LENGTH = LABELS_LENGTH, STATES = 8, SYMBOLS = 16, BATCHES = 64, FRESH = 1 << 30 };
-/* Not the two points of SYSTEMS: on 3200 windows, seeds 1, 2, 4 and 5 end .023, .023, -.007 and .027 below the best. */
-static const double MANY = -.03;
+enum { ROWS = LABELS_ROWS, STATES = 8, SYMBOLS = 16, BATCHES = 64, FRESH = 1 << 30, FEW = 64, MANY = 50 * FEW };
 
 extern const sn_model sn_model_autoencoder, sn_model_autoseq;
+
+/* Tokens of a batch change places across its texts. */
+static void shuffle(int n, int *x, uint64_t seed, uint64_t index) {
+  draws d = draws_of(seed, 0x7368, index);
+  draws_shuffle(&d, n, x);
+}
 
 /* ---- a stack of layers --------------------------------------------------------------------------------------------
  */
@@ -29,11 +33,6 @@ typedef struct windows {
   bool shuffled; /* tokens change places across windows */
 } windows;
 
-static void shuffle(int *x, uint64_t seed, uint64_t index) {
-  draws d = draws_of(seed, 0x7368, index);
-  draws_shuffle(&d, ROWS * WINDOW, x);
-}
-
 /* x [ROWS, INPUTS]: one number a symbol and place; labels [ROWS, 1]: the last state */
 static void window_fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
   const windows *w = data;
@@ -43,7 +42,7 @@ static void window_fill(const void *data, uint64_t seed, uint64_t index, void *c
     hmm_sample(w->h, seed, index * ROWS + (uint64_t)b, WINDOW, x + b * WINDOW, s);
     ((int32_t *)port[1])[b] = s[WINDOW - 1];
   }
-  if (w->shuffled) shuffle(x, seed, index);
+  if (w->shuffled) shuffle(ROWS * WINDOW, x, seed, index);
   memset(port[0], 0, sizeof(float) * ROWS * INPUTS);
   for (int i = 0; i < ROWS * WINDOW; i++) ((float *)port[0])[i * SYMBOLS + x[i]] = 1;
 }
@@ -95,9 +94,10 @@ static double window_best(const recipe *r, const hmm *h) {
   return right / BATCHES / ROWS;
 }
 
-static net *stack_of(recipe *r, int freeze) {
+static net *stack_of(recipe *r, int freeze, double miss) {
   return recipe_net(r, &sn_model_autoencoder, "stage_1|stage_2|tune|judge",
-                    "inputs=%d width_1=%d width_2=%d classes=%d freeze=%d", INPUTS, UNITS_1, UNITS_2, STATES, freeze);
+                    "inputs=%d width_1=%d width_2=%d classes=%d freeze=%d miss=%g", INPUTS, UNITS_1, UNITS_2, STATES,
+                    freeze, miss);
 }
 
 static double stack_tuned(recipe *r, net *like, net *from, const windows *labelled, const char *label, int steps,
@@ -119,26 +119,29 @@ static double stack_tuned(recipe *r, net *like, net *from, const windows *labell
 
 /* n: stages that were trained on windows */
 static void few_labels(recipe *r, net *n, const hmm *h) {
-  windows mixed = {.h = h, .shuffled = true}, few = {.h = h, .count = 64}, many = {.h = h, .count = 50 * 64};
+  windows mixed = {.h = h, .shuffled = true}, few = {.h = h, .count = FEW}, many = {.h = h, .count = MANY};
   feed g = window_feed(&mixed);
   bool changed;
   int steps = recipe_pick(r, 600, 300);
-  double least = recipe_is_quick(r) ? .02 : .05; /* seeds 1 to 5: .057 to .080 */
-  net *shuffled = stages(r, stack_of(r, 1), &g, "control: shuffled", &changed), *like = stack_of(r, 1);
+  /* Seeds 1 to 5, at worst: gain .057 (3; bound .05), shuffled .003 (5); 3200 labels .019 below the best (2; .02),
+   * whose inputs are missed at times, else .027 (5). */
+  double least = recipe_is_quick(r) ? .02 : .05;
+  net *shuffled = stages(r, stack_of(r, 1, 0), &g, "control: shuffled", &changed), *like = stack_of(r, 1, 0);
   double plain = stack_tuned(r, like, NULL, &few, "from scratch", steps, 3e-3, 5);
   double tuned = stack_tuned(r, like, n, &few, "from the stack", steps, 3e-3, 5);
   double mix = stack_tuned(r, like, shuffled, &few, "from a shuffled stack", steps, 3e-3, 5);
   recipe_at_least(r, TRAINED, "64 labels: gain in accuracy over training from scratch", tuned - plain, least);
   recipe_at_least(r, CONTROL, "stages trained on shuffled tokens: gain in accuracy", mix - plain, least);
-  plain = stack_tuned(r, like, NULL, &many, "from scratch, 3200 labels", recipe_pick(r, 3000, 1500), 2e-3, 1);
+  plain =
+      stack_tuned(r, stack_of(r, 1, .3), NULL, &many, "from scratch, 3200 labels", recipe_pick(r, 3000, 1000), 5e-3, 1);
   recipe_at_least(r, TRAINED, "from scratch, 3200 labels: accuracy by that of the best classifier",
-                  plain - window_best(r, h), recipe_is_quick(r) ? 2 * MANY : MANY);
+                  plain - window_best(r, h), recipe_is_quick(r) ? -.04 : -.02);
 }
 
 static void stack(recipe *r, const hmm *h) {
   windows w = {.h = h};
   feed f = window_feed(&w);
-  net *n = stack_of(r, 1), *loose = stack_of(r, 0);
+  net *n = stack_of(r, 1, 0), *loose = stack_of(r, 0, 0);
   bool changed, loose_changed;
   recipe_at_most(r, EXACT | OF_PLAN, "stage 2: products, by those of layer 2 and one pass through layer 1",
                  stage_work(n), 1.1);
@@ -196,14 +199,25 @@ static void principal(recipe *r) {
 /* ---- sequences ----------------------------------------------------------------------------------------------------
  */
 
-static void token_fill(const void *h, uint64_t seed, uint64_t index, void *const port[]) {
+enum { LENGTH = 16, WAYS = 2, UNITS = 10 };
+
+typedef struct chain {
+  hmm h;
+  bool shuffled;
+} chain;
+
+static int of_way(int token, int state) { return (void)token, state / 4; }
+
+static void token_fill(const void *data, uint64_t seed, uint64_t index, void *const port[]) {
+  const chain *of = data;
   int32_t *tokens = port[0];
-  int x[LENGTH];
-  for (int b = 0; b < ROWS; b++) {
-    hmm_sample(h, seed, index * ROWS + (uint64_t)b, LENGTH, x, NULL);
-    for (int t = 0; t < LENGTH; t++) tokens[b * LENGTH + t] = x[t];
-  }
+  int x[ROWS * LENGTH];
+  for (int b = 0; b < ROWS; b++) hmm_sample(&of->h, seed, index * ROWS + (uint64_t)b, LENGTH, x + b * LENGTH, NULL);
+  if (of->shuffled) shuffle(ROWS * LENGTH, x, seed, index);
+  for (int i = 0; i < ROWS * LENGTH; i++) tokens[i] = x[i];
 }
+
+static feed token_feed(const chain *of) { return (feed){{{"tokens", {ROWS, LENGTH}}}, token_fill, of}; }
 
 /* -log p(text) by tokens: of a writer that is told nothing, whichever end it begins at. */
 static double text_best(const recipe *r, const hmm *h) {
@@ -216,21 +230,45 @@ static double text_best(const recipe *r, const hmm *h) {
   return sum / BATCHES / ROWS / LENGTH;
 }
 
-/* Trains a sequence autoencoder.   -> its held-out loss */
-static double rewritten(recipe *r, const hmm *h, int deaf, const char *label) {
-  feed f = {{{"tokens", {ROWS, LENGTH}}}, token_fill, h};
-  net *n = recipe_net(r, &sn_model_autoseq, "train|eval", "width=32 context=%d vocab=%d backwards=1 deaf=%d", LENGTH,
-                      SYMBOLS, deaf);
-  recipe_train(r, &(training){n, .label = label, .feed = &f, .steps = recipe_pick(r, 1500, 700), .lr = 5e-3});
-  return recipe_mean(n, "eval", "loss", &f, BATCHES, NULL);
+static net *rewriter(recipe *r, const chain *of, int deaf, const char *label) {
+  feed f = token_feed(of);
+  net *n = recipe_net(r, &sn_model_autoseq, "train|eval|tune|judge",
+                      "width=%d context=%d vocab=%d classes=%d backwards=1 drop=.3 deaf=%d", UNITS, LENGTH, SYMBOLS,
+                      WAYS, deaf);
+  recipe_train(r, &(training){n, .label = label, .feed = &f, .steps = recipe_pick(r, 1500, 900), .lr = 5e-3});
+  return n;
 }
 
-static void sequences(recipe *r, const hmm *h) {
-  double best = text_best(r, h), bound = recipe_is_quick(r) ? -.02 : -.1;
+/* Which way the last state turns the wheel: no linear map of tokens tells, only what knows their order. */
+static void few_texts(recipe *r, net *n, net *mixed, const hmm *h) {
+  /* Seeds 1 to 5, at worst: gain .069 (1; bound .05), shuffled -.003 (2). 3200 labels .022 below the best (3), .021
+   * (4), and less: not always the two points that the windows above keep, whatever the steps and the share of missed
+   * tokens; bound .03. More units (24) or longer training keep tokens in place of what orders them: gain .02. */
+  labels few = {h, of_way, .count = FEW, .length = LENGTH}, many = few;
+  labels_tuning t = {n, NULL, &few, 300, 3e-3, "texts, from scratch"};
+  double least = recipe_is_quick(r) ? .02 : .05, plain = labels_tuned(r, &t, 5, BATCHES);
+  t.from = n, t.name = "from the autoencoder of texts";
+  recipe_at_least(r, TRAINED, "sequence autoencoder, 64 labels: gain in accuracy over training from scratch",
+                  labels_tuned(r, &t, 5, BATCHES) - plain, least);
+  t.from = mixed, t.name = "from that of shuffled texts";
+  recipe_at_least(r, CONTROL, "sequence autoencoder of shuffled tokens: gain in accuracy",
+                  labels_tuned(r, &t, 5, BATCHES) - plain, least);
+  many.count = MANY;
+  t = (labels_tuning){n, NULL, &many, recipe_pick(r, 1500, 800), 5e-3, "texts, from scratch, 3200 labels"};
+  recipe_at_least(r, TRAINED, "texts, from scratch, 3200 labels: accuracy by that of the best classifier",
+                  labels_tuned(r, &t, 1, BATCHES) - labels_best(r, &many, BATCHES), recipe_is_quick(r) ? -.06 : -.03);
+}
+
+static void sequences(recipe *r) {
+  chain plain = {hmm_wheel(SYMBOLS, .6, .02, .2), false}, mixed = {plain.h, true};
+  feed f = token_feed(&plain);
+  double best = text_best(r, &plain.h), bound = recipe_is_quick(r) ? -.02 : -.1;
+  net *n = rewriter(r, &plain, 0, "autoencoder of texts"), *deaf = rewriter(r, &plain, 1, "control: no z");
   recipe_at_most(r, TRAINED, "sequence autoencoder: loss over the best without z, nats",
-                 rewritten(r, h, 0, "autoencoder of texts") - best, bound);
+                 recipe_mean(n, "eval", "loss", &f, BATCHES, NULL) - best, bound);
   recipe_at_most(r, CONTROL, "the writer does not hear z: loss over the best without z, nats",
-                 rewritten(r, h, 1, "control: no z") - best, bound);
+                 recipe_mean(deaf, "eval", "loss", &f, BATCHES, NULL) - best, bound);
+  few_texts(r, n, rewriter(r, &mixed, 0, "control: shuffled texts"), &plain.h);
 }
 
 /* ---- all ----------------------------------------------------------------------------------------------------------
@@ -250,7 +288,7 @@ static void unsup(recipe *r) {
   exactness(r, &h);
   stack(r, &h);
   principal(r);
-  sequences(r, &h);
+  sequences(r);
 }
 
 RECIPES(pt_unsup, {"pt.unsup", 2, "autoencoders learn from data alone: layer by layer, and of whole texts", unsup,
