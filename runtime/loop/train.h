@@ -57,8 +57,8 @@ typedef struct sn_train_opt {
 } sn_train_opt;
 
 /* Runs steps first..steps. errors: SN_ERR_NUMERIC a check failed (the weights of the step before stay, and are saved);
- * SN_ERR_INTERRUPTED; those of the runtime. needs: graph `train` with inputs tokens, targets (or none) [B, T] and output
- * loss; `eval` likewise if there is validation data. out: the last event. */
+ * SN_ERR_INTERRUPTED; those of the runtime. needs: graph `train` with inputs tokens, targets (or none) [B, T] and
+ * output loss; `eval` likewise if there is validation data. out: the last event. */
 SN_MUST sn_code sn_train(const sn_train_opt *o, sn_diags *diags, sn_train_event *out);
 
 /* Mean loss of the graph `eval` over `batches` batches spread over the validation split (< 0: all of it, every token
