@@ -290,7 +290,7 @@ static double start_off(net *n) {
 static void arch(recipe *r) {
   bert_given g = {bert_batch_of(1, T), T};
   const char *large = "layers=24 heads=16 width=1024";
-  net *n = recipe_net(r, &sn_model_bert, "pretrain|eval|encode", SIZES " padding=1");
+  net *n = recipe_net(r, &sn_model_bert, "pretrain|eval_pretrain|encode", SIZES " padding=1");
   recipe_at_most(
       r, EXACT, "parameters of BERT-base, encoder and pooler, off 109,482,240",
       fabs((double)(recipe_parameters(r, &sn_model_bert, "encode", "") - params_find("bert-base")->published)), 0);

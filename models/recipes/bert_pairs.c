@@ -95,7 +95,7 @@ feed bert_pairs_feed(const bert_pairs *k) {
 
 net *bert_pairs_trained(recipe *r, const char *label, const bert_pairs *k, int steps) {
   feed f = bert_pairs_feed(k);
-  net *n = recipe_net(r, &sn_model_bert, "pretrain|eval|guess|next",
+  net *n = recipe_net(r, &sn_model_bert, "pretrain|eval_pretrain|guess|next",
                       "layers=2 heads=4 width=32 vocab=%d context=%d padding=2 std=.1", k->cls + 3, SEQUENCE);
   recipe_train(r, &(training){n, "pretrain", label, &f, steps, 2e-3});
   return n;

@@ -80,7 +80,7 @@ feed bert_task_feed(const bert_task *k) {
 
 net *bert_pretrained(recipe *r, const char *label, const bert_task *k, int steps) {
   feed f = bert_task_feed(k);
-  net *n = recipe_net(r, &sn_model_bert, "pretrain|eval|guess|next",
+  net *n = recipe_net(r, &sn_model_bert, "pretrain|eval_pretrain|guess|next",
                       "layers=2 heads=4 width=%d vocab=%d context=%d padding=2 std=.1", 32, k->cls + 3, sequence(k));
   recipe_train(r, &(training){n, "pretrain", label, &f, steps, 2e-3});
   return n;
