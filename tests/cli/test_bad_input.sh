@@ -45,7 +45,7 @@ refuses() { # CODE TEXT ARGUMENTS...
 }
 train="train $gpt --data text --batch 2 --steps 2 --target $target"
 expect 0 "$SINTER" $train $sizes --out base
-refuses 2 'feed=VALUE, where VALUE is a whole number, 0 to 6' train "$TREE/models/decoder.c" --data text --set feed=7 --out out
+refuses 2 'feed=VALUE, where VALUE is a whole number, 0 to 7' train "$TREE/models/decoder.c" --data text --set feed=8 --out out
 refuses 2 'scheme=VALUE, where VALUE is a whole number, 0 to 4' train "$TREE/models/positions.c" --data text --set scheme=5 --out out
 refuses 2 '1 to 16777216' train "$TREE/models/xlnet.c" --data text --set heads=0 --out out
 refuses 3 'the file has no tensor h.1.' $train $sizes --set layers=2 --init base --trainable 'wte.*' --out out
