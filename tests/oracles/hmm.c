@@ -99,6 +99,20 @@ hmm hmm_wheel(int symbols, double turn, double flip, double slip) {
   return h;
 }
 
+/* States below `symbols` begin pairs, the others end them. */
+hmm hmm_pairs(int symbols, double slip) {
+  assert(symbols > 1 && 2 * symbols <= HMM_STATES);
+  hmm h = {.states = 2 * symbols, .symbols = symbols};
+  for (int a = 0; a < 2 * symbols; a++) {
+    h.start[a] = a < symbols ? 1. / symbols : 0;
+    for (int b = 0; b < symbols; b++) {
+      h.step[a][a < symbols ? b + symbols : b] = a >= symbols ? 1. / symbols : a == b;
+      h.emit[a][b] = a % symbols == b ? 1 - slip : slip / (symbols - 1);
+    }
+  }
+  return h;
+}
+
 void hmm_sample(const hmm *h, uint64_t seed, uint64_t index, int n, int *tokens, int *states) {
   draws d = draws_of(seed, TEXT, index);
   int s = 0;

@@ -35,6 +35,10 @@ hmm hmm_sticky(uint64_t seed, int states, int symbols, int twins, double stay, d
  * shown. No single token says anything about the way, only their order does.   needs: symbols 8, 12 or 16 */
 hmm hmm_wheel(int symbols, double turn, double flip, double slip);
 
+/* A text of pairs: any symbol, then the same again; with probability `slip` another one is shown. One of a pair tells
+ * the other, and nothing else does. It begins with a pair: `start` is not stationary.   needs: 1 < symbols <= 4 */
+hmm hmm_pairs(int symbols, double slip);
+
 /* tokens [n] and, unless NULL, states [n]. */
 void hmm_sample(const hmm *h, uint64_t seed, uint64_t index, int n, int *tokens, int *states);
 

@@ -299,6 +299,28 @@ static void wheels_turn_both_ways(void **state) {
   }
 }
 
+/* p(a hidden token | others): known from the other one of its pair; of a pair that is hidden nothing is. */
+static void pairs_tell_each_other(void **state) {
+  (void)state;
+  hmm h = hmm_pairs(4, .03);
+  for (int a = 0; a < 8; a++) {
+    double next = 0, seen = 0;
+    for (int b = 0; b < 8; b++) next += h.step[a][b];
+    for (int v = 0; v < 4; v++) seen += h.emit[a][v];
+    assert_near(next, 1, 1e-12);
+    assert_near(seen, 1, 1e-12);
+  }
+  int text[] = {2, HMM_HIDDEN, HMM_HIDDEN, HMM_HIDDEN, 0, 1};
+  double sight[6 * 4], token[6 * 4];
+  hmm_sight(&h, 6, text, sight);
+  hmm_smooth(&h, 6, sight, token, NULL);
+  for (int v = 0; v < 4; v++) {
+    assert_near(token[4 + v], v == 2 ? .97 * .97 + .03 * .01 : 2 * .97 * .01 + 2 * .01 * .01, 1e-12);
+    assert_near(token[2 * 4 + v], .25, 1e-12);
+    assert_near(token[3 * 4 + v], .25, 1e-12);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(smoothing_is_bayes_rule),
@@ -313,6 +335,7 @@ int main(void) {
       cmocka_unit_test(long_texts_hold),
       cmocka_unit_test(sticky_states_last_and_look_alike),
       cmocka_unit_test(wheels_turn_both_ways),
+      cmocka_unit_test(pairs_tell_each_other),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
