@@ -15,6 +15,7 @@ SN_SETTINGS(electra,
   (int,    vocab,     257, "tokens; the last one hides another", SN_SIZE),
   (int,    part,      6,   "one of so many places is hidden: 15 %", SN_SIZE),
   (double, dropout,   0,   "dropout probability"),
+  (double, init,      .02, "deviation of initial values"),
   (bool,   soft,      0,   "control: mean embeddings in place of drawn ones, so that gradients pass"),
   (bool,   drawn,     0,   "control: what was drawn counts as replaced, even if it is the original"));
 /* clang-format on */
@@ -34,18 +35,18 @@ static sn_t spread(const text *x, sn_t y) { return sn_slots(y, sn_min(x->number,
 /* ---- two encoders over one table of embeddings ------------------------------------------------------------------- */
 
 static sn_t words(sn_scope m, const electra *c) {
-  return sn_param(m, "embeddings.word.weight", (c->vocab, c->embedding), .init = sn_normal(.02));
+  return sn_param(m, "embeddings.word.weight", (c->vocab, c->embedding), .init = sn_normal(c->init));
 }
 
 /* Word embeddings [B, T, embedding] -> [B, T, width] */
 static sn_t encoder(sn_scope m, const char *name, sn_t embedded, int width, int heads, const electra *c) {
   block b = {.width = width, .heads = heads, .place = BLOCK_POST, .feed = BLOCK_GELU, .eps = 1e-12};
-  b.dropout = c->dropout, b.init = b.out_init = sn_normal(.02);
+  b.dropout = c->dropout, b.init = b.out_init = sn_normal(c->init);
   sn_scope e = sn_in(m, name), shared = sn_in(m, "embeddings");
-  sn_t places = sn_param(shared, "position.weight", (c->context, c->embedding), .init = sn_normal(.02));
+  sn_t places = sn_param(shared, "position.weight", (c->context, c->embedding), .init = sn_normal(c->init));
   sn_t x = sn_add(embedded, sn_gather(places, sn_positions(m, embedded)));
   x = sn_dropout(e, "drop", sn_layernorm(shared, "norm", x, .eps = 1e-12), c->dropout);
-  if (width != c->embedding) x = sn_affine(e, "project", x, width, .init = sn_normal(.02));
+  if (width != c->embedding) x = sn_affine(e, "project", x, width, .init = sn_normal(c->init));
   sn_layers(l, e, "layer", c->layers, &x) x = block_layer(&b, l, x, (block_view){0});
   return x;
 }
@@ -55,7 +56,7 @@ static sn_t generator(sn_scope m, const text *x, const electra *c) {
   sn_t shown = sn_where(is_hidden(x), sn_sub(c->vocab, 1), x->tokens);
   sn_t h = encoder(m, "generator", sn_gather(words(m, c), shown), c->gen_width, c->gen_heads, c);
   sn_scope g = sn_in(m, "generator");
-  h = sn_gelu(sn_affine(g, "dense", sn_slots(h, x->slots), c->embedding, .init = sn_normal(.02)));
+  h = sn_gelu(sn_affine(g, "dense", sn_slots(h, x->slots), c->embedding, .init = sn_normal(c->init)));
   h = sn_layernorm(g, "norm", h, .eps = 1e-12);
   sn_t to = sn_slice(words(m, c), 0, 0, c->vocab - 1);
   return sn_add(sn_einsum("bke,ve->bkv", h, to), sn_param(g, "bias", (c->vocab - 1)));
@@ -65,8 +66,8 @@ static sn_t generator(sn_scope m, const text *x, const electra *c) {
 static sn_t discriminator(sn_scope m, sn_t embedded, const electra *c) {
   sn_t h = encoder(m, "discriminator", embedded, c->width, c->heads, c);
   sn_scope d = sn_in(m, "discriminator");
-  h = sn_gelu(sn_affine(d, "dense", h, c->width, .init = sn_normal(.02)));
-  return sn_rearrange(sn_affine(d, "score", h, 1, .init = sn_normal(.02)), "bt1->bt");
+  h = sn_gelu(sn_affine(d, "dense", h, c->width, .init = sn_normal(c->init)));
+  return sn_rearrange(sn_affine(d, "score", h, 1, .init = sn_normal(c->init)), "bt1->bt");
 }
 
 /* ---- the game ---------------------------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
 #include "tests/oracles/replaced.h"
 #include "tests/oracles/stats.h"
 
-enum { ROWS = 32, LENGTH = 8, HIDDEN = 2, SETS = 28 /* of HIDDEN places */, SYMBOLS = 6, PAIRS = 64 };
+enum { ROWS = 32, LENGTH = 8, HIDDEN = 4, SETS = 70 /* of HIDDEN places */, SYMBOLS = 4, PAIRS = 64 };
 
 extern const sn_model sn_model_electra, sn_model_comparer;
 
@@ -66,22 +66,31 @@ SN_MODEL(comparer, comparer, train, eval);
 /* Held-out items: what was said, what is so, what the exact posterior says. */
 typedef struct verdicts {
   int count, capacity;
-  double *loss, *best;
+  double *loss, *best, *posterior;
+  bool *yes;
   double right, best_right;
   double said, so; /* sums of probabilities, by the classifier and by the posterior */
+  double unknown;  /* sum of the posterior's entropies */
 } verdicts;
 
 static verdicts verdicts_of(recipe *r, int capacity) {
   size_t bytes = sizeof(double) * (size_t)capacity;
-  return (verdicts){.capacity = capacity, .loss = recipe_alloc(r, bytes), .best = recipe_alloc(r, bytes)};
+  return (verdicts){.capacity = capacity,
+                    .loss = recipe_alloc(r, bytes),
+                    .best = recipe_alloc(r, bytes),
+                    .posterior = recipe_alloc(r, bytes),
+                    .yes = recipe_alloc(r, sizeof(bool) * (size_t)capacity)};
 }
 
 static double log_loss(double p, bool yes) { return -log(fmax(yes ? p : 1 - p, 1e-300)); }
 
+static double entropy(double p) { return p * log_loss(p, true) + (1 - p) * log_loss(p, false); }
+
 static void verdict(verdicts *v, double odds, double posterior, bool yes) {
   double p = 1 / (1 + exp(-odds));
+  v->posterior[v->count] = posterior, v->yes[v->count] = yes;
   v->loss[v->count] = log_loss(p, yes), v->best[v->count++] = log_loss(posterior, yes);
-  v->said += p, v->so += posterior;
+  v->said += p, v->so += posterior, v->unknown += entropy(posterior);
   v->right += (p > .5) == yes, v->best_right += (posterior > .5) == yes;
 }
 
@@ -90,6 +99,16 @@ static excess verdicts_excess(const verdicts *v, int each) {
   stats_mean m = stats_difference(v->count, v->loss, v->best, each);
   return (excess){.mean = m.mean, .error = m.error, .tokens = v->count};
 }
+/* What there is to know: a classifier that says how often it is so loses that much over the best, nats. */
+static double verdicts_known(const verdicts *v) { return entropy(v->so / v->count) - v->unknown / v->count; }
+
+/* That classifier, of the same items. */
+static verdicts verdicts_blind(recipe *r, const verdicts *v) {
+  verdicts blind = verdicts_of(r, v->capacity);
+  for (int i = 0; i < v->count; i++) verdict(&blind, log(v->so / (v->count - v->so)), v->posterior[i], v->yes[i]);
+  return blind;
+}
+
 static double verdicts_missed(const verdicts *v) { return (v->best_right - v->right) / v->count; }
 
 static double verdicts_bias(const verdicts *v) { return fabs(v->said - v->so) / v->count; }
@@ -114,14 +133,15 @@ typedef struct law {
 static void law_make(net *n, const int32_t *text, law *out) {
   int32_t tokens[SETS * LENGTH], slots[SETS * HIDDEN], number[SETS * LENGTH];
   float logits[SETS * HIDDEN * SYMBOLS];
-  for (int a = 0, s = 0; a < LENGTH; a++)
-    for (int b = a + 1; b < LENGTH; b++, s++) {
-      for (int t = 0; t < LENGTH; t++) {
-        tokens[s * LENGTH + t] = text[t];
-        number[s * LENGTH + t] = t == a ? 0 : t == b ? 1 : HIDDEN;
-      }
-      slots[s * HIDDEN] = a, slots[s * HIDDEN + 1] = b, out->number[1 << a | 1 << b] = s;
+  for (int set = 0, s = 0; set < 1 << LENGTH; set++) {
+    if (__builtin_popcount((unsigned)set) != HIDDEN) continue;
+    for (int t = 0, k = 0; t < LENGTH; t++) {
+      bool hidden = set >> t & 1;
+      tokens[s * LENGTH + t] = text[t], number[s * LENGTH + t] = hidden ? k : HIDDEN;
+      if (hidden) slots[s * HIDDEN + k++] = t;
     }
+    out->number[set] = s++;
+  }
   net_run(n, "logits", {"tokens", tokens, {SETS, LENGTH}}, {"slots", slots, {SETS, HIDDEN}},
           {"number", number, {SETS, LENGTH}}, {"logits", logits, {SETS, HIDDEN, SYMBOLS}});
   for (int i = 0; i < SETS * HIDDEN; i++) {
@@ -207,9 +227,10 @@ static double sum_off(recipe *r, net *n, const hmm *h, bool half) {
 }
 
 static net *electra_net(recipe *r, const char *graphs, const char *more) {
-  return recipe_net(r, &sn_model_electra, graphs,
-                    "layers=%d embedding=32 width=48 heads=2 gen_width=24 gen_heads=1 context=%d vocab=%d part=4 %s",
-                    recipe_pick(r, 2, 1), LENGTH, SYMBOLS + 1, more);
+  return recipe_net(
+      r, &sn_model_electra, graphs,
+      "layers=%d embedding=32 width=48 heads=2 gen_width=24 gen_heads=1 context=%d vocab=%d part=2 init=.1 %s",
+      recipe_pick(r, 2, 1), LENGTH, SYMBOLS + 1, more);
 }
 
 /* With the weights of n. */
@@ -229,24 +250,36 @@ static void check_gradients(recipe *r, net *n, const hmm *h) {
                  2e-4 * sqrt(192));
 }
 
+/* Seeds 1 to 5, full: excess 0.0024 at most (3), share 0.015 (3), accuracy missed by 0.0015 (2), bias 0.0029 (4); what
+ * is known 0.156 at least (4); the mean rate's excess 0.140 at least (2), its share 0.86 (1), its accuracy 0.059 (2).
+ * Quick: excess 0.0166, share 0.092 (2), accuracy 0.0020 (5), bias 0.0055 (4); what is known 0.180 (2); the mean rate's
+ * excess 0.194 (1), share 1.06 (1), accuracy 0.071 (5). Where what is drawn counts as replaced: bias 0.31 (1). */
+static void check_detector(recipe *r, const verdicts *v) {
+  bool quick = recipe_is_quick(r);
+  double most = quick ? .06 : .02, share = quick ? .25 : .1, missed = quick ? .02 : .01, known = verdicts_known(v);
+  excess e = verdicts_excess(v, LENGTH);
+  recipe_at_least(r, OPTIMUM, "replaced tokens: loss of their mean rate over that of the posterior, nats", known, .1);
+  recipe_at_most(r, OPTIMUM, "replaced tokens: held-out loss over that of the exact posterior, nats", e.mean, most);
+  recipe_at_most(r, OPTIMUM, "the same as a share of what their mean rate loses", e.mean / known, share);
+  recipe_no_leak(r, OPTIMUM, "the same in standard errors: none is below it by a leak", &e);
+  recipe_at_most(r, OPTIMUM, "replaced tokens: accuracy below that of the exact posterior", verdicts_missed(v), missed);
+  recipe_at_most(r, OPTIMUM, "replaced tokens: mean probability of one beside the posterior's", verdicts_bias(v), .03);
+  verdicts blind = verdicts_blind(r, v);
+  e = verdicts_excess(&blind, LENGTH);
+  recipe_at_most(r, CONTROL, "their mean rate: held-out loss over that of the exact posterior, nats", e.mean, most);
+  recipe_at_most(r, CONTROL, "their mean rate: the same as a share of that", e.mean / known, share);
+  recipe_at_most(r, CONTROL, "their mean rate: accuracy below that of the exact posterior", verdicts_missed(&blind),
+                 missed);
+}
+
 static void detection(recipe *r) {
-  hmm h = hmm_make(recipe_seed(r, 7), 6, SYMBOLS, .8);
+  hmm h = hmm_pairs(SYMBOLS, .02); /* of texts that are less regular there is little to know: a constant would do */
   feed f = {{{"tokens", {ROWS, LENGTH}}}, text_fill, &h};
-  /* Full, fresh seeds 6 to 10: excess 0.0133 at most (7; bound 0.02), accuracy missed by 0.0006 (8; 0.01), bias 0.0046
-   * (10; 0.03), where what is drawn counts as replaced 0.077 at least (6). Quick: excess 0.040 (seeds 1 to 4), with
-   * means in place of sums; 0.038 (1). */
-  int steps = recipe_pick(r, 6000, 600), batches = recipe_pick(r, 32, 8);
+  int steps = recipe_pick(r, 2500, 600), batches = recipe_pick(r, 32, 8);
   net *n = electra_net(r, "train|eval|logits", "");
   recipe_train(r, &(training){n, "train", "L_G + 50 L_D", &f, steps, 3e-3});
   found right = detect(r, n, &h, batches);
-  excess e = verdicts_excess(&right.v, LENGTH);
-  recipe_at_most(r, OPTIMUM, "replaced tokens: held-out loss over that of the exact posterior, nats", e.mean,
-                 recipe_is_quick(r) ? .06 : .02);
-  recipe_no_leak(r, OPTIMUM, "the same in standard errors: none is below it by a leak", &e);
-  recipe_at_most(r, OPTIMUM, "replaced tokens: accuracy below that of the exact posterior", verdicts_missed(&right.v),
-                 recipe_is_quick(r) ? .02 : .01);
-  recipe_at_most(r, OPTIMUM, "replaced tokens: mean probability of one beside the posterior's", verdicts_bias(&right.v),
-                 .03);
+  check_detector(r, &right.v);
   recipe_at_most(r, EXACT, "labels that are not whether the token differs", right.wrong_labels, 0);
   recipe_at_least(r, EXACT, "originals drawn at hidden places, all labelled so", right.drawn_original, 1);
   recipe_at_most(r, EXACT, "the loss beside L_G + 50 L_D, sums over places, relative", sum_off(r, n, &h, false),
