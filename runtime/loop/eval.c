@@ -17,18 +17,33 @@ typedef struct walk {
   double sum;
 } walk;
 
+static const sn_type *input_of(const sn_plan *p, const char *name) {
+  int slot = sn_plan_find_slot(p, sn_plan_find_graph(p, "eval"), name);
+  return slot < 0 ? NULL : p->slot[slot].type;
+}
+
+sn_code sn_eval_rows(const sn_eval_rows_opt *o, sn_diags *diags, double *out_loss) {
+  float loss = 0;
+  int64_t draw = o->draw;
+  sn_buffer b[4] = {{"tokens", o->tokens, 2, {o->rows, o->length}}, {.name = "loss", .data = &loss}};
+  int count = 2;
+  if (input_of(o->plan, "targets")) b[count++] = (sn_buffer){"targets", o->targets, 2, {o->rows, o->length}};
+  const sn_type *seed = input_of(o->plan, "seed");
+  if (seed && !seed->rank && seed->elem == SN_ELEM_I64) b[count++] = (sn_buffer){.name = "seed", .data = &draw};
+  SN_TRY(sn_run(o->runtime, o->store, "eval", count, b, diags));
+  *out_loss = (double)loss;
+  return SN_OK;
+}
+
 /* One run: `rows` windows of `length` tokens from where the walk stands. */
 static sn_code run(walk *w, int64_t rows, int64_t length) {
   const sn_eval_opt *o = w->o;
-  float loss = 0;
+  double loss;
   for (int64_t r = 0; r < rows; r++)
     sn_dataset_val_part(o->data, w->done + r * length, length, w->tokens + r * length, w->targets + r * length);
-  sn_buffer b[] = {{"tokens", w->tokens, 2, {rows, length}},
-                   {.name = "loss", .data = &loss},
-                   {"targets", w->targets, 2, {rows, length}}};
-  bool answers = sn_plan_find_slot(o->plan, sn_plan_find_graph(o->plan, "eval"), "targets") >= 0;
-  SN_TRY(sn_run(o->runtime, o->store, "eval", answers ? 3 : 2, b, w->diags));
-  w->sum += (double)loss * (double)(rows * length);
+  sn_eval_rows_opt run = {o->runtime, o->plan, o->store, w->tokens, w->targets, rows, length, w->done};
+  SN_TRY(sn_eval_rows(&run, w->diags, &loss));
+  w->sum += loss * (double)(rows * length);
   w->done += rows * length;
   return o->on_tokens && !o->on_tokens(o->user, w->done, w->count) ? SN_ERR_INTERRUPTED : SN_OK;
 }

@@ -30,4 +30,16 @@ typedef struct sn_eval_result {
  * errors: SN_ERR_INTERRUPTED on_tokens said stop; those of the runtime. */
 SN_MUST sn_code sn_eval(const sn_eval_opt *o, sn_diags *diags, sn_eval_result *out);
 
+typedef struct sn_eval_rows_opt {
+  sn_runtime *runtime;
+  const sn_plan *plan;
+  sn_store *store;
+  int32_t *tokens, *targets; /* [rows, length] */
+  int64_t rows, length;
+  int64_t draw; /* what the graph draws at random, it draws otherwise for other numbers */
+} sn_eval_rows_opt;
+
+/* One run of the graph `eval`. */
+SN_MUST sn_code sn_eval_rows(const sn_eval_rows_opt *o, sn_diags *diags, double *out_loss);
+
 #endif

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/loop/eval.h"
+
 enum { SCALARS = 32 };
 
 static double now(void) {
@@ -91,15 +93,12 @@ static sn_code bind_train(session *s) {
 static sn_code eval_rows(const sn_train_opt *o, sn_diags *diags, int32_t *ids, int64_t first, int64_t rows,
                          double *sum) {
   int32_t *tokens = ids, *targets = ids + o->batch * o->window;
-  float loss = 0;
+  double loss;
   for (int64_t r = 0; r < rows; r++)
     sn_dataset_val_row(o->data, first + r, tokens + r * o->window, targets + r * o->window);
-  sn_buffer b[] = {{"tokens", tokens, 2, {rows, o->window}},
-                   {.name = "loss", .data = &loss},
-                   {"targets", targets, 2, {rows, o->window}}};
-  bool answers = sn_plan_find_slot(o->plan, sn_plan_find_graph(o->plan, "eval"), "targets") >= 0;
-  SN_TRY(sn_run(o->runtime, o->store, "eval", answers ? 3 : 2, b, diags));
-  *sum += (double)loss * (double)rows;
+  sn_eval_rows_opt run = {o->runtime, o->plan, o->store, tokens, targets, rows, o->window, first};
+  SN_TRY(sn_eval_rows(&run, diags, &loss));
+  *sum += loss * (double)rows;
   return SN_OK;
 }
 
