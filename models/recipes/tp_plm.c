@@ -309,7 +309,7 @@ static void permuted(recipe *r) {
   recipe_no_leak(r, CONTROL, "one stream: loss over that of the HMM, standard errors", &e);
   e = judged(r, trained(r, set, "", "train_given", "control: masked", &masked, steps / 2), &masked);
   recipe_at_most(r, CONTROL, "a masked model: loss over that of the HMM given smaller ranks, nats", e.mean, bound);
-  net *two = recipe_is_quick(r) ? recipe_net(r, &sn_model_xlnet, "eval|logits", TWO " part=2 init=.2") : n;
+  net *two = recipe_is_quick(r) ? recipe_net(r, &sn_model_xlnet, "eval_given|logits", TWO " part=2 init=.2") : n;
   check_sight(r, two, &o.h);
   check_causal(r, two, &o.h);
   ordered few = o;
