@@ -49,8 +49,7 @@ static double now_ns(void) {
   return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-/* ---- the cache -----------------------------------------------------------------------------------------------------
- */
+/* ---- the cache --------------------------------------------------------------------------------------------------- */
 
 static const char *key_of(const sn_target *t, const sn_backend *b, sn_arena *arena) {
   char cpu[64];
@@ -70,8 +69,7 @@ void sn_limits_find(const sn_target *t, const sn_backend *b, const char *cache_d
   if (text) (void)sn_limits_read(text, bytes, out);
 }
 
-/* ---- runs ----------------------------------------------------------------------------------------------------------
- */
+/* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 typedef struct bench {
   sn_compiled compiled;
@@ -154,8 +152,7 @@ static sn_code time_graph(bench *b, int all, const char *graph, int64_t count, d
   return code;
 }
 
-/* ---- figures -------------------------------------------------------------------------------------------------------
- */
+/* ---- figures ----------------------------------------------------------------------------------------------------- */
 
 static sn_code rate_of_points(bench *b, double *out) {
   const sn_plan *p = b->compiled.plan;

@@ -9,8 +9,7 @@
 
 enum { LINE = 51, MOST = 4096 }; /* lines: of each all before it are looked at */
 
-/* ---- what was measured ---------------------------------------------------------------------------------------------
- */
+/* ---- what was measured ------------------------------------------------------------------------------------------- */
 
 static const char *key_of(const sn_target *t, const sn_backend *b, sn_arena *arena) {
   char cpu[64];
@@ -64,8 +63,7 @@ void sn_tuned_write(const sn_cache *cache, const sn_target *t, const sn_backend 
   if (cache && all.count) sn_cache_put_text(cache, key_of(t, b, arena), text.at);
 }
 
-/* ---- choosing ------------------------------------------------------------------------------------------------------
- */
+/* ---- choosing ---------------------------------------------------------------------------------------------------- */
 
 static const char *text_of(const sn_chooser *c, const sn_kernel *k, size_t *bytes) {
   sn_text t = sn_text_begin(c->arena);

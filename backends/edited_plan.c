@@ -19,8 +19,7 @@ static sn_code fail(const linker *l, int line, const char *rule, const char *exp
   return SN_ERR_INPUT;
 }
 
-/* ---- what it is for -----------------------------------------------------------------------------------------------
- */
+/* ---- what it is for ---------------------------------------------------------------------------------------------- */
 
 static sn_code check_header(const linker *l, const char *target, const char *settings) {
   if (strcmp(l->to->target, target)) return fail(l, 1, "made for another target", target, l->to->target);
@@ -51,8 +50,7 @@ static sn_code link_code(linker *l) {
   return SN_OK;
 }
 
-/* ---- slots --------------------------------------------------------------------------------------------------------
- */
+/* ---- slots ------------------------------------------------------------------------------------------------------- */
 
 static bool is_named(const sn_slot *s) { return s->role != SN_SLOT_TEMP && s->role != SN_SLOT_PACKED; }
 
@@ -100,8 +98,7 @@ static sn_code check_slots(const linker *l) {
   return SN_OK;
 }
 
-/* ---- launches -----------------------------------------------------------------------------------------------------
- */
+/* ---- launches ---------------------------------------------------------------------------------------------------- */
 
 static bool same_grid(const sn_step *a, const sn_step *b) {
   return a->grid[0] == b->grid[0] && a->grid[1] == b->grid[1] && a->grid[2] == b->grid[2];

@@ -214,8 +214,7 @@ static sn_t with_sink(sn_call *c, sn_t y, sn_t total, sn_t sink, const sn_type *
   return sn_x_mul(c->here, y, sn_op1(c->here, "sigmoid", (sn_arg){sn_x_sub(c->here, total, sink)}));
 }
 
-/* ---- attention -----------------------------------------------------------------------------------------------------
- */
+/* ---- attention --------------------------------------------------------------------------------------------------- */
 
 static bool agree(sn_call *c, const sn_t *x, int i, int ai, int k, int ak, const char *what) {
   const sn_dimx *a = sn_t_type(x[i])->dim[ai], *b = sn_t_type(x[k])->dim[ak];

@@ -96,8 +96,7 @@ sn_t sn_l2_norm_at(sn_here here, sn_t x, double eps) {
   return sn_result(&c, c.poison ? 0 : sn_emit(&c.fn->b, SN_OP_L2_NORM, 1, &v, &attr, NULL));
 }
 
-/* ---- noise --------------------------------------------------------------------------------------------------------
- */
+/* ---- noise ------------------------------------------------------------------------------------------------------- */
 
 /* Random numbers of a stream in the function of the scope, f32. */
 static sn_t noise(sn_call *c, sn_op op, sn_scope m, const char *name, int rank, const sn_dimx *const *dims) {

@@ -121,8 +121,7 @@ static void nothing_selected(sn_call *c, const char *on, const name_list *traina
   sn_mistake(c, sn_texts(c, "\"%s\" to match a trainable parameter", on), found, "no parameter is selected");
 }
 
-/* ---- sn_minimize --------------------------------------------------------------------------------------------------
- */
+/* ---- sn_minimize ------------------------------------------------------------------------------------------------- */
 
 typedef struct minimize {
   sn_call *c;

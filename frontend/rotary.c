@@ -8,8 +8,7 @@
 
 enum { FIXED = 60, HALF = 30, HALF_MASK = (1 << HALF) - 1 };
 
-/* ---- numbers of 2^-60 ----------------------------------------------------------------------------------------------
- */
+/* ---- numbers of 2^-60 -------------------------------------------------------------------------------------------- */
 
 static sn_t high_half(sn_here h, sn_t a) { return sn_op2(h, "shr", (sn_arg){a}, (sn_arg){sn_num(HALF)}); }
 static sn_t low_half(sn_here h, sn_t a) { return sn_x_and(h, a, sn_num(HALF_MASK)); }
@@ -40,8 +39,7 @@ static sn_t frequencies(sn_here h, sn_t k, double base, int64_t n) {
   return f;
 }
 
-/* ---- beyond the length of training ---------------------------------------------------------------------------------
- */
+/* ---- beyond the length of training ------------------------------------------------------------------------------- */
 
 /* The component that turns r times over the length of training, of YaRN's ramp. */
 static double turns_at(const sn_rope_args *a, int64_t n, double r) {

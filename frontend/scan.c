@@ -76,8 +76,7 @@ static bool read_operands(sn_call *c, scan *s, const sn_type **inner) {
   return true;
 }
 
-/* ---- the step ------------------------------------------------------------------------------------------------------
- */
+/* ---- the step ---------------------------------------------------------------------------------------------------- */
 
 /* Results: next states, then the output. -> false after a mistake */
 static bool trace_step(sn_call *c, const scan *s, sn_scan_step step, const void *opt, const sn_type *const *inner,

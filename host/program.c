@@ -37,8 +37,7 @@ void sn_program_destroy(sn_program *p) {
   sn_block_free(p);
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------
- */
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
 
 typedef struct loading {
   sn_ctx *c;
@@ -70,8 +69,7 @@ sn_code sn_program_load(sn_ctx *c, const char *path, sn_program **out) {
   return code;
 }
 
-/* ---- graphs -------------------------------------------------------------------------------------------------------
- */
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
 
 const char *sn_program_graph(const sn_program *p, int i) {
   return i >= 0 && i < p->plan->graph_count ? p->plan->graph[i].name : NULL;

@@ -16,8 +16,7 @@ void sn_v1_store_destroy(sn_v1_store *s) {
   sn_block_free(s);
 }
 
-/* ---- creating -----------------------------------------------------------------------------------------------------
- */
+/* ---- creating ---------------------------------------------------------------------------------------------------- */
 
 typedef struct creation {
   sn_program *p;
@@ -53,8 +52,7 @@ sn_code sn_v1_store_create(sn_program *p, uint64_t seed, sn_v1_store **out) {
   return sn_store_create_for(p, seed, NULL, out);
 }
 
-/* ---- files and tensors ----------------------------------------------------------------------------------------------
- */
+/* ---- files and tensors ------------------------------------------------------------------------------------------- */
 
 typedef struct access {
   sn_v1_store *s;

@@ -40,8 +40,7 @@ static bool is_fusion(const char *at, size_t bytes) {
   return false;
 }
 
-/* ---- all rules -----------------------------------------------------------------------------------------------------
- */
+/* ---- all rules --------------------------------------------------------------------------------------------------- */
 
 /* Those that are in no table of their own. Rules of `expand` are also the names of the ops that it expands. */
 /* clang-format off */

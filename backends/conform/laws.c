@@ -34,8 +34,7 @@ typedef struct cell {
   int round;      /* position in that order */
 } cell;
 
-/* ---- one use of an op ---------------------------------------------------------------------------------------------
- */
+/* ---- one use of an op -------------------------------------------------------------------------------------------- */
 
 typedef struct use {
   sn_arena *arena;

@@ -9,8 +9,7 @@
 
 enum { GUARD = 256, MORE = 600 };
 
-/* ---- running the code of one kernel -------------------------------------------------------------------------------
- */
+/* ---- running the code of one kernel ------------------------------------------------------------------------------ */
 
 typedef struct made {
   const sn_kernel *kernel;
@@ -63,8 +62,7 @@ static sn_code run_all(made *c, const sn_krandom_case *k, const sn_karg *args, b
   return code;
 }
 
-/* ---- one program ---------------------------------------------------------------------------------------------------
- */
+/* ---- one program ------------------------------------------------------------------------------------------------- */
 
 /* Copies of the arguments between guard words. */
 static void guarded(sn_arena *arena, const sn_kernel *k, const sn_krandom_case *c, sn_karg *args) {

@@ -125,8 +125,7 @@ sn_code sn_case_draw(sn_case *c, uint64_t seed, int64_t int_limit, double scale,
   return draw_leaves(c, &d, sn_module_find(flat, c->graph), arena);
 }
 
-/* ---- the oracle ----------------------------------------------------------------------------------------------------
- */
+/* ---- the oracle -------------------------------------------------------------------------------------------------- */
 
 sn_code sn_case_interpret(const sn_case *c, const sn_func *f, bool bounds, sn_arena *arena, sn_diags *diags,
                           sn_tensor ***values) {
@@ -152,8 +151,7 @@ sn_code sn_case_estimate(const sn_case *c, sn_arena *arena, sn_diags *diags, sn_
   return sn_interp_run_spread(&in, out->f, SPREAD, &out->values);
 }
 
-/* ---- one run -------------------------------------------------------------------------------------------------------
- */
+/* ---- one run ----------------------------------------------------------------------------------------------------- */
 
 typedef struct session {
   const sn_case *c;

@@ -207,8 +207,7 @@ sn_code sn_case_edit(const sn_case *c, const sn_edit *e, int *named, sn_arena *a
   return code;
 }
 
-/* ---- extents -------------------------------------------------------------------------------------------------------
- */
+/* ---- extents ----------------------------------------------------------------------------------------------------- */
 
 /* Where the numbers of a text stand that are extents: in brackets behind an element type or `shape`, behind `rows` and
  * `count`. -> the next one at or after `p`, NULL: none; *value: its value */

@@ -135,8 +135,7 @@ ll_v cg_dots_microkernel(cg *c, const cg_uk_key *key, const char *name) {
   return f;
 }
 
-/* ---- the product --------------------------------------------------------------------------------------------------
- */
+/* ---- the product ------------------------------------------------------------------------------------------------- */
 
 void cg_emit_dots(const cg_product *p) {
   cg *c = p->c;

@@ -177,8 +177,7 @@ cg_mat cg_tile_rows(cg *c, const cg_operand *o, const cg_tile_piece *k, int acro
   return in_place ? advanced(c, o, k->k0) : copied(c, o, k, across, rows);
 }
 
-/* ---- a -------------------------------------------------------------------------------------------------------------
- */
+/* ---- a ----------------------------------------------------------------------------------------------------------- */
 
 bool cg_tile_a_direct(const cg_product *p) {
   const cg_operand *a = &p->a;
@@ -202,8 +201,7 @@ void cg_tile_place_a(cg_product *p, const cg_tile_piece *k) {
   p->pa = m;
 }
 
-/* ---- b -------------------------------------------------------------------------------------------------------------
- */
+/* ---- b ----------------------------------------------------------------------------------------------------------- */
 
 /* the other half of the last pair when the number of k is odd */
 static void zero_half(cg *c, cg_mat m, ll_v count, int n) {

@@ -75,8 +75,7 @@ static void configure(cg *c, ll_v rows, int columns) {
   load_config(c, p);
 }
 
-/* ---- blocks --------------------------------------------------------------------------------------------------------
- */
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 /* A stretch of rows or columns in blocks of `tiles` tiles of `extent`. */
 typedef struct span {
@@ -192,8 +191,7 @@ static void emit_blocks(const cg_product *p) {
   ll_endif(g, &br);
 }
 
-/* ---- all of k -------------------------------------------------------------------------------------------------------
- */
+/* ---- all of k ---------------------------------------------------------------------------------------------------- */
 
 static void emit_piece(cg_product *p, const cg_tile_piece *k) {
   int64_t top = p->c->ws_top;

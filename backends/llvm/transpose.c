@@ -69,8 +69,7 @@ void cg_transpose_mem(cg *c, sn_elem e, ll_v src, ll_v src_ld, ll_v rows, ll_v c
                      ll_mul(g, dst_ld, bytes));
 }
 
-/* ---- values --------------------------------------------------------------------------------------------------------
- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static void transpose_from(cg *c, sn_kv v, ll_v src, ll_v ld) {
   ll *g = &c->g;

@@ -405,8 +405,7 @@ void sg_gather(sg *g, sn_kv v) {
   g->tile[v] = t;
 }
 
-/* ---- global memory -> four words ----------------------------------------------------------------------------------
- */
+/* ---- global memory -> four words --------------------------------------------------------------------------------- */
 
 /* Is (r, c) valid, and its offset; where it is not, that of element (0, 0). */
 static spv_id place_of(sg *g, const sg_window *w, spv_id r, spv_id c, spv_id *ok) {
@@ -468,8 +467,7 @@ void sg_window_quad(sg *g, const sg_window *from, spv_id r, spv_id c, uint32_t c
   }
 }
 
-/* ---- global memory -> slot: dealt out linearly, a chunk for each invocation and turn ------------------------------
- */
+/* ---- global memory -> slot: dealt out linearly, a chunk for each invocation and turn ----------------------------- */
 
 static spv_id moved(sg *g, spv_id coordinate, spv_id from) {
   return from ? sg_int(g, SpvOpIAdd, coordinate, from) : coordinate;

@@ -72,8 +72,7 @@ static sn_code models(cli *c, const sn_conform_opt *opt, sn_conform *out) {
   return SN_OK;
 }
 
-/* ---- report ---------------------------------------------------------------------------------------------------------
- */
+/* ---- report ------------------------------------------------------------------------------------------------------ */
 
 static void report(cli *c, sn_text *t, const char *part, const sn_conform *r) {
   if (cli_has(c, CLI_JSON)) {
@@ -106,8 +105,7 @@ static sn_code judge(cli *c, const char *name, const sn_conform *r, int count) {
   return failed ? sn_fail(c->diags, SN_ERR_NUMERIC, (sn_loc){0}, "backend %s does not conform", name) : SN_OK;
 }
 
-/* ---- the parts ----------------------------------------------------------------------------------------------------
- */
+/* ---- the parts --------------------------------------------------------------------------------------------------- */
 
 enum { PROGRAMS, LAWS, KERNELS, GRAPHS, MODELS, PARTS };
 static const char *const part_names[PARTS] = {"programs", "laws", "kernels", "graphs", "models"};

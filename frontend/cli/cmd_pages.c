@@ -4,8 +4,7 @@
 
 #include "frontend/cli/table.h"
 
-/* ---- what may stand behind an option ------------------------------------------------------------------------------
- */
+/* ---- what may stand behind an option ----------------------------------------------------------------------------- */
 
 /* Is the argument one of several words, "byte|char"? */
 static bool is_choice(const char *argument) {
@@ -24,8 +23,7 @@ static const char *choices(sn_arena *arena, const char *argument) {
   return words;
 }
 
-/* ---- manual page ---------------------------------------------------------------------------------------------------
- */
+/* ---- manual page ------------------------------------------------------------------------------------------------- */
 
 static void roff(sn_text *t, const char *s) {
   for (bool start = true; *s; s++) {

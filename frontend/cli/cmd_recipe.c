@@ -7,8 +7,7 @@
 #include "runtime/io/dir.h"
 #include "runtime/io/json.h"
 
-/* ---- choosing -----------------------------------------------------------------------------------------------------
- */
+/* ---- choosing ---------------------------------------------------------------------------------------------------- */
 
 static const char *time_of(cli *c, const recipe_row *row) {
   double seconds = recipe_row_seconds(row);
@@ -95,8 +94,7 @@ static sn_code choose(cli_recipes *x) {
   return x->count ? SN_OK : cli_usage_error(c, "sinter recipe needs an id, --all or --list");
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------
- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static void on_step(void *user, const char *label, int64_t done, int64_t count, double loss) {
   cli_recipes *x = user;

@@ -162,8 +162,7 @@ static sn_code read_scalars(cli *c, cli_training *t) {
   return SN_OK;
 }
 
-/* ---- options ------------------------------------------------------------------------------------------------------
- */
+/* ---- options ----------------------------------------------------------------------------------------------------- */
 
 /* What is no number, or none of its range, is told before anything is compiled. */
 static sn_code check_numbers(cli *c) {
@@ -210,8 +209,7 @@ static bool has_ring(const sn_module *m) {
   return false;
 }
 
-/* ---- the folder ----------------------------------------------------------------------------------------------------
- */
+/* ---- the folder -------------------------------------------------------------------------------------------------- */
 
 sn_code cli_training_describe(cli_training *t) {
   cli *c = t->c;

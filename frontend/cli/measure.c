@@ -151,8 +151,7 @@ sn_code cli_bind(cli *c, const sn_compiled *k, int graph, const int64_t *dims, b
   return SN_OK;
 }
 
-/* ---- timing --------------------------------------------------------------------------------------------------------
- */
+/* ---- timing ------------------------------------------------------------------------------------------------------ */
 
 typedef struct profile {
   int graph, step_count, run, runs;

@@ -124,8 +124,7 @@ static sn_code resume(cli_training *t, int64_t *first) {
   return SN_OK;
 }
 
-/* ---- progress ------------------------------------------------------------------------------------------------------
- */
+/* ---- progress ---------------------------------------------------------------------------------------------------- */
 
 static void progress_line(cli_training *t, const sn_train_event *e) {
   char eta[32];
@@ -213,8 +212,7 @@ static void on_nonfinite(void *user, int64_t step, int count, const sn_buffer *b
         (long long)step + 1);
 }
 
-/* ---- results --------------------------------------------------------------------------------------------------------
- */
+/* ---- results ----------------------------------------------------------------------------------------------------- */
 
 static sn_code write_curve(cli_training *t) {
   cli *c = t->c;

@@ -50,8 +50,7 @@ typedef struct tuner {
 
 static bool is_over(const tuner *t) { return cli_now() >= t->end; }
 
-/* ---- sides ---------------------------------------------------------------------------------------------------------
- */
+/* ---- sides ------------------------------------------------------------------------------------------------------- */
 
 /* Of all that a step wrote. */
 static uint64_t digest_of(const side *s, const sn_step *step, const int64_t *dims, sn_diags *diags) {
@@ -126,8 +125,7 @@ static sn_code run_side(tuner *t, side *s) {
   return sn_run(s->runtime, s->store, t->graph, s->in.count, s->in.at, t->c->diags);
 }
 
-/* ---- the same bits? ------------------------------------------------------------------------------------------------
- */
+/* ---- the same bits? ---------------------------------------------------------------------------------------------- */
 
 /* The first step with another kernel that wrote something else; -1: none. Others may leave a part of a buffer as it
  * was. */
@@ -140,8 +138,7 @@ static int first_difference(const side *usual, const side *other) {
   return -1;
 }
 
-/* ---- measuring -----------------------------------------------------------------------------------------------------
- */
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
 
 /* The kernels of the usual side that have a choice. */
 static void list_kernels(tuner *t, const side *usual) {
@@ -279,8 +276,7 @@ static sn_code try_candidate(tuner *t, side *usual, int candidate) {
   return SN_OK;
 }
 
-/* ---- the result ----------------------------------------------------------------------------------------------------
- */
+/* ---- the result -------------------------------------------------------------------------------------------------- */
 
 /* All its candidates were measured. */
 static bool is_reached(const cli_tuning *t, const cli_tuned *x) {
@@ -348,8 +344,7 @@ sn_code cli_tune(cli *c, const cli_tune_model *m, cli_tuning *out) {
   return code;
 }
 
-/* ---- reports -------------------------------------------------------------------------------------------------------
- */
+/* ---- reports ----------------------------------------------------------------------------------------------------- */
 
 /* Times of the model's choice by that of the best candidate. */
 static double model_by_best(const cli_tuned *x) {

@@ -9,8 +9,7 @@
 
 #include <string.h>
 
-/* ---- 1. stored states ----------------------------------------------------------------------------------------------
- */
+/* ---- 1. stored states -------------------------------------------------------------------------------------------- */
 
 /* The ARG node of a body, 0 when it has none of that index. */
 static sn_val arg_of(const sn_func *f, int index) {

@@ -87,8 +87,7 @@ sn_code sn_interp_run_spread(sn_interp *in, const sn_func *f, int runs, sn_tenso
   return SN_OK;
 }
 
-/* ---- many steps ---------------------------------------------------------------------------------------------------
- */
+/* ---- many steps -------------------------------------------------------------------------------------------------- */
 
 struct sn_rollout {
   sn_interp in;

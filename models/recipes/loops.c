@@ -7,8 +7,7 @@
 
 #include "tests/oracles/positions.h"
 
-/* ---- blocks --------------------------------------------------------------------------------------------------------
- */
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 typedef struct loops {
   recipe *r;
@@ -99,8 +98,7 @@ __attribute__((format(printf, 2, 3))) static const char *name(const loops *l, co
   return text;
 }
 
-/* ---- the decoder ---------------------------------------------------------------------------------------------------
- */
+/* ---- the decoder ------------------------------------------------------------------------------------------------- */
 
 static double far_away(const void *user, int head, int query, int key) {
   const loops_decoder *c = user;
@@ -142,8 +140,7 @@ const double *loops_decode(recipe *r, net *n, const loops_decoder *c, int length
   return recipe_has_failed(r) ? NULL : out;
 }
 
-/* ---- T5 ------------------------------------------------------------------------------------------------------------
- */
+/* ---- T5 ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct stack {
   const loops_t5 *c;

@@ -74,8 +74,7 @@ void net_run_io(net *n, const char *graph, const sn_io *io, int count) {
   recipe_ok(n->r, SN_API(run)(n->program, graph, n->store, io, count, sizeof *io), graph);
 }
 
-/* ---- parameters -----------------------------------------------------------------------------------------------------
- */
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
 
 static bool view(net *n, const char *name, sn_tensor_view *out) {
   return recipe_ok(n->r, sn_store_tensor(n->store, name, out), "reading weights");

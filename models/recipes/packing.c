@@ -12,8 +12,7 @@ enum { ONE = 6, TWO = 9, TEXTS = ONE + TWO, ROOM = TEXTS + 2 /* of padding */, V
 
 SN_SETTINGS(packed_sizes, (int, layers, 2, "blocks"), (int, heads, 4, "attention heads"));
 
-/* ---- a decoder: texts in rows of their own, and in one ------------------------------------------------------------
- */
+/* ---- a decoder: texts in rows of their own, and in one ----------------------------------------------------------- */
 
 static sn_t ids(sn_scope m, const char *name) {
   return sn_input(m, name, SN_I32, (sn_sym(m, "B"), sn_sym(m, "T", .max = ROOM)));
@@ -49,8 +48,7 @@ static void packed(sn_scope m, const packed_sizes *c) {
 
 SN_MODEL(packing, packed_sizes, alone, packed);
 
-/* ---- texts ---------------------------------------------------------------------------------------------------------
- */
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
 
 /* Which text, of a row of its own; or both in one row, in which tokens see what is before their text, or places go on.
  */
@@ -94,8 +92,7 @@ static void packed_fill(const void *data, uint64_t seed, uint64_t index, void *c
   }
 }
 
-/* ---- checks -------------------------------------------------------------------------------------------------------
- */
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 /* What the two say alone, and together. */
 typedef struct sides {

@@ -20,8 +20,7 @@ static void shuffle(int n, int *x, uint64_t seed, uint64_t index) {
   draws_shuffle(&d, n, x);
 }
 
-/* ---- a stack of layers --------------------------------------------------------------------------------------------
- */
+/* ---- a stack of layers ------------------------------------------------------------------------------------------- */
 
 enum { WINDOW = 6, INPUTS = WINDOW * SYMBOLS, UNITS_1 = 64, UNITS_2 = 32 };
 
@@ -159,8 +158,7 @@ static void stack(recipe *r, const hmm *h) {
                   recipe_is_quick(r) ? -.1 : -.03);
 }
 
-/* ---- the linear one: principal components -------------------------------------------------------------------------
- */
+/* ---- the linear one: principal components ------------------------------------------------------------------------ */
 
 enum { POINTS = 512, IN = 16, KEPT = 4 };
 
@@ -196,8 +194,7 @@ static void principal(recipe *r) {
                  fabs(*loss - linear_tail(IN, values, KEPT)), 1e-4);
 }
 
-/* ---- sequences ----------------------------------------------------------------------------------------------------
- */
+/* ---- sequences --------------------------------------------------------------------------------------------------- */
 
 enum { LENGTH = 16, WAYS = 2, UNITS = 10 };
 
@@ -271,8 +268,7 @@ static void sequences(recipe *r) {
   few_texts(r, n, rewriter(r, &mixed, 0, "control: shuffled texts"), &plain.h);
 }
 
-/* ---- all ----------------------------------------------------------------------------------------------------------
- */
+/* ---- all --------------------------------------------------------------------------------------------------------- */
 
 static void exactness(recipe *r, const hmm *h) {
   windows w = {.h = h};

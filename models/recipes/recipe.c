@@ -54,8 +54,7 @@ bool recipe_ok(recipe *r, sn_code code, const char *doing) {
   return false;
 }
 
-/* ---- checks -------------------------------------------------------------------------------------------------------
- */
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 static void check(recipe *r, recipe_check c) {
   if (r->code) return;
@@ -102,8 +101,7 @@ void recipe_note_trained(recipe *r, recipe_trained t) {
   if (r->opt->on_trained) r->opt->on_trained(r->opt->user, &t);
 }
 
-/* ---- plots --------------------------------------------------------------------------------------------------------
- */
+/* ---- plots ------------------------------------------------------------------------------------------------------- */
 
 static recipe_line *find_line(recipe *r, const char *title, const char *label) {
   for (int i = 0; i < r->line_count; i++)
@@ -127,8 +125,7 @@ void recipe_plot(recipe *r, const char *title, const char *label, int count, con
   for (int i = 0; i < count && !r->code; i++) recipe_point(r, title, label, x[i], y[i]);
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------
- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 const recipe_row *recipe_row_at(int i) {
 #define SECONDS(id, seconds)

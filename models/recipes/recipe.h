@@ -30,8 +30,7 @@ typedef struct recipe_row {
  * file's. */
 #define RECIPES(file, ...) const recipe_row recipe_rows_##file[] = {__VA_ARGS__, {0}}
 
-/* ---- kinds of checks ------------------------------------------------------------------------------------------------
- */
+/* ---- kinds of checks --------------------------------------------------------------------------------------------- */
 
 /* E: exact identity or f64 oracle; O: a known optimum is recovered; T: trained behaviour; N: a wrong variant, which
  * must miss the bound that the right one keeps. A check whose value is not a finite number fails. With OF_PLAN beside
@@ -39,8 +38,7 @@ typedef struct recipe_row {
  * ref. */
 typedef enum recipe_kind { EXACT = 'E', OPTIMUM = 'O', TRAINED = 'T', CONTROL = 'N', OF_PLAN = 128 } recipe_kind;
 
-/* ---- the run ------------------------------------------------------------------------------------------------------
- */
+/* ---- the run ----------------------------------------------------------------------------------------------------- */
 
 /* The quick form: exact checks whole, training shorter; what takes `full` there takes `quick` here. */
 bool recipe_is_quick(const recipe *r);
@@ -59,8 +57,7 @@ void *recipe_alloc(recipe *r, size_t bytes);
 void recipe_fail(recipe *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool recipe_has_failed(const recipe *r);
 
-/* ---- networks: compiled graphs of a model and one store -----------------------------------------------------------
- */
+/* ---- networks: compiled graphs of a model and one store ---------------------------------------------------------- */
 
 typedef struct net net;
 
@@ -111,8 +108,7 @@ int64_t net_parameters(net *n, const char *pattern);
 /* Names of its parameters, one after another.   -> NULL behind the last */
 const char *net_parameter(const net *n, int i);
 
-/* ---- training -----------------------------------------------------------------------------------------------------
- */
+/* ---- training ---------------------------------------------------------------------------------------------------- */
 
 enum { FEED_PORTS = 8 };
 
@@ -164,8 +160,7 @@ excess recipe_excess(recipe *r, const against *a);
  * what does leak. */
 void recipe_no_leak(recipe *r, recipe_kind kind, const char *what, const excess *e);
 
-/* ---- exactness: on batch 0 of a feed, of which a graph takes the ports that it has --------------------------------
- */
+/* ---- exactness: on batch 0 of a feed, of which a graph takes the ports that it has ------------------------------- */
 
 /* An output of one run on a batch. -> as many values as *out_count says; NULL: the recipe failed */
 double *net_output(net *n, const char *graph, const feed *f, uint64_t index, const char *output, int64_t *out_count);
@@ -188,8 +183,7 @@ double net_gradient_error(net *n, const char *graph, const char *loss, const fee
 /* Largest magnitude in the gradient by the parameters whose names match; 0: the loss does not depend on them. */
 double net_gradient_largest(net *n, const char *graph, const char *loss, const feed *f, const char *pattern);
 
-/* ---- what a graph does, as its plan says --------------------------------------------------------------------------
- */
+/* ---- what a graph does, as its plan says ------------------------------------------------------------------------- */
 
 /* Which kernels and copies: those of a kind ("contract", "attend", "copy"), that fuse an op ("attention_grad"), of a
  * layer or line ("h.*"), or that write a tensor of so many elements. kind and where are patterns; {0}: all */
@@ -213,8 +207,7 @@ typedef struct report {
 /* For sizes such as "B=8 T=64". */
 report net_report(net *n, const char *graph, const char *sizes, which of);
 
-/* ---- checks -------------------------------------------------------------------------------------------------------
- */
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 void recipe_at_most(recipe *r, recipe_kind kind, const char *what, double value, double bound);
 void recipe_at_least(recipe *r, recipe_kind kind, const char *what, double value, double bound);
@@ -229,8 +222,7 @@ void recipe_share_no_leak(recipe *r, recipe_kind kind, const char *what, double 
 static inline double recipe_max(double a, double b) { return a > b || isnan(a) ? a : b; }
 static inline double recipe_min(double a, double b) { return a < b || isnan(a) ? a : b; }
 
-/* ---- plots --------------------------------------------------------------------------------------------------------
- */
+/* ---- plots ------------------------------------------------------------------------------------------------------- */
 
 /* A line of a second chart, beside that of the losses; all lines with one title are in one chart. */
 void recipe_plot(recipe *r, const char *title, const char *label, int count, const double *x, const double *y);

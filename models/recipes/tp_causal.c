@@ -48,8 +48,7 @@ static void chain_best(const void *m, uint64_t seed, uint64_t index, double *los
   }
 }
 
-/* ---- arithmetic: the protocol of llm.c's test against a definition in doubles, and forms of the loss ----------------
- */
+/* ---- arithmetic: the protocol of llm.c's test against a definition in doubles, and forms of the loss ------------- */
 
 enum { FEW = 4, SHORT = 8, MANY = 8192, WIDTH = 16 };
 
@@ -159,8 +158,7 @@ static void exact(recipe *r) {
   forms(r);
 }
 
-/* ---- bytes of a text: better than n-grams ---------------------------------------------------------------------------
- */
+/* ---- bytes of a text: better than n-grams ------------------------------------------------------------------------ */
 
 typedef struct bytes {
   const char *text;
@@ -213,8 +211,7 @@ static void bytes_row(recipe *r) {
                  loss - ngram_best(r, &d), 0);
 }
 
-/* ---- a chain --------------------------------------------------------------------------------------------------------
- */
+/* ---- a chain ----------------------------------------------------------------------------------------------------- */
 
 /* What the best of all loses where a whole context is known, beside the entropy rate, in standard errors. */
 static double rate_off(recipe *r, const markov *m) {

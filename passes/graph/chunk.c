@@ -80,8 +80,7 @@ static int find_axis(const sn_build *b, const sn_val *arg, int *parts) {
   return -1;
 }
 
-/* ---- parts of values ----------------------------------------------------------------------------------------------
- */
+/* ---- parts of values --------------------------------------------------------------------------------------------- */
 
 static sn_val value_part(const part *p, sn_val v, int depth);
 

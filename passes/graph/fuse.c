@@ -85,8 +85,7 @@ static bool try_join(sn_fuse *s, int from, int to) {
   return !why;
 }
 
-/* ---- expansions -----------------------------------------------------------------------------------------------------
- */
+/* ---- expansions -------------------------------------------------------------------------------------------------- */
 
 /* Derivatives of an expansion are single ops. */
 static const char *expansion_of(const sn_fuse *s, const sn_fuse_group *g) {
@@ -344,8 +343,7 @@ static sn_code fuse_function(sn_pass_env *env, const sn_func *f, sn_func **out) 
   return sn_fuse_build(&s, out);
 }
 
-/* ---- regions that become steps or loops ----------------------------------------------------------------------------
- */
+/* ---- regions that become steps or loops -------------------------------------------------------------------------- */
 
 /* The region in attribute k of the node, NULL: none that is lowered node by node. */
 static const sn_func *region_of(const sn_node *n, int k) {

@@ -163,8 +163,7 @@ static double saved_bytes(const recompute *c, int readers, const int *group, con
   return saved;
 }
 
-/* ---- what is left of groups ----------------------------------------------------------------------------------------
- */
+/* ---- what is left of groups -------------------------------------------------------------------------------------- */
 
 static int place_in(const sn_fuse_group *g, int p) {
   for (int i = 0; i < g->count; i++)
@@ -329,8 +328,7 @@ static bool try_source(recompute *c, sn_val v) {
   return false;
 }
 
-/* ---- groups that lost something ------------------------------------------------------------------------------------
- */
+/* ---- groups that lost something ---------------------------------------------------------------------------------- */
 
 /* The nodes of one part as a group, of the kind of the op that decides it. */
 static sn_fuse_group group_of_part(recompute *c, const sn_fuse_group *g, const int *part, int which) {

@@ -17,8 +17,7 @@
 
 enum { MOST = 127 };
 
-/* ---- weights -------------------------------------------------------------------------------------------------------
- */
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 bool sn_param_is_frozen(const sn_module *m, const sn_node *param) {
   for (int i = 0; i < m->func_count; i++)
@@ -112,8 +111,7 @@ static bool contract(sn_build *b, const sn_node *n, const sn_val *arg, sn_val *o
   return true;
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------------------------
- */
+/* ---- the pass ---------------------------------------------------------------------------------------------------- */
 
 static bool quantize_node(sn_rewriter *r, sn_build *b, const sn_node *n, const sn_val *arg, sn_val *out) {
   return n->op == SN_OP_CONTRACT && contract(b, n, arg, out) && sn_rule_enabled(r->env, "quantize.contract");

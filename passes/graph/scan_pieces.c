@@ -57,8 +57,7 @@ const sn_func *sn_scan_step_copy(sn_build *b, const sn_func *step, const char *w
   return sn_scan_body_end(b, &x);
 }
 
-/* ---- cutting ------------------------------------------------------------------------------------------------------
- */
+/* ---- cutting ----------------------------------------------------------------------------------------------------- */
 
 sn_scan_cut sn_scan_cut_of(const sn_build *b, const sn_scan_make *s, int piece) {
   sn_types *t = types_of(b);

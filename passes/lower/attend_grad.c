@@ -215,8 +215,7 @@ static sn_code lower_keys(sn_attend *a, const sn_operand *delta) {
   return sn_build_kernel_end(b, &r);
 }
 
-/* ---- dq -------------------------------------------------------------------------------------------------------------
- */
+/* ---- dq ---------------------------------------------------------------------------------------------------------- */
 
 static sn_code queries_step(void *user, bool masked, sn_kv *dq) {
   sn_backward *w = user;

@@ -37,8 +37,7 @@ static void copy(const sn_lower_ctx *c, int from, int to) {
 
 static int temp(sn_lower_ctx *c, const char *name, const sn_type *type) { return sn_lower_temp(c, name, type, NULL); }
 
-/* ---- a region ------------------------------------------------------------------------------------------------------
- */
+/* ---- a region ---------------------------------------------------------------------------------------------------- */
 
 static sn_code lower_node(region *r, const sn_node *n) {
   int *result = SN_ARRAY(r->c->arena, n->result_count, int);

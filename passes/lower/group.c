@@ -387,8 +387,7 @@ static bool walk(sn_group *g, sn_val v, const sn_chain *chain) { /* table */
   return fail(g, "an op that is a kernel of its own");
 }
 
-/* ---- outputs ------------------------------------------------------------------------------------------------------
- */
+/* ---- outputs ----------------------------------------------------------------------------------------------------- */
 
 static bool store_view(sn_group *g, sn_group_output *o) {
   sn_types *t = g->f->module->types;

@@ -373,8 +373,7 @@ static sn_code lower_node(lowering *l, const sn_node *n, int at) {
   return c.failed;
 }
 
-/* ---- copies, check --------------------------------------------------------------------------------------------------
- */
+/* ---- copies, check ----------------------------------------------------------------------------------------------- */
 
 static void add_copy(lowering *l, int from, int to) {
   const sn_slot *s = &l->plan.slot[from];

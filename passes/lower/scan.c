@@ -90,8 +90,7 @@ static int result_part(scan *s, int r, bool has_time) {
   return part_of(s, s->result[r], &view, 1, has_time, step_type(s, r));
 }
 
-/* ---- whole values between slots ------------------------------------------------------------------------------------
- */
+/* ---- whole values between slots ---------------------------------------------------------------------------------- */
 
 static sn_kwin window_at(scan *s, int slot, sn_kv at, sn_kv limit) {
   return (sn_kwin){.buf = sn_build_buffer(s->b, slot),

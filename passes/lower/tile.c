@@ -187,8 +187,7 @@ static sn_kv emit_uniform(sn_tile *t, const sn_node *n, const sn_access *a, cons
   return sn_uniform_emit(t->b, sn_stream_of(sn_node_attr(n, "stream")->s), seed_low, seed_high, step, low, high);
 }
 
-/* ---- indexing ------------------------------------------------------------------------------------------------------
- */
+/* ---- indexing ---------------------------------------------------------------------------------------------------- */
 
 /* Row number within the table: an index out of range never reads outside. */
 static sn_kv clamped(sn_tile *t, sn_kv x, const sn_dimx *extent) {

@@ -30,8 +30,7 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- what the processor has ---------------------------------------------------------------------------------------
- */
+/* ---- what the processor has -------------------------------------------------------------------------------------- */
 
 static bool has_avx512, has_avx2, has_amx, has_amx_int8, has_dot;
 
@@ -47,8 +46,7 @@ static void look(void) {
   has_amx = leave && bf16, has_amx_int8 = leave && int8;
 }
 
-/* ---- a team: every thread does the same at the same time -----------------------------------------------------------
- */
+/* ---- a team: every thread does the same at the same time --------------------------------------------------------- */
 
 enum { MOST_THREADS = 256, MOST_STREAMS = 8 };
 typedef struct task task;
@@ -102,8 +100,7 @@ static double together(task *t, int threads) {
   return end - start;
 }
 
-/* ---- arithmetic ---------------------------------------------------------------------------------------------------
- */
+/* ---- arithmetic -------------------------------------------------------------------------------------------------- */
 
 static void run_f32(task *t) {
   double (*run)(long) = has_avx512 ? peak_avx512 : has_avx2 ? peak_avx2 : peak_baseline;
@@ -188,8 +185,7 @@ static void run_tiles_loaded(task *t) {
   __asm__ volatile("tilerelease");
 }
 
-/* ---- streams --------------------------------------------------------------------------------------------------------
- */
+/* ---- streams ----------------------------------------------------------------------------------------------------- */
 
 enum { PLAIN, PAST_CACHES, IN_PLACE };
 enum { BLOCK = 256 }; /* bytes of each stream at a time */
@@ -296,8 +292,7 @@ static double stream_rate(int threads, int reads, int writes, size_t bytes, char
   return moved(t, threads) / best * 1e-9;
 }
 
-/* ---- output -------------------------------------------------------------------------------------------------------
- */
+/* ---- output ------------------------------------------------------------------------------------------------------ */
 
 static double arithmetic(void (*run)(task *), long n, int threads, char *at, size_t bytes) {
   static task t[MOST_THREADS];

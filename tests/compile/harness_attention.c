@@ -21,8 +21,7 @@ int oracle_setting(const oracle *o, const char *name, int otherwise) {
   return otherwise;
 }
 
-/* ---- softmax over what a mask lets through ------------------------------------------------------------------------
- */
+/* ---- softmax over what a mask lets through ----------------------------------------------------------------------- */
 
 typedef double (*score_fn)(const oracle *o, double s, int b, int h, int i, int j);
 typedef bool (*mask_fn)(const oracle *o, int b, int h, int i, int j);

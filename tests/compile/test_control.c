@@ -23,8 +23,7 @@ typedef struct {
 static sn_t rows(sn_scope m, const opts *c) { return sn_input(m, "x", SN_REAL, (sn_sym(m, "B", .max = 8), c->width)); }
 static sn_t truth(sn_scope m, const char *name) { return sn_eq(sn_input(m, name, SN_I32, ()), 1); }
 
-/* ---- branches -------------------------------------------------------------------------------------------------------
- */
+/* ---- branches ---------------------------------------------------------------------------------------------------- */
 
 static sn_t product(const sn_t x[], const void *opt) {
   const weights *p = opt;

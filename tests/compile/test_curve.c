@@ -32,8 +32,7 @@ static int set_count = 5;
 static int64_t batch = 2, length = 16, runs = 4, proven = 1;
 static float lr = 1e-2f;
 
-/* ---- one side ------------------------------------------------------------------------------------------------------
- */
+/* ---- one side ---------------------------------------------------------------------------------------------------- */
 
 typedef struct side {
   sn_arena *arena;
@@ -151,8 +150,7 @@ static void step(side *x, const feed *f) {
   must(x, sn_run(x->runtime, x->store, "train", f->count + x->out_count, at, x->diags));
 }
 
-/* ---- the interpreter -----------------------------------------------------------------------------------------------
- */
+/* ---- the interpreter --------------------------------------------------------------------------------------------- */
 
 typedef struct oracle {
   const side *x;
@@ -214,8 +212,7 @@ static const sn_tensor *output_of(const sn_func *f, sn_tensor *const *value, con
   return NULL;
 }
 
-/* ---- curves --------------------------------------------------------------------------------------------------------
- */
+/* ---- curves ------------------------------------------------------------------------------------------------------ */
 
 typedef struct gap { /* between two curves, and what was allowed */
   double most, bound;
@@ -284,8 +281,7 @@ static void compare_curves(bool distills) {
 static void curves_agree(void **state) { (void)state, compare_curves(false); }
 static void curves_of_a_student_agree(void **state) { (void)state, compare_curves(true); }
 
-/* ---- steps ---------------------------------------------------------------------------------------------------------
- */
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
 
 static void *stored(side *x, const char *name, int64_t *bytes) {
   return sn_store_data(x->store, sn_plan_find_slot(x->compiled.plan, -1, name), bytes);
@@ -378,8 +374,7 @@ static void each_step_agrees(void **state) {
   end(cpu), end(device);
 }
 
-/* ---- words ---------------------------------------------------------------------------------------------------------
- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 static void read_word(const char *word) {
   static const struct {

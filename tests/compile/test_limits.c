@@ -178,8 +178,7 @@ static void check(const limit *l, const char *target) {
   end(&s);
 }
 
-/* ---- targets of a loss over a large vocabulary, in every form ------------------------------------------------------
- */
+/* ---- targets of a loss over a large vocabulary, in every form ---------------------------------------------------- */
 
 enum { VOCAB = 9000, TARGETS = 4 };
 
@@ -220,8 +219,7 @@ static void targets_of_losses(void **state) {
   for (int i = 0; i < 3; i++) check_loss(SN_HAVE_LLVM ? "cpu" : "template", forms[i]);
 }
 
-/* ---- means of nothing ----------------------------------------------------------------------------------------------
- */
+/* ---- means of nothing -------------------------------------------------------------------------------------------- */
 
 typedef struct weights {
   const char *type;    /* of the input "ids"; [4], or a scalar more */
@@ -318,8 +316,7 @@ static void means_on_a_gpu(void **state) {
   means_on("vulkan");
 }
 
-/* ---- each ----------------------------------------------------------------------------------------------------------
- */
+/* ---- each -------------------------------------------------------------------------------------------------------- */
 
 static void each(const char *target) {
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) check(&limits[i], target);

@@ -241,8 +241,7 @@ static void logits_and_loss_are_those_of_pytorch(void **state) { (void)state, ea
 static void gradients_are_those_of_pytorch(void **state) { (void)state, each_target(check_gradients); }
 static void ten_steps_are_those_of_pytorch(void **state) { (void)state, each_target(check_steps); }
 
-/* ---- the interpreter ----------------------------------------------------------------------------------------------
- */
+/* ---- the interpreter --------------------------------------------------------------------------------------------- */
 
 /* spread 0: proven bounds. They multiply with every layer, so that they say something of one layer only; two layers are
  * held to bounds estimated from rounded executions. */

@@ -16,8 +16,7 @@
 
 static const char *const cpu = SN_HAVE_LLVM ? "cpu" : "template";
 
-/* ---- models --------------------------------------------------------------------------------------------------------
- */
+/* ---- models ------------------------------------------------------------------------------------------------------ */
 
 static const char *const gpt[] = {"layers=1", "heads=2", "width=32", "context=24", "vocab=17"};
 static const char *const llama[] = {"layers=1",  "heads=4",    "kv_heads=2", "width=32",
@@ -99,8 +98,7 @@ static void every_level(void **state) {
   check("gpt", "eval", (sn_compile_opt){.isa = "baseline"}, 1);
 }
 
-/* ---- single products -----------------------------------------------------------------------------------------------
- */
+/* ---- single products --------------------------------------------------------------------------------------------- */
 
 /* Tails everywhere; a weight from either side; one seen through a slice; few rows and many. */
 static const char products[] =
@@ -225,8 +223,7 @@ static void no_copy_of_columns(void **state) {
   }
 }
 
-/* ---- weights that change -------------------------------------------------------------------------------------------
- */
+/* ---- weights that change ----------------------------------------------------------------------------------------- */
 
 enum { DEPTH = 6, CHANNELS = 3 };
 

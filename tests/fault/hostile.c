@@ -323,8 +323,7 @@ static void make_plans(void) {
   plan("unknown-kind-of-code.plan", "", &b, 0, SN_PLAN_VERSION);
 }
 
-/* ---- executables: what stands behind the program ------------------------------------------------------------------
- */
+/* ---- executables: what stands behind the program ----------------------------------------------------------------- */
 
 /* Plan, weights, tokenizer and settings, each at `at` of `bytes`, and a checksum that fits empty parts. */
 static void executable(const char *name, uint64_t at, uint64_t bytes) {
@@ -354,8 +353,7 @@ static void make_executables(void) {
   fclose(f);
 }
 
-/* ---- plans of several feature levels ------------------------------------------------------------------------------
- */
+/* ---- plans of several feature levels ----------------------------------------------------------------------------- */
 
 enum { LEVEL_NAME = 16, LEVEL_FEATURES = 192, LEVEL_ROW = LEVEL_NAME + LEVEL_FEATURES + 16, LEVEL_HEAD = 32 };
 
@@ -400,8 +398,7 @@ static void make_levels(void) {
   fclose(f);
 }
 
-/* ---- entries of the object cache ----------------------------------------------------------------------------------
- */
+/* ---- entries of the object cache --------------------------------------------------------------------------------- */
 
 static void entry(const char *name, uint64_t key, uint64_t code, uint64_t features, uint64_t at, uint64_t workspace) {
   static const char payload[16] = "keyavxcodecodeco";

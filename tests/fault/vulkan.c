@@ -37,8 +37,7 @@ static int fails(const char *name) {
   return ++the.calls == atol(now + n);
 }
 
-/* ---- devices that are less ----------------------------------------------------------------------------------------
- */
+/* ---- devices that are less --------------------------------------------------------------------------------------- */
 
 static int lacks(const char *word) {
   const char *list = getenv("SN_VK_LACKS");
@@ -85,8 +84,7 @@ static VKAPI_ATTR void VKAPI_CALL my_vkGetPhysicalDeviceQueueFamilyProperties(Vk
   for (uint32_t i = 0; q && lacks("compute") && i < *count; i++) q[i].queueFlags &= ~(VkQueueFlags)VK_QUEUE_COMPUTE_BIT;
 }
 
-/* ---- little memory ------------------------------------------------------------------------------------------------
- */
+/* ---- little memory ----------------------------------------------------------------------------------------------- */
 
 enum { BLOCKS = 1024 };
 static struct {

@@ -10,8 +10,7 @@ SN_SETTINGS(opts, (int, width, 3, "features"));
 
 enum { B = 2, T = 4, H = 2, K = 3, V = 2, MOST = 32 };
 
-/* ---- unrolled ------------------------------------------------------------------------------------------------------
- */
+/* ---- unrolled ---------------------------------------------------------------------------------------------------- */
 
 static sn_t stacked(int count, const sn_arg *at) { return sn_concat_at(SN_HERE("stacked()"), 0, (sn_list){count, at}); }
 static sn_t as_row(sn_t x) {
@@ -53,8 +52,7 @@ static sn_t unroll(sn_t (*step)(sn_t[], const sn_t[], const void *), const shape
   return stacked(ys, y);
 }
 
-/* ---- graphs: both ways, with gradients -----------------------------------------------------------------------------
- */
+/* ---- graphs: both ways, with gradients --------------------------------------------------------------------------- */
 
 static sn_t energy(sn_t x) {
   static const char *const spec[] = {"->", "a->", "ab->", "abc->", "abcd->", "abcde->"};

@@ -67,8 +67,7 @@ static void of_every_model(void **state) {
   globfree(&g);
 }
 
-/* ---- kinds of ranges ----------------------------------------------------------------------------------------------
- */
+/* ---- kinds of ranges --------------------------------------------------------------------------------------------- */
 
 SN_SETTINGS(ranges, (int, any, -3, "no range"), (int, size, 4, "a size", SN_SIZE), (int, kind, 0, "0 a, 1 b", .max = 1),
             (double, share, .5, "of all", .max = 1), (int, least, 7, "from 5 on", .min = 5));

@@ -239,8 +239,7 @@ static int options(void) {
   return 0;
 }
 
-/* ---- several contexts, and memory that ends ------------------------------------------------------------------------
- */
+/* ---- several contexts, and memory that ends ---------------------------------------------------------------------- */
 
 typedef struct worker {
   const char *target;
@@ -305,8 +304,7 @@ static int memory_may_end_anywhere(const char *target) {
   return 0;
 }
 
-/* ---- all -----------------------------------------------------------------------------------------------------------
- */
+/* ---- all --------------------------------------------------------------------------------------------------------- */
 
 static int with_backend(sn_ctx *ctx, const char *file, float expected) {
   sn_program *p;

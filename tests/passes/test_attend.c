@@ -164,8 +164,7 @@ static void heads_for_all_threads(void **state) {
   }
 }
 
-/* ---- weights, and both results ------------------------------------------------------------------------------------
- */
+/* ---- weights, and both results ----------------------------------------------------------------------------------- */
 
 /* loss: 'o' of y, 'r' of the second result, 's' of both.  -> launches */
 static int check_totals(const char *variant, char loss, int64_t t, int scratch) {

@@ -504,8 +504,7 @@ static void empty_blocks_are_not_read(void **state) {
   assert_int_equal(bytes_of(13), all + length);
 }
 
-/* ---- which masks have a map, and how many there are ---------------------------------------------------------------
- */
+/* ---- which masks have a map, and how many there are -------------------------------------------------------------- */
 
 static int count_maps(const char *region, int layers, const char *disabled) {
   sn_arena *a = sn_arena_create();

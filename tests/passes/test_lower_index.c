@@ -248,8 +248,7 @@ static void guard_stops_updates(void **state) {
   lowered_free(&r);
 }
 
-/* ---- sums in place -------------------------------------------------------------------------------------------------
- */
+/* ---- sums in place ----------------------------------------------------------------------------------------------- */
 
 /* Slots of temporaries of [301, 40]. */
 static int large_temps(const lowered_result *r) {

@@ -109,8 +109,7 @@ static void overwriting(void) {
   row_at_most("rec.delta", "control: second values, which it adds to the first", recall_of(&sums, 2), .7);
 }
 
-/* ---- rec.rnn and rec.rwkv: texts whose best loss is known ---------------------------------------------------------
- */
+/* ---- rec.rnn and rec.rwkv: texts whose best loss is known -------------------------------------------------------- */
 
 enum { TEXT = 64 };
 
