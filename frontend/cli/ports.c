@@ -15,12 +15,12 @@ typedef struct port {
 
 /* clang-format off */
 static const port ports[] = { /* table */
-  {"train eval",     "tokens",  false, SN_ELEM_I32, 2, "i32[B, T]"},
-  {"train eval",     "targets", false, SN_ELEM_I32, 2, "i32[B, T]", .optional = true},
-  {"train eval",     "loss",    true,  SN_ELEM_F32, 0, "f32[]"},
-  {"prefill decode", "tokens",  false, SN_ELEM_I32, 2, "i32[B, T]"},
-  {"prefill decode", "start",   false, SN_ELEM_I32, 1, "i32[B]"},
-  {"prefill decode", "logits",  true,  SN_ELEM_F32, 3, "f32[B, T, V]"},
+  {"train eval",     "tokens",  false, SN_ELEM_I32, 2, "i32[B, T]", false},
+  {"train eval",     "targets", false, SN_ELEM_I32, 2, "i32[B, T]", true},
+  {"train eval",     "loss",    true,  SN_ELEM_F32, 0, "f32[]", false},
+  {"prefill decode", "tokens",  false, SN_ELEM_I32, 2, "i32[B, T]", false},
+  {"prefill decode", "start",   false, SN_ELEM_I32, 1, "i32[B]", false},
+  {"prefill decode", "logits",  true,  SN_ELEM_F32, 3, "f32[B, T, V]", false},
 };
 /* clang-format on */
 
