@@ -563,7 +563,7 @@ typedef struct sn_model { const char *name, *file; size_t settings_bytes; const 
 
 /* SN_SETTINGS(gpt, (int, layers, 12, "blocks"), (double, dropout, 0, "probability")): the struct gpt and its table, at most
  * 32 rows of int, int64_t, double or bool; --set layers=4 on the command line. Behind the help may stand .min = 1, .max = 8
- * (.max alone: from 0), or SN_SIZE: a value outside is refused before anything is built. */
+ * (.max alone: from 0; a .min below 1 needs one), or SN_SIZE: a value outside is refused before anything is built. */
 #define SN_SIZE .min = 1, .max = 1 << 24
 #define SN_SETTINGS(type, ...) \
   typedef struct type { SN_MAP(SN_FIELD_, __VA_ARGS__) } type, sn_settings_self_; \

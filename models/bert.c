@@ -14,8 +14,8 @@
 SN_SETTINGS(bert,
   BERT_SIZES(12, 12, 768, 30522, 512),
   (int, classes, 2, "of the classifier", SN_SIZE),
-  (int, padding, 0, "0: none; 1: input `length` [B]; 2: input `part` [B, T], rows see those of their part", .max = 2),
-  (bool, places, 0, "input `place` [B, T]: where tokens stand, for texts that share a row"),
+  (int, padding, 0, "not train, eval: 1: input `length` [B]; 2: input `part` [B, T], rows see those of theirs", .max = 2),
+  (bool, places, 0, "not train, eval: input `place` [B, T], where tokens stand, for texts that share a row"),
   (int, mask, -1, "train, eval: the token that hides others; -1: the last one", .min = -1, .max = 1 << 24),
   (int, part, 7, "train, eval: one of so many tokens is hidden", SN_SIZE));
 /* clang-format on */
@@ -57,13 +57,13 @@ static sn_t mlm_loss(sn_scope m, const batch *b) {
   return bert_slot_loss(logits, labels, sn_input(m, "weight", SN_REAL, (b->B, b->K)));
 }
 
-/* Of a hidden token 80 % are shown as `mask`, 10 % as any token, 10 % as they are. */
+/* Of a hidden token 80 % are shown as `mask`, 10 % as any token (also that one), 10 % as they are. */
 static sn_t shown(sn_scope m, sn_t tokens, sn_t hidden, const bert *c) {
   sn_dim B = sn_size(tokens, 0), T = sn_size(tokens, 1);
   sn_t u = sn_random(m, "replace", SN_UNIFORM, (B, T)), v = sn_random(m, "token", SN_UNIFORM, (B, T));
   sn_t any = sn_cast(sn_mul(v, c->vocab), SN_I32);
-  return sn_where(sn_and(hidden, sn_lt(u, .9)), sn_where(sn_lt(u, .8), c->mask < 0 ? c->vocab - 1 : c->mask, any),
-                  tokens);
+  sn_t mask = sn_at(sn_arange(m, c->vocab), c->mask < 0 ? c->vocab - 1 : c->mask); /* one of the vocabulary */
+  return sn_where(sn_and(hidden, sn_lt(u, .9)), sn_where(sn_lt(u, .8), mask, any), tokens);
 }
 static sn_t text_loss(sn_scope m, const bert *c) {
   bert_sizes size = BERT_OF(c);

@@ -27,19 +27,28 @@ static bool on_tokens(void *user, int64_t done, int64_t count) {
   return true;
 }
 
-static sn_code print_json(cli *c, const sn_eval_result *r) {
-  return cli_printf(c,
+/* Of the text: the loss is that of the next token, which a graph with targets is given. NULL: of something else */
+static const char *perplexity(const evaluation *e, const sn_eval_result *r, const char *format) {
+  const sn_plan *p = e->compiled.plan;
+  bool told = sn_plan_find_slot(p, sn_plan_find_graph(p, "eval"), "targets") >= 0 && isfinite(exp(r->loss));
+  return told ? sn_arena_printf(e->c->arena, format, exp(r->loss)) : NULL;
+}
+
+static sn_code print_json(const evaluation *e, const sn_eval_result *r) {
+  const char *of = perplexity(e, r, "%.9g");
+  return cli_printf(e->c,
                     "{\"tokens\": %lld, \"windows\": %lld, \"last_window\": %lld, \"left_out\": %lld, \"loss\": %.9g, "
-                    "\"perplexity\": %.9g, \"seconds\": %.6g, \"tokens_per_s\": %.6g}\n",
+                    "\"perplexity\": %s, \"seconds\": %.6g, \"tokens_per_s\": %.6g}\n",
                     (long long)r->tokens, (long long)r->windows, (long long)r->last, (long long)r->left_out, r->loss,
-                    exp(r->loss), r->seconds, r->seconds > 0 ? (double)r->tokens / r->seconds : 0);
+                    of ? of : "null", r->seconds, r->seconds > 0 ? (double)r->tokens / r->seconds : 0);
 }
 
 static sn_code print_text(const evaluation *e, const sn_eval_result *r) {
   cli *c = e->c;
   sn_text t = sn_text_begin(c->arena);
-  sn_text_add(&t, "loss %.4f  perplexity %.4f  over %lld tokens: %lld windows of %lld", r->loss, exp(r->loss),
-              (long long)r->tokens, (long long)r->windows, (long long)e->window);
+  const char *of = perplexity(e, r, "  perplexity %.4f");
+  sn_text_add(&t, "loss %.4f%s  over %lld tokens: %lld windows of %lld", r->loss, of ? of : "", (long long)r->tokens,
+              (long long)r->windows, (long long)e->window);
   if (r->last) sn_text_add(&t, " and a last one of %lld", (long long)r->last);
   if (r->left_out) sn_text_add(&t, "; the last %lld tokens fill no window and were left out", (long long)r->left_out);
   sn_text_add(&t, "  (%s tok/s)\n",
@@ -94,7 +103,7 @@ static sn_code measure(evaluation *e) {
   SN_TRY(sn_eval(&o, c->diags, &r));
   cli_progress_end(&e->progress, r.tokens);
   SN_TRY(cli_data_check(e->data, c->diags));
-  return cli_has(c, CLI_JSON) ? print_json(c, &r) : print_text(e, &r);
+  return cli_has(c, CLI_JSON) ? print_json(e, &r) : print_text(e, &r);
 }
 
 static int evaluate(void *arg) {

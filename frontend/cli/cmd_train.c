@@ -74,12 +74,20 @@ static bool hides(const sn_module *m) {
   return f && !sn_func_leaf(f, SN_OP_INPUT, "targets");
 }
 
+/* With one id more, if the model takes it. */
+static sn_code load_hiding(cli *c, cli_training *t, const char *graphs, int64_t vocab, cli_source *out) {
+  if (!load_with(c, t, graphs, vocab + 1, out)) return SN_OK;
+  c->diags->count = 0;
+  return load_with(c, t, graphs, vocab, out);
+}
+
 /* The vocabulary of the teacher or tokenizer becomes the setting `vocab`, unless --set says otherwise. */
 static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_source *out) {
   if (gives_vocab(&c->value[CLI_SET])) return load_with(c, t, graphs, 0, out);
   int64_t vocab = t->teacher ? t->teacher->vocab : sn_tokenizer_vocab(t->tokenizer);
   sn_code code = load_with(c, t, graphs, vocab, out);
-  if (!code) return !t->teacher && hides(out->module) ? load_with(c, t, graphs, vocab + 1, out) : SN_OK;
+  if (!code && !t->teacher && hides(out->module)) return load_hiding(c, t, graphs, vocab, out);
+  if (!code) return SN_OK;
   if (!out->file || cli_declares(out, "vocab")) return code;
   c->diags->count = 0; /* a model without that setting has its own idea of ids */
   return load_with(c, t, graphs, 0, out);

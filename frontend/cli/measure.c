@@ -105,6 +105,7 @@ static void count_first(const sn_plan *p, int graph, int slot, void *data) {
     const sn_plan_limit *l = &g->limit[i];
     if (l->slot != slot || !l->kind || sn_elem_is_float(e)) continue;
     double off = l->kind == SN_LIMIT_SOME_EQUAL ? 0 : l->kind == SN_LIMIT_SOME_LESS ? -1 : 1;
+    if (l->kind == SN_LIMIT_SOME_OTHER) off = l->value == 0 ? 1 : -l->value; /* 0 or 1: in any table */
     set_whole(data, e, 0, (int64_t)(l->value + off));
   }
 }

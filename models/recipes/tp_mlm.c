@@ -197,8 +197,8 @@ static void arithmetic(recipe *r, net *n, const task *k) {
 
 static void mlm(recipe *r) {
   task k = task_of(r), left = k;
-  /* Seeds 1 to 5: at most 0.019 nat over the best (2, 4, 5; bound 0.03). The decoder's mask: 0.11 at least (3), and
-   * 0.0074 at most over what is known from the left (4). Quick, seed 1: 0.083. */
+  /* Seeds 1 to 5: at most 0.018 nat over the best (2; bound 0.03). The decoder's mask: 0.11 at least (3), and
+   * 0.0087 at most over what is known from the left (1). Quick, seed 1: 0.083. */
   int steps = recipe_pick(r, 14000, 1200);
   double bound = recipe_is_quick(r) ? .12 : .03;
   net *n = trained(r, "encoder", &k, false, steps);

@@ -296,7 +296,7 @@ static void permuted(recipe *r) {
   const char *set = recipe_is_quick(r) ? "layers=1 " SIZES : TWO;
   ordered o = task(r), masked = o;
   masked.at_once = true;
-  /* Full: seeds 1, 2, 3, 5 reach 0.0259 or less, fresh ones, 6 to 10, 0.0235 (10; bound 0.03); masked models 0.071 at
+  /* Full: seeds 1 to 5 reach 0.0259 or less, fresh ones, 6 to 10, 0.0235 (10; bound 0.03); masked models 0.071 at
    * least (7), one stream -135 standard errors. Quick: seeds 1 to 3 0.046, 0.102. */
   double bound = recipe_is_quick(r) ? .06 : .03;
   int steps = recipe_pick(r, 4000, 700);

@@ -114,11 +114,17 @@ static void some(finder *x, const sn_node *user, const sn_node *input, sn_limit_
     add_limit(x, user, input, (sn_plan_limit){.kind = kind, .value = value});
 }
 
-/* The input that a comparison looks at, if casts on the way leave order and equality alone; else the operand's node. */
+/* The input or number that a comparison looks at, if casts on the way leave it as it is; else the operand's node. */
 static const sn_node *compared(finder *x, sn_val v) {
   const sn_node *n = shown(x->f, v);
   sn_elem is = sn_val_type(x->f, v)->elem, was = n->type[0]->elem;
-  return is == was || n->op != SN_OP_INPUT || (sn_elem_is_int(was) && is != SN_ELEM_BOOL) ? n : sn_node_of(x->f, v);
+  bool wider = sn_elem_is_int(was) && sn_elem_is_int(is) && sn_elem_bytes(is) > sn_elem_bytes(was);
+  return is == was || n->op == SN_OP_IOTA || wider ? n : sn_node_of(x->f, v);
+}
+
+/* The constant in f32: others may be rounded before they are compared. */
+static bool is_number(const sn_node *n) {
+  return n->op == SN_OP_CONST && (double)(float)sn_node_attr(n, "value")->f == sn_node_attr(n, "value")->f;
 }
 
 /* a < b, or a <= b: an input against a number, or against positions, of which 0 is the least. */
@@ -126,14 +132,14 @@ static void ordered(finder *x, const sn_node *user, const sn_node *n, double sla
   const sn_node *a = compared(x, n->arg[0]), *b = compared(x, n->arg[1]);
   if (slack && !sn_elem_is_int(sn_val_type(x->f, n->arg[0])->elem)) return;
   if (a->op == SN_OP_IOTA) some(x, user, b, SN_LIMIT_SOME_MORE, 0 - slack);
-  if (a->op == SN_OP_CONST) some(x, user, b, SN_LIMIT_SOME_MORE, sn_node_attr(a, "value")->f - slack);
-  if (b->op == SN_OP_CONST) some(x, user, a, SN_LIMIT_SOME_LESS, sn_node_attr(b, "value")->f + slack);
+  if (is_number(a)) some(x, user, b, SN_LIMIT_SOME_MORE, sn_node_attr(a, "value")->f - slack);
+  if (is_number(b)) some(x, user, a, SN_LIMIT_SOME_LESS, sn_node_attr(b, "value")->f + slack);
 }
 
 static void equal(finder *x, const sn_node *user, const sn_node *n, sn_limit_kind kind) {
   const sn_node *a = compared(x, n->arg[0]), *b = compared(x, n->arg[1]);
-  if (a->op == SN_OP_CONST) some(x, user, b, kind, sn_node_attr(a, "value")->f);
-  if (b->op == SN_OP_CONST) some(x, user, a, kind, sn_node_attr(b, "value")->f);
+  if (is_number(a)) some(x, user, b, kind, sn_node_attr(a, "value")->f);
+  if (is_number(b)) some(x, user, a, kind, sn_node_attr(b, "value")->f);
 }
 
 /* What must be so somewhere, else v is 0 everywhere. Of products and conjunctions each part by itself. */
@@ -157,23 +163,42 @@ static void nonzero(finder *x, const sn_node *user, sn_val v, int depth) {
   }
 }
 
-/* Does the user look whether the sum is 0, or replace the quotient? */
-static bool is_handled(const sn_func *f, const sn_node *sum, const sn_node *quotient) {
-  for (int i = 0; i < f->node_count; i++) {
-    const sn_node *n = f->node[i];
-    bool compares = n->op >= SN_OP_MIN && n->op <= SN_OP_LE;
-    for (int k = 0; k < n->arg_count && (compares || n->op == SN_OP_SELECT); k++) {
-      const sn_node *arg = shown(f, n->arg[k]);
-      if ((compares && arg == sum) || (!compares && arg == quotient)) return true;
-    }
-  }
+static bool compares(const sn_node *n) { return n->op >= SN_OP_MIN && n->op <= SN_OP_LE; }
+
+/* Does the user look whether the sum is 0? */
+static bool is_handled(const sn_func *f, const sn_node *sum) {
+  for (int i = 0; i < f->node_count; i++)
+    for (int k = 0; k < f->node[i]->arg_count && compares(f->node[i]); k++)
+      if (shown(f, f->node[i]->arg[k]) == sum) return true;
   return false;
+}
+
+/* Is the result NaN where an operand is? Not if it may be replaced, and not if it is only looked at. */
+static bool passes_on(const sn_node *n, const bool *hit) {
+  bool is = false;
+  if (compares(n) && n->op != SN_OP_MIN && n->op != SN_OP_MAX) return false;
+  for (int k = 0; k < n->arg_count; k++) is |= hit[n->arg[k]] && !(n->op == SN_OP_SELECT && k);
+  return is;
+}
+
+/* Does the quotient get into an output or a state on some way where nothing replaces it? */
+static bool gets_out(finder *x, const sn_node *quotient) {
+  const sn_func *f = x->f;
+  sn_arena *scratch = x->plan->arena;
+  bool *hit = SN_ARRAY(scratch, f->value_count, bool), out = false;
+  for (int i = 0; i < f->value_count; i++) hit[i] = false;
+  for (int i = 0; i < f->node_count; i++)
+    for (int k = 0; k < f->node[i]->result_count; k++)
+      hit[f->node[i]->first + (sn_val)k] = f->node[i] == quotient || passes_on(f->node[i], hit);
+  for (int i = 0; i < f->output_count; i++) out |= hit[f->output[i].value];
+  for (int i = 0; i < f->update_count; i++) out |= hit[f->update[i].next];
+  return out;
 }
 
 /* A quotient by the sum of all weights: the mean that a loss is. */
 static void mean(finder *x, const sn_node *n) {
   const sn_node *sum = shown(x->f, n->arg[1]);
-  if (sum->op != SN_OP_SUM || sum->type[0]->rank || is_handled(x->f, sum, n)) return;
+  if (sum->op != SN_OP_SUM || sum->type[0]->rank || is_handled(x->f, sum) || !gets_out(x, n)) return;
   nonzero(x, n, sum->arg[0], 8);
 }
 

@@ -29,7 +29,9 @@ sn_code sn_eval_rows(const sn_eval_rows_opt *o, sn_diags *diags, double *out_los
   int count = 2;
   if (input_of(o->plan, "targets")) b[count++] = (sn_buffer){"targets", o->targets, 2, {o->rows, o->length}};
   const sn_type *seed = input_of(o->plan, "seed");
-  if (seed && !seed->rank && seed->elem == SN_ELEM_I64) b[count++] = (sn_buffer){.name = "seed", .data = &draw};
+  int32_t narrow = (int32_t)(draw & INT32_MAX);
+  if (seed && !seed->rank && sn_elem_is_int(seed->elem) && sn_elem_bytes(seed->elem) >= 4)
+    b[count++] = (sn_buffer){.name = "seed", .data = seed->elem == SN_ELEM_I64 ? (void *)&draw : &narrow};
   SN_TRY(sn_run(o->runtime, o->store, "eval", count, b, diags));
   *out_loss = (double)loss;
   return SN_OK;

@@ -1,6 +1,7 @@
 /* The training loop. */
 #include "runtime/loop/train.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,6 +193,18 @@ static sn_code finished(session *s, sn_train_event *out) {
   return save(s, s->o->first, true);
 }
 
+/* The run ends here by numbers or by data: what `step` steps made is saved, if the data is what it was. -> code */
+static sn_code keep(session *s, int64_t step, sn_code code) {
+  if (code != SN_ERR_NUMERIC && code != SN_ERR_INPUT) return code;
+  sn_diags *said = code == SN_ERR_INPUT ? sn_diags_scratch() : s->diags; /* of changed data it was said */
+  if (!s->o->check || !s->o->check(s->o->user, step, said)) {
+    (void)save(s, step, false);
+    if (code == SN_ERR_INPUT) sn_fail_note(s->diags, "after step %" PRId64 ", whose weights are saved", step);
+  }
+  if (said != s->diags) sn_diags_destroy(said);
+  return code;
+}
+
 static sn_code loop(session *s, sn_train_event *out) {
   SN_TRY(bind_train(s));
   s->start = now();
@@ -199,10 +212,10 @@ static sn_code loop(session *s, sn_train_event *out) {
   if (s->o->first >= s->o->steps) return finished(s, out);
   for (int64_t step = s->o->first; step < s->o->steps; step++) {
     sn_code code = run_step(s, step);
-    if (code == SN_ERR_NUMERIC && (!s->o->check || !s->o->check(s->o->user, step, s->diags)))
-      (void)save(s, step, false); /* the weights of the step before */
+    if (code) return keep(s, step, code);
+    code = after_step(s, step + 1, out);
+    if (code == SN_ERR_INPUT) return keep(s, step + 1, code); /* of the data: an evaluation of nothing */
     if (code) return code;
-    SN_TRY(after_step(s, step + 1, out));
   }
   return SN_OK;
 }

@@ -76,12 +76,48 @@ awk 'BEGIN { srand(1); for (i = 0; i < 3000; i++) printf "%d", int(10 * rand()) 
 small="--set layers=1 --set heads=2 --set width=16 --set context=16 --batch 8 --eval-batches all --threads 1"
 loss() { sed -n 's/.*"val_loss": *\([0-9.e+-]*\).*/\1/p' "$1/metrics.jsonl" | tail -n 1; }
 between() { awk -v x="$(loss "$1")" -v a="$2" -v b="$3" 'BEGIN { exit !(x > a && x < b) }' || die "$1: loss $(loss "$1")"; }
+# a text without what the loss counts, at its end: the steps before are not lost
+sed 's/sn_cross_entropy(\(.*\), ids(m, "targets", c))/sn_cross_entropy(\1, ids(m, "targets", c), .weight = sn_cast(sn_eq(ids(m, "targets", c), 10), SN_F32))/' "$gpt" >lines.c
+[ "$(grep -c 'sn_eq(ids' lines.c)" = 2 ] || die "the losses of gpt.c are written otherwise"
+{ seq 900; seq 3000 | tr -d '\n' | head -c 700; } >ends
+expect 3 "$SINTER" train lines.c --data ends $options --steps 4 --out lines
+says 'a mean of nothing'
+says 'whose weights are saved'
+ls lines/checkpoints/*.ckpt >/dev/null || die "nothing was saved"
+
+# what an evaluation draws, it draws anew for each batch
+cat >draw.c <<'END'
+#include "sinter.h"
+SN_SETTINGS(draw, (int, vocab, 256, "tokens"));
+static sn_t ids(sn_scope m, const char *name) {
+  return sn_input(m, name, SN_I32, (sn_sym(m, "B"), sn_sym(m, "T", .max = 16)));
+}
+static sn_t zero(sn_scope m) { return sn_mul(sn_mean(sn_cast(sn_add(ids(m, "tokens"), ids(m, "targets")), SN_F32), "bt->"), 0.); }
+static void train(sn_scope m, const draw *c) {
+  (void)c;
+  sn_minimize(m, sn_add(sn_sum(sn_param(m, "p", (1)), "a->"), zero(m)), sn_sgd, &(sn_sgd_opt){.lr = 0.1});
+}
+static void eval(sn_scope m, const draw *c) {
+  (void)c;
+  sn_output(m, "loss", sn_add(sn_sum(sn_random(m, "u", SN_UNIFORM, (1)), "a->"), zero(m)));
+}
+SN_MODEL(draw, draw, train, eval);
+END
+head -c 17 text >one
+head -c 33 text >two
+expect 0 "$SINTER" train draw.c --data text --steps 1 --batch 2 --eval-batches 1 --target ref --out draw
+expect 0 "$SINTER" eval draw --data one --batch 1 --target ref
+cp stdout one.loss
+expect 0 "$SINTER" eval draw --data two --batch 1 --target ref
+[ "$(cut -d' ' -f2 one.loss)" != "$(cut -d' ' -f2 stdout)" ] || die "two batches drew alike"
+
 if [ "$(target)" = cpu ]; then
   for text in runs random; do
     expect 0 "$SINTER" train "$TREE/models/bert.c" --data $text $small --set std=.1 --steps 200 --lr 1e-2 --warmup 20 --out bert.$text
   done
   between bert.runs 0 1.6
   between bert.random 2.1 2.7
+  refuses 3 'sn_at' "$TREE/models/bert.c" --data runs $small --set mask=300
   grep -q 'vocab=257' bert.runs/settings.json || die "no id that hides"
   expect 0 "$SINTER" eval bert.runs --data runs --threads 1
   expect 3 "$SINTER" generate bert.runs --prompt 12
@@ -94,7 +130,8 @@ if [ "$(target)" = cpu ]; then
     rm -rf half/checkpoints/*4*
     expect 0 "$SINTER" train "$TREE/models/$model.c" --out half --resume
     cmp whole/model.safetensors half/model.safetensors || die "$model: other weights after --resume"
-    expect 0 "$SINTER" eval whole --data runs --threads 1
+    expect 0 "$SINTER" eval whole --data runs --threads 1 --json
+    grep -q '"perplexity": null' stdout || die "$model: a perplexity of something else than the next token"
     rm -rf whole half
   done
 fi

@@ -252,6 +252,21 @@ static const weights means[] = {
     {"f32[4]", "%9 = reshape %4 shape [4] : f32[4]\n", 0, 1, "", "%12 = max %11, %10 : f32[]\n", NULL},
     {"f32[4]", "%9 = reshape %4 shape [4] : f32[4]\n", 0, 1, "", NULL,
      "%14 = lt %10, %11 : bool[]\n%15 = select %14, %13, %10 : f32[]\n"},
+    /* replaced further on, by whether any weight is there, or as it is no number */
+    {"f32[4]", "%9 = reshape %4 shape [4] : f32[4]\n", 0, 1, "", NULL,
+     "%14 = amax %9 axes [0] : f32[]\n%16 = const value 0 : f32[]\n%17 = lt %16, %14 : bool[]\n"
+     "%18 = mul %13, %10 : f32[]\n%15 = select %17, %18, %16 : f32[]\n"},
+    {"f32[4]", "%9 = reshape %4 shape [4] : f32[4]\n", 0, 1, "", NULL,
+     "%16 = const value 0 : f32[]\n%18 = mul %13, %10 : f32[]\n%17 = ne %18, %18 : bool[]\n"
+     "%15 = select %17, %16, %18 : f32[]\n"},
+    {"f32[4]", "%9 = reshape %4 shape [4] : f32[4]\n", 0, 1, "other than 0", NULL, "%15 = add %13, %10 : f32[]\n"},
+    /* numbers that are rounded, or wrap, before they are compared */
+    {"f32[4]", "%5 = const value 0.1 : f32[4]\n%6 = eq %4, %5 : bool[4]\n%9 = cast %6 to f32 : f32[4]\n", 0, .1, "",
+     NULL, NULL},
+    {"i64[4]",
+     "%3 = cast %4 to i32 : i32[4]\n%5 = const value 1 : i32[4]\n%6 = lt %3, %5 : bool[4]\n"
+     "%9 = cast %6 to f32 : f32[4]\n",
+     4294967297., 4294967296., "", NULL, NULL},
 };
 
 static const char *mean_text(const weights *w, sn_arena *arena) {
