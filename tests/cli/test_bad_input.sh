@@ -52,7 +52,7 @@ refuses 3 'the file has no tensor h.1.' $train $sizes --set layers=2 --init base
 refuses 2 'the folder to write to is empty' $train $sizes --out ''
 refuses 2 'the folder to write to is empty' recipe tp.causal --quick --out ''
 refuses 2 'the prompt is empty' generate base --prompt ''
-refuses 2 'at most 8 tokens' generate base --prompt The --beam 2 --tokens 1000
+refuses 2 'at most 8 tokens' generate base --prompt The --beam 2 --tokens 1000 --target $target
 # a model that the interpreter trained is used without a word about the plan that it has not
 expect 0 "$SINTER" $train $sizes --out plain --target ref
 expect 0 "$SINTER" generate plain --prompt The --tokens 2 --target ref
