@@ -84,17 +84,11 @@ static void gathered(recipe *r) {
   recipe_at_most(r, CONTROL | OF_PLAN, "all are asked for: the same", whole_logits(n, 64), 0);
 }
 
-static void arithmetic(recipe *r, net *n, const bert_task *k) {
+static void check_arithmetic(recipe *r, net *n, const bert_task *k) {
   bert_task few = *k;
   few.rows = 2;
   feed f = bert_task_feed(&few);
-  const double longest = sqrt(4. * 32); /* inner units */
-  recipe_at_most(r, EXACT, "gradient in f64 beside central differences",
-                 net_slope_error(n, "eval_pretrain", "loss", &f), 1e-6);
-  recipe_at_most(r, EXACT, "logits in f32 beside f64", net_difference(n, net_exact(n, NULL), "guess", &f, "logits"),
-                 2e-5 * longest);
-  recipe_at_most(r, EXACT, "gradient in f32 beside f64", net_gradient_error(n, "eval_pretrain", "loss", &f),
-                 2e-4 * longest);
+  recipe_arithmetic(r, &(arithmetic){n, &f, "eval_pretrain", "guess", "logits", "logits", BERT_INNER});
 }
 
 static void mlm(recipe *r) {
@@ -129,7 +123,7 @@ static void mlm(recipe *r) {
   stats_wilson(s.label * pairs, pairs, 3, &low, &high);
   recipe_at_most(r, OPTIMUM, "next sentences right, points above the best by Wilson's interval: none",
                  100 * (low - s.best_label), 0);
-  arithmetic(r, n, &k);
+  check_arithmetic(r, n, &k);
   alone.blind = true;
   s = bert_measure(r, bert_pretrained(r, "control: rows see themselves", &alone, steps), &alone, batches);
   recipe_at_most(r, CONTROL, "rows see themselves: hidden tokens", 100 * (s.best_token - s.token), bound);

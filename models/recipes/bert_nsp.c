@@ -2,6 +2,7 @@
  * tell them apart as well as can be, on pairs that the same program makes of documents whose best answers are known.
  * Controls, trained alike: negatives from the same document; rows that see themselves. */
 #include "models/recipes/bert_pairs.h"
+#include "models/recipes/bert_task.h"
 #include "models/recipes/pairs.h"
 #include "tests/oracles/draws.h"
 #include "tests/oracles/stats.h"
@@ -101,17 +102,11 @@ static void program(recipe *r) {
                  fabs(stats_binomial_z(f.fronts, f.cuts, .5)), 4);
 }
 
-static void arithmetic(recipe *r, net *n, const bert_pairs *k) {
+static void check_arithmetic(recipe *r, net *n, const bert_pairs *k) {
   bert_pairs few = *k;
   few.rows = 2;
   feed f = bert_pairs_feed(&few);
-  const double longest = sqrt(4. * 32); /* inner units */
-  recipe_at_most(r, EXACT, "gradient in f64 beside central differences",
-                 net_slope_error(n, "eval_pretrain", "loss", &f), 1e-6);
-  recipe_at_most(r, EXACT, "logits in f32 beside f64", net_difference(n, net_exact(n, NULL), "next", &f, "logits"),
-                 2e-5 * longest);
-  recipe_at_most(r, EXACT, "gradient in f32 beside f64", net_gradient_error(n, "eval_pretrain", "loss", &f),
-                 2e-4 * longest);
+  recipe_arithmetic(r, &(arithmetic){n, &f, "eval_pretrain", "next", "logits", "logits", BERT_INNER});
 }
 
 static void nsp(recipe *r) {
@@ -126,7 +121,7 @@ static void nsp(recipe *r) {
   recipe_at_most(r, TRAINED, "next sentences right, points below the best", 100 * (best - right), bound);
   stats_wilson(right * pairs, pairs, 3, &low, &high);
   recipe_at_most(r, OPTIMUM, "the same, points above the best by Wilson's interval: none", 100 * (low - best), 0);
-  arithmetic(r, n, &k);
+  check_arithmetic(r, n, &k);
   same.same = true;
   right = bert_pairs_told(r, bert_pairs_trained(r, "control: negatives of the same document", &same, steps), &k,
                           batches, &best);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "models/recipes/bert_task.h"
 #include "models/recipes/pairs.h"
 #include "tests/oracles/draws.h"
 
@@ -82,23 +83,12 @@ static void fill(const void *data, uint64_t seed, uint64_t index, void *const po
 
 feed bert_pairs_feed(const bert_pairs *k) {
   int rows = rows_of(k);
-  return (feed){{{"tokens", {rows, SEQUENCE}},
-                 {"segments", {rows, SEQUENCE}},
-                 {"part", {rows, SEQUENCE}},
-                 {"slots", {rows, SLOTS}},
-                 {"labels", {rows, SLOTS}},
-                 {"weight", {rows, SLOTS}},
-                 {"label", {rows}}},
-                fill,
-                k};
+  return bert_pretrain_feed(rows, SEQUENCE, SLOTS, fill, k);
 }
 
 net *bert_pairs_trained(recipe *r, const char *label, const bert_pairs *k, int steps) {
   feed f = bert_pairs_feed(k);
-  net *n = recipe_net(r, &sn_model_bert, "pretrain|eval_pretrain|guess|next",
-                      "layers=2 heads=4 width=32 vocab=%d context=%d padding=2 std=.1", k->cls + 3, SEQUENCE);
-  recipe_train(r, &(training){n, "pretrain", label, &f, steps, 2e-3});
-  return n;
+  return bert_pretrain(r, label, &f, k->cls + 3, steps);
 }
 
 /* ---- what can be known ------------------------------------------------------------------------------------------- */

@@ -65,25 +65,35 @@ static void fill(const void *data, uint64_t seed, uint64_t index, void *const po
   }
 }
 
-feed bert_task_feed(const bert_task *k) {
-  int length = sequence(k), count = hide_count(&k->h, pair_length(k)), rows = rows_of(k);
+feed bert_pretrain_feed(int rows, int length, int slots, void (*fills)(const void *, uint64_t, uint64_t, void *const[]),
+                        const void *k) {
   return (feed){{{"tokens", {rows, length}},
                  {"segments", {rows, length}},
                  {"part", {rows, length}},
-                 {"slots", {rows, count}},
-                 {"labels", {rows, count}},
-                 {"weight", {rows, count}},
+                 {"slots", {rows, slots}},
+                 {"labels", {rows, slots}},
+                 {"weight", {rows, slots}},
                  {"label", {rows}}},
-                fill,
+                fills,
                 k};
+}
+
+net *bert_pretrain(recipe *r, const char *label, const feed *f, int vocab, int steps) {
+  net *n =
+      recipe_net(r, &sn_model_bert, "pretrain|eval_pretrain|guess|next",
+                 "layers=2 heads=4 width=32 vocab=%d context=%d padding=2 std=.1", vocab, (int)f->port[0].extent[1]);
+  recipe_train(r, &(training){n, "pretrain", label, f, steps, 2e-3});
+  return n;
+}
+
+feed bert_task_feed(const bert_task *k) {
+  int length = sequence(k), count = hide_count(&k->h, pair_length(k)), rows = rows_of(k);
+  return bert_pretrain_feed(rows, length, count, fill, k);
 }
 
 net *bert_pretrained(recipe *r, const char *label, const bert_task *k, int steps) {
   feed f = bert_task_feed(k);
-  net *n = recipe_net(r, &sn_model_bert, "pretrain|eval_pretrain|guess|next",
-                      "layers=2 heads=4 width=%d vocab=%d context=%d padding=2 std=.1", 32, k->cls + 3, sequence(k));
-  recipe_train(r, &(training){n, "pretrain", label, &f, steps, 2e-3});
-  return n;
+  return bert_pretrain(r, label, &f, k->cls + 3, steps);
 }
 
 /* ---- what can be known ------------------------------------------------------------------------------------------- */

@@ -15,11 +15,19 @@ typedef struct bert_task {
   int rows;   /* of a batch; 0: 32 */
 } bert_task;
 
+/* What nets of bert_pretrain are fed: `length` tokens a row, `slots` of which may be hidden; what else k is, `fill`
+ * knows. Ports, in order: tokens, segments, part [rows, length], slots, labels, weight [rows, slots], label [rows]. */
+feed bert_pretrain_feed(int rows, int length, int slots, void (*fill)(const void *, uint64_t, uint64_t, void *const[]),
+                        const void *k);
+/* Trained to guess hidden tokens and whether B follows; graphs pretrain, eval_pretrain, guess, next. */
+net *bert_pretrain(recipe *r, const char *label, const feed *f, int vocab, int steps);
+enum { BERT_INNER = 4 * 32 /* its longest sum: inner units */ };
+
 /* noise: of cues */
 bert_task bert_task_of(double noise);
 feed bert_task_feed(const bert_task *k);
 
-/* A net that is trained on such pairs to guess and to tell whether B follows; graphs pretrain, eval, guess, next. */
+/* bert_pretrain on such pairs. */
 net *bert_pretrained(recipe *r, const char *label, const bert_task *k, int steps);
 
 /* Of fresh pairs with hidden tokens: shares of tokens and labels that are right, and that the best answers are. */

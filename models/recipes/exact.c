@@ -161,3 +161,23 @@ double net_slope_error(net *n, const char *graph, const char *loss, const feed *
   }
   return n->r->code ? (double)NAN : worst;
 }
+
+static void arithmetic_check(recipe *r, const arithmetic *a, const char *what, double value, double bound) {
+  char name[128];
+  snprintf(name, sizeof name, "%s%s", a->of ? a->of : "", what);
+  char *kept = recipe_alloc(r, strlen(name) + 1);
+  recipe_at_most(r, EXACT, kept ? strcpy(kept, name) : what, value, bound);
+}
+
+void recipe_arithmetic(recipe *r, const arithmetic *a) {
+  const double bound = 2e-5 * sqrt(a->longest);
+  arithmetic_check(r, a, "gradient in f64 beside central differences", net_slope_error(a->n, a->graph, "loss", a->feed),
+                   1e-6);
+  char said[64];
+  snprintf(said, sizeof said, "%s in f32 beside f64", a->what ? a->what : "");
+  if (a->what)
+    arithmetic_check(r, a, said,
+                     net_difference(a->n, net_exact(a->n, NULL), a->says ? a->says : a->graph, a->feed, a->output),
+                     bound);
+  arithmetic_check(r, a, "gradient in f32 beside f64", net_gradient_error(a->n, a->graph, "loss", a->feed), 10 * bound);
+}

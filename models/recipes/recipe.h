@@ -180,6 +180,17 @@ double net_trajectory_error(net *n, const char *graph, const feed *f, const adam
 /* Gradient of the net against that in f64: the worst parameter's difference, over its largest value or a thousandth of
  * the largest of all. Bound: ten times that of outputs */
 double net_gradient_error(net *n, const char *graph, const char *loss, const feed *f);
+/* The three as exact checks, by their bounds: gradient of output "loss" of `graph` in f64 beside differences; what
+ * `graph`, or `says`, puts out in f32 beside f64; the gradient likewise. */
+typedef struct arithmetic {
+  net *n;
+  const feed *feed;
+  const char *graph, *says;
+  const char *output, *what; /* what: its name; NULL: gradients only */
+  int longest;               /* sum of an inner product or a mean: the bound in f32 is 2e-5 sqrt(longest) */
+  const char *of;            /* "sentences: "; NULL: none */
+} arithmetic;
+void recipe_arithmetic(recipe *r, const arithmetic *a);
 /* Largest magnitude in the gradient by the parameters whose names match; 0: the loss does not depend on them. */
 double net_gradient_largest(net *n, const char *graph, const char *loss, const feed *f, const char *pattern);
 

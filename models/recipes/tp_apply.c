@@ -127,16 +127,11 @@ static void plan(recipe *r, net *n) {
 }
 
 /* Of the tuned whole. */
-static void arithmetic(recipe *r, net *n, const task *k) {
+static void check_arithmetic(recipe *r, net *n, const task *k) {
   task few = *k;
   few.rows = 2;
   feed f = labelled_feed(&few);
-  const double longest = sqrt(4. * 32); /* inner units */
-  recipe_at_most(r, EXACT, "gradient in f64 beside central differences", net_slope_error(n, "judged", "loss", &f),
-                 1e-6);
-  recipe_at_most(r, EXACT, "rows in f32 beside f64", net_difference(n, net_exact(n, NULL), "encode", &f, "rows"),
-                 2e-5 * longest);
-  recipe_at_most(r, EXACT, "gradient in f32 beside f64", net_gradient_error(n, "judged", "loss", &f), 2e-4 * longest);
+  recipe_arithmetic(r, &(arithmetic){n, &f, "judged", "encode", "rows", "rows", 4 * 32 /* inner units */});
 }
 
 /* Tunes.   -> how many of fresh texts are right; out_changed: whether the encoder is another */
@@ -172,7 +167,7 @@ static void apply(recipe *r) {
   recipe_at_most(r, CONTROL, "whole model: the encoder changed", changed, 0);
   recipe_share(r, TRAINED, "whole model, 256 labels: share right, near the best", right, texts, bound);
   recipe_share_no_leak(r, OPTIMUM, "whole model, 256 labels: no more than the best", right, texts, best);
-  arithmetic(r, whole, &k);
+  check_arithmetic(r, whole, &k);
   right = tuned(r, random, "head", "control: head alone, from scratch", &k, tune, batches, &changed);
   recipe_share(r, CONTROL, "head alone on an encoder that learned nothing: share right", right, texts, bound);
 }

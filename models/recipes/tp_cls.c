@@ -245,10 +245,7 @@ static void check_gradients(recipe *r, net *n, const hmm *h) {
   feed f = {{{"tokens", {2, LENGTH}}}, few_fill, h};
   net *judge = electra_net(r, "eval", "");
   net_copy(judge, n, "*");
-  recipe_at_most(r, EXACT, "gradient in f64 beside central differences", net_slope_error(judge, "eval", "loss", &f),
-                 1e-6);
-  recipe_at_most(r, EXACT, "gradient in f32 beside f64", net_gradient_error(judge, "eval", "loss", &f),
-                 2e-4 * sqrt(192));
+  recipe_arithmetic(r, &(arithmetic){judge, &f, "eval", .longest = 192});
 }
 
 /* Seeds 1 to 5, full, at worst: excess .0020 nat (4), share .011 (4), accuracy missed by .0010 (2), bias .0024 (3);
@@ -355,13 +352,7 @@ static void two_fill(const void *data, uint64_t seed, uint64_t index, void *cons
 static void comparer_arithmetic(recipe *r, const task *k) {
   feed f = {{{"tokens", {2, 2 * docs_sentence(&k->d)}}, {"label", {2}}}, two_fill, k};
   net *n = comparer_net(r, k, false);
-  const double longest = sqrt(4. * 32); /* inner units */
-  recipe_at_most(r, EXACT, "sentences: gradient in f64 beside central differences",
-                 net_slope_error(n, "eval", "loss", &f), 1e-6);
-  recipe_at_most(r, EXACT, "sentences: log odds in f32 beside f64",
-                 net_difference(n, net_exact(n, NULL), "eval", &f, "odds"), 2e-5 * longest);
-  recipe_at_most(r, EXACT, "sentences: gradient in f32 beside f64", net_gradient_error(n, "eval", "loss", &f),
-                 2e-4 * longest);
+  recipe_arithmetic(r, &(arithmetic){n, &f, "eval", NULL, "odds", "log odds", 4 * 32 /* inner units */, "sentences: "});
 }
 
 static void sentences(recipe *r) {

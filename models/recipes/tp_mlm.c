@@ -178,15 +178,11 @@ static void factors(recipe *r, net *n, const task *k) {
                  apart(n, &both, &first, 1), 0);
 }
 
-static void arithmetic(recipe *r, net *n, const task *k) {
+static void check_arithmetic(recipe *r, net *n, const task *k) {
   task few = *k;
   few.rows = 2;
   feed f = feed_of(&few);
-  const double longest = sqrt(4. * 32); /* inner units */
-  net *exact = net_exact(n, NULL);
-  recipe_at_most(r, EXACT, "gradient in f64 beside central differences", net_slope_error(n, "guess", "loss", &f), 1e-6);
-  recipe_at_most(r, EXACT, "logits in f32 beside f64", net_difference(n, exact, "guess", &f, "logits"), 2e-5 * longest);
-  recipe_at_most(r, EXACT, "gradient in f32 beside f64", net_gradient_error(n, "guess", "loss", &f), 2e-4 * longest);
+  recipe_arithmetic(r, &(arithmetic){n, &f, "guess", NULL, "logits", "logits", 4 * 32 /* inner units */});
   feed all = feed_of(k);
   int64_t count = 0;
   const double *one = net_output(n, "guess", &all, 0, "logits", &count),
@@ -206,7 +202,7 @@ static void mlm(recipe *r) {
   recipe_at_most(r, OPTIMUM, "loss of hidden tokens over forward-backward's, nats", e.mean, bound);
   recipe_no_leak(r, OPTIMUM, "hidden tokens", &e);
   factors(r, n, &k);
-  arithmetic(r, n, &k);
+  check_arithmetic(r, n, &k);
   e = beside(r, n, k, NEIGHBOURS);
   recipe_at_most(r, OPTIMUM, "hidden neighbours: loss over that of each by itself, nats", e.mean, bound);
   recipe_no_leak(r, OPTIMUM, "hidden neighbours, each by itself", &e);

@@ -315,10 +315,7 @@ static void permuted(recipe *r) {
   ordered few = o;
   few.rows = 2;
   feed f = ordered_feed(&few);
-  recipe_at_most(r, EXACT, "gradient in f64 beside central differences", net_slope_error(two, "eval_given", "loss", &f),
-                 1e-6);
-  recipe_at_most(r, EXACT, "gradient in f32 beside f64", net_gradient_error(two, "eval_given", "loss", &f),
-                 2e-4 * sqrt(64));
+  recipe_arithmetic(r, &(arithmetic){two, &f, "eval_given", .longest = 64});
   check_twins(r);
 }
 
