@@ -14,7 +14,8 @@ static struct {
   int count;
   const sn_dataset_part *part;
   sn_file_map *map;
-  const char *then; /* what a user can do about a file that changed */
+  const char *then;    /* what a user can do about a file that changed */
+  const char *spoiled; /* that file, for good: it may have been read even if its bytes are put back. NULL: none */
 } held;
 
 static bool say(const char *s) { return write(2, s, strlen(s)) >= 0; }
@@ -42,7 +43,7 @@ sn_code cli_data_parts(cli *c, const char *then, int *out_count, sn_dataset_part
   const cli_values *v = &c->value[CLI_DATA];
   sn_dataset_part *parts = SN_ARRAY(c->arena, v->count + 1, sn_dataset_part);
   if (!v->count) parts[0] = (sn_dataset_part){"the embedded corpus", sn_corpus, (size_t)sn_corpus_bytes};
-  held.part = parts, held.then = then, held.count = 0;
+  held.part = parts, held.then = then, held.spoiled = NULL, held.count = 0;
   held.map = SN_ARRAY(c->arena, v->count + 1, sn_file_map);
   if (v->count) catch_bus_errors();
   for (int i = 0; i < v->count; i++) {
@@ -62,15 +63,15 @@ void cli_data_close(void) {
 }
 
 sn_code cli_data_check(const sn_dataset *d, sn_diags *diags) {
-  for (int i = 0; i < held.count; i++) {
+  for (int i = 0; i < held.count && !held.spoiled; i++) {
     sn_file_map *m = &held.map[i];
-    if (!sn_file_map_changed(m)) continue;
-    if (sn_file_map_renew(m) && sn_dataset_part_same(d, i, m->data, m->bytes)) continue;
-    sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = held.part[i].name}, "the data file changed while it was read");
-    sn_fail_note(diags, "%s", held.then);
-    return SN_ERR_INPUT;
+    if (!sn_file_map_changed(m) || (sn_file_map_renew(m) && sn_dataset_part_same(d, i, m->data, m->bytes))) continue;
+    held.spoiled = held.part[i].name;
   }
-  return SN_OK;
+  if (!held.spoiled) return SN_OK;
+  sn_fail(diags, SN_ERR_INPUT, (sn_loc){.file = held.spoiled}, "the data file changed while it was read");
+  sn_fail_note(diags, "%s", held.then);
+  return SN_ERR_INPUT;
 }
 
 sn_code cli_data_window(cli *c, const sn_plan *p, const char *graph, const char *path, int64_t *out) {

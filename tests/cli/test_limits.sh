@@ -32,7 +32,7 @@ hashing 2 "a whole number, 1 to 8" 0
 shaped() { asks "$1" "$2" "$SINTER" dump "$TREE/models/$3.c" --graph "$4" --set width=12 --set "$5"; }
 shaped 3 "found:    12, .heads = 5" bert encode heads=5
 shaped 2 "1 to 16777216" bert encode heads=0
-shaped 2 "0: none; 1: input" bert encode padding=3
+shaped 2 "a whole number, 0 to 2" bert encode padding=3
 shaped 3 "found:    12, .heads = 8" decoder logits heads=8
 shaped 3 "do not divide those of q" decoder logits kv_heads=3
 shaped 3 "found:    32, .heads = 5" electra logits gen_heads=5

@@ -96,7 +96,7 @@ cp two.txt kept.txt
 for change in overwritten truncated; do
   start
   case $change in
-    overwritten) sed 's/7/1/' kept.txt >two.txt ;; # the same inode and size
+    overwritten) sed 's/7/1/' kept.txt | dd of=two.txt conv=notrunc status=none ;; # the same inode, always of its size
     truncated) : >two.txt ;;
   esac
   stops two.txt
