@@ -2,12 +2,12 @@
  * task that has to do with what it learned. Data: texts of hidden states (D2), whose filter is the oracle.
  * Controls, trained alike: a first task that has nothing to do with the second; what was not trained; no mask. With and
  * without what was trained before, pt.sup tunes by the same settings.
- * Thresholds of the full form. pt.sup, worst of seeds 1 to 5: gain .105 (4; bound .1), from parity .006 (1), gain of
- * the unrelated task -.25 (2; .02; seeds 1 to 3); head below the best classifier .045 (5; .06; seeds 1 to 4 keep
- * SYSTEMS' two points, .017, seeds 5 and 6 do not; at seed 5 that takes 320 labels, not 32: .018). pt.selfsup, worst of
- * seeds 1 to 5: loss over the filter's .0117 nat (.02), below the n-gram's by 36 standard errors (4), R^2 .961 (.95;
- * untrained .29), gain .398 (4; .15; beside the better of two settings), no mask -252 standard errors
- * (-3). */
+ * Thresholds of the full form. pt.sup, worst of seeds 1 to 5: gain .084 (1; bound .07), from parity .014 (2), gain of
+ * the unrelated task -.21 (5; .02), head below the best classifier .0142 (4; .02); quick, seeds 1 to 8: gain .073 (1;
+ * .06), from parity .049 (2), head .020 (8; .03). States that change more often (.98) gain .1 and more, but then 32
+ * labels may show too little of one: the head is .045 below the best at seed 5. pt.selfsup, worst of seeds 1 to 5:
+ * loss over the filter's .0117 nat (.02), below the n-gram's by 36 standard errors (4), R^2 .961 (.95; untrained .29),
+ * gain .398 (4; .15; beside the better of two settings), no mask -252 standard errors (-3). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +70,7 @@ static double head_excess(recipe *r, net *n, const labels *l) {
 }
 
 static void head_checks(recipe *r, net *head, net *trunk, net *whole, const labels *few) {
-  labels_tuning t = {head, trunk, few, recipe_pick(r, 600, 300), 1e-2, "head, to its optimum"};
+  labels_tuning t = {head, trunk, few, recipe_pick(r, 600, 400), 1e-2, "head, to its optimum"};
   uint64_t before = net_hash(trunk, "-classify.*");
   recipe_at_most(r, EXACT | OF_PLAN, "head alone: work in the trunk, by that without gradients", trunk_work(head, head),
                  1);
@@ -95,16 +95,16 @@ static net *task_1(recipe *r, const labels *all, const char *name) {
 /* Accuracy after tuning all of `like` on 32 labels: with and without what was trained before by the same settings. */
 static double tuned(recipe *r, net *like, net *from, const labels *task, const char *name) {
   labels_tuning t = {like, from, task, recipe_pick(r, 200, 120), 1e-2, name};
-  return labels_tuned(r, &t, recipe_pick(r, 5, 2), recipe_pick(r, 64, 32));
+  return labels_tuned(r, &t, recipe_pick(r, 5, 4), recipe_pick(r, 64, 32));
 }
 
 static void sup(recipe *r) {
-  hmm h = hmm_sticky(recipe_seed(r, 7), SUP_STATES, SYMBOLS, 2, .98, .02);
+  hmm h = hmm_sticky(recipe_seed(r, 7), SUP_STATES, SYMBOLS, 2, .9875, .01);
   labels state = {&h, of_state, true, 0, 0}, twin = {&h, of_parity, true, 0, 0},
          subset = {&h, of_subset, false, FEW, 0}, parity = {&h, of_parity, false, FEW, 0};
   net *whole = reader(r, "tune|judge|hidden", 2, "trunk=.1 ridge=.3");
   net *head = net_trainable(reader(r, "tune|judge|hidden", 2, "ridge=.3"), "classify.*");
-  double least = recipe_is_quick(r) ? .05 : .1;
+  double least = recipe_is_quick(r) ? .06 : .07, below = recipe_is_quick(r) ? -.03 : -.02;
   exactness(r, &h, "judge", "labels");
   net *trunk = task_1(r, &state, "task 1: the state"), *other = task_1(r, &twin, "control: task 1 is parity");
   head_checks(r, head, trunk, whole, &subset);
@@ -115,9 +115,9 @@ static void sup(recipe *r) {
                   tuned(r, whole, other, &subset, "all, from parity") - plain, least);
   labels_tuning t = {head, trunk, &subset, recipe_pick(r, 200, 120), 1e-2, "head, from task 1"};
   recipe_at_least(r, TRAINED, "head alone: accuracy by that of the best classifier",
-                  labels_tuned(r, &t, recipe_pick(r, 5, 2), recipe_pick(r, 64, 32)) -
+                  labels_tuned(r, &t, recipe_pick(r, 5, 4), recipe_pick(r, 64, 32)) -
                       labels_best(r, &subset, recipe_pick(r, 64, 32)),
-                  -.06);
+                  below);
   plain = tuned(r, whole, NULL, &parity, "parity, from scratch");
   recipe_at_most(r, TRAINED, "unrelated task, 32 labels: gain in accuracy, which is none",
                  tuned(r, whole, trunk, &parity, "parity, from task 1") - plain, .02);
