@@ -9,8 +9,7 @@
  * it is mapped ends the command with a message and SN_ERR_INPUT. then: what to do about it (a literal). */
 SN_MUST sn_code cli_data_parts(cli *c, const char *then, int *out_count, sn_dataset_part **out);
 void cli_data_close(void);
-/* Do the files hold what the dataset was made of? errors: SN_ERR_INPUT one changed meanwhile, now or at
- * an earlier check */
+/* Do the files hold what the dataset was made of? errors: SN_ERR_INPUT one changed, now or at an earlier check */
 SN_MUST sn_code cli_data_check(const sn_dataset *d, sn_diags *diags);
 
 /* T of a run of a graph that takes tokens [B, T]: the longest. errors: SN_ERR_INPUT, at `path`. */

@@ -39,7 +39,7 @@ typedef struct sn_eval_rows_opt {
   int64_t draw; /* what the graph draws at random, it draws otherwise for other numbers */
 } sn_eval_rows_opt;
 
-/* One run of the graph `eval`. */
+/* One run of the graph `eval`. *out_loss: the graph's mean over the rows, nats. errors: those of the runtime */
 SN_MUST sn_code sn_eval_rows(const sn_eval_rows_opt *o, sn_diags *diags, double *out_loss);
 
 #endif

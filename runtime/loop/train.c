@@ -193,9 +193,10 @@ static sn_code finished(session *s, sn_train_event *out) {
   return save(s, s->o->first, true);
 }
 
-/* The run ends here by numbers or by data: what `step` steps made is saved, if the data is what it was. -> code */
+/* The run ends here by numbers or by data: what `step` steps made is saved, if the data is what it was. -> code. Of
+ * data that is refused before the first step there is nothing to save. */
 static sn_code keep(session *s, int64_t step, sn_code code) {
-  if (code != SN_ERR_NUMERIC && code != SN_ERR_INPUT) return code;
+  if (code != SN_ERR_NUMERIC && (code != SN_ERR_INPUT || step == s->o->first)) return code;
   sn_diags *said = code == SN_ERR_INPUT ? sn_diags_scratch() : s->diags; /* of changed data it was said */
   if (!s->o->check || !s->o->check(s->o->user, step, said)) {
     (void)save(s, step, false);

@@ -84,6 +84,10 @@ expect 3 "$SINTER" train lines.c --data ends $options --steps 4 --out lines
 says 'a mean of nothing'
 says 'whose weights are saved'
 ls lines/checkpoints/*.ckpt >/dev/null || die "nothing was saved"
+tr -d '\n' <ends >none # before the first step there is nothing to save
+expect 3 "$SINTER" train lines.c --data none $options --steps 4 --out none.run
+says 'a mean of nothing'
+[ ! -e none.run/checkpoints ] || die "untrained weights were saved"
 
 # what an evaluation draws, it draws anew for each batch
 cat >draw.c <<'END'
