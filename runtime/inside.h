@@ -105,8 +105,9 @@ struct sn_store {
 sn_code sn_rt_not_finite(const sn_runtime *r, int graph, sn_diags *diags);
 /* Draws the initial values of a slot whose storage has none yet. */
 void sn_rt_settle(sn_store *s, int slot);
-/* Zeroed aligned storage with slack; NULL when out of memory. Freed with sn_block_free. */
-void *sn_rt_alloc(int64_t bytes);
+/* Zeroed aligned storage with slack, and a guard of ones where the runtime has one; NULL when out of memory. Freed with
+ * sn_block_free. */
+void *sn_rt_alloc(const sn_runtime *r, int64_t bytes);
 /* The message that it failed for `what`: how much was needed and how much there is. -> SN_ERR_LIMIT */
 sn_code sn_rt_no_memory(sn_diags *diags, const char *what, int64_t bytes);
 /* Tells opt.on_warning. */

@@ -51,8 +51,8 @@ static sn_code create_workspace(sn_runtime *r, sn_diags *diags) {
   if (most > INT64_C(1) << 40)
     return sn_fail(diags, SN_ERR_LIMIT, NOWHERE, "a kernel asks for %" PRId64 " bytes of workspace", most);
   r->workspace_bytes = (most + SN_RT_ALIGN - 1) / SN_RT_ALIGN * SN_RT_ALIGN + SN_RT_SLACK;
-  r->workspace = sn_rt_alloc(r->workspace_bytes * r->threads);
-  r->share = sn_rt_alloc((int64_t)sizeof *r->share * r->threads);
+  r->workspace = sn_rt_alloc(r, r->workspace_bytes * r->threads);
+  r->share = sn_rt_alloc(r, (int64_t)sizeof *r->share * r->threads);
   if (!r->share) return no_memory(diags);
   return r->workspace ? SN_OK : sn_rt_no_memory(diags, "the workspace of kernels", r->workspace_bytes * r->threads);
 }
@@ -141,7 +141,7 @@ const void *sn_runtime_slot(sn_runtime *r, int slot, sn_diags *diags) {
   int64_t bytes = r->device->type->bytes(r->device, slot);
   if (bytes < 0) return NULL;
   if (!st->data || st->bytes < bytes) {
-    void *data = sn_rt_alloc(bytes);
+    void *data = sn_rt_alloc(r, bytes);
     if (!data) return NULL;
     sn_block_free(st->data);
     *st = (sn_stage){data, bytes};
@@ -192,7 +192,7 @@ static bool serves(const run *x, int slot, const sn_buffer *given, int64_t need)
 static sn_code stage(const run *x, int slot, int64_t bytes) {
   sn_stage *st = &x->r->stage[slot];
   if (st->data && st->bytes >= bytes) return SN_OK;
-  void *data = sn_rt_alloc(bytes);
+  void *data = sn_rt_alloc(x->r, bytes);
   if (!data) return sn_rt_no_memory(x->diags, x->r->plan->slot[slot].name, bytes);
   sn_block_free(st->data);
   x->r->stage_bytes += bytes - st->bytes;
@@ -294,12 +294,13 @@ static sn_code check_memory(const run *x) {
 static sn_code grow_pool(const run *x) {
   sn_runtime *r = x->r;
   if (r->pool && r->pool_bytes >= x->b->pool_bytes) return SN_OK;
-  void *pool = sn_rt_alloc(x->b->pool_bytes);
+  void *pool = sn_rt_alloc(r, x->b->pool_bytes);
   if (!pool) (void)sn_rt_no_memory(x->diags, "temporaries", x->b->pool_bytes);
   if (!pool) {
     sn_rt_note_fit(r, x->b->graph, x->b->dims, sn_memory_available(), x->diags);
     return SN_ERR_LIMIT;
   }
+  if (r->opt.guard) memset(pool, 0xff, (size_t)x->b->pool_bytes);
   sn_block_free(r->pool);
   r->pool = pool, r->pool_bytes = x->b->pool_bytes;
   return SN_OK;

@@ -38,6 +38,9 @@ typedef struct sn_runtime_opt {
   void (*on_warning)(void *user, const char *message);
   void *warning_user;   /* of on_warning */
   int64_t memory_limit; /* bytes; 0: none. A bind that needs more is refused with SN_ERR_LIMIT before it starts */
+  /* Looking for faults: bytes of ones (NaN, -1) behind every storage of the host that the runtime makes, and
+   * temporaries are all ones at first: what reads what nobody wrote gets the same from it each time. 0: none. */
+  int64_t guard;
 } sn_runtime_opt;
 
 /* Does the plan run on a device of its own, beside the processor? Then on_part tells times of the device's clock. */

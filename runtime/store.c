@@ -13,9 +13,12 @@
 
 /* ---- elements ----------------------------------------------------------------------------------- */
 
-void *sn_rt_alloc(int64_t bytes) {
+void *sn_rt_alloc(const sn_runtime *r, int64_t bytes) {
   if (bytes < 0 || bytes > INT64_MAX / 2) return NULL;
-  return sn_block_alloc(((size_t)bytes + SN_RT_SLACK + SN_RT_ALIGN - 1) / SN_RT_ALIGN * SN_RT_ALIGN);
+  size_t behind = SN_RT_SLACK + (size_t)r->opt.guard;
+  char *data = sn_block_alloc(((size_t)bytes + behind + SN_RT_ALIGN - 1) / SN_RT_ALIGN * SN_RT_ALIGN);
+  if (data && r->opt.guard) memset(data + bytes, 0xff, behind);
+  return data;
 }
 
 sn_code sn_rt_no_memory(sn_diags *diags, const char *what, int64_t bytes) {
@@ -104,7 +107,7 @@ static sn_code allocate(sn_store *s, sn_diags *diags) {
   const sn_plan *p = s->runtime->plan;
   for (int i = 0; i < p->slot_count; i++) {
     if (!sn_rt_persistent(p->slot[i].role)) continue;
-    s->data[i] = sn_rt_alloc(s->bytes[i]);
+    s->data[i] = sn_rt_alloc(s->runtime, s->bytes[i]);
     if (!s->data[i]) return sn_rt_no_memory(diags, p->slot[i].name, s->bytes[i]);
     if (p->slot[i].role == SN_SLOT_PACKED) continue;
     s->state[i] = SN_RT_BLANK, s->newer[i] = SN_NEWER_HOST;
@@ -176,7 +179,7 @@ const void *sn_store_read(sn_store *s, int slot, int64_t *bytes) {
 /* Memory of the store's own in place of what it was lent; its content is left open. */
 static bool own(sn_store *s, int slot) {
   if (s->state[slot] != SN_RT_LENT) return true;
-  void *data = sn_rt_alloc(s->bytes[slot]);
+  void *data = sn_rt_alloc(s->runtime, s->bytes[slot]);
   if (!data) return false;
   s->data[slot] = data, s->state[slot] = SN_RT_OWN;
   return true;

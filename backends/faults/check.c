@@ -8,7 +8,11 @@
 #include "ir/ops/ops.h"
 #include "passes/passes.h"
 
-enum { SPREAD = 8 }; /* noisy executions of an estimate */
+enum {
+  SPREAD = 8,   /* noisy executions of an estimate */
+  GUARD = 4096, /* bytes of ones before and behind what a kernel may read and write */
+  ALIGN = 64,   /* of buffers that the runtime uses in place */
+};
 
 /* ---- the module and its leaves ----------------------------------------------------------------------------------- */
 
@@ -160,7 +164,8 @@ typedef struct session {
   sn_diags *diags;
   sn_compiled compiled;
   int graph;
-  void **data; /* by slot, of outputs */
+  void **data;    /* by slot, of inputs and outputs */
+  int64_t *bytes; /* by slot: of its data */
   sn_buffer *buffer;
   int buffer_count;
   sn_runtime *runtime;
@@ -169,6 +174,13 @@ typedef struct session {
 } session;
 
 static bool persistent(const sn_slot *s) { return s->role == SN_SLOT_PARAM || s->role == SN_SLOT_STATE; }
+
+/* Ones, with a guard before them and behind. */
+static char *guarded(sn_arena *arena, int64_t bytes) {
+  size_t all = (size_t)bytes + 2 * GUARD + ALIGN;
+  char *at = memset(sn_arena_alloc(arena, all), 0xff, all), *data = at + GUARD;
+  return data + (ALIGN - (uintptr_t)data % ALIGN) % ALIGN;
+}
 
 static sn_code bind_slot(session *x, int slot) {
   const sn_slot *s = &x->compiled.plan->slot[slot];
@@ -186,8 +198,8 @@ static sn_code bind_slot(session *x, int slot) {
     count *= b.extent[d];
   }
   bytes = count * (int64_t)sn_elem_bytes(s->type->elem);
-  x->data[slot] = b.data = sn_arena_alloc(x->arena, (size_t)bytes + 64);
-  if (s->role == SN_SLOT_OUTPUT) memset(b.data, 0xff, (size_t)bytes);
+  x->data[slot] = b.data = guarded(x->arena, bytes);
+  x->bytes[slot] = bytes;
   if (s->role == SN_SLOT_INPUT && !given) return SN_OK; /* the runtime says that it is missing */
   if (s->role == SN_SLOT_INPUT && given->count == count) sn_tensor_store(given, b.data);
   x->buffer[x->buffer_count++] = b;
@@ -208,6 +220,23 @@ void sn_checked_add(sn_checked *out, sn_arena *arena, const char *what, const ch
       (long long)m.count, (long long)m.total, (long long)m.first, m.expected, m.found, m.bound);
 }
 
+static bool all_ones(const unsigned char *at) {
+  int i = 0;
+  while (i < GUARD && at[i] == 0xff) i++;
+  return i == GUARD;
+}
+
+static void check_guards(session *x, sn_checked *out) {
+  for (int i = 0; i < x->compiled.plan->slot_count; i++) {
+    const unsigned char *data = x->data[i];
+    if (!data || (all_ones(data - GUARD) && all_ones(data + x->bytes[i]))) continue;
+    out->mismatched++;
+    if (out->first) continue;
+    out->name = x->compiled.plan->slot[i].name;
+    out->first = sn_arena_printf(x->arena, "%s: memory around it is written", out->name);
+  }
+}
+
 static void compare(session *x, const sn_oracle *o, sn_checked *out) {
   const sn_plan *p = x->compiled.plan;
   for (int i = 0; i < o->f->output_count; i++) {
@@ -223,6 +252,7 @@ static void compare(session *x, const sn_oracle *o, sn_checked *out) {
       sn_checked_add(out, x->arena, "state", name, o->values[o->f->update[i].next],
                      sn_store_read(x->store, slot, &bytes));
   }
+  check_guards(x, out);
 }
 
 static void on_step(void *user, int graph, int step, double ns) {
@@ -233,11 +263,13 @@ static void on_step(void *user, int graph, int step, double ns) {
 
 static sn_code run(session *x) {
   sn_runtime_opt ro = sn_compile_runtime_opt(&x->compiled, x->v->threads && !x->watcher ? x->v->threads : 1);
+  ro.guard = GUARD;
   if (x->watcher) ro.on_step = on_step, ro.step_user = x;
   SN_TRY(sn_runtime_create(x->compiled.plan, &ro, x->diags, &x->runtime));
   SN_TRY(sn_store_create(x->runtime, 1, x->c->dims, x->diags, &x->store));
   int n = x->compiled.plan->slot_count;
   x->data = SN_ARRAY(x->arena, n + 1, void *);
+  x->bytes = SN_ARRAY(x->arena, n + 1, int64_t);
   x->buffer = SN_ARRAY(x->arena, n + 1, sn_buffer);
   for (int i = 0; i < n; i++) SN_TRY(bind_slot(x, i));
   sn_store_touch(x->store);

@@ -29,6 +29,28 @@ says "no kernels to compare"
 expect 0 "$SINTER" bisect "$graph" $dims --target "$target"
 prints "every stage agrees"
 
+# kernels that lost a limit: what lies around a tensor is the same in every run, not a number, and is not written
+cat >row.sn <<'END'
+sinter 1
+dims { N: 1..64 }
+graph @g {
+  %x = input name "x" : f32[N]
+  %y = sum %x axes [0] : f32[]
+  output "y" = %y
+  %z = sin %x : f32[N]
+  output "z" = %z
+}
+END
+expect 0 "$SINTER" dump row.sn --emit kernel --target "$target"
+cp stdout row.kernels
+expect 0 "$SINTER" run --check row.sn --dim N=5 --target "$target" --kernels row.kernels
+sed '/rows_/,/^}/s/ cols<N pad 0//' row.kernels >reads.kernels
+expect 6 "$SINTER" run --check row.sn --dim N=5 --target "$target" --kernels reads.kernels
+grep -q 'found -*nan' stderr || die "what is read behind the end: $(cat stderr)"
+sed 's/^\(  store .*\) cols<N/\1/' row.kernels >writes.kernels
+expect 6 "$SINTER" run --check row.sn --dim N=5 --target "$target" --kernels writes.kernels
+says "z: memory around it is written"
+
 # the forms that are asked for are those that are compared
 results() { # OPTIONS...
   expect 0 "$SINTER" run --check "$TREE/models/recurrent/ema.c" --graph eval --set layers=1 --dim B=1 --dim T=16 --target "$target" --json "$@"
