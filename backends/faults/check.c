@@ -56,13 +56,20 @@ static void draw_float(sn_tensor *t, sn_rng *rng, double scale) {
   for (int64_t i = 0; i < t->count; i++) t->value[i] = scale * sn_rng_normal(rng);
 }
 
+static void set_int(sn_tensor *t, int64_t i, int64_t x) {
+  t->value[i] = (double)x;
+  if (t->wide) t->wide[i] = x;
+}
+
+/* Not all 0, unless it is a scalar: a mean by a mask or by lengths would be one of nothing. */
 static void draw_int(sn_tensor *t, sn_rng *rng, int64_t limit) {
+  bool any = !t->rank || !t->count;
   if (t->elem == SN_ELEM_BOOL) limit = 2;
   for (int64_t i = 0; i < t->count; i++) {
     int64_t x = (int64_t)sn_rng_below(rng, (uint64_t)limit);
-    t->value[i] = (double)x;
-    if (t->wide) t->wide[i] = x;
+    set_int(t, i, x), any |= x != 0;
   }
+  if (!any && limit > 1) set_int(t, 0, 1);
 }
 
 static void fill(sn_tensor *t, double x) {
