@@ -11,6 +11,9 @@ SN_SETTINGS(bart,
   (int,    hidden,  256, "size of the feed-forward layer", SN_SIZE),
   (int,    context, 64,  "longest source and longest target", SN_SIZE),
   (int,    vocab,   256, "tokens", SN_SIZE),
+  (int,    marks,   2,   "train, eval: ids at the end that no text has: the mask last, what begins a text first", .min = 1, .max = 1 << 24),
+  (double, hide,    .3,  "train, eval: share of tokens that masks hide", .max = 1),
+  (double, span,    3,   "train, eval: mean number of tokens behind a mask", .min = 1, .max = 200),
   (double, std,     .02, "deviation of initial weights"),
   (double, dropout, 0,   "dropout probability"));
 /* clang-format on */
@@ -92,5 +95,11 @@ static sn_t head(sn_scope m, sn_t rows, const void *settings) {
   const bart *c = settings;
   return sn_add(sn_einsum("btd,vd->btv", rows, shared(m, c)), sn_state(m, "final_logits_bias", (c->vocab)));
 }
+
+static denoise_pair question(sn_scope m, sn_t text, const void *settings) {
+  const bart *c = settings;
+  return denoise_infill(m, text, c->hide, c->span, c->vocab - 1);
+}
+static int begin(const bart *c) { return c->vocab - c->marks; }
 
 ENCDEC_MODEL(bart);

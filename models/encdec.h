@@ -1,8 +1,11 @@
 /* What encoder-decoders share: two lengths in one graph, padding on both sides, losses of the decoder's rows, and keys
- * and values of the source that are computed once. A model gives its encoder, decoder and head. Graphs read source
- * i32[B, S], source_length i32[B] and tokens i32[B, T]:
+ * and values of the source that are computed once. A model gives its encoder, decoder and head, and makes questions of
+ * texts. Graphs read source i32[B, S], source_length i32[B] and tokens i32[B, T]:
  *
- *   train, eval  also targets i32[B, T], length i32[B] -> loss
+ *   train, eval  no source: tokens are any text, of which the model makes source and targets (denoise.h) -> loss
+ *
+ *   pairs, eval_pairs
+ *                also targets i32[B, T], length i32[B] -> loss
  *
  *   train_slots, eval_slots
  *                slots, slot_targets i32[B, K], slot_count i32[B] instead of targets and length: the loss at some
@@ -20,7 +23,7 @@
 #ifndef SINTER_MODELS_ENCDEC_H
 #define SINTER_MODELS_ENCDEC_H
 
-#include "sinter.h"
+#include "denoise.h"
 
 /* Rows of the source, of which the first `length` i32[B] are there: its tokens [B, S], or what the encoder made of them
  * [B, S, D]. Without rows: keys and values are in the state. */
@@ -33,6 +36,8 @@ typedef struct encdec {
   sn_t (*decoder)(sn_scope m, encdec_source memory, sn_t tokens, const void *c); /* -> [B, T, D] */
   void (*keep)(sn_scope m, sn_t memory, const void *c);                          /* encdec_keys of every layer */
   sn_t (*head)(sn_scope m, sn_t rows, const void *c);                            /* -> logits [.., V] */
+  denoise_pair (*question)(sn_scope m, sn_t text, const void *c);                /* of a text [B, T] */
+  int begin;                                                                     /* what the decoder reads first */
   const void *c;                                                                 /* settings */
   int64_t context;                                                               /* longest source and target */
 } encdec;
@@ -68,6 +73,15 @@ static inline encdec_source encdec_memory(sn_scope m, const encdec *e) {
 }
 static inline sn_t encdec_rows(sn_scope m, const encdec *e) {
   return e->decoder(m, encdec_memory(m, e), encdec_ids(m, e, "tokens", "T"), e->c);
+}
+
+/* Of any text: what the decoder reads is what it wrote before. */
+static inline sn_t encdec_text_loss(sn_scope m, const encdec *e) {
+  denoise_pair x = e->question(m, encdec_ids(m, e, "tokens", "T"), e->c);
+  sn_t tokens = sn_slice(sn_pad(x.targets, 1, 1, 0, e->begin), 1, 0, sn_size(x.targets, 1));
+  encdec_source source = {x.source, x.source_length}, memory = {e->encoder(m, source, e->c), x.source_length};
+  sn_t logits = e->head(m, e->decoder(m, memory, tokens, e->c), e->c);
+  return sn_cross_entropy(logits, x.targets, .weight = encdec_there(m, x.targets, x.length));
 }
 
 static inline sn_t encdec_loss(sn_scope m, const encdec *e) {
@@ -116,22 +130,25 @@ static inline void encdec_serve(sn_scope m, const encdec *e, sn_dim T) {
   sn_output(m, "logits", e->head(m, e->decoder(cached, kept, tokens, e->c), e->c));
 }
 
-/* The last line of a model: its functions are encoder, decoder, keep and head. */
-#define ENCDEC_GRAPH(type, name, body)                                             \
-  static void name(sn_scope m, const type *c) {                                    \
-    const encdec made = {encoder, decoder, keep, head, c, c->context}, *e = &made; \
-    body;                                                                          \
+/* The last line of a model: its functions are encoder, decoder, keep, head, question and begin. */
+#define ENCDEC_GRAPH(type, name, body)                                                                 \
+  static void name(sn_scope m, const type *c) {                                                        \
+    const encdec made = {encoder, decoder, keep, head, question, begin(c), c, c->context}, *e = &made; \
+    body;                                                                                              \
   }
-#define ENCDEC_MODEL(type)                                                                             \
-  ENCDEC_GRAPH(type, train, encdec_minimize(m, encdec_loss(sn_with(m, .train = true), e)))             \
-  ENCDEC_GRAPH(type, eval, sn_output(m, "loss", encdec_loss(m, e)))                                    \
-  ENCDEC_GRAPH(type, train_slots, encdec_minimize(m, encdec_slots_loss(sn_with(m, .train = true), e))) \
-  ENCDEC_GRAPH(type, eval_slots, sn_output(m, "loss", encdec_slots_loss(m, e)))                        \
-  ENCDEC_GRAPH(type, weighted, encdec_weighted(m, e))                                                  \
-  ENCDEC_GRAPH(type, logits, sn_output(m, "logits", head(m, encdec_rows(m, e), c)))                    \
-  ENCDEC_GRAPH(type, encode, encdec_encode(m, e))                                                      \
-  ENCDEC_GRAPH(type, prefill, encdec_serve(m, e, sn_sym(m, "T", .max = c->context)))                   \
-  ENCDEC_GRAPH(type, decode, encdec_serve(m, e, sn_dim_of(1)))                                         \
-  SN_MODEL(type, type, train, eval, train_slots, eval_slots, weighted, logits, encode, prefill, decode)
+#define ENCDEC_MODEL(type)                                                                                         \
+  ENCDEC_GRAPH(type, train, encdec_minimize(m, encdec_text_loss(sn_with(m, .train = true), e)))                    \
+  ENCDEC_GRAPH(type, eval, sn_output(m, "loss", encdec_text_loss(m, e)))                                           \
+  ENCDEC_GRAPH(type, pairs, encdec_minimize(m, encdec_loss(sn_with(m, .train = true), e)))                         \
+  ENCDEC_GRAPH(type, eval_pairs, sn_output(m, "loss", encdec_loss(m, e)))                                          \
+  ENCDEC_GRAPH(type, train_slots, encdec_minimize(m, encdec_slots_loss(sn_with(m, .train = true), e)))             \
+  ENCDEC_GRAPH(type, eval_slots, sn_output(m, "loss", encdec_slots_loss(m, e)))                                    \
+  ENCDEC_GRAPH(type, weighted, encdec_weighted(m, e))                                                              \
+  ENCDEC_GRAPH(type, logits, sn_output(m, "logits", head(m, encdec_rows(m, e), c)))                                \
+  ENCDEC_GRAPH(type, encode, encdec_encode(m, e))                                                                  \
+  ENCDEC_GRAPH(type, prefill, encdec_serve(m, e, sn_sym(m, "T", .max = c->context)))                               \
+  ENCDEC_GRAPH(type, decode, encdec_serve(m, e, sn_dim_of(1)))                                                     \
+  SN_MODEL(type, type, train, eval, pairs, eval_pairs, train_slots, eval_slots, weighted, logits, encode, prefill, \
+           decode)
 
 #endif

@@ -14,6 +14,9 @@ SN_SETTINGS(t5_model,
   (int,    far,     128, "distance of the last bucket", .min = 1, .max = 1 << 24),
   (int,    context, 64,  "longest source and longest target", SN_SIZE),
   (int,    vocab,   256, "tokens", SN_SIZE),
+  (int,    marks,   100, "train, eval: ids at the end that no text has: begin, and the rest, backwards, for spans", .min = 3, .max = 1 << 24),
+  (int,    part,    7,   "train, eval: one of so many tokens is hidden", SN_SIZE),
+  (int,    span,    3,   "train, eval: mean number of tokens of a span, at most", SN_SIZE),
   (double, dropout, 0,   "dropout probability"));
 /* clang-format on */
 
@@ -128,5 +131,12 @@ static sn_t head(sn_scope m, sn_t rows, const void *settings) {
   const t5_model *c = settings;
   return sn_einsum("btd,vd->btv", sn_mul(rows, 1 / sqrt(c->width)), shared(m, c));
 }
+
+static denoise_pair question(sn_scope m, sn_t text, const void *settings) {
+  const t5_model *c = settings;
+  sn_dim hidden = sn_dim_ceildiv(sn_size(text, 1), c->part);
+  return denoise_sentinels(m, text, hidden, sn_dim_ceildiv(hidden, c->span), c->vocab, c->marks - 1);
+}
+static int begin(const t5_model *c) { return c->vocab - c->marks; }
 
 ENCDEC_MODEL(t5_model);

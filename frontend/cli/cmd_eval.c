@@ -74,10 +74,11 @@ static sn_code load(evaluation *e) {
   const sn_plan *p = e->compiled.plan;
   const sn_payload *parts = &e->dir.parts;
   sn_dataset_part *part;
+  int64_t ids;
   int count;
   SN_TRY(cli_data_parts(c, "measure again", &count, &part));
-  SN_TRY(sn_dataset_create(c->diags, e->tokenizer, count, part, 1, e->window,
-                           cli_data_vocab(e->dir.settings.settings, e->tokenizer), &e->data));
+  SN_TRY(cli_data_ids(e->dir.settings.settings, e->tokenizer, c->diags, &ids));
+  SN_TRY(sn_dataset_create(c->diags, e->tokenizer, count, part, 1, e->window, ids, &e->data));
   sn_runtime_opt ro = cli_runtime_opt(c, &e->compiled, (int)e->threads);
   SN_TRY(cli_trace_begin(c, p, &ro));
   SN_TRY(sn_runtime_create(p, &ro, c->diags, &e->runtime));

@@ -74,9 +74,10 @@ static bool hides(const sn_module *m) {
   return f && !sn_func_leaf(f, SN_OP_INPUT, "targets");
 }
 
-/* With one id more, if the model takes it. */
-static sn_code load_hiding(cli *c, cli_training *t, const char *graphs, int64_t vocab, cli_source *out) {
-  if (!load_with(c, t, graphs, vocab + 1, out)) return SN_OK;
+/* With the ids that no text has, if the model takes them. */
+static sn_code load_marked(cli *c, cli_training *t, const char *graphs, int64_t vocab, cli_source *out) {
+  int64_t marks = cli_data_marks(out->settings, hides(out->module));
+  if (!marks || !load_with(c, t, graphs, vocab + marks, out)) return SN_OK;
   c->diags->count = 0;
   return load_with(c, t, graphs, vocab, out);
 }
@@ -86,8 +87,7 @@ static sn_code load_model(cli *c, cli_training *t, const char *graphs, cli_sourc
   if (gives_vocab(&c->value[CLI_SET])) return load_with(c, t, graphs, 0, out);
   int64_t vocab = t->teacher ? t->teacher->vocab : sn_tokenizer_vocab(t->tokenizer);
   sn_code code = load_with(c, t, graphs, vocab, out);
-  if (!code && !t->teacher && hides(out->module)) return load_hiding(c, t, graphs, vocab, out);
-  if (!code) return SN_OK;
+  if (!code) return t->teacher ? SN_OK : load_marked(c, t, graphs, vocab, out);
   if (!out->file || cli_declares(out, "vocab")) return code;
   c->diags->count = 0; /* a model without that setting has its own idea of ids */
   return load_with(c, t, graphs, 0, out);
@@ -204,7 +204,9 @@ static sn_code read_intervals(cli *c, cli_training *t) {
 }
 
 static bool serves(const cli_source *s) {
-  return sn_module_find(s->module, "prefill") && sn_module_find(s->module, "decode");
+  const char *graph;
+  return sn_module_find(s->module, "prefill") && sn_module_find(s->module, "decode") &&
+         !cli_given_state(s->module, &graph);
 }
 
 /* Do the caches of the graph decode wrap? */
@@ -271,6 +273,9 @@ static sn_code compile_training(cli *c, cli_training *t) {
         c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
         "the model has no graph called eval (tokens, targets) -> loss: add one, or train with --val-fraction 0");
   SN_TRY(cli_check_ports(c, t->source.module, "train", t->path));
+  if (t->teacher && hides(t->source.module))
+    return sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = t->path},
+                   "a teacher predicts the next token: the graph train has no targets, it asks for other things");
   if (t->val_fraction > 0) SN_TRY(cli_check_ports(c, t->source.module, "eval", t->path));
   if (t->teacher) {
     say_context(t);
@@ -324,8 +329,9 @@ static sn_code prepare(cli *c, cli_training *t) {
   if (code) return code;
   SN_TRY(read_scalars(c, t));
   SN_TRY(read_intervals(c, t));
-  SN_TRY(sn_dataset_create(c->diags, t->tokenizer, t->part_count, t->parts, t->val_fraction, t->window,
-                           cli_data_vocab(t->source.settings, t->tokenizer), &t->data));
+  int64_t ids;
+  SN_TRY(cli_data_ids(t->source.settings, t->tokenizer, c->diags, &ids));
+  SN_TRY(sn_dataset_create(c->diags, t->tokenizer, t->part_count, t->parts, t->val_fraction, t->window, ids, &t->data));
   SN_TRY(cli_recipe_record(t));
   if (!sn_dataset_borrows(t->data)) cli_data_close();
   sn_runtime_opt ro = cli_runtime_opt(c, &t->compiled, t->threads);

@@ -87,7 +87,26 @@ sn_code cli_data_window(cli *c, const sn_plan *p, const char *graph, const char 
   return SN_OK;
 }
 
+/* Of "layers=2 vocab=256": the number of one of them. */
+static int64_t setting_of(const char *settings, const char *name, int64_t otherwise) {
+  size_t n = strlen(name);
+  for (const char *at = settings; (at = strstr(at, name)); at += n)
+    if (at[n] == '=' && (at == settings || at[-1] == ' ')) return atoll(at + n + 1);
+  return otherwise;
+}
+
 int64_t cli_data_vocab(const char *settings, const sn_tokenizer *t) {
-  const char *v = strstr(settings, "vocab=");
-  return v ? atoll(v + 6) : sn_tokenizer_vocab(t);
+  return setting_of(settings, "vocab", sn_tokenizer_vocab(t));
+}
+
+int64_t cli_data_marks(const char *settings, int64_t otherwise) { return setting_of(settings, "marks", otherwise); }
+
+sn_code cli_data_ids(const char *settings, const sn_tokenizer *t, sn_diags *diags, int64_t *out) {
+  int64_t vocab = cli_data_vocab(settings, t), marks = cli_data_marks(settings, 0);
+  *out = vocab - marks;
+  if (*out > 0) return SN_OK;
+  (void)sn_fail(diags, SN_ERR_INPUT, (sn_loc){0}, "no id is left for texts");
+  sn_fail_expected(diags, "a vocabulary of more than %lld marks", (long long)marks);
+  sn_fail_found(diags, "vocab=%lld marks=%lld", (long long)vocab, (long long)marks);
+  return SN_ERR_INPUT;
 }

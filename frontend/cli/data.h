@@ -16,5 +16,9 @@ SN_MUST sn_code cli_data_check(const sn_dataset *d, sn_diags *diags);
 SN_MUST sn_code cli_data_window(cli *c, const sn_plan *p, const char *graph, const char *path, int64_t *out);
 /* Ids that the embedding covers: the setting vocab, else those of the tokenizer. */
 int64_t cli_data_vocab(const char *settings, const sn_tokenizer *t);
+/* The setting marks: how many of them, at the end, stand for other things than texts; without it `otherwise`. */
+int64_t cli_data_marks(const char *settings, int64_t otherwise);
+/* Ids that texts may have: of the vocabulary without marks. errors: SN_ERR_INPUT none is left */
+SN_MUST sn_code cli_data_ids(const char *settings, const sn_tokenizer *t, sn_diags *diags, int64_t *out);
 
 #endif

@@ -18,6 +18,7 @@ static const port ports[] = { /* table */
   {"train eval",     "tokens",  false, SN_ELEM_I32, 2, "i32[B, T]", false},
   {"train eval",     "targets", false, SN_ELEM_I32, 2, "i32[B, T]", true},
   {"train eval",     "loss",    true,  SN_ELEM_F32, 0, "f32[]", false},
+  {"logits",         "tokens",  false, SN_ELEM_I32, 2, "i32[B, T]", false},
   {"prefill decode", "tokens",  false, SN_ELEM_I32, 2, "i32[B, T]", false},
   {"prefill decode", "start",   false, SN_ELEM_I32, 1, "i32[B]", false},
   {"prefill decode", "logits",  true,  SN_ELEM_F32, 3, "f32[B, T, V]", false},
@@ -87,9 +88,8 @@ static sn_code check_rest(cli *c, const sn_func *f, const char *path) {
     if (known) continue;
     (void)sn_fail(c->diags, SN_ERR_INPUT, loc_of(f, n, path), "graph %s has an input that no text gives: %s", f->name,
                   sn_leaf_name(n));
-    sn_fail_expected(
-        c->diags,
-        "inputs tokens i32[B, T], targets i32[B, T] if the graph has them, and scalars with a value of their own");
+    sn_fail_expected(c->diags, "inputs tokens i32[B, T]%s, and scalars with a value of their own",
+                     strcmp(f->name, "logits") ? ", targets i32[B, T] if the graph has them" : "");
     sn_fail_found(c->diags, "inputs: %s", list(c, f, false));
     return SN_ERR_INPUT;
   }
@@ -100,6 +100,27 @@ sn_code cli_check_ports(cli *c, const sn_module *m, const char *graph, const cha
   const sn_func *f = sn_module_find(m, graph);
   for (size_t i = 0; f && i < sizeof ports / sizeof *ports; i++)
     if (is_for(&ports[i], graph)) SN_TRY(check_port(c, f, &ports[i], path));
-  bool texts = !strcmp(graph, "train") || !strcmp(graph, "eval");
+  bool texts = !strcmp(graph, "train") || !strcmp(graph, "eval") || !strcmp(graph, "logits");
   return f && texts ? check_rest(c, f, path) : SN_OK;
+}
+
+static bool updates(const sn_func *f, const char *state) {
+  for (int i = 0; f && i < f->update_count; i++)
+    if (!strcmp(sn_leaf_name(sn_node_of(f, f->update[i].state)), state)) return true;
+  return false;
+}
+
+const char *cli_given_state(const sn_module *m, const char **out_graph) {
+  const sn_func *decode = sn_module_find(m, "decode"), *prefill = sn_module_find(m, "prefill");
+  for (int i = 0; decode && i < decode->node_count; i++) {
+    const sn_node *n = decode->node[i];
+    int64_t each = 1;
+    if (n->op != SN_OP_STATE || !n->type[0]->rank || sn_dimx_is_const(n->type[0]->dim[0], &each)) continue;
+    const char *state = sn_leaf_name(n);
+    for (int g = 0; g < m->func_count && !updates(decode, state) && !updates(prefill, state); g++) {
+      *out_graph = m->func[g]->name;
+      if (m->func[g]->kind == SN_FUNC_GRAPH && updates(m->func[g], state)) return state;
+    }
+  }
+  return NULL;
 }

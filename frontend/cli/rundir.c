@@ -104,6 +104,13 @@ static sn_code compile_again(cli *c, const sn_dir *d, int missing, cli_rundir *r
                    "the model has no graph prefill, decode or logits: it writes no text");
   SN_TRY(cli_check_ports(c, m, "prefill", d->graph));
   SN_TRY(cli_check_ports(c, m, "decode", d->graph));
+  const char *graph, *given = cli_given_state(m, &graph);
+  if (given) {
+    (void)sn_fail(c->diags, SN_ERR_INPUT, (sn_loc){.file = d->graph},
+                  "a prompt is not enough: the graph decode reads %s, which the graph %s makes", given, graph);
+    sn_fail_note(c->diags, "in a program of your own both run: sinter build MODEL.c --emit obj, or the C API");
+    return SN_ERR_INPUT;
+  }
   if (missing) say_not_used(d->plan, strerror(missing));
   sn_compile_opt opt = options_of(c, r);
   r->compiled = SN_NEW(c->arena, sn_compiled);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "frontend/cli/data.h"
+#include "frontend/cli/ports.h"
 #include "frontend/distill.h"
 #include "ir/ops/ops.h"
 #include "runtime/io/safetensors.h"
@@ -27,6 +28,7 @@ sn_code cli_teacher_read(cli *c, cli_teacher *t) {
   t->changes = cli_has(c, CLI_KD_END);
   SN_TRY(cli_rundir_graph(c, t->path, "logits", &t->dir, &t->module));
   SN_TRY(cli_rundir_tokenizer(c, t->path, &t->dir, &t->tokenizer));
+  SN_TRY(cli_check_ports(c, t->module, "logits", t->path));
   t->vocab = cli_data_vocab(t->dir.settings.settings, t->tokenizer);
   return SN_OK;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/denoise.h"
 #include "models/recipes/recipe.h"
 #include "runtime/io/corrupt.h"
 #include "tests/oracles/corrupt.h"
@@ -10,7 +11,7 @@
 #include "tests/oracles/draws.h"
 #include "tests/oracles/stats.h"
 
-enum { ROOM = 20, MASK = 99, TEXTS = 64, SYMBOLS = 4 };
+enum { ROOM = 20, MASK = 99, TEXTS = 64, SYMBOLS = 4, NOISE = 6, SPANS = 3, MARKS = 8 };
 
 /* ---- worked examples ---------------------------------------------------------------------------------------- */
 
@@ -293,7 +294,20 @@ static void corrupt(sn_scope m, const sizes *c) {
   sn_update(sn_step_count(m), sn_add(sn_step_count(m), 1)); /* the next epoch */
 }
 
-SN_MODEL(corrupt_device, sizes, corrupt);
+/* Of whole texts: what encoder-decoders of models/ are trained with. */
+static void denoise(sn_scope m, const sizes *c) {
+  sn_t text = sn_input(m, "text", SN_I32, (sn_sym(m, "B"), c->room)), t = sn_arange(m, c->room);
+  denoise_pair x = denoise_sentinels(m, text, sn_dim_of(NOISE), sn_dim_of(SPANS), c->mask + 1, MARKS);
+  denoise_pair y = denoise_infill(m, text, .3, 3, c->mask);
+  sn_output(m, "spans", x.source);
+  sn_output(m, "spans_n", x.source_length);
+  sn_output(m, "answers", x.targets);
+  sn_output(m, "filled", sn_where(sn_lt(t, sn_rearrange(y.source_length, "b->b1")), y.source, 0));
+  sn_output(m, "filled_n", y.source_length);
+  sn_update(sn_step_count(m), sn_add(sn_step_count(m), 1));
+}
+
+SN_MODEL(corrupt_device, sizes, corrupt, denoise);
 
 typedef struct corrupted {
   int32_t masked[TEXTS][ROOM], deleted[TEXTS][ROOM], deleted_n[TEXTS], ordered[TEXTS][ROOM], rotated[TEXTS][ROOM];
@@ -337,6 +351,44 @@ static double device_differs(recipe *r) {
   return wrong;
 }
 
+typedef struct denoised {
+  int32_t spans[TEXTS][ROOM], spans_n[TEXTS], answers[TEXTS][NOISE + SPANS + 1], filled[TEXTS][ROOM], filled_n[TEXTS];
+} denoised;
+
+static void denoise_on_host(const sample *t, int row, denoised *out) {
+  sn_span span[2 * ROOM];
+  int32_t filled[2 * ROOM] = {0};
+  int n;
+  sn_choose_segments(&t->draw, ROOM, NOISE, SPANS, span);
+  out->spans_n[row] = sn_corrupt_sentinels(ROOM, t->x, SPANS, span, MASK, -1, out->spans[row], &n, out->answers[row]);
+  int budget = sn_corrupt_budget(ROOM, .3), spans = sn_choose_spans(&t->draw, ROOM, budget, 3, budget, span);
+  out->filled_n[row] = sn_corrupt_infill(ROOM, t->x, spans, span, MASK, filled);
+  memcpy(out->filled[row], filled, sizeof out->filled[row]);
+}
+
+static double denoising_differs(recipe *r) {
+  net *n = recipe_net(r, &sn_model_corrupt_device, "denoise", "room=%d mask=%d", ROOM, MASK);
+  denoised *host = recipe_alloc(r, sizeof *host), *device = recipe_alloc(r, sizeof *device);
+  int32_t x[TEXTS][ROOM];
+  double wrong = 0;
+  for (int epoch = 0; epoch < 30; epoch++) {
+    int64_t seed = 0;
+    memset(host, 0, sizeof *host);
+    for (int b = 0; b < TEXTS; b++) {
+      sample t = make_text(r, b);
+      t.draw.epoch = (uint32_t)epoch, seed = (int64_t)t.draw.seed;
+      for (int i = 0; i < ROOM; i++) x[b][i] = t.x[i] = (b + i * i) % SYMBOLS;
+      denoise_on_host(&t, b, host);
+    }
+    net_run(n, "denoise", {"text", x, {TEXTS, ROOM}}, {"seed", &seed, {0}}, {"spans", device->spans, {TEXTS, ROOM}},
+            {"spans_n", device->spans_n, {TEXTS}}, {"answers", device->answers, {TEXTS, NOISE + SPANS + 1}},
+            {"filled", device->filled, {TEXTS, ROOM}}, {"filled_n", device->filled_n, {TEXTS}});
+    const char *a = (const char *)host, *b = (const char *)device;
+    for (size_t i = 0; i < sizeof *host; i++) wrong += a[i] != b[i];
+  }
+  return wrong;
+}
+
 /* ---- the row ------------------------------------------------------------------------------------ */
 
 static void corruption(recipe *r) {
@@ -352,6 +404,7 @@ static void corruption(recipe *r) {
   recipe_at_most(r, EXACT, "rotations that are none", count_wrong(r, some, rotation_wrong), 0);
   recipe_at_most(r, EXACT, "orders that lose or double tokens", count_wrong(r, some, orders_wrong), 0);
   recipe_at_most(r, EXACT, "sorts, sums and gathers on the device: bytes unlike the host's", device_differs(r), 0);
+  recipe_at_most(r, EXACT, "sentinels and infilling on the device: bytes unlike the host's", denoising_differs(r), 0);
   recipe_at_least(r, OPTIMUM, "lengths of spans and Poisson's law: p", lengths_fit(r, texts), 1e-4);
   recipe_at_least(r, OPTIMUM, "places of rotation are even: p", places_fit(r, texts), 1e-4);
   recipe_at_least(r, OPTIMUM, "orders of 4 sentences are even: p", orders_fit(r, texts, false), 1e-4);

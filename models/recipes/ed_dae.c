@@ -73,9 +73,9 @@ static feed feed_of(const task *t) {
 
 static net *trained(recipe *r, const char *label, const task *t, int steps) {
   feed f = feed_of(t);
-  net *n = recipe_net(r, &sn_model_bart, "train|eval|logits|encode|decode",
+  net *n = recipe_net(r, &sn_model_bart, "pairs|eval_pairs|logits|encode|decode",
                       "layers=%d heads=4 width=%d hidden=128 std=.15 context=%d vocab=%d", LAYERS, WIDTH, MOST, VOCAB);
-  recipe_train(r, &(training){n, .label = label, .feed = &f, .steps = steps, .lr = 3e-3});
+  recipe_train(r, &(training){n, "pairs", .label = label, .feed = &f, .steps = steps, .lr = 3e-3});
   return n;
 }
 
@@ -188,7 +188,7 @@ static double alone_differs(recipe *r, net *n, const task *t) {
 static void check_exact(recipe *r, net *n, task *t) {
   t->rows = 3;
   feed f = feed_of(t);
-  recipe_at_most(r, EXACT, "gradient against differences in f64", net_slope_error(n, "eval", "loss", &f), 1e-6);
+  recipe_at_most(r, EXACT, "gradient against differences in f64", net_slope_error(n, "eval_pairs", "loss", &f), 1e-6);
   double difference = net_difference(n, net_exact(n, NULL), "logits", &f, "logits");
   recipe_at_most(r, EXACT, "logits against those in f64", difference, 2e-5 * sqrt(128));
   t->rows = BATCH;
@@ -197,7 +197,8 @@ static void check_exact(recipe *r, net *n, task *t) {
 /* Nothing is allocated. */
 static void check_count(recipe *r) {
   const char *large = "layers=12 heads=16 width=1024 hidden=4096 context=1024 vocab=50265";
-  double off = (double)(recipe_parameters(r, &sn_model_bart, "eval", large) - params_find("bart-large")->published);
+  double off =
+      (double)(recipe_parameters(r, &sn_model_bart, "eval_pairs", large) - params_find("bart-large")->published);
   recipe_at_most(r, EXACT, "parameters of BART-large, against those published", fabs(off), 0);
 }
 

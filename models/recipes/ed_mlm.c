@@ -169,7 +169,7 @@ static void check_all_hidden(recipe *r, net *n, const task *t) {
                                     &all};
   net *exact = net_exact(n, NULL);
   double loss = first(net_output(exact, "eval_slots", &f, 0, "loss", NULL));
-  double plain = first(net_output(exact, "eval", &causal, 0, "loss", NULL));
+  double plain = first(net_output(exact, "eval_pairs", &causal, 0, "loss", NULL));
   recipe_at_most(r, EXACT, "all hidden is a decoder that sees masks, f64: losses differ by", fabs(loss / plain - 1),
                  1e-10);
 }
@@ -198,9 +198,9 @@ static void check_padding(recipe *r, net *n, const task *t) {
 /* A wide vocabulary, of which a plan says what it would cost. */
 static void check_plan(recipe *r) {
   net *n =
-      recipe_net(r, &sn_model_bart, "train|train_slots", "layers=1 heads=2 width=32 hidden=64 context=64 vocab=5000");
+      recipe_net(r, &sn_model_bart, "pairs|train_slots", "layers=1 heads=2 width=32 hidden=64 context=64 vocab=5000");
   const char *sizes = "B=16 S=64 T=64 K=8";
-  report slots = net_report(n, "train_slots", sizes, (which){0}), all = net_report(n, "train", sizes, (which){0});
+  report slots = net_report(n, "train_slots", sizes, (which){0}), all = net_report(n, "pairs", sizes, (which){0});
   double row = 3 * 2. * 16 * 32 * 5000; /* a row of logits of a batch: forward, and both gradients */
   recipe_at_least(r, EXACT | OF_PLAN, "rows of logits that are never computed, of 56 not hidden",
                   (all.flops - slots.flops) / row, 56);
@@ -212,7 +212,7 @@ static void check_plan(recipe *r) {
 
 static net *trained(recipe *r, const char *label, const task *t, int steps) {
   feed f = feed_of(t);
-  net *n = recipe_net(r, &sn_model_bart, "train_slots|eval|eval_slots|weighted|logits",
+  net *n = recipe_net(r, &sn_model_bart, "train_slots|eval_pairs|eval_slots|weighted|logits",
                       "layers=2 heads=4 width=32 hidden=128 std=.15 context=%d vocab=%d", MOST, VOCAB);
   recipe_train(r, &(training){n, "train_slots", .label = label, .feed = &f, .steps = steps, .lr = 3e-3});
   return n;

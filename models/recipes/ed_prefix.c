@@ -215,11 +215,11 @@ static net *decoder(recipe *r, const char *label, const task *t, int steps) {
 }
 static net *pair(recipe *r, const char *label, const task *t, int steps) {
   feed f = pair_feed(t);
-  net *n = recipe_net(r, &sn_model_t5_model, "train|logits",
+  net *n = recipe_net(r, &sn_model_t5_model, "pairs|logits",
                       "layers=2 heads=4 head=8 width=32 hidden=128 buckets=16 far=12 "
                       "context=%d vocab=%d",
                       LENGTH, VOCAB);
-  recipe_train(r, &(training){n, .label = label, .feed = &f, .steps = steps, .lr = 1e-2});
+  recipe_train(r, &(training){n, "pairs", .label = label, .feed = &f, .steps = steps, .lr = 1e-2});
   return n;
 }
 

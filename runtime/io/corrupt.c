@@ -7,6 +7,8 @@
 #include "ir/base/rng.h"
 #include "ir/base/str.h"
 
+enum { SPAN_LONGEST = 256 };
+
 int sn_corrupt_budget(int n, double rate) {
   double many = ceil(rate * n - 1e-9); /* 0.1 of 30 is 3 */
   return many < 0 ? 0 : many > n ? n : (int)many;
@@ -75,22 +77,21 @@ int sn_choose_place(const sn_corrupt_draw *d, int n) {
   return least;
 }
 
-/* By inversion: the number of factors u1, u2, .. whose product is above e^-mean. */
-static int poisson(sn_rng *r, double mean) {
-  double product = sn_rng_f64(r), least = exp(-mean);
+/* Poisson's law by inversion: how many values below k have together at most the chance u. */
+static int poisson(float u, double mean) {
+  double law = exp(-mean), below = law;
   int k = 0;
-  for (; product > least; k++) product *= sn_rng_f64(r);
+  while (k < SPAN_LONGEST && (float)below < 1 && u >= (float)below) law *= mean / ++k, below += law;
   return k;
 }
 
-/* Lengths until the budget is spent.   -> how many; *out_empty more have no token, at most `room` */
-static int lengths(sn_rng *r, int budget, double mean, int room, int *out, int *out_empty) {
+/* Lengths until the budget is spent, at the latest by the last number of the text's row.   -> how many with tokens */
+static int lengths(const sn_corrupt_draw *d, int budget, double mean, int *out, int *out_empty) {
   int spans = 0;
   *out_empty = 0;
-  while (budget > 0) {
-    int k = poisson(r, mean);
+  for (int i = 0; budget > 0; i++) {
+    int k = i < d->room - 1 ? poisson(key(d, "corrupt.lengths", i), mean) : budget;
     if (k > budget) k = budget;
-    if (k == 0 && *out_empty >= room) k = 1; /* also where the mean is no number above 0 */
     if (k)
       out[spans++] = k;
     else
@@ -100,15 +101,17 @@ static int lengths(sn_rng *r, int budget, double mean, int room, int *out, int *
   return spans;
 }
 
-/* Spans and tokens that stay are things in a row: which of them are spans is drawn. */
+/* Spans and tokens that stay are things in a row: which of them are spans is drawn. Empty ones stand before any thing,
+ * or behind them all. */
 int sn_choose_spans(const sn_corrupt_draw *d, int n, int budget, double mean, int room, sn_span *out) {
   int length[SN_CORRUPT_ROOM], empty, at = 0, many = 0, next = 0, before[SN_CORRUPT_ROOM + 1] = {0};
   bool is_span[SN_CORRUPT_ROOM];
-  const uint64_t text[2] = {d->epoch, d->index};
-  sn_rng r = {.seed = d->seed, .stream = sn_hash_bytes(text, sizeof text, sn_stream_of("corrupt.lengths"))};
-  int spans = lengths(&r, budget, mean, room - budget, length, &empty), things = n - budget + spans;
+  int spans = lengths(d, budget, mean, length, &empty), things = n - budget + spans;
   choose(d, "corrupt.tokens", things, spans, is_span);
-  for (int i = 0; i < empty; i++) before[sn_rng_below(&r, (uint64_t)things + 1)]++;
+  for (int i = 0; i < empty && i < room - spans; i++) {
+    int place = (int)(key(d, "corrupt.empty", i) * (float)(things + 1));
+    before[place < things ? place : things]++;
+  }
   for (int i = 0; i <= things; i++) {
     for (; before[i]; before[i]--) out[many++] = (sn_span){at, 0};
     if (i == things) break;

@@ -46,7 +46,9 @@ int sn_choose_place(const sn_corrupt_draw *d, int n);
 
 /* Spans whose lengths follow Poisson's law, as many as reach `budget` tokens, the last one cut; in order of their
  * places. Those with tokens may touch and never overlap, all ways to place them alike; empty ones stand before any
- * token or at the end, not inside of others. out [room of 2 budget + 64].   -> how many */
+ * token or at the end, not inside of others, and only as many as `room` leaves. A text has as many numbers as its draw
+ * has room: what those leave of the budget, when the mean is far below 1 or nearly all is hidden, is one span. needs:
+ * room >= budget, out [room]   -> how many */
 int sn_choose_spans(const sn_corrupt_draw *d, int n, int budget, double mean, int room, sn_span *out);
 
 /* T5's: `noise` tokens in `count` spans, what is left in as many pieces before them, each of a token or more, all ways

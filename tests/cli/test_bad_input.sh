@@ -28,7 +28,7 @@ for t in ref template $target; do
   done
 done
 lengths() { # CODE FILE
-  expect "$1" "$SINTER" run "$TREE/models/t5.c" --graph eval $sizes --in source=tokens.npy --in source_length=whole.npy --in tokens=tokens.npy \
+  expect "$1" "$SINTER" run "$TREE/models/t5.c" --graph eval_pairs $sizes --in source=tokens.npy --in source_length=whole.npy --in tokens=tokens.npy \
     --in targets=tokens.npy --in length="$2" --target ref
 }
 lengths 0 whole.npy

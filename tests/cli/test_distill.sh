@@ -75,6 +75,13 @@ says "forward, reverse or jsd"
 expect 3 "$SINTER" $kd --set vocab=300 --out none
 says "different vocabularies"
 expect 2 "$SINTER" $kd --tokenizer byte --out none
+for student in bart autoseq; do # their rows predict other things than the teacher's
+  expect 3 "$SINTER" distill "$TREE/models/$student.c" --teacher teacher --data text $t --batch 4 --steps 2 --out none
+  says "a teacher predicts the next token"
+done
+expect 0 "$SINTER" train "$TREE/models/t5.c" --data text $t --batch 1 --steps 1 --val-fraction 0 --tokenizer char --out spans
+expect 3 "$SINTER" distill "$gpt" --teacher spans --data text $t $small --batch 4 --steps 2 --out none
+says "graph logits has an input that no text gives: source"
 [ ! -e none ] || die "a refused run leaves a folder"
 
 # ---- the plan -----------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ static void test_steps(void **state) {
 /* Places 1, 3 and 4 of row 0, 2 of row 1, none of row 2: by slots and by weights. */
 static void check_slots(int i) {
   sn_model_file *f = tree_load(models[i].model);
-  bench *b = bench_begin(sn_model_of(f), "eval|eval_slots|weighted", models[i].small, SN_ELEM_F64);
+  bench *b = bench_begin(sn_model_of(f), "eval_pairs|eval_slots|weighted", models[i].small, SN_ELEM_F64);
   give_source(b, 0);
   bench_dim(b, "T", TARGET);
   bench_dim(b, "K", 3);
@@ -135,7 +135,7 @@ static void check_slots(int i) {
   bench_give(b, "length", ROWS, length);
   bench_run(b, "weighted");
   loss = bench_output(b, "loss")->value[0];
-  bench_run(b, "eval");
+  bench_run(b, "eval_pairs");
   assert_float_equal(bench_output(b, "loss")->value[0], loss, 1e-12);
   bench_end(b);
   sn_model_unload(f);
@@ -151,13 +151,13 @@ static void test_slots_alone(void **state) {
   (void)state;
   for (int i = 0; i < MODELS; i++) {
     sn_model_file *f = tree_load(models[i].model);
-    bench *b = bench_begin(sn_model_of(f), "train_slots|train", models[i].small, SN_ELEM_F32);
+    bench *b = bench_begin(sn_model_of(f), "train_slots|pairs", models[i].small, SN_ELEM_F32);
     bench_dim(b, "B", 100);
     bench_dim(b, "T", 7);
     bench_dim(b, "S", 6);
     bench_dim(b, "K", 3);
     for (int g = 0; g < 2; g++) {
-      const sn_func *func = sn_module_find(b->module, g ? "train" : "train_slots");
+      const sn_func *func = sn_module_find(b->module, g ? "pairs" : "train_slots");
       int64_t n;
       bool full = false;
       for (int k = 0; k < func->node_count; k++) {
@@ -177,7 +177,7 @@ static void test_training(void **state) {
   (void)state;
   for (int i = 0; i < MODELS; i++) {
     sn_model_file *f = tree_load(models[i].model);
-    bench *b = bench_begin(sn_model_of(f), "train", models[i].small, SN_ELEM_F32);
+    bench *b = bench_begin(sn_model_of(f), "pairs", models[i].small, SN_ELEM_F32);
     give_source(b, 0);
     bench_dim(b, "T", TARGET);
     give(b, "tokens", 0, TARGET, 0, NULL, 0);
@@ -187,7 +187,7 @@ static void test_training(void **state) {
     GIVE(b, "warmup", 2);
     double first = 0;
     for (int k = 0; k < 16; k++) {
-      bench_run(b, "train");
+      bench_run(b, "pairs");
       if (!k) first = bench_output(b, "loss")->value[0];
     }
     assert_true(bench_output(b, "loss")->value[0] < .6 * first);
