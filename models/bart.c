@@ -12,6 +12,7 @@ SN_SETTINGS(bart,
   (int,    context, 64,  "longest source and longest target", SN_SIZE),
   (int,    vocab,   256, "tokens", SN_SIZE),
   (int,    marks,   2,   "train, eval: ids at the end that no text has: the mask last, what begins a text first", .min = 1, .max = 1 << 24),
+  (int,    stop,    -1,  "train, eval: the token that ends sentences, which change places; -1: they stay", .min = -1, .max = 1 << 24),
   (double, hide,    .3,  "train, eval: share of tokens that masks hide", .max = 1),
   (double, span,    3,   "train, eval: mean number of tokens behind a mask", .min = 1, .max = 200),
   (double, std,     .02, "deviation of initial weights"),
@@ -98,7 +99,11 @@ static sn_t head(sn_scope m, sn_t rows, const void *settings) {
 
 static denoise_pair question(sn_scope m, sn_t text, const void *settings) {
   const bart *c = settings;
-  return denoise_infill(m, text, c->hide, c->span, c->vocab - 1);
+  sn_t all = sn_ge(sn_arange(m, sn_size(text, 1)), 0),
+       x = c->stop < 0 ? text : denoise_sentences(m, text, all, c->stop);
+  denoise_pair made = denoise_infill(m, x, c->hide, c->span, c->vocab - 1);
+  made.targets = text;
+  return made;
 }
 static int begin(const bart *c) { return c->vocab - c->marks; }
 

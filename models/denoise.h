@@ -5,7 +5,8 @@
  *   sentinels   Raffel et al. 2020, section 3.1.4: spans give way to sentinels, the answer is each sentinel and what it
  *               stands for, and one more. The published code has an end of text instead of that one
  *   infilling   Lewis et al. 2020, section 2.2: spans, empty ones too, give way to one mask each; the answer is the
- *               text */
+ *               text
+ *   sentences   the same: they change places */
 #ifndef SINTER_MODELS_DENOISE_H
 #define SINTER_MODELS_DENOISE_H
 
@@ -66,6 +67,18 @@ static inline denoise_pair denoise_sentinels(sn_scope m, sn_t text, sn_dim N, sn
   sn_t targets =
       sn_where(sn_eq(i, end), last, denoise_at(m, answers, sn_min(i, sn_sub(sn_mul(sn_dim_value(T), 2), 1))));
   return (denoise_pair){source.rows, source.count, targets, sn_add(sn_zeros(m, SN_I32, (B)), sn_add(end, 1))};
+}
+
+/* ---- sentences ---------------------------------------------------------------------------------------------- */
+
+/* Sentences end behind the token `stop`; those of the tokens that are `there` stand in any order, others stay behind.
+ *   shape: text i32[B, T], there bool [T] or [B, T] -> [B, T] */
+static inline sn_t denoise_sentences(sn_scope m, sn_t text, sn_t there, int stop) {
+  sn_dim B = sn_size(text, 0), T = sn_size(text, 1);
+  sn_t of = denoise_before(sn_eq(text, stop)), keys = sn_random(m, "corrupt.order", SN_UNIFORM, (B, T));
+  sn_t number = sn_argsort(sn_argsort(keys, .axis = 1), .axis = 1);
+  sn_t order = sn_where(there, sn_slots(number, of), sn_dim_value(T));
+  return sn_slots(text, sn_argsort(order, .axis = 1));
 }
 
 /* ---- infilling ---------------------------------------------------------------------------------------------- */

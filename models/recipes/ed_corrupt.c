@@ -11,7 +11,7 @@
 #include "tests/oracles/draws.h"
 #include "tests/oracles/stats.h"
 
-enum { ROOM = 20, MASK = 99, TEXTS = 64, SYMBOLS = 4, NOISE = 6, SPANS = 3, MARKS = 8 };
+enum { ROOM = 20, MASK = 99, TEXTS = 64, SYMBOLS = 4, STOP = 0, NOISE = 6, SPANS = 3, MARKS = 8 };
 
 /* ---- worked examples ---------------------------------------------------------------------------------------- */
 
@@ -189,7 +189,7 @@ static bool orders_wrong(const sample *t) {
   sn_choose_order(&t->draw, t->n, budget, from);
   for (int i = 0; i < t->n; i++) moved += from[i] != i;
   sn_corrupt_order(t->n, t->x, from, y);
-  int many = sn_corrupt_sentences(t->n, t->x, 0, sentence);
+  int many = sn_corrupt_sentences(t->n, t->x, STOP, sentence);
   sn_choose_order(&t->draw, many, many, from);
   int m = sn_corrupt_reorder(t->x, many, sentence, from, z);
   return moved > budget || m != t->n || !corrupt_is_reordered(t->n, t->x, y) || !corrupt_is_reordered(t->n, t->x, z);
@@ -291,6 +291,7 @@ static void corrupt(sn_scope m, const sizes *c) {
   sn_t place = sn_argmin(sn_where(there, random_keys(m, "corrupt.place", text), 2.));
   sn_t turned = sn_mod(sn_add(sn_rearrange(place, "b->b1"), t), n);
   sn_output(m, "rotated", sn_where(there, sn_slots(text, turned), text));
+  sn_output(m, "reordered", denoise_sentences(m, text, there, STOP));
   sn_update(sn_step_count(m), sn_add(sn_step_count(m), 1)); /* the next epoch */
 }
 
@@ -310,7 +311,8 @@ static void denoise(sn_scope m, const sizes *c) {
 SN_MODEL(corrupt_device, sizes, corrupt, denoise);
 
 typedef struct corrupted {
-  int32_t masked[TEXTS][ROOM], deleted[TEXTS][ROOM], deleted_n[TEXTS], ordered[TEXTS][ROOM], rotated[TEXTS][ROOM];
+  int32_t masked[TEXTS][ROOM], deleted[TEXTS][ROOM], deleted_n[TEXTS], ordered[TEXTS][ROOM], rotated[TEXTS][ROOM],
+      reordered[TEXTS][ROOM];
 } corrupted;
 
 static void on_host(const sample *t, int budget, int row, corrupted *out) {
@@ -322,6 +324,10 @@ static void on_host(const sample *t, int budget, int row, corrupted *out) {
   sn_choose_order(&t->draw, t->n, budget, from);
   sn_corrupt_order(t->n, t->x, from, out->ordered[row]);
   sn_corrupt_rotate(t->n, t->x, sn_choose_place(&t->draw, t->n), out->rotated[row]);
+  sn_span sentence[ROOM];
+  int many = sn_corrupt_sentences(t->n, t->x, STOP, sentence);
+  sn_choose_order(&t->draw, many, many, from);
+  sn_corrupt_reorder(t->x, many, sentence, from, out->reordered[row]);
 }
 
 /* Bytes that differ in three epochs. */
@@ -344,7 +350,8 @@ static double device_differs(recipe *r) {
     net_run(n, "corrupt", {"text", x, {TEXTS, ROOM}}, {"n", length, {TEXTS}}, {"budget", budget, {TEXTS}},
             {"seed", &seed, {0}}, {"masked", device->masked, {TEXTS, ROOM}},
             {"deleted", device->deleted, {TEXTS, ROOM}}, {"deleted_n", device->deleted_n, {TEXTS}},
-            {"ordered", device->ordered, {TEXTS, ROOM}}, {"rotated", device->rotated, {TEXTS, ROOM}});
+            {"ordered", device->ordered, {TEXTS, ROOM}}, {"rotated", device->rotated, {TEXTS, ROOM}},
+            {"reordered", device->reordered, {TEXTS, ROOM}});
     const char *a = (const char *)host, *b = (const char *)device;
     for (size_t i = 0; i < sizeof *host; i++) wrong += a[i] != b[i];
   }

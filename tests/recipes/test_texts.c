@@ -8,7 +8,18 @@
 
 extern const sn_model sn_model_t5_model, sn_model_bart;
 
-enum { ROWS = 3, TEXT = 24, SEED = 5, IDS = 11, MARKS = 4, FIRST = IDS + MARKS - 1, SPANS = 2, HIDDEN = 4, MASKED = 8 };
+enum {
+  ROWS = 3,
+  TEXT = 24,
+  SEED = 5,
+  IDS = 11,
+  STOP = 0,
+  MARKS = 4,
+  FIRST = IDS + MARKS - 1,
+  SPANS = 2,
+  HIDDEN = 4,
+  MASKED = 8
+};
 
 typedef struct pair {
   int n, m;
@@ -16,7 +27,7 @@ typedef struct pair {
 } pair;
 
 static void make_text(int row, int32_t *x) {
-  for (int t = 0; t < TEXT; t++) x[t] = (5 * t + row * t * t) % IDS;
+  for (int t = 0; t < TEXT; t++) x[t] = (5 * t + row * t * t) % 6;
 }
 
 /* Of 24 tokens 4 in 2 spans. */
@@ -31,13 +42,32 @@ static pair make_spans(int row) {
 }
 
 /* Of 24 tokens 8 behind masks. */
-static pair make_filled(int row) {
+static pair fill(int row, const int32_t *x) {
   pair p = {.m = TEXT};
   sn_span span[MASKED];
   make_text(row, p.target);
   int spans = sn_choose_spans(&(sn_corrupt_draw){SEED, (uint64_t)row, 0, TEXT}, TEXT, MASKED, 3, MASKED, span);
-  p.n = sn_corrupt_infill(TEXT, p.target, spans, span, FIRST, p.source);
+  p.n = sn_corrupt_infill(TEXT, x, spans, span, FIRST, p.source);
   return p;
+}
+
+static pair make_filled(int row) {
+  int32_t x[TEXT];
+  make_text(row, x);
+  return fill(row, x);
+}
+
+/* The same of its sentences in another order. */
+static pair make_moved(int row) {
+  int32_t x[TEXT], y[TEXT];
+  int from[TEXT];
+  sn_span sentence[TEXT];
+  make_text(row, x);
+  int many = sn_corrupt_sentences(TEXT, x, STOP, sentence);
+  assert_true(many > 1);
+  sn_choose_order(&(sn_corrupt_draw){SEED, (uint64_t)row, 0, TEXT}, many, many, from);
+  sn_corrupt_reorder(x, many, sentence, from, y);
+  return fill(row, y);
 }
 
 /* begin: what the decoder reads first */
@@ -90,6 +120,13 @@ static void filled(recipe *r) {
         make_filled);
 }
 
+static void moved(recipe *r) {
+  check(recipe_net(r, &sn_model_bart, "eval|eval_pairs",
+                   "layers=1 heads=2 width=16 hidden=16 context=%d vocab=%d marks=%d hide=.31 std=.3 stop=%d", TEXT,
+                   IDS + MARKS, MARKS, STOP),
+        make_moved);
+}
+
 static void test_spans(void **state) {
   (void)state;
   run_well("template", spans);
@@ -99,7 +136,13 @@ static void test_filled(void **state) {
   run_well("template", filled);
 }
 
+static void test_moved(void **state) {
+  (void)state;
+  run_well("template", moved);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_spans), cmocka_unit_test(test_filled)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_spans), cmocka_unit_test(test_filled),
+                                     cmocka_unit_test(test_moved)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
