@@ -267,8 +267,6 @@ static double segments_fit(recipe *r, int texts) {
 
 SN_SETTINGS(sizes, (int, room, ROOM, "longest text"), (int, mask, MASK, "token"));
 
-/* Positions of the tokens that are there by their keys, the others behind them. */
-static sn_t order_of(sn_t keys, sn_t there) { return sn_argsort(sn_where(there, keys, 2.), 1); }
 static sn_t random_keys(sn_scope m, const char *stream, sn_t text) {
   return sn_random(m, stream, SN_UNIFORM, (sn_size(text, 0), sn_size(text, 1)));
 }
@@ -278,14 +276,14 @@ static void corrupt(sn_scope m, const sizes *c) {
   sn_t text = sn_input(m, "text", SN_I32, (B, c->room)), t = sn_arange(m, c->room);
   sn_t n = sn_rearrange(sn_input(m, "n", SN_I32, (B)), "b->b1"), there = sn_lt(t, n);
   sn_t budget = sn_rearrange(sn_input(m, "budget", SN_I32, (B)), "b->b1");
-  sn_t chosen = sn_lt(sn_argsort(order_of(random_keys(m, "corrupt.tokens", text), there), 1), budget);
+  sn_t chosen = denoise_choose(m, "corrupt.tokens", text, n, budget);
   sn_output(m, "masked", sn_where(chosen, c->mask, text));
   sn_compacted left = sn_compact(text, sn_and(there, sn_not(chosen)));
   sn_output(m, "deleted", left.rows);
   sn_output(m, "deleted_n", left.count);
   /* The chosen take each other's places: the k-th place gets the k-th of them in random order. */
-  sn_t moved = sn_lt(sn_argsort(order_of(random_keys(m, "corrupt.moved", text), there), 1), budget);
-  sn_t shuffled = order_of(random_keys(m, "corrupt.order", text), moved);
+  sn_t moved = denoise_choose(m, "corrupt.moved", text, n, budget);
+  sn_t shuffled = sn_argsort(sn_where(moved, random_keys(m, "corrupt.order", text), 2.), 1);
   sn_t from = sn_where(moved, sn_slots(shuffled, sn_cumsum(sn_cast(moved, SN_I32), 1, .exclusive = true)), t);
   sn_output(m, "ordered", sn_slots(text, from));
   sn_t place = sn_argmin(sn_where(there, random_keys(m, "corrupt.place", text), 2.));
